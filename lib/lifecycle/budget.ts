@@ -1,0 +1,98 @@
+/** The grace period, cut into the times that everything else obeys. All in milliseconds. */
+export interface Budget {
+  /** From the start of preStop (or the signal, without one) to SIGKILL. */
+  gracePeriod: number
+  /** What a preStop hook takes before the signal. */
+  preStop: number
+  /** Kept for the exit: flush, report, the kernel. */
+  reserve: number
+  /** For `app.close()`. */
+  close: number
+  /** Cap of phase 2: 500 ms, less where the grace period is very short. */
+  closing: number
+  /** Phase 1. */
+  announce: AnnounceBudget
+}
+
+/** The times of phase 1, in milliseconds. */
+export interface AnnounceBudget {
+  /** Floor of phase 1. */
+  min: number
+  /** Shortest silence that can end it. */
+  quiet: number
+  /** Its length where there was too little traffic for silence to mean anything. */
+  blind: number
+  /** Its cap. */
+  max: number
+  /** How long readiness still answers ready. */
+  readinessDelay: number
+}
+
+/** What somebody gave; everything else gets its default. */
+export interface BudgetInput {
+  gracePeriod: number
+  preStop: number
+  reserve?: number | undefined
+  close?: number | undefined
+  announce?: Partial<AnnounceBudget> | undefined
+}
+
+/** A contradiction between given times: the option, what was expected, what was given. */
+export interface BudgetProblem { option: string, expected: string, given: string }
+
+/** Phase 2 only has to empty the accept queue, which takes microseconds where the event loop is free. */
+const closingCap = 500
+
+const seconds = (milliseconds: number): string => `${milliseconds} ms`
+
+/**
+ * Cuts the grace period. Defaults shrink with it, so that only given values can contradict each other.
+ *
+ * @param input what was given
+ * @param inKubernetes whether the floors of Kubernetes apply (5 s and 15 s), or none
+ */
+export function cutBudget (input: BudgetInput, inKubernetes: boolean): Budget {
+  const { gracePeriod, preStop } = input
+  const given = input.announce ?? {}
+  // The process has only what preStop leaves it, so the shares are shares of that.
+  const available = gracePeriod - preStop
+  const reserve = input.reserve ?? Math.min(2000, available / 10)
+  const close = input.close ?? Math.min(5000, available / 6)
+  const draining = Math.min(5000, available / 4)
+  const max = given.max ?? Math.max(0, available - reserve - close - draining)
+  // A preStop hook has already given the balancer this much time.
+  const floor = (ms: number): number => Math.min(Math.max(0, ms - preStop), max)
+  return {
+    gracePeriod,
+    preStop,
+    reserve,
+    close,
+    closing: Math.max(0, Math.min(closingCap, draining / 2)),
+    announce: {
+      max,
+      min: given.min === undefined ? floor(inKubernetes ? 5000 : 0) : Math.max(0, given.min - preStop),
+      blind: given.blind === undefined ? floor(inKubernetes ? 15000 : 0) : Math.max(0, given.blind - preStop),
+      quiet: given.quiet ?? Math.min(1000, max),
+      readinessDelay: given.readinessDelay ?? 0
+    }
+  }
+}
+
+/** Finds what does not add up, with the sum in words; undefined where all is well. */
+export function checkBudget (budget: Budget): BudgetProblem | undefined {
+  const { gracePeriod, preStop, reserve, close, closing, announce } = budget
+  const rest = gracePeriod - preStop - reserve - close - closing
+  const parts = `gracePeriod ${seconds(gracePeriod)} - preStop ${seconds(preStop)} - reserve ${seconds(reserve)} - close ${seconds(close)} - closing ${seconds(closing)}`
+  if (rest <= 0) {
+    return { option: 'gracePeriod', expected: `more than ${seconds(preStop + reserve + close + closing)} (preStop ${seconds(preStop)} + reserve ${seconds(reserve)} + close ${seconds(close)} + closing ${seconds(closing)}), so that requests have time to finish`, given: seconds(gracePeriod) }
+  }
+  if (announce.max >= rest) {
+    return { option: 'announce.max', expected: `less than ${seconds(rest)} (${parts}), so that requests have time to finish`, given: seconds(announce.max) }
+  }
+  for (const name of ['min', 'blind', 'quiet', 'readinessDelay'] as const) {
+    if (announce[name] > announce.max) {
+      return { option: `announce.${name}`, expected: `at most announce.max = ${seconds(announce.max)} (its default is ${parts} - draining, less the closing part)`, given: seconds(announce[name]) }
+    }
+  }
+  return undefined
+}

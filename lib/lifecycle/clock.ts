@@ -1,0 +1,21 @@
+/**
+ * Time as the state machine sees it. Tests replace it with a clock they turn by hand.
+ */
+export interface Clock {
+  /** Milliseconds of a clock that never goes backwards. */
+  now (): number
+  /** Milliseconds since 1970. */
+  epoch (): number
+  /** Calls `callback` once after `delay` milliseconds; the answer cancels it. */
+  after (delay: number, callback: () => void): () => void
+}
+
+/** The clock of the machine. Its timers keep the process: an end that has begun must reach its end. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  epoch: () => Date.now(),
+  after (delay, callback) {
+    const timer = setTimeout(callback, delay)
+    return () => clearTimeout(timer)
+  }
+}

@@ -1,0 +1,116 @@
+import type { StallPhase } from './phase.ts'
+import type { Clock } from './clock.ts'
+import { errors, invalidArgument, messageOf, show, typeName } from '../errors.ts'
+
+/** What a participant says: `true` or a reason means "not yet"; `false` or nothing means "I hold nothing". */
+export type Answer = boolean | string | undefined | void
+
+/**
+ * Zope's contract: asked on every tick with the phase and the milliseconds spent in it.
+ * A throw, a rejection or an answer that never comes counts as `false`, is reported by name, and stops nobody else.
+ */
+export type Participant = (phase: StallPhase, elapsed: number) => Answer | Promise<Answer>
+
+/** Who holds a phase, and why. */
+export interface Stall { name: string, reason: string }
+
+/** Something that went wrong without stopping the shutdown. */
+export interface Failure { name: string, message: string }
+
+/** How long an answer may take before its participant is no longer waited for, in milliseconds. */
+export const answerTimeout = 5000
+
+interface Entry {
+  readonly name: string
+  readonly ask: Participant
+  /** Set while an asynchronous answer is pending; such an entry is not asked again. */
+  pendingSince: number | undefined
+  /** An asynchronous answer that has come since the last tick; it counts for the phase it was asked in, once. */
+  settled: { phase: StallPhase, answer: Answer } | undefined
+  /** Reported as hung already; once is enough. */
+  hung: boolean
+}
+
+/** Everything that may stall a phase, and the asking of it. */
+export class Participants {
+  readonly #entries = new Set<Entry>()
+  readonly #clock: Clock
+  readonly #onFailure: (failure: Failure) => void
+  readonly #onAnswer: () => void
+
+  constructor (clock: Clock, onFailure: (failure: Failure) => void, onAnswer: () => void) {
+    this.#clock = clock
+    this.#onFailure = onFailure
+    this.#onAnswer = onAnswer
+  }
+
+  /** Adds a participant; the function that comes back removes it. */
+  add (name: string, ask: Participant): () => void {
+    if (typeof name !== 'string' || name === '') throw invalidArgument("the name of a participant ('stall')", 'a non-empty string', name)
+    if (typeof ask !== 'function') throw invalidArgument(`participant '${name}'`, 'a function (phase, elapsed) => boolean | string', ask)
+    const entry: Entry = { name, ask, pendingSince: undefined, settled: undefined, hung: false }
+    this.#entries.add(entry)
+    return () => { this.#entries.delete(entry) }
+  }
+
+  /** The names of all participants, in the order they came. */
+  names (): string[] {
+    return [...this.#entries].map((entry) => entry.name)
+  }
+
+  /** Asks everybody, whatever the others say, and lists who stalls. */
+  ask (phase: StallPhase, elapsed: number): Stall[] {
+    const stalls: Stall[] = []
+    for (const entry of [...this.#entries]) {
+      const reason = this.#askOne(entry, phase, elapsed)
+      if (reason !== undefined) stalls.push({ name: entry.name, reason })
+    }
+    return stalls
+  }
+
+  #askOne (entry: Entry, phase: StallPhase, elapsed: number): string | undefined {
+    if (entry.pendingSince !== undefined) return this.#pending(entry)
+    const settled = entry.settled
+    entry.settled = undefined
+    if (settled !== undefined && settled.phase === phase) return this.#reason(entry, settled.answer)
+    try {
+      const answer = entry.ask(phase, elapsed)
+      if (!(answer instanceof Promise) && typeof (answer as PromiseLike<Answer> | undefined)?.then !== 'function') return this.#reason(entry, answer as Answer)
+      this.#await(entry, phase, answer as Promise<Answer>)
+      return 'has not answered yet'
+    } catch (error) {
+      this.#onFailure({ name: entry.name, message: messageOf(error) })
+      return undefined
+    }
+  }
+
+  #pending (entry: Entry): string | undefined {
+    if (this.#clock.now() - (entry.pendingSince ?? 0) < answerTimeout) return 'has not answered yet'
+    if (!entry.hung) {
+      entry.hung = true
+      this.#onFailure({ name: entry.name, message: `did not answer within ${answerTimeout} ms` })
+    }
+    return undefined
+  }
+
+  #await (entry: Entry, phase: StallPhase, answer: Promise<Answer>): void {
+    entry.pendingSince = this.#clock.now()
+    const settle = (value: Answer): void => {
+      entry.pendingSince = undefined
+      entry.settled = { phase, answer: value }
+      this.#onAnswer()
+    }
+    answer.then(settle, (error: unknown) => {
+      this.#onFailure({ name: entry.name, message: messageOf(error) })
+      settle(false)
+    })
+  }
+
+  #reason (entry: Entry, answer: Answer): string | undefined {
+    if (answer === false || answer === undefined || answer === null) return undefined
+    if (answer === true) return 'not yet'
+    if (typeof answer === 'string' && answer !== '') return answer
+    this.#onFailure({ name: entry.name, message: new errors.FST_GRACEFUL_INVALID_ANSWER(show(answer), typeName(answer)).message })
+    return undefined
+  }
+}

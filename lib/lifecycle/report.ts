@@ -1,0 +1,113 @@
+import type { Phase } from './phase.ts'
+import type { Failure, Stall } from './participants.ts'
+
+/** What set a shutdown off. */
+export type ShutdownKind = 'shutdown' | 'restart' | 'crash' | 'close'
+
+/** How a phase came to its end. */
+export type PhaseEnd =
+  /** Its condition was observed: nobody stalled, and its floor was over. */
+  | 'condition'
+  /** Its cap was reached while somebody stalled. */
+  | 'cap'
+  /** `undrain` went back to phase 0. */
+  | 'undrain'
+
+/** One phase as it happened. */
+export interface PhaseRecord {
+  phase: Phase
+  /** Milliseconds spent in it. */
+  duration: number
+  endedBy: PhaseEnd
+  /** Who still stalled when the cap was reached. */
+  stalledBy: Stall[]
+}
+
+/** A request that was cut at the deadline. */
+export interface CutRequest {
+  method: string
+  /** The route's pattern, never the URL; undefined where no route matched. */
+  route: string | undefined
+  /** Milliseconds since it came. */
+  age: number
+}
+
+/** What had to be cut. */
+export interface Cut {
+  /** Ordinary requests: someone lost an answer. */
+  requests: CutRequest[]
+  /** Event streams and other replies that had been told to end, by number. */
+  streams: number
+  /** Upgraded sockets, WebSockets among them, by number. */
+  upgraded: number
+  /** Participants, hooks and background work, by name. */
+  waiting: string[]
+}
+
+/** What traffic did after the announcement. */
+export interface TrafficSummary {
+  /** Whether silence showed that the balancer had stopped sending; absent where there was too little traffic, or where it never stopped. */
+  evidence: 'observed' | 'absent'
+  /** New traffic connections per second before the announcement. */
+  rateBefore: number
+  /** New traffic connections since the announcement. */
+  arrivals: number
+  /** Milliseconds from the announcement to the last of them; undefined where none came. */
+  lastArrival: number | undefined
+  /** How many came within `announce.quiet` before the listener closed: where this is not 0, later ones were refused. */
+  lateArrivals: number
+  /** Connections that were told to reconnect elsewhere. */
+  shed: number
+}
+
+/** The story of a shutdown, as data. All durations are milliseconds. */
+export interface Report {
+  /** `clean`: all was served. `cut`: something had to be cut, see {@link Report.cut}. `failed`: a hook, a participant or `close` failed, or it was a crash. */
+  verdict: 'clean' | 'cut' | 'failed'
+  /** One sentence for a human. */
+  summary: string
+  kind: ShutdownKind
+  /** Who asked first: a signal's name, or the `reason` given to `shutdown`. */
+  reason: string
+  exitCode: number
+  /** Epoch milliseconds of the announcement. */
+  startedAt: number
+  /** From the start to the end of `close`. */
+  duration: number
+  gracePeriod: number
+  phases: PhaseRecord[]
+  traffic: TrafficSummary
+  cut: Cut
+  failures: Array<Failure & { phase: Phase }>
+  /** What an operator should change, in words; empty where there is nothing. */
+  advice: string[]
+}
+
+/** A {@link TrafficSummary} of nothing. */
+export function noTraffic (): TrafficSummary {
+  return { evidence: 'absent', rateBefore: 0, arrivals: 0, lastArrival: undefined, lateArrivals: 0, shed: 0 }
+}
+
+/** Whether the cut took something that somebody waits for; long-lived streams and sockets reconnect by themselves. */
+export function cutMatters (cut: Cut): boolean {
+  return cut.requests.length > 0 || cut.waiting.length > 0
+}
+
+/** The verdict over what happened. */
+export function verdictOf (report: Pick<Report, 'kind' | 'cut' | 'failures'>): Report['verdict'] {
+  if (report.kind === 'crash' || report.failures.length > 0) return 'failed'
+  const { cut } = report
+  return cutMatters(cut) || cut.streams > 0 || cut.upgraded > 0 ? 'cut' : 'clean'
+}
+
+/** The report's one sentence. */
+export function summarize (report: Omit<Report, 'summary'>): string {
+  const { cut, failures, traffic } = report
+  const parts = [`${report.kind} by ${report.reason} in ${Math.round(report.duration)} ms`]
+  if (cut.requests.length > 0) parts.push(`${cut.requests.length} requests cut`)
+  if (cut.waiting.length > 0) parts.push(`no longer waited for: ${cut.waiting.join(', ')}`)
+  if (cut.streams + cut.upgraded > 0) parts.push(`${cut.streams} streams and ${cut.upgraded} upgraded sockets cut`)
+  if (traffic.lateArrivals > 0) parts.push(`${traffic.lateArrivals} connections came late`)
+  if (failures.length > 0) parts.push(`failed: ${failures.map((failure) => `${failure.name} (${failure.message})`).join(', ')}`)
+  return parts.length === 1 ? `${parts[0]}, nothing lost` : parts.join('; ')
+}
