@@ -1,0 +1,183 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** What the balancer is to do. */
+export interface BalancerOptions {
+  /** Ports of the servers that are in rotation from the start, one per slot. */
+  ports: number[]
+  /** Free slots for successors. */
+  spare: number
+  /** Whether HAProxy probes `/readyz` itself (every 500 ms, two failures take out, one success brings in). */
+  check: boolean
+}
+
+/** How one connection ended, as HAProxy logged it. */
+export interface ConnectionEnd {
+  slot: string
+  /** HAProxy's two-letter termination state; `--` is a normal end, `SC` a server that refused. */
+  state: string
+}
+
+/** A running HAProxy. Slots are numbered from 1. */
+export interface Balancer {
+  port: number
+  /** Puts a server on this port into rotation at a free slot. */
+  add: (slot: number, port: number) => Promise<void>
+  /** No new connections for this slot; existing ones go on, as behind kube-proxy. */
+  drain: (slot: number) => Promise<void>
+  /** Frees the slot for good; existing connections go on here, too. */
+  remove: (slot: number) => Promise<void>
+  /** Ends of the last connections, by the client's local port. */
+  ends: Map<number, ConnectionEnd>
+  stop: () => Promise<void>
+}
+
+function search (): string | undefined {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']
+  return folders.filter((folder) => folder !== '').map((folder) => join(folder, 'haproxy')).find((file) => {
+    try {
+      accessSync(file, constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+/** Installs HAProxy from Debian's packages. @throws Error when that does not work */
+export function installHaproxy (): void {
+  const options = { stdio: 'pipe', timeout: 180_000, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } } as const
+  execFileSync('apt-get', ['update', '-qq'], options)
+  execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'haproxy'], options)
+}
+
+/**
+ * The path of HAProxy's binary; installed from Debian's packages first where it is missing.
+ * @throws Error that says why there is none
+ */
+export function findHaproxy (): string {
+  const found = search()
+  if (found !== undefined) return found
+  let why = 'and the packages held none'
+  try {
+    process.stderr.write('haproxy is not on this machine; installing it with apt-get\n')
+    installHaproxy()
+  } catch (error) {
+    why = `and installing it failed: ${String(error).split('\n')[0]}`
+  }
+  const installed = search()
+  if (installed === undefined) throw new Error(`haproxy is neither in PATH nor in /usr/sbin, ${why}; install it by hand (Debian: apt-get install haproxy)`)
+  return installed
+}
+
+async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no free port')
+  return address.port
+}
+
+function configuration (options: BalancerOptions, port: number, socket: string): string {
+  const check = options.check ? 'check inter 500ms fall 2 rise 1' : ''
+  const busy = options.ports.map((server, index) => `  server slot${index + 1} 127.0.0.1:${server} ${check}`)
+  const spare = Array.from({ length: options.spare }, (_, index) => `  server slot${options.ports.length + index + 1} 127.0.0.1:1 ${check} disabled`)
+  return `
+global
+  maxconn 8000
+  nbthread 1
+  log stdout format raw local0
+  stats socket ${socket} mode 600 level admin
+defaults
+  mode tcp
+  log global
+  log-format "%cp %s %ts"
+  retries 0
+  no option redispatch
+  timeout connect 5s
+  timeout check 1s
+  timeout client 90s
+  timeout server 90s
+listen service
+  bind 127.0.0.1:${port}
+  balance roundrobin
+${options.check ? '  option httpchk\n  http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host replica\n  http-check expect status 200\n' : ''}
+${[...busy, ...spare].join('\n')}
+`
+}
+
+async function ask (socket: string, command: string): Promise<string> {
+  const connection = connect(socket)
+  connection.setTimeout(5000, () => connection.destroy(new Error(`haproxy did not answer "${command}" in 5 s`)))
+  connection.end(`${command}\n`)
+  let answer = ''
+  for await (const chunk of connection) answer += String(chunk)
+  return answer.trim()
+}
+
+async function order (socket: string, command: string): Promise<void> {
+  const answer = await ask(socket, command)
+  if (answer !== '' && !/^(IP|port|no need to change)/.test(answer)) throw new Error(`haproxy refused "${command}": ${answer}`)
+}
+
+function readEnds (stdout: NodeJS.ReadableStream): Map<number, ConnectionEnd> {
+  const ends = new Map<number, ConnectionEnd>()
+  createInterface({ input: stdout }).on('line', (line) => {
+    const [port, slot, state] = line.split(' ')
+    if (!/^\d+$/.test(port ?? '') || slot === undefined || state === undefined) return
+    ends.delete(Number(port))
+    ends.set(Number(port), { slot, state })
+    if (ends.size > 20_000) ends.delete(ends.keys().next().value!)
+  })
+  return ends
+}
+
+/**
+ * Starts HAProxy in TCP mode on a free port of 127.0.0.1: no retries, no redispatch, so that whatever a server loses, the client sees.
+ * @throws Error when there is no HAProxy or it does not start
+ */
+export async function startHaproxy (options: BalancerOptions): Promise<Balancer> {
+  const binary = findHaproxy()
+  const folder = mkdtempSync(join(tmpdir(), 'haproxy-'))
+  const socket = join(folder, 'admin.sock')
+  const port = await freePort()
+  writeFileSync(join(folder, 'haproxy.cfg'), configuration(options, port, socket))
+  const child = spawn(binary, ['-db', '-f', join(folder, 'haproxy.cfg')], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const exited = once(child, 'exit')
+  let complaints = ''
+  child.stderr.on('data', (chunk) => { complaints = (complaints + String(chunk)).slice(-4000) })
+  const stop = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+    await exited
+    rmSync(folder, { recursive: true, force: true })
+  }
+  const ends = readEnds(child.stdout)
+  for (let attempt = 0; ; attempt++) {
+    if (await ask(socket, 'show info').then((answer) => answer.includes('Version'), () => false)) break
+    if (child.exitCode !== null || attempt === 200) {
+      await stop()
+      throw new Error(`haproxy did not start: ${complaints}`)
+    }
+    await sleep(25)
+  }
+  const server = (slot: number, change: string): Promise<void> => order(socket, `set server service/slot${slot} ${change}`)
+  return {
+    port,
+    ends,
+    stop,
+    drain: (slot) => server(slot, 'state drain'),
+    remove: (slot) => server(slot, 'state maint'),
+    add: async (slot, serverPort) => {
+      await server(slot, `addr 127.0.0.1 port ${serverPort}`)
+      await server(slot, 'state ready')
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import t from 'tap'
+import type { Test } from 'tap'
+import { removals, rollout } from './rollout.ts'
+import type { RolloutOptions, RolloutResult } from './rollout.ts'
+
+t.setTimeout(280_000)
+
+/** Lets an update begin now and be judged later: clusters are independent, so slow ones run at the same time. */
+function begin (options: RolloutOptions): Promise<RolloutResult> {
+  const result = rollout(options)
+  result.catch(() => {})
+  return result
+}
+
+function leftInTime (t: Test, result: RolloutResult, replicas: number, graceSeconds = 30): void {
+  t.equal(result.departures.length, replicas, 'all of them were replaced')
+  for (const { name, code, signal, took, report, warnings } of result.departures) {
+    t.strictSame([code, signal], [0, null], `${name} exits by itself, with 0`, { warnings })
+    t.ok(took < graceSeconds * 1000, `${name} is gone inside its grace period, after ${took} ms`)
+    t.equal(report?.verdict, 'clean', `${name} reports that nothing was cut`, { report })
+  }
+}
+
+function lostNothing (t: Test, result: RolloutResult, atLeast: number): void {
+  leftInTime(t, result, 3)
+  for (const { name, unreadyAfter } of result.departures) {
+    t.ok(unreadyAfter !== undefined && unreadyAfter < 1000, `${name} fails readiness at once, after ${unreadyAfter} ms`)
+  }
+  t.ok(result.requests >= atLeast, `${result.requests} requests were sent on ${result.connections} connections`)
+  t.strictSame(result.byKind, {}, 'nothing is lost', { losses: result.losses.slice(0, 20), departures: result.departures })
+}
+
+t.test('traffic that ends late, or is thin, or never ends', { timeout: 120_000 }, async (t) => {
+  const late = begin({ removal: removals.late, rate: 300 })
+  const sparse = begin({ removal: removals.sparse, rate: 3 })
+  const never = begin({ removal: removals.never, rate: 100, replace: 1, graceSeconds: 16 })
+
+  await t.test('the endpoint is taken out 16 s after SIGTERM', async (t) => {
+    lostNothing(t, await late, 300 * 20)
+  })
+
+  await t.test('one request a second for each replica, the endpoint 10 s late', async (t) => {
+    lostNothing(t, await sparse, 3 * 15)
+  })
+
+  await t.test('an endpoint that stays loses only what comes after the cap, and the report says so', async (t) => {
+    const { losses, departures, ...rest } = await never
+    leftInTime(t, { losses, departures, ...rest }, 1, 16)
+    const report = departures[0]!.report!
+    const announcing = report.phases.find(({ phase }) => phase === 'announcing')
+    t.equal(announcing?.endedBy, 'cap')
+    t.ok(losses.length > 0, 'who comes later is refused')
+    const capAt = report.startedAt + announcing!.duration
+    t.strictSame(losses.filter(({ sentAt }) => sentAt < capAt - 5), [], 'nothing is lost before')
+    t.strictSame(losses.filter(({ reused }) => reused), [], 'and nothing on a connection that stands')
+    t.match(report.traffic, { evidence: 'absent', lateArrivals: (count: number) => count > 0 })
+    t.ok(report.advice.length > 0, 'an advice is given', { report })
+  })
+})
+
+t.test('traffic that ends soon', { timeout: 120_000 }, async (t) => {
+  const endpoint = begin({ removal: removals.endpoint, rate: 300 })
+  const check = begin({ removal: removals.check, rate: 300 })
+
+  await t.test('the endpoint is taken out 2 s after SIGTERM, whatever readiness says', async (t) => {
+    lostNothing(t, await endpoint, 300 * 15)
+  })
+
+  await t.test('HAProxy checks readiness itself, and nobody else takes anything out', async (t) => {
+    lostNothing(t, await check, 300 * 15)
+  })
+})
+
+t.test('1000 requests per second, the endpoint is taken out 2 s after SIGTERM', { timeout: 120_000 }, async (t) => {
+  lostNothing(t, await rollout({ removal: removals.endpoint, rate: 1000 }), 1000 * 15)
+})
+
+t.test('the same client counts what plain app.close() loses', { timeout: 60_000 }, async (t) => {
+  const result = await rollout({ removal: removals.endpoint, rate: 300, shutdown: 'plain', replace: 1, graceSeconds: 10 })
+  t.ok(result.losses.length > 0, 'so it would have counted ours', { byKind: result.byKind })
+  t.ok(Object.keys(result.byKind).some((kind) => kind.startsWith('socket hang up') || kind.startsWith('ECONNRESET')), 'refused connections')
+  t.ok(Object.keys(result.byKind).some((kind) => kind.startsWith('status 503')), 'requests that were answered 503')
+})
