@@ -1,0 +1,34 @@
+// `npm run demo`: a rolling update that loses nothing, and the same one without the plugin.
+import { mkdtemp } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { constants, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createLog } from './log.js'
+import { killReplicas } from './replicas.js'
+import { canDraw, createScreen } from './screen.js'
+import { summary, verdict } from './summary.js'
+import { rollingUpdate } from './update.js'
+
+const photos = await mkdtemp(join(tmpdir(), 'fastify-graceful-demo-'))
+const observer = canDraw(process.stdout) ? createScreen(process.stdout) : createLog(process.stdout)
+
+// On 'exit', so that every way out is covered: the end, Ctrl-C, a fault in the demo itself.
+process.once('exit', () => {
+  observer.restore()
+  killReplicas()
+  rmSync(photos, { recursive: true, force: true })
+})
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => process.exit(128 + constants.signals[signal]))
+}
+
+const ours = await rollingUpdate({ shutdown: 'graceful', photos, observer })
+const plain = await rollingUpdate({ shutdown: 'plain', photos, observer })
+
+for (const line of summary(ours, plain)) console.log(line)
+console.log(`\nplain app.close(): ${verdict(plain)}\nfastify-graceful:  ${verdict(ours)}`)
+
+const unclean = ours.replicas.filter(({ signalled, exit }) => signalled !== undefined && exit !== 0)
+for (const { name, exit } of unclean) console.error(`replica ${name} did not end in order: ${exit}`)
+
+process.exit(ours.tally.lost === 0 && unclean.length === 0 ? 0 : 1)

@@ -1,0 +1,32 @@
+// One replica of the shop, as the demo starts it: `node replica.js graceful` or `node replica.js plain`.
+import Fastify from 'fastify'
+import graceful from 'fastify-graceful'
+import shop from '../service/app.js'
+import { plainClose } from './plain.js'
+
+const app = Fastify({ logger: { level: 'warn' } })
+
+// By message, not by `GET /-/status`: once the listener is closed no question comes in, and that is the time to be seen.
+const report = () => {
+  const { phase, inFlight, connections } = app.graceful.status()
+  process.send({ phase, inFlight, connections }, () => {}) // a demo that is gone is told by 'disconnect'
+}
+
+if (process.argv[2] === 'plain') {
+  await app.register(plainClose)
+} else {
+  await app.register(graceful, {
+    // In Kubernetes the default is 5000: new connections keep coming for a while after SIGTERM, and nobody says when
+    // the last one has come. Outside it is 0, so it is given here: the demo's balancer goes on for up to 2 s, too.
+    announce: { min: 2500 }
+  })
+  app.graceful.addHook('closing', report) // too short to be met by chance
+}
+app.register(shop)
+
+await app.listen({ port: 0, host: '127.0.0.1' })
+process.send({ port: app.server.address().port })
+setInterval(report, 50).unref()
+
+// However the demo ends, its replicas end with it.
+process.once('disconnect', () => process.exit())

@@ -1,0 +1,31 @@
+// The end of the demo: both updates side by side.
+import { kinds } from './tally.js'
+
+/** @returns {string[]} the table as lines */
+export function summary (ours, plain) {
+  const lines = [
+    row('', 'fastify-graceful', 'plain close()'),
+    row('requests', ours.tally.requests, plain.tally.requests),
+    row('lost', ours.tally.lost, plain.tally.lost)
+  ]
+  for (const [kind, label] of Object.entries(kinds)) {
+    const [left, right] = [ours.tally.byKind[kind], plain.tally.byKind[kind]]
+    if (left + right > 0) lines.push(row(`  ${label}`, left, right))
+  }
+  lines.push(row('SIGTERM to exit, mean of three', leaving(ours), leaving(plain)))
+  return lines
+}
+
+/** @returns {string} what the demo is for, in one line */
+export function verdict ({ tally }) {
+  return `${tally.lost} of ${tally.requests} requests lost`
+}
+
+function row (label, left, right) {
+  return `  ${label.padEnd(40)}${String(left).padStart(16)}${String(right).padStart(18)}`
+}
+
+function leaving ({ replicas }) {
+  const times = replicas.filter(({ signalled }) => signalled !== undefined).map(({ signalled, history }) => history.at(-1).at - signalled)
+  return `${(times.reduce((sum, time) => sum + time, 0) / times.length / 1000).toFixed(1)} s`
+}
