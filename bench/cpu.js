@@ -1,0 +1,64 @@
+// Processor time per request of one set-up against another: two servers under the same load at the same time.
+//   node bench/cpu.js [--a variant] [--b variant] [--pairs 15] [--requests 100000] [--warmup 20000] [--connections 128]
+//   node bench/cpu.js --table        every variant of bench/variants against bare Fastify
+// A variant is a name in bench/variants or the path of a file whose default export sets the app up.
+import { existsSync } from 'node:fs'
+import { basename, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { ask, head, here, installPeers, median, row, start, stop } from './support.js'
+
+const { values: options } = parseArgs({
+  options: {
+    a: { type: 'string', default: 'bare' },
+    b: { type: 'string', default: 'ours' },
+    pairs: { type: 'string', default: '15' },
+    requests: { type: 'string', default: '100000' },
+    warmup: { type: 'string', default: '20000' },
+    connections: { type: 'string', default: '128' },
+    table: { type: 'boolean', default: false }
+  }
+})
+const pairs = Number(options.pairs)
+const connections = Number(options.connections)
+const rounds = Math.ceil(Number(options.requests) / connections)
+const warmup = Math.ceil(Number(options.warmup) / connections)
+
+const file = variant => existsSync(variant) ? resolve(variant) : here(`variants/${variant}.js`)
+const title = variant => basename(variant, '.js')
+
+/** Microseconds per request of both servers of one fresh pair; the first named is started first. */
+async function measure (first, second) {
+  const servers = [await start('cpu-server.js', [file(first)]), await start('cpu-server.js', [file(second)])]
+  const load = await start('cpu-load.js', [connections, ...servers.map(server => server.port)])
+  try {
+    await ask(load.child, warmup)
+    const before = await Promise.all(servers.map(server => ask(server.child, 'cpu')))
+    await ask(load.child, rounds)
+    const after = await Promise.all(servers.map(server => ask(server.child, 'cpu')))
+    return after.map((now, index) => (now.microseconds - before[index].microseconds) / (rounds * connections))
+  } finally {
+    await Promise.all([load, ...servers].map(({ child }) => stop(child)))
+  }
+}
+
+async function compare (a, b) {
+  const results = []
+  for (let pair = 0; pair < pairs; pair++) {
+    const swap = pair % 2 === 1
+    const measured = swap ? (await measure(b, a)).toReversed() : await measure(a, b)
+    results.push({ a: measured[0], b: measured[1], ratio: measured[1] / measured[0] })
+    console.error(`${title(b)} / ${title(a)}, pair ${pair + 1}: ${measured.map(us => us.toFixed(2)).toReversed().join(' / ')} µs = ${(measured[1] / measured[0]).toFixed(4)}`)
+  }
+  const ratios = results.map(result => result.ratio)
+  return row([
+    title(b), title(a), median(ratios).toFixed(3), Math.min(...ratios).toFixed(3), Math.max(...ratios).toFixed(3),
+    median(results.map(result => result.b)).toFixed(2), median(results.map(result => result.a)).toFixed(2)
+  ])
+}
+
+installPeers()
+const tables = ['bare', 'ours', 'on-request', 'on-request-close', 'terminus', 'stoppable', 'http-terminator']
+const jobs = options.table ? tables.map(variant => ['bare', variant]) : [[options.a, options.b]]
+console.log(`${pairs} fresh process pairs, ${rounds * connections} measured requests each, ${connections} connections per server\n`)
+console.log(head(['set-up', 'against', 'ratio (median)', 'min', 'max', 'µs per request', 'µs against']))
+for (const [a, b] of jobs) console.log(await compare(a, b))

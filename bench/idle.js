@@ -1,0 +1,76 @@
+// Many idle connections and many requests in flight: what they cost in memory, and how long the end takes.
+//   node bench/idle.js [--runs 3] [--idle 10000] [--requests 1000]
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { ask, head, row, start, stop } from './support.js'
+
+const { values: options } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '3' },
+    idle: { type: 'string', default: '10000' },
+    requests: { type: 'string', default: '1000' }
+  }
+})
+const idle = Number(options.idle)
+const requests = Number(options.requests)
+const drainIdle = 500
+
+async function startPair (variant) {
+  const server = await start('idle-server.js', [variant, drainIdle, requests], {
+    execArgv: ['--expose-gc'], stdio: ['ignore', 'pipe', 'inherit', 'ipc']
+  })
+  const client = await start('idle-client.js', [server.port])
+  return { server: server.child, client: client.child }
+}
+
+/** Bytes of heap per idle connection, compiled code and caches of the first thousand connections left out. */
+async function memory ({ server, client }) {
+  await ask(client, { idle: Math.min(1000, idle) })
+  await ask(client, { drop: true })
+  await sleep(300)
+  const before = await ask(server, 'memory')
+  await ask(client, { idle })
+  const after = await ask(server, 'memory')
+  return (after.heapUsed - before.heapUsed) / idle
+}
+
+/** SIGTERM with everything open; milliseconds. */
+async function shutdown ({ server, client }) {
+  let output = ''
+  server.stdout.on('data', text => { output += text })
+  await ask(server, 'watch')
+  const allInFlight = once(server, 'message')
+  await ask(client, { slow: requests })
+  await allInFlight
+  const gone = once(server, 'exit')
+  const closed = once(server, 'close')
+  server.kill('SIGTERM')
+  const [code, signal] = await gone
+  await closed
+  const { announced, exited, longestTurn } = JSON.parse(output)
+  const { replies, lastReply } = await ask(client, { result: true })
+  return { end: signal ?? code, replies, longestTurn, draining: exited - announced, beyond: exited - Math.max(lastReply, announced) }
+}
+
+async function run () {
+  const bare = await startPair('bare')
+  const ours = await startPair('ours')
+  try {
+    const bytes = { bare: await memory(bare), ours: await memory(ours) }
+    const end = await shutdown(ours)
+    return row([
+      Math.round(bytes.bare), Math.round(bytes.ours), `${((bytes.ours / bytes.bare - 1) * 100).toFixed(1)} %`,
+      `${end.replies} of ${requests}`, Math.round(end.draining), Math.round(end.beyond), end.longestTurn.toFixed(1), end.end
+    ])
+  } finally {
+    await Promise.all([bare, ours].flatMap(pair => [stop(pair.server), stop(pair.client)]))
+  }
+}
+
+console.log(`${idle} idle connections, ${requests} requests of 3 s in flight, \`drain.idle\` ${drainIdle}\n`)
+console.log(head([
+  'heap bytes per idle connection, bare', 'with the plugin', 'more', 'replies complete',
+  'end of phase 1 to exit, ms', 'beyond the last reply, ms', 'longest turn, ms', 'exit'
+]))
+for (let count = 0; count < Number(options.runs); count++) console.log(await run())

@@ -1,0 +1,21 @@
+// What `npm run bench` runs: every bench in turn, as Markdown for docs/performance.md.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { here, installPeers, machine } from './support.js'
+
+const benches = [
+  { title: 'Processor time per request', file: 'cpu.js', args: ['--table'] },
+  { title: 'Idle connections and the end', file: 'idle.js', args: [] },
+  { title: 'A rolling update against the peers', file: 'rollout.js', args: [] }
+]
+
+installPeers()
+console.log(machine())
+let failed = 0
+for (const { title, file, args } of benches) {
+  console.log(`\n## ${title}\n\n    ${['node', `bench/${file}`, ...args].join(' ')}\n`)
+  const child = spawn(process.execPath, [here(file), ...args], { stdio: 'inherit' })
+  const [code] = await once(child, 'exit')
+  if (code !== 0) failed = 1
+}
+process.exitCode = failed

@@ -1,0 +1,63 @@
+// What the benches share: child processes, arithmetic, Markdown, the peers' installation.
+import { fork, execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { fileURLToPath } from 'node:url'
+
+export const here = name => fileURLToPath(new URL(name, import.meta.url))
+
+/** Starts a file of this folder as a child process and waits for its first message. */
+export async function start (file, args = [], options = {}) {
+  const child = fork(here(file), args.map(String), options)
+  const died = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`${file} ended before it was ready: ${signal ?? code}`)
+  })
+  died.catch(() => {})
+  const [message] = await Promise.race([once(child, 'message'), died])
+  return { child, ...message }
+}
+
+/** Sends a message to a child and waits for its next one. */
+export async function ask (child, message) {
+  const answer = once(child, 'message')
+  child.send(message)
+  const [reply] = await answer
+  return reply
+}
+
+export async function stop (child) {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'exit')
+  child.kill('SIGKILL')
+  await gone
+}
+
+export function median (numbers) {
+  const sorted = numbers.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+export const row = cells => `| ${cells.join(' | ')} |`
+export const head = cells => `${row(cells)}\n${row(cells.map(() => '---'))}`
+
+/** One line that says what the figures were measured on. */
+export const machine = () =>
+  `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.versions.node}, ${process.platform}`
+
+const manifest = () => JSON.parse(readFileSync(here('package.json'), 'utf8')).devDependencies
+
+/** Installs the packages we are compared with, unless they are there. */
+export function installPeers () {
+  const missing = Object.keys(manifest()).filter(name => !existsSync(here(`node_modules/${name}/package.json`)))
+  if (missing.length === 0) return
+  console.error(`installing ${missing.join(', ')} into bench/node_modules`)
+  execFileSync('npm', ['install', '--prefix', here('.'), '--no-audit', '--no-fund', '--loglevel=error'], { stdio: ['ignore', 2, 2] })
+}
+
+/** `name version` of a peer, as the tables show it. */
+export function peerTitle (name) {
+  const { version } = JSON.parse(readFileSync(here(`node_modules/${name}/package.json`), 'utf8'))
+  return `${name} ${version}`
+}

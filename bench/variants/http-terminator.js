@@ -1,0 +1,5 @@
+import { createHttpTerminator } from 'http-terminator'
+
+export default async app => {
+  createHttpTerminator({ server: app.server })
+}

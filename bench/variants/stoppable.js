@@ -1,0 +1,5 @@
+import stoppable from 'stoppable'
+
+export default async app => {
+  stoppable(app.server, 10_000)
+}
