@@ -23,6 +23,8 @@ export interface LoadResult {
   requests: number
   connections: number
   losses: Loss[]
+  /** The longest time in ms for which this process did not get to run: what it says of times is no better than that. */
+  longestStall: number
 }
 
 /** A running load. */
@@ -224,7 +226,11 @@ export function startLoad (port: number, rate: number): Load {
     nextAt += gap()
     return !isStopped
   }
+  let longestStall = 0
+  let ranAt = performance.now()
   const clock = setInterval(() => {
+    longestStall = Math.max(longestStall, Math.round(performance.now() - ranAt))
+    ranAt = performance.now()
     while (nextAt <= performance.now()) {
       nextAt += gap()
       population.arrive(drawManner(), onChained)
@@ -238,7 +244,7 @@ export function startLoad (port: number, rate: number): Load {
     clearInterval(sweeper)
     population.sweep(0)
     const { requests, connections, losses } = population
-    return { requests, connections, losses }
+    return { requests, connections, losses, longestStall }
   }
   return { stop }
 }

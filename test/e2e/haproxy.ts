@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { endWithUs } from './replicas.ts'
 
 /** What the balancer is to do. */
 export interface BalancerOptions {
@@ -151,6 +152,7 @@ export async function startHaproxy (options: BalancerOptions): Promise<Balancer>
   const port = await freePort()
   writeFileSync(join(folder, 'haproxy.cfg'), configuration(options, port, socket))
   const child = spawn(binary, ['-db', '-f', join(folder, 'haproxy.cfg')], { stdio: ['ignore', 'pipe', 'pipe'] })
+  endWithUs(child)
   const exited = once(child, 'exit')
   let complaints = ''
   child.stderr.on('data', (chunk) => { complaints = (complaints + String(chunk)).slice(-4000) })

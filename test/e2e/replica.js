@@ -9,6 +9,9 @@ import Fastify, { LogController } from 'fastify'
 const app = Fastify({ logger: { level: 'info' }, logController: new LogController({ disableRequestLogging: true }) })
 const name = process.env.REPLICA ?? 'replica'
 
+// Where the test run was killed, nobody else would end this process.
+process.stdin.on('end', () => process.exit(1)).resume().unref()
+
 if (process.env.SHUTDOWN === 'plain') {
   process.once('SIGTERM', () => {
     app.close().finally(() => process.exit(0))

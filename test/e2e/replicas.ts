@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { get } from 'node:http'
@@ -40,6 +41,15 @@ export interface Replica {
   kill: (signal: NodeJS.Signals) => void
 }
 
+const children = new Set<ChildProcess>()
+process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')))
+
+/** A child that outlives the test run would hold its port and the machine's time. */
+export function endWithUs (child: ChildProcess): void {
+  children.add(child)
+  child.once('exit', () => children.delete(child))
+}
+
 function newest (folder: string): number {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
   return Math.max(...files.map((entry) => statSync(`${entry.parentPath}/${entry.name}`).mtimeMs))
@@ -72,7 +82,7 @@ export function probe (port: number, path: string): Promise<number> {
 function launch (options: ReplicaOptions): Replica & { listening: Promise<number> } {
   const child = spawn(process.execPath, [fileURLToPath(new URL('replica.js', import.meta.url))], {
     cwd: root,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     // A test runner's loaders travel in NODE_OPTIONS; a replica in production has none of them.
     env: {
       PATH: process.env['PATH'],
@@ -84,6 +94,7 @@ function launch (options: ReplicaOptions): Replica & { listening: Promise<number
       TERMINATION_GRACE_PERIOD_SECONDS: String(options.graceSeconds)
     }
   })
+  endWithUs(child)
   const log: LogLine[] = []
   const { promise: listening, resolve: nowListening } = withResolvers<number>()
   const keep = (text: string): void => {
@@ -106,18 +117,22 @@ function withResolvers<T> (): { promise: Promise<T>, resolve: (value: T) => void
   return { promise, resolve }
 }
 
+async function becomesReady (port: number, path: string): Promise<boolean> {
+  for (let attempt = 0; attempt < 800; attempt++) {
+    if (await probe(port, path) === 200) return true
+    await sleep(25)
+  }
+  return false
+}
+
 /**
  * Starts one replica and waits until it is ready: `/readyz`, or `/` where there is no plugin to answer it.
  * @throws Error with the replica's own output when it is not ready within 20 s
  */
 export async function startReplica (options: ReplicaOptions): Promise<Replica> {
   const { listening, ...replica } = launch(options)
-  const port = await Promise.race([listening, replica.exited, sleep(20_000, undefined, { ref: false })])
-  const path = options.shutdown === 'graceful' ? '/readyz' : '/'
-  for (let attempt = 0; typeof port === 'number' && attempt < 800; attempt++) {
-    if (await probe(port, path) === 200) return Object.assign(replica, { port })
-    await sleep(25)
-  }
+  const port = await Promise.race([listening, replica.exited.then(() => 0), sleep(20_000, 0, { ref: false })])
+  if (port !== 0 && await becomesReady(port, options.shutdown === 'graceful' ? '/readyz' : '/')) return Object.assign(replica, { port })
   replica.kill('SIGKILL')
   throw new Error(`replica ${options.name} did not become ready:\n${replica.log.map((line) => JSON.stringify(line)).join('\n')}`)
 }

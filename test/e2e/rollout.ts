@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Report } from '../../lib/lifecycle/report.ts'
 import { startLoad } from './client.ts'
-import type { Load, Loss } from './client.ts'
+import type { Load, LoadResult, Loss } from './client.ts'
 import { startHaproxy } from './haproxy.ts'
 import type { Balancer } from './haproxy.ts'
 import { ensureBuilt, isReport, probe, startReplica } from './replicas.ts'
@@ -64,9 +64,7 @@ export interface Departure {
 export type Attributed = Loss & { replica: string | undefined, state: string | undefined }
 
 /** What one update did. */
-export interface RolloutResult {
-  requests: number
-  connections: number
+export interface RolloutResult extends Omit<LoadResult, 'losses'> {
   losses: Attributed[]
   /** Losses counted by kind, new or reused connection, and method. */
   byKind: Record<string, number>
@@ -184,9 +182,8 @@ export async function rollout (given: RolloutOptions): Promise<RolloutResult> {
     await sleep(warmUp)
     const departures = await update(cluster)
     await sleep(500)
-    const { requests, connections, losses: raw } = await cluster.load.stop()
-    const losses = attribute(cluster, raw)
-    return { requests, connections, losses, byKind: countByKind(losses), departures }
+    const seen = await cluster.load.stop()
+    return { ...seen, losses: attribute(cluster, seen.losses), byKind: countByKind(seen.losses), departures }
   } finally {
     await cluster.load.stop()
     for (const replica of cluster.replicas) replica.kill('SIGKILL')

@@ -70,7 +70,7 @@ async function run ({ name, rate, count }: Series): Promise<RolloutResult[]> {
       const title = `${name} at ${rate}/s, update ${++started} of ${count}`
       const result = await rollout(options)
       results.push(result)
-      console.error(`${title}: ${result.losses.length} of ${result.requests} lost`)
+      console.error(`${title}: ${result.losses.length} of ${result.requests} lost, longest stall of the client ${result.longestStall} ms`)
       complain(title, result)
     }
   }
