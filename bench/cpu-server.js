@@ -12,5 +12,6 @@ process.on('message', () => {
   const { user, system } = process.cpuUsage()
   process.send({ microseconds: user + system })
 })
+// Not by a signal: a profile is written only by a process that ends itself.
 process.on('disconnect', () => process.exit())
 process.send({ port: app.server.address().port })

@@ -1,11 +1,13 @@
 // Processor time per request of one set-up against another: two servers under the same load at the same time.
 //   node bench/cpu.js [--a variant] [--b variant] [--pairs 15] [--requests 100000] [--warmup 20000] [--connections 128]
+//   node bench/cpu.js --profile folder [--pairs 1] ...  writes a .cpuprofile of each server there
 //   node bench/cpu.js --table        every variant of bench/variants against bare Fastify
 // A variant is a name in bench/variants or the path of a file whose default export sets the app up.
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { ask, head, here, installPeers, median, row, start, stop } from './support.js'
+import { ask, head, here, installPeers, median, row, start } from './support.js'
 
 const { values: options } = parseArgs({
   options: {
@@ -15,6 +17,7 @@ const { values: options } = parseArgs({
     requests: { type: 'string', default: '100000' },
     warmup: { type: 'string', default: '20000' },
     connections: { type: 'string', default: '128' },
+    profile: { type: 'string' },
     table: { type: 'boolean', default: false }
   }
 })
@@ -23,12 +26,23 @@ const connections = Number(options.connections)
 const rounds = Math.ceil(Number(options.requests) / connections)
 const warmup = Math.ceil(Number(options.warmup) / connections)
 
+const execArgv = options.profile ? ['--cpu-prof', `--cpu-prof-dir=${resolve(options.profile)}`] : []
+
 const file = variant => existsSync(variant) ? resolve(variant) : here(`variants/${variant}.js`)
 const title = variant => basename(variant, '.js')
 
+/** Lets a child end by itself, so that its profile is written. */
+async function release (child) {
+  if (!child.connected) return
+  const gone = once(child, 'exit')
+  child.disconnect()
+  await gone
+}
+
 /** Microseconds per request of both servers of one fresh pair; the first named is started first. */
 async function measure (first, second) {
-  const servers = [await start('cpu-server.js', [file(first)]), await start('cpu-server.js', [file(second)])]
+  const servers = []
+  for (const variant of [first, second]) servers.push(await start('cpu-server.js', [file(variant)], { execArgv }))
   const load = await start('cpu-load.js', [connections, ...servers.map(server => server.port)])
   try {
     await ask(load.child, warmup)
@@ -37,7 +51,7 @@ async function measure (first, second) {
     const after = await Promise.all(servers.map(server => ask(server.child, 'cpu')))
     return after.map((now, index) => (now.microseconds - before[index].microseconds) / (rounds * connections))
   } finally {
-    await Promise.all([load, ...servers].map(({ child }) => stop(child)))
+    await Promise.all([load, ...servers].map(({ child }) => release(child)))
   }
 }
 
@@ -59,6 +73,6 @@ async function compare (a, b) {
 installPeers()
 const tables = ['bare', 'ours', 'on-request', 'on-request-close', 'terminus', 'stoppable', 'http-terminator']
 const jobs = options.table ? tables.map(variant => ['bare', variant]) : [[options.a, options.b]]
-console.log(`${pairs} fresh process pairs, ${rounds * connections} measured requests each, ${connections} connections per server\n`)
+console.log(`${pairs} fresh process pairs, ${rounds * connections} measured requests each, ${connections} connections per server; limit of \`ours\`: 1.02\n`)
 console.log(head(['set-up', 'against', 'ratio (median)', 'min', 'max', 'µs per request', 'µs against']))
 for (const [a, b] of jobs) console.log(await compare(a, b))

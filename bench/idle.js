@@ -48,6 +48,7 @@ async function shutdown ({ server, client }) {
   server.kill('SIGTERM')
   const [code, signal] = await gone
   await closed
+  if (!output) throw new Error(`the server ended without a word: ${signal ?? code}`)
   const { announced, exited, longestTurn } = JSON.parse(output)
   const { replies, lastReply } = await ask(client, { result: true })
   return { end: signal ?? code, replies, longestTurn, draining: exited - announced, beyond: exited - Math.max(lastReply, announced) }
@@ -68,7 +69,7 @@ async function run () {
   }
 }
 
-console.log(`${idle} idle connections, ${requests} requests of 3 s in flight, \`drain.idle\` ${drainIdle}\n`)
+console.log(`${idle} idle connections, ${requests} requests of 3 s in flight, \`drain.idle\` ${drainIdle}; limits: memory 10 % more, 1500 ms beyond the last reply, turns of 50 ms\n`)
 console.log(head([
   'heap bytes per idle connection, bare', 'with the plugin', 'more', 'replies complete',
   'end of phase 1 to exit, ms', 'beyond the last reply, ms', 'longest turn, ms', 'exit'
