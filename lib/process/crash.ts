@@ -1,0 +1,52 @@
+import { messageOf } from '../errors.ts'
+import type { Host } from './host.ts'
+import type { Member } from './types.ts'
+
+/** What sets off a crash. */
+export type CrashOrigin = 'uncaughtException' | 'unhandledRejection'
+
+/** The process-wide crash listeners. Other listeners of the same events stay and run. */
+export class CrashHandlers {
+  readonly #host: Host
+  readonly #onException: (error: unknown) => void
+  readonly #onRejection: (reason: unknown) => void
+  #installed = false
+
+  constructor (host: Host, onCrash: (origin: CrashOrigin, error: unknown) => void) {
+    this.#host = host
+    this.#onException = (error) => onCrash('uncaughtException', error)
+    this.#onRejection = (reason) => onCrash('unhandledRejection', reason)
+  }
+
+  /** Installs the listeners or takes them away. */
+  update (wanted: boolean): void {
+    if (wanted) this.#install()
+    else this.#uninstall()
+  }
+
+  #install (): void {
+    if (this.#installed) return
+    this.#installed = true
+    this.#host.events.on('uncaughtException', this.#onException)
+    if (this.#host.rejectionsAreFatal()) this.#host.events.on('unhandledRejection', this.#onRejection)
+  }
+
+  #uninstall (): void {
+    if (!this.#installed) return
+    this.#installed = false
+    this.#host.events.off('uncaughtException', this.#onException)
+    this.#host.events.off('unhandledRejection', this.#onRejection)
+  }
+}
+
+/** Takes every member through the end after a crash; who is ending already goes on, and its exit code becomes 1. */
+export function crashMembers (members: Member[], origin: CrashOrigin, error: unknown): void {
+  const message = messageOf(error)
+  for (const member of members) {
+    const { lifecycle } = member
+    if (lifecycle.ending) lifecycle.fail({ name: origin, message })
+    else void lifecycle.shutdown({ kind: 'crash', reason: `${origin}: ${message}`, exitCode: 1 })
+    if (origin === 'unhandledRejection') continue
+    for (const listener of member.uncaught) listener(error)
+  }
+}

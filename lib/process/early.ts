@@ -1,0 +1,88 @@
+/**
+ * `node --import fastify-graceful/signals app.js`: remembers a signal that comes before the application has registered the
+ * plugin. Without it such a signal kills the process, and as PID 1 the kernel drops it silently until a handler exists.
+ *
+ * - The first application that registers gets the signal and shuts down without ever listening.
+ * - Where none has registered when the grace period less a tenth is over (environment variable
+ *   `TERMINATION_GRACE_PERIOD_SECONDS`, default 30), or at a second signal more than a second later, the process exits with
+ *   128 + the signal's number.
+ * - The listeners stay for the life of the process. Once applications are registered, the module does nothing but what Node
+ *   would do for a signal that none of them acts on.
+ *
+ * It imports two built-in modules and nothing else, to be there as early as possible.
+ */
+import { writeSync } from 'node:fs'
+import { constants } from 'node:os'
+import { isMainThread } from 'node:worker_threads'
+import { sharedState } from './shared.ts'
+import type { EarlySignals, ReceivedSignal } from './shared.ts'
+
+const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+/** Repeats within this time are the same signal, in milliseconds. */
+const duplicateWindow = 1000
+const state = sharedState()
+
+function patience (): number {
+  const seconds = Number(process.env['TERMINATION_GRACE_PERIOD_SECONDS'])
+  return (seconds > 0 && Number.isFinite(seconds) ? seconds : 30) * 900
+}
+
+function exit (signal: string, why: string): void {
+  state.exiting = true
+  const code = 128 + (constants.signals[signal as NodeJS.Signals] ?? 0)
+  try {
+    writeSync(2, `fastify-graceful/signals: ${signal} ${why}, exiting with code ${code}\n`)
+  } catch {
+    // Standard error may be closed; the exit matters more than the line.
+  }
+  process.exit(code)
+}
+
+class Early implements EarlySignals {
+  readonly listeners: Map<string, () => void> = new Map()
+  first: ReceivedSignal | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  install (): void {
+    for (const signal of signals) {
+      if (constants.signals[signal] === undefined) continue
+      const listener = (): void => this.#receive(signal)
+      this.listeners.set(signal, listener)
+      process.on(signal, listener)
+    }
+  }
+
+  take (): ReceivedSignal | undefined {
+    const { first } = this
+    this.first = undefined
+    clearTimeout(this.#timer)
+    return first
+  }
+
+  #receive (signal: string): void {
+    const { registry } = state
+    if (registry?.handles(signal) === true || state.exiting) return
+    const at = performance.now()
+    if (registry !== undefined && registry.size > 0) {
+      // Our own listener alone must not turn a deadly signal into nothing.
+      if (process.listenerCount(signal) === 1) exit(signal, 'came and no application acts on it')
+      return
+    }
+    if (this.first === undefined) this.#remember({ signal, at })
+    else if (at - this.first.at > duplicateWindow) exit(signal, 'came again and no application is registered yet')
+  }
+
+  #remember (first: ReceivedSignal): void {
+    this.first = first
+    const time = patience()
+    // Unreferenced: a program that ends by itself must end; one that hangs keeps the loop, and so the timer fires.
+    this.#timer = setTimeout(() => exit(first.signal, `came ${time} ms ago and no application has registered`), time).unref()
+  }
+}
+
+// `--import` runs in every worker thread again, where signals do not exist.
+if (isMainThread && state.early === undefined) {
+  const early = new Early()
+  early.install()
+  state.early = early
+}

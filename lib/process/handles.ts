@@ -1,0 +1,44 @@
+import { ChildProcess } from 'node:child_process'
+import { Server, Socket } from 'node:net'
+
+/** More than this would fill the log. */
+const most = 20
+
+/**
+ * Names what would have kept the process from ending by itself: sockets and servers by address, children by file name, all
+ * else by its kind and number. No arguments, no environment, no content.
+ */
+export function openHandles (): string[] {
+  const named = activeHandles().map(describe).filter((name) => name !== undefined)
+  const kinds = process.getActiveResourcesInfo().filter((kind) => !describedKinds.has(kind))
+  const names = [...named, ...kinds.map((kind) => kind.replace(/Wrap$/, ''))]
+  const counts = new Map<string, number>()
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
+  const lines = [...counts].map(([name, count]) => count === 1 ? name : `${count} x ${name}`)
+  return lines.length > most ? [...lines.slice(0, most), `and ${lines.length - most} more`] : lines
+}
+
+/** Resources of these kinds are what `activeHandles` shows in more detail. */
+const describedKinds = new Set(['TCPSocketWrap', 'TCPServerWrap', 'PipeWrap', 'PipeServerWrap', 'TTYWrap', 'ProcessWrap'])
+
+// Undocumented, but the only place where Node tells which socket it is.
+function activeHandles (): unknown[] {
+  const list = (process as { _getActiveHandles?: () => unknown[] })._getActiveHandles
+  return typeof list === 'function' ? list.call(process) : []
+}
+
+function describe (handle: unknown): string | undefined {
+  if (handle instanceof ChildProcess) return `child process ${handle.pid ?? ''} (${(handle.spawnfile ?? '').split(/[\\/]/).pop()})`
+  if (handle instanceof Server) {
+    const address = handle.address()
+    return `server on ${typeof address === 'object' && address !== null ? `${address.address}:${address.port}` : address ?? 'no address'}`
+  }
+  if (handle instanceof Socket) {
+    const { fd } = handle as { fd?: number }
+    // Standard streams never keep a process that has nothing else to do.
+    if (fd !== undefined && fd >= 0 && fd <= 2) return undefined
+    if (handle.remoteAddress !== undefined) return `socket ${handle.localAddress}:${handle.localPort} - ${handle.remoteAddress}:${handle.remotePort}`
+    return handle.connecting ? 'socket that is connecting' : 'pipe'
+  }
+  return undefined
+}

@@ -1,0 +1,54 @@
+import { constants } from 'node:os'
+import { isatty } from 'node:tty'
+import { isMainThread } from 'node:worker_threads'
+import { systemClock } from '../lifecycle/clock.ts'
+import type { Clock } from '../lifecycle/clock.ts'
+import { openHandles } from './handles.ts'
+
+/** Any listener, of whatever event. */
+export type Listener = (...parameters: never[]) => void
+
+/** The process as the registry sees it: signals, exit and clock come through here, so that tests can hold them. */
+export interface Host {
+  readonly events: {
+    on (event: string, listener: Listener): unknown
+    prependListener (event: string, listener: Listener): unknown
+    off (event: string, listener: Listener): unknown
+    listeners (event: string): Function[]
+  }
+  readonly clock: Clock
+  /** Signals, crash handlers and exit belong to the main thread. */
+  readonly mainThread: boolean
+  /** Ends the process. */
+  exit (code: number): void
+  /** The number of a signal; undefined where the platform does not know it. */
+  signalNumber (signal: string): number | undefined
+  /** Whether standard input is a terminal, so that SIGINT means Ctrl-C. */
+  terminal (): boolean
+  /** Whether a rejection that nobody handles ends the process; `--unhandled-rejections=warn` and `none` say that it does not. */
+  rejectionsAreFatal (): boolean
+  /** The IPC channel to the parent, if there is one. */
+  channel (): Channel | undefined
+  /** What is open and would keep the process. */
+  handles (): string[]
+}
+
+/** Node counts listeners of `message` on the channel, and keeps the process while there is one. */
+export interface Channel {
+  refCounted? (): void
+  unrefCounted? (): void
+}
+
+/** The real process. */
+export const systemHost: Host = {
+  events: process as unknown as Host['events'],
+  clock: systemClock,
+  mainThread: isMainThread,
+  exit: (code) => { process.exit(code) },
+  signalNumber: (signal) => (constants.signals as Record<string, number | undefined>)[signal],
+  // Reading `process.stdin` would create the stream.
+  terminal: () => isatty(0),
+  rejectionsAreFatal: () => !/--unhandled-rejections[= ](?:none|warn)/.test([...process.execArgv, process.env['NODE_OPTIONS']].join(' ')),
+  channel: () => typeof process.send === 'function' ? process.channel as Channel | undefined : undefined,
+  handles: openHandles
+}

@@ -1,0 +1,201 @@
+import { messageOf } from '../errors.ts'
+import { isAtLeast } from '../lifecycle/phase.ts'
+import type { Report } from '../lifecycle/report.ts'
+import { CrashHandlers, crashMembers } from './crash.ts'
+import type { CrashOrigin } from './crash.ts'
+import { endProcess, exitProcess, ExitWitness, isShuttingDown } from './exit.ts'
+import { foreignListeners } from './foreign.ts'
+import { systemHost } from './host.ts'
+import type { Host } from './host.ts'
+import { ShutdownMessage } from './ipc.ts'
+import { sharedState } from './shared.ts'
+import type { SharedRegistry, SharedState } from './shared.ts'
+import { actionOf, SignalDesk } from './signals.ts'
+import type { Member, MemberOptions, Membership } from './types.ts'
+
+export type { Member, MemberLifecycle, MemberOptions, Membership, SignalAction } from './types.ts'
+
+/**
+ * Enters an application into the registry of the process, which all copies of the package share. From here on signals reach
+ * it, so boot is covered. Crash handlers follow with {@link Membership.listening}, so that a test runner keeps its own.
+ *
+ * In a worker thread there are no signals, no crash handlers and no exit.
+ */
+export function joinProcess (options: MemberOptions): Membership {
+  const shared = sharedState()
+  shared.registry ??= new ProcessRegistry(systemHost, shared)
+  return shared.registry.join(options)
+}
+
+/** All applications of a process: they are shut down together, and the process exits when the last one is done. */
+export class ProcessRegistry implements SharedRegistry {
+  readonly #host: Host
+  readonly #shared: SharedState
+  readonly #members = new Set<Member>()
+  readonly #signals: SignalDesk
+  readonly #message: ShutdownMessage
+  readonly #crash: CrashHandlers
+  readonly #witness: ExitWitness
+  /** Whose end the end of the process is, in the order in which they finished. */
+  readonly #ended: Member[] = []
+  /** Their exit codes, in the same order. */
+  readonly #codes: number[] = []
+  /** A shutdown or a crash has decided that the process ends with its last application. */
+  #exitWanted = false
+  #exiting = false
+  #crashed = false
+  /** The last crash that was logged: a destination that fails on each line must not be told of each failure. */
+  #lastCrash: string | undefined
+  #warnedOf = ''
+
+  constructor (host: Host, shared: SharedState) {
+    this.#host = host
+    this.#shared = shared
+    const members = (): Member[] => [...this.#members]
+    this.#signals = new SignalDesk(host, { members, exitNow: (code) => exitProcess(host, shared, code), began: () => this.#updateCrash() })
+    this.#message = new ShutdownMessage(host, () => this.#signals.receive('SIGTERM'))
+    this.#crash = new CrashHandlers(host, (origin, error) => this.#onCrash(origin, error))
+    this.#witness = new ExitWitness(host, shared, members)
+  }
+
+  get size (): number { return this.#members.size }
+
+  handles (signal: string): boolean {
+    return [...this.#members].some((member) => actionOf(member, signal) !== false)
+  }
+
+  join (options: MemberOptions): Membership {
+    const bound = this.#host.mainThread ? options : { ...options, signals: {}, exit: false }
+    const member: Member = { ...bound, finished: false, listens: false, uncaught: new Set() }
+    this.#members.add(member)
+    this.#install()
+    void member.lifecycle.done.then((report) => this.#finished(member, report))
+    // Not before the caller has its membership and has connected what listens to the phases.
+    queueMicrotask(() => this.#admit(member))
+    return {
+      others: () => this.#others(member),
+      listening: () => this.#listening(member),
+      leave: () => this.#leave(member),
+      onUncaught: (listener) => {
+        member.uncaught.add(listener)
+        return () => { member.uncaught.delete(listener) }
+      }
+    }
+  }
+
+  #install (): void {
+    if (!this.#host.mainThread) return
+    this.#signals.update()
+    this.#witness.install()
+    if (this.handles('SIGTERM')) this.#message.install()
+  }
+
+  #admit (member: Member): void {
+    if (!this.#members.has(member)) return
+    const { early } = this.#shared
+    const remembered = early?.first
+    if (remembered !== undefined && actionOf(member, remembered.signal) !== false) {
+      early?.take()
+      this.#signals.receive(remembered.signal, remembered.at)
+    } else {
+      this.#signals.admit(member)
+    }
+  }
+
+  #others (member: Member): string | undefined {
+    const { phase, request } = member.lifecycle
+    if (phase === 'terminated' || request?.kind === 'close') return undefined
+    for (const other of this.#members) {
+      const { lifecycle } = other
+      if (other === member || other.finished || !lifecycle.ending || lifecycle.request?.kind === 'close') continue
+      const ahead = lifecycle.phase !== phase && isAtLeast(lifecycle.phase, phase)
+      if (ahead || (lifecycle.phase === phase && lifecycle.clear)) continue
+      return `${other.name} is in phase '${lifecycle.phase}'`
+    }
+    return undefined
+  }
+
+  #listening (member: Member): void {
+    if (!this.#host.mainThread || !this.#members.has(member)) return
+    member.listens = true
+    this.#updateCrash()
+    const { early } = this.#shared
+    const own = new Set<unknown>([...this.#signals.listeners.values(), ...early?.listeners.values() ?? []])
+    const foreign = foreignListeners(this.#host, this.#signals.listeners.keys(), own).join('; ')
+    if (foreign === '' || foreign === this.#warnedOf) return
+    this.#warnedOf = foreign
+    member.log.warn({ listeners: foreign }, `somebody else listens for the signals that shut this service down (${foreign}): an app.close() there joins the shutdown, a process.exit there cuts it short`)
+  }
+
+  /** Crash handlers belong to a process that serves, or that a signal is ending. */
+  #updateCrash (): void {
+    this.#crash.update([...this.#members].some((member) => member.exit && member.crash && (member.listens || isShuttingDown(member))))
+  }
+
+  #leave (member: Member): void {
+    // Its own end is not over: removed when `done` settles, so that a second signal still finds us.
+    if (member.exit && isShuttingDown(member)) return
+    // A plain close during the end of the process counts with its report, which is about to come.
+    if (!member.lifecycle.ending) member.finished = true
+    this.#remove(member)
+    this.#exitIfLast()
+  }
+
+  #finished (member: Member, report: Report): void {
+    const { exiting } = this.#shared
+    member.finished = true
+    if (member.exit && (report.kind !== 'close' || this.#crashed)) this.#exitWanted = true
+    if (this.#exitWanted || this.#isEnding()) {
+      this.#ended.push(member)
+      this.#codes.push(report.exitCode)
+    }
+    if (exiting) return
+    this.#remove(member)
+    this.#exitIfLast()
+  }
+
+  /** Whether some application is on its way to an end that is more than a plain close. */
+  #isEnding (): boolean {
+    return [...this.#members].some(isShuttingDown)
+  }
+
+  #remove (member: Member): void {
+    // Until the exit the listeners stay, for a third signal.
+    if (this.#exitWanted || !this.#members.delete(member)) return
+    this.#signals.update()
+    if (!this.handles('SIGTERM')) this.#message.uninstall()
+    this.#updateCrash()
+    if (this.#members.size === 0) this.#witness.uninstall()
+    if (!this.#isEnding()) this.#reset()
+  }
+
+  #reset (): void {
+    this.#signals.reset()
+    this.#ended.length = 0
+    this.#codes.length = 0
+    this.#crashed = false
+    this.#lastCrash = undefined
+    if (this.#members.size === 0) this.#warnedOf = ''
+  }
+
+  #exitIfLast (): void {
+    if (!this.#exitWanted || this.#exiting || [...this.#members].some(({ finished }) => !finished)) return
+    this.#exiting = true
+    void endProcess(this.#host, this.#shared, this.#ended, () => this.#codes.find((code) => code !== 0) ?? (this.#crashed ? 1 : 0))
+  }
+
+  #onCrash (origin: CrashOrigin, error: unknown): void {
+    const members = [...this.#members]
+    const text = `${origin}: ${messageOf(error)}`
+    this.#crashed = true
+    if (text !== this.#lastCrash) {
+      this.#lastCrash = text
+      try {
+        members[0]?.log.fatal({ err: error }, `${text}, ${this.#isEnding() ? 'during the shutdown' : 'shutting down'}`)
+      } catch {
+        // A logger that throws is no reason to stay.
+      }
+    }
+    crashMembers(members.filter(({ finished }) => !finished), origin, error)
+  }
+}

@@ -1,0 +1,139 @@
+import type { Host, Listener } from './host.ts'
+import type { ReceivedSignal } from './shared.ts'
+import type { Member } from './types.ts'
+
+/** The same signal again within this time is a duplicate (terminals, npm and pnpm deliver two), in milliseconds. */
+export const duplicateWindow = 1000
+
+/** What the desk asks the registry. */
+interface Registry {
+  /** All members, finished ones included. */
+  members (): Member[]
+  /** Ends the process at once. */
+  exitNow (code: number): void
+  /** A signal has begun the end of some member. */
+  began (): void
+}
+
+/** One listener per signal and process, and what the first, second and third signal do. */
+export class SignalDesk {
+  readonly #host: Host
+  readonly #registry: Registry
+  readonly #listeners = new Map<string, Listener>()
+  /** When each signal was last counted. */
+  readonly #counted = new Map<string, number>()
+  #first: ReceivedSignal | undefined
+  /** Signals counted so far: 1 shuts down, 2 makes it fast, 3 exits at once. */
+  #count = 0
+
+  constructor (host: Host, registry: Registry) {
+    this.#host = host
+    this.#registry = registry
+  }
+
+  /** Our listeners by signal. */
+  get listeners (): ReadonlyMap<string, unknown> { return this.#listeners }
+
+  /** Listens for what some member acts on, and for nothing else. */
+  update (): void {
+    const wanted = new Set(this.#registry.members().flatMap((member) => Object.keys(member.signals).filter((signal) => actionOf(member, signal) !== false)))
+    for (const [signal, listener] of this.#listeners) {
+      if (wanted.has(signal)) continue
+      this.#listeners.delete(signal)
+      this.#host.events.off(signal, listener)
+    }
+    for (const signal of wanted) this.#listen(signal)
+  }
+
+  /** A signal has come. */
+  receive (signal: string, at: number = this.#host.clock.now()): void {
+    const members = this.#registry.members()
+    const acting = members.filter((member) => actionOf(member, signal) !== false)
+    const [first] = acting
+    if (first === undefined) return
+    const last = this.#counted.get(signal)
+    if (last !== undefined && at - last < duplicateWindow) {
+      first.log.debug({ signal }, `${signal} again within ${duplicateWindow} ms: a duplicate, ignored`)
+      return
+    }
+    this.#counted.set(signal, at)
+    const ending = acting.filter((member) => actionOf(member, signal) !== 'ignore')
+    for (const member of acting) if (actionOf(member, signal) === 'ignore') warnIgnored(member, signal)
+    if (ending.length === 0) return
+    this.#count++
+    if (this.#count === 1) this.#begin({ signal, at })
+    else this.#escalate(signal, members)
+  }
+
+  /** A member that joins after a signal has come is shut down as well. */
+  admit (member: Member): void {
+    if (this.#first === undefined || member.finished) return
+    this.#shutDown(member, this.#first.signal)
+    if (this.#count > 1) member.lifecycle.hurry()
+    this.#registry.began()
+  }
+
+  /** Nobody ends any more and nobody will exit: the next signal is a first one. */
+  reset (): void {
+    this.#first = undefined
+    this.#count = 0
+    this.#counted.clear()
+  }
+
+  #listen (signal: string): void {
+    if (this.#listeners.has(signal)) return
+    const [member] = this.#registry.members()
+    if (this.#host.signalNumber(signal) === undefined) {
+      member?.log.debug({ signal }, `${signal} does not exist on this platform, not listened for`)
+      return
+    }
+    const listener = (): void => this.receive(signal)
+    try {
+      // In front: whoever answers the same signal with app.close() is to join the shutdown, not to begin a plain close.
+      this.#host.events.prependListener(signal, listener)
+      this.#listeners.set(signal, listener)
+    } catch (error) {
+      this.#host.events.off(signal, listener)
+      member?.log.warn({ err: error, signal }, `${signal} cannot be listened for`)
+    }
+  }
+
+  #begin (first: ReceivedSignal): void {
+    this.#first = first
+    for (const member of this.#registry.members()) this.#shutDown(member, first.signal)
+    this.#registry.began()
+  }
+
+  #shutDown (member: Member, signal: string): void {
+    const action = actionOf(member, signal)
+    if (action === false || action === 'ignore') return
+    // Ctrl-C should feel instant; pm2 and some platforms, whose stop signal is SIGINT, get the whole sequence.
+    const announce = !(signal === 'SIGINT' && this.#host.terminal())
+    void member.lifecycle.shutdown({ kind: action, reason: signal, exitCode: action === 'restart' ? member.restartExitCode : 0, announce })
+  }
+
+  #escalate (signal: string, members: Member[]): void {
+    const log = members[0]?.log
+    if (this.#count === 2) {
+      log?.warn({ signal }, `${signal} while shutting down: every phase is capped at 1 s from now on, one more signal exits at once`)
+      for (const member of members) if (member.lifecycle.ending) member.lifecycle.hurry()
+      return
+    }
+    if (!members.some((member) => member.exit)) return
+    const code = 128 + (this.#host.signalNumber(signal) ?? 0)
+    try {
+      log?.error({ signal, exitCode: code }, `${signal} for the third time: exiting at once with code ${code}`)
+    } finally {
+      this.#registry.exitNow(code)
+    }
+  }
+}
+
+/** What a signal does to a member. */
+export function actionOf (member: Member, signal: string): Member['signals'][string] {
+  return Object.hasOwn(member.signals, signal) ? member.signals[signal] ?? false : false
+}
+
+function warnIgnored (member: Member, signal: string): void {
+  member.log.warn({ signal }, `${signal} ignored: sent to all replicas at once it would take every one of them out of service. Use a rolling restart by the orchestrator instead (kubectl rollout restart), or set option 'signals.${signal}' to 'restart' or 'shutdown'`)
+}

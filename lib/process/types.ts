@@ -1,0 +1,67 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+
+/**
+ * What a signal does to one application.
+ *
+ * - `'shutdown'`: the phases, exit code 0
+ * - `'restart'`: the phases, exit with the restart code
+ * - `'ignore'`: a warning that says what to do instead, and nothing else
+ * - `false`: no listener; whatever Node or others do
+ */
+export type SignalAction = 'shutdown' | 'restart' | 'ignore' | false
+
+/** As much of the state machine as the process room needs. */
+export type MemberLifecycle = Pick<Lifecycle, 'phase' | 'clear' | 'ending' | 'request' | 'shutdown' | 'hurry' | 'fail' | 'done' | 'report'>
+
+/** One application as the registry of the process sees it. */
+export interface MemberOptions {
+  /** How logs and other applications call it. */
+  name: string
+  lifecycle: MemberLifecycle
+  log: FastifyBaseLogger
+  /** What each signal does. A signal that is not listed is not listened for. */
+  signals: Record<string, SignalAction>
+  /** Exit code after a signal whose action is `'restart'`. */
+  restartExitCode: number
+  /** Whether the end of this application may end the process. `false`: never, and no crash handlers either. */
+  exit: boolean
+  /** Whether `uncaughtException` and `unhandledRejection` set off a shutdown, from {@link Membership.listening} on. */
+  crash: boolean
+  /** Writes out what the logger has buffered, before the process exits. */
+  flush: () => Promise<void>
+  /** Longest time `flush` is waited for, in milliseconds. */
+  flushTimeout: number
+}
+
+/** What {@link joinProcess} answers. */
+export interface Membership {
+  /**
+   * The barrier that keeps the applications of a process in step: names another application that is shutting down too and is
+   * either in an earlier phase, or in the same phase and still stalled. Undefined where nobody has to be waited for.
+   *
+   * There is no barrier in phase `terminated`, nor for an application that is merely being closed: a parent's onClose hook may
+   * close a child application, and neither may then wait for the other.
+   */
+  others (): string | undefined
+  /** To be called at `onListen`: installs the crash handlers, and names foreign listeners of our signals in one warning. */
+  listening (): void
+  /** The application is closed. Takes the listeners away with the last member. */
+  leave (): void
+  /**
+   * Calls `listener` on each `uncaughtException`, after it was logged and recorded. An onClose hook that throws synchronously
+   * leaves Fastify's `close` unsettled for ever; this is the only sign of it.
+   *
+   * @returns what removes the listener
+   */
+  onUncaught (listener: (error: unknown) => void): () => void
+}
+
+/** A member and what became of it. */
+export interface Member extends MemberOptions {
+  /** Its shutdown is over. */
+  finished: boolean
+  /** It has called `listening`. */
+  listens: boolean
+  readonly uncaught: Set<(error: unknown) => void>
+}
