@@ -1,0 +1,75 @@
+import type { CheckVerdict, Verdict } from './health.ts'
+
+/** What stands in for the detail of an error, as in Kubernetes' own servers. */
+const withheld = 'reason withheld'
+
+/** How a verdict is written. */
+export interface FormatOptions {
+  /** The probe's name, as the last line shows it: `readyz`. */
+  probe: string
+  /** Lists the checks also where all is well. */
+  verbose: boolean
+  /** Shows why checks fail. */
+  expose: boolean
+}
+
+/** A verdict in the form of Kubernetes' own servers: `ok`, or one line per check. A failure is always listed. */
+export function formatText (verdict: Verdict, options: FormatOptions): string {
+  if (verdict.ok && !options.verbose) return 'ok'
+  return [
+    ...verdict.checks.map((check) => textLine(check, options.expose)),
+    ...verdict.warnings.map((warning) => `warn: ${warning}`),
+    `${options.probe} check ${verdict.ok ? 'passed' : 'failed'}`,
+    ''
+  ].join('\n')
+}
+
+function textLine ({ name, ok, excluded, output }: CheckVerdict, expose: boolean): string {
+  if (excluded) return `[+]${name} excluded: ok`
+  if (ok) return `[+]${name} ok`
+  // A reason of several lines could forge the lines of other checks.
+  return `[-]${name} failed: ${expose ? (output ?? 'no reason given').replaceAll(/\s+/g, ' ') : withheld}`
+}
+
+/** A verdict after draft-inadarei-api-health-check-06 (`application/health+json`). */
+export function formatJson (verdict: Verdict, expose: boolean): string {
+  return JSON.stringify({
+    status: verdict.ok ? 'pass' : 'fail',
+    checks: Object.fromEntries(verdict.checks.map((check) => [check.name, [jsonCheck(check, expose)]])),
+    ...(verdict.warnings.length > 0 && { notes: verdict.warnings })
+  })
+}
+
+function jsonCheck (check: CheckVerdict, expose: boolean): object {
+  const status = check.ok ? 'pass' : 'fail'
+  if (check.excluded) return { status, excluded: true }
+  return {
+    status,
+    observedValue: Math.round(check.duration * 1000) / 1000,
+    observedUnit: 'ms',
+    time: new Date(check.time).toISOString(),
+    ...(!check.ok && { output: expose ? check.output : withheld })
+  }
+}
+
+/** The media types a probe can be answered in. */
+export const mediaTypes = ['text/plain', 'application/json', 'application/health+json'] as const
+
+/** One of the {@link mediaTypes}. */
+export type MediaType = (typeof mediaTypes)[number]
+
+/** The type that an `Accept` header prefers (RFC 9110, 12.5.1); text where it names none. */
+export function negotiate (accept: string | undefined): MediaType {
+  let best: MediaType = 'text/plain'
+  let bestQuality = 0
+  for (const range of (accept ?? '').toLowerCase().split(',')) {
+    const [type = '', ...parameters] = range.split(';').map((part) => part.trim())
+    const known = mediaTypes.find((candidate) => candidate === type)
+    const quality = Number(parameters.find((parameter) => parameter.startsWith('q='))?.slice(2) ?? 1)
+    if (known !== undefined && quality > bestQuality) {
+      best = known
+      bestQuality = quality
+    }
+  }
+  return best
+}

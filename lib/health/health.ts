@@ -1,0 +1,204 @@
+import { errors, invalidArgument } from '../errors.ts'
+import { resolveCheckOptions, validateName } from './options.ts'
+import type { Check, CheckKind, CheckOptions } from './options.ts'
+import { CheckRunner } from './runner.ts'
+import type { Outcome } from './runner.ts'
+
+/** What the health room needs of the others. */
+export interface HealthPorts {
+  /** Milliseconds of a clock that never goes backwards. */
+  now: () => number
+  /** Calls back once after `delay` milliseconds, without keeping the process; the answer cancels it. */
+  after: (delay: number, callback: () => void) => () => void
+  /** Whether boot is over. */
+  started: () => boolean
+  /** Whether readiness has to fail because of the phase. */
+  announced: () => boolean
+  /** The reasons of all who hold. */
+  holds: () => string[]
+  /** Whether the application is under pressure; undefined where pressure has no part in readiness. Default: no part. */
+  pressure?: () => boolean | undefined
+  /** Milliseconds since 1970. Default: `Date.now`. */
+  epoch?: () => number
+  /** Where a check that turns is written. */
+  log: { warn (details: object, message: string): void, info (details: object, message: string): void }
+}
+
+/** One line of a {@link Verdict}. Times are milliseconds. */
+export interface CheckVerdict {
+  name: string
+  /** True as well where the check was excluded. */
+  ok: boolean
+  /** Left out because the prober asked for that: not run at all. */
+  excluded: boolean
+  /** Why it fails: to be withheld from strangers. */
+  output?: string
+  /** How long its last run took. */
+  duration: number
+  /** How long ago that was. */
+  age: number
+  /** When that was, since 1970. */
+  time: number
+}
+
+/** What a probe is answered with. */
+export interface Verdict {
+  kind: CheckKind
+  ok: boolean
+  /** Built-in checks first, then the others in the order they were added. */
+  checks: CheckVerdict[]
+  /** One sentence each. */
+  warnings: string[]
+}
+
+/** What of a verdict is asked for. */
+export interface VerdictOptions {
+  /** Names of checks that are left out. */
+  exclude?: readonly string[]
+  /** The one check that is asked; `exclude` has no meaning then. A name that does not exist gives a verdict without checks. */
+  only?: string
+}
+
+/** A check as the status shows it. Times are milliseconds. */
+export interface CheckState {
+  name: string
+  kinds: CheckKind[]
+  /** `unknown` until it has run. */
+  state: 'passing' | 'failing' | 'unknown'
+  /** How long ago it ran; undefined until then, like the two below. */
+  age: number | undefined
+  /** How long that took. */
+  duration: number | undefined
+  /** Why it fails. */
+  error: string | undefined
+}
+
+/** What `addCheck` answers: call `remove`, or let `using` do it. */
+export interface AddedCheck extends Disposable {
+  /** Takes the check out of every verdict; a second call does nothing. */
+  remove (): void
+}
+
+/** How many names, and how much of each, a warning repeats of what a stranger sent. */
+const warned = { names: 10, length: 64 }
+
+/** The checks of an application, and the verdict over them. */
+export class Health {
+  readonly #ports: HealthPorts
+  readonly #runners = new Map<string, CheckRunner>()
+  #stopped = false
+
+  constructor (ports: HealthPorts) {
+    this.#ports = ports
+  }
+
+  /**
+   * Adds a check.
+   *
+   * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
+   * @throws FST_GRACEFUL_DUPLICATE_CHECK a check of this name exists
+   */
+  addCheck (name: string, check: Check, options?: CheckOptions): AddedCheck {
+    validateName(name)
+    if (typeof check !== 'function') throw invalidArgument(`check '${name}'`, 'a function', check)
+    const resolved = resolveCheckOptions(name, options)
+    if (this.#runners.has(name)) throw new errors.FST_GRACEFUL_DUPLICATE_CHECK(name)
+    const { now, after } = this.#ports
+    const runner = new CheckRunner(name, check, resolved, { now, after, turned: (...turn) => this.#log(...turn) })
+    if (this.#stopped) runner.stop()
+    this.#runners.set(name, runner)
+    const remove = (): void => {
+      if (this.#runners.get(name) !== runner) return
+      this.#runners.delete(name)
+      runner.stop()
+    }
+    return { remove, [Symbol.dispose]: remove }
+  }
+
+  /** Asks every check of a kind, each at most once per `ttl`. Never rejects, and settles within the longest timeout. */
+  async verdict (kind: CheckKind, options: VerdictOptions = {}): Promise<Verdict> {
+    const excluded = new Set(options.only === undefined ? options.exclude : [])
+    const isAsked = (name: string): boolean => options.only === undefined || options.only === name
+    const runners = this.#runnersOf(kind).filter((runner) => isAsked(runner.name))
+    const outcomes = await Promise.all(runners.map(async (runner) => excluded.has(runner.name) ? undefined : runner.outcome()))
+    // What costs nothing is looked at last, so that a phase that began meanwhile counts.
+    const builtIn = [...this.#builtIn(kind)].filter(([name]) => isAsked(name))
+    const checks = [
+      ...builtIn.map(([name, output]) => this.#line(name, excluded.has(name) ? undefined : this.#instant(output))),
+      ...runners.map((runner, index) => this.#line(runner.name, outcomes[index])).filter(({ name }) => this.#runners.has(name))
+    ]
+    for (const { name } of checks) excluded.delete(name)
+    return { kind, ok: checks.every((check) => check.ok), checks, warnings: warnings([...excluded]) }
+  }
+
+  /** Whether the last known readiness is good; a check that has not run yet is not ready. Asks nobody. */
+  ready (): boolean {
+    return [...this.#builtIn('readiness').values()].every((output) => output === undefined) &&
+      this.#runnersOf('readiness').every((runner) => runner.last?.ok === true)
+  }
+
+  /** The checks that were added, with their last outcome. Asks nobody. */
+  checks (): CheckState[] {
+    return [...this.#runners.values()].map(({ name, options, last }) => ({
+      name,
+      kinds: [...options.kinds],
+      state: last === undefined ? 'unknown' : last.ok ? 'passing' : 'failing',
+      age: last === undefined ? undefined : this.#ports.now() - last.at,
+      duration: last?.duration,
+      error: last?.output
+    }))
+  }
+
+  /** No timer is left, and no check is run any more. */
+  stop (): void {
+    this.#stopped = true
+    for (const runner of this.#runners.values()) runner.stop()
+  }
+
+  #runnersOf (kind: CheckKind): CheckRunner[] {
+    return [...this.#runners.values()].filter((runner) => runner.options.kinds.has(kind))
+  }
+
+  /** The built-in checks of a kind, with why they fail; undefined where they pass. */
+  #builtIn (kind: CheckKind): Map<string, string | undefined> {
+    const { started, announced, holds, pressure } = this.#ports
+    if (kind === 'liveness') return new Map([['ping', undefined]])
+    const checks = new Map([['started', started() ? undefined : 'the application has not booted yet']])
+    if (kind === 'startup') return checks
+    const reasons = holds()
+    const underPressure = pressure?.()
+    checks.set('shutdown', announced() ? 'process is shutting down' : undefined)
+    checks.set('hold', reasons.length > 0 ? reasons.join(', ') : undefined)
+    if (underPressure !== undefined) checks.set('pressure', underPressure ? 'the application is under pressure' : undefined)
+    return checks
+  }
+
+  #instant (output: string | undefined): Outcome {
+    return { ok: output === undefined, output, duration: 0, at: this.#ports.now() }
+  }
+
+  #line (name: string, outcome: Outcome | undefined): CheckVerdict {
+    const age = outcome === undefined ? 0 : this.#ports.now() - outcome.at
+    const line: CheckVerdict = {
+      name,
+      ok: outcome?.ok ?? true,
+      excluded: outcome === undefined,
+      duration: outcome?.duration ?? 0,
+      age,
+      time: (this.#ports.epoch?.() ?? Date.now()) - age
+    }
+    return outcome?.output === undefined ? line : { ...line, output: outcome.output }
+  }
+
+  #log (check: string, outcome: Outcome, error: unknown): void {
+    const { log } = this.#ports
+    if (outcome.ok) log.info({ check }, `health check '${check}' passes again`)
+    else log.warn({ check, err: error }, `health check '${check}' fails: ${outcome.output}`)
+  }
+}
+
+function warnings (unknown: string[]): string[] {
+  if (unknown.length === 0) return []
+  const names = unknown.slice(0, warned.names).map((name) => JSON.stringify(name.slice(0, warned.length)))
+  return [`some health checks cannot be excluded: no matches for ${names.join(',')}`]
+}

@@ -1,0 +1,89 @@
+import { errors, invalidArgument } from '../errors.ts'
+
+/** Which probe asks a check: `/readyz`, `/livez`, `/startupz`. */
+export const checkKinds = ['readiness', 'liveness', 'startup'] as const
+
+/** One of the three {@link checkKinds}. */
+export type CheckKind = (typeof checkKinds)[number]
+
+/** What a check is told. */
+export interface CheckContext {
+  /** Aborts when the check's time is up, and when the application closes. */
+  signal: AbortSignal
+}
+
+/** Fails by throwing, by rejecting, or by answering `false` (or a promise of it). Any other answer passes. */
+export type Check = (context: CheckContext) => unknown
+
+/** How a check is run. Times are milliseconds. */
+export interface CheckOptions {
+  /** The probes that ask it. Default: `['readiness']`. */
+  kinds?: readonly CheckKind[]
+  /** After this long without an answer it fails. Default: 1000. */
+  timeout?: number
+  /** A result younger than this is answered again without running the check. Default: 5000. */
+  ttl?: number
+  /**
+   * Runs the check by itself, this long after its last answer; probes then get the last result, whatever its age, and `ttl` has no meaning.
+   * The first run comes with the first question. Default: run only when a probe asks.
+   */
+  interval?: number
+}
+
+/** {@link CheckOptions} with the defaults filled in. */
+export interface ResolvedCheckOptions {
+  kinds: ReadonlySet<CheckKind>
+  timeout: number
+  ttl: number
+  interval: number | undefined
+}
+
+/** The defaults of {@link CheckOptions}. */
+export const checkDefaults = { kinds: ['readiness'], timeout: 1000, ttl: 5000, interval: undefined } as const
+
+/** Names that the built-in parts of a verdict use. */
+export const reservedNames: readonly string[] = ['ping', 'started', 'shutdown', 'hold', 'pressure']
+
+/** Longest time that a `setTimeout` can wait, in milliseconds. */
+const maxTime = 2 ** 31 - 1
+/** Fastify's router answers 404 to longer path segments by default. */
+const maxNameLength = 100
+
+/**
+ * Checks the name of a check: it is a path segment of `/readyz/<name>` and a line of the verdict.
+ *
+ * @throws FST_GRACEFUL_INVALID_ARGUMENT
+ */
+export function validateName (name: unknown): asserts name is string {
+  const what = "the name of a check ('addCheck')"
+  if (typeof name !== 'string' || name === '' || name.length > maxNameLength || /[/\p{Cc}]/u.test(name)) {
+    throw invalidArgument(what, `a non-empty string of at most ${maxNameLength} characters, without '/' and control characters`, name)
+  }
+  if (reservedNames.includes(name)) throw invalidArgument(what, `none of the built-in names ${reservedNames.join(', ')}`, name)
+}
+
+/**
+ * Checks the arguments of `addCheck` and fills in the defaults; the caller's object stays as it is.
+ *
+ * @throws FST_GRACEFUL_INVALID_ARGUMENT
+ * @throws FST_GRACEFUL_UNKNOWN_OPTION
+ */
+export function resolveCheckOptions (name: string, options: CheckOptions = {}): ResolvedCheckOptions {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalidArgument(`the options of check '${name}'`, 'an object', options)
+  for (const key of Object.keys(options)) {
+    if (!Object.hasOwn(checkDefaults, key)) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(`${key}' of check '${name}`, Object.keys(checkDefaults).join(', '))
+  }
+  const { kinds = checkDefaults.kinds, timeout = checkDefaults.timeout, ttl = checkDefaults.ttl, interval } = options
+  if (!Array.isArray(kinds) || kinds.length === 0 || !kinds.every((kind) => checkKinds.includes(kind))) {
+    throw invalidArgument(`option 'kinds' of check '${name}'`, `a non-empty array of ${checkKinds.join(', ')}`, kinds)
+  }
+  validateTime(name, 'timeout', timeout)
+  validateTime(name, 'ttl', ttl)
+  if (interval !== undefined) validateTime(name, 'interval', interval)
+  return { kinds: new Set(kinds as readonly CheckKind[]), timeout, ttl, interval }
+}
+
+function validateTime (name: string, option: string, value: unknown): void {
+  if (typeof value === 'number' && value > 0 && value <= maxTime) return
+  throw invalidArgument(`option '${option}' of check '${name}'`, `a number of milliseconds, more than 0 and at most ${maxTime}`, value)
+}

@@ -1,0 +1,64 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import type { CheckKind } from './options.ts'
+import type { Health } from './health.ts'
+import { formatJson, formatText, negotiate } from './format.ts'
+
+/** The probe routes and what they ask, named as Kubernetes' own servers name them. */
+export const probes: Readonly<Record<'livez' | 'readyz' | 'startupz', CheckKind>> = { livez: 'liveness', readyz: 'readiness', startupz: 'startup' }
+
+/** How the probe routes answer. */
+export interface ProbeOptions {
+  /** Before `/livez`, `/readyz` and `/startupz`; `''` is none. */
+  prefix: string
+  /** Whether strangers are told why a check fails. */
+  expose: boolean
+}
+
+/**
+ * Registers `/livez`, `/readyz` and `/startupz`, each with `/<check>` below it, for GET and HEAD.
+ *
+ * @param root the root instance: the prefix of a plugin does not apply to probes
+ * @param routeConfig the routes' `config`, which exempts them from what meets ordinary traffic
+ */
+export function registerProbes (root: FastifyInstance, health: Pick<Health, 'verdict'>, options: ProbeOptions, routeConfig: object): void {
+  for (const [probe, kind] of Object.entries(probes)) {
+    for (const path of [probe, `${probe}/:check`]) {
+      root.route<OneCheck>({
+        // One route for both: the application may have switched Fastify's own HEAD routes off.
+        method: ['GET', 'HEAD'] satisfies HTTPMethods[],
+        url: `${options.prefix}/${path}`,
+        config: { ...routeConfig },
+        logLevel: 'silent',
+        handler: async (request, reply) => answer(request, reply, { ...options, probe, kind, health })
+      })
+    }
+  }
+}
+
+interface OneCheck { Params: { check?: string } }
+
+interface Probe extends ProbeOptions {
+  probe: string
+  kind: CheckKind
+  health: Pick<Health, 'verdict'>
+}
+
+async function answer (request: FastifyRequest<OneCheck>, reply: FastifyReply, { probe, kind, health, expose }: Probe): Promise<FastifyReply> {
+  // An empty one is the probe with a slash behind it.
+  const only = request.params.check || undefined
+  const query = queryOf(request.raw.url ?? '')
+  const verdict = await health.verdict(kind, only === undefined ? { exclude: query.getAll('exclude') } : { only })
+  reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', vary: 'accept' })
+  if (verdict.checks.length === 0) return reply.code(404).type('text/plain; charset=utf-8').send(`no check of this name belongs to ${probe}\n`)
+  reply.code(verdict.ok ? 200 : 503)
+  const type = negotiate(request.headers.accept)
+  reply.type(`${type}; charset=utf-8`)
+  if (type !== 'text/plain') return reply.send(formatJson(verdict, expose))
+  return reply.send(formatText(verdict, { probe, verbose: query.has('verbose'), expose }))
+}
+
+/** Read here and not by the application's own parser, which may know other shapes. Accepts whatever a stranger sends. */
+function queryOf (url: string): URLSearchParams {
+  const start = url.indexOf('?')
+  return new URLSearchParams(start === -1 ? '' : url.slice(start))
+}

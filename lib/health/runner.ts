@@ -1,0 +1,143 @@
+import { messageOf } from '../errors.ts'
+import type { Check, ResolvedCheckOptions } from './options.ts'
+
+/** What a run of a check came to. Times are milliseconds. */
+export interface Outcome {
+  ok: boolean
+  /** Why it failed. */
+  output: string | undefined
+  /** How long it took. */
+  duration: number
+  /** When it was known, on the clock of {@link RunnerPorts.now}. */
+  at: number
+}
+
+/** What a runner needs of the world. */
+export interface RunnerPorts {
+  /** Milliseconds of a clock that never goes backwards. */
+  now: () => number
+  /** Calls back once after `delay` milliseconds; the answer cancels it. */
+  after: (delay: number, callback: () => void) => () => void
+  /** Called when a check starts to fail, and when it passes again. */
+  turned: (name: string, outcome: Outcome, error: unknown) => void
+}
+
+interface Run {
+  /** The outcome, at the latest when the check's time is up. */
+  outcome: Promise<Outcome>
+  /** Ends the run for those who wait; later calls do nothing. */
+  end: (ok: boolean, output: string | undefined, error?: unknown) => void
+  controller: AbortController
+  /** Whether its outcome is known while its promise has not settled: it hangs. */
+  over: boolean
+}
+
+/**
+ * Runs one check: never twice at the same time, whatever the number of probes, and never waited for longer than its timeout.
+ */
+export class CheckRunner {
+  readonly name: string
+  readonly options: ResolvedCheckOptions
+  readonly #check: Check
+  readonly #ports: RunnerPorts
+  #last: Outcome | undefined
+  /** Stays while the check's promise is pending, also after its time is up, so that a hung check is not started again. */
+  #run: Run | undefined
+  #cancelInterval: (() => void) | undefined
+  #stopped = false
+
+  constructor (name: string, check: Check, options: ResolvedCheckOptions, ports: RunnerPorts) {
+    this.name = name
+    this.options = options
+    this.#check = check
+    this.#ports = ports
+    this.#schedule()
+  }
+
+  /** The last known outcome; undefined before the first. */
+  get last (): Outcome | undefined {
+    return this.#last
+  }
+
+  /** The outcome a probe is answered with: a young one at once, else that of the one run that is under way. */
+  outcome (): Outcome | Promise<Outcome> {
+    const last = this.#last
+    if (last !== undefined && (this.#stopped || this.#run?.over === true || this.#isFresh(last))) return last
+    if (this.#stopped) return this.#outcome(false, 'health checks have stopped', this.#ports.now())
+    return (this.#run ?? this.#start()).outcome
+  }
+
+  /** No timer is left, nobody waits any more, and the check is told. */
+  stop (): void {
+    this.#stopped = true
+    this.#cancelInterval?.()
+    this.#run?.end(false, 'health checks have stopped')
+    this.#run?.controller.abort(new Error('health checks have stopped'))
+  }
+
+  #isFresh (last: Outcome): boolean {
+    return this.options.interval !== undefined || this.#ports.now() - last.at < this.options.ttl
+  }
+
+  #schedule (): void {
+    const { interval } = this.options
+    this.#cancelInterval?.()
+    if (interval === undefined || this.#stopped) return
+    this.#cancelInterval = this.#ports.after(interval, () => {
+      if (this.#run === undefined) this.#start()
+      else this.#schedule()
+    })
+  }
+
+  #start (): Run {
+    const { timeout } = this.options
+    const since = this.#ports.now()
+    const controller = new AbortController()
+    let resolve!: (outcome: Outcome) => void
+    const run: Run = {
+      outcome: new Promise((_resolve) => { resolve = _resolve }),
+      end: (ok, output, error) => {
+        if (run.over) return
+        run.over = true
+        cancel()
+        const outcome = this.#outcome(ok, output, since)
+        this.#record(outcome, error)
+        resolve(outcome)
+      },
+      controller,
+      over: false
+    }
+    this.#run = run
+    const cancel = this.#ports.after(timeout, () => {
+      const message = `did not answer within ${timeout} ms`
+      run.end(false, message)
+      controller.abort(new Error(`health check '${this.name}' ${message}`))
+    })
+    this.#execute(run)
+    return run
+  }
+
+  #execute (run: Run): void {
+    const settle = (ok: boolean, output: string | undefined, error?: unknown): void => {
+      this.#run = undefined
+      run.end(ok, output, error)
+    }
+    // The check may throw before it answers.
+    new Promise((resolve) => { resolve(this.#check({ signal: run.controller.signal })) }).then(
+      (answer) => settle(answer !== false, answer === false ? 'answered false' : undefined),
+      (error: unknown) => settle(false, messageOf(error), error)
+    )
+  }
+
+  #outcome (ok: boolean, output: string | undefined, since: number): Outcome {
+    const at = this.#ports.now()
+    return { ok, output, duration: at - since, at }
+  }
+
+  #record (outcome: Outcome, error: unknown): void {
+    const before = this.#last?.ok ?? true
+    this.#last = outcome
+    this.#schedule()
+    if (before !== outcome.ok && !this.#stopped) this.#ports.turned(this.name, outcome, error)
+  }
+}
