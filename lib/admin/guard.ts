@@ -1,0 +1,63 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import { typeName } from '../errors.ts'
+
+/** Who may use the admin routes. Without any of the three, nobody may. */
+export interface GuardOptions {
+  /** Accepted as `Authorization: Bearer <token>`; several, so that they can be rotated. Empty strings are no tokens. */
+  token?: string | readonly string[]
+  /** Decides over requests that carry no accepted token. Only `true` lets in; throwing and any other answer does not. */
+  authorize?: (request: FastifyRequest) => boolean | Promise<boolean>
+  /** Whether everything that comes through a unix socket is let in. Not for applications whose proxy reaches them that way. */
+  unixSocket?: boolean
+}
+
+/** What a guard says: let in, nothing was shown, or what was shown is wrong. */
+export type Admission = 'granted' | 'no credentials' | 'wrong credentials'
+
+/** Decides over one request. Never rejects. */
+export type Guard = (request: FastifyRequest) => Promise<Admission>
+
+interface GuardLog { error (details: object, message: string): void }
+
+/** The guard that the options describe; undefined where they describe none. */
+export function createGuard (options: GuardOptions, log: GuardLog): Guard | undefined {
+  const tokens = [options.token ?? []].flat().filter((token) => token !== '').map(digest)
+  const { authorize, unixSocket = false } = options
+  if (tokens.length === 0 && authorize === undefined && !unixSocket) return undefined
+  return async (request) => {
+    if (unixSocket && cameThroughUnixSocket(request)) return 'granted'
+    if (showsToken(request, tokens)) return 'granted'
+    if (authorize !== undefined && await asks(authorize, request, log)) return 'granted'
+    return request.headers.authorization === undefined ? 'no credentials' : 'wrong credentials'
+  }
+}
+
+function digest (text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}
+
+/** Digests have one length, and every token is compared, so the time taken tells nothing about any of them. */
+function showsToken (request: FastifyRequest, tokens: readonly Buffer[]): boolean {
+  const given = /^bearer +(\S+)$/i.exec(request.headers.authorization?.trim() ?? '')?.[1]
+  if (given === undefined) return false
+  const shown = digest(given)
+  return tokens.map((token) => timingSafeEqual(token, shown)).includes(true)
+}
+
+async function asks (authorize: NonNullable<GuardOptions['authorize']>, request: FastifyRequest, log: GuardLog): Promise<boolean> {
+  try {
+    const answer: unknown = await authorize(request)
+    if (typeof answer === 'boolean') return answer
+    log.error({}, `fastify-graceful: option 'admin.authorize' must answer true or false, got ${typeName(answer)}, access denied`)
+  } catch (error) {
+    log.error({ err: error }, "fastify-graceful: option 'admin.authorize' failed, access denied")
+  }
+  return false
+}
+
+/** A socket without a remote address whose server listens on a path. What `inject` makes up has no server, and a dead TCP socket's has a port. */
+function cameThroughUnixSocket (request: FastifyRequest): boolean {
+  const socket = request.raw.socket as typeof request.raw.socket & { server?: { address?: () => unknown } } | undefined
+  return socket !== undefined && socket.remoteAddress === undefined && typeof socket.server?.address?.() === 'string'
+}

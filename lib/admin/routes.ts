@@ -1,0 +1,130 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import { createGuard } from './guard.ts'
+import type { Admission, Guard, GuardOptions } from './guard.ts'
+import { publicStatus } from './status.ts'
+import type { PublicStatus, Status } from './status.ts'
+
+/** The option `admin`. */
+export interface AdminOptions extends GuardOptions {
+  /** Before `/status`, `/drain`, `/undrain` and `/prestop`. */
+  prefix: string
+}
+
+/** What the admin routes drive. */
+export interface AdminPorts {
+  /** What anyone may know. */
+  publicStatus: () => PublicStatus
+  /** The whole. */
+  status: () => Status
+  /** Phase 1 by hand. Throws an error with status code 409 where that is not possible, like `undrain`. */
+  drain: () => void
+  /** Back from it. */
+  undrain: () => void
+  /** Phase 1; settles when it could end. */
+  prestop: () => Promise<void>
+  log: { info (message: string): void, error (details: object, message: string): void }
+}
+
+/** The User-Agent of a kubelet that calls a preStop hook. */
+const kubelet = /^kube-lifecycle\//
+/** Longest time that a `setTimeout` can wait, in milliseconds. */
+const maxTimeout = 2 ** 31 - 1
+
+/**
+ * Registers the admin routes. What changes the state is registered only where somebody can be authorised.
+ *
+ * @param root the root instance: the prefix of a plugin does not apply
+ * @param routeConfig the routes' `config`, which exempts them from what meets ordinary traffic
+ */
+export function registerAdmin (root: FastifyInstance, options: AdminOptions, ports: AdminPorts, routeConfig: object): void {
+  const { prefix } = options
+  const guard = createGuard(options, ports.log)
+  root.route({
+    method: ['GET', 'HEAD'] satisfies HTTPMethods[],
+    url: `${prefix}/status`,
+    config: { ...routeConfig },
+    handler: async (request, reply) => {
+      const granted = guard !== undefined && await guard(request) === 'granted'
+      return send(reply, 200, granted ? ports.status() : publicStatus(ports.publicStatus()))
+    }
+  })
+  if (guard === undefined) {
+    ports.log.info(`fastify-graceful: ${prefix}/drain, ${prefix}/undrain and ${prefix}/prestop are not registered: they need one of the options admin.token, admin.authorize, admin.unixSocket`)
+    return
+  }
+  const actions = new Actions(guard, ports)
+  const register = (method: HTTPMethods, name: string, act: Handler): void => {
+    root.route({
+      method,
+      url: `${prefix}/${name}`,
+      config: { ...routeConfig },
+      exposeHeadRoute: false,
+      // A preStop call lasts as long as phase 1 does, whatever the application's other handlers may take.
+      handlerTimeout: maxTimeout,
+      // The answer is given before Fastify parses a body: with a content type that it does not know, or an empty body of
+      // one that it does, it would refuse what kubelets and curl send. The handler below is not reached.
+      onRequest: act,
+      handler: act
+    })
+  }
+  register('POST', 'drain', actions.guarded(() => ports.drain()))
+  register('POST', 'undrain', actions.guarded(() => ports.undrain()))
+  const prestop = actions.guarded(() => ports.prestop())
+  register('POST', 'prestop', prestop)
+  register('GET', 'prestop', async (request, reply) => {
+    // Anyone else's GET may be a crawler's or a prefetch.
+    if (kubelet.test(request.headers['user-agent'] ?? '')) return prestop(request, reply)
+    return send(reply.header('allow', 'POST'), 405, problem(405, 'Method Not Allowed', 'expected POST'))
+  })
+}
+
+type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
+
+/** What changes the state, behind the guard. */
+class Actions {
+  readonly #guard: Guard
+  readonly #ports: AdminPorts
+
+  constructor (guard: Guard, ports: AdminPorts) {
+    this.#guard = guard
+    this.#ports = ports
+  }
+
+  /** A handler that acts for the authorised, and answers with the state after it. */
+  guarded (act: () => void | Promise<void>): Handler {
+    return async (request, reply) => {
+      // Bodies mean nothing here, and are not left to fill the socket.
+      request.raw.resume()
+      const admission = await this.#guard(request)
+      if (admission !== 'granted') return refuse(reply, admission)
+      // Neither the application's `connectionTimeout` cuts a preStop call.
+      request.raw.setTimeout?.(0)
+      try {
+        await act()
+      } catch (error) {
+        if (!isConflict(error)) throw error
+        return send(reply, 409, { ...problem(409, 'Conflict', error.message), code: error.code })
+      }
+      return send(reply, 200, publicStatus(this.#ports.publicStatus()))
+    }
+  }
+}
+
+function refuse (reply: FastifyReply, admission: Exclude<Admission, 'granted'>): FastifyReply {
+  if (admission === 'wrong credentials') return send(reply, 403, problem(403, 'Forbidden', 'not authorised'))
+  return send(reply.header('www-authenticate', 'Bearer'), 401, problem(401, 'Unauthorized', 'credentials are needed'))
+}
+
+function isConflict (error: unknown): error is Error & { code: string } {
+  return error instanceof Error && 'statusCode' in error && error.statusCode === 409
+}
+
+function problem (statusCode: number, error: string, message: string): object {
+  return { statusCode, error, message }
+}
+
+/** Written here, so that serializers of the application do not change its shape. */
+function send (reply: FastifyReply, statusCode: number, body: object): FastifyReply {
+  reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+  return reply.code(statusCode).type('application/json; charset=utf-8').send(JSON.stringify(body))
+}
