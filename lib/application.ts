@@ -1,0 +1,221 @@
+import { createRequire } from 'node:module'
+import { setMaxListeners } from 'node:events'
+import type { FastifyInstance } from 'fastify'
+import { buildStatus } from './admin/status.ts'
+import type { Status } from './admin/status.ts'
+import { registration } from './api.ts'
+import type { Graceful, ShutdownOptions } from './api.ts'
+import { invalidArgument } from './errors.ts'
+import { Health } from './health/health.ts'
+import { setupPressure } from './health/pressure.ts'
+import type { Pressure } from './health/pressure.ts'
+import { systemClock } from './lifecycle/clock.ts'
+import { Holds } from './lifecycle/holds.ts'
+import { Lifecycle } from './lifecycle/lifecycle.ts'
+import { isAtLeast, phases } from './lifecycle/phase.ts'
+import type { Phase } from './lifecycle/phase.ts'
+import type { PhaseRecord } from './lifecycle/report.ts'
+import type { Settings } from './options.ts'
+import { abortBoot, boundServers, wrapClose } from './process/close.ts'
+import { flushLogger } from './process/flush.ts'
+import { joinProcess } from './process/registry.ts'
+import type { Membership } from './process/types.ts'
+import { adviceOf } from './traffic/advice.ts'
+import { Traffic } from './traffic/traffic.ts'
+
+const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
+
+/** How many applications this process has had: their names in logs. */
+let applications = 0
+
+/** Sets a timer that does not keep the process. */
+function afterUnref (delay: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, delay).unref()
+  return () => clearTimeout(timer)
+}
+
+/** One application: its rooms, built and connected. */
+export class Application {
+  readonly lifecycle: Lifecycle
+  readonly traffic: Traffic
+  readonly health: Health
+  readonly holds: Holds
+  readonly #root: FastifyInstance
+  readonly #settings: Settings
+  readonly #membership: Membership
+  readonly #pressure: Pressure
+  readonly #draining = new AbortController()
+  #started = false
+
+  constructor (instance: FastifyInstance, root: FastifyInstance, settings: Settings) {
+    this.#root = root
+    this.#settings = settings
+    setMaxListeners(0, this.#draining.signal)
+    this.holds = new Holds(() => {})
+    this.lifecycle = this.#makeLifecycle()
+    this.traffic = new Traffic({
+      clock: systemClock,
+      announce: settings.budget.announce,
+      shed: settings.shed,
+      idle: settings.idle,
+      servers: () => boundServers(root),
+      wake: () => this.lifecycle.poke()
+    })
+    this.#pressure = setupPressure(instance, root, settings.pressure)
+    this.health = this.#makeHealth()
+    this.#membership = this.#join()
+    this.#close = wrapClose(root, { lifecycle: this.lifecycle, closeWith: settings.closeWith, onUncaught: (listener) => this.#membership.onUncaught(listener) })
+    this.#connect()
+  }
+
+  readonly #close: ReturnType<typeof wrapClose>
+
+  /** Boot is over. */
+  start (): void {
+    this.#started = true
+  }
+
+  /** The servers are bound. */
+  listening (): void {
+    this.traffic.open()
+    if (this.traffic.listeners.open) this.#membership.listening()
+  }
+
+  /** What is decorated as `app.graceful`. */
+  face (): Graceful {
+    const { lifecycle, health, holds } = this
+    return {
+      get phase () { return lifecycle.phase },
+      phases,
+      get deadline () { return lifecycle.deadline },
+      signal: this.#draining.signal,
+      shutdown: (options) => lifecycle.shutdown({ kind: 'shutdown', ...readShutdown(options) }),
+      stall: (name, participant) => registration(lifecycle.participants.add(name, participant)),
+      addHook: (phase, hook, options) => registration(lifecycle.hooks.add(phase, hook, options)),
+      waitUntil: (promise, options) => lifecycle.work.track(promise, options),
+      hold: (reason) => holds.add(reason),
+      addCheck: (name, check, options) => health.addCheck(name, check, options),
+      status: () => this.status()
+    }
+  }
+
+  /** All that is known, as data. */
+  status (): Status {
+    const { lifecycle, traffic, health } = this
+    const { phase, since, deadline, budget, report } = lifecycle
+    const { rateBefore, arrivals, evidence } = traffic.summary()
+    return buildStatus({
+      phase,
+      since,
+      deadline,
+      budget,
+      report,
+      started: this.#started,
+      ready: this.health.ready(),
+      holds: this.holds.reasons(),
+      requests: traffic.requests.list(),
+      connections: { ...traffic.connections.counts() },
+      participants: lifecycle.participants.names(),
+      stalls: lifecycle.stalls(),
+      checks: health.checks(),
+      pressure: this.#pressure.state(),
+      traffic: { rate: rateBefore, arrivals, evidence: phase === 'running' ? undefined : evidence },
+      work: lifecycle.work.names(),
+      versions: { package: version, node: process.version, fastify: this.#root.version }
+    })
+  }
+
+  #makeLifecycle (): Lifecycle {
+    const { budget } = this.#settings
+    return new Lifecycle(systemClock, budget, {
+      cut: () => this.traffic.cut(),
+      end: () => {
+        this.traffic.listeners.finish()
+        return this.#close.end()
+      },
+      traffic: () => this.traffic.summary(),
+      advice: (report) => adviceOf(report, budget),
+      others: () => this.#membership.others(),
+      failed: (failure) => this.#root.log.warn({ event: 'graceful.failure', ...failure }, `${failure.name} failed: ${failure.message}`)
+    })
+  }
+
+  #makeHealth (): Health {
+    const { lifecycle } = this
+    const { readinessDelay } = this.#settings.budget.announce
+    return new Health({
+      now: () => systemClock.now(),
+      after: afterUnref,
+      started: () => this.#started,
+      announced: () => isAtLeast(lifecycle.phase, 'closing') || (lifecycle.phase === 'announcing' && lifecycle.elapsed >= readinessDelay),
+      holds: () => this.holds.reasons(),
+      pressure: () => this.#pressure.check(),
+      log: this.#root.log
+    })
+  }
+
+  #join (): Membership {
+    const { signals, restartExitCode, exit, crash, budget } = this.#settings
+    applications++
+    return joinProcess({
+      name: `application ${applications}`,
+      lifecycle: this.lifecycle,
+      log: this.#root.log,
+      signals,
+      restartExitCode,
+      exit,
+      crash,
+      flush: () => flushLogger(this.#root.log),
+      flushTimeout: budget.reserve / 2
+    })
+  }
+
+  #connect (): void {
+    const { lifecycle, traffic } = this
+    lifecycle.observers.add('traffic', (phase, elapsed) => traffic.stalls(phase, elapsed))
+    lifecycle.onPhase((phase, previous, record) => {
+      this.#enter(phase, previous)
+      this.#logPhase(phase, record)
+    })
+    // A listen that was under way when boot was stopped; Fastify's own listeners come first.
+    this.#root.server.on('listening', () => process.nextTick(() => {
+      if (lifecycle.ending && !this.#started) traffic.listeners.stop()
+      else traffic.open()
+    }))
+    traffic.connections.follow(this.#root.server)
+    void lifecycle.done.then((report) => {
+      this.health.stop()
+      const level = report.verdict === 'clean' ? 'info' : report.verdict === 'cut' ? 'warn' : 'error'
+      this.#root.log[level]({ event: 'graceful.report', report }, report.summary)
+      this.#membership.leave()
+    })
+  }
+
+  #enter (phase: Phase, previous: Phase): void {
+    const { lifecycle, traffic } = this
+    if (previous === 'running' && !traffic.listeners.open) abortBoot(this.#root)
+    switch (phase) {
+      case 'running': return traffic.undo()
+      case 'announcing': return traffic.announce()
+      case 'closing': return traffic.close(() => lifecycle.phase !== 'closing')
+      case 'draining':
+        traffic.drain((lifecycle.deadline ?? Date.now()) - Date.now())
+        this.#draining.abort(new DOMException('The service is draining', 'AbortError'))
+        return
+      case 'terminated':
+    }
+  }
+
+  #logPhase (phase: Phase, { phase: previous, duration, endedBy, stalledBy }: PhaseRecord): void {
+    const { reason } = this.lifecycle.request ?? { reason: 'drain' }
+    this.#root.log.info({ event: 'graceful.phase', phase, previous, duration, endedBy, stalledBy, reason }, `graceful: ${previous} -> ${phase}`)
+  }
+}
+
+function readShutdown (options: ShutdownOptions = {}): { reason: string, exitCode: number } {
+  if (typeof options !== 'object' || options === null) throw invalidArgument("the options of 'shutdown'", 'an object', options)
+  const { reason = 'shutdown()', exitCode = 0 } = options
+  if (typeof reason !== 'string' || reason === '') throw invalidArgument("the reason given to 'shutdown'", 'a non-empty string', reason)
+  if (!Number.isInteger(exitCode) || exitCode < 0 || exitCode > 255) throw invalidArgument("the exitCode given to 'shutdown'", 'an integer from 0 to 255', exitCode)
+  return { reason, exitCode }
+}

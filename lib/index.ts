@@ -1,0 +1,90 @@
+import fp from 'fastify-plugin'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import { registerAdmin } from './admin/routes.ts'
+import type { Graceful } from './api.ts'
+import { Application } from './application.ts'
+import { errors } from './errors.ts'
+import { registerProbes } from './health/probes.ts'
+import { readEnvironment } from './kubernetes/environment.ts'
+import { phases } from './lifecycle/phase.ts'
+import { readOptions } from './options.ts'
+import type { GracefulOptions } from './options.ts'
+import { hasBooted, rootOf } from './process/close.ts'
+
+export type { Graceful, Registration, ShutdownOptions } from './api.ts'
+export type { GracefulOptions, AdminOptions, AnnounceOptions, ProbesOptions } from './options.ts'
+export type { PressureOptions } from './health/pressure.ts'
+export type { Status } from './admin/status.ts'
+export type { Check, CheckContext, CheckKind, CheckOptions } from './health/options.ts'
+export type { AddedCheck } from './health/health.ts'
+export type { Hold } from './lifecycle/holds.ts'
+export type { HookContext, HookOptions, PhaseHook } from './lifecycle/hooks.ts'
+export type { Answer, Participant } from './lifecycle/participants.ts'
+export type { HookPhase, Phase, StallPhase } from './lifecycle/phase.ts'
+export type { Cut, CutRequest, PhaseEnd, PhaseRecord, Report, ShutdownKind, TrafficSummary } from './lifecycle/report.ts'
+export type { SignalAction } from './process/types.ts'
+export type { Shed } from './traffic/ramp.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The service's end, and whatever waits for it. */
+    graceful: Graceful
+  }
+  interface FastifyRequest {
+    /** Aborts when draining starts, spread over some seconds: for streams, event streams and long polls. Made on first use. */
+    readonly drainSignal: AbortSignal
+  }
+  interface FastifyContextConfig {
+    graceful?: {
+      /** `false`: an often-probed route of the application's own is no traffic, so its callers do not count as the balancer's. */
+      traffic?: boolean
+    }
+  }
+}
+
+/** What exempts our own routes from what meets ordinary traffic. */
+const routeConfig = { graceful: { traffic: false }, pressureHandler: (): undefined => undefined, rateLimit: false }
+
+const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) => {
+  const root = rootOf(instance)
+  if (hasBooted(root)) throw new errors.FST_GRACEFUL_TOO_LATE()
+  if (root.hasDecorator('graceful')) throw new errors.FST_GRACEFUL_ALREADY_REGISTERED()
+  const settings = readOptions(options, readEnvironment(process.env))
+  const application = new Application(instance, root, settings)
+  const { lifecycle, traffic, health } = application
+
+  root.decorate('graceful', application.face())
+  root.decorateRequest('drainSignal', {
+    getter (this: FastifyRequest) { return traffic.endings.signalOf(this, traffic.requests.replyTo(this.raw)) }
+  })
+  root.addHook('onRequest', (request, reply, done) => {
+    traffic.arrive(request, reply)
+    done()
+  })
+  root.addHook('onReady', async () => application.start())
+  root.addHook('onListen', async () => application.listening())
+  if (settings.probes) registerProbes(root, health, settings.probes, routeConfig)
+  if (settings.admin) {
+    registerAdmin(root, settings.admin, {
+      publicStatus: () => application.status(),
+      status: () => application.status(),
+      drain: () => lifecycle.drain(),
+      undrain: () => lifecycle.undrain(),
+      prestop: () => lifecycle.prestop(),
+      log: root.log
+    }, routeConfig)
+  }
+}
+
+/**
+ * Takes a service out of rotation and down without losing one request. Register it first, before everything else.
+ *
+ * @example
+ * ```ts
+ * app.register(graceful)
+ * ```
+ */
+export const fastifyGraceful: FastifyPluginAsync<GracefulOptions> & { phases: typeof phases, errors: typeof errors } =
+  Object.assign(fp(plugin, { fastify: '5.x', name: 'fastify-graceful' }), { phases, errors })
+
+export { fastifyGraceful as default, fastifyGraceful as 'module.exports', errors, phases }

@@ -1,0 +1,216 @@
+import type { FastifyRequest } from 'fastify'
+import { checkBudget, cutBudget } from './lifecycle/budget.ts'
+import type { AnnounceBudget, Budget } from './lifecycle/budget.ts'
+import { errors, show, typeName } from './errors.ts'
+import type { PressureOptions } from './health/pressure.ts'
+import type { Environment } from './kubernetes/environment.ts'
+import type { SignalAction } from './process/types.ts'
+import type { Shed } from './traffic/ramp.ts'
+
+/** Phase 1. Times are milliseconds. */
+export interface AnnounceOptions extends Partial<AnnounceBudget> {
+  /** How connections are told to reconnect elsewhere during phase 1. Default: `'gradual'`. */
+  shed?: Shed
+}
+
+/** Health routes. */
+export interface ProbesOptions {
+  /** Put before `/livez`, `/readyz` and `/startupz`. Default: `''`. */
+  prefix?: string
+  /** Whether answers tell why a check failed. Default: `false`. */
+  expose?: boolean
+}
+
+/** The admin routes and who may use them. */
+export interface AdminOptions {
+  /** Put before `/status`, `/drain`, `/undrain` and `/prestop`. Default: `'/-'`. */
+  prefix?: string
+  /** What `Authorization: Bearer` must carry, at least 16 characters; several while one is being replaced. */
+  token?: string | string[]
+  /** Decides by itself. A throw is a no. */
+  authorize?: (request: FastifyRequest) => boolean | Promise<boolean>
+  /** Whether whoever comes through a unix socket is authorised: its file mode is the guard. Default: `false`. */
+  unixSocket?: boolean
+}
+
+/** Options of the plugin. Times are milliseconds. Every default is in `optionTable`. */
+export interface GracefulOptions {
+  /** From the start of preStop (or the signal, without one) to SIGKILL. */
+  gracePeriod?: number
+  /** Time a preStop hook takes before the signal: off the grace period, `announce.min` and `announce.blind`. */
+  preStop?: number
+  /** Kept for the exit: flush, report, the kernel. */
+  reserve?: number
+  announce?: AnnounceOptions
+  drain?: {
+    /** Close a connection that has been idle this long. */
+    idle?: number
+  }
+  /** Budget of `app.close()`. */
+  close?: number
+  /** Replaces the call of `app.close()`; it must close the application. For frameworks around Fastify: `() => nest.close()`. */
+  closeWith?: () => unknown
+  /** What each signal does. */
+  signals?: Record<string, SignalAction>
+  /** Exit code after a restart. */
+  restartExitCode?: number
+  /** Whether uncaught exceptions and unhandled rejections set off a shutdown. */
+  crash?: boolean
+  /** Whether the process ends when the shutdown is over; `false` for embedding and tests. */
+  exit?: boolean
+  probes?: ProbesOptions | false
+  admin?: AdminOptions | false
+  pressure?: PressureOptions | false
+}
+
+/** The options with every default filled in. */
+export interface Settings {
+  budget: Budget
+  shed: Shed
+  idle: number
+  closeWith: (() => unknown) | undefined
+  signals: Record<string, SignalAction>
+  restartExitCode: number
+  crash: boolean
+  exit: boolean
+  probes: Required<ProbesOptions> | false
+  admin: AdminOptions & { prefix: string } | false
+  pressure: PressureOptions | undefined
+  inKubernetes: boolean
+}
+
+/** What may be given for an option, as a message says it, and the test. */
+interface Rule { expected: string, test: (value: unknown) => boolean }
+
+/** One row of the table in the README; a test holds the two against each other. */
+export interface OptionRow { name: string, default: string, rule: Rule }
+
+/** Longest time that a `setTimeout` can wait, in milliseconds. */
+const longest = 2 ** 31 - 1
+
+const oneOf = (...values: unknown[]): Rule => ({ expected: `one of ${values.map(show).join(', ')}`, test: (value) => values.includes(value) })
+const time = (least = 0): Rule => ({ expected: `a number of milliseconds from ${least} to ${longest}`, test: (value) => typeof value === 'number' && value >= least && value <= longest })
+const boolean: Rule = { expected: 'a boolean', test: (value) => typeof value === 'boolean' }
+const aFunction: Rule = { expected: 'a function', test: (value) => typeof value === 'function' }
+const exitCode: Rule = { expected: 'an integer from 0 to 255', test: (value) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 255 }
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
+const object: Rule = { expected: 'an object', test: isObject }
+const objectOrFalse: Rule = { expected: 'an object or false', test: (value) => value === false || isObject(value) }
+const prefix: Rule = { expected: "'' or a path that begins with '/', without '/' at its end, ':' and '*'", test: (value) => typeof value === 'string' && (value === '' || /^(?:\/[^/:*?#\s]+)+$/.test(value)) }
+const isToken = (value: unknown): boolean => typeof value === 'string' && value.length >= 16 && /^[\x21-\x7e]+$/.test(value)
+const token: Rule = { expected: 'a string of at least 16 visible ASCII characters, or a non-empty array of such', test: (value) => isToken(value) || (Array.isArray(value) && value.length > 0 && value.every(isToken)) }
+const actions = ['shutdown', 'restart', 'ignore', false] as const
+
+const row = (name: string, rule: Rule, text: string): OptionRow => ({ name, default: text, rule })
+
+/** Defaults that are plain values; those of the times that depend on the grace period are in `cutBudget`. */
+const defaults = { gracePeriod: 30_000, idle: { kubernetes: 5000, elsewhere: 500 }, shed: 'gradual', restartExitCode: 0, prefix: '', adminPrefix: '/-' } as const
+
+/** Every option, what it takes, and its default in words. */
+export const optionTable: readonly OptionRow[] = [
+  row('gracePeriod', time(1000), `env \`TERMINATION_GRACE_PERIOD_SECONDS\` x 1000, else ${defaults.gracePeriod}`),
+  row('preStop', time(), 'env `PRESTOP_SECONDS` x 1000, else 0'),
+  row('reserve', time(), '2000, at most a tenth of the grace period'),
+  row('announce', object, '`{}`'),
+  row('announce.min', time(), '5000 in Kubernetes, else 0'),
+  row('announce.quiet', time(), '1000'),
+  row('announce.blind', time(), '15000 in Kubernetes, else 0'),
+  row('announce.max', time(), 'what the grace period leaves: 18000 of 30000'),
+  row('announce.readinessDelay', time(), '0'),
+  row('announce.shed', oneOf('gradual', 'immediate', 'off'), `\`'${defaults.shed}'\``),
+  row('drain', object, '`{}`'),
+  row('drain.idle', time(), `${defaults.idle.kubernetes} in Kubernetes, else ${defaults.idle.elsewhere}`),
+  row('close', time(), '5000, at most a sixth of the grace period'),
+  row('closeWith', aFunction, 'calls `app.close()`'),
+  row('signals', object, "`{ SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'restart' }`; in a pod SIGHUP is `'ignore'`"),
+  row('restartExitCode', exitCode, `${defaults.restartExitCode}`),
+  row('crash', boolean, '`true`'),
+  row('exit', boolean, '`true`'),
+  row('probes', objectOrFalse, '`{}`'),
+  row('probes.prefix', prefix, "`''`"),
+  row('probes.expose', boolean, '`false`'),
+  row('admin', objectOrFalse, '`{}`'),
+  row('admin.prefix', prefix, `\`'${defaults.adminPrefix}'\``),
+  row('admin.token', token, 'none'),
+  row('admin.authorize', aFunction, 'none'),
+  row('admin.unixSocket', boolean, '`false`'),
+  row('pressure', objectOrFalse, '`false`'),
+  row('pressure.readiness', boolean, '`false`')
+]
+
+/** Groups whose keys are ours alone; `pressure` also takes those of `@fastify/under-pressure`, `signals` any signal. */
+const closedGroups = ['announce', 'drain', 'probes', 'admin']
+
+/**
+ * Checks the options and fills in the defaults. The caller's object is never changed.
+ *
+ * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET
+ */
+export function readOptions (options: GracefulOptions, environment: Environment): Settings {
+  if (!isObject(options)) throw new errors.FST_GRACEFUL_INVALID_OPTION('options', 'an object', show(options), typeName(options))
+  refuseUnknown(options)
+  for (const { name, rule } of optionTable) refuseInvalid(options, name, rule)
+  refuseSignals(options.signals)
+  const { inKubernetes } = environment
+  const { shed = defaults.shed, ...announce } = options.announce ?? {}
+  const budget = cutBudget({
+    gracePeriod: options.gracePeriod ?? environment.gracePeriod ?? defaults.gracePeriod,
+    preStop: options.preStop ?? environment.preStop ?? 0,
+    reserve: options.reserve,
+    close: options.close,
+    announce
+  }, inKubernetes)
+  const problem = checkBudget(budget)
+  if (problem !== undefined) throw new errors.FST_GRACEFUL_BUDGET(problem.option, problem.expected, problem.given)
+  const { idle = inKubernetes ? defaults.idle.kubernetes : defaults.idle.elsewhere } = options.drain ?? {}
+  const { probes = {}, admin = {}, pressure = false } = options
+  return {
+    budget,
+    shed,
+    idle,
+    closeWith: options.closeWith,
+    signals: { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: inKubernetes ? 'ignore' : 'restart', ...options.signals },
+    restartExitCode: options.restartExitCode ?? defaults.restartExitCode,
+    crash: options.crash ?? true,
+    exit: options.exit ?? true,
+    probes: probes && { prefix: probes.prefix ?? defaults.prefix, expose: probes.expose ?? false },
+    admin: admin && { ...admin, prefix: admin.prefix ?? defaults.adminPrefix },
+    pressure: pressure === false ? undefined : { ...pressure },
+    inKubernetes
+  }
+}
+
+function refuseUnknown (options: object): void {
+  const check = (given: object, group: string): void => {
+    const known = optionTable.map(({ name }) => name).filter((name) => name.startsWith(group) && !name.slice(group.length).includes('.'))
+    for (const key of Object.keys(given)) {
+      if (!known.includes(group + key)) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(group + key, known.join(', '))
+    }
+  }
+  // What `register` itself understands comes along with the options.
+  const { prefix: _prefix, logLevel: _logLevel, logSerializers: _logSerializers, ...own } = options as Record<string, unknown>
+  check(own, '')
+  for (const group of closedGroups) {
+    const value = (options as Record<string, unknown>)[group]
+    if (isObject(value)) check(value as object, `${group}.`)
+  }
+}
+
+function refuseInvalid (options: object, name: string, rule: Rule): void {
+  const [first = '', second] = name.split('.')
+  let value = (options as Record<string, unknown>)[first]
+  if (second !== undefined) value = isObject(value) ? (value as Record<string, unknown>)[second] : undefined
+  if (value === undefined || rule.test(value)) return
+  // A token that is too short is still a secret.
+  const shown = first === 'admin' && second === 'token' ? 'something else' : show(value)
+  throw new errors.FST_GRACEFUL_INVALID_OPTION(name, rule.expected, shown, typeName(value))
+}
+
+function refuseSignals (signals: Record<string, unknown> = {}): void {
+  for (const [name, action] of Object.entries(signals)) {
+    const option = `signals.${name}`
+    if (!/^SIG[A-Z0-9]+$/.test(name)) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(option, 'names of signals such as SIGTERM')
+    if (name === 'SIGKILL' || name === 'SIGSTOP') throw new errors.FST_GRACEFUL_INVALID_OPTION(option, 'left out: no process can handle it', show(action), typeName(action))
+    if (!actions.includes(action as SignalAction)) throw new errors.FST_GRACEFUL_INVALID_OPTION(option, oneOf(...actions).expected, show(action), typeName(action))
+  }
+}

@@ -1,0 +1,130 @@
+import type { FastifyInstance } from 'fastify'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { messageOf } from '../errors.ts'
+
+/** Milliseconds that the rest of `app.close()` gets after an uncaught exception during it. */
+const graceAfterUncaught = 500
+
+/** As much of Fastify's own state as boot has to be stopped with. */
+interface BootState { aborted?: boolean, started?: boolean }
+type WithState = Record<symbol, BootState | undefined>
+
+type Close = (this: FastifyInstance, callback?: (...args: unknown[]) => void) => unknown
+
+/** What {@link wrapClose} needs. */
+export interface ClosePorts {
+  lifecycle: Lifecycle
+  /** Replaces the call of `app.close()`. */
+  closeWith: (() => unknown) | undefined
+  /** Tells of uncaught exceptions while it runs; the answer stops it. */
+  onUncaught: (listener: (error: unknown) => void) => () => void
+}
+
+/** Phase 4, and the wrapped `close`. */
+export interface WrappedClose {
+  /** Closes the application for good, once. */
+  end (): Promise<void>
+}
+
+/**
+ * Wraps `close` of the root instance, so that whoever calls it (a framework, a library's signal handler, `await using`,
+ * `listen({ signal })`) joins the phases instead of opening Fastify's window of 503 answers.
+ */
+export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUncaught }: ClosePorts): WrappedClose {
+  const original = root.close as unknown as Close
+  let ending: Promise<void> | undefined
+  let settle: { resolve: (value: unknown) => void } | undefined
+  // Settles as Fastify's own close does, also when the budget for it is long over.
+  const closed = new Promise<unknown>((resolve) => { settle = { resolve } })
+  const callOriginal = (): Promise<unknown> => {
+    const result = Promise.resolve(original.call(root))
+    settle?.resolve(result)
+    return result
+  }
+
+  root.close = function close (this: FastifyInstance, callback?: (...args: unknown[]) => void) {
+    if (lifecycle.phase === 'terminated') {
+      const result = original.call(this, callback)
+      if (callback === undefined) settle?.resolve(result)
+      return result
+    }
+    void lifecycle.shutdown({ kind: 'close', reason: 'app.close()' })
+    if (callback === undefined) return closed.then(() => undefined)
+    const again = (): unknown => original.call(this, callback)
+    closed.then(again, (error: unknown) => callback(error, this, () => {}))
+    return this
+  } as FastifyInstance['close']
+
+  const end = (): Promise<void> => ending ??= (async () => {
+    const { promise, stop } = uncaught(onUncaught)
+    // `closeWith` closes the application through the wrapper above; what it leaves open is closed here.
+    const work = closeWith === undefined ? callOriginal() : Promise.resolve(closeWith()).then(callOriginal)
+    closed.catch(() => {})
+    try {
+      await Promise.race([work, promise])
+    } finally {
+      stop()
+    }
+  })()
+  return { end }
+}
+
+/**
+ * An onClose hook that throws synchronously leaves Fastify's close unsettled for ever; the uncaught exception is all
+ * that is ever heard of it.
+ */
+function uncaught (onUncaught: ClosePorts['onUncaught']): { promise: Promise<never>, stop: () => void } {
+  let timer: NodeJS.Timeout | undefined
+  let remove: (() => void) | undefined
+  const promise = new Promise<never>((_resolve, reject) => {
+    remove = onUncaught((error) => {
+      timer ??= setTimeout(() => reject(new Error(`did not settle after an uncaught exception: ${messageOf(error)}`)), graceAfterUncaught)
+    })
+  })
+  return {
+    promise,
+    stop () {
+      clearTimeout(timer)
+      remove?.()
+    }
+  }
+}
+
+/**
+ * Stops boot: the application never listens. Fastify listens even after a `close` that came during boot; the flag that
+ * `listen({ signal })` sets is its own way out, and lets `listen()` resolve. The callback form does not look at it.
+ */
+export function abortBoot (root: FastifyInstance): void {
+  const state = stateOf(root)
+  if (state !== undefined) state.aborted = true
+  if (root.server.listening) return
+  root.server.listen = function listen () { return root.server } as typeof root.server.listen
+}
+
+/** Whether the application has booted already. */
+export function hasBooted (root: FastifyInstance): boolean {
+  return stateOf(root)?.started === true
+}
+
+function stateOf (root: FastifyInstance): BootState | undefined {
+  return (root as unknown as WithState)[symbolOf(root, 'fastify.state') ?? Symbol('none')]
+}
+
+/** A symbol of Fastify's by its description: they are not exported. */
+function symbolOf (holder: object, description: string): symbol | undefined {
+  return Object.getOwnPropertySymbols(holder).find((symbol) => symbol.description === description)
+}
+
+/** The bound servers, the main one first: `localhost` binds a second one. */
+export function boundServers (root: FastifyInstance): FastifyInstance['server'][] {
+  const symbol = symbolOf(root, 'fastify.serverBindings')
+  const others = symbol === undefined ? [] : (root as unknown as Record<symbol, FastifyInstance['server'][]>)[symbol] ?? []
+  return [root.server, ...others]
+}
+
+/** The root instance of the tree that an instance belongs to. */
+export function rootOf (instance: FastifyInstance): FastifyInstance {
+  let root = instance
+  for (let parent = Object.getPrototypeOf(root) as FastifyInstance | null; parent !== null && 'close' in parent; parent = Object.getPrototypeOf(parent) as FastifyInstance | null) root = parent
+  return root
+}

@@ -1,0 +1,141 @@
+import type { TrafficSummary } from '../lifecycle/report.ts'
+
+/** Length of one bucket of the running count, in milliseconds. */
+const bucketLength = 5000
+/** Buckets kept: one minute. */
+const bucketCount = 12
+/** Arrivals that must have failed to come: a chance of e^-7, 1 in 1000, that silence was luck. */
+const enough = 7
+/** Share of shed connections that would come back here while the balancer still sends: as if we were one of ten replicas. */
+const shedWeight = 0.1
+
+/** The times of phase 1 that decide; see `Budget`. */
+export interface EvidenceBudget { quiet: number, blind: number }
+
+/**
+ * New connections of traffic, counted from the first request of each, and what their absence means.
+ *
+ * Silence means something only where traffic was expected. What was expected is the quietest five seconds of the minute before
+ * the announcement: a burst (a start, a neighbour's restart) must not make the silence after it look like evidence.
+ */
+export class Arrivals {
+  readonly #now: () => number
+  readonly #buckets: number[] = Array.from({ length: bucketCount }, () => 0)
+  #bucket = -1
+  #firstBucket: number | undefined
+  #announcedAt: number | undefined
+  #rate = 0
+  #last: number | undefined
+  #count = 0
+  #shed = 0
+  #shedSinceLast = 0
+  #observed = false
+  /** Times of the newest arrivals, for counting those just before the listener closed. */
+  #recent: number[] = []
+  #late = 0
+
+  constructor (now: () => number) {
+    this.#now = now
+  }
+
+  /** The listener is open: from here on, no arrival means no traffic. */
+  open (): void {
+    this.#firstBucket ??= Math.floor(this.#now() / bucketLength)
+  }
+
+  /** A connection of traffic has sent its first request. */
+  arrive (): void {
+    const now = this.#now()
+    this.#roll(now)
+    this.#buckets[this.#bucket % bucketCount]!++
+    if (this.#announcedAt === undefined) return
+    this.#count++
+    this.#last = now
+    this.#shedSinceLast = 0
+    this.#recent.push(now)
+    if (this.#recent.length > 20_000) this.#recent = this.#recent.slice(10_000)
+  }
+
+  /** A connection was told to reconnect elsewhere. */
+  shed (): void {
+    this.#shed++
+    this.#shedSinceLast++
+  }
+
+  /** Phase 1 has begun. */
+  announce (): void {
+    const now = this.#now()
+    this.#rate = this.rate()
+    this.#announcedAt = now
+    this.#count = this.#shed = this.#shedSinceLast = this.#late = 0
+    this.#last = undefined
+    this.#observed = false
+    this.#recent = []
+  }
+
+  /** Phase 1 was undone. */
+  undo (): void {
+    this.#announcedAt = undefined
+  }
+
+  /** New connections per second in the quietest five seconds of the last minute; 0 until ten seconds have been seen. */
+  rate (): number {
+    const now = this.#now()
+    this.#roll(now)
+    if (this.#firstBucket === undefined) return 0
+    // The first bucket and the current one are not whole.
+    const from = Math.max(this.#firstBucket + 1, this.#bucket - bucketCount + 1)
+    if (this.#bucket - from < 2) return 0
+    let least = Infinity
+    for (let index = from; index < this.#bucket; index++) least = Math.min(least, this.#buckets[index % bucketCount]!)
+    return least * 1000 / bucketLength
+  }
+
+  /** Why phase 1 should go on, or undefined. `elapsed` is the time in phase 1. */
+  stillSending (elapsed: number, { quiet, blind }: EvidenceBudget): string | undefined {
+    const since = this.#last ?? this.#announcedAt
+    if (since === undefined) return undefined
+    const silence = this.#now() - since
+    const expected = this.#rate * silence / 1000 + shedWeight * this.#shedSinceLast
+    if (expected >= enough && silence >= quiet) {
+      this.#observed = true
+      return undefined
+    }
+    this.#observed = false
+    const hadTraffic = this.#rate > 0 || this.#last !== undefined || this.#shed > 0
+    // Where there never was traffic, there is nobody whose silence could be waited for.
+    if (silence >= Math.max(quiet, this.#rate > 0 ? blind : 0) && elapsed >= blind) return undefined
+    if (!hadTraffic && elapsed >= blind) return undefined
+    return this.#last === undefined
+      ? `no new connection yet, ${Math.round(silence)} ms of silence mean nothing so far`
+      : `the balancer still sends: last new connection ${Math.round(silence)} ms ago`
+  }
+
+  /** The listener has closed: who came just before it had company that was refused. */
+  close (quiet: number): void {
+    const now = this.#now()
+    this.#late = this.#recent.filter((time) => now - time < quiet).length
+  }
+
+  summary (): TrafficSummary {
+    return {
+      evidence: this.#observed ? 'observed' : 'absent',
+      rateBefore: this.#announcedAt === undefined ? this.rate() : this.#rate,
+      arrivals: this.#count,
+      lastArrival: this.#last === undefined || this.#announcedAt === undefined ? undefined : Math.round(this.#last - this.#announcedAt),
+      lateArrivals: this.#late,
+      shed: this.#shed
+    }
+  }
+
+  #roll (now: number): void {
+    const bucket = Math.floor(now / bucketLength)
+    if (this.#bucket === -1) this.#bucket = bucket
+    while (this.#bucket < bucket) {
+      this.#bucket++
+      // A long sleep skips whole rounds.
+      if (bucket - this.#bucket >= bucketCount) this.#bucket = bucket - bucketCount + 1
+      this.#buckets[this.#bucket % bucketCount] = 0
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import type { Server, Socket } from 'node:net'
+import type { Http2Session, ServerHttp2Session } from 'node:http2'
+import type { ServerResponse } from 'node:http'
+
+/**
+ * A socket as Node's HTTP server leaves it: `_httpMessage` is the reply that is being written, what Node's own sweep of idle
+ * connections reads; `parser` is null once the socket was upgraded. Both were checked on Node 20, 22, 24 and 26.
+ */
+export interface HttpSocket extends Socket {
+  _httpMessage?: ServerResponse | null
+  parser?: unknown
+  /** What the connection turned out to be with its first request; written by `requests.ts`. */
+  [kind]?: ConnectionKind
+}
+
+/** Whether a connection carries traffic or somebody's probes. */
+export type ConnectionKind = 'traffic' | 'probe'
+
+/** Where the kind of a connection is kept: a property of the socket costs nothing where a map would. */
+export const kind: unique symbol = Symbol('fastify-graceful.kind')
+
+interface SecureSocket extends HttpSocket { alpnProtocol?: string | false, _parent?: Socket }
+
+/** Connections by what they are doing, as the status shows them. */
+export interface ConnectionCounts {
+  open: number
+  /** With a request in flight. */
+  busy: number
+  idle: number
+  upgraded: number
+  /** HTTP/2 sessions. */
+  sessions: number
+}
+
+/**
+ * Every open connection of every server of the application. One set entry and one shared listener each: an idle connection
+ * costs what it costs without us.
+ */
+export class Connections {
+  /** HTTP/1 sockets, upgraded ones too. */
+  readonly sockets: Set<HttpSocket> = new Set()
+  readonly sessions: Set<ServerHttp2Session> = new Set()
+  /** TLS connections whose handshake is not over. */
+  readonly handshakes: Set<Socket> = new Set()
+  readonly #servers = new WeakSet<Server>()
+  readonly #onGone: () => void
+  readonly #onLost: (reply: ServerResponse) => void
+  readonly #onSession: (session: ServerHttp2Session) => void
+  /** Grows with each connection that was accepted: what a turn of the event loop has brought. */
+  accepted = 0
+
+  /**
+   * @param onGone called when the last connection is gone
+   * @param onLost called with the reply of a connection that closed before the reply was ended
+   */
+  constructor (onGone: () => void, onLost: (reply: ServerResponse) => void, onSession: (session: ServerHttp2Session) => void) {
+    this.#onGone = onGone
+    this.#onLost = onLost
+    this.#onSession = onSession
+  }
+
+  get size (): number {
+    return this.sockets.size + this.sessions.size + this.handshakes.size
+  }
+
+  /** Follows the connections of a server. A server that is followed already is left alone. */
+  follow (server: Server): void {
+    if (this.#servers.has(server)) return
+    this.#servers.add(server)
+    const isHttp2 = 'updateSettings' in server
+    const isSecure = 'setSecureContext' in server
+    server.on('connection', (socket) => {
+      this.accepted++
+      if (isSecure) this.#add(this.handshakes, socket)
+      else if (!isHttp2) this.#addSocket(socket)
+    })
+    if (isSecure) {
+      server.on('secureConnection', (socket: SecureSocket) => {
+        if (socket._parent !== undefined) this.handshakes.delete(socket._parent)
+        if (socket.alpnProtocol !== 'h2') this.#addSocket(socket)
+      })
+    }
+    if (isHttp2) server.on('session', (session: ServerHttp2Session) => this.#addSession(session))
+  }
+
+  counts (): ConnectionCounts {
+    let busy = 0
+    let upgraded = 0
+    for (const socket of this.sockets) {
+      if (isUpgraded(socket)) upgraded++
+      else if (isBusy(socket)) busy++
+    }
+    const { size } = this
+    return { open: size, busy, upgraded, sessions: this.sessions.size, idle: this.sockets.size - busy - upgraded }
+  }
+
+  /** Ends every connection at once, and says how many upgraded ones there were. */
+  destroyAll (): number {
+    let upgraded = 0
+    for (const socket of this.sockets) {
+      if (isUpgraded(socket)) upgraded++
+      socket.destroy()
+    }
+    for (const session of this.sessions) session.destroy()
+    for (const socket of this.handshakes) socket.destroy()
+    return upgraded
+  }
+
+  #add<T extends Socket | Http2Session> (set: Set<T>, item: T): void {
+    set.add(item)
+    item.once('close', () => this.#remove(set, item))
+  }
+
+  #addSocket (socket: HttpSocket): void {
+    this.sockets.add(socket)
+    socket.on('close', this.#onSocketClose)
+  }
+
+  #addSession (session: ServerHttp2Session): void {
+    this.#add(this.sessions, session)
+    this.#onSession(session)
+  }
+
+  #remove<T> (set: Set<T>, item: T): void {
+    set.delete(item)
+    if (this.size === 0) this.#onGone()
+  }
+
+  // One function for all sockets: a closure per connection would be the largest part of what we add to it.
+  readonly #onSocketClose = this.#makeSocketClose()
+
+  #makeSocketClose (): (this: HttpSocket) => void {
+    // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment -- the listener's own `this` is the socket
+    const connections = this
+    return function onSocketClose () {
+      const reply = this._httpMessage
+      if (reply && !reply.writableEnded) connections.#onLost(reply)
+      connections.#remove(connections.sockets, this)
+    }
+  }
+}
+
+/** Whether a reply is being written, or its handler runs. */
+export function isBusy (socket: HttpSocket): boolean {
+  return socket._httpMessage !== undefined && socket._httpMessage !== null
+}
+
+/** Whether the socket has left HTTP: a WebSocket, or whatever an `upgrade` or `connect` listener made of it. */
+export function isUpgraded (socket: HttpSocket): boolean {
+  return (socket.parser === null || socket.parser === undefined) && !socket.destroyed
+}

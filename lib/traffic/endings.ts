@@ -1,0 +1,133 @@
+import type { ServerHttp2Session } from 'node:http2'
+import { setMaxListeners } from 'node:events'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Clock } from '../lifecycle/clock.ts'
+import type { Connections } from './connections.ts'
+import { pace } from './pace.ts'
+import type { Requests } from './requests.ts'
+
+/** Milliseconds a client has for its answer to a WebSocket's close or an HTTP/2 ping. */
+export const answerTime = 5000
+/** Longest time over which those who are told to end are spread, in milliseconds. */
+const longestSpread = 5000
+
+/** The part of `ws` that is needed here; `@fastify/websocket` decorates the instance with its server. */
+interface WebSocketLike {
+  readonly readyState: number
+  close (code: number, reason: string): void
+  terminate (): void
+}
+interface WithWebSockets { websocketServer?: { clients?: Set<WebSocketLike> } }
+
+/** `readyState` of a WebSocket that has closed. */
+const closed = 3
+
+/**
+ * Streams, WebSockets and HTTP/2 sessions do not end by themselves. Each is told in its own way when draining starts,
+ * spread over some seconds, so that those who come back do not come as one wave.
+ */
+export class Endings {
+  readonly #clock: Clock
+  readonly #requests: Requests
+  readonly #connections: Connections
+  readonly #signals = new Map<FastifyRequest['raw'], AbortController>()
+  readonly #stops: Array<() => void> = []
+  #webSocketsCut = 0
+  #draining = false
+
+  constructor (clock: Clock, requests: Requests, connections: Connections) {
+    this.#clock = clock
+    this.#requests = requests
+    this.#connections = connections
+  }
+
+  /** The signal of one request, made on first use. */
+  signalOf (request: FastifyRequest, reply: FastifyReply | undefined): AbortSignal {
+    const known = this.#signals.get(request.raw)
+    if (known !== undefined) return known.signal
+    const controller = new AbortController()
+    setMaxListeners(0, controller.signal)
+    this.#requests.markStream(request)
+    if (this.#draining) controller.abort(drainReason())
+    else if (reply !== undefined && !reply.raw.destroyed) {
+      this.#signals.set(request.raw, controller)
+      reply.raw.once('close', () => this.#signals.delete(request.raw))
+    }
+    return controller.signal
+  }
+
+  /** Draining starts: tells everybody within `budget` milliseconds, of which it takes a third at most. */
+  start (budget: number): void {
+    this.#draining = true
+    const spread = Math.min(longestSpread, budget / 3)
+    const told = Math.min(answerTime, budget / 3)
+    this.#stops.push(
+      pace(this.#clock, this.#signals.values(), spread, (controller) => controller.abort(drainReason())),
+      pace(this.#clock, this.#webSockets(), spread, (socket) => this.#endWebSocket(socket, told)),
+      pace(this.#clock, this.#connections.sessions, Math.min(spread, 1000), (session) => this.endSession(session))
+    )
+  }
+
+  /** Whether draining has started. */
+  get draining (): boolean {
+    return this.#draining
+  }
+
+  /** WebSockets that had to be cut because their client did not answer. */
+  get webSocketsCut (): number {
+    return this.#webSocketsCut
+  }
+
+  stop (): void {
+    for (const stop of this.#stops) stop()
+  }
+
+  /**
+   * A session ends with a GOAWAY that names all streams, one round trip, and then the real one (RFC 9113, 6.8):
+   * `session.close()` alone refuses the requests that are on the wire.
+   */
+  endSession (session: ServerHttp2Session): void {
+    if (session.destroyed || session.closed) return
+    let ended = false
+    const end = (): void => {
+      if (ended) return
+      ended = true
+      cancel()
+      if (!session.destroyed && !session.closed) session.close()
+    }
+    const cancel = this.#clock.after(Math.min(1000, answerTime), end)
+    try {
+      session.goaway(0, 2 ** 31 - 1)
+      if (!session.ping(end)) end()
+    } catch {
+      // The peer has just gone.
+      end()
+    }
+  }
+
+  #endWebSocket (socket: WebSocketLike, time: number): void {
+    if (socket.readyState === closed) return
+    socket.close(1001, 'service restart')
+    this.#stops.push(this.#clock.after(time, () => {
+      if (socket.readyState === closed) return
+      this.#webSocketsCut++
+      socket.terminate()
+    }))
+  }
+
+  /** The clients of every WebSocket server that an upgraded request leads to: a plugin may have its own. */
+  #webSockets (): Set<WebSocketLike> {
+    const servers = new Set<Set<WebSocketLike>>()
+    for (const { reply } of this.#requests.tracked()) {
+      if (this.#requests.kindOf(reply) !== 'upgraded') continue
+      const instance = this.#requests.replyTo(reply.req)?.request.server as WithWebSockets | undefined
+      const clients = instance?.websocketServer?.clients
+      if (clients !== undefined) servers.add(clients)
+    }
+    return new Set([...servers].flatMap((clients) => [...clients]))
+  }
+}
+
+function drainReason (): Error {
+  return new DOMException('The service is draining', 'AbortError')
+}

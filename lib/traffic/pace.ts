@@ -1,0 +1,27 @@
+import type { Clock } from '../lifecycle/clock.ts'
+
+/** Never slower than this many in a second, so that few are told at once. kube-apiserver ends its watches at the same rate. */
+const leastPerSecond = 200
+/** Milliseconds between two batches. */
+const interval = 25
+
+/**
+ * Does something to many, spread over `spread` milliseconds, a few at a time: those who are told to go come back elsewhere,
+ * and 20,000 of them should neither hold the event loop nor arrive as one wave.
+ *
+ * @returns stops it
+ */
+export function pace<T> (clock: Clock, items: Iterable<T>, spread: number, act: (item: T) => void): () => void {
+  const queue = [...items]
+  const perSecond = Math.max(leastPerSecond, spread > 0 ? queue.length * 1000 / spread : Infinity)
+  let next = 0
+  let cancel: (() => void) | undefined
+  const started = clock.now()
+  const batch = (): void => {
+    const due = Math.min(queue.length, Math.ceil((clock.now() - started + interval) * perSecond / 1000))
+    while (next < due) act(queue[next++] as T)
+    cancel = next < queue.length ? clock.after(interval, batch) : undefined
+  }
+  batch()
+  return () => cancel?.()
+}

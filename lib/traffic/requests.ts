@@ -1,0 +1,221 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { CutRequest } from '../lifecycle/report.ts'
+import { isBusy, isUpgraded } from './connections.ts'
+import type { Connections, HttpSocket } from './connections.ts'
+
+/** Where a raw request keeps the reply of Fastify, so that a request in flight can be named when somebody asks. */
+const fastifyReply: unique symbol = Symbol('fastify-graceful.reply')
+const startedAt: unique symbol = Symbol('fastify-graceful.started')
+
+interface NamedMessage extends IncomingMessage {
+  [fastifyReply]?: FastifyReply
+  [startedAt]?: number
+}
+
+/** What a request in flight is, as the status and the report show it. */
+export type RequestKind =
+  /** Somebody waits for the answer. */
+  | 'request'
+  /** An event stream, or a reply whose handler took `request.drainSignal`: it ends when told, and its client comes back. */
+  | 'stream'
+  /** A WebSocket or another upgraded socket that came in through a route. */
+  | 'upgraded'
+
+/** A request in flight. */
+export interface InFlight extends CutRequest { kind: RequestKind }
+
+/** A request as it is followed from phase 1 on. */
+export interface Tracked {
+  readonly reply: ServerResponse
+  readonly socket: HttpSocket | undefined
+  /** Drawn once; the reply is told to close its connection as soon as the ramp has passed it. */
+  readonly threshold: number
+  shed: boolean
+}
+
+/**
+ * Requests in flight. While the service runs, a connection is busy while its `_httpMessage` is set, which costs nothing;
+ * only what that cannot see is followed one by one: pipelined successors, HTTP/2 streams, `inject`.
+ * From phase 1 on each reply is followed to its `close`, the one event that comes in every case.
+ */
+export class Requests {
+  readonly #connections: Connections
+  readonly #live = new Map<ServerResponse, Tracked>()
+  /** Replies whose client left while the handler ran, from before phase 1. */
+  #lost: Array<WeakRef<ServerResponse>> = []
+  #lostLimit = 64
+  /** The newest reply of a connection that has or had several at once. */
+  readonly #newest = new WeakMap<HttpSocket, ServerResponse>()
+  readonly #streams = new WeakSet<IncomingMessage>()
+  readonly #ignored: WeakSet<ServerResponse> = new WeakSet()
+  readonly #onIdle: () => void
+  #exact = false
+
+  constructor (connections: Connections, onIdle: () => void) {
+    this.#connections = connections
+    this.#onIdle = onIdle
+  }
+
+  /** Names a raw request; the one thing done for every request while the service runs. */
+  name (reply: FastifyReply): void {
+    const raw = reply.request.raw as NamedMessage
+    raw[fastifyReply] = reply
+    raw[startedAt] = performance.now()
+  }
+
+  /** From now on each reply is followed. Those in flight are found by their connections. */
+  beExact (): void {
+    this.#exact = true
+    for (const socket of this.#connections.sockets) this.#adopt(socket)
+    for (const lost of this.#lost) {
+      const reply = lost.deref()
+      if (reply !== undefined && handlerRuns(reply)) this.follow(reply)
+    }
+    this.#lost = []
+  }
+
+  /** Phase 1 was undone. */
+  beCheap (): void {
+    this.#exact = false
+  }
+
+  get exact (): boolean {
+    return this.#exact
+  }
+
+  /** Takes a request out of the count: an observer of the shutdown must not hold it. */
+  ignore (reply: ServerResponse): void {
+    this.#ignored.add(reply)
+  }
+
+  /** Follows one reply to its end. */
+  follow (reply: ServerResponse, socket?: HttpSocket): Tracked | undefined {
+    const known = this.#live.get(reply)
+    if (known !== undefined || this.#ignored.has(reply)) return known
+    const tracked: Tracked = { reply, socket, threshold: Math.random(), shed: false }
+    this.#live.set(reply, tracked)
+    if (socket !== undefined) this.#newest.set(socket, reply)
+    if (!reply.destroyed && !reply.closed) reply.once('close', () => this.#closed(tracked))
+    return tracked
+  }
+
+  /** The reply of a connection that came last, of those followed. */
+  newestOf (socket: HttpSocket): Tracked | undefined {
+    const reply = this.#newest.get(socket)
+    return reply === undefined ? undefined : this.#live.get(reply)
+  }
+
+  /** The connection closed before its reply was ended: the handler may run on, and phase 3 waits for it. */
+  lose (reply: ServerResponse): void {
+    if (this.#exact || !handlerRuns(reply)) return
+    this.#lost.push(new WeakRef(reply))
+    if (this.#lost.length < this.#lostLimit) return
+    this.#lost = this.#lost.filter((lost) => {
+      const left = lost.deref()
+      return left !== undefined && handlerRuns(left)
+    })
+    this.#lostLimit = Math.max(64, this.#lost.length * 2)
+  }
+
+  /** Marks a request as one that ends when told. */
+  markStream (request: FastifyRequest): void {
+    this.#streams.add(request.raw)
+  }
+
+  /** All followed requests, newest last. */
+  tracked (): Iterable<Tracked> {
+    return this.#live.values()
+  }
+
+  /** How many requests are in flight. While the service runs, a connection with pipelined requests counts each of them. */
+  count (): number {
+    this.#sweep()
+    let count = this.#live.size
+    for (const socket of this.#connections.sockets) {
+      const reply = socket._httpMessage
+      if (reply && !this.#live.has(reply) && !this.#ignored.has(reply)) count++
+    }
+    return count
+  }
+
+  /** Whether nothing is in flight, upgraded sockets included. */
+  get none (): boolean {
+    return this.count() === 0
+  }
+
+  /** The requests in flight with their names, oldest first, at most `limit`. */
+  list (limit: number = Infinity): InFlight[] {
+    this.#sweep()
+    const replies = new Set(this.#live.keys())
+    for (const socket of this.#connections.sockets) {
+      if (socket._httpMessage && !this.#ignored.has(socket._httpMessage)) replies.add(socket._httpMessage)
+    }
+    const all = [...replies].map((reply) => this.#describe(reply)).toSorted((a, b) => b.age - a.age)
+    return all.slice(0, limit)
+  }
+
+  /** What kind of request a reply answers. */
+  kindOf (reply: ServerResponse): RequestKind {
+    const socket = this.#live.get(reply)?.socket ?? (reply.socket as HttpSocket | null)
+    if (socket !== null && isUpgradedReply(reply, socket)) return 'upgraded'
+    if (this.#streams.has(reply.req)) return 'stream'
+    return String(reply.getHeader('content-type') ?? '').startsWith('text/event-stream') ? 'stream' : 'request'
+  }
+
+  /** Fastify's reply to a raw request, where a route has been reached. */
+  replyTo (request: IncomingMessage): FastifyReply | undefined {
+    return (request as NamedMessage)[fastifyReply]
+  }
+
+  #describe (reply: ServerResponse): InFlight {
+    const message = reply.req as NamedMessage
+    return {
+      method: message.method ?? '',
+      route: message[fastifyReply]?.request.routeOptions.url,
+      age: Math.round(performance.now() - (message[startedAt] ?? performance.now())),
+      kind: this.kindOf(reply)
+    }
+  }
+
+  #adopt (socket: HttpSocket): void {
+    const reply = socket._httpMessage
+    if (!reply) return
+    const newest = this.#newest.get(socket)
+    this.follow(reply, socket)
+    // A pipelined successor was followed when it came, and is still the newest.
+    if (newest !== undefined && newest !== reply && this.#live.has(newest)) this.#newest.set(socket, newest)
+  }
+
+  #closed (tracked: Tracked): void {
+    // Its handler may run on for a client that left; it is kept until the reply is ended.
+    if (handlerRuns(tracked.reply)) return
+    this.#forget(tracked)
+  }
+
+  /** Forgets the replies that closed first and were ended later: no event tells. */
+  #sweep (): void {
+    for (const tracked of this.#live.values()) {
+      if ((tracked.reply.destroyed || tracked.reply.closed) && !handlerRuns(tracked.reply)) this.#forget(tracked)
+    }
+  }
+
+  #forget (tracked: Tracked): void {
+    this.#live.delete(tracked.reply)
+    if (this.#live.size === 0) this.#onIdle()
+  }
+}
+
+function isUpgradedReply (reply: ServerResponse, socket: HttpSocket): boolean {
+  return isUpgraded(socket) && isBusy(socket) && reply.req.httpVersionMajor < 2
+}
+
+/**
+ * Whether a handler still works on a reply that has closed. Once the head is out, what was left to do was sending, and Fastify
+ * has destroyed the source; a hijacked reply is its owner's business.
+ */
+function handlerRuns (reply: ServerResponse): boolean {
+  if (reply.writableEnded || reply.headersSent) return false
+  const fastify = (reply.req as NamedMessage | undefined)?.[fastifyReply]
+  return fastify !== undefined && !fastify.sent
+}

@@ -1,0 +1,66 @@
+import type { ServerHttp2Session } from 'node:http2'
+import type { Connections } from './connections.ts'
+import type { Requests, Tracked } from './requests.ts'
+
+/** The last stream a GOAWAY can name: all streams, those on the wire too, are answered. */
+const allStreams = 2 ** 31 - 1
+
+/**
+ * Tells connections to reconnect elsewhere: `Connection: close` on a reply whose head is not sent, GOAWAY on HTTP/2.
+ */
+export class Shedding {
+  readonly #requests: Requests
+  readonly #connections: Connections
+  readonly #onShed: () => void
+  readonly #thresholds = new WeakMap<ServerHttp2Session, number>()
+  readonly #told = new WeakSet<ServerHttp2Session>()
+  /** The present share, 0 to 1. */
+  #share = 0
+
+  constructor (requests: Requests, connections: Connections, onShed: () => void) {
+    this.#requests = requests
+    this.#connections = connections
+    this.#onShed = onShed
+  }
+
+  /** A request has come: its predecessor on the connection must not close it any more. */
+  arrive (tracked: Tracked, predecessor: Tracked | undefined): void {
+    if (predecessor?.shed === true && !predecessor.reply.headersSent) {
+      // Marking a reply with pipelined successors would lose them.
+      predecessor.shed = false
+      predecessor.reply.shouldKeepAlive = true
+    }
+    this.#consider(tracked)
+  }
+
+  /** The ramp has moved on. */
+  raise (share: number): void {
+    this.#share = share
+    if (share === 0) return
+    for (const tracked of this.#requests.tracked()) this.#consider(tracked)
+    for (const session of this.#connections.sessions) this.considerSession(session)
+  }
+
+  /** Whether a session was told to go. */
+  wasTold (session: ServerHttp2Session): boolean {
+    return this.#told.has(session)
+  }
+
+  considerSession (session: ServerHttp2Session): void {
+    let threshold = this.#thresholds.get(session)
+    if (threshold === undefined) this.#thresholds.set(session, threshold = Math.random())
+    if (threshold >= this.#share || this.#told.has(session) || session.destroyed || session.closed) return
+    this.#told.add(session)
+    session.goaway(0, allStreams)
+    this.#onShed()
+  }
+
+  #consider (tracked: Tracked): void {
+    const { reply, socket } = tracked
+    if (tracked.shed || tracked.threshold >= this.#share || socket === undefined) return
+    if (reply.headersSent || !reply.shouldKeepAlive || this.#requests.newestOf(socket) !== tracked) return
+    tracked.shed = true
+    reply.shouldKeepAlive = false
+    this.#onShed()
+  }
+}

@@ -1,0 +1,199 @@
+import type { Server } from 'node:net'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { AnnounceBudget } from '../lifecycle/budget.ts'
+import type { Clock } from '../lifecycle/clock.ts'
+import type { Cut, TrafficSummary } from '../lifecycle/report.ts'
+import type { StallPhase } from '../lifecycle/phase.ts'
+import { Arrivals } from './arrivals.ts'
+import { Connections, kind } from './connections.ts'
+import type { HttpSocket } from './connections.ts'
+import { Endings } from './endings.ts'
+import { IdleSweep } from './idle.ts'
+import { Listeners } from './listeners.ts'
+import { isProbe } from './probers.ts'
+import { ramp } from './ramp.ts'
+import type { Shed } from './ramp.ts'
+import { Requests } from './requests.ts'
+import { Shedding } from './shedding.ts'
+
+/** Milliseconds between two looks at all connections in phase 1. */
+const lookInterval = 500
+
+/** What the traffic room is given. Times are milliseconds. */
+export interface TrafficOptions {
+  clock: Clock
+  announce: AnnounceBudget
+  shed: Shed
+  idle: number
+  /** The bound servers, the main one first. */
+  servers: () => Server[]
+  /** Something has ended: ask again. */
+  wake: () => void
+}
+
+/** What is still being served, and the evidence that the balancer has stopped sending. */
+export class Traffic {
+  readonly requests: Requests
+  readonly connections: Connections
+  readonly listeners: Listeners
+  readonly arrivals: Arrivals
+  readonly endings: Endings
+  readonly #shedding: Shedding
+  readonly #idle: IdleSweep
+  readonly #options: TrafficOptions
+  #lastLook = -Infinity
+  /** Whether phase 1 took place while a server was open. */
+  #announced = false
+
+  constructor (options: TrafficOptions) {
+    const { clock, wake } = options
+    this.#options = options
+    this.connections = new Connections(wake, (reply) => this.requests.lose(reply), (session) => this.#onSession(session))
+    this.requests = new Requests(this.connections, wake)
+    this.arrivals = new Arrivals(() => clock.now())
+    this.listeners = new Listeners(options.servers, this.connections)
+    this.endings = new Endings(clock, this.requests, this.connections)
+    this.#shedding = new Shedding(this.requests, this.connections, () => this.arrivals.shed())
+    this.#idle = new IdleSweep(this.connections, clock, options.idle)
+  }
+
+  /** The servers are bound. */
+  open (): void {
+    for (const server of this.#options.servers()) this.connections.follow(server)
+    this.arrivals.open()
+    // A second `localhost` can bind while the end is under way.
+    if (this.listeners.stopped) this.listeners.stop()
+  }
+
+  /**
+   * The one thing done per request, as the body of an `onRequest` hook. While the service runs, the fast path is two
+   * property reads and two writes.
+   */
+  arrive (request: FastifyRequest, reply: FastifyReply): void {
+    this.requests.name(reply)
+    const { raw } = request
+    const socket = raw.socket as HttpSocket
+    if (raw.httpVersionMajor === 1 && !this.requests.exact && socket[kind] !== undefined && socket._httpMessage === reply.raw) return
+    this.#arriveSlowly(request, reply, socket)
+  }
+
+  /** Phase 1 begins. */
+  announce (): void {
+    this.#announced = this.listeners.open
+    this.arrivals.announce()
+    this.requests.beExact()
+  }
+
+  /** Phase 1 was undone. */
+  undo (): void {
+    this.arrivals.undo()
+    this.requests.beCheap()
+    this.#shedding.raise(0)
+  }
+
+  /** Phase 2 begins: the accept queue is emptied, then nothing is accepted any more. */
+  close (late: () => boolean): void {
+    // Without phase 1, this is where exact counting starts.
+    if (!this.requests.exact) this.requests.beExact()
+    void this.listeners.drainAndStop(late).then(() => {
+      this.#noteClosed()
+      this.#options.wake()
+    })
+  }
+
+  /** Phase 3 begins, with `budget` milliseconds to go. */
+  drain (budget: number): void {
+    if (!this.listeners.stopped) {
+      this.listeners.stop()
+      this.#noteClosed()
+    }
+    // `shed` is about phase 1: from here on a connection that stays open only holds the process.
+    this.#shedding.raise(1)
+    this.#look()
+    this.endings.start(budget)
+  }
+
+  /** What the state machine asks on every tick. */
+  stalls (phase: StallPhase, elapsed: number): string | false {
+    switch (phase) {
+      case 'announcing': return this.#announcing(elapsed)
+      case 'closing': return this.listeners.stopped ? false : 'the accept queue is being emptied'
+      case 'draining': return this.#draining()
+    }
+  }
+
+  /** Ends what is left, and says what it was. */
+  cut (): Omit<Cut, 'waiting'> {
+    this.endings.stop()
+    const left = this.requests.list()
+    const upgradedSockets = this.connections.destroyAll()
+    const upgraded = Math.max(upgradedSockets, left.filter((request) => request.kind === 'upgraded').length)
+    return {
+      requests: left.filter((request) => request.kind === 'request').map(({ method, route, age }) => ({ method, route, age })),
+      streams: left.filter((request) => request.kind === 'stream').length,
+      upgraded: upgraded + this.endings.webSocketsCut
+    }
+  }
+
+  summary (): TrafficSummary {
+    return this.arrivals.summary()
+  }
+
+  #announcing (elapsed: number): string | false {
+    if (!this.#announced) return false
+    const { announce, shed } = this.#options
+    // A delayed readiness has not told the balancer anything yet.
+    const told = elapsed - announce.readinessDelay
+    this.#shedding.raise(ramp(shed, told, Math.max(announce.min - announce.readinessDelay, announce.quiet)))
+    this.#lookSometimes()
+    if (told < 0) return 'readiness is still good, as announce.readinessDelay asks'
+    return this.arrivals.stillSending(elapsed, announce) ?? false
+  }
+
+  #draining (): string | false {
+    this.#idle.sweep()
+    const requests = this.requests.count()
+    if (requests > 0) return `${requests} ${requests === 1 ? 'request' : 'requests'} in flight`
+    const { size } = this.connections
+    return size > 0 && `${size} ${size === 1 ? 'connection' : 'connections'} open`
+  }
+
+  #arriveSlowly (request: FastifyRequest, reply: FastifyReply, socket: HttpSocket): void {
+    const { raw } = request
+    const { traffic } = request.routeOptions.config.graceful ?? {}
+    const isHttp2 = raw.httpVersionMajor >= 2
+    const isConnection = isHttp2 || this.connections.sockets.has(socket)
+    if (isConnection) this.#classify(request, isHttp2, socket, traffic !== false)
+    // A probe of the app's own route is traffic to nobody, but its answer is awaited all the same.
+    if (!this.requests.exact && !isHttp2 && isConnection && socket._httpMessage === reply.raw) return
+    const predecessor = isConnection && !isHttp2 ? this.requests.newestOf(socket) : undefined
+    const tracked = this.requests.follow(reply.raw, isConnection && !isHttp2 ? socket : undefined)
+    if (tracked !== undefined && this.requests.exact) this.#shedding.arrive(tracked, predecessor)
+  }
+
+  #classify (request: FastifyRequest, isHttp2: boolean, socket: HttpSocket, isTraffic: boolean): void {
+    const holder = (isHttp2 ? (request.raw as unknown as { stream: { session?: object } }).stream.session : socket) as HttpSocket | undefined
+    if (holder === undefined || holder[kind] === 'traffic') return
+    const probe = !isTraffic || isProbe(request.headers['user-agent'])
+    if (!probe) this.arrivals.arrive()
+    holder[kind] = probe ? 'probe' : 'traffic'
+  }
+
+  #onSession (session: Parameters<Endings['endSession']>[0]): void {
+    if (this.endings.draining) this.endings.endSession(session)
+    else if (this.requests.exact) this.#shedding.considerSession(session)
+  }
+
+  #noteClosed (): void {
+    this.arrivals.close(this.#options.announce.quiet)
+  }
+
+  #lookSometimes (): void {
+    if (this.#options.clock.now() - this.#lastLook >= lookInterval) this.#look()
+  }
+
+  #look (): void {
+    this.#lastLook = this.#options.clock.now()
+    this.#idle.look()
+  }
+}
