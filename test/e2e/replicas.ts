@@ -22,12 +22,7 @@ export interface ReplicaOptions {
 }
 
 /** One line of a replica's JSON log. */
-export type LogLine = Record<string, unknown> & { event?: string, level?: number, msg?: string, time?: number }
-
-/** Whether this is the line that tells how a shutdown went. */
-export function isReport (line: LogLine): line is LogLine & Report {
-  return line.event === 'graceful.report'
-}
+export type LogLine = Record<string, unknown> & { event?: string, level?: number, msg?: string, time?: number, report?: Report }
 
 /** A running replica. */
 export interface Replica {

@@ -33,7 +33,7 @@ function lostNothing (t: Test, result: RolloutResult, atLeast: number): void {
 t.test('traffic that ends late, or is thin, or never ends', { timeout: 120_000 }, async (t) => {
   const late = begin({ removal: removals.late, rate: 300 })
   const sparse = begin({ removal: removals.sparse, rate: 3 })
-  const never = begin({ removal: removals.never, rate: 100, replace: 1, graceSeconds: 16 })
+  const never = begin({ removal: removals.never, rate: 100, replace: 1, graceSeconds: 16, warmUp: 2000 })
 
   await t.test('the endpoint is taken out 16 s after SIGTERM', async (t) => {
     lostNothing(t, await late, 300 * 20)
@@ -78,7 +78,7 @@ t.test('1000 requests per second, the endpoint is taken out 2 s after SIGTERM', 
 })
 
 t.test('the same client counts what plain app.close() loses', { timeout: 60_000 }, async (t) => {
-  const result = await rollout({ removal: removals.endpoint, rate: 300, shutdown: 'plain', replace: 1, graceSeconds: 10 })
+  const result = await rollout({ removal: removals.endpoint, rate: 300, shutdown: 'plain', replace: 1, graceSeconds: 10, warmUp: 2000 })
   t.ok(result.losses.length > 0, 'so it would have counted ours', { byKind: result.byKind })
   t.ok(Object.keys(result.byKind).some((kind) => kind.startsWith('socket hang up') || kind.startsWith('ECONNRESET')), 'refused connections')
   t.ok(Object.keys(result.byKind).some((kind) => kind.startsWith('status 503')), 'requests that were answered 503')

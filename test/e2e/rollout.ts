@@ -4,7 +4,7 @@ import { startLoad } from './client.ts'
 import type { Load, LoadResult, Loss } from './client.ts'
 import { startHaproxy } from './haproxy.ts'
 import type { Balancer } from './haproxy.ts'
-import { ensureBuilt, isReport, probe, startReplica } from './replicas.ts'
+import { ensureBuilt, probe, startReplica } from './replicas.ts'
 import type { LogLine, Replica, Shutdown } from './replicas.ts'
 
 /** How a replica leaves rotation. */
@@ -43,6 +43,12 @@ export interface RolloutOptions {
   replace?: number
   /** @default 30 */
   graceSeconds?: number
+  /**
+   * Ms of load before the first SIGTERM. Evidence is measured against the traffic that there was, over whole spans of five
+   * seconds: a replica that is younger waits longer.
+   * @default 16000
+   */
+  warmUp?: number
 }
 
 /** How one replica went. */
@@ -79,9 +85,6 @@ interface Cluster {
   replicas: Replica[]
 }
 
-// The plugin measures what traffic there was before the signal; a cluster that has just started has none.
-const warmUp = 4000
-
 async function watchReadiness (replica: Replica, from: number): Promise<number> {
   while (await probe(replica.port, '/readyz') === 200) await sleep(100)
   return Date.now() - from
@@ -115,7 +118,7 @@ async function terminate (cluster: Cluster, slot: number): Promise<Departure> {
     code,
     signal,
     unreadyAfter: await readiness,
-    report: replica.log.find(isReport),
+    report: replica.log.find((line) => line.event === 'graceful.report')?.report,
     warnings: replica.log.filter((line) => (line.level ?? 0) >= 40 || line.event === 'replica.output')
   }
 }
@@ -175,11 +178,11 @@ async function startCluster (options: Required<RolloutOptions>): Promise<Cluster
  * @throws Error when a replica or the balancer does not start; losses are no error but the result
  */
 export async function rollout (given: RolloutOptions): Promise<RolloutResult> {
-  const options = { shutdown: 'graceful', replicas: 3, replace: given.replicas ?? 3, graceSeconds: 30, ...given } as const
+  const options = { shutdown: 'graceful', replicas: 3, replace: given.replicas ?? 3, graceSeconds: 30, warmUp: 16_000, ...given } as const
   if (options.shutdown === 'graceful') ensureBuilt()
   const cluster = await startCluster(options)
   try {
-    await sleep(warmUp)
+    await sleep(options.warmUp)
     const departures = await update(cluster)
     await sleep(500)
     const seen = await cluster.load.stop()
