@@ -12,6 +12,8 @@ import type { Member } from './types.ts'
  */
 export async function endProcess (host: Host, shared: SharedState, members: Member[], code: () => number): Promise<void> {
   try {
+    // Whoever waits for the same end has its last word first: the report's line, what follows somebody's `await app.close()`.
+    await new Promise((resolve) => { setImmediate(resolve) })
     logHandles(host, members[0])
     await Promise.all(members.map((member) => flushWithin(host, member)))
   } finally {
@@ -48,7 +50,7 @@ async function flushWithin (host: Host, member: Member): Promise<void> {
 
 /** Whether a member is on its way to an end that is more than a plain close. */
 export function isShuttingDown ({ lifecycle, finished }: Member): boolean {
-  return !finished && lifecycle.ending && lifecycle.report === undefined && lifecycle.request?.kind !== 'close'
+  return !finished && lifecycle.ending && lifecycle.request?.kind !== 'close'
 }
 
 /**
@@ -64,7 +66,7 @@ export class ExitWitness {
     this.#host = host
     this.#listener = (code) => {
       if (shared.exiting) return
-      const ending = members().filter(isShuttingDown)
+      const ending = members().filter((member) => isShuttingDown(member) && member.lifecycle.report === undefined)
       const [first] = ending
       if (first === undefined) return
       const where = ending.map(({ name, lifecycle }) => `'${lifecycle.phase}' of ${name}`).join(', ')

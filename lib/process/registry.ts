@@ -129,7 +129,9 @@ export class ProcessRegistry implements SharedRegistry {
 
   /** Crash handlers belong to a process that serves, or that a signal is ending. */
   #updateCrash (): void {
-    this.#crash.update([...this.#members].some((member) => member.exit && member.crash && (member.listens || isShuttingDown(member))))
+    const wanted = [...this.#members].some((member) => member.exit && member.crash && (member.listens || isShuttingDown(member)))
+    // While the logs are flushed, too.
+    if (wanted || !this.#exitWanted) this.#crash.update(wanted)
   }
 
   #leave (member: Member): void {
