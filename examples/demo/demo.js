@@ -25,7 +25,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 const ours = await rollingUpdate({ shutdown: 'graceful', photos, observer })
 const plain = await rollingUpdate({ shutdown: 'plain', photos, observer })
 
-for (const line of summary(ours, plain)) console.log(line)
+console.log(`\n${summary(ours, plain).join('\n')}`)
 console.log(`\nplain app.close(): ${verdict(plain)}\nfastify-graceful:  ${verdict(ours)}`)
 
 const unclean = ours.replicas.filter(({ signalled, exit }) => signalled !== undefined && exit !== 0)

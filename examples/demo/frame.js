@@ -32,10 +32,10 @@ export function frame (update, { columns, colour, now }) {
   const until = update.ended ?? now
   const cells = Math.max(10, columns - label - figures - 1)
   const scale = Math.max(finest, (until - update.begun) / cells)
-  const bar = (replica) => Array.from({ length: cells }, (_, cell) => {
-    const look = lookWithin(replica, update.begun + cell * scale, update.begun + (cell + 1) * scale, until)
-    return look === undefined ? ' ' : paint(look.style, look.shape)
-  }).join('')
+  const bar = (replica) => {
+    const line = looksOf(replica, { from: update.begun, scale, cells: Math.ceil((until - update.begun) / scale) })
+    return line.map((look) => look === undefined ? ' ' : paint(look.style, look.shape)).join('') + ' '.repeat(cells - line.length)
+  }
   return [
     '',
     `${paint('bold', titles[update.shutdown])}${`${((until - update.begun) / 1000).toFixed(1)} s`.padStart(columns - titles[update.shutdown].length - 1)}`,
@@ -45,13 +45,15 @@ export function frame (update, { columns, colour, now }) {
   ].map((line) => clip(line, columns))
 }
 
-// The phase at the end of a cell, unless something short lies within it: closing takes milliseconds, and is shown all the same.
-function lookWithin ({ history, removed }, from, to, now) {
-  if (from > now) return undefined
-  const within = (at) => at >= from && at < to
-  if (within(removed)) return out
-  if (history.some(({ phase, at }) => phase === 'closing' && within(at))) return looks.closing
-  return looks[history.findLast(({ at }) => at < to)?.phase]
+// One phase further per cell at most: closing takes milliseconds, and is shown all the same.
+function looksOf ({ history, removed }, { from, scale, cells }) {
+  let shown = -1
+  return Array.from({ length: cells }, (_, cell) => {
+    const [begins, ends] = [from + cell * scale, from + (cell + 1) * scale]
+    if (removed >= begins && removed < ends) return out
+    if (history[shown + 1]?.at < ends) shown++
+    return looks[history[shown]?.phase]
+  })
 }
 
 function row (replica, update) {
@@ -67,8 +69,8 @@ function legend (paint, width) {
   return names.map((name) => `${paint(looks[name].style, looks[name].shape)} ${name}`).join('  ') + ' '.repeat(width - bare.length)
 }
 
-function totals ({ tally, begun }, paint, until) {
-  const rate = Math.round(tally.requests / Math.max(1, (until - begun) / 1000))
+function totals ({ tally, loaded }, paint, until) {
+  const rate = loaded === undefined ? 0 : Math.round(tally.requests / Math.max(1, (until - loaded) / 1000))
   const kinds = Object.entries(tally.byKind).filter(([, count]) => count > 0).map(([kind, count]) => `${count} ${kind}`).join(', ')
   return [
     `${tally.requests} requests, ${rate} a second, ${paint(tally.lost > 0 ? 'red' : 'green', `${tally.lost} lost`)}${kinds && `: ${kinds}`}`,

@@ -7,7 +7,7 @@ export function createLog (output) {
   return {
     begin (update) {
       begun = update.begun
-      output.write(`${titles[update.shutdown]}\n`)
+      output.write(`\n${titles[update.shutdown]}\n`)
     },
     event ({ name, inFlight, connections, exit }, what) {
       const time = ((Date.now() - begun) / 1000).toFixed(1).padStart(5)
@@ -15,7 +15,7 @@ export function createLog (output) {
       output.write(`${time} s  replica ${name}  ${what.padEnd(16)} ${detail}\n`)
     },
     end ({ tally }) {
-      output.write(`${tally.requests} requests, ${tally.lost} lost\n\n`)
+      output.write(`${tally.requests} requests, ${tally.lost} lost\n`)
     },
     restore () {}
   }

@@ -3,13 +3,13 @@ import fp from 'fastify-plugin'
 
 /** `app.close()` on SIGTERM, and what the routes of the shop use of the plugin, doing what they could do without it. */
 export const plainClose = fp(async (app) => {
-  let inFlight = 0
+  const requests = new Set()
   let connections = 0
   let phase = 'running'
 
   app.addHook('onRequest', async (request, reply) => {
-    inFlight++
-    reply.raw.once('close', () => inFlight--)
+    requests.add(request)
+    reply.raw.once('close', () => requests.delete(request))
   })
   app.server.on('connection', (socket) => {
     connections++
@@ -21,7 +21,7 @@ export const plainClose = fp(async (app) => {
     addCheck () {},
     waitUntil () {},
     get phase () { return phase },
-    status: () => ({ phase, inFlight, connections })
+    status: () => ({ phase, requests: [...requests], connections: { open: connections } })
   })
   app.decorateRequest('drainSignal', { getter: () => closing.signal })
   app.get('/readyz', async () => 'ok')

@@ -8,8 +8,8 @@ const app = Fastify({ logger: { level: 'warn' } })
 
 // By message, not by `GET /-/status`: once the listener is closed no question comes in, and that is the time to be seen.
 const report = () => {
-  const { phase, inFlight, connections } = app.graceful.status()
-  process.send({ phase, inFlight, connections }, () => {}) // a demo that is gone is told by 'disconnect'
+  const { phase, requests, connections } = app.graceful.status()
+  process.send({ phase, inFlight: requests.length, connections: connections.open }, () => {}) // a demo that is gone is told by 'disconnect'
 }
 
 if (process.argv[2] === 'plain') {
@@ -20,7 +20,9 @@ if (process.argv[2] === 'plain') {
     // the last one has come. Outside it is 0, so it is given here: the demo's balancer goes on for up to 2 s, too.
     announce: { min: 2500 }
   })
-  app.graceful.addHook('closing', report) // too short to be met by chance
+  // Both can be too short to be met by chance.
+  app.graceful.addHook('closing', report)
+  app.graceful.addHook('draining', report)
 }
 app.register(shop)
 

@@ -69,8 +69,8 @@ class Replica {
     if (port !== undefined) this.port = port
     if (phase === undefined || this.exit !== undefined) return
     Object.assign(this, { inFlight, connections })
-    // Ready is what the demo has seen from outside, not what the replica says of itself.
-    if (phase !== 'running') this.#enter(phase)
+    // Ready is what the demo has seen from outside, and the end is the end of the process.
+    if (phase !== 'running' && phase !== 'terminated') this.#enter(phase)
   }
 
   #enter (phase) {

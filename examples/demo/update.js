@@ -12,10 +12,10 @@ export const count = 3
  * Runs the update to its end.
  * @param {'graceful' | 'plain'} shutdown what a replica does on SIGTERM
  * @param observer told of the update when it begins and ends, and of every event in between
- * @returns the update: its tally, its replicas in the order of their start, `begun` and `ended` in epoch milliseconds
+ * @returns the update: its tally, its replicas in the order of their start, `begun`, `loaded` (when the load began) and `ended` in epoch milliseconds
  */
 export async function rollingUpdate ({ shutdown, photos, observer }) {
-  const update = { shutdown, tally: new Tally(), replicas: [], begun: Date.now(), ended: undefined, inRotation: undefined }
+  const update = { shutdown, tally: new Tally(), replicas: [], begun: Date.now(), loaded: undefined, ended: undefined, inRotation: undefined }
   const balancer = await startBalancer()
   update.inRotation = (replica) => balancer.has(replica.port)
   observer.begin(update)
@@ -37,6 +37,7 @@ export async function rollingUpdate ({ shutdown, photos, observer }) {
 
   const olds = await Promise.all(Array.from({ length: count }, (_, index) => start(`${index + 1} v1`)))
   for (const { port } of olds) balancer.add(port)
+  update.loaded = Date.now()
   const load = startLoad(balancer.port, update.tally)
   await sleep(1000)
   for (const [index, old] of olds.entries()) await replace(old, `${index + 1} v2`)

@@ -10,6 +10,9 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
 
+// Six processes are started, one after the other; a busy machine takes its time over each.
+t.setTimeout(120_000)
+
 const examples = fileURLToPath(new URL('../../examples/', import.meta.url))
 
 type Example = { child: ChildProcess, origin: string, lines: string[], exited: Promise<unknown[]>, logged: (text: string) => Promise<void> }
@@ -25,7 +28,7 @@ async function start (t: Test, file: string): Promise<Example> {
     child.kill('SIGKILL')
     rmSync(photos, { recursive: true, force: true })
   })
-  const exited = once(child, 'exit')
+  const exited = once(child, 'close') // not 'exit', after which lines can still come
   const lines: string[] = []
   const output = createInterface({ input: child.stdout })
   output.on('line', (line) => lines.push(line))
