@@ -22,7 +22,7 @@ interface GuardLog { error (details: object, message: string): void }
 
 /** The guard that the options describe; undefined where they describe none. */
 export function createGuard (options: GuardOptions, log: GuardLog): Guard | undefined {
-  const tokens = [options.token ?? []].flat().filter((token) => token !== '').map(digest)
+  const tokens = [options.token ?? []].flat().filter((token) => token !== '').map((token) => digest(token))
   const { authorize, unixSocket = false } = options
   if (tokens.length === 0 && authorize === undefined && !unixSocket) return undefined
   return async (request) => {
@@ -33,7 +33,7 @@ export function createGuard (options: GuardOptions, log: GuardLog): Guard | unde
   }
 }
 
-function digest (text: string): Buffer {
+function digest (text: string | Buffer): Buffer {
   return createHash('sha256').update(text).digest()
 }
 
@@ -41,7 +41,8 @@ function digest (text: string): Buffer {
 function showsToken (request: FastifyRequest, tokens: readonly Buffer[]): boolean {
   const given = /^bearer +(\S+)$/i.exec(request.headers.authorization?.trim() ?? '')?.[1]
   if (given === undefined) return false
-  const shown = digest(given)
+  // Node reads the bytes of a header as Latin-1.
+  const shown = digest(Buffer.from(given, 'latin1'))
   return tokens.map((token) => timingSafeEqual(token, shown)).includes(true)
 }
 

@@ -28,7 +28,7 @@ function textLine ({ name, ok, excluded, output }: CheckVerdict, expose: boolean
   if (excluded) return `[+]${name} excluded: ok`
   if (ok) return `[+]${name} ok`
   // A reason of several lines could forge the lines of other checks.
-  return `[-]${name} failed: ${expose ? (output ?? 'no reason given').replaceAll(/\s+/g, ' ') : withheld}`
+  return `[-]${name} failed: ${expose ? (output || 'no reason given').replaceAll(/\s+/g, ' ') : withheld}`
 }
 
 /** A verdict after draft-inadarei-api-health-check-06 (`application/health+json`). */

@@ -46,7 +46,7 @@ interface Probe extends ProbeOptions {
 async function answer (request: FastifyRequest<OneCheck>, reply: FastifyReply, { probe, kind, health, expose }: Probe): Promise<FastifyReply> {
   // An empty one is the probe with a slash behind it.
   const only = request.params.check || undefined
-  const query = queryOf(request.raw.url ?? '')
+  const query = queryOf(request.url)
   const verdict = await health.verdict(kind, only === undefined ? { exclude: query.getAll('exclude') } : { only })
   reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', vary: 'accept' })
   if (verdict.checks.length === 0) return reply.code(404).type('text/plain; charset=utf-8').send(`no check of this name belongs to ${probe}\n`)

@@ -31,6 +31,8 @@ function makeApp (t: Test, options: PressureOptions | undefined, setUp: (app: Fa
   before(app)
   app.register(fp(async (instance) => {
     pressure = setupPressure(instance, app, options)
+    t.equal(pressure.state(), undefined, 'nothing is known before it is registered')
+    t.equal(pressure.check(), options?.readiness === true ? false : undefined)
     const { health } = makeHealth({ pressure: () => pressure.check() })
     registerProbes(app, health, { prefix: '', expose: true }, exempt)
   }))

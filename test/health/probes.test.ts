@@ -58,6 +58,8 @@ t.test('details where they are exposed', async (t) => {
   holds.add('by hand')
   world.announced = true
   t.equal((await app.inject('/readyz')).body, '[+]started ok\n[-]shutdown failed: process is shutting down\n[-]hold failed: migrations, by hand\n[-]db failed: no route [+]forged ok\nreadyz check failed\n')
+  health.addCheck('silent', () => { throw new Error('') })
+  t.equal((await app.inject('/readyz/silent')).body, '[-]silent failed: no reason given\nreadyz check failed\n')
   const { checks } = (await app.inject({ url: '/readyz', headers: { accept: 'application/json' } })).json()
   t.equal(checks.db[0].output, 'no route\r\n[+]forged ok')
 })
