@@ -2,9 +2,12 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { performance } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 const port = Number(process.argv[2])
 const atOnce = 200
+// Milliseconds from the first slow request to the last: their replies must not make one long turn of their own.
+const spread = 2000
 const body = '{"ok":true}'
 const kept = []
 let lastReply
@@ -25,7 +28,8 @@ async function openIdle () {
   kept.push(socket.resume())
 }
 
-async function openSlow () {
+async function openSlow (delay) {
+  await sleep(delay)
   const socket = await open('/slow')
   let reply = ''
   socket.on('data', chunk => {
@@ -34,6 +38,10 @@ async function openSlow () {
     replies++
     lastReply = performance.timeOrigin + performance.now()
   })
+}
+
+async function spreadSlow (count) {
+  await Promise.all(Array.from({ length: count }, (_, index) => openSlow(index * spread / count)))
 }
 
 async function many (count, one) {
@@ -45,7 +53,7 @@ async function many (count, one) {
 async function obey ({ idle = 0, slow = 0, drop = false, result = false }) {
   if (drop) for (const socket of kept.splice(0)) socket.destroy()
   await many(idle, openIdle)
-  await many(slow, openSlow)
+  await spreadSlow(slow)
   const open = kept.filter(socket => !socket.destroyed).length
   process.send(result ? { replies, lastReply, open } : { open })
 }

@@ -39,19 +39,19 @@ async function memory ({ server, client }) {
 async function shutdown ({ server, client }) {
   let output = ''
   server.stdout.on('data', text => { output += text })
-  await ask(server, 'watch')
   const allInFlight = once(server, 'message')
   await ask(client, { slow: requests })
   await allInFlight
+  await ask(server, 'watch')
   const gone = once(server, 'exit')
   const closed = once(server, 'close')
   server.kill('SIGTERM')
   const [code, signal] = await gone
   await closed
   if (!output) throw new Error(`the server ended without a word: ${signal ?? code}`)
-  const { announced, exited, longestTurn } = JSON.parse(output)
+  const { announced, exited, longest } = JSON.parse(output)
   const { replies, lastReply } = await ask(client, { result: true })
-  return { end: signal ?? code, replies, longestTurn, draining: exited - announced, beyond: exited - Math.max(lastReply, announced) }
+  return { end: signal ?? code, replies, longest, draining: exited - announced, beyond: exited - Math.max(lastReply, announced) }
 }
 
 async function run () {
@@ -62,7 +62,7 @@ async function run () {
     const end = await shutdown(ours)
     return row([
       Math.round(bytes.bare), Math.round(bytes.ours), `${((bytes.ours / bytes.bare - 1) * 100).toFixed(1)} %`,
-      `${end.replies} of ${requests}`, Math.round(end.draining), Math.round(end.beyond), end.longestTurn.toFixed(1), end.end
+      `${end.replies} of ${requests}`, Math.round(end.draining), Math.round(end.beyond), end.longest.turn.toFixed(1), end.longest.processor.toFixed(1), end.end
     ])
   } finally {
     await Promise.all([bare, ours].flatMap(pair => [stop(pair.server), stop(pair.client)]))
@@ -72,6 +72,6 @@ async function run () {
 console.log(`${idle} idle connections, ${requests} requests of 3 s in flight, \`drain.idle\` ${drainIdle}; limits: memory 10 % more, 1500 ms beyond the last reply, turns of 50 ms\n`)
 console.log(head([
   'heap bytes per idle connection, bare', 'with the plugin', 'more', 'replies complete',
-  'end of phase 1 to exit, ms', 'beyond the last reply, ms', 'longest turn, ms', 'exit'
+  'end of phase 1 to exit, ms', 'beyond the last reply, ms', 'longest turn, ms', 'most processor time of a turn, ms', 'exit'
 ]))
 for (let count = 0; count < Number(options.runs); count++) console.log(await run())
