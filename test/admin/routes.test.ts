@@ -308,7 +308,10 @@ t.test('whatever body a POST has, it is read away and means nothing', async (t) 
     t.equal(refused.statusCode, 401, `${name}: refused`)
   }
   t.equal((await ask({ port, path: '/-/prestop' })).statusCode, 405, 'a GET without any User-Agent')
-XX, async (t) => {
+  t.equal(lifecycle.phase, 'running')
+})
+
+t.test('unix sockets', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'graceful-'))
   t.teardown(async () => rm(directory, { recursive: true }))
   const socketPath = join(directory, 'admin.sock')
