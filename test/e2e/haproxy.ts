@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { endWithUs } from './replicas.ts'
+import { endWithUs, prefer } from './replicas.ts'
 
 /** What the balancer is to do. */
 export interface BalancerOptions {
@@ -23,6 +23,8 @@ export interface ConnectionEnd {
   slot: string
   /** HAProxy's two-letter termination state; `--` is a normal end, `SC` a server that refused. */
   state: string
+  /** Epoch ms. */
+  at: number
 }
 
 /** A running HAProxy. Slots are numbered from 1. */
@@ -34,8 +36,8 @@ export interface Balancer {
   drain: (slot: number) => Promise<void>
   /** Frees the slot for good; existing connections go on here, too. */
   remove: (slot: number) => Promise<void>
-  /** Ends of the last connections, by the client's local port. */
-  ends: Map<number, ConnectionEnd>
+  /** Finds the connection from this local port that ended about then. */
+  endOf: (localPort: number, at: number) => ConnectionEnd | undefined
   stop: () => Promise<void>
 }
 
@@ -129,14 +131,15 @@ async function order (socket: string, command: string): Promise<void> {
   if (answer !== '' && !/^(IP|port|no need to change)/.test(answer)) throw new Error(`haproxy refused "${command}": ${answer}`)
 }
 
-function readEnds (stdout: NodeJS.ReadableStream): Map<number, ConnectionEnd> {
-  const ends = new Map<number, ConnectionEnd>()
+/** How connections ended, by the client's local port: ports are used again within a minute. */
+function readEnds (stdout: NodeJS.ReadableStream): Map<number, ConnectionEnd[]> {
+  const ends = new Map<number, ConnectionEnd[]>()
   createInterface({ input: stdout }).on('line', (line) => {
     const [port, slot, state] = line.split(' ')
     if (!/^\d+$/.test(port ?? '') || slot === undefined || state === undefined) return
-    ends.delete(Number(port))
-    ends.set(Number(port), { slot, state })
-    if (ends.size > 20_000) ends.delete(ends.keys().next().value!)
+    const ofPort = ends.get(Number(port)) ?? []
+    ofPort.push({ slot, state, at: Date.now() })
+    ends.set(Number(port), ofPort)
   })
   return ends
 }
@@ -153,6 +156,7 @@ export async function startHaproxy (options: BalancerOptions): Promise<Balancer>
   writeFileSync(join(folder, 'haproxy.cfg'), configuration(options, port, socket))
   const child = spawn(binary, ['-db', '-f', join(folder, 'haproxy.cfg')], { stdio: ['ignore', 'pipe', 'pipe'] })
   endWithUs(child)
+  prefer(child.pid, -10)
   const exited = once(child, 'exit')
   let complaints = ''
   child.stderr.on('data', (chunk) => { complaints = (complaints + String(chunk)).slice(-4000) })
@@ -173,8 +177,8 @@ export async function startHaproxy (options: BalancerOptions): Promise<Balancer>
   const server = (slot: number, change: string): Promise<void> => order(socket, `set server service/slot${slot} ${change}`)
   return {
     port,
-    ends,
     stop,
+    endOf: (localPort, at) => ends.get(localPort)?.toSorted((a, b) => Math.abs(a.at - at) - Math.abs(b.at - at))[0],
     drain: (slot) => server(slot, 'state drain'),
     remove: (slot) => server(slot, 'state maint'),
     add: async (slot, serverPort) => {

@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { get } from 'node:http'
+import { setPriority } from 'node:os'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -34,6 +35,18 @@ export interface Replica {
   /** Resolves with how the process ended; never rejects. */
   exited: Promise<{ code: number | null, signal: NodeJS.Signals | null, at: number }>
   kill: (signal: NodeJS.Signals) => void
+}
+
+/**
+ * The client and the balancer stand for a whole network, which does not pause because this machine is busy: a pause of theirs
+ * would be a silence that says nothing. So they go first, where the system allows it; replicas do not.
+ */
+export function prefer (pid: number | undefined, priority: number): void {
+  try {
+    setPriority(pid ?? 0, priority)
+  } catch {
+    // Only root may. Then a busy machine makes for a rougher test, not for a milder one.
+  }
 }
 
 const children = new Set<ChildProcess>()
@@ -75,10 +88,10 @@ export function probe (port: number, path: string): Promise<number> {
 }
 
 function launch (options: ReplicaOptions): Replica & { listening: Promise<number> } {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('replica.js', import.meta.url))], {
+  // A test runner's loaders come in NODE_OPTIONS, and it sets them again for each child; a replica in production has none of them.
+  const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, fileURLToPath(new URL('replica.js', import.meta.url))], {
     cwd: root,
     stdio: ['pipe', 'pipe', 'pipe'],
-    // A test runner's loaders travel in NODE_OPTIONS; a replica in production has none of them.
     env: {
       PATH: process.env['PATH'],
       NODE_ENV: 'production',
@@ -90,6 +103,7 @@ function launch (options: ReplicaOptions): Replica & { listening: Promise<number
     }
   })
   endWithUs(child)
+  prefer(child.pid, 0)
   const log: LogLine[] = []
   const { promise: listening, resolve: nowListening } = withResolvers<number>()
   const keep = (text: string): void => {

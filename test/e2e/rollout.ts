@@ -4,7 +4,7 @@ import { startLoad } from './client.ts'
 import type { Load, LoadResult, Loss } from './client.ts'
 import { startHaproxy } from './haproxy.ts'
 import type { Balancer } from './haproxy.ts'
-import { ensureBuilt, probe, startReplica } from './replicas.ts'
+import { ensureBuilt, prefer, probe, startReplica } from './replicas.ts'
 import type { LogLine, Replica, Shutdown } from './replicas.ts'
 
 /** How a replica leaves rotation. */
@@ -49,6 +49,8 @@ export interface RolloutOptions {
    * @default 16000
    */
   warmUp?: number
+  /** Stops the process that is replaced, so many ms after SIGTERM and for so long: a throttled CPU, a long turn of the event loop. */
+  pause?: { after: number, duration: number } | undefined
 }
 
 /** How one replica went. */
@@ -97,6 +99,14 @@ async function takeOut (cluster: Cluster, slot: number): Promise<void> {
   await cluster.balancer.drain(slot)
 }
 
+async function pause (replica: Replica, when: RolloutOptions['pause']): Promise<void> {
+  if (when === undefined) return
+  await sleep(when.after)
+  replica.kill('SIGSTOP')
+  await sleep(when.duration)
+  replica.kill('SIGCONT')
+}
+
 /** SIGTERM, SIGKILL when the grace period is over: what the kubelet does. */
 async function terminate (cluster: Cluster, slot: number): Promise<Departure> {
   const replica = cluster.replicas[slot - 1]!
@@ -104,6 +114,7 @@ async function terminate (cluster: Cluster, slot: number): Promise<Departure> {
   replica.kill('SIGTERM')
   const kubelet = setTimeout(() => replica.kill('SIGKILL'), cluster.options.graceSeconds * 1000)
   const takenOut = takeOut(cluster, slot)
+  void pause(replica, cluster.options.pause)
   const readiness = replica.shutdown === 'graceful' ? watchReadiness(replica, terminatedAt) : undefined
   const { code, signal, at } = await replica.exited
   clearTimeout(kubelet)
@@ -146,7 +157,7 @@ async function update (cluster: Cluster): Promise<Departure[]> {
 
 function attribute (cluster: Cluster, losses: Loss[]): Attributed[] {
   return losses.map((loss) => {
-    const end = cluster.balancer.ends.get(loss.localPort ?? 0)
+    const end = loss.localPort === undefined ? undefined : cluster.balancer.endOf(loss.localPort, loss.failedAt)
     const replica = end === undefined ? undefined : cluster.replicas[Number(end.slot.slice('slot'.length)) - 1]?.name
     return { ...loss, replica, state: end?.state }
   })
@@ -178,8 +189,9 @@ async function startCluster (options: Required<RolloutOptions>): Promise<Cluster
  * @throws Error when a replica or the balancer does not start; losses are no error but the result
  */
 export async function rollout (given: RolloutOptions): Promise<RolloutResult> {
-  const options = { shutdown: 'graceful', replicas: 3, replace: given.replicas ?? 3, graceSeconds: 30, warmUp: 16_000, ...given } as const
+  const options = { shutdown: 'graceful', replicas: 3, replace: given.replicas ?? 3, graceSeconds: 30, warmUp: 16_000, pause: undefined, ...given } as const
   if (options.shutdown === 'graceful') ensureBuilt()
+  prefer(process.pid, -10)
   const cluster = await startCluster(options)
   try {
     await sleep(options.warmUp)
