@@ -10,7 +10,8 @@ const demo = fileURLToPath(new URL('../../examples/demo/demo.js', import.meta.ur
 t.setTimeout(150_000)
 
 t.test('the demo loses nothing with the plugin, and something without', async (t) => {
-  const child = spawn(process.execPath, [demo], { stdio: ['ignore', 'pipe', 'pipe'] })
+  // Without the test runner's loaders, so that replicas start as they do for a user.
+  const child = spawn(process.execPath, [demo], { env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'pipe'] })
   t.teardown(() => child.kill('SIGTERM'))
   const [output, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
   t.equal(code, 0, 'exit code', { output, errors })
