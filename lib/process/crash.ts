@@ -27,8 +27,9 @@ export class CrashHandlers {
   #install (): void {
     if (this.#installed) return
     this.#installed = true
-    this.#host.events.on('uncaughtException', this.#onException)
-    if (this.#host.rejectionsAreFatal()) this.#host.events.on('unhandledRejection', this.#onRejection)
+    // In front: whoever answers a crash with app.close() is to join the shutdown.
+    this.#host.events.prependListener('uncaughtException', this.#onException)
+    if (this.#host.rejectionsAreFatal()) this.#host.events.prependListener('unhandledRejection', this.#onRejection)
   }
 
   #uninstall (): void {

@@ -1,0 +1,135 @@
+import t from 'tap'
+import { fork, listening } from './fork.ts'
+
+t.jobs = 4
+t.setTimeout(240_000)
+
+t.test('a crash lets other requests finish', async (t) => {
+  for (const [route, origin] of [['crash', 'uncaughtException'], ['reject', 'unhandledRejection']] as const) {
+    const app = fork('crash.js', { given: { own: origin, fastify: { logger: true } } })
+    const url = await listening(app)
+    const held = fetch(`${url}/held`)
+    await app.waitForLine(/held begins/)
+    await fetch(`${url}/${route}`)
+    t.equal(await (await held).text(), 'held')
+    const [code, signal, output] = await app.result
+    t.strictSame([code, signal], [1, null], output)
+    t.match(output, new RegExp(`"level":60.*boom.*${origin}: boom, shutting down`))
+    t.match(output, /own listener: boom/)
+    t.match(output, /draining[^]*held ends[^]*onClose/)
+  }
+})
+
+t.test("'crash: false' leaves crashes to Node", async (t) => {
+  const app = fork('crash.js', { given: { options: { crash: false } } })
+  const url = await listening(app)
+  await fetch(`${url}/crash`)
+  const [code, , output] = await app.result
+  t.equal(code, 1)
+  t.notMatch(output, /onClose/)
+})
+
+t.test('a crash during a shutdown makes its code 1', async (t) => {
+  const app = fork('crash.js', { given: { fastify: { logger: { level: 'fatal' } } } })
+  const url = await listening(app)
+  const held = fetch(`${url}/held`)
+  await app.waitForLine(/held begins/)
+  const crash = fetch(`${url}/crash`, { method: 'GET' })
+  app.kill('SIGTERM')
+  await crash.catch(() => {})
+  t.equal(await (await held).text(), 'held')
+  const [code, signal, output] = await app.result
+  t.strictSame([code, signal], [1, null], output)
+  t.match(output, /onClose/)
+})
+
+t.test('onClose hooks that misbehave', async (t) => {
+  for (const how of ['throw', 'reject', 'hang']) {
+    for (const way of ['SIGTERM', 'SIGHUP', 'close']) {
+      const app = fork('close-hooks.js', { given: { how, after: way === 'close', options: { close: 1200 }, fastify: { logger: { level: 'fatal' } } } })
+      const url = await listening(app)
+      const start = performance.now()
+      if (way === 'close') await fetch(`${url}/close`)
+      else app.kill(way as NodeJS.Signals)
+      if (way === 'close' && how !== 'throw') {
+        // A plain close never ends the process; what is left to see is that the promise answers as Fastify's does.
+        if (how === 'reject') await app.waitForLine(/close rejected rejected/)
+        else await app.waitForLine(/bad hook/)
+        app.kill('SIGKILL')
+        await app.result
+        continue
+      }
+      const [code, signal, output] = await app.result
+      t.strictSame([code, signal], [1, null], `${how} ${way}: ${output}`)
+      t.ok(performance.now() - start < 3000, `${how} ${way}: ${performance.now() - start} ms`)
+    }
+  }
+})
+
+t.test('somebody else answers the same signal', async (t) => {
+  for (const who of ['homemade', 'grace']) {
+    for (const first of [false, true]) {
+      const app = fork('foreign.js', { given: { who, first, fastify: { logger: { level: 'warn' } } } })
+      const url = await listening(app)
+      await app.waitForLine(/somebody else listens for the signals.*SIGTERM: (?:anonymous|onSignal)/)
+      const held = fetch(`${url}/held`)
+      await app.waitForLine(/held begins/)
+      app.kill('SIGTERM')
+      t.equal(await (await held).text(), 'held', `${who} ${first}`)
+      const [code, signal, output] = await app.result
+      t.strictSame([code, signal], [0, null], output)
+      t.match(output, /announcing[^]*closing[^]*draining[^]*held ends[^]*terminated[^]*onClose[^]*their close is over/, 'joined')
+      t.notMatch(output, /in the midst of its shutdown/)
+    }
+  }
+})
+
+t.test('what cannot be joined is named', async (t) => {
+  const app = fork('foreign.js', { given: { who: 'exit', fastify: { logger: { level: 'warn' } } } })
+  const url = await listening(app)
+  await app.waitForLine(/SIGTERM: impatient/)
+  const slow = fetch(`${url}/slow?ms=2000`).catch((error: Error) => error.message)
+  await app.waitForLine(/slow begins/)
+  app.kill('SIGTERM')
+  const [code, signal, output] = await app.result
+  t.strictSame([code, signal], [7, null])
+  t.match(output, /"level":50.*exits with code 7 in the midst of its shutdown \(phase 'draining' of application 1\)/)
+  t.equal(await slow, 'fetch failed')
+})
+
+t.test('a pending top-level await', async (t) => {
+  const app = fork('app.js', { given: { pending: true } })
+  await listening(app)
+  app.kill('SIGTERM')
+  const [code, signal, output] = await app.result
+  t.strictSame([code, signal], [0, null], output)
+  t.notMatch(output, /never/)
+})
+
+t.test('the exit code somebody asks for', async (t) => {
+  const app = fork('app.js', { given: { exitCode: 42 } })
+  await fetch(`${await listening(app)}/shutdown`)
+  t.match(await app.result, [42, null])
+})
+
+t.test('what would have kept the process is named', async (t) => {
+  const app = fork('close-hooks.js', { given: { how: 'reject', after: true, fastify: { logger: { level: 'debug' } } } })
+  await listening(app)
+  app.kill('SIGTERM')
+  const [, , output] = await app.result
+  t.match(output, /"level":20.*"handles":\[[^\]]*Timeout[^\]]*\].*would have kept the process/)
+})
+
+t.test('closed standard output', async (t) => {
+  for (const [plain, code] of [[false, 0], [true, 1]] as const) {
+    const app = fork('closed-output.js', { given: { plain } })
+    const url = await listening(app)
+    app.child.stdout?.destroy()
+    await new Promise((resolve) => { app.child.stdout?.once('close', resolve) })
+    await fetch(`${url}/log`)
+    app.kill('SIGTERM')
+    const [exitCode, signal, output] = await app.result
+    // EPIPE as an uncaught error of process.stdout is a crash, as it is without us; pino's own destination swallows it.
+    t.strictSame([exitCode, signal], [code, null], output)
+  }
+})

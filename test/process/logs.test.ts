@@ -1,0 +1,32 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { fork, listening } from './fork.ts'
+
+t.jobs = 3
+t.setTimeout(240_000)
+
+const ends = [['SIGTERM', 0], ['SIGHUP', 0], ['shutdown', 0], ['crash', 1], ['immediate', 130]] as const
+
+for (const kind of ['sync', 'async', 'transport', 'pretty transport', 'pretty stream', 'multistream']) {
+  t.test(`the last 20,000 lines: ${kind}`, async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'fastify-graceful-logs-'))
+    t.teardown(() => rm(folder, { recursive: true, force: true }))
+    for (const [end, code] of ends) {
+      // A stream of pino-pretty in this very thread cannot be saved by an exit at once: it needs turns of the event loop.
+      if (end === 'immediate' && kind === 'pretty stream') continue
+      const file = join(folder, end)
+      const app = fork('logs.js', { given: { kind, end, file, options: { gracePeriod: 60_000, reserve: 20_000 } } })
+      const url = await listening(app)
+      if (end === 'SIGTERM' || end === 'SIGHUP') app.kill(end)
+      else if (end === 'immediate') app.kill('SIGTERM')
+      else fetch(`${url}/${end}`).catch(() => {})
+      const [exitCode, signal, output] = await app.result
+      t.strictSame([exitCode, signal], [code, null], `${end}: ${output}`)
+      const text = await readFile(file, 'utf8')
+      t.equal(text.match(/line \d+ of many/g)?.length, 20_000, `${end}: all lines`)
+      if (end !== 'immediate') t.match(text.slice(-2000), 'graceful.report', `${end}: and the report after them`)
+    }
+  })
+}
