@@ -72,6 +72,7 @@ async function emptied (stream: Stream): Promise<void> {
 }
 
 function pipesOf (stream: Stream): unknown[] {
+  // oxlint-disable-next-line no-underscore-dangle -- Node has no other way to ask
   const pipes = stream._readableState?.pipes
   return Array.isArray(pipes) ? pipes : pipes === undefined || pipes === null ? [] : [pipes]
 }

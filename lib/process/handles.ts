@@ -23,6 +23,7 @@ const describedKinds = new Set(['TCPSocketWrap', 'TCPServerWrap', 'PipeWrap', 'P
 
 // Undocumented, but the only place where Node tells which socket it is.
 function activeHandles (): unknown[] {
+  // oxlint-disable-next-line no-underscore-dangle -- it is Node's name
   const list = (process as { _getActiveHandles?: () => unknown[] })._getActiveHandles
   return typeof list === 'function' ? list.call(process) : []
 }

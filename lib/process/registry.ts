@@ -146,7 +146,7 @@ export class ProcessRegistry implements SharedRegistry {
   #finished (member: Member, report: Report): void {
     const { exiting } = this.#shared
     member.finished = true
-    if (member.exit && (report.kind !== 'close' || this.#crashed)) this.#exitWanted = true
+    if (member.exit && report.kind !== 'close') this.#exitWanted = true
     if (this.#exitWanted || this.#isEnding()) {
       this.#ended.push(member)
       this.#codes.push(report.exitCode)
@@ -190,6 +190,8 @@ export class ProcessRegistry implements SharedRegistry {
     const members = [...this.#members]
     const text = `${origin}: ${messageOf(error)}`
     this.#crashed = true
+    // Also where an application is merely being closed.
+    this.#exitWanted ||= members.some((member) => member.exit)
     if (text !== this.#lastCrash) {
       this.#lastCrash = text
       try {

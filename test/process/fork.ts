@@ -76,7 +76,7 @@ export function fork (fixture: string, { given = {}, node = [], env = {}, ipc = 
     }
     waiting.add(look)
     look()
-    void result.then(([code, signal]) => {
+    child.once('close', (code, signal) => {
       if (waiting.delete(look)) reject(new Error(`no ${pattern} before the end (${code} ${signal}): ${output}`))
     })
   })
