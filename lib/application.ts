@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { setMaxListeners } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import { buildStatus } from './admin/status.ts'
-import type { Status } from './admin/status.ts'
+import type { PublicStatus, Status } from './admin/status.ts'
 import { registration } from './api.ts'
 import type { Graceful, ShutdownOptions } from './api.ts'
 import { invalidArgument } from './errors.ts'
@@ -12,7 +12,7 @@ import type { Pressure } from './health/pressure.ts'
 import { systemClock } from './lifecycle/clock.ts'
 import { Holds } from './lifecycle/holds.ts'
 import { Lifecycle } from './lifecycle/lifecycle.ts'
-import { isAtLeast, phases } from './lifecycle/phase.ts'
+import { isAtLeast, phaseNumber, phases } from './lifecycle/phase.ts'
 import type { Phase } from './lifecycle/phase.ts'
 import type { PhaseRecord } from './lifecycle/report.ts'
 import type { Settings } from './options.ts'
@@ -73,6 +73,8 @@ export class Application {
   /** Boot is over. */
   start (): void {
     this.#started = true
+    // So that the status knows before the first probe asks.
+    void this.health.verdict('readiness')
   }
 
   /** The servers are bound. */
@@ -97,6 +99,12 @@ export class Application {
       addCheck: (name, check, options) => health.addCheck(name, check, options),
       status: () => this.status()
     }
+  }
+
+  /** What anyone may know. */
+  publicStatus (): PublicStatus {
+    const { phase, since } = this.lifecycle
+    return { phase, number: phaseNumber(phase), since, ready: this.health.ready() }
   }
 
   /** All that is known, as data. */

@@ -31,7 +31,7 @@ interface Errors {
 }
 
 const define = (code: string, message: string, statusCode = 500, base: ErrorConstructor | TypeErrorConstructor | RangeErrorConstructor = Error): FastifyErrorConstructor =>
-  createError(code, message, statusCode, base as ErrorConstructor)
+  createError(code, message, statusCode, base)
 
 /** The errors of the package by their codes; `docs/reference.md` lists them for users. */
 export const errors: Errors = {
@@ -54,7 +54,7 @@ export function show (value: unknown): string {
   if (typeof value === 'symbol' || typeof value === 'bigint' || typeof value === 'number' || value === undefined) return String(value)
   let text: string
   try {
-    text = JSON.stringify(value) ?? String(value)
+    text = JSON.stringify(value) ?? typeof value
   } catch {
     text = Object.prototype.toString.call(value)
   }

@@ -66,7 +66,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   if (settings.probes) registerProbes(root, health, settings.probes, routeConfig)
   if (settings.admin) {
     registerAdmin(root, settings.admin, {
-      publicStatus: () => application.status(),
+      publicStatus: () => application.publicStatus(),
       status: () => application.status(),
       drain: () => lifecycle.drain(),
       undrain: () => lifecycle.undrain(),

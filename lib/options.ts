@@ -180,19 +180,20 @@ export function readOptions (options: GracefulOptions, environment: Environment)
   }
 }
 
-function refuseUnknown (options: object): void {
-  const check = (given: object, group: string): void => {
-    const known = optionTable.map(({ name }) => name).filter((name) => name.startsWith(group) && !name.slice(group.length).includes('.'))
-    for (const key of Object.keys(given)) {
-      if (!known.includes(group + key)) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(group + key, known.join(', '))
-    }
+function refuseUnknownIn (given: object, group: string): void {
+  const known = optionTable.map(({ name }) => name).filter((name) => name.startsWith(group) && !name.slice(group.length).includes('.'))
+  for (const key of Object.keys(given)) {
+    if (!known.includes(group + key)) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(group + key, known.join(', '))
   }
+}
+
+function refuseUnknown (options: object): void {
   // What `register` itself understands comes along with the options.
   const { prefix: _prefix, logLevel: _logLevel, logSerializers: _logSerializers, ...own } = options as Record<string, unknown>
-  check(own, '')
+  refuseUnknownIn(own, '')
   for (const group of closedGroups) {
     const value = (options as Record<string, unknown>)[group]
-    if (isObject(value)) check(value as object, `${group}.`)
+    if (isObject(value)) refuseUnknownIn(value as object, `${group}.`)
   }
 }
 

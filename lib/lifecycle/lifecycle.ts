@@ -5,8 +5,8 @@ import type { Clock } from './clock.ts'
 import { PhaseHooks } from './hooks.ts'
 import { Participants } from './participants.ts'
 import type { Failure, Stall } from './participants.ts'
-import { cutMatters, summarize, verdictOf } from './report.ts'
-import type { Cut, PhaseEnd, PhaseRecord, Report, ShutdownKind, TrafficSummary } from './report.ts'
+import { completeReport, draftReport } from './report.ts'
+import type { Cut, PhaseEnd, PhaseRecord, Report, ReportDraft, ShutdownKind, TrafficSummary } from './report.ts'
 import { Work } from './work.ts'
 import { errors, messageOf } from '../errors.ts'
 
@@ -28,7 +28,7 @@ export interface Ports {
   /** What traffic did. */
   traffic (): TrafficSummary
   /** What an operator should change. */
-  advice (report: Omit<Report, 'summary'>): string[]
+  advice (report: ReportDraft): string[]
   /** Who else of the same process is not done with this phase yet. */
   others (): string | undefined
   /** A failure, as it happens. */
@@ -340,26 +340,19 @@ export class Lifecycle {
     this.#records.push({ phase: 'terminated', duration: Math.round(this.elapsed), endedBy, stalledBy: endedBy === 'cap' ? this.#stalls : [] })
     this.#stopTicking()
     const { kind, reason, exitCode = 0 } = this.#request ?? { kind: 'shutdown', reason: 'unknown' }
-    const cut: Cut = { ...this.#cutItems, waiting: this.#waiting }
-    const failures = this.#failures
-    const verdict = verdictOf({ kind, cut, failures })
-    const bad = verdict === 'failed' || cutMatters(cut)
-    const draft: Omit<Report, 'summary'> = {
-      verdict,
+    const draft = draftReport({
       kind,
       reason,
-      exitCode: exitCode === 0 && bad ? 1 : exitCode,
+      exitCode,
       startedAt: this.#startedEpoch,
       duration: Math.round(this.#clock.now() - this.#startedAt),
       gracePeriod: this.budget.gracePeriod,
       phases: this.#records,
       traffic: this.#ports.traffic(),
-      cut,
-      failures,
-      advice: []
-    }
-    draft.advice = this.#ports.advice(draft)
-    this.#report = { ...draft, summary: summarize(draft) }
+      cut: { ...this.#cutItems, waiting: this.#waiting },
+      failures: this.#failures
+    })
+    this.#report = completeReport(draft, this.#ports.advice(draft))
     this.#done.resolve(this.#report)
   }
 

@@ -61,7 +61,7 @@ export class Participants {
   /** Asks everybody, whatever the others say, and lists who stalls. */
   ask (phase: StallPhase, elapsed: number): Stall[] {
     const stalls: Stall[] = []
-    for (const entry of [...this.#entries]) {
+    for (const entry of this.#entries) {
       const reason = this.#askOne(entry, phase, elapsed)
       if (reason !== undefined) stalls.push({ name: entry.name, reason })
     }
@@ -75,8 +75,8 @@ export class Participants {
     if (settled !== undefined && settled.phase === phase) return this.#reason(entry, settled.answer)
     try {
       const answer = entry.ask(phase, elapsed)
-      if (!(answer instanceof Promise) && typeof (answer as PromiseLike<Answer> | undefined)?.then !== 'function') return this.#reason(entry, answer as Answer)
-      this.#await(entry, phase, answer as Promise<Answer>)
+      if (!isPending(answer)) return this.#reason(entry, answer)
+      this.#await(entry, phase, answer)
       return 'has not answered yet'
     } catch (error) {
       this.#onFailure({ name: entry.name, message: messageOf(error) })
@@ -93,7 +93,7 @@ export class Participants {
     return undefined
   }
 
-  #await (entry: Entry, phase: StallPhase, answer: Promise<Answer>): void {
+  #await (entry: Entry, phase: StallPhase, answer: PromiseLike<Answer>): void {
     entry.pendingSince = this.#clock.now()
     const settle = (value: Answer): void => {
       entry.pendingSince = undefined
@@ -113,4 +113,8 @@ export class Participants {
     this.#onFailure({ name: entry.name, message: new errors.FST_GRACEFUL_INVALID_ANSWER(show(answer), typeName(answer)).message })
     return undefined
   }
+}
+
+function isPending (answer: Answer | PromiseLike<Answer>): answer is PromiseLike<Answer> {
+  return typeof (answer as PromiseLike<Answer> | null | undefined)?.then === 'function'
 }

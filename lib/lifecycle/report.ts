@@ -83,27 +83,26 @@ export interface Report {
   advice: string[]
 }
 
-/** A {@link TrafficSummary} of nothing. */
-export function noTraffic (): TrafficSummary {
-  return { evidence: 'absent', rateBefore: 0, arrivals: 0, lastArrival: undefined, lateArrivals: 0, shed: 0 }
+/** A report before the advice. */
+export type ReportDraft = Omit<Report, 'summary' | 'advice'>
+
+/** Judges what happened: the verdict, and the exit code where it went wrong. */
+export function draftReport (facts: Omit<ReportDraft, 'verdict'>): ReportDraft {
+  const { kind, cut, failures, exitCode } = facts
+  // Long-lived streams and sockets reconnect by themselves; nobody waits for an answer.
+  const lost = cut.requests.length > 0 || cut.waiting.length > 0
+  const failed = kind === 'crash' || failures.length > 0
+  const verdict = failed ? 'failed' : lost || cut.streams > 0 || cut.upgraded > 0 ? 'cut' : 'clean'
+  return { ...facts, verdict, exitCode: exitCode === 0 && (failed || lost) ? 1 : exitCode }
 }
 
-/** Whether the cut took something that somebody waits for; long-lived streams and sockets reconnect by themselves. */
-export function cutMatters (cut: Cut): boolean {
-  return cut.requests.length > 0 || cut.waiting.length > 0
+/** Adds what is said to a human. */
+export function completeReport (draft: ReportDraft, advice: string[]): Report {
+  return { ...draft, advice, summary: summarize(draft) }
 }
 
-/** The verdict over what happened. */
-export function verdictOf (report: Pick<Report, 'kind' | 'cut' | 'failures'>): Report['verdict'] {
-  if (report.kind === 'crash' || report.failures.length > 0) return 'failed'
-  const { cut } = report
-  return cutMatters(cut) || cut.streams > 0 || cut.upgraded > 0 ? 'cut' : 'clean'
-}
-
-/** The report's one sentence. */
-export function summarize (report: Omit<Report, 'summary'>): string {
-  const { cut, failures, traffic } = report
-  const parts = [`${report.kind} by ${report.reason} in ${Math.round(report.duration)} ms`]
+function summarize ({ kind, reason, duration, cut, failures, traffic }: ReportDraft): string {
+  const parts = [`${kind} by ${reason} in ${Math.round(duration)} ms`]
   if (cut.requests.length > 0) parts.push(`${cut.requests.length} requests cut`)
   if (cut.waiting.length > 0) parts.push(`no longer waited for: ${cut.waiting.join(', ')}`)
   if (cut.streams + cut.upgraded > 0) parts.push(`${cut.streams} streams and ${cut.upgraded} upgraded sockets cut`)

@@ -1,8 +1,8 @@
 import type { Budget } from '../lifecycle/budget.ts'
-import type { Report } from '../lifecycle/report.ts'
+import type { ReportDraft } from '../lifecycle/report.ts'
 
 /** What an operator should change after this shutdown; empty where there is nothing. */
-export function adviceOf ({ phases, traffic, cut }: Omit<Report, 'summary'>, budget: Budget): string[] {
+export function adviceOf ({ phases, traffic, cut }: ReportDraft, budget: Budget): string[] {
   const advice: string[] = []
   const announcing = phases.find(({ phase }) => phase === 'announcing')
   if (traffic.lateArrivals > 0) {

@@ -9,6 +9,9 @@ const enough = 7
 /** Share of shed connections that would come back here while the balancer still sends: as if we were one of ten replicas. */
 const shedWeight = 0.1
 
+/** Longest time between two looks, in milliseconds, that counts as listening. */
+const attentive = 150
+
 /** The times of phase 1 that decide; see `Budget`. */
 export interface EvidenceBudget { quiet: number, blind: number }
 
@@ -30,9 +33,13 @@ export class Arrivals {
   #shed = 0
   #shedSinceLast = 0
   #observed = false
+  /** When silence was last asked about, and how much of the silence this process has slept through. */
+  #askedAt = 0
+  #missed = 0
   /** Times of the newest arrivals, for counting those just before the listener closed. */
   #recent: number[] = []
   #late = 0
+  #closed = false
 
   constructor (now: () => number) {
     this.#now = now
@@ -50,7 +57,10 @@ export class Arrivals {
     this.#buckets[this.#bucket % bucketCount]!++
     if (this.#announcedAt === undefined) return
     this.#count++
+    // Accepted before the listener closed, and heard of only now.
+    if (this.#closed) this.#late++
     this.#last = now
+    this.#missed = 0
     this.#shedSinceLast = 0
     this.#recent.push(now)
     if (this.#recent.length > 20_000) this.#recent = this.#recent.slice(10_000)
@@ -69,6 +79,8 @@ export class Arrivals {
     this.#announcedAt = now
     this.#count = this.#shed = this.#shedSinceLast = this.#late = 0
     this.#last = undefined
+    this.#missed = 0
+    this.#askedAt = now
     this.#observed = false
     this.#recent = []
   }
@@ -95,7 +107,11 @@ export class Arrivals {
   stillSending (elapsed: number, { quiet, blind }: EvidenceBudget): string | undefined {
     const since = this.#last ?? this.#announcedAt
     if (since === undefined) return undefined
-    const silence = this.#now() - since
+    // A process that stood still (a long turn, a throttled CPU) has not listened: whoever called meanwhile is still in the kernel's queue.
+    const now = this.#now()
+    this.#missed += Math.max(0, now - Math.max(this.#askedAt, since) - attentive)
+    this.#askedAt = now
+    const silence = now - since - this.#missed
     const expected = this.#rate * silence / 1000 + shedWeight * this.#shedSinceLast
     if (expected >= enough && silence >= quiet) {
       this.#observed = true
@@ -114,6 +130,7 @@ export class Arrivals {
   /** The listener has closed: who came just before it had company that was refused. */
   close (quiet: number): void {
     const now = this.#now()
+    this.#closed = true
     this.#late = this.#recent.filter((time) => now - time < quiet).length
   }
 

@@ -1,11 +1,12 @@
 import type { Clock } from '../lifecycle/clock.ts'
-import type { Socket } from 'node:net'
 import { isBusy, isUpgraded } from './connections.ts'
 import type { Connections, HttpSocket } from './connections.ts'
 import { turn } from './turns.ts'
 
 /** Connections closed in one turn of the event loop. */
 const batch = 50
+/** Milliseconds between two looks at all connections. */
+const lookInterval = 100
 
 interface Activity {
   bytes: number
@@ -27,6 +28,7 @@ export class IdleSweep {
   readonly #idle: number
   readonly #activity = new Map<HttpSocket, Activity>()
   #sweeping = false
+  #looked = -Infinity
 
   constructor (connections: Connections, clock: Clock, idle: number) {
     this.#connections = connections
@@ -37,6 +39,7 @@ export class IdleSweep {
   /** Looks at all connections, so that their idle time is known. */
   look (): void {
     const now = this.#clock.now()
+    this.#looked = now
     for (const socket of this.#activity.keys()) {
       if (socket.destroyed) this.#activity.delete(socket)
     }
@@ -47,9 +50,10 @@ export class IdleSweep {
 
   /** Closes what is idle for long enough, a few per turn. A second call while one runs does nothing. */
   sweep (): void {
-    this.look()
-    if (this.#sweeping) return
     const now = this.#clock.now()
+    // Looking at 10,000 sockets takes milliseconds.
+    if (this.#sweeping || now - this.#looked < Math.min(lookInterval, this.#idle / 5)) return
+    this.look()
     const due = [...this.#activity.keys()].filter((socket) => this.#isDue(socket, now))
     if (due.length === 0) return
     this.#sweeping = true
@@ -81,7 +85,7 @@ export class IdleSweep {
       // oxlint-disable-next-line no-await-in-loop -- paced on purpose
       if (index % batch === 0) await turn()
       const socket = due[index] as HttpSocket
-      const handshake = this.#connections.handshakes.has(socket as Socket)
+      const handshake = this.#connections.handshakes.has(socket)
       if (!handshake) this.#lookAt(socket, bytesOf(socket), this.#clock.now())
       if (!this.#isDue(socket, this.#clock.now())) continue
       if (!handshake && isUpgraded(socket)) socket.end()

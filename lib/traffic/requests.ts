@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CutRequest } from '../lifecycle/report.ts'
-import { isBusy, isUpgraded } from './connections.ts'
+import { CoarseClock } from './coarse.ts'
+import { isUpgraded } from './connections.ts'
 import type { Connections, HttpSocket } from './connections.ts'
 
 /** Where a raw request keeps the reply of Fastify, so that a request in flight can be named when somebody asks. */
@@ -40,6 +41,8 @@ export interface Tracked {
  * From phase 1 on each reply is followed to its `close`, the one event that comes in every case.
  */
 export class Requests {
+  /** When requests came, coarsely; it runs while a server is bound. */
+  readonly clock: CoarseClock = new CoarseClock()
   readonly #connections: Connections
   readonly #live = new Map<ServerResponse, Tracked>()
   /** Replies whose client left while the handler ran, from before phase 1. */
@@ -61,7 +64,7 @@ export class Requests {
   name (reply: FastifyReply): void {
     const raw = reply.request.raw as NamedMessage
     raw[fastifyReply] = reply
-    raw[startedAt] = performance.now()
+    raw[startedAt] = this.clock.now
   }
 
   /** From now on each reply is followed. Those in flight are found by their connections. */
@@ -157,8 +160,9 @@ export class Requests {
 
   /** What kind of request a reply answers. */
   kindOf (reply: ServerResponse): RequestKind {
-    const socket = this.#live.get(reply)?.socket ?? (reply.socket as HttpSocket | null)
-    if (socket !== null && isUpgradedReply(reply, socket)) return 'upgraded'
+    const socket = reply.req.socket as HttpSocket | null
+    // Neither a mock of `inject` nor an HTTP/2 stream is upgraded.
+    if (socket !== null && this.#connections.sockets.has(socket) && isUpgraded(socket)) return 'upgraded'
     if (this.#streams.has(reply.req)) return 'stream'
     return String(reply.getHeader('content-type') ?? '').startsWith('text/event-stream') ? 'stream' : 'request'
   }
@@ -173,7 +177,7 @@ export class Requests {
     return {
       method: message.method ?? '',
       route: message[fastifyReply]?.request.routeOptions.url,
-      age: Math.round(performance.now() - (message[startedAt] ?? performance.now())),
+      age: Math.max(0, Math.round(performance.now() - (message[startedAt] ?? performance.now()))),
       kind: this.kindOf(reply)
     }
   }
@@ -204,10 +208,6 @@ export class Requests {
     this.#live.delete(tracked.reply)
     if (this.#live.size === 0) this.#onIdle()
   }
-}
-
-function isUpgradedReply (reply: ServerResponse, socket: HttpSocket): boolean {
-  return isUpgraded(socket) && isBusy(socket) && reply.req.httpVersionMajor < 2
 }
 
 /**

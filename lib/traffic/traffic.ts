@@ -61,6 +61,7 @@ export class Traffic {
   open (): void {
     for (const server of this.#options.servers()) this.connections.follow(server)
     this.arrivals.open()
+    this.requests.clock.start()
     // A second `localhost` can bind while the end is under way.
     if (this.listeners.stopped) this.listeners.stop()
   }
@@ -125,6 +126,7 @@ export class Traffic {
   /** Ends what is left, and says what it was. */
   cut (): Omit<Cut, 'waiting'> {
     this.endings.stop()
+    this.requests.clock.stop()
     const left = this.requests.list()
     const upgradedSockets = this.connections.destroyAll()
     const upgraded = Math.max(upgradedSockets, left.filter((request) => request.kind === 'upgraded').length)
