@@ -3,22 +3,19 @@ import type { HookPhase, Phase, StallPhase } from './phase.ts'
 import type { Budget } from './budget.ts'
 import type { Clock } from './clock.ts'
 import { PhaseHooks } from './hooks.ts'
+import { deferred } from './deferred.ts'
+import type { Deferred } from './deferred.ts'
 import { Participants } from './participants.ts'
 import type { Failure, Stall } from './participants.ts'
-import { completeReport, draftReport } from './report.ts'
+import { History } from './history.ts'
 import type { Cut, PhaseEnd, PhaseRecord, Report, ReportDraft, ShutdownKind, TrafficSummary } from './report.ts'
+import { capEnd, floorEnd, workEnd } from './timing.ts'
+import type { Situation } from './timing.ts'
 import { Work } from './work.ts'
 import { errors, messageOf } from '../errors.ts'
 
 /** Milliseconds between two rounds of asking; whoever ends a wait also wakes the machine at once. */
 export const tickInterval = 25
-/** Cap of every phase of a fast shutdown, Zope's own figure, in milliseconds. */
-export const fastCap = 1000
-/** Cap of phase 1 after a crash, in milliseconds. */
-export const crashAnnounceCap = 1000
-/** Cap of phase 3 after a crash, in milliseconds. */
-export const crashDrainCap = 10_000
-
 /** What the machine drives. Rooms outside `lifecycle` stand behind these functions. */
 export interface Ports {
   /** Ends whatever is left at the end of phase 3, and says what it was. */
@@ -60,10 +57,8 @@ export class Lifecycle {
   readonly #clock: Clock
   readonly #ports: Ports
   readonly #listeners = new Set<PhaseListener>()
-  readonly #records: PhaseRecord[] = []
-  readonly #failures: Report['failures'] = []
-  readonly #waiting: string[] = []
-  readonly #done = withResolvers<Report>()
+  readonly #history = new History()
+  readonly #done = deferred<Report>()
 
   #phase: Phase = 'running'
   #since: number
@@ -74,14 +69,11 @@ export class Lifecycle {
   #graceStart: number | undefined
   /** What phase 1's cap is counted from; it starts anew when a drain by hand turns into a shutdown. */
   #capSince = 0
-  #startedEpoch = 0
-  #startedAt = 0
   #fast = false
   /** Nobody of this application stalls the current phase, in the last round of asking. */
   #clear = false
-  #announced: ReturnType<typeof withResolvers<void>> | undefined
+  #announced: Deferred<void> | undefined
   #endState: 'not started' | 'running' | 'settled' = 'not started'
-  #cutItems: Omit<Cut, 'waiting'> = { requests: [], streams: 0, upgraded: 0 }
   #cancelTick: (() => void) | undefined
   #poked = false
   #report: Report | undefined
@@ -117,7 +109,7 @@ export class Lifecycle {
   /** Epoch milliseconds by which all work must be over; undefined while no end was asked for. */
   get deadline (): number | undefined {
     if (this.#graceStart === undefined) return undefined
-    return Math.round(this.#clock.epoch() + this.#drainEnd() - this.#clock.now())
+    return Math.round(this.#clock.epoch() + workEnd(this.budget, this.#graceStart) - this.#clock.now())
   }
 
   /** Calls `listener` after each change of phase. */
@@ -132,14 +124,14 @@ export class Lifecycle {
     if (this.#request !== undefined) return this.done
     this.#request = request
     const now = this.#clock.now()
-    this.#graceStart ??= now - (request.kind === 'close' ? 0 : this.budget.preStop)
-    if (this.#phase === 'running') {
-      this.#start(now)
-      this.#advance(request.announce === false ? 'closing' : 'announcing', 'condition')
-    } else {
+    if (this.#graceStart === undefined) {
+      // A preStop call has started the clock already; a drain by hand has not.
+      this.#graceStart = now - (request.kind === 'close' ? 0 : this.budget.preStop)
       this.#capSince = now
-      if (request.announce === false) this.#advance('closing', 'condition')
     }
+    if (this.#phase === 'running') this.#history.start(now, this.#clock.epoch())
+    if (request.announce === false) this.#advance('closing', 'condition')
+    else if (this.#phase === 'running') this.#advance('announcing', 'condition')
     this.poke()
     return this.done
   }
@@ -155,7 +147,7 @@ export class Lifecycle {
     if (this.#phase !== 'announcing') return Promise.resolve()
     // The kubelet's clock starts with its first call; a second one joins.
     if (this.#graceStart === undefined) this.#capSince = this.#graceStart = this.#clock.now()
-    this.#announced ??= withResolvers<void>()
+    this.#announced ??= deferred<void>()
     this.poke()
     return this.#announced.promise
   }
@@ -180,9 +172,7 @@ export class Lifecycle {
   /** Records a failure, which never stops anything. */
   fail (failure: Failure): void {
     const entry = { ...failure, phase: this.#phase }
-    if (this.#failures.some((known) => known.name === entry.name && known.message === entry.message)) return
-    this.#failures.push(entry)
-    this.#ports.failed(entry)
+    if (this.#history.fail(entry)) this.#ports.failed(entry)
   }
 
   /** Asks again as soon as possible, because something has ended. */
@@ -202,15 +192,9 @@ export class Lifecycle {
 
   #drain (why: string): void {
     if (this.#phase !== 'running') throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(this.#phase, 'announcing', why)
-    this.#start(this.#clock.now())
+    this.#history.start(this.#clock.now(), this.#clock.epoch())
     this.#advance('announcing', 'condition')
     this.poke()
-  }
-
-  #start (now: number): void {
-    this.#startedAt = now
-    this.#capSince = now
-    this.#startedEpoch = this.#clock.epoch()
   }
 
   #tick (): void {
@@ -220,20 +204,26 @@ export class Lifecycle {
     const phase = this.#phase
     const now = this.#clock.now()
     this.#stalls = phase === 'terminated' ? this.#finalStalls() : this.#ask(phase, now - this.#since)
-    const floorEnd = this.#floorEnd()
-    this.#clear = this.#stalls.length === 0 && now >= floorEnd
+    const floor = floorEnd(this.budget, this.#situation)
+    this.#clear = this.#stalls.length === 0 && now >= floor
     if (this.#clear) {
       const others = this.#ports.others()
       if (others !== undefined) this.#stalls = [{ name: 'other applications of this process', reason: others }]
     }
-    const capEnd = this.#capEnd()
-    if (now >= capEnd) return this.#leave('cap')
+    const cap = capEnd(this.budget, this.#situation)
+    if (now >= cap) return this.#leave('cap')
+    // A preStop call must be answered in time, or the kubelet's clock runs out on it.
+    if (this.#announced !== undefined && now >= this.#capSince + this.budget.announce.max) this.#settleAnnounced()
     if (this.#clear && this.#stalls.length === 0) {
       if (phase !== 'announcing' || this.#request !== undefined) return this.#leave('condition')
       this.#settleAnnounced()
     }
-    const next = Math.min(tickInterval, capEnd - now, now < floorEnd ? floorEnd - now : tickInterval)
+    const next = Math.min(tickInterval, cap - now, now < floor ? floor - now : tickInterval)
     this.#cancelTick = this.#clock.after(Math.max(1, next), () => this.#tick())
+  }
+
+  get #situation (): Situation {
+    return { phase: this.#phase, since: this.#since, capSince: this.#capSince, graceStart: this.#graceStart, kind: this.#request?.kind, fast: this.#fast }
   }
 
   #ask (phase: StallPhase, elapsed: number): Stall[] {
@@ -259,37 +249,6 @@ export class Lifecycle {
     return [{ name: 'close', reason: 'onClose hooks are running' }]
   }
 
-  /** Monotonic time before which the phase does not end, whatever is observed. */
-  #floorEnd (): number {
-    if (this.#phase !== 'announcing' || this.#fast) return 0
-    const { min } = this.budget.announce
-    return this.#since + (this.#request?.kind === 'crash' ? Math.min(min, crashAnnounceCap) : min)
-  }
-
-  /** Monotonic time at which the phase ends, whatever anybody says. */
-  #capEnd (): number {
-    const { announce, closing, close } = this.budget
-    const fast = this.#fast ? fastCap : Infinity
-    const crash = this.#request?.kind === 'crash'
-    switch (this.#phase) {
-      case 'announcing':
-        if (this.#request === undefined) return Infinity
-        return this.#capSince + Math.min(announce.max, fast, crash ? crashAnnounceCap : Infinity)
-      case 'closing':
-        return this.#since + Math.min(closing, fast)
-      case 'draining':
-        return Math.min(this.#drainEnd(), this.#since + Math.min(fast, crash ? crashDrainCap : Infinity))
-      case 'running':
-      case 'terminated':
-        return this.#since + Math.min(close, fast)
-    }
-  }
-
-  #drainEnd (): number {
-    const { gracePeriod, reserve, close } = this.budget
-    return (this.#graceStart ?? this.#clock.now()) + gracePeriod - reserve - close
-  }
-
   #leave (endedBy: PhaseEnd): void {
     const next: Partial<Record<Phase, Phase>> = { announcing: 'closing', closing: 'draining', draining: 'terminated' }
     if (this.#phase === 'draining') this.#cut(endedBy)
@@ -301,10 +260,9 @@ export class Lifecycle {
 
   #cut (endedBy: PhaseEnd): void {
     if (endedBy === 'cap') {
-      const names = [...this.participants.ask('draining', this.elapsed), ...this.hooks.stalls(), ...this.work.stalls()].map((stall) => stall.name)
-      this.#waiting.push(...names)
+      this.#history.leave([...this.participants.ask('draining', this.elapsed), ...this.hooks.stalls(), ...this.work.stalls()])
     }
-    this.#cutItems = this.#ports.cut()
+    this.#history.cut(this.#ports.cut())
   }
 
   /** The one place where the phase goes up. */
@@ -319,7 +277,7 @@ export class Lifecycle {
   #enter (to: Phase, endedBy: PhaseEnd, stalledBy: Stall[]): void {
     const previous = this.#phase
     const record: PhaseRecord = { phase: previous, duration: Math.round(this.elapsed), endedBy, stalledBy }
-    if (previous !== 'running') this.#records.push(record)
+    if (previous !== 'running') this.#history.add(record)
     this.hooks.abandon()
     this.#phase = to
     this.#since = this.#clock.now()
@@ -336,23 +294,12 @@ export class Lifecycle {
   }
 
   #finish (endedBy: PhaseEnd): void {
-    if (endedBy === 'cap') this.#waiting.push(...this.#stalls.map((stall) => stall.name))
-    this.#records.push({ phase: 'terminated', duration: Math.round(this.elapsed), endedBy, stalledBy: endedBy === 'cap' ? this.#stalls : [] })
+    if (endedBy === 'cap') this.#history.leave(this.#stalls)
+    this.#history.add({ phase: 'terminated', duration: Math.round(this.elapsed), endedBy, stalledBy: endedBy === 'cap' ? this.#stalls : [] })
     this.#stopTicking()
     const { kind, reason, exitCode = 0 } = this.#request ?? { kind: 'shutdown', reason: 'unknown' }
-    const draft = draftReport({
-      kind,
-      reason,
-      exitCode,
-      startedAt: this.#startedEpoch,
-      duration: Math.round(this.#clock.now() - this.#startedAt),
-      gracePeriod: this.budget.gracePeriod,
-      phases: this.#records,
-      traffic: this.#ports.traffic(),
-      cut: { ...this.#cutItems, waiting: this.#waiting },
-      failures: this.#failures
-    })
-    this.#report = completeReport(draft, this.#ports.advice(draft))
+    const ending = { kind, reason, exitCode, gracePeriod: this.budget.gracePeriod, traffic: this.#ports.traffic(), now: this.#clock.now() }
+    this.#report = this.#history.report(ending, (draft) => this.#ports.advice(draft))
     this.#done.resolve(this.#report)
   }
 
@@ -366,15 +313,4 @@ export class Lifecycle {
     this.#cancelTick = undefined
     this.#poked = false
   }
-}
-
-// Promise.withResolvers comes with Node 22.
-function withResolvers<T> (): { promise: Promise<T>, resolve: (value: T | PromiseLike<T>) => void, reject: (reason?: unknown) => void } {
-  let resolve!: (value: T | PromiseLike<T>) => void
-  let reject!: (reason?: unknown) => void
-  const promise = new Promise<T>((_resolve, _reject) => {
-    resolve = _resolve
-    reject = _reject
-  })
-  return { promise, resolve, reject }
 }

@@ -20,7 +20,7 @@ import type { Status } from '../../lib/admin/status.ts'
 import { cutBudget } from '../../lib/lifecycle/budget.ts'
 import { Lifecycle } from '../../lib/lifecycle/lifecycle.ts'
 import { phaseNumber } from '../../lib/lifecycle/phase.ts'
-import { noTraffic } from '../../lib/lifecycle/report.ts'
+import { noTraffic } from '../support/report.ts'
 import { FakeClock } from '../health/fake-clock.ts'
 
 const token = 'correct-horse'

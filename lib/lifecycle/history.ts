@@ -1,0 +1,58 @@
+import type { Failure, Stall } from './participants.ts'
+import type { Phase } from './phase.ts'
+import { completeReport, draftReport } from './report.ts'
+import type { Cut, PhaseRecord, Report, ReportDraft } from './report.ts'
+
+/** What only the end of the story knows. */
+export type Ending = Pick<ReportDraft, 'kind' | 'reason' | 'exitCode' | 'gracePeriod' | 'traffic'> & { now: number }
+
+/** What happened so far, of which the report is made. */
+export class History {
+  readonly #phases: PhaseRecord[] = []
+  readonly #failures: Array<Failure & { phase: Phase }> = []
+  readonly #waiting: string[] = []
+  #cut: Omit<Cut, 'waiting'> = { requests: [], streams: 0, upgraded: 0 }
+  #startedAt = 0
+  #startedEpoch = 0
+
+  /** The announcement: where all durations are counted from. */
+  start (now: number, epoch: number): void {
+    this.#startedAt = now
+    this.#startedEpoch = epoch
+  }
+
+  /** A phase is over. */
+  add (record: PhaseRecord): void {
+    this.#phases.push(record)
+  }
+
+  /** Something went wrong; whether it is news. */
+  fail (failure: Failure & { phase: Phase }): boolean {
+    if (this.#failures.some(({ name, message }) => name === failure.name && message === failure.message)) return false
+    this.#failures.push(failure)
+    return true
+  }
+
+  /** Those who are no longer waited for. */
+  leave (stalls: Stall[]): void {
+    this.#waiting.push(...stalls.map(({ name }) => name))
+  }
+
+  /** What was cut at the end of phase 3. */
+  cut (cut: Omit<Cut, 'waiting'>): void {
+    this.#cut = cut
+  }
+
+  /** The whole story. */
+  report ({ now, ...ending }: Ending, advise: (draft: ReportDraft) => string[]): Report {
+    const draft = draftReport({
+      ...ending,
+      startedAt: this.#startedEpoch,
+      duration: Math.round(now - this.#startedAt),
+      phases: this.#phases,
+      cut: { ...this.#cut, waiting: this.#waiting },
+      failures: this.#failures
+    })
+    return completeReport(draft, advise(draft))
+  }
+}

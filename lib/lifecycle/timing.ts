@@ -1,0 +1,53 @@
+import type { Budget } from './budget.ts'
+import type { Phase } from './phase.ts'
+import type { ShutdownKind } from './report.ts'
+
+/** Cap of every phase of a fast shutdown, Zope's own figure, in milliseconds. */
+export const fastCap = 1000
+/** Cap of phase 1 after a crash, in milliseconds. */
+export const crashAnnounceCap = 1000
+/** Cap of phase 3 after a crash, in milliseconds. */
+export const crashDrainCap = 10_000
+
+/** What the bounds of a phase follow from. Times are of the clock that never goes backwards. */
+export interface Situation {
+  phase: Phase
+  /** When the phase began. */
+  since: number
+  /** What phase 1's cap is counted from. */
+  capSince: number
+  /** When the kubelet's clock started; undefined while no end was asked for. */
+  graceStart: number | undefined
+  /** What was asked for; undefined while running and during a drain by hand. */
+  kind: ShutdownKind | undefined
+  fast: boolean
+}
+
+/** When all work must be over. */
+export function workEnd ({ gracePeriod, reserve, close }: Budget, graceStart: number): number {
+  return graceStart + gracePeriod - reserve - close
+}
+
+/** The time before which the phase does not end, whatever is observed. */
+export function floorEnd ({ announce: { min } }: Budget, { phase, since, kind, fast }: Situation): number {
+  if (phase !== 'announcing' || fast) return since
+  return since + (kind === 'crash' ? Math.min(min, crashAnnounceCap) : min)
+}
+
+/** The time at which the phase ends, whatever anybody says. */
+export function capEnd (budget: Budget, { phase, since, capSince, graceStart, kind, fast }: Situation): number {
+  const most = fast ? fastCap : Infinity
+  switch (phase) {
+    case 'announcing':
+      // A drain by hand has no end of its own.
+      if (kind === undefined) return Infinity
+      return capSince + Math.min(budget.announce.max, most, kind === 'crash' ? crashAnnounceCap : Infinity)
+    case 'closing':
+      return since + Math.min(budget.closing, most)
+    case 'draining':
+      return Math.min(workEnd(budget, graceStart ?? since), since + Math.min(most, kind === 'crash' ? crashDrainCap : Infinity))
+    case 'running':
+    case 'terminated':
+      return since + Math.min(budget.close, most)
+  }
+}
