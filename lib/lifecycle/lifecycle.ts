@@ -8,7 +8,8 @@ import type { Deferred } from './deferred.ts'
 import { Participants } from './participants.ts'
 import type { Failure, Stall } from './participants.ts'
 import { History } from './history.ts'
-import type { Cut, PhaseEnd, PhaseRecord, Report, ReportDraft, ShutdownKind, TrafficSummary } from './report.ts'
+import type { Ports, ShutdownRequest } from './ports.ts'
+import type { PhaseEnd, PhaseRecord, Report } from './report.ts'
 import { capEnd, floorEnd, workEnd } from './timing.ts'
 import type { Situation } from './timing.ts'
 import { Work } from './work.ts'
@@ -16,32 +17,6 @@ import { errors, messageOf } from '../errors.ts'
 
 /** Milliseconds between two rounds of asking; whoever ends a wait also wakes the machine at once. */
 export const tickInterval = 25
-/** What the machine drives. Rooms outside `lifecycle` stand behind these functions. */
-export interface Ports {
-  /** Ends whatever is left at the end of phase 3, and says what it was. */
-  cut (): Omit<Cut, 'waiting'>
-  /** Phase 4: `app.close()`. */
-  end (): Promise<unknown>
-  /** What traffic did. */
-  traffic (): TrafficSummary
-  /** What an operator should change. */
-  advice (report: ReportDraft): string[]
-  /** Who else of the same process is not done with this phase yet. */
-  others (): string | undefined
-  /** A failure, as it happens. */
-  failed (failure: Failure & { phase: Phase }): void
-}
-
-/** A request to end. */
-export interface ShutdownRequest {
-  kind: ShutdownKind
-  reason: string
-  /** The exit code where nothing goes wrong. Default 0. */
-  exitCode?: number
-  /** Whether phase 1 takes place. Default `true`. */
-  announce?: boolean
-}
-
 type PhaseListener = (phase: Phase, previous: Phase, record: PhaseRecord) => void
 
 /**

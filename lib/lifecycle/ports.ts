@@ -1,0 +1,29 @@
+import type { Failure } from './participants.ts'
+import type { Phase } from './phase.ts'
+import type { Cut, ReportDraft, ShutdownKind, TrafficSummary } from './report.ts'
+
+/** What the machine drives. Rooms outside `lifecycle` stand behind these functions. */
+export interface Ports {
+  /** Ends whatever is left at the end of phase 3, and says what it was. */
+  cut (): Omit<Cut, 'waiting'>
+  /** Phase 4: `app.close()`. */
+  end (): Promise<unknown>
+  /** What traffic did. */
+  traffic (): TrafficSummary
+  /** What an operator should change. */
+  advice (report: ReportDraft): string[]
+  /** Who else of the same process is not done with this phase yet. */
+  others (): string | undefined
+  /** A failure, as it happens. */
+  failed (failure: Failure & { phase: Phase }): void
+}
+
+/** A request to end. */
+export interface ShutdownRequest {
+  kind: ShutdownKind
+  reason: string
+  /** The exit code where nothing goes wrong. Default 0. */
+  exitCode?: number
+  /** Whether phase 1 takes place. Default `true`. */
+  announce?: boolean
+}
