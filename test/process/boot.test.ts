@@ -10,7 +10,7 @@ t.test('a signal during boot', async (t) => {
     for (const callback of [false, true]) {
       for (const host of ['127.0.0.1', 'localhost']) {
         const what = `${at}, ${callback ? 'callback' : 'promise'}, ${host}`
-        const app = fork('boot.js', { given: { at, callback, host } })
+        const app = fork('boot.js', { given: { at, callback, host, fastify: { logger: { level: 'fatal' } } } })
         const [code, signal, output] = await app.result
         t.strictSame([code, signal], [0, null], `${what}: ${output}`)
         t.match(output, /^onClose$/m, what)

@@ -5,8 +5,8 @@ import { ProcessRegistry } from '../../lib/process/registry.ts'
 import type { MemberLifecycle, MemberOptions, Membership } from '../../lib/process/registry.ts'
 import type { SharedState } from '../../lib/process/shared.ts'
 import type { Phase } from '../../lib/lifecycle/phase.ts'
-import type { ShutdownRequest } from '../../lib/lifecycle/lifecycle.ts'
-import { noTraffic } from '../../lib/lifecycle/report.ts'
+import type { ShutdownRequest } from '../../lib/lifecycle/ports.ts'
+import { noTraffic } from '../support/report.ts'
 import type { Report } from '../../lib/lifecycle/report.ts'
 
 /** A clock that is turned by hand. */
