@@ -8,15 +8,18 @@ export type Ending = Pick<ReportDraft, 'kind' | 'reason' | 'exitCode' | 'gracePe
 
 /** What happened so far, of which the report is made. */
 export class History {
-  readonly #phases: PhaseRecord[] = []
-  readonly #failures: Array<Failure & { phase: Phase }> = []
-  readonly #waiting: string[] = []
+  #phases: PhaseRecord[] = []
+  #failures: Array<Failure & { phase: Phase }> = []
+  #waiting: string[] = []
   #cut: Omit<Cut, 'waiting'> = { requests: [], streams: 0, upgraded: 0 }
   #startedAt = 0
   #startedEpoch = 0
 
-  /** The announcement: where all durations are counted from. */
+  /** The announcement: where all durations are counted from. What an undone drain left is another story. */
   start (now: number, epoch: number): void {
+    this.#phases = []
+    this.#failures = []
+    this.#waiting = []
     this.#startedAt = now
     this.#startedEpoch = epoch
   }
@@ -49,9 +52,9 @@ export class History {
       ...ending,
       startedAt: this.#startedEpoch,
       duration: Math.round(now - this.#startedAt),
-      phases: this.#phases,
-      cut: { ...this.#cut, waiting: this.#waiting },
-      failures: this.#failures
+      phases: [...this.#phases],
+      cut: { ...this.#cut, waiting: [...this.#waiting] },
+      failures: [...this.#failures]
     })
     return completeReport(draft, advise(draft))
   }

@@ -48,6 +48,9 @@ export class Lifecycle {
   /** Nobody of this application stalls the current phase, in the last round of asking. */
   #clear = false
   #announced: Deferred<void> | undefined
+  #stalls: Stall[] = []
+  /** Those of {@link #stalls} that somebody registered: the ones a report names when they are cut. */
+  #named: Stall[] = []
   #endState: 'not started' | 'running' | 'settled' = 'not started'
   #cancelTick: (() => void) | undefined
   #poked = false
@@ -74,7 +77,7 @@ export class Lifecycle {
   get elapsed (): number { return this.#clock.now() - this.#since }
   /** Whether an end was asked for, which a drain by hand is not. */
   get ending (): boolean { return this.#request !== undefined }
-  /** Whether nobody of this application stalls the current phase any more. */
+  /** Whether nobody here stalls the current phase any more. */
   get clear (): boolean { return this.#clear }
   get report (): Report | undefined { return this.#report }
   /** Settles with the report when phase 4 is over. */
@@ -135,7 +138,7 @@ export class Lifecycle {
     this.#graceStart = undefined
     this.#settleAnnounced()
     this.#stopTicking()
-    this.#enter('running', 'undrain', [])
+    this.#enter('running', 'undrain')
   }
 
   /** Every phase is capped at one second from now on. */
@@ -147,7 +150,12 @@ export class Lifecycle {
   /** Records a failure, which never stops anything. */
   fail (failure: Failure): void {
     const entry = { ...failure, phase: this.#phase }
-    if (this.#history.fail(entry)) this.#ports.failed(entry)
+    if (!this.#history.fail(entry)) return
+    try {
+      this.#ports.failed(entry)
+    } catch {
+      // A log that fails must not stop the end.
+    }
   }
 
   /** Asks again as soon as possible, because something has ended. */
@@ -163,8 +171,6 @@ export class Lifecycle {
     return this.#stalls
   }
 
-  #stalls: Stall[] = []
-
   #drain (why: string): void {
     if (this.#phase !== 'running') throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(this.#phase, 'announcing', why)
     this.#history.start(this.#clock.now(), this.#clock.epoch())
@@ -178,21 +184,23 @@ export class Lifecycle {
     if (this.#report !== undefined || this.#phase === 'running') return
     const phase = this.#phase
     const now = this.#clock.now()
-    this.#stalls = phase === 'terminated' ? this.#finalStalls() : this.#ask(phase, now - this.#since)
+    this.#stalls = phase === 'terminated' ? this.#finalStalls(now) : this.#ask(phase, now - this.#since)
     const floor = floorEnd(this.budget, this.#situation)
+    const cap = capEnd(this.budget, this.#situation)
     this.#clear = this.#stalls.length === 0 && now >= floor
     if (this.#clear) {
       const others = this.#ports.others()
       if (others !== undefined) this.#stalls = [{ name: 'other applications of this process', reason: others }]
     }
-    const cap = capEnd(this.budget, this.#situation)
-    if (now >= cap) return this.#leave('cap')
-    // A preStop call must be answered in time, or the kubelet's clock runs out on it.
-    if (this.#announced !== undefined && now >= this.#capSince + this.budget.announce.max) this.#settleAnnounced()
     if (this.#clear && this.#stalls.length === 0) {
       if (phase !== 'announcing' || this.#request !== undefined) return this.#leave('condition')
       this.#settleAnnounced()
     }
+    if (now >= cap) return this.#leave('cap')
+    // A preStop call must be answered in time, or the kubelet's clock runs out on it.
+    if (this.#announced !== undefined && now >= this.#capSince + this.budget.announce.max) this.#settleAnnounced()
+    // Whoever was asked may have woken the machine already.
+    if (this.#poked) return
     const next = Math.min(tickInterval, cap - now, now < floor ? floor - now : tickInterval)
     this.#cancelTick = this.#clock.after(Math.max(1, next), () => this.#tick())
   }
@@ -202,26 +210,30 @@ export class Lifecycle {
   }
 
   #ask (phase: StallPhase, elapsed: number): Stall[] {
-    const stalls = [...this.observers.ask(phase, elapsed), ...this.participants.ask(phase, elapsed), ...this.hooks.stalls()]
-    return phase === 'draining' ? [...stalls, ...this.work.stalls()] : stalls
+    const observed = this.observers.ask(phase, elapsed)
+    const work = phase === 'draining' ? this.work.stalls() : []
+    this.#named = [...this.participants.ask(phase, elapsed), ...this.hooks.stalls(), ...work]
+    return [...observed, ...this.#named]
   }
 
-  #finalStalls (): Stall[] {
-    const stalls = this.hooks.stalls()
-    if (stalls.length > 0 || this.#endState === 'settled') return stalls
-    if (this.#endState === 'not started') {
-      this.#endState = 'running'
-      const settled = (): void => {
-        this.#endState = 'settled'
-        this.poke()
-      }
-      // `end` may throw before it answers.
-      new Promise((resolve) => { resolve(this.#ports.end()) }).then(settled, (error: unknown) => {
-        this.fail({ name: 'close', message: messageOf(error) })
-        settled()
-      })
+  #finalStalls (now: number): Stall[] {
+    const hooks = this.hooks.stalls()
+    // A hook that hangs must not take the time of `close` as well.
+    if (hooks.length === 0 || now - this.#since >= this.budget.close / 2) this.#end()
+    return this.#endState === 'settled' ? hooks : [...hooks, { name: 'close', reason: 'onClose hooks are running' }]
+  }
+
+  #end (): void {
+    if (this.#endState !== 'not started') return
+    this.#endState = 'running'
+    const settled = (): void => {
+      this.#endState = 'settled'
+      this.poke()
     }
-    return [{ name: 'close', reason: 'onClose hooks are running' }]
+    // `end` may throw before it answers.
+    new Promise((resolve) => { resolve(this.#ports.end()) })
+      .catch((error: unknown) => this.fail({ name: 'close', message: messageOf(error) }))
+      .then(settled, settled)
   }
 
   #leave (endedBy: PhaseEnd): void {
@@ -234,24 +246,29 @@ export class Lifecycle {
   }
 
   #cut (endedBy: PhaseEnd): void {
-    if (endedBy === 'cap') {
-      this.#history.leave([...this.participants.ask('draining', this.elapsed), ...this.hooks.stalls(), ...this.work.stalls()])
+    if (endedBy === 'cap') this.#history.leave(this.#named)
+    try {
+      this.#history.cut(this.#ports.cut())
+    } catch (error) {
+      this.fail({ name: 'cut', message: messageOf(error) })
     }
-    this.#history.cut(this.#ports.cut())
   }
 
   /** The one place where the phase goes up. */
   #advance (to: Phase, endedBy: PhaseEnd): void {
     if (phaseNumber(to) <= phaseNumber(this.#phase)) throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(this.#phase, to, 'phases only go up')
-    const stalledBy = endedBy === 'cap' ? this.#stalls : []
     if (isAtLeast(to, 'closing')) this.#settleAnnounced()
-    this.#enter(to, endedBy, stalledBy)
+    this.#enter(to, endedBy)
     this.hooks.start(to as HookPhase, this.#request?.reason ?? 'drain', this.deadline)
   }
 
-  #enter (to: Phase, endedBy: PhaseEnd, stalledBy: Stall[]): void {
+  #record (endedBy: PhaseEnd): PhaseRecord {
+    return { phase: this.#phase, duration: Math.round(this.elapsed), endedBy, stalledBy: endedBy === 'cap' ? this.#stalls : [] }
+  }
+
+  #enter (to: Phase, endedBy: PhaseEnd): void {
     const previous = this.#phase
-    const record: PhaseRecord = { phase: previous, duration: Math.round(this.elapsed), endedBy, stalledBy }
+    const record = this.#record(endedBy)
     if (previous !== 'running') this.#history.add(record)
     this.hooks.abandon()
     this.#phase = to
@@ -270,7 +287,9 @@ export class Lifecycle {
 
   #finish (endedBy: PhaseEnd): void {
     if (endedBy === 'cap') this.#history.leave(this.#stalls)
-    this.#history.add({ phase: 'terminated', duration: Math.round(this.elapsed), endedBy, stalledBy: endedBy === 'cap' ? this.#stalls : [] })
+    // A fast end may leave no time for it; it is begun all the same.
+    this.#end()
+    this.#history.add(this.#record(endedBy))
     this.#stopTicking()
     const { kind, reason, exitCode = 0 } = this.#request ?? { kind: 'shutdown', reason: 'unknown' }
     const ending = { kind, reason, exitCode, gracePeriod: this.budget.gracePeriod, traffic: this.#ports.traffic(), now: this.#clock.now() }

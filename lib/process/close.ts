@@ -48,7 +48,7 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUnca
       if (callback === undefined) settle?.resolve(result)
       return result
     }
-    void lifecycle.shutdown({ kind: 'close', reason: 'app.close()' })
+    void lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce: false })
     if (callback === undefined) return closed.then(() => undefined)
     const again = (): unknown => original.call(this, callback)
     closed.then(again, (error: unknown) => callback(error, this, () => {}))
