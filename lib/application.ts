@@ -201,7 +201,8 @@ export class Application {
 
   #enter (phase: Phase, previous: Phase): void {
     const { lifecycle, traffic } = this
-    if (previous === 'running' && !traffic.listeners.open) abortBoot(this.#root)
+    // In phase 2 as well: `localhost` may be looking for its second address while the first is bound.
+    if (phase === 'closing' || (previous === 'running' && !traffic.listeners.open)) abortBoot(this.#root)
     switch (phase) {
       case 'running': return traffic.undo()
       case 'announcing': return traffic.announce()

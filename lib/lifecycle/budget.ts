@@ -55,10 +55,11 @@ export function cutBudget (input: BudgetInput, inKubernetes: boolean): Budget {
   const { gracePeriod, preStop } = input
   const given = input.announce ?? {}
   // The process has only what preStop leaves it, so the shares are shares of that.
-  const available = gracePeriod - preStop
-  const reserve = input.reserve ?? Math.min(2000, available / 10)
-  const close = input.close ?? Math.min(5000, available / 6)
-  const draining = Math.min(5000, available / 4)
+  const available = Math.max(0, gracePeriod - preStop)
+  const share = (most: number, part: number): number => Math.min(most, Math.floor(available / part))
+  const reserve = input.reserve ?? share(2000, 10)
+  const close = input.close ?? share(5000, 6)
+  const draining = share(5000, 4)
   const max = given.max ?? Math.max(0, available - reserve - close - draining)
   // A preStop hook has already given the balancer this much time.
   const floor = (ms: number): number => Math.min(Math.max(0, ms - preStop), max)
@@ -67,7 +68,7 @@ export function cutBudget (input: BudgetInput, inKubernetes: boolean): Budget {
     preStop,
     reserve,
     close,
-    closing: Math.max(0, Math.min(closingCap, draining / 2)),
+    closing: Math.min(closingCap, Math.floor(draining / 2)),
     announce: {
       max,
       min: given.min === undefined ? floor(inKubernetes ? 5000 : 0) : Math.max(0, given.min - preStop),

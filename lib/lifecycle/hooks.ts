@@ -12,7 +12,7 @@ export interface HookContext {
   reason: string
   /** Epoch milliseconds by which all work must be over; undefined during a drain by hand. */
   deadline: number | undefined
-  /** Aborts when the hook's time is up. */
+  /** Aborts when the hook's time is up, or the phase ends without it. */
   signal: AbortSignal
 }
 
@@ -32,10 +32,17 @@ const maxTimeout = 2 ** 31 - 1
 
 interface Entry { phase: HookPhase, hook: PhaseHook, name: string, timeout: number }
 
+interface Running {
+  name: string
+  phase: HookPhase
+  /** Ends the waiting, and tells the hook. */
+  abandon: (why: string) => void
+}
+
 /** The hooks of all phases, and those that run now. */
 export class PhaseHooks {
   readonly #entries = new Set<Entry>()
-  readonly #running = new Set<{ name: string, phase: HookPhase }>()
+  readonly #running = new Set<Running>()
   readonly #clock: Clock
   readonly #onFailure: (failure: Failure) => void
   readonly #onSettled: () => void
@@ -71,27 +78,34 @@ export class PhaseHooks {
     return [...this.#running].map(({ name, phase }) => ({ name, reason: `hook of phase '${phase}' is running` }))
   }
 
-  /** Stops waiting for the hooks of the phase that ends now. */
+  /** Stops waiting for the hooks of the phase that ends now, and tells them. */
   abandon (): void {
-    this.#running.clear()
+    for (const running of [...this.#running]) running.abandon(`is no longer waited for: phase '${running.phase}' is over`)
   }
 
   #run (entry: Entry, context: Omit<HookContext, 'signal'>): void {
     const { hook, name, phase, timeout } = entry
-    const running = { name, phase }
     const controller = new AbortController()
-    const finish = (message?: string): void => {
-      if (!this.#running.delete(running)) return
+    const over = (): boolean => {
       cancel?.()
+      return this.#running.delete(running)
+    }
+    const finish = (message?: string): void => {
+      if (!over()) return
       if (message !== undefined) this.#onFailure({ name, message })
       this.#onSettled()
     }
+    const abandon = (why: string): void => {
+      over()
+      controller.abort(new Error(`hook '${name}' ${why}`))
+    }
+    const running: Running = { name, phase, abandon }
     this.#running.add(running)
     const cancel = timeout === maxTimeout
       ? undefined
       : this.#clock.after(timeout, () => {
-        controller.abort(new Error(`hook '${name}' timed out after ${timeout} ms`))
         finish(`did not finish within ${timeout} ms`)
+        abandon(`timed out after ${timeout} ms`)
       })
     try {
       Promise.resolve(hook({ ...context, signal: controller.signal })).then(

@@ -27,6 +27,8 @@ interface Entry {
   pendingSince: number | undefined
   /** An asynchronous answer that has come since the last tick; it counts for the phase it was asked in, once. */
   settled: { phase: StallPhase, answer: Answer } | undefined
+  /** The last phase in which it said that it holds nothing. */
+  free: StallPhase | undefined
   /** Reported as hung already; once is enough. */
   hung: boolean
 }
@@ -48,7 +50,7 @@ export class Participants {
   add (name: string, ask: Participant): () => void {
     if (typeof name !== 'string' || name === '') throw invalidArgument("the name of a participant ('stall')", 'a non-empty string', name)
     if (typeof ask !== 'function') throw invalidArgument(`participant '${name}'`, 'a function (phase, elapsed) => boolean | string', ask)
-    const entry: Entry = { name, ask, pendingSince: undefined, settled: undefined, hung: false }
+    const entry: Entry = { name, ask, pendingSince: undefined, settled: undefined, free: undefined, hung: false }
     this.#entries.add(entry)
     return () => { this.#entries.delete(entry) }
   }
@@ -66,6 +68,15 @@ export class Participants {
       if (reason !== undefined) stalls.push({ name: entry.name, reason })
     }
     return stalls
+  }
+
+  /**
+   * Of those who stalled in the last round, the ones to blame where a phase is cut: whoever has said in this phase that it
+   * holds nothing, and is merely being asked again, is not among them. Asks nobody.
+   */
+  blame (phase: StallPhase, stalls: readonly Stall[]): Stall[] {
+    const innocent = new Set([...this.#entries].filter((entry) => entry.pendingSince !== undefined && entry.free === phase).map(({ name }) => name))
+    return stalls.filter(({ name }) => !innocent.has(name))
   }
 
   #askOne (entry: Entry, phase: StallPhase, elapsed: number): string | undefined {
@@ -100,7 +111,8 @@ export class Participants {
       entry.settled = { phase, answer: value }
       this.#onAnswer()
     }
-    answer.then(settle, (error: unknown) => {
+    // A thenable of somebody's own may throw when it is asked.
+    Promise.resolve(answer).then(settle, (error: unknown) => {
       this.#onFailure({ name: entry.name, message: messageOf(error) })
       settle(false)
     })

@@ -23,7 +23,8 @@ export class Work {
       this.#pending.delete(key)
       if (this.#pending.size === 0) this.#onSettled()
     }
-    promise.then(settle, (error: unknown) => {
+    // A thenable of somebody's own may throw when it is followed.
+    Promise.resolve(promise).then(settle, (error: unknown) => {
       settle()
       this.#onFailure(name, messageOf(error))
     })

@@ -49,9 +49,11 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUnca
       return result
     }
     void lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce: false })
-    if (callback === undefined) return closed.then(() => undefined)
+    // Whoever waits for the close may exit next: the report is written first.
+    const reported = closed.finally(() => lifecycle.done)
+    if (callback === undefined) return reported.then(() => undefined)
     const again = (): unknown => original.call(this, callback)
-    closed.then(again, (error: unknown) => callback(error, this, () => {}))
+    reported.then(again, (error: unknown) => callback(error, this, () => {}))
     return this
   } as FastifyInstance['close']
 
