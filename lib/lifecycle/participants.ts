@@ -27,8 +27,8 @@ interface Entry {
   pendingSince: number | undefined
   /** An asynchronous answer that has come since the last tick; it counts for the phase it was asked in, once. */
   settled: { phase: StallPhase, answer: Answer } | undefined
-  /** The last phase in which it said that it holds nothing. */
-  free: StallPhase | undefined
+  /** What it said last, in which phase; it stands while the next answer is pending. */
+  last: { phase: StallPhase, reason: string | undefined } | undefined
   /** Reported as hung already; once is enough. */
   hung: boolean
 }
@@ -50,7 +50,7 @@ export class Participants {
   add (name: string, ask: Participant): () => void {
     if (typeof name !== 'string' || name === '') throw invalidArgument("the name of a participant ('stall')", 'a non-empty string', name)
     if (typeof ask !== 'function') throw invalidArgument(`participant '${name}'`, 'a function (phase, elapsed) => boolean | string', ask)
-    const entry: Entry = { name, ask, pendingSince: undefined, settled: undefined, free: undefined, hung: false }
+    const entry: Entry = { name, ask, pendingSince: undefined, settled: undefined, last: undefined, hung: false }
     this.#entries.add(entry)
     return () => { this.#entries.delete(entry) }
   }
@@ -70,33 +70,24 @@ export class Participants {
     return stalls
   }
 
-  /**
-   * Of those who stalled in the last round, the ones to blame where a phase is cut: whoever has said in this phase that it
-   * holds nothing, and is merely being asked again, is not among them. Asks nobody.
-   */
-  blame (phase: StallPhase, stalls: readonly Stall[]): Stall[] {
-    const innocent = new Set([...this.#entries].filter((entry) => entry.pendingSince !== undefined && entry.free === phase).map(({ name }) => name))
-    return stalls.filter(({ name }) => !innocent.has(name))
-  }
-
   #askOne (entry: Entry, phase: StallPhase, elapsed: number): string | undefined {
-    if (entry.pendingSince !== undefined) return this.#pending(entry)
-    const settled = entry.settled
+    if (entry.pendingSince !== undefined) return this.#pending(entry, phase)
+    const { settled } = entry
     entry.settled = undefined
-    if (settled !== undefined && settled.phase === phase) return this.#reason(entry, settled.answer)
+    if (settled !== undefined && settled.phase === phase) return this.#reason(entry, phase, settled.answer)
     try {
       const answer = entry.ask(phase, elapsed)
-      if (!isPending(answer)) return this.#reason(entry, answer)
+      if (!isPending(answer)) return this.#reason(entry, phase, answer)
       this.#await(entry, phase, answer)
-      return 'has not answered yet'
+      return lastOf(entry, phase)
     } catch (error) {
       this.#onFailure({ name: entry.name, message: messageOf(error) })
       return undefined
     }
   }
 
-  #pending (entry: Entry): string | undefined {
-    if (this.#clock.now() - (entry.pendingSince ?? 0) < answerTimeout) return 'has not answered yet'
+  #pending (entry: Entry, phase: StallPhase): string | undefined {
+    if (this.#clock.now() - (entry.pendingSince ?? 0) < answerTimeout) return lastOf(entry, phase)
     if (!entry.hung) {
       entry.hung = true
       this.#onFailure({ name: entry.name, message: `did not answer within ${answerTimeout} ms` })
@@ -118,13 +109,19 @@ export class Participants {
     })
   }
 
-  #reason (entry: Entry, answer: Answer): string | undefined {
-    if (answer === false || answer === undefined || answer === null) return undefined
-    if (answer === true) return 'not yet'
-    if (typeof answer === 'string' && answer !== '') return answer
-    this.#onFailure({ name: entry.name, message: new errors.FST_GRACEFUL_INVALID_ANSWER(show(answer), typeName(answer)).message })
-    return undefined
+  #reason (entry: Entry, phase: StallPhase, answer: Answer): string | undefined {
+    const reason = answer === true ? 'not yet' : typeof answer === 'string' && answer !== '' ? answer : undefined
+    entry.last = { phase, reason }
+    if (reason === undefined && answer !== false && answer !== undefined && answer !== null) {
+      this.#onFailure({ name: entry.name, message: new errors.FST_GRACEFUL_INVALID_ANSWER(show(answer), typeName(answer)).message })
+    }
+    return reason
   }
+}
+
+/** Two slow ones whose answers never come at the same time would otherwise hold a phase for ever, though neither holds anything. */
+function lastOf ({ last }: Entry, phase: StallPhase): string | undefined {
+  return last?.phase === phase ? last.reason : 'has not answered yet'
 }
 
 function isPending (answer: Answer | PromiseLike<Answer>): answer is PromiseLike<Answer> {
