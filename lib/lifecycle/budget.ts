@@ -92,8 +92,13 @@ export function checkBudget (budget: Budget): BudgetProblem | undefined {
   }
   for (const name of ['min', 'blind', 'quiet', 'readinessDelay'] as const) {
     if (announce[name] > announce.max) {
-      return { option: `announce.${name}`, expected: `at most announce.max = ${seconds(announce.max)} (its default is ${parts} - draining, less the closing part)`, given: seconds(announce[name]) }
+      return { option: `announce.${name}`, expected: `at most announce.max = ${seconds(announce.max)} (its default is ${parts} - draining, less the closing part)`, given: announced(name, announce[name], preStop) }
     }
   }
   return undefined
+}
+
+/** A time of phase 1 as it was given: preStop has been taken off the floors. */
+function announced (name: keyof AnnounceBudget, time: number, preStop: number): string {
+  return preStop > 0 && (name === 'min' || name === 'blind') ? `${seconds(time + preStop)}, less preStop ${seconds(preStop)}` : seconds(time)
 }

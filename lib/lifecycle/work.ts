@@ -15,7 +15,8 @@ export class Work {
   /** Follows a promise to its end. A rejection is logged by name, for nobody else may be listening. */
   track (promise: PromiseLike<unknown>, options: { name?: string } = {}): void {
     if (typeof (promise as PromiseLike<unknown> | null | undefined)?.then !== 'function') throw invalidArgument("the work given to 'waitUntil'", 'a promise', promise)
-    const name = options?.name ?? 'background work'
+    if (typeof options !== 'object' || options === null) throw invalidArgument("the options given to 'waitUntil'", 'an object', options)
+    const { name = 'background work' } = options
     if (typeof name !== 'string' || name === '') throw invalidArgument("the name of work given to 'waitUntil'", 'a non-empty string', name)
     const key = Symbol(name)
     this.#pending.set(key, name)
