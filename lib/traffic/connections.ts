@@ -44,16 +44,16 @@ export class Connections {
   readonly handshakes: Set<Socket> = new Set()
   readonly #servers = new WeakSet<Server>()
   readonly #onGone: () => void
-  readonly #onLost: (reply: ServerResponse) => void
+  readonly #onLost: (socket: HttpSocket) => void
   readonly #onSession: (session: ServerHttp2Session) => void
   /** Grows with each connection that was accepted: what a turn of the event loop has brought. */
   accepted = 0
 
   /**
    * @param onGone called when the last connection is gone
-   * @param onLost called with the reply of a connection that closed before the reply was ended
+   * @param onLost called with each HTTP/1 connection that has closed
    */
-  constructor (onGone: () => void, onLost: (reply: ServerResponse) => void, onSession: (session: ServerHttp2Session) => void) {
+  constructor (onGone: () => void, onLost: (socket: HttpSocket) => void, onSession: (session: ServerHttp2Session) => void) {
     this.#onGone = onGone
     this.#onLost = onLost
     this.#onSession = onSession
@@ -133,8 +133,7 @@ export class Connections {
     // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment -- the listener's own `this` is the socket
     const connections = this
     return function onSocketClose () {
-      const reply = this._httpMessage
-      if (reply && !reply.writableEnded) connections.#onLost(reply)
+      connections.#onLost(this)
       connections.#remove(connections.sockets, this)
     }
   }

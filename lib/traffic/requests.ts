@@ -4,15 +4,12 @@ import type { CutRequest } from '../lifecycle/report.ts'
 import { CoarseClock } from './coarse.ts'
 import { isUpgraded } from './connections.ts'
 import type { Connections, HttpSocket } from './connections.ts'
+import { fastifyReply, handlerRuns, watchHandler } from './handlers.ts'
+import type { RoutedMessage } from './handlers.ts'
 
-/** Where a raw request keeps the reply of Fastify, so that a request in flight can be named when somebody asks. */
-const fastifyReply: unique symbol = Symbol('fastify-graceful.reply')
 const startedAt: unique symbol = Symbol('fastify-graceful.started')
 
-interface NamedMessage extends IncomingMessage {
-  [fastifyReply]?: FastifyReply
-  [startedAt]?: number
-}
+interface NamedMessage extends RoutedMessage { [startedAt]?: number }
 
 /** What a request in flight is, as the status and the report show it. */
 export type RequestKind =
@@ -33,6 +30,8 @@ export interface Tracked {
   /** Drawn once; the reply is told to close its connection as soon as the ramp has passed it. */
   readonly threshold: number
   shed: boolean
+  /** Nobody waits for the answer any more. */
+  gone: boolean
 }
 
 /**
@@ -45,6 +44,7 @@ export class Requests {
   readonly clock: CoarseClock = new CoarseClock()
   readonly #connections: Connections
   readonly #live = new Map<ServerResponse, Tracked>()
+  #liveLimit = 64
   /** Replies whose client left while the handler ran, from before phase 1. */
   #lost: Array<WeakRef<ServerResponse>> = []
   #lostLimit = 64
@@ -96,10 +96,12 @@ export class Requests {
   follow (reply: ServerResponse, socket?: HttpSocket): Tracked | undefined {
     const known = this.#live.get(reply)
     if (known !== undefined || this.#ignored.has(reply)) return known
-    const tracked: Tracked = { reply, socket, threshold: Math.random(), shed: false }
+    const gone = reply.destroyed || reply.closed
+    const tracked: Tracked = { reply, socket, threshold: Math.random(), shed: false, gone }
     this.#live.set(reply, tracked)
     if (socket !== undefined) this.#newest.set(socket, reply)
-    if (!reply.destroyed && !reply.closed) reply.once('close', () => this.#closed(tracked))
+    if (!gone) reply.once('close', () => this.#closed(tracked))
+    this.#limitLive()
     return tracked
   }
 
@@ -109,9 +111,20 @@ export class Requests {
     return reply === undefined ? undefined : this.#live.get(reply)
   }
 
-  /** The connection closed before its reply was ended: the handler may run on, and phase 3 waits for it. */
-  lose (reply: ServerResponse): void {
-    if (this.#exact || !handlerRuns(reply)) return
+  /** A connection has closed. Where its reply was not ended the handler may run on, and phase 3 waits for it. */
+  lose (socket: HttpSocket): void {
+    const reply = socket._httpMessage
+    const newest = this.#newest.get(socket)
+    if (newest !== undefined && newest !== reply) {
+      // Pipelined replies that wait for the connection never say 'close'.
+      for (const tracked of this.#live.values()) if (tracked.socket === socket) this.#closed(tracked)
+    }
+    if (reply && !reply.writableEnded && !this.#exact) this.#lose(reply)
+  }
+
+  #lose (reply: ServerResponse): void {
+    if (!handlerRuns(reply)) return
+    watchHandler(reply)
     this.#lost.push(new WeakRef(reply))
     if (this.#lost.length < this.#lostLimit) return
     this.#lost = this.#lost.filter((lost) => {
@@ -192,30 +205,28 @@ export class Requests {
   }
 
   #closed (tracked: Tracked): void {
-    // Its handler may run on for a client that left; it is kept until the reply is ended.
-    if (handlerRuns(tracked.reply)) return
-    this.#forget(tracked)
+    tracked.gone = true
+    // Its handler may run on for a client that left; it is kept until that has ended.
+    if (handlerRuns(tracked.reply)) watchHandler(tracked.reply)
+    else this.#forget(tracked)
   }
 
-  /** Forgets the replies that closed first and were ended later: no event tells. */
+  /** Forgets the replies that closed first and whose handler ended later: no event tells. */
   #sweep (): void {
     for (const tracked of this.#live.values()) {
-      if ((tracked.reply.destroyed || tracked.reply.closed) && !handlerRuns(tracked.reply)) this.#forget(tracked)
+      if (tracked.gone && !handlerRuns(tracked.reply)) this.#forget(tracked)
     }
+  }
+
+  /** While the service runs nobody asks for the count, and those whose client has left must not pile up. */
+  #limitLive (): void {
+    if (this.#live.size < this.#liveLimit) return
+    this.#sweep()
+    this.#liveLimit = Math.max(64, this.#live.size * 2)
   }
 
   #forget (tracked: Tracked): void {
     this.#live.delete(tracked.reply)
     if (this.#live.size === 0) this.#onIdle()
   }
-}
-
-/**
- * Whether a handler still works on a reply that has closed. Once the head is out, what was left to do was sending, and Fastify
- * has destroyed the source; a hijacked reply is its owner's business.
- */
-function handlerRuns (reply: ServerResponse): boolean {
-  if (reply.writableEnded || reply.headersSent) return false
-  const fastify = (reply.req as NamedMessage | undefined)?.[fastifyReply]
-  return fastify !== undefined && !fastify.sent
 }

@@ -48,7 +48,7 @@ export class Traffic {
   constructor (options: TrafficOptions) {
     const { clock, wake } = options
     this.#options = options
-    this.connections = new Connections(wake, (reply) => this.requests.lose(reply), (session) => this.#onSession(session))
+    this.connections = new Connections(wake, (socket) => this.requests.lose(socket), (session) => this.#onSession(session))
     this.requests = new Requests(this.connections, wake)
     this.arrivals = new Arrivals(() => clock.now())
     this.listeners = new Listeners(options.servers, this.connections)

@@ -1,0 +1,87 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { FastifyReply } from 'fastify'
+
+/** Where a raw request keeps the reply of Fastify, so that a request in flight can be named when somebody asks. */
+export const fastifyReply: unique symbol = Symbol('fastify-graceful.reply')
+
+/** A raw request that has reached a route. */
+export interface RoutedMessage extends IncomingMessage { [fastifyReply]?: FastifyReply }
+
+/** Replies whose handler has come to its end after the client had left. */
+const settled = new WeakSet<ServerResponse>()
+const watched = new WeakSet<ServerResponse>()
+
+/**
+ * Whether a handler still works on a reply that has closed. Once the head is out, what was left to do was sending, and Fastify
+ * has destroyed the source; a hijacked reply is its owner's business.
+ */
+export function handlerRuns (raw: ServerResponse): boolean {
+  if (raw.writableEnded || raw.headersSent || settled.has(raw)) return false
+  const reply = (raw.req as RoutedMessage | undefined)?.[fastifyReply]
+  return reply !== undefined && !reply.sent
+}
+
+/**
+ * Looks out for the end of a handler whose client has left. On most ways it ends the reply, which tells; on three it does not:
+ * Fastify sends nothing for a promise of nothing once the client is gone, a stream is given up before the reply is ended,
+ * and a reply of a closed HTTP/2 stream takes neither `write` nor `end`.
+ */
+export function watchHandler (raw: ServerResponse): void {
+  const reply = (raw.req as RoutedMessage)[fastifyReply]
+  if (reply === undefined || watched.has(raw)) return
+  watched.add(raw)
+  const settle = (): void => { settled.add(raw) }
+  const state = { sending: false }
+  watchSend(reply, state, settle)
+  watchPromise(reply, state, settle)
+  if (reply.request.raw.httpVersionMajor < 2) return
+  for (const name of ['write', 'end'] as const) {
+    const original = raw[name] as (...parameters: unknown[]) => unknown
+    Object.assign(raw, { [name]: function tell (this: ServerResponse, ...parameters: unknown[]) {
+      settle()
+      return original.apply(this, parameters)
+    } })
+  }
+}
+
+/** A stream is listened to, together with its reply, as soon as the `onSend` hooks are through. */
+function watchSend (reply: FastifyReply, state: { sending: boolean }, settle: () => void): void {
+  const { send } = reply
+  reply.send = function tell (this: FastifyReply, payload?: unknown) {
+    state.sending = true
+    if (isStream(payload)) this.raw.once('newListener', settle)
+    return send.call(this, payload)
+  } as FastifyReply['send']
+}
+
+/** What settles a handler's promise looks straight at one property, which `reply.sent` otherwise reads, and then sends or does not. */
+function watchPromise (reply: FastifyReply, state: { sending: boolean }, settle: () => void): void {
+  const symbol = hijackedSymbol(reply)
+  if (symbol === undefined) return
+  let hijacked = (reply as unknown as Record<symbol, boolean | undefined>)[symbol]
+  Object.defineProperty(reply, 'sent', { configurable: true, get: () => hijacked === true || reply.raw.writableEnded })
+  Object.defineProperty(reply, symbol, {
+    configurable: true,
+    get () {
+      queueMicrotask(() => { if (!state.sending) settle() })
+      return hijacked
+    },
+    set (value: boolean) { hijacked = value }
+  })
+}
+
+/** The property that `hijack()` sets. Its symbol is not exported, and not every reply has it from the start. */
+function hijackedSymbol (reply: FastifyReply): symbol | undefined {
+  const marked = {}
+  try {
+    reply.hijack.call(marked as FastifyReply)
+  } catch {
+    // It does something else by now; its mark is what counts.
+  }
+  return Object.getOwnPropertySymbols(marked).find(({ description }) => description === 'fastify.reply.hijacked')
+}
+
+function isStream (payload: unknown): boolean {
+  if (typeof payload !== 'object' || payload === null) return false
+  return 'pipe' in payload || 'getReader' in payload || payload instanceof Response
+}
