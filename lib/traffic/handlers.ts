@@ -51,7 +51,7 @@ function watchSend (reply: FastifyReply, state: { sending: boolean }, settle: ()
     state.sending = true
     if (isStream(payload)) this.raw.once('newListener', settle)
     return send.call(this, payload)
-  } as FastifyReply['send']
+  }
 }
 
 /** What settles a handler's promise looks straight at one property, which `reply.sent` otherwise reads, and then sends or does not. */

@@ -177,7 +177,7 @@ export class Requests {
     // Neither a mock of `inject` nor an HTTP/2 stream is upgraded.
     if (socket !== null && this.#connections.sockets.has(socket) && isUpgraded(socket)) return 'upgraded'
     if (this.#streams.has(reply.req)) return 'stream'
-    return String(reply.getHeader('content-type') ?? '').startsWith('text/event-stream') ? 'stream' : 'request'
+    return isEventStream(reply) ? 'stream' : 'request'
   }
 
   /** Fastify's reply to a raw request, where a route has been reached. */
@@ -229,4 +229,11 @@ export class Requests {
     this.#live.delete(tracked.reply)
     if (this.#live.size === 0) this.#onIdle()
   }
+}
+
+/** What was given to `writeHead` alone is only in the head itself. */
+function isEventStream (reply: ServerResponse): boolean {
+  const { _header: head } = reply as ServerResponse & { _header?: string | null }
+  return String(reply.getHeader('content-type') ?? '').startsWith('text/event-stream') ||
+    (typeof head === 'string' && /^content-type: *text\/event-stream/im.test(head))
 }
