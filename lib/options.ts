@@ -202,8 +202,8 @@ function refuseInvalid (options: object, name: string, rule: Rule): void {
   let value = (options as Record<string, unknown>)[first]
   if (second !== undefined) value = isObject(value) ? (value as Record<string, unknown>)[second] : undefined
   if (value === undefined || rule.test(value)) return
-  // A token that is too short is still a secret.
-  const shown = first === 'admin' && second === 'token' ? 'something else' : show(value)
+  // A token that is too short, or in the wrong place, is still a secret.
+  const shown = name === 'admin.token' || name === 'admin' ? 'something else' : show(value)
   throw new errors.FST_GRACEFUL_INVALID_OPTION(name, rule.expected, shown, typeName(value))
 }
 
