@@ -1,0 +1,235 @@
+import t from 'tap'
+import { show, typeName } from '../lib/errors.ts'
+import { readEnvironment } from '../lib/kubernetes/environment.ts'
+import type { Environment } from '../lib/kubernetes/environment.ts'
+import { optionTable, readOptions } from '../lib/options.ts'
+import type { GracefulOptions, Settings } from '../lib/options.ts'
+
+const elsewhere: Environment = { inKubernetes: false, gracePeriod: undefined, preStop: undefined }
+const kubernetes: Environment = { ...elsewhere, inKubernetes: true }
+const aToken = 'a-token-of-enough-length'
+
+const read = (options: unknown = {}, environment: Environment = elsewhere): Settings => readOptions(options as GracefulOptions, environment)
+
+/** An options object with one option set: `set('announce.min', 5)` is `{ announce: { min: 5 } }`. */
+function set (name: string, value: unknown): object {
+  const [first = '', second] = name.split('.')
+  return second === undefined ? { [first]: value } : { [first]: { [second]: value } }
+}
+
+const longest = 2 ** 31 - 1
+const notATime = [-1, Number.NaN, Infinity, -Infinity, longest + 1, '5000', '5s', null, true, [], {}, () => {}, 5n]
+const notABoolean = ['true', 1, 0, null, {}, []]
+const notAnObject = ['x', 5, true, false, null, [], () => {}]
+const notAnObjectOrFalse = ['x', 5, true, null, [], () => {}, 0, '']
+const notAFunction = ['x', 5, {}, null, true]
+const prefixes = { valid: ['', '/a', '/a/b', '/-', '/.health'], invalid: ['/', 'a', '/a/', '//', '/:a', '/*', '/a?b', '/a b', '/a#b', 5, null, {}] }
+const admin = { token: aToken }
+
+/** Every option: what is taken, and what is not. */
+const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
+  gracePeriod: { valid: [1000, 30_000, 30_000.5, longest], invalid: [...notATime, 0, 999, 999.9] },
+  preStop: { valid: [0, 5000], invalid: notATime },
+  reserve: { valid: [0, 2000], invalid: notATime },
+  announce: { valid: [{}, undefined, Object.create(null)], invalid: notAnObject },
+  'announce.min': { valid: [0, 18_000, undefined], invalid: notATime },
+  'announce.quiet': { valid: [0, 18_000], invalid: notATime },
+  'announce.blind': { valid: [0, 18_000], invalid: notATime },
+  'announce.max': { valid: [1000, 22_000], invalid: notATime },
+  'announce.readinessDelay': { valid: [0, 18_000], invalid: notATime },
+  'announce.shed': { valid: ['gradual', 'immediate', 'off'], invalid: ['Gradual', '', true, false, null, 1, {}] },
+  drain: { valid: [{}], invalid: notAnObject },
+  'drain.idle': { valid: [0, 500, longest], invalid: notATime },
+  close: { valid: [0, 5000], invalid: notATime },
+  closeWith: { valid: [() => {}, async () => {}], invalid: notAFunction },
+  signals: { valid: [{}, { SIGTERM: false }, { SIGUSR2: 'restart' }, { SIGHUP: 'ignore' }], invalid: notAnObject },
+  restartExitCode: { valid: [0, 1, 255], invalid: [-1, 256, 1.5, Number.NaN, '1', null, true] },
+  crash: { valid: [true, false], invalid: notABoolean },
+  exit: { valid: [true, false], invalid: notABoolean },
+  probes: { valid: [{}, false], invalid: notAnObjectOrFalse },
+  'probes.prefix': prefixes,
+  'probes.expose': { valid: [true, false], invalid: notABoolean },
+  admin: { valid: [{}, false, admin], invalid: notAnObjectOrFalse },
+  'admin.prefix': prefixes,
+  'admin.token': { valid: [aToken, 'x'.repeat(16), [aToken], [aToken, `${aToken}2`]], invalid: ['', 'x'.repeat(15), 'x'.repeat(15) + ' ', 'sixteen-letters-é', [], [''], [aToken, 'short'], 5, null, true, {}] },
+  'admin.authorize': { valid: [() => true, async () => false], invalid: notAFunction },
+  'admin.unixSocket': { valid: [true, false], invalid: notABoolean },
+  pressure: { valid: [{}, false, { maxEventLoopDelay: 1000 }], invalid: notAnObjectOrFalse },
+  'pressure.readiness': { valid: [true, false], invalid: notABoolean }
+}
+
+t.test('every option has its cases, and every case its option', async (t) => {
+  t.same(Object.keys(cases).toSorted(), optionTable.map(({ name }) => name).toSorted())
+  for (const row of optionTable) {
+    t.ok(row.default.length > 0, `${row.name} has a default in words`)
+    t.ok(row.rule.expected.length > 0)
+  }
+})
+
+for (const [name, { valid, invalid }] of Object.entries(cases)) {
+  t.test(`option ${name}`, async (t) => {
+    for (const value of valid) t.doesNotThrow(() => read(set(name, value)), show(value))
+    const { expected } = optionTable.find((row) => row.name === name)!.rule
+    for (const value of invalid) {
+      const shown = name === 'admin' || name === 'admin.token' ? 'something else' : show(value)
+      const error = t.throws(() => read(set(name, value)), { code: 'FST_GRACEFUL_INVALID_OPTION', name: 'FastifyError', statusCode: 500 }, show(value)) as unknown as Error
+      t.equal(error.message, `fastify-graceful: option '${name}' must be ${expected}, got ${shown} (${typeName(value)})`)
+      t.ok(error instanceof TypeError)
+    }
+  })
+}
+
+t.test('what is no object is refused', async (t) => {
+  for (const given of [null, 'x', 5, true, [], () => {}]) {
+    t.throws(() => read(given), { code: 'FST_GRACEFUL_INVALID_OPTION', message: /'options' must be an object, got / }, show(given))
+  }
+})
+
+t.test('unknown options are refused with the ones there are', async (t) => {
+  for (const [options, message] of [
+    [{ timeout: 5 }, /unknown option 'timeout', expected one of: gracePeriod, preStop, reserve, announce, drain, close, closeWith, signals, restartExitCode, crash, exit, probes, admin, pressure$/],
+    [{ token: aToken }, /unknown option 'token'/],
+    [{ 'announce.min': 5 }, /unknown option 'announce.min'/],
+    [{ announce: { minimum: 5 } }, /unknown option 'announce.minimum', expected one of: announce.min, announce.quiet, announce.blind, announce.max, announce.readinessDelay, announce.shed$/],
+    [{ drain: { timeout: 5 } }, /unknown option 'drain.timeout', expected one of: drain.idle$/],
+    [{ probes: { port: 5 } }, /unknown option 'probes.port', expected one of: probes.prefix, probes.expose$/],
+    [{ admin: { password: aToken } }, /unknown option 'admin.password', expected one of: admin.prefix, admin.token, admin.authorize, admin.unixSocket$/],
+    [{ constructor: 5 }, /unknown option 'constructor'/],
+    [{ admin: { toString: () => '' } }, /unknown option 'admin.toString'/]
+  ] as Array<[unknown, RegExp]>) {
+    const error = t.throws(() => read(options), { code: 'FST_GRACEFUL_UNKNOWN_OPTION', message }) as unknown as Error
+    t.notMatch(error.message, aToken)
+  }
+  t.doesNotThrow(() => read({ prefix: '/x', logLevel: 'warn', logSerializers: {} }), 'what register itself understands comes along')
+  t.same(read({ pressure: { healthCheck: null, maxHeapUsedBytes: 5 } }).pressure, { healthCheck: null, maxHeapUsedBytes: 5 }, 'and under-pressure knows its own')
+})
+
+t.test('a token is never shown, wherever it is put', async (t) => {
+  const secret = 'tooshort!'
+  for (const options of [
+    { admin: { token: secret } }, { admin: { token: [aToken, secret] } }, { admin: { token: { value: secret } } }, { admin: { token: () => secret } },
+    { admin: secret }, { admin: [secret] }
+  ]) {
+    const error = t.throws(() => read(options), { code: 'FST_GRACEFUL_INVALID_OPTION' }) as unknown as Error
+    t.notMatch(error.message, secret)
+    t.notMatch(error.message, aToken)
+    t.match(error.message, /got something else \((?:string|array|object|function)\)$/)
+  }
+})
+
+t.test('signals', async (t) => {
+  t.same(read().signals, { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'restart' })
+  t.same(read({}, kubernetes).signals, { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'ignore' }, 'one SIGHUP to all replicas would be an outage')
+  t.same(read({ signals: { SIGHUP: 'restart', SIGINT: false, SIGUSR2: 'restart' } }, kubernetes).signals, { SIGTERM: 'shutdown', SIGINT: false, SIGHUP: 'restart', SIGUSR2: 'restart' })
+  for (const name of ['sigterm', 'TERM', 'SIG', 'SIGTERM ', '15', '']) {
+    t.throws(() => read({ signals: { [name]: 'shutdown' } }), { code: 'FST_GRACEFUL_UNKNOWN_OPTION', message: `fastify-graceful: unknown option 'signals.${name}', expected one of: names of signals such as SIGTERM` })
+  }
+  for (const name of ['SIGKILL', 'SIGSTOP']) {
+    t.throws(() => read({ signals: { [name]: 'shutdown' } }), { code: 'FST_GRACEFUL_INVALID_OPTION', message: `fastify-graceful: option 'signals.${name}' must be left out: no process can handle it, got "shutdown" (string)` })
+  }
+  for (const action of ['stop', '', true, null, undefined, 1, {}]) {
+    t.throws(() => read({ signals: { SIGTERM: action } }), { code: 'FST_GRACEFUL_INVALID_OPTION', message: /'signals.SIGTERM' must be one of "shutdown", "restart", "ignore", false, got / }, show(action))
+  }
+})
+
+t.test('environment variables', async (t) => {
+  const from = (env: NodeJS.ProcessEnv): Settings => read({}, readEnvironment(env))
+
+  t.test('give defaults', async (t) => {
+    t.match(from({}), { inKubernetes: false, budget: { gracePeriod: 30_000, preStop: 0 } })
+    t.match(from({ TERMINATION_GRACE_PERIOD_SECONDS: '', PRESTOP_SECONDS: '', KUBERNETES_SERVICE_HOST: '' }), { inKubernetes: false, budget: { gracePeriod: 30_000, preStop: 0 } }, 'empty is unset')
+    t.match(from({ TERMINATION_GRACE_PERIOD_SECONDS: '60', PRESTOP_SECONDS: '5' }), { budget: { gracePeriod: 60_000, preStop: 5000 } })
+    t.match(from({ TERMINATION_GRACE_PERIOD_SECONDS: '7.5', PRESTOP_SECONDS: '0.5' }), { budget: { gracePeriod: 7500, preStop: 500 } })
+    t.match(from({ KUBERNETES_SERVICE_HOST: '10.0.0.1' }), { inKubernetes: true, idle: 5000, budget: { announce: { min: 5000, blind: 15_000 } } })
+  })
+
+  t.test('are overruled by options', async (t) => {
+    const environment = readEnvironment({ TERMINATION_GRACE_PERIOD_SECONDS: '60', PRESTOP_SECONDS: '5' })
+    t.match(read({ gracePeriod: 10_000, preStop: 0 }, environment), { budget: { gracePeriod: 10_000, preStop: 0 } })
+  })
+
+  t.test('that are wrong are named with what was expected and given', async (t) => {
+    for (const value of ['30s', 'abc', '-1', '0', '0.5', 'Infinity', 'NaN', '2147484', ' ']) {
+      t.throws(() => from({ TERMINATION_GRACE_PERIOD_SECONDS: value }), {
+        code: 'FST_GRACEFUL_INVALID_ENVIRONMENT',
+        message: `fastify-graceful: environment variable 'TERMINATION_GRACE_PERIOD_SECONDS' must be a number of seconds from 1 to 2147483, got '${value}'`
+      })
+    }
+    for (const value of ['5s', '-1', 'Infinity', '2147484']) {
+      t.throws(() => from({ PRESTOP_SECONDS: value }), { code: 'FST_GRACEFUL_INVALID_ENVIRONMENT', message: `fastify-graceful: environment variable 'PRESTOP_SECONDS' must be a number of seconds from 0 to 2147483, got '${value}'` })
+    }
+  })
+
+  t.test('that contradict each other are refused like options', async (t) => {
+    t.throws(() => from({ TERMINATION_GRACE_PERIOD_SECONDS: '30', PRESTOP_SECONDS: '30' }), { code: 'FST_GRACEFUL_BUDGET', message: /'gracePeriod' does not fit into the grace period: expected more than 30000 ms \(preStop 30000 ms \+ .*, got 30000 ms/ })
+  })
+})
+
+t.test('times that do not add up are refused with the sum', async (t) => {
+  const error = t.throws(() => read({ announce: { max: 25_000 } }), { code: 'FST_GRACEFUL_BUDGET' }) as unknown as Error
+  t.equal(error.message, "fastify-graceful: option 'announce.max' does not fit into the grace period: expected less than 22500 ms (gracePeriod 30000 ms - preStop 0 ms - reserve 2000 ms - close 5000 ms - closing 500 ms), so that requests have time to finish, got 25000 ms")
+  t.ok(error instanceof RangeError)
+})
+
+t.test('defaults', async (t) => {
+  const common = { closeWith: undefined, restartExitCode: 0, crash: true, exit: true, shed: 'gradual', probes: { prefix: '', expose: false }, admin: { prefix: '/-' }, pressure: undefined }
+  t.match(read(), { ...common, idle: 500, inKubernetes: false, budget: { gracePeriod: 30_000, preStop: 0, reserve: 2000, close: 5000, announce: { min: 0, quiet: 1000, blind: 0, max: 18_000, readinessDelay: 0 } } })
+  t.match(read({}, kubernetes), { ...common, idle: 5000, inKubernetes: true, budget: { announce: { min: 5000, quiet: 1000, blind: 15_000, max: 18_000 } } })
+  t.match(read({ probes: false, admin: false }), { probes: false, admin: false })
+
+  // The words of the table say the same as the code.
+  const words = Object.fromEntries(optionTable.map((row) => [row.name, row.default]))
+  const [here, pod] = [read(), read({}, kubernetes)]
+  t.equal(words['gracePeriod'], `env \`TERMINATION_GRACE_PERIOD_SECONDS\` x 1000, else ${here.budget.gracePeriod}`)
+  t.equal(words['reserve'], `${here.budget.reserve}, at most a tenth of the grace period`)
+  t.equal(words['close'], `${here.budget.close}, at most a sixth of the grace period`)
+  t.equal(words['announce.min'], `${pod.budget.announce.min} in Kubernetes, else ${here.budget.announce.min}`)
+  t.equal(words['announce.blind'], `${pod.budget.announce.blind} in Kubernetes, else ${here.budget.announce.blind}`)
+  t.match(words['announce.quiet'], new RegExp(`^${here.budget.announce.quiet}`))
+  t.equal(words['announce.max'], `what the grace period leaves: ${here.budget.announce.max} of ${here.budget.gracePeriod}`)
+  t.equal(words['announce.readinessDelay'], `${here.budget.announce.readinessDelay}`)
+  t.equal(words['announce.shed'], `\`'${here.shed}'\``)
+  t.equal(words['drain.idle'], `${pod.idle} in Kubernetes, else ${here.idle}`)
+  t.equal(words['restartExitCode'], `${here.restartExitCode}`)
+})
+
+t.test("the caller's object is accepted frozen, and stays as it is", async (t) => {
+  const deepFreeze = <T extends object>(value: T): T => {
+    for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part)
+    return Object.freeze(value)
+  }
+  const options = {
+    gracePeriod: 60_000,
+    announce: { min: 1, shed: 'off' },
+    drain: { idle: 5 },
+    signals: { SIGHUP: false },
+    probes: { prefix: '/health' },
+    admin: { token: [aToken] },
+    pressure: { readiness: true, maxEventLoopDelay: 1000 }
+  }
+  const before = structuredClone(options)
+  const settings = read(deepFreeze(options))
+  t.same(options, before)
+  t.not(settings.pressure, options.pressure, 'under-pressure changes what it gets')
+  t.not(settings.signals, options.signals)
+  t.not(settings.admin, options.admin)
+  t.same(settings.pressure, options.pressure)
+  t.same(settings.probes, { prefix: '/health', expose: false })
+  t.same(settings.budget.announce.min, 1)
+})
+
+t.test('values are shown briefly, whatever they are', async (t) => {
+  const circular: Record<string, unknown> = {}
+  circular['self'] = circular
+  const named = function handler (): void {}
+  for (const [value, shown, type] of [
+    [undefined, 'undefined', 'undefined'], [null, 'null', 'null'], ['x', '"x"', 'string'], ['', '""', 'string'], [5, '5', 'number'], [Number.NaN, 'NaN', 'number'], [5n, '5', 'bigint'],
+    [Symbol('s'), 'Symbol(s)', 'symbol'], [[1, 2], '[1,2]', 'array'], [{ a: 1 }, '{"a":1}', 'object'], [circular, '[object Object]', 'object'], [named, 'function handler', 'function'],
+    [Object.defineProperty(() => {}, 'name', { value: '' }), 'function (anonymous)', 'function'], [{ toJSON: () => undefined }, 'object', 'object']
+  ] as Array<[unknown, string, string]>) {
+    t.equal(show(value), shown)
+    t.equal(typeName(value), type)
+  }
+  t.equal(show('y'.repeat(500)).length, 80)
+  t.match(show('y'.repeat(500)), /\.\.\.$/)
+})
