@@ -19,6 +19,11 @@ export type ConnectionKind = 'traffic' | 'probe'
 /** Where the kind of a connection is kept: a property of the socket costs nothing where a map would. */
 export const kind: unique symbol = Symbol('fastify-graceful.kind')
 
+/** Whether a session has had a request. */
+export function isUsed (session: ServerHttp2Session): boolean {
+  return (session as ServerHttp2Session & { [kind]?: ConnectionKind })[kind] !== undefined
+}
+
 interface SecureSocket extends HttpSocket { alpnProtocol?: string | false, _parent?: Socket }
 
 /** Connections by what they are doing, as the status shows them. */

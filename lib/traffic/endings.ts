@@ -2,12 +2,15 @@ import type { ServerHttp2Session } from 'node:http2'
 import { setMaxListeners } from 'node:events'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../lifecycle/clock.ts'
+import { isUsed } from './connections.ts'
 import type { Connections } from './connections.ts'
 import { pace } from './pace.ts'
 import type { Requests } from './requests.ts'
 
 /** Milliseconds a client has for its answer to a WebSocket's close or an HTTP/2 ping. */
 export const answerTime = 5000
+/** Milliseconds that a peer has for what takes one round trip: the answer to a ping, a first request. */
+const patience = 1000
 /** Longest time over which those who are told to end are spread, in milliseconds. */
 const longestSpread = 5000
 
@@ -64,7 +67,7 @@ export class Endings {
     this.#stops.push(
       pace(this.#clock, this.#signals.values(), spread, (controller) => controller.abort(drainReason())),
       pace(this.#clock, this.#webSockets(), spread, (socket) => this.#endWebSocket(socket, told)),
-      pace(this.#clock, this.#connections.sessions, Math.min(spread, 1000), (session) => this.endSession(session))
+      pace(this.#clock, this.#connections.sessions, Math.min(spread, 1000), (session) => isUsed(session) ? this.endSession(session) : this.adoptSession(session))
     )
   }
 
@@ -95,7 +98,7 @@ export class Endings {
       cancel()
       if (!session.destroyed && !session.closed) session.close()
     }
-    const cancel = this.#clock.after(Math.min(1000, answerTime), end)
+    const cancel = this.#clock.after(patience, end)
     try {
       session.goaway(0, 2 ** 31 - 1)
       if (!session.ping(end)) end()
@@ -103,6 +106,18 @@ export class Endings {
       // The peer has just gone.
       end()
     }
+  }
+
+  /** A session that is opened while draining, or has been just before, ends with its first request, or soon without one. */
+  adoptSession (session: ServerHttp2Session): void {
+    if (!this.#draining) return
+    const end = (): void => {
+      cancel()
+      session.off('stream', end)
+      this.endSession(session)
+    }
+    const cancel = this.#clock.after(patience, end)
+    session.once('stream', end)
   }
 
   #endWebSocket (socket: WebSocketLike, time: number): void {

@@ -1,4 +1,5 @@
 import type { ServerHttp2Session } from 'node:http2'
+import { isUsed } from './connections.ts'
 import type { Connections } from './connections.ts'
 import type { Requests, Tracked } from './requests.ts'
 
@@ -46,7 +47,9 @@ export class Shedding {
     return this.#told.has(session)
   }
 
+  /** A session that has just been opened is left alone until its first request is here: its client would give that up. */
   considerSession (session: ServerHttp2Session): void {
+    if (!isUsed(session)) return
     let threshold = this.#thresholds.get(session)
     if (threshold === undefined) this.#thresholds.set(session, threshold = Math.random())
     if (threshold >= this.#share || this.#told.has(session) || session.destroyed || session.closed) return

@@ -1,3 +1,4 @@
+import type { ServerHttp2Session } from 'node:http2'
 import type { Server } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AnnounceBudget } from '../lifecycle/budget.ts'
@@ -48,7 +49,7 @@ export class Traffic {
   constructor (options: TrafficOptions) {
     const { clock, wake } = options
     this.#options = options
-    this.connections = new Connections(wake, (socket) => this.requests.lose(socket), (session) => this.#onSession(session))
+    this.connections = new Connections(wake, (socket) => this.requests.lose(socket), (session) => this.endings.adoptSession(session))
     this.requests = new Requests(this.connections, wake)
     this.arrivals = new Arrivals(() => clock.now())
     this.listeners = new Listeners(options.servers, this.connections)
@@ -164,26 +165,24 @@ export class Traffic {
     const { raw } = request
     const { traffic } = request.routeOptions.config.graceful ?? {}
     const isHttp2 = raw.httpVersionMajor >= 2
-    const isConnection = isHttp2 || this.connections.sockets.has(socket)
-    if (isConnection) this.#classify(request, isHttp2, socket, traffic !== false)
+    const session = isHttp2 ? (raw as unknown as { stream: { session?: ServerHttp2Session } }).stream.session : undefined
+    const isConnection = isHttp2 ? session !== undefined : this.connections.sockets.has(socket)
+    if (isConnection) this.#classify(request, session, socket, traffic !== false)
     // A probe of the app's own route is traffic to nobody, but its answer is awaited all the same.
     if (!this.requests.exact && !isHttp2 && isConnection && socket._httpMessage === reply.raw) return
     const predecessor = isConnection && !isHttp2 ? this.requests.newestOf(socket) : undefined
     const tracked = this.requests.follow(reply.raw, isConnection && !isHttp2 ? socket : undefined)
-    if (tracked !== undefined && this.requests.exact) this.#shedding.arrive(tracked, predecessor)
+    if (!this.requests.exact) return
+    if (session !== undefined) this.#shedding.considerSession(session)
+    else if (tracked !== undefined) this.#shedding.arrive(tracked, predecessor)
   }
 
-  #classify (request: FastifyRequest, isHttp2: boolean, socket: HttpSocket, isTraffic: boolean): void {
-    const holder = (isHttp2 ? (request.raw as unknown as { stream: { session?: object } }).stream.session : socket) as HttpSocket | undefined
-    if (holder === undefined || holder[kind] === 'traffic') return
+  #classify (request: FastifyRequest, session: ServerHttp2Session | undefined, socket: HttpSocket, isTraffic: boolean): void {
+    const holder = (session ?? socket) as HttpSocket
+    if (holder[kind] === 'traffic') return
     const probe = !isTraffic || isProbe(request.headers['user-agent'])
     if (!probe) this.arrivals.arrive()
     holder[kind] = probe ? 'probe' : 'traffic'
-  }
-
-  #onSession (session: Parameters<Endings['endSession']>[0]): void {
-    if (this.endings.draining) this.endings.endSession(session)
-    else if (this.requests.exact) this.#shedding.considerSession(session)
   }
 
   #noteClosed (): void {
