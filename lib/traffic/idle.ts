@@ -60,6 +60,12 @@ export class IdleSweep {
     void this.#close(due).finally(() => { this.#sweeping = false })
   }
 
+  /** A request has come: between two looks many may have come and gone, and their connection must not pass for one that drips. */
+  serve (socket: HttpSocket): void {
+    const known = this.#activity.get(socket)
+    if (known !== undefined) known.free = this.#clock.now()
+  }
+
   #lookAt (socket: HttpSocket, bytes: number, now: number): void {
     const known = this.#activity.get(socket)
     if (known === undefined) {
@@ -78,6 +84,12 @@ export class IdleSweep {
     return now - known.since >= this.#idle || now - known.free >= 2 * this.#idle + 1000
   }
 
+  #end (socket: HttpSocket): void {
+    socket.end()
+    const known = this.#activity.get(socket)
+    if (known !== undefined) known.since = known.free = this.#clock.now()
+  }
+
   async #close (due: HttpSocket[]): Promise<void> {
     // What has reached the kernel by now is a request that must be served: it is read within these turns.
     await turn()
@@ -88,7 +100,8 @@ export class IdleSweep {
       const handshake = this.#connections.handshakes.has(socket)
       if (!handshake) this.#lookAt(socket, bytesOf(socket), this.#clock.now())
       if (!this.#isDue(socket, this.#clock.now())) continue
-      if (!handshake && isUpgraded(socket)) socket.end()
+      // Whoever does not answer the end within another idle time will not.
+      if (!handshake && isUpgraded(socket) && !socket.writableEnded) this.#end(socket)
       else socket.destroy()
     }
   }

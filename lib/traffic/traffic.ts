@@ -175,6 +175,7 @@ export class Traffic {
     if (!this.requests.exact) return
     if (session !== undefined) this.#shedding.considerSession(session)
     else if (tracked !== undefined) this.#shedding.arrive(tracked, predecessor)
+    this.#idle.serve(socket)
   }
 
   #classify (request: FastifyRequest, session: ServerHttp2Session | undefined, socket: HttpSocket, isTraffic: boolean): void {
