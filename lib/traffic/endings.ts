@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import { setMaxListeners } from 'node:events'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -17,11 +18,14 @@ const longestSpread = 5000
 /** The part of `ws` that is needed here; `@fastify/websocket` decorates the instance with its server. */
 interface WebSocketLike {
   readonly readyState: number
+  readonly _socket?: object
   close (code: number, reason: string): void
   terminate (): void
 }
 interface WithWebSockets { websocketServer?: { clients?: Set<WebSocketLike> } }
 
+/** Milliseconds between two looks for a WebSocket that is being opened. */
+const lookInterval = 100
 /** `readyState` of a WebSocket that has closed. */
 const closed = 3
 
@@ -130,16 +134,33 @@ export class Endings {
     }))
   }
 
+  /** A WebSocket that is opened while draining is told as soon as it is open. */
+  adoptUpgraded (reply: ServerResponse): void {
+    if (!this.#draining || this.#requests.kindOf(reply) !== 'upgraded') return
+    const { socket } = reply.req
+    const look = (): void => {
+      if (socket.destroyed) return
+      const own = [...this.#clientsOf(reply) ?? []].find(({ _socket: owned }) => owned === socket)
+      if (own === undefined) this.#stops.push(this.#clock.after(lookInterval, look))
+      else this.#endWebSocket(own, answerTime)
+    }
+    look()
+  }
+
   /** The clients of every WebSocket server that an upgraded request leads to: a plugin may have its own. */
   #webSockets (): Set<WebSocketLike> {
     const servers = new Set<Set<WebSocketLike>>()
     for (const { reply } of this.#requests.tracked()) {
       if (this.#requests.kindOf(reply) !== 'upgraded') continue
-      const instance = this.#requests.replyTo(reply.req)?.request.server as WithWebSockets | undefined
-      const clients = instance?.websocketServer?.clients
+      const clients = this.#clientsOf(reply)
       if (clients !== undefined) servers.add(clients)
     }
     return new Set([...servers].flatMap((clients) => [...clients]))
+  }
+
+  #clientsOf (reply: ServerResponse): Set<WebSocketLike> | undefined {
+    const instance = this.#requests.replyTo(reply.req)?.request.server as WithWebSockets | undefined
+    return instance?.websocketServer?.clients
   }
 }
 

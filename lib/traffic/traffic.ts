@@ -176,6 +176,7 @@ export class Traffic {
     if (session !== undefined) this.#shedding.considerSession(session)
     else if (tracked !== undefined) this.#shedding.arrive(tracked, predecessor)
     this.#idle.serve(socket)
+    this.endings.adoptUpgraded(reply.raw)
   }
 
   #classify (request: FastifyRequest, session: ServerHttp2Session | undefined, socket: HttpSocket, isTraffic: boolean): void {
