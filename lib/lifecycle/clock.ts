@@ -1,3 +1,6 @@
+// Imported, not global: a test may have replaced the global timers, and an end that has begun must reach its end all the same.
+import { clearTimeout, setTimeout } from 'node:timers'
+
 /**
  * Time as the state machine sees it. Tests replace it with a clock they turn by hand.
  */
