@@ -143,8 +143,8 @@ export class Health {
       name,
       kinds: [...options.kinds],
       state: last === undefined ? 'unknown' : last.ok ? 'passing' : 'failing',
-      age: last === undefined ? undefined : this.#ports.now() - last.at,
-      duration: last?.duration,
+      age: last === undefined ? undefined : Math.round(this.#ports.now() - last.at),
+      duration: last === undefined ? undefined : Math.round(last.duration),
       error: last?.output
     }))
   }

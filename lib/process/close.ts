@@ -33,6 +33,8 @@ export interface WrappedClose {
 export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUncaught }: ClosePorts): WrappedClose {
   const original = root.close as unknown as Close
   let ending: Promise<void> | undefined
+  /** Somebody has called `close` from outside and waits: a framework in the midst of its own close, which must not be called again. */
+  let joined = false
   let settle: { resolve: (value: unknown) => void } | undefined
   // Settles as Fastify's own close does, also when the budget for it is long over.
   const closed = new Promise<unknown>((resolve) => { settle = { resolve } })
@@ -48,6 +50,7 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUnca
       if (callback === undefined) settle?.resolve(result)
       return result
     }
+    joined = true
     void lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce: false })
     // Whoever waits for the close may exit next: the report is written first.
     const reported = closed.finally(() => lifecycle.done)
@@ -60,7 +63,7 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUnca
   const end = (): Promise<void> => ending ??= (async () => {
     const { promise, stop } = uncaught(onUncaught)
     // `closeWith` closes the application through the wrapper above; what it leaves open is closed here.
-    const work = closeWith === undefined ? callOriginal() : Promise.resolve(closeWith()).then(callOriginal)
+    const work = closeWith === undefined || joined ? callOriginal() : Promise.resolve(closeWith()).then(callOriginal)
     closed.catch(() => {})
     try {
       await Promise.race([work, promise])

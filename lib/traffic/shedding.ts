@@ -1,5 +1,5 @@
 import type { ServerHttp2Session } from 'node:http2'
-import { isUsed } from './connections.ts'
+import { isUsed, kind } from './connections.ts'
 import type { Connections } from './connections.ts'
 import type { Requests, Tracked } from './requests.ts'
 
@@ -64,6 +64,7 @@ export class Shedding {
     if (reply.headersSent || !reply.shouldKeepAlive || this.#requests.newestOf(socket) !== tracked) return
     tracked.shed = true
     reply.shouldKeepAlive = false
-    this.#onShed()
+    // Nobody's absence is evidence but the balancer's.
+    if (socket[kind] !== 'probe') this.#onShed()
   }
 }
