@@ -80,7 +80,7 @@ export class PhaseHooks {
 
   /** Stops waiting for the hooks of the phase that ends now, and tells them. */
   abandon (): void {
-    for (const running of [...this.#running]) running.abandon(`is no longer waited for: phase '${running.phase}' is over`)
+    for (const running of this.#running) running.abandon(`is no longer waited for: phase '${running.phase}' is over`)
   }
 
   #run (entry: Entry, context: Omit<HookContext, 'signal'>): void {

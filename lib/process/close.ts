@@ -53,10 +53,9 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUnca
     joined = true
     void lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce: false })
     // Whoever waits for the close may exit next: the report is written first.
-    const reported = closed.finally(() => lifecycle.done)
+    const reported = Promise.allSettled([closed, lifecycle.done]).then(() => closed)
     if (callback === undefined) return reported.then(() => undefined)
-    const again = (): unknown => original.call(this, callback)
-    reported.then(again, (error: unknown) => callback(error, this, () => {}))
+    void reported.then(() => { original.call(this, callback) }, (error: unknown) => { callback(error, this, () => {}) })
     return this
   } as FastifyInstance['close']
 
