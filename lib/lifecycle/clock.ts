@@ -1,5 +1,5 @@
 // Imported, not global: a test may have replaced the global timers, and an end that has begun must reach its end all the same.
-import { clearTimeout, setTimeout } from 'node:timers'
+import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers'
 
 /**
  * Time as the state machine sees it. Tests replace it with a clock they turn by hand.
@@ -18,6 +18,11 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   epoch: () => Date.now(),
   after (delay, callback) {
+    // A timer would take a millisecond, and an end has several such steps.
+    if (delay <= 0) {
+      const immediate = setImmediate(callback)
+      return () => clearImmediate(immediate)
+    }
     const timer = setTimeout(callback, delay)
     return () => clearTimeout(timer)
   }
