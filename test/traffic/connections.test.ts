@@ -1,0 +1,264 @@
+import { once } from 'node:events'
+import { Agent, get } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import t from 'tap'
+import { block, gate, open, phaseOf, refused, serve, until } from './support.ts'
+import type { Service, Wire } from './support.ts'
+
+const size = 30 * 1024 * 1024
+const big = Buffer.alloc(size, 'x')
+
+async function keepAlive (service: Service): Promise<Wire> {
+  const wire = (await open(service.port)).send('GET /')
+  await wire.reply()
+  return wire
+}
+
+async function told (wire: Wire): Promise<boolean> {
+  return (await wire.send('GET /').reply()).headers['connection'] === 'close'
+}
+
+t.test('a slow reader gets every byte', async (t) => {
+  const routes: Array<[string, (app: Service['app']) => void]> = [
+    ['a buffer', (app) => { app.get('/big', async () => big) }],
+    ['a raw reply', (app) => { app.get('/big', (_request, reply) => { reply.hijack().raw.end(big) }) }]
+  ]
+  for (const [name, route] of routes) {
+    const service = await serve(t, { routes: route })
+    const wire = (await open(service.port)).send('GET /big')
+    wire.socket.pause()
+    await until(() => service.status().requests.length === 1)
+    const end = service.shutdown()
+    await service.reached('draining')
+    // Longer than an idle connection is kept, and with the listener closed.
+    await sleep(500)
+    t.equal(service.app.graceful.phase, 'draining', name)
+    t.strictSame(service.events, [])
+    wire.socket.resume()
+    await wire.end()
+    t.ok(wire.bytes > size, `${wire.bytes} bytes`)
+    t.match(await end, { verdict: 'clean', exitCode: 0 })
+  }
+})
+
+t.test('a connection that does nothing does not hold the end', async (t) => {
+  const rows: Array<[string, (service: Service) => Promise<Wire>]> = [
+    ['idle', keepAlive],
+    ['silent', async (service) => open(service.port)],
+    ['half a head', async (service) => {
+      const wire = await open(service.port)
+      wire.write('GET / HTTP/1.1\r\nHost:')
+      return wire
+    }],
+    ['half of a second head', async (service) => {
+      const wire = await keepAlive(service)
+      wire.write('GET / HTTP/1.1\r\nHost:')
+      return wire
+    }]
+  ]
+  for (const [name, make] of rows) {
+    for (const idle of [100, 600]) {
+      const service = await serve(t, { graceful: { drain: { idle } } })
+      const wire = await make(service)
+      await until(() => service.status().connections['open'] === 1)
+      t.match(service.status().connections, { busy: 0, idle: 1, upgraded: 0 }, name)
+      const report = await service.shutdown()
+      t.match(report, { verdict: 'clean' })
+      const { duration } = phaseOf(report, 'draining')!
+      t.ok(duration >= idle - 50 && duration < idle + 1000, `${name}: draining took ${duration} ms with idle ${idle}`)
+      await wire.end()
+      t.equal(wire.error, undefined)
+    }
+  }
+})
+
+t.test('a head that drips in byte by byte is bounded', async (t) => {
+  const service = await serve(t, { graceful: { drain: { idle: 150 } } })
+  const wire = await open(service.port)
+  wire.write('GET / HTTP/1.1\r\nX: ')
+  const dripping = setInterval(() => { if (!wire.closed) wire.write('x') }, 20)
+  t.teardown(() => clearInterval(dripping))
+  const report = await service.shutdown()
+  t.match(report, { verdict: 'clean' })
+  const { duration } = phaseOf(report, 'draining')!
+  t.ok(duration >= 1000 && duration < 3000, `draining took ${duration} ms`)
+})
+
+t.test('a connection in use is not taken for one that drips', async (t) => {
+  const service = await serve(t, { graceful: { announce: { shed: 'off', min: 1800 }, drain: { idle: 250 } } })
+  const wires = await Promise.all(Array.from({ length: 10 }, async () => open(service.port)))
+  const used = wires.map(async (wire) => {
+    for (let served = 1; ; served++) {
+      const { status, headers } = await wire.send('GET /').reply()
+      if (status !== 200 || headers['connection'] === 'close') return served
+      // Longer than the sweep's first look, shorter than idle.
+      await sleep(120)
+    }
+  })
+  const end = service.shutdown()
+  for (const served of await Promise.all(used)) t.ok(served > 5, `${served} requests, and the last was told`)
+  t.match(await end, { verdict: 'clean' })
+})
+
+t.test('what comes late', async (t) => {
+  t.test('on a kept connection, in phases 1 and 3', async (t) => {
+    const service = await serve(t, { graceful: { announce: { shed: 'off' } } })
+    const wire = await keepAlive(service)
+    const announcing = service.hold('announcing')
+    const draining = service.hold('draining')
+    const end = service.shutdown()
+    await service.reached('announcing')
+    t.match(await wire.send('GET /').reply(), { status: 200, headers: { connection: 'keep-alive' } })
+    announcing()
+    await service.reached('draining')
+    t.match(await wire.send('GET /').reply(), { status: 200, headers: { connection: 'close' } })
+    await wire.end()
+    draining()
+    t.match(await end, { verdict: 'clean' })
+  })
+
+  t.test('on a new connection: served in phase 1, refused from phase 2 on', async (t) => {
+    const service = await serve(t)
+    const announcing = service.hold('announcing')
+    const draining = service.hold('draining')
+    const end = service.shutdown()
+    await service.reached('announcing')
+    t.equal((await (await open(service.port)).send('GET /').reply()).status, 200)
+    announcing()
+    await service.reached('draining')
+    t.ok(await refused(service.port))
+    draining()
+    t.match(await end, { verdict: 'clean', traffic: { arrivals: 1 } })
+  })
+
+  t.test('and waits in the kernel while the event loop is blocked', async (t) => {
+    for (const kept of [false, true]) {
+      const service = await serve(t)
+      const burst = new Worker(new URL('fixtures/burst.js', import.meta.url), { workerData: { port: service.port, count: 50, kept } })
+      await once(burst, 'message')
+      burst.postMessage('send', [])
+      block(400)
+      const end = service.shutdown()
+      const [{ served }] = await once(burst, 'message') as [{ served: number }]
+      t.equal(served, 50, kept ? 'on kept connections' : 'on new connections')
+      t.match(await end, { verdict: 'clean' })
+      await burst.terminate()
+    }
+  })
+})
+
+t.test('a kept connection of a real agent is not reset', async (t) => {
+  const service = await serve(t, { graceful: { announce: { min: 400 } } })
+  const agent = new Agent({ keepAlive: true, maxSockets: 5 })
+  t.teardown(() => agent.destroy())
+  const controller = new AbortController()
+  const { signal: stop } = controller
+  const loop = async (): Promise<number> => {
+    let served = 0
+    while (!stop.aborted) {
+      await new Promise<void>((resolve, reject) => {
+        get({ port: service.port, host: '127.0.0.1', agent }, (response) => { response.resume().once('end', resolve) }).once('error', reject)
+      })
+      served++
+      await sleep(5)
+    }
+    return served
+  }
+  const loops = Promise.all(Array.from({ length: 5 }, loop))
+  await sleep(100)
+  const announcing = service.hold('announcing')
+  const end = service.shutdown()
+  await sleep(700)
+  controller.abort()
+  const served = await loops
+  announcing()
+  t.ok(served.every((count) => count > 20), `${served.join(', ')} requests`)
+  const { traffic } = await end
+  t.ok(traffic.shed > 0, `${traffic.shed} connections were told to reconnect`)
+})
+
+t.test('shedding', async (t) => {
+  t.test('off and immediate', async (t) => {
+    for (const shed of ['off', 'immediate'] as const) {
+      const service = await serve(t, { graceful: { announce: { shed, min: 500 } } })
+      const wires = await Promise.all(Array.from({ length: 10 }, async () => keepAlive(service)))
+      const end = service.shutdown()
+      // Two rounds of asking.
+      await until(() => Date.now() - service.status().since > 60)
+      const answers = await Promise.all(wires.map(told))
+      t.equal(answers.filter(Boolean).length, shed === 'off' ? 0 : 10, shed)
+      t.equal((await end).traffic.shed, shed === 'off' ? 0 : 10)
+    }
+  })
+
+  t.test('gradual rises with phase 1', async (t) => {
+    const service = await serve(t, { graceful: { announce: { min: 2000 } } })
+    const wires = await Promise.all(Array.from({ length: 200 }, async () => keepAlive(service)))
+    const end = service.shutdown()
+    const shares: number[] = []
+    for (const at of [100, 1000, 1900]) {
+      await until(() => service.app.graceful.phase === 'announcing' && Date.now() - service.status().since >= at)
+      const left = wires.filter((wire) => !wire.closed)
+      const answers = await Promise.all(left.map(told))
+      shares.push(answers.filter(Boolean).length)
+    }
+    t.comment(`told at 100, 1000 and 1900 ms: ${shares.join(', ')} of 200`)
+    t.ok(shares[0]! < 60, 'few at first')
+    t.ok(shares[0]! + shares[1]! < 180, 'not all in the middle')
+    t.ok(shares[0]! + shares[1]! + shares[2]! > 150, 'most in the end')
+    t.equal((await end).traffic.shed, shares[0]! + shares[1]! + shares[2]!)
+  })
+
+  t.test('takes the mark back from a reply that gets a successor', async (t) => {
+    const door = gate()
+    const service = await serve(t, { graceful: { announce: { shed: 'immediate' } }, routes (app) {
+      app.get('/slow', async () => {
+        await door.promise
+        return 'slow'
+      })
+    } })
+    const announcing = service.hold('announcing')
+    const end = service.shutdown()
+    await service.reached('announcing')
+    const wire = await open(service.port)
+    for (const count of [1, 2, 3]) {
+      wire.send('GET /slow')
+      await until(() => service.status().requests.length === count)
+    }
+    door.open()
+    for (const connection of ['keep-alive', 'keep-alive', 'close']) t.match(await wire.reply(), { status: 200, headers: { connection } })
+    await wire.end()
+    announcing()
+    t.match(await end, { verdict: 'clean' })
+  })
+
+  t.test('a connection whose application insists on keep-alive ends by being idle', async (t) => {
+    const service = await serve(t, { routes (app) {
+      app.get('/insists', async (_request, reply) => reply.header('connection', 'keep-alive').send('ok'))
+    } })
+    const draining = service.hold('draining')
+    const wire = await keepAlive(service)
+    const end = service.shutdown()
+    await service.reached('draining')
+    t.match(await wire.send('GET /insists').reply(), { status: 200, headers: { connection: 'keep-alive' } })
+    t.match(await wire.send('GET /insists').reply(), { status: 200 }, 'it keeps what it said')
+    draining()
+    await wire.end()
+    t.match(await end, { verdict: 'clean' })
+  })
+
+  t.test('is undone with the drain', async (t) => {
+    const token = 'a token of the test'.replaceAll(' ', '-')
+    const service = await serve(t, { graceful: { announce: { shed: 'immediate' }, admin: { token } } })
+    const post = async (name: string): Promise<number> => (await service.app.inject({ url: `/-/${name}`, method: 'POST', headers: { authorization: `Bearer ${token}` } })).statusCode
+    const wire = await keepAlive(service)
+    t.equal(await post('drain'), 200)
+    await until(() => service.app.graceful.phase === 'announcing')
+    await until(() => Date.now() - service.status().since > 60)
+    t.equal(await told(await open(service.port)), true)
+    t.equal(await post('undrain'), 200)
+    t.equal(await told(wire), false)
+    t.equal(service.status().requests.length, 0)
+  })
+})

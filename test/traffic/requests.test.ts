@@ -1,0 +1,333 @@
+import { connect } from 'node:http2'
+import { PassThrough, Readable } from 'node:stream'
+import type { FastifyReply } from 'fastify'
+import t from 'tap'
+import { gate, open, phaseOf, serve, until } from './support.ts'
+import type { Gate, Reply, Service, Wire } from './support.ts'
+
+/** One way in which a request can go. Its handler waits for the gate before it does what it is about to do. */
+interface Way {
+  name: string
+  send: (wire: Wire) => unknown
+  /** Requests in flight while the gate is shut. */
+  count?: number
+  status?: number
+  body?: string
+  /** Whether the last answer says that the connection ends; not where its head was out already. */
+  told?: boolean
+  check?: (wire: Wire, replies: Reply[]) => void
+}
+
+const ways: Way[] = [
+  { name: 'a value', send: (wire) => wire.send('GET /value'), body: 'value' },
+  { name: 'a reply sent by callback', send: (wire) => wire.send('GET /callback'), body: 'callback' },
+  { name: 'nothing', send: (wire) => wire.send('GET /nothing'), body: '' },
+  { name: 'a hijacked reply', send: (wire) => wire.send('GET /hijacked'), body: 'hijacked' },
+  { name: 'a raw reply', send: (wire) => wire.send('GET /raw'), body: 'raw' },
+  { name: 'a raw head', send: (wire) => wire.send('GET /raw-head'), body: 'raw head' },
+  { name: 'a stream', send: (wire) => wire.send('GET /stream'), body: 'onetwo' },
+  { name: 'a web stream', send: (wire) => wire.send('GET /web-stream'), body: 'web' },
+  { name: 'a stream under way', send: (wire) => wire.send('GET /half-sent'), body: 'first second', told: false },
+  { name: '404', send: (wire) => wire.send('GET /nowhere'), status: 404, body: 'nowhere' },
+  { name: 'HEAD', send: (wire) => wire.send('HEAD /value'), body: '' },
+  { name: '304', send: (wire) => wire.send('GET /304'), status: 304, body: '' },
+  { name: '204', send: (wire) => wire.send('GET /204'), status: 204, body: '' },
+  { name: 'a thrown error', send: (wire) => wire.send('GET /thrown'), status: 500 },
+  { name: 'POST', send: (wire) => wire.post('/body', ['Content-Type: text/plain', 'Content-Length: 3'], 'abc'), body: 'got abc' },
+  { name: 'POST in chunks', send: (wire) => wire.post('/body', ['Content-Type: text/plain', 'Transfer-Encoding: chunked'], '3\r\nabc\r\n0\r\n\r\n'), body: 'got abc' },
+  { name: 'Expect: 100-continue', send: (wire) => wire.post('/body', ['Content-Type: text/plain', 'Expect: 100-continue', 'Content-Length: 3'], 'abc'), body: 'got abc' },
+  { name: 'three in a row', send: (wire) => wire.send('GET /value', 'GET /value?2', 'GET /value?3'), count: 3, body: 'value' },
+  { name: 'three of several kinds', send: (wire) => wire.send('GET /hijacked', 'GET /stream', 'GET /nowhere'), count: 3, status: 404 }
+]
+
+function answer (reply: FastifyReply): Record<string, () => unknown> {
+  return {
+    value: () => 'value',
+    nothing: () => {},
+    hijacked: () => { reply.hijack().raw.end('hijacked') },
+    raw: () => { reply.raw.end('raw') },
+    'raw-head': () => { reply.raw.writeHead(200, { 'content-length': 8 }).end('raw head') },
+    stream: () => Readable.from(['one', 'two']),
+    'web-stream': () => new Response('web').body,
+    304: () => { reply.code(304).send() },
+    204: () => { reply.code(204).send() },
+    thrown: () => { throw new Error('thrown') }
+  }
+}
+
+/** The routes of all ways behind one gate. `events` hears of the end of each handler. */
+async function serveWays (t: Parameters<typeof serve>[0], door: Gate, options: { graceful?: object, fastify?: object } = {}): Promise<Service> {
+  return serve(t, { ...options, routes (app, events) {
+    for (const name of Object.keys(answer({} as FastifyReply))) {
+      app.route({ method: ['GET', 'POST'], url: `/${name}`, handler: async (_request, reply) => {
+        await door.promise
+        events.push('handler')
+        return answer(reply)[name]!()
+      } })
+    }
+    app.route({ method: ['GET', 'POST'], url: '/callback', handler: (_request, reply) => {
+      void door.promise.then(() => {
+        events.push('handler')
+        reply.send('callback')
+      })
+    } })
+    app.get('/half-sent', (_request, reply) => {
+      const body = new PassThrough()
+      body.write('first ')
+      void door.promise.then(() => {
+        events.push('handler')
+        body.end('second')
+      })
+      reply.send(body)
+    })
+    app.post('/body', async (request) => {
+      await door.promise
+      events.push('handler')
+      return `got ${String(request.body)}`
+    })
+    app.setNotFoundHandler(async (_request, reply) => {
+      await door.promise
+      events.push('handler')
+      return reply.code(404).send('nowhere')
+    })
+  } })
+}
+
+async function takeReplies (wire: Wire, count: number): Promise<Reply[]> {
+  const replies: Reply[] = []
+  while (replies.length < count) {
+    const reply = await wire.reply()
+    if (reply.status !== 100) replies.push(reply)
+  }
+  return replies
+}
+
+t.test('a request in flight is answered, whatever kind it is', async (t) => {
+  for (const way of ways) {
+    t.test(way.name, async (t) => {
+      const { send, count = 1, status = 200, body, told = true } = way
+      const door = gate()
+      const service = await serveWays(t, door)
+      const wire = await open(service.port)
+      const late = await open(service.port)
+      late.send('GET /')
+      await late.reply()
+      send(wire)
+      await until(() => service.status().requests.length === count)
+      t.equal(service.status().connections['busy'], 1, 'while the service runs')
+
+      const announcing = service.hold('announcing')
+      const draining = service.hold('draining')
+      const end = service.shutdown()
+      await service.reached('announcing')
+      t.equal(service.status().requests.length, count, 'in phase 1')
+      announcing()
+      await service.reached('draining')
+      t.equal(service.status().requests.length, count, 'in phase 3')
+      send(late)
+      await until(() => service.status().requests.length === 2 * count, 'the late request')
+      t.strictSame(service.events, [])
+      door.open()
+      for (const [name, one] of Object.entries({ wire, late })) {
+        const replies = await takeReplies(one, count)
+        const last = replies.at(-1)!
+        t.equal(last.status, status, name)
+        if (body !== undefined) t.equal(last.body.toString(), body)
+        if (told || one === late && way.name !== 'a stream under way') t.equal(last.headers['connection'], 'close')
+        for (const reply of replies.slice(0, -1)) t.equal(reply.headers['connection'], 'keep-alive', 'only the last may end the connection')
+        await one.end()
+        t.equal(one.text, '')
+      }
+      t.equal(service.status().requests.length, 0)
+      draining()
+      const report = await end
+      t.match(report, { verdict: 'clean', exitCode: 0, cut: { requests: [], streams: 0, upgraded: 0 } })
+      t.strictSame(service.events, [...Array.from({ length: 2 * count }, () => 'handler'), 'onClose'])
+    })
+  }
+})
+
+t.test('a client that leaves leaves nothing behind but its handler', async (t) => {
+  const rows: Array<[string, 'GET' | 'POST', boolean]> = [['before the signal', 'GET', false], ['before the signal', 'POST', false], ['in phase 1', 'GET', true], ['in phase 1', 'POST', true]]
+  for (const [when, method, announced] of rows) {
+    t.test(`${method} ${when}`, async (t) => {
+      for (const path of ['value', 'callback', 'nothing', 'hijacked', 'raw', 'raw-head', 'stream', 'web-stream', '304', '204', 'thrown']) {
+        const door = gate()
+        const service = await serveWays(t, door)
+        const wire = await open(service.port)
+        const announcing = service.hold('announcing')
+        let end = announced ? service.shutdown() : undefined
+        if (method === 'GET') wire.send(`GET /${path}`)
+        else wire.post(`/${path}`, ['Content-Type: text/plain', 'Content-Length: 3'], 'abc')
+        await until(() => service.status().requests.length === 1)
+        wire.socket.destroy()
+        await until(() => service.status().connections['open'] === 0)
+        end ??= service.shutdown()
+        announcing()
+        await service.reached('draining')
+        t.equal(service.status().requests.length, 1, `${path}: its handler is waited for`)
+        t.strictSame(service.events, [])
+        door.open()
+        const report = await end
+        t.match(report, { verdict: 'clean', exitCode: 0 }, path)
+        t.ok(phaseOf(report, 'draining')!.duration < 5000, `${path}: draining took ${phaseOf(report, 'draining')!.duration} ms`)
+        t.strictSame(service.events, ['handler', 'onClose'])
+      }
+    })
+  }
+
+  t.test('three in a row', async (t) => {
+    for (const announced of [false, true]) {
+      const door = gate()
+      const service = await serveWays(t, door)
+      const announcing = service.hold('announcing')
+      let end = announced ? service.shutdown() : undefined
+      const wire = (await open(service.port)).send('GET /value', 'GET /nothing', 'GET /stream')
+      await until(() => service.status().requests.length === 3)
+      wire.socket.destroy()
+      await until(() => service.status().connections['open'] === 0)
+      end ??= service.shutdown()
+      announcing()
+      await service.reached('draining')
+      t.equal(service.status().requests.length, 3)
+      door.open()
+      t.match(await end, { verdict: 'clean' })
+      t.strictSame(service.events, ['handler', 'handler', 'handler', 'onClose'])
+    }
+  })
+
+  t.test('in the middle of its body', async (t) => {
+    for (const announced of [false, true]) {
+      const service = await serveWays(t, gate())
+      const announcing = service.hold('announcing')
+      let end = announced ? service.shutdown() : undefined
+      const wire = (await open(service.port)).post('/body', ['Content-Type: text/plain', 'Content-Length: 10'], 'abc')
+      await until(() => service.status().requests.length === 1)
+      wire.socket.destroy()
+      await until(() => service.status().requests.length === 0)
+      end ??= service.shutdown()
+      announcing()
+      t.match(await end, { verdict: 'clean' })
+      t.strictSame(service.events, ['onClose'], 'no handler ran')
+    }
+  })
+
+  t.test('with a stream under way', async (t) => {
+    const service = await serveWays(t, gate())
+    const wire = (await open(service.port)).send('GET /half-sent')
+    await until(() => wire.text.includes('first'))
+    wire.socket.destroy()
+    await until(() => service.status().requests.length === 0)
+    t.match(await service.shutdown(), { verdict: 'clean' }, 'its source was destroyed, there is nothing left to wait for')
+  })
+
+  t.test('many while the service runs pile up nowhere', async (t) => {
+    const door = gate()
+    const service = await serveWays(t, door, { fastify: { http2: true } })
+    for (let round = 0; round < 3; round++) {
+      const session = connect(`http://127.0.0.1:${service.port}`)
+      for (let index = 0; index < 80; index++) session.request({ ':path': '/nothing' }).on('error', () => {}).end()
+      await until(() => service.status().requests.length === 80 * (round + 1))
+      session.on('error', () => {}).destroy()
+      await until(() => service.status().connections['sessions'] === 0)
+    }
+    t.equal(service.status().requests.length, 240, 'their handlers run')
+    door.open()
+    await until(() => service.status().requests.length === 0)
+    t.match(await service.shutdown(), { verdict: 'clean' })
+  })
+})
+
+t.test('a reply that breaks off', async (t) => {
+  const door = gate()
+  const service = await serve(t, { routes (app) {
+    app.get('/breaks', (_request, reply) => {
+      const body = new PassThrough()
+      body.write('first ')
+      void door.promise.then(() => body.destroy(new Error('broken')))
+      reply.send(body)
+    })
+  } })
+  const wire = (await open(service.port)).send('GET /breaks')
+  await until(() => wire.text.includes('first'))
+  const end = service.shutdown()
+  await service.reached('draining')
+  t.equal(service.status().requests.length, 1)
+  door.open()
+  await wire.end()
+  t.match(await end, { verdict: 'clean' })
+})
+
+t.test('a bad URL is answered in every phase', async (t) => {
+  const service = await serve(t)
+  const wires = await Promise.all([1, 2, 3].map(async () => open(service.port)))
+  const bad = async (wire: Wire | undefined): Promise<void> => {
+    wire!.send('GET /%zz')
+    t.equal((await wire!.reply()).status, 400)
+    await until(() => service.status().requests.length === 0)
+  }
+  await bad(wires[0])
+  const announcing = service.hold('announcing')
+  const draining = service.hold('draining')
+  const end = service.shutdown()
+  await bad(wires[1])
+  announcing()
+  await service.reached('draining')
+  await bad(wires[2])
+  draining()
+  t.match(await end, { verdict: 'clean' })
+})
+
+t.test('inject is counted and waited for', async (t) => {
+  const door = gate()
+  const service = await serveWays(t, door)
+  const before = service.app.inject('/value')
+  await until(() => service.status().requests.length === 1)
+  t.match(service.status().requests, [{ method: 'GET', route: '/value', kind: 'request' }])
+  const end = service.shutdown()
+  await service.reached('draining')
+  const during = service.app.inject('/value')
+  await until(() => service.status().requests.length === 2)
+  door.open()
+  t.equal((await before).body, 'value')
+  t.equal((await during).body, 'value')
+  t.match(await end, { verdict: 'clean' })
+})
+
+t.test('a handler that never answers is cut at the deadline, and named', async (t) => {
+  const service = await serveWays(t, gate(), { graceful: { gracePeriod: 1500 } })
+  const wire = (await open(service.port)).send('GET /value?secret=1')
+  const lost = (await open(service.port)).post('/body', ['Content-Type: text/plain', 'Content-Length: 3'], 'abc')
+  const nowhere = (await open(service.port)).send('GET /nowhere/secret')
+  await until(() => service.status().requests.length === 3)
+  lost.socket.destroy()
+  await until(() => service.status().connections['open'] === 2)
+  const report = await service.shutdown()
+  t.match(report, { verdict: 'cut', exitCode: 1, advice: [/^3 requests were cut/] })
+  t.strictSame(report.cut.requests.map(({ method, route }) => `${method} ${route}`).toSorted((a, b) => a.localeCompare(b)), ['GET /value', 'GET undefined', 'POST /body'])
+  for (const { age } of report.cut.requests) t.ok(age >= 900 && age < 3000, `age ${age}`)
+  t.equal(phaseOf(report, 'draining')?.endedBy, 'cap')
+  t.notMatch(JSON.stringify(report), 'secret')
+  await wire.end()
+  await nowhere.end()
+  t.strictSame(service.events, ['onClose'])
+})
+
+t.test('exit comes soon after the last byte', async (t) => {
+  const figures: number[] = []
+  for (const name of ['value', 'hijacked', 'stream']) {
+    const door = gate()
+    const service = await serveWays(t, door)
+    const wire = (await open(service.port)).send(`GET /${name}`)
+    await until(() => service.status().requests.length === 1)
+    const end = service.shutdown()
+    await service.reached('draining')
+    door.open()
+    await wire.reply()
+    const last = performance.now()
+    await end
+    figures.push(Math.round(performance.now() - last))
+  }
+  t.comment(`from the last byte to the end: ${figures.join(', ')} ms`)
+  for (const figure of figures) t.ok(figure < 1000)
+})
