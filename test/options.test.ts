@@ -132,9 +132,9 @@ t.test('signals', async (t) => {
   }
 })
 
-t.test('environment variables', async (t) => {
-  const from = (env: NodeJS.ProcessEnv): Settings => read({}, readEnvironment(env))
+const from = (env: NodeJS.ProcessEnv): Settings => read({}, readEnvironment(env))
 
+t.test('environment variables', async (t) => {
   t.test('give defaults', async (t) => {
     t.match(from({}), { inKubernetes: false, budget: { gracePeriod: 30_000, preStop: 0 } })
     t.match(from({ TERMINATION_GRACE_PERIOD_SECONDS: '', PRESTOP_SECONDS: '', KUBERNETES_SERVICE_HOST: '' }), { inKubernetes: false, budget: { gracePeriod: 30_000, preStop: 0 } }, 'empty is unset')
@@ -218,13 +218,14 @@ t.test("the caller's object is accepted frozen, and stays as it is", async (t) =
   t.same(settings.budget.announce.min, 1)
 })
 
+function handler (): void {}
+
 t.test('values are shown briefly, whatever they are', async (t) => {
   const circular: Record<string, unknown> = {}
   circular['self'] = circular
-  const named = function handler (): void {}
   for (const [value, shown, type] of [
     [undefined, 'undefined', 'undefined'], [null, 'null', 'null'], ['x', '"x"', 'string'], ['', '""', 'string'], [5, '5', 'number'], [Number.NaN, 'NaN', 'number'], [5n, '5', 'bigint'],
-    [Symbol('s'), 'Symbol(s)', 'symbol'], [[1, 2], '[1,2]', 'array'], [{ a: 1 }, '{"a":1}', 'object'], [circular, '[object Object]', 'object'], [named, 'function handler', 'function'],
+    [Symbol('s'), 'Symbol(s)', 'symbol'], [[1, 2], '[1,2]', 'array'], [{ a: 1 }, '{"a":1}', 'object'], [circular, '[object Object]', 'object'], [handler, 'function handler', 'function'],
     [Object.defineProperty(() => {}, 'name', { value: '' }), 'function (anonymous)', 'function'], [{ toJSON: () => undefined }, 'object', 'object']
   ] as Array<[unknown, string, string]>) {
     t.equal(show(value), shown)

@@ -8,6 +8,7 @@ import type { Phase } from '../../lib/lifecycle/phase.ts'
 import type { Report } from '../../lib/lifecycle/report.ts'
 import { FakeClock, settled } from '../support/clock.ts'
 import { World } from '../support/lifecycle.ts'
+import { thenable } from '../support/thenable.ts'
 
 /** Participants that count how often they were asked, and in which phases. */
 function recorder (answer: Participant = () => false): { ask: Participant, asked: Array<[Phase, number]> } {
@@ -266,7 +267,7 @@ t.test('participants', async (t) => {
     participants.add('thrower', () => { throw new Error('broken') })
     participants.add('thrower of text', () => { throw 'text' }) // oxlint-disable-line no-throw-literal
     participants.add('rejecter', async () => { throw new Error('refused') })
-    participants.add('odd thenable', () => ({ then () { throw new Error('no promise of mine') } }) as unknown as Promise<boolean>)
+    participants.add('odd thenable', () => thenable(() => { throw new Error('no promise of mine') }))
     participants.add('nonsense', () => 42 as unknown as boolean)
     participants.add('late nonsense', async () => '')
     participants.add('good', good.ask)
@@ -637,13 +638,14 @@ t.test('a preStop call', async (t) => {
   })
 })
 
-t.test('hurry caps every phase at a second', async (t) => {
-  const stubborn = (): World => {
-    const world = new World({ kubernetes: true, ports: { end: () => new Promise(() => {}) } })
-    world.lifecycle.participants.add('stubborn', () => true)
-    return world
-  }
+/** A service in which everything lasts as long as it may. */
+function stubborn (): World {
+  const world = new World({ kubernetes: true, ports: { end: () => new Promise(() => {}) } })
+  world.lifecycle.participants.add('stubborn', () => true)
+  return world
+}
 
+t.test('hurry caps every phase at a second', async (t) => {
   t.test('from the start', async (t) => {
     const world = stubborn()
     world.lifecycle.hurry()

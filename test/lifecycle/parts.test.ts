@@ -8,19 +8,27 @@ import { systemClock } from '../../lib/lifecycle/clock.ts'
 import { Work } from '../../lib/lifecycle/work.ts'
 import { FakeClock, settled } from '../support/clock.ts'
 import { noTraffic } from '../support/report.ts'
+import { thenable } from '../support/thenable.ts'
 
 type Loose = any // oxlint-disable-line typescript/no-explicit-any -- wrong arguments are the subject
 
-t.test('hooks', async (t) => {
-  const build = (): { clock: FakeClock, hooks: PhaseHooks, failures: string[], wakes: () => number } => {
-    const clock = new FakeClock()
-    const failures: string[] = []
-    let wakes = 0
-    return { clock, failures, wakes: () => wakes, hooks: new PhaseHooks(clock, ({ name, message }) => failures.push(`${name}: ${message}`), () => wakes++) }
-  }
+function buildHooks (): { clock: FakeClock, hooks: PhaseHooks, failures: string[], wakes: () => number } {
+  const clock = new FakeClock()
+  const failures: string[] = []
+  let wakes = 0
+  return { clock, failures, wakes: () => wakes, hooks: new PhaseHooks(clock, ({ name, message }) => failures.push(`${name}: ${message}`), () => wakes++) }
+}
 
+function buildWork (): { work: Work, log: string[] } {
+  const log: string[] = []
+  return { log, work: new Work(() => log.push('settled'), (name, message) => log.push(`${name}: ${message}`)) }
+}
+
+const never = (): Promise<void> => new Promise(() => {})
+
+t.test('hooks', async (t) => {
   t.test('refuse wrong arguments and name them', async (t) => {
-    const { hooks } = build()
+    const { hooks } = buildHooks()
     const add = hooks.add.bind(hooks) as Loose
     for (const [parameters, message] of [
       [['running', () => {}], /phase of a hook \('addHook'\) must be one of announcing, closing, draining, terminated, got "running" \(string\)/],
@@ -43,8 +51,7 @@ t.test('hooks', async (t) => {
   })
 
   t.test('are named after their function unless they have a name', async (t) => {
-    const { hooks } = build()
-    const never = (): Promise<void> => new Promise(() => {})
+    const { hooks } = buildHooks()
     hooks.add('draining', never)
     hooks.add('draining', () => new Promise(() => {}))
     hooks.add('draining', never, { name: 'given' })
@@ -55,7 +62,7 @@ t.test('hooks', async (t) => {
   })
 
   t.test('tell once how they ended, whatever comes later', async (t) => {
-    const { clock, hooks, failures, wakes } = build()
+    const { clock, hooks, failures, wakes } = buildHooks()
     let reject: ((error: Error) => void) | undefined
     let signal: AbortSignal | undefined
     hooks.add('draining', (context) => {
@@ -79,7 +86,7 @@ t.test('hooks', async (t) => {
   })
 
   t.test('that end in time are not aborted', async (t) => {
-    const { clock, hooks } = build()
+    const { clock, hooks } = buildHooks()
     const signals: AbortSignal[] = []
     hooks.add('draining', async ({ signal }) => { signals.push(signal) }, { timeout: 100 })
     hooks.add('draining', ({ signal }) => { signals.push(signal) })
@@ -91,7 +98,7 @@ t.test('hooks', async (t) => {
   })
 
   t.test('of other phases do not run', async (t) => {
-    const { hooks } = build()
+    const { hooks } = buildHooks()
     const ran: string[] = []
     for (const phase of ['announcing', 'closing'] as const) hooks.add(phase, () => { ran.push(phase) })
     hooks.start('closing', 'SIGTERM', undefined)
@@ -100,13 +107,8 @@ t.test('hooks', async (t) => {
 })
 
 t.test('background work', async (t) => {
-  const build = (): { work: Work, log: string[] } => {
-    const log: string[] = []
-    return { log, work: new Work(() => log.push('settled'), (name, message) => log.push(`${name}: ${message}`)) }
-  }
-
   t.test('refuses what is no promise', async (t) => {
-    const { work } = build()
+    const { work } = buildWork()
     const track = work.track.bind(work) as Loose
     for (const given of [undefined, null, 5, {}, () => {}]) {
       t.throws(() => track(given), { code: 'FST_GRACEFUL_INVALID_ARGUMENT', message: /work given to 'waitUntil' must be a promise/ })
@@ -119,7 +121,7 @@ t.test('background work', async (t) => {
   })
 
   t.test('wakes the machine with the last of it', async (t) => {
-    const { work, log } = build()
+    const { work, log } = buildWork()
     work.track(Promise.resolve())
     work.track(new Promise((resolve) => { setImmediate(resolve) }), { name: 'slower' })
     await settled()
@@ -129,9 +131,9 @@ t.test('background work', async (t) => {
   })
 
   t.test('takes any thenable, a broken one too', async (t) => {
-    const { work, log } = build()
-    work.track({ then: (resolve: () => void) => { resolve() } } as unknown as Promise<void>, { name: 'thenable' })
-    work.track({ then () { throw new Error('broken') } } as unknown as Promise<void>, { name: 'broken' })
+    const { work, log } = buildWork()
+    work.track(thenable<void>((resolve) => { resolve() }), { name: 'thenable' })
+    work.track(thenable(() => { throw new Error('broken') }), { name: 'broken' })
     work.track(Promise.reject(new Error('rejected')), { name: 'rejected' }) // oxlint-disable-line prefer-promise-reject-errors
     await settled()
     t.equal(work.size, 0)
@@ -155,20 +157,23 @@ t.test('holds', async (t) => {
   t.equal(changes, 4)
 })
 
+const facts = (given: Partial<ReportDraft> = {}): Omit<ReportDraft, 'verdict'> => ({
+  kind: 'shutdown',
+  reason: 'SIGTERM',
+  exitCode: 0,
+  startedAt: 1,
+  duration: 1234.6,
+  gracePeriod: 30_000,
+  phases: [],
+  traffic: noTraffic(),
+  cut: { requests: [], streams: 0, upgraded: 0, waiting: [] },
+  failures: [],
+  ...given
+})
+
+const say = (given: Partial<ReportDraft>): string => completeReport(draftReport(facts(given)), []).summary
+
 t.test('report', async (t) => {
-  const facts = (given: Partial<ReportDraft> = {}): Omit<ReportDraft, 'verdict'> => ({
-    kind: 'shutdown',
-    reason: 'SIGTERM',
-    exitCode: 0,
-    startedAt: 1,
-    duration: 1234.6,
-    gracePeriod: 30_000,
-    phases: [],
-    traffic: noTraffic(),
-    cut: { requests: [], streams: 0, upgraded: 0, waiting: [] },
-    failures: [],
-    ...given
-  })
   const cut = { requests: [], streams: 0, upgraded: 0, waiting: [] as string[] }
   const request = { method: 'GET', route: '/slow', age: 5 }
   const failure = { name: 'pool', message: 'no route', phase: 'draining' as Phase }
@@ -193,7 +198,6 @@ t.test('report', async (t) => {
   })
 
   t.test('one sentence for a human', async (t) => {
-    const say = (given: Partial<ReportDraft>): string => completeReport(draftReport(facts(given)), []).summary
     t.equal(say({}), 'shutdown by SIGTERM in 1235 ms, nothing lost')
     t.match(say({ cut: { requests: [request], streams: 2, upgraded: 1, waiting: ['queue', 'mail'] }, failures: [failure], traffic: { ...noTraffic(), lateArrivals: 4 } }),
       /^shutdown by SIGTERM in 1235 ms; 1 request.? cut; no longer waited for: queue, mail; 2 streams and 1 upgraded sockets? cut; 4 connections came late; failed: pool \(no route\)$/)

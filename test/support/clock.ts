@@ -40,7 +40,7 @@ export class FakeClock implements Clock {
       await settled()
       if (holds()) return this.#time - start
       const next = this.#next(start + most)
-      if (next === undefined) throw new Error(`still not so after ${most} ms: ${holds}`)
+      if (next === undefined) throw new Error(`still not so after ${most} ms: ${holds.toString()}`)
       this.#fire(next)
     }
   }

@@ -1,0 +1,30 @@
+import { readFile } from 'node:fs/promises'
+import t from 'tap'
+import { errors } from '../lib/errors.ts'
+import { optionTable } from '../lib/options.ts'
+
+const read = (name: string): Promise<string> => readFile(new URL(`../${name}`, import.meta.url), 'utf8')
+
+/** The cells of a row of a Markdown table; `\|` is no border. */
+const cells = (line: string): string[] => line.trim().replace(/^\||\|$/g, '').split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll('\\|', '|'))
+
+/** The rows of the table under these column heads. */
+function tableOf (text: string, head: readonly string[]): string[][] {
+  const lines = text.split('\n')
+  const start = lines.findIndex((line) => line.trimStart().startsWith('|') && cells(line).map((cell) => cell.toLowerCase()).join() === head.join())
+  if (start === -1) return []
+  const end = lines.findIndex((line, index) => index > start && !line.trimStart().startsWith('|'))
+  return lines.slice(start + 2, end === -1 ? undefined : end).map(cells)
+}
+
+t.test("the README's options are those of the code, with their defaults", async (t) => {
+  const rows = tableOf(await read('README.md'), ['option', 'default', 'meaning'])
+  t.same(Object.fromEntries(rows.map(([name = '', text]) => [name.replaceAll('`', ''), text])), Object.fromEntries(optionTable.map((row) => [row.name, row.default])))
+  t.same(rows.map(([name]) => name), optionTable.map(({ name }) => `\`${name}\``), 'in the same order, each once')
+  for (const [name, , meaning = ''] of rows) t.ok(meaning.length > 0, `${name} has a meaning`)
+})
+
+t.test('the reference lists every error code, and no other', async (t) => {
+  const listed = new Set((await read('docs/reference.md')).match(/FST_GRACEFUL_[A-Z_]+/g))
+  t.same([...listed].toSorted(), Object.keys(errors).toSorted())
+})
