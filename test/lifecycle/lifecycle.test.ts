@@ -794,6 +794,13 @@ t.test('a log that throws does not stop the end', async (t) => {
   t.same(report.failures.map(({ name }) => name), ['broken', 'hook'])
 })
 
+t.test('a cut that throws is named, and the end goes on', async (t) => {
+  const world = new World({ ports: { cut: () => { throw new Error('no sockets') } } })
+  world.signal()
+  t.match(await world.finish(), { verdict: 'failed', exitCode: 1, failures: [{ name: 'cut', message: 'no sockets', phase: 'draining' }], cut: { requests: [], streams: 0, upgraded: 0 } })
+  t.same(world.calls, ['end'])
+})
+
 t.test('what was cut is judged', async (t) => {
   const request = { method: 'GET', route: '/slow', age: 4000 }
   const cases: Array<[string, Partial<Report['cut']>, Partial<Report>]> = [
