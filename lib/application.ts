@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { setMaxListeners } from 'node:events'
+import { clearTimeout, setTimeout } from 'node:timers'
 import type { FastifyInstance } from 'fastify'
 import { buildStatus } from './admin/status.ts'
 import type { PublicStatus, Status } from './admin/status.ts'
@@ -81,6 +82,11 @@ export class Application {
   listening (): void {
     this.traffic.open()
     if (this.traffic.listeners.open) this.#membership.listening()
+  }
+
+  /** Fastify's own close has run: it was called before `close` could be wrapped. */
+  closed (): void {
+    if (!this.lifecycle.ending) void this.lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce: false })
   }
 
   /** What is decorated as `app.graceful`. */

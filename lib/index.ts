@@ -61,6 +61,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
     traffic.arrive(request, reply)
     done()
   })
+  root.addHook('onClose', async () => application.closed())
   root.addHook('onReady', async () => application.start())
   root.addHook('onListen', async () => application.listening())
   if (settings.probes) registerProbes(root, health, settings.probes, routeConfig)

@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from 'node:timers'
 import type { FastifyInstance } from 'fastify'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { messageOf } from '../errors.ts'
@@ -6,7 +7,7 @@ import { messageOf } from '../errors.ts'
 const graceAfterUncaught = 500
 
 /** As much of Fastify's own state as boot has to be stopped with. */
-interface BootState { aborted?: boolean, started?: boolean }
+interface BootState { aborted?: boolean, started?: boolean, ready?: boolean }
 type WithState = Record<symbol, BootState | undefined>
 
 type Close = (this: FastifyInstance, callback?: (...args: unknown[]) => void) => unknown
@@ -45,6 +46,8 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUnca
   }
 
   root.close = function close (this: FastifyInstance, callback?: (...args: unknown[]) => void) {
+    // Fastify refuses what is no function.
+    if (callback && typeof callback !== 'function') return original.call(this, callback)
     if (lifecycle.phase === 'terminated') {
       const result = original.call(this, callback)
       if (callback === undefined) settle?.resolve(result)
@@ -55,7 +58,11 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUnca
     // Whoever waits for the close may exit next: the report is written first.
     const reported = Promise.allSettled([closed, lifecycle.done]).then(() => closed)
     if (callback === undefined) return reported.then(() => undefined)
-    void reported.then(() => { original.call(this, callback) }, (error: unknown) => { callback(error, this, () => {}) })
+    void reported.then(() => { original.call(this, callback) }, (error: unknown) => {
+      // As Fastify gives it: two parameters are the error and what is to be called at the end.
+      if (callback.length === 2) callback(error, () => {})
+      else callback(error, this, () => {})
+    })
     return this
   } as FastifyInstance['close']
 
@@ -107,7 +114,9 @@ export function abortBoot (root: FastifyInstance): void {
 
 /** Whether the application has booted already. */
 export function hasBooted (root: FastifyInstance): boolean {
-  return stateOf(root)?.started === true
+  const state = stateOf(root)
+  // `started` comes a tick after `await app.ready()`.
+  return state?.started === true || state?.ready === true
 }
 
 function stateOf (root: FastifyInstance): BootState | undefined {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers'
 import type { Host } from './host.ts'
 import type { SharedState } from './shared.ts'
 import type { Member } from './types.ts'

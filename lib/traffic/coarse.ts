@@ -1,3 +1,5 @@
+import { clearInterval, setInterval } from 'node:timers'
+
 /** Milliseconds between two readings. */
 const interval = 100
 

@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers'
+
 /** Settles after one whole turn of the event loop: the kernel has been asked once for whatever it holds. */
 export function turn (): Promise<void> {
   return new Promise((resolve) => { setImmediate(resolve) })
