@@ -7,6 +7,7 @@ import { deferred } from './deferred.ts'
 import type { Deferred } from './deferred.ts'
 import { Participants } from './participants.ts'
 import type { Failure, Stall } from './participants.ts'
+import { Finale } from './finale.ts'
 import { History } from './history.ts'
 import type { Ports, ShutdownRequest } from './ports.ts'
 import type { PhaseEnd, PhaseRecord, Report } from './report.ts'
@@ -33,6 +34,7 @@ export class Lifecycle {
   readonly #ports: Ports
   readonly #listeners = new Set<PhaseListener>()
   readonly #history = new History()
+  readonly #finale: Finale
   readonly #done = deferred<Report>()
 
   #phase: Phase = 'running'
@@ -51,7 +53,6 @@ export class Lifecycle {
   #stalls: Stall[] = []
   /** Those of {@link #stalls} that somebody registered: the ones a report names when they are cut. */
   #named: Stall[] = []
-  #endState: 'not started' | 'running' | 'settled' = 'not started'
   #cancelTick: (() => void) | undefined
   #poked = false
   #report: Report | undefined
@@ -67,6 +68,7 @@ export class Lifecycle {
     this.participants = new Participants(clock, onFailure, poke)
     this.observers = new Participants(clock, onFailure, poke)
     this.hooks = new PhaseHooks(clock, onFailure, poke)
+    this.#finale = new Finale(() => ports.end(), onFailure, poke)
     this.work = new Work(poke, (name, message) => ports.failed({ name, message, phase: this.#phase }))
   }
 
@@ -219,26 +221,14 @@ export class Lifecycle {
   #finalStalls (now: number): Stall[] {
     const hooks = this.hooks.stalls()
     // A hook that hangs must not take the time of `close` as well.
-    if (hooks.length === 0 || now - this.#since >= this.budget.close / 2) this.#end()
-    return this.#endState === 'settled' ? hooks : [...hooks, { name: 'close', reason: 'onClose hooks are running' }]
-  }
-
-  #end (): void {
-    if (this.#endState !== 'not started') return
-    this.#endState = 'running'
-    const settled = (): void => {
-      this.#endState = 'settled'
-      this.poke()
-    }
-    // `end` may throw before it answers.
-    new Promise((resolve) => { resolve(this.#ports.end()) })
-      .catch((error: unknown) => this.fail({ name: 'close', message: messageOf(error) }))
-      .then(settled, settled)
+    if (hooks.length === 0 || now - this.#since >= this.budget.close / 2) this.#finale.begin()
+    return [...hooks, ...this.#finale.stalls()]
   }
 
   #leave (endedBy: PhaseEnd): void {
     const next: Partial<Record<Phase, Phase>> = { announcing: 'closing', closing: 'draining', draining: 'terminated' }
     if (this.#phase === 'draining') this.#cut(endedBy)
+    else if (endedBy === 'cap' && this.#phase !== 'terminated') this.#history.leave(this.hooks.stalls())
     const to = next[this.#phase]
     if (to === undefined) return this.#finish(endedBy)
     this.#advance(to, endedBy)
@@ -288,7 +278,7 @@ export class Lifecycle {
   #finish (endedBy: PhaseEnd): void {
     if (endedBy === 'cap') this.#history.leave(this.#stalls)
     // A fast end may leave no time for it; it is begun all the same.
-    this.#end()
+    this.#finale.begin()
     this.#history.add(this.#record(endedBy))
     this.#stopTicking()
     const { kind, reason, exitCode = 0 } = this.#request ?? { kind: 'shutdown', reason: 'unknown' }
