@@ -47,6 +47,7 @@ export class Connections {
   readonly sessions: Set<ServerHttp2Session> = new Set()
   /** TLS connections whose handshake is not over. */
   readonly handshakes: Set<Socket> = new Set()
+  readonly #carriers = new WeakMap<ServerHttp2Session, Socket>()
   readonly #servers = new WeakSet<Server>()
   readonly #onGone: () => void
   readonly #onLost: (socket: HttpSocket) => void
@@ -106,9 +107,23 @@ export class Connections {
       if (isUpgraded(socket)) upgraded++
       socket.destroy()
     }
-    for (const session of this.sessions) session.destroy()
+    for (const session of this.sessions) {
+      session.destroy()
+      this.dropSession(session)
+    }
     for (const socket of this.handshakes) socket.destroy()
     return upgraded
+  }
+
+  /** Destroys the connection under a session: one that was closed in order waits for its peer to end it, too, and a peer may be dead. */
+  dropSession (session: ServerHttp2Session): void {
+    this.#carriers.get(session)?.destroy()
+  }
+
+  /** Calls `listener` when the peer of a session ends its side, of which the session itself takes no notice. */
+  whenPeerEnds (session: ServerHttp2Session, listener: () => void): void {
+    // The session reads from the handle; what is left for the socket to read is the end alone.
+    this.#carriers.get(session)?.once('end', listener).resume()
   }
 
   #add<T extends Socket | Http2Session> (set: Set<T>, item: T): void {
@@ -123,6 +138,8 @@ export class Connections {
 
   #addSession (session: ServerHttp2Session): void {
     this.#add(this.sessions, session)
+    // Node shows a stand-in that cannot be destroyed; what answers `this` gives the socket away.
+    this.#carriers.set(session, session.socket.setMaxListeners(session.socket.getMaxListeners()))
     this.#onSession(session)
   }
 

@@ -101,8 +101,10 @@ export class Endings {
       ended = true
       cancel()
       if (!session.destroyed && !session.closed) session.close()
+      this.#dropLater(session)
     }
     const cancel = this.#clock.after(patience, end)
+    this.#connections.whenPeerEnds(session, end)
     try {
       session.goaway(0, 2 ** 31 - 1)
       if (!session.ping(end)) end()
@@ -110,6 +112,15 @@ export class Endings {
       // The peer has just gone.
       end()
     }
+  }
+
+  /** Once its streams are finished, the peer has some time to end the connection. */
+  #dropLater (session: ServerHttp2Session): void {
+    this.#clock.after(patience, () => {
+      if (!this.#connections.sessions.has(session)) return
+      if (session.destroyed) this.#connections.dropSession(session)
+      else this.#dropLater(session)
+    })
   }
 
   /** A session that is opened while draining, or has been just before, ends with its first request, or soon without one. */
@@ -122,6 +133,7 @@ export class Endings {
     }
     const cancel = this.#clock.after(patience, end)
     session.once('stream', end)
+    this.#connections.whenPeerEnds(session, end)
   }
 
   #endWebSocket (socket: WebSocketLike, time: number): void {
