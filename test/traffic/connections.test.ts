@@ -135,7 +135,7 @@ t.test('what comes late', async (t) => {
   t.test('and waits in the kernel while the event loop is blocked', async (t) => {
     for (const kept of [false, true]) {
       const service = await serve(t)
-      const burst = new Worker(new URL('fixtures/burst.js', import.meta.url), { workerData: { port: service.port, count: 50, kept } })
+      const burst = new Worker(new URL('fixtures/burst.js', import.meta.url), { execArgv: [], workerData: { port: service.port, count: 50, kept } })
       await once(burst, 'message')
       burst.postMessage('send', [])
       block(400)
