@@ -1,0 +1,263 @@
+import t from 'tap'
+import { adviceOf } from '../../lib/traffic/advice.ts'
+import { Arrivals } from '../../lib/traffic/arrivals.ts'
+import { pace } from '../../lib/traffic/pace.ts'
+import { isProbe } from '../../lib/traffic/probers.ts'
+import { ramp } from '../../lib/traffic/ramp.ts'
+import { atRest } from '../../lib/traffic/turns.ts'
+import { cutBudget } from '../../lib/lifecycle/budget.ts'
+import { draftReport } from '../../lib/lifecycle/report.ts'
+import { FakeClock } from '../support/clock.ts'
+import { noTraffic } from '../support/report.ts'
+
+const inKubernetes = { quiet: 1000, blind: 15_000 }
+const elsewhere = { quiet: 1000, blind: 0 }
+/** Milliseconds between two looks; the state machine's 25 would not be a multiple of the gaps between arrivals below. */
+const tick = 20
+
+/** A minute of steady traffic, then the announcement. */
+class Service {
+  time = 0
+  announcedAt = 0
+  readonly arrivals = new Arrivals(() => this.time)
+
+  constructor () {
+    this.arrivals.open()
+  }
+
+  /** Lets time pass with so many new connections per second. */
+  serve (duration: number, perSecond: number): void {
+    const end = this.time + duration
+    const gap = perSecond > 0 ? 1000 / perSecond : Infinity
+    let next = this.time + gap
+    while (next <= end) {
+      this.time = next
+      this.arrivals.arrive()
+      next += gap
+    }
+    this.time = end
+  }
+
+  announce (): void {
+    this.announcedAt = this.time
+    this.arrivals.announce()
+  }
+
+  /** Looks on every tick until phase 1 could end, and answers how long that took from here. */
+  untilSilent (budget: { quiet: number, blind: number }, perSecond = 0, most = 60_000): number {
+    const start = this.time
+    while (this.time - start < most) {
+      if (this.arrivals.stillSending(this.time - this.announcedAt, budget) === undefined) return this.time - start
+      this.serve(tick, perSecond)
+    }
+    return most
+  }
+}
+
+t.test('silence', async (t) => {
+  t.test('ends phase 1 once seven connections have failed to come', async (t) => {
+    for (const [perSecond, expected] of [[100, 1000], [8, 1000], [5, 1400], [2, 3500], [1, 7000]] as const) {
+      const service = new Service()
+      service.serve(70_000, perSecond)
+      service.announce()
+      const silence = service.untilSilent(inKubernetes)
+      t.ok(silence >= expected && silence < expected + 2 * tick, `${perSecond}/s: ${silence} ms, at least ${expected}`)
+      t.equal(service.arrivals.summary().evidence, 'observed')
+    }
+  })
+
+  t.test('is counted back from the last arrival', async (t) => {
+    const service = new Service()
+    service.serve(70_000, 50)
+    service.announce()
+    service.untilSilent(inKubernetes, 50, 6000)
+    const silence = service.untilSilent(inKubernetes)
+    t.ok(silence >= 1000 - 20 && silence < 1000 + 2 * tick, `${silence} ms after the last of them`)
+    const { arrivals, lastArrival, rateBefore } = service.arrivals.summary()
+    t.ok(arrivals >= 290 && arrivals <= 310, `${arrivals} arrivals`)
+    t.ok(lastArrival !== undefined && lastArrival > 5900 && lastArrival <= 6000, `the last after ${lastArrival} ms`)
+    t.equal(rateBefore, 50)
+  })
+
+  t.test('means nothing where traffic is thin: the blind time, all of it', async (t) => {
+    for (const perSecond of [0.1, 0]) {
+      const service = new Service()
+      service.serve(70_000, perSecond)
+      service.announce()
+      const silence = service.untilSilent(inKubernetes)
+      t.ok(silence >= 15_000 && silence < 15_000 + 2 * tick, `${perSecond}/s: ${silence} ms`)
+      t.equal(service.arrivals.summary().evidence, 'absent')
+    }
+  })
+
+  t.test('is not waited for where there was never any traffic, outside Kubernetes', async (t) => {
+    const service = new Service()
+    service.serve(70_000, 0)
+    service.announce()
+    t.equal(service.untilSilent(elsewhere), 0)
+  })
+
+  t.test('outside Kubernetes lasts as long as quiet says, however thin the traffic was', async (t) => {
+    const service = new Service()
+    service.serve(70_000, 1)
+    service.announce()
+    const silence = service.untilSilent(elsewhere)
+    t.ok(silence >= 1000 && silence < 1000 + 2 * tick, `${silence} ms`)
+  })
+
+  t.test('an arrival in phase 1 must be followed by quiet, even when the blind time is over', async (t) => {
+    const service = new Service()
+    service.serve(70_000, 0)
+    service.announce()
+    service.serve(15_500, 0)
+    service.arrivals.arrive()
+    const silence = service.untilSilent(inKubernetes)
+    t.ok(silence >= 1000 && silence < 1500, `${silence} ms`)
+  })
+})
+
+t.test('the rate before the announcement', async (t) => {
+  t.test('is that of the quietest five seconds of the last minute: a burst proves nothing', async (t) => {
+    const service = new Service()
+    service.serve(40_000, 0)
+    service.serve(10_000, 100)
+    t.equal(service.arrivals.rate(), 0)
+    service.announce()
+    t.ok(service.untilSilent(inKubernetes) >= 15_000)
+  })
+
+  t.test('is unknown until two whole buckets have been seen', async (t) => {
+    const service = new Service()
+    service.serve(9000, 100)
+    t.equal(service.arrivals.rate(), 0)
+    service.serve(7000, 100)
+    t.equal(service.arrivals.rate(), 100)
+  })
+
+  t.test('forgets what is older than a minute, also after a long sleep', async (t) => {
+    const service = new Service()
+    service.serve(70_000, 10)
+    t.equal(service.arrivals.rate(), 10)
+    service.serve(3_600_000, 0)
+    t.equal(service.arrivals.rate(), 0)
+    service.serve(65_000, 20)
+    t.equal(service.arrivals.rate(), 20)
+  })
+
+  t.test('is nothing before the servers are bound', async (t) => {
+    const arrivals = new Arrivals(() => 100_000)
+    t.equal(arrivals.rate(), 0)
+    t.equal(arrivals.stillSending(0, inKubernetes), undefined)
+  })
+})
+
+t.test('a process that stood still has not listened', async (t) => {
+  const service = new Service()
+  service.serve(70_000, 50)
+  service.announce()
+  service.untilSilent(inKubernetes, 50, 5000)
+  service.time += 1500
+  t.type(service.arrivals.stillSending(service.time - service.announcedAt, inKubernetes), 'string', 'timers come before the poll')
+  service.arrivals.arrive()
+  const silence = service.untilSilent(inKubernetes)
+  t.ok(silence >= 1000 && silence < 1000 + 2 * tick, `${silence} ms of real silence`)
+})
+
+t.test('shed connections that do not come back are evidence, too', async (t) => {
+  const service = new Service()
+  service.serve(70_000, 0)
+  service.announce()
+  service.serve(tick, 0)
+  service.arrivals.stillSending(tick, inKubernetes)
+  for (let index = 0; index < 70; index++) service.arrivals.shed()
+  const silence = service.untilSilent(inKubernetes)
+  t.ok(silence >= 900 && silence < 1100, `${silence} ms`)
+  t.match(service.arrivals.summary(), { evidence: 'observed', shed: 70 })
+})
+
+t.test('late arrivals', async (t) => {
+  const service = new Service()
+  service.serve(70_000, 10)
+  service.announce()
+  service.serve(5000, 10)
+  service.arrivals.close(1000)
+  const { lateArrivals } = service.arrivals.summary()
+  t.ok(lateArrivals >= 9 && lateArrivals <= 11, `${lateArrivals} within the last second`)
+  service.time += 50
+  service.arrivals.arrive()
+  t.equal(service.arrivals.summary().lateArrivals, lateArrivals + 1, 'heard of only after the listener closed')
+
+  t.test('lead to advice', async (t) => {
+    const budget = cutBudget({ gracePeriod: 30_000, preStop: 0 }, true)
+    const report = (endedBy: 'cap' | 'condition') => draftReport({
+      kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, startedAt: 0, duration: 0, gracePeriod: 30_000, failures: [],
+      phases: [{ phase: 'announcing', duration: 18_000, endedBy, stalledBy: [] }, { phase: 'draining', duration: 700, endedBy: 'cap', stalledBy: [] }],
+      traffic: { ...noTraffic(), lateArrivals: 4, lastArrival: 17_300 },
+      cut: { requests: [{ method: 'GET', route: '/', age: 9 }], streams: 0, upgraded: 0, waiting: [] }
+    })
+    t.match(adviceOf(report('cap'), budget)[0], /^4 new connections .* refused: after 18 s the balancer still sent\. Raise the grace period/)
+    t.match(adviceOf(report('condition'), budget)[0], /raise announce\.min above 18000 ms/)
+    t.match(adviceOf(report('cap'), budget)[1], /^1 requests were cut after 700 ms of draining/)
+  })
+})
+
+t.test('an undone drain is forgotten', async (t) => {
+  const service = new Service()
+  service.serve(70_000, 10)
+  service.announce()
+  service.serve(1000, 10)
+  service.arrivals.undo()
+  t.equal(service.arrivals.stillSending(0, inKubernetes) === undefined, false, 'arrivals of the drain are still the last known')
+  service.serve(60_000, 10)
+  service.announce()
+  t.match(service.arrivals.summary(), { arrivals: 0, shed: 0, lastArrival: undefined, rateBefore: 10 })
+})
+
+t.test('the ramp', async (t) => {
+  for (const [shed, elapsed, length, share] of [
+    ['gradual', 0, 5000, 0], ['gradual', 2500, 5000, 0.5], ['gradual', 9000, 5000, 1], ['gradual', -100, 5000, 0], ['gradual', 0, 0, 1],
+    ['immediate', 0, 5000, 1], ['off', 9000, 5000, 0]
+  ] as const) t.equal(ramp(shed, elapsed, length), share, `${shed}, ${elapsed} of ${length} ms`)
+})
+
+t.test('pacing', async (t) => {
+  t.test('tells many within the spread, evenly, and few at the least rate', async (t) => {
+    for (const [count, spread, longest] of [[20_000, 5000, 5000], [20, 5000, 100], [3, 0, 0]] as const) {
+      const clock = new FakeClock()
+      const start = clock.now()
+      const told: number[] = []
+      pace(clock, Array.from({ length: count }, (_, index) => index), spread, () => told.push(clock.now() - start))
+      await clock.advance(10_000)
+      t.equal(told.length, count)
+      t.ok((told.at(-1) ?? 0) <= longest + 25, `${count} over ${spread} ms: the last after ${told.at(-1)} ms`)
+      const perBatch = told.filter((time) => time === told[0]).length
+      t.ok(perBatch <= Math.max(5, count / 100), `${perBatch} in the first batch`)
+    }
+  })
+
+  t.test('can be stopped', async (t) => {
+    const clock = new FakeClock()
+    let told = 0
+    const stop = pace(clock, Array.from({ length: 1000 }), 1000, () => { told++ })
+    await clock.advance(500)
+    stop()
+    const before = told
+    await clock.advance(5000)
+    t.equal(told, before)
+    t.equal(clock.timers, 0)
+  })
+})
+
+t.test('at rest means two turns in a row that bring nothing', async (t) => {
+  const arriving = [1, 2, 2, 3, 3, 3, 4]
+  let reads = 0
+  const rested = await atRest(() => arriving[Math.min(reads++, arriving.length - 1)] ?? 0, () => false)
+  t.equal(rested, true)
+  t.equal(reads, 6, 'one empty turn is not enough')
+  t.equal(await atRest(() => Math.random(), () => reads++ > 50), false, 'unless there is no time left')
+})
+
+t.test('probers are known by their User-Agent', async (t) => {
+  for (const agent of ['kube-probe/1.35', 'GoogleHC/1.0', 'ELB-HealthChecker/2.0', 'Envoy/HC', 'kube-lifecycle/1.35']) t.equal(isProbe(agent), true, agent)
+  for (const agent of [undefined, '', 'curl/8', 'Mozilla/5.0 (kube-probe/)', 'node']) t.equal(isProbe(agent), false, String(agent))
+})
