@@ -24,6 +24,9 @@ export function isUsed (session: ServerHttp2Session): boolean {
   return (session as ServerHttp2Session & { [kind]?: ConnectionKind })[kind] !== undefined
 }
 
+/** The last stream a GOAWAY can name: all streams, those on the wire too, are answered. */
+const allStreams = 2 ** 31 - 1
+
 interface SecureSocket extends HttpSocket { alpnProtocol?: string | false, _parent?: Socket }
 
 /** Connections by what they are doing, as the status shows them. */
@@ -48,6 +51,7 @@ export class Connections {
   /** TLS connections whose handshake is not over. */
   readonly handshakes: Set<Socket> = new Set()
   readonly #carriers = new WeakMap<ServerHttp2Session, Socket>()
+  readonly #told = new WeakMap<ServerHttp2Session, number>()
   readonly #servers = new WeakSet<Server>()
   readonly #onGone: () => void
   readonly #onLost: (socket: HttpSocket) => void
@@ -113,6 +117,20 @@ export class Connections {
     }
     for (const socket of this.handshakes) socket.destroy()
     return upgraded
+  }
+
+  /** Tells a session with a GOAWAY to open no more streams, once. `now` is kept; the answer is when it was told. */
+  tellSession (session: ServerHttp2Session, now: number): number {
+    const told = this.#told.get(session)
+    if (told !== undefined) return told
+    this.#told.set(session, now)
+    session.goaway(0, allStreams)
+    return now
+  }
+
+  /** Whether a session was told to go. */
+  wasTold (session: ServerHttp2Session): boolean {
+    return this.#told.has(session)
   }
 
   /** Destroys the connection under a session: one that was closed in order waits for its peer to end it, too, and a peer may be dead. */

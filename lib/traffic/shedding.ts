@@ -3,22 +3,20 @@ import { isUsed, kind } from './connections.ts'
 import type { Connections } from './connections.ts'
 import type { Requests, Tracked } from './requests.ts'
 
-/** The last stream a GOAWAY can name: all streams, those on the wire too, are answered. */
-const allStreams = 2 ** 31 - 1
-
 /**
  * Tells connections to reconnect elsewhere: `Connection: close` on a reply whose head is not sent, GOAWAY on HTTP/2.
  */
 export class Shedding {
   readonly #requests: Requests
   readonly #connections: Connections
+  readonly #clock: Clock
   readonly #onShed: () => void
   readonly #thresholds = new WeakMap<ServerHttp2Session, number>()
-  readonly #told = new WeakSet<ServerHttp2Session>()
   /** The present share, 0 to 1. */
   #share = 0
 
-  constructor (requests: Requests, connections: Connections, onShed: () => void) {
+  constructor (clock: Clock, requests: Requests, connections: Connections, onShed: () => void) {
+    this.#clock = clock
     this.#requests = requests
     this.#connections = connections
     this.#onShed = onShed
@@ -42,19 +40,13 @@ export class Shedding {
     for (const session of this.#connections.sessions) this.considerSession(session)
   }
 
-  /** Whether a session was told to go. */
-  wasTold (session: ServerHttp2Session): boolean {
-    return this.#told.has(session)
-  }
-
   /** A session that has just been opened is left alone until its first request is here: its client would give that up. */
   considerSession (session: ServerHttp2Session): void {
     if (!isUsed(session)) return
     let threshold = this.#thresholds.get(session)
     if (threshold === undefined) this.#thresholds.set(session, threshold = Math.random())
-    if (threshold >= this.#share || this.#told.has(session) || session.destroyed || session.closed) return
-    this.#told.add(session)
-    session.goaway(0, allStreams)
+    if (threshold >= this.#share || this.#connections.wasTold(session) || session.destroyed || session.closed) return
+    this.#connections.tellSession(session, this.#clock.now())
     this.#onShed()
   }
 

@@ -54,7 +54,7 @@ export class Traffic {
     this.arrivals = new Arrivals(() => clock.now())
     this.listeners = new Listeners(options.servers, this.connections)
     this.endings = new Endings(clock, this.requests, this.connections)
-    this.#shedding = new Shedding(this.requests, this.connections, () => this.arrivals.shed())
+    this.#shedding = new Shedding(clock, this.requests, this.connections, () => this.arrivals.shed())
     this.#idle = new IdleSweep(this.connections, clock, options.idle)
   }
 
