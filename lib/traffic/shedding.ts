@@ -1,4 +1,5 @@
 import type { ServerHttp2Session } from 'node:http2'
+import type { Clock } from '../lifecycle/clock.ts'
 import { isUsed, kind } from './connections.ts'
 import type { Connections } from './connections.ts'
 import type { Requests, Tracked } from './requests.ts'
