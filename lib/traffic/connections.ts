@@ -19,9 +19,16 @@ export type ConnectionKind = 'traffic' | 'probe'
 /** Where the kind of a connection is kept: a property of the socket costs nothing where a map would. */
 export const kind: unique symbol = Symbol('fastify-graceful.kind')
 
+interface UsedSession extends ServerHttp2Session { [kind]?: ConnectionKind }
+
 /** Whether a session has had a request. */
 export function isUsed (session: ServerHttp2Session): boolean {
-  return (session as ServerHttp2Session & { [kind]?: ConnectionKind })[kind] !== undefined
+  return (session as UsedSession)[kind] !== undefined
+}
+
+/** Whether a session has had nothing but probes. */
+export function isProbed (session: ServerHttp2Session): boolean {
+  return (session as UsedSession)[kind] === 'probe'
 }
 
 /** The last stream a GOAWAY can name: all streams, those on the wire too, are answered. */

@@ -1,6 +1,6 @@
 import type { ServerHttp2Session } from 'node:http2'
 import type { Clock } from '../lifecycle/clock.ts'
-import { isUsed, kind } from './connections.ts'
+import { isProbed, isUsed, kind } from './connections.ts'
 import type { Connections } from './connections.ts'
 import type { Requests, Tracked } from './requests.ts'
 
@@ -48,7 +48,7 @@ export class Shedding {
     if (threshold === undefined) this.#thresholds.set(session, threshold = Math.random())
     if (threshold >= this.#share || this.#connections.wasTold(session) || session.destroyed || session.closed) return
     this.#connections.tellSession(session, this.#clock.now())
-    this.#onShed()
+    if (!isProbed(session)) this.#onShed()
   }
 
   #consider (tracked: Tracked): void {
