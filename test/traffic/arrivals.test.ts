@@ -54,6 +54,14 @@ class Service {
   }
 }
 
+/** A report of late connections and a cut request. */
+const lateReport = (endedBy: 'cap' | 'condition') => draftReport({
+  kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, startedAt: 0, duration: 0, gracePeriod: 30_000, failures: [],
+  phases: [{ phase: 'announcing', duration: 18_000, endedBy, stalledBy: [] }, { phase: 'draining', duration: 700, endedBy: 'cap', stalledBy: [] }],
+  traffic: { ...noTraffic(), lateArrivals: 4, lastArrival: 17_300 },
+  cut: { requests: [{ method: 'GET', route: '/', age: 9 }], streams: 0, upgraded: 0, waiting: [] }
+})
+
 t.test('silence', async (t) => {
   t.test('ends phase 1 once seven connections have failed to come', async (t) => {
     for (const [perSecond, expected] of [[100, 1000], [8, 1000], [5, 1400], [2, 3500], [1, 7000]] as const) {
@@ -189,15 +197,9 @@ t.test('late arrivals', async (t) => {
 
   t.test('lead to advice', async (t) => {
     const budget = cutBudget({ gracePeriod: 30_000, preStop: 0 }, true)
-    const report = (endedBy: 'cap' | 'condition') => draftReport({
-      kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, startedAt: 0, duration: 0, gracePeriod: 30_000, failures: [],
-      phases: [{ phase: 'announcing', duration: 18_000, endedBy, stalledBy: [] }, { phase: 'draining', duration: 700, endedBy: 'cap', stalledBy: [] }],
-      traffic: { ...noTraffic(), lateArrivals: 4, lastArrival: 17_300 },
-      cut: { requests: [{ method: 'GET', route: '/', age: 9 }], streams: 0, upgraded: 0, waiting: [] }
-    })
-    t.match(adviceOf(report('cap'), budget)[0], /^4 new connections .* refused: after 18 s the balancer still sent\. Raise the grace period/)
-    t.match(adviceOf(report('condition'), budget)[0], /raise announce\.min above 18000 ms/)
-    t.match(adviceOf(report('cap'), budget)[1], /^1 requests were cut after 700 ms of draining/)
+    t.match(adviceOf(lateReport('cap'), budget)[0], /^4 new connections .* refused: after 18 s the balancer still sent\. Raise the grace period/)
+    t.match(adviceOf(lateReport('condition'), budget)[0], /raise announce\.min above 18000 ms/)
+    t.match(adviceOf(lateReport('cap'), budget)[1], /^1 requests were cut after 700 ms of draining/)
   })
 })
 
