@@ -17,8 +17,10 @@ export function pace<T> (clock: Clock, items: Iterable<T>, spread: number, act: 
   let next = 0
   let cancel: (() => void) | undefined
   const started = clock.now()
+  // Behind time, a busy process catches up in steps: one long turn would only make the next one longer.
+  const most = Math.ceil(2 * interval * perSecond / 1000)
   const batch = (): void => {
-    const due = Math.min(queue.length, Math.ceil((clock.now() - started + interval) * perSecond / 1000))
+    const due = Math.min(queue.length, next + most, Math.ceil((clock.now() - started + interval) * perSecond / 1000))
     while (next < due) act(queue[next++] as T)
     cancel = next < queue.length ? clock.after(interval, batch) : undefined
   }

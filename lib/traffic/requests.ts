@@ -115,7 +115,7 @@ export class Requests {
   lose (socket: HttpSocket): void {
     const reply = socket._httpMessage
     const newest = this.#newest.get(socket)
-    if (newest !== undefined && newest !== reply) {
+    if (newest !== undefined && newest.socket === null && this.#live.has(newest)) {
       // Pipelined replies that wait for the connection never say 'close'.
       for (const tracked of this.#live.values()) if (tracked.socket === socket) this.#closed(tracked)
     }

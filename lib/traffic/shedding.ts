@@ -1,6 +1,6 @@
 import type { ServerHttp2Session } from 'node:http2'
 import type { Clock } from '../lifecycle/clock.ts'
-import { isProbed, isUsed, kind } from './connections.ts'
+import { isProbed, isUpgraded, isUsed, kind } from './connections.ts'
 import type { Connections } from './connections.ts'
 import type { Requests, Tracked } from './requests.ts'
 
@@ -53,11 +53,11 @@ export class Shedding {
 
   #consider (tracked: Tracked): void {
     const { reply, socket } = tracked
-    if (tracked.shed || tracked.threshold >= this.#share || socket === undefined) return
+    if (tracked.shed || tracked.threshold >= this.#share || socket === undefined || isUpgraded(socket)) return
     if (reply.headersSent || !reply.shouldKeepAlive || this.#requests.newestOf(socket) !== tracked) return
     tracked.shed = true
     reply.shouldKeepAlive = false
-    // Nobody's absence is evidence but the balancer's.
-    if (socket[kind] !== 'probe') this.#onShed()
+    // Nobody's absence is evidence but the balancer's; and nobody was told before the reply is out.
+    if (socket[kind] !== 'probe') reply.once('finish', () => { if (tracked.shed) this.#onShed() })
   }
 }
