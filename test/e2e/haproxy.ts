@@ -89,6 +89,7 @@ async function freePort (): Promise<number> {
   return address.port
 }
 
+// A check may take long: a replica that the machine leaves without a processor is slow, not unready, and without it no server would be left.
 function configuration (options: BalancerOptions, port: number, socket: string): string {
   const check = options.check ? 'check inter 500ms fall 2 rise 1' : ''
   const busy = options.ports.map((server, index) => `  server slot${index + 1} 127.0.0.1:${server} ${check}`)
@@ -106,7 +107,7 @@ defaults
   retries 0
   no option redispatch
   timeout connect 5s
-  timeout check 1s
+  timeout check 5s
   timeout client 90s
   timeout server 90s
 listen service
