@@ -3,7 +3,7 @@ import type { ServerHttp2Session } from 'node:http2'
 import { setMaxListeners } from 'node:events'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../lifecycle/clock.ts'
-import { isUsed } from './connections.ts'
+import { isUpgraded, isUsed } from './connections.ts'
 import type { Connections } from './connections.ts'
 import { pace } from './pace.ts'
 import type { Requests } from './requests.ts'
@@ -164,9 +164,9 @@ export class Endings {
   /** The clients of every WebSocket server that an upgraded request leads to: a plugin may have its own. */
   #webSockets (): Set<WebSocketLike> {
     const servers = new Set<Set<WebSocketLike>>()
-    for (const { reply } of this.#requests.tracked()) {
-      if (this.#requests.kindOf(reply) !== 'upgraded') continue
-      const clients = this.#clientsOf(reply)
+    for (const socket of this.#connections.sockets) {
+      if (!socket._httpMessage || !isUpgraded(socket)) continue
+      const clients = this.#clientsOf(socket._httpMessage)
       if (clients !== undefined) servers.add(clients)
     }
     return new Set([...servers].flatMap((clients) => [...clients]))

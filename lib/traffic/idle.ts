@@ -5,8 +5,15 @@ import { turn } from './turns.ts'
 
 /** Connections closed in one turn of the event loop. */
 const batch = 50
-/** Milliseconds between two looks at all connections. */
+/** Connections looked at in one call: of 10,000 the bytes alone take milliseconds. */
+const lookBatch = 2000
+/** Shortest time between two looks at the same connection, in milliseconds. */
 const lookInterval = 100
+
+/** Where the activity of a socket is kept. */
+const activity: unique symbol = Symbol('fastify-graceful.activity')
+
+type WatchedSocket = HttpSocket & { [activity]?: Activity }
 
 interface Activity {
   bytes: number
@@ -26,9 +33,10 @@ export class IdleSweep {
   readonly #connections: Connections
   readonly #clock: Clock
   readonly #idle: number
-  readonly #activity = new Map<HttpSocket, Activity>()
   #sweeping = false
-  #looked = -Infinity
+  /** What is left of the round of looks that is under way. */
+  #round: Iterator<WatchedSocket> | undefined
+  #roundSince = -Infinity
 
   constructor (connections: Connections, clock: Clock, idle: number) {
     this.#connections = connections
@@ -36,40 +44,52 @@ export class IdleSweep {
     this.#idle = idle
   }
 
-  /** Looks at all connections, so that their idle time is known. */
-  look (): void {
+  /** Looks at some connections, so that their idle time is known; a round of all begins at most every `interval` milliseconds. Answers who is due. */
+  look (interval: number): WatchedSocket[] {
     const now = this.#clock.now()
-    this.#looked = now
-    for (const socket of this.#activity.keys()) {
-      if (socket.destroyed) this.#activity.delete(socket)
+    if (this.#round === undefined) {
+      if (now - this.#roundSince < interval) return []
+      this.#roundSince = now
+      this.#round = this.#all()
     }
-    for (const socket of this.#connections.sockets) this.#lookAt(socket, bytesOf(socket), now)
-    // A handshake that does not get on is as good as silent, whatever it has sent.
-    for (const socket of this.#connections.handshakes) this.#lookAt(socket, 0, now)
+    const due: WatchedSocket[] = []
+    for (let looked = 0; looked < lookBatch; looked++) {
+      const { done, value: socket } = this.#round.next()
+      if (done === true) {
+        this.#round = undefined
+        break
+      }
+      this.#lookAt(socket, now)
+      if (this.#isDue(socket, now)) due.push(socket)
+    }
+    return due
   }
 
   /** Closes what is idle for long enough, a few per turn. A second call while one runs does nothing. */
   sweep (): void {
-    const now = this.#clock.now()
-    // Looking at 10,000 sockets takes milliseconds.
-    if (this.#sweeping || now - this.#looked < Math.min(lookInterval, this.#idle / 5)) return
-    this.look()
-    const due = [...this.#activity.keys()].filter((socket) => this.#isDue(socket, now))
+    if (this.#sweeping) return
+    const due = this.look(Math.min(lookInterval, this.#idle / 5))
     if (due.length === 0) return
     this.#sweeping = true
     void this.#close(due).finally(() => { this.#sweeping = false })
   }
 
   /** A request has come: between two looks many may have come and gone, and their connection must not pass for one that drips. */
-  serve (socket: HttpSocket): void {
-    const known = this.#activity.get(socket)
+  serve (socket: WatchedSocket): void {
+    const known = socket[activity]
     if (known !== undefined) known.free = this.#clock.now()
   }
 
-  #lookAt (socket: HttpSocket, bytes: number, now: number): void {
-    const known = this.#activity.get(socket)
+  * #all (): Generator<WatchedSocket, undefined> {
+    yield * this.#connections.sockets
+    yield * this.#connections.handshakes
+  }
+
+  #lookAt (socket: WatchedSocket, now: number): void {
+    const bytes = this.#bytesOf(socket)
+    const known = socket[activity]
     if (known === undefined) {
-      this.#activity.set(socket, { bytes, since: now, free: now })
+      socket[activity] = { bytes, since: now, free: now }
       return
     }
     const busy = isBusy(socket)
@@ -78,36 +98,38 @@ export class IdleSweep {
     known.bytes = bytes
   }
 
-  #isDue (socket: HttpSocket, now: number): boolean {
-    const known = this.#activity.get(socket)
+  #bytesOf (socket: WatchedSocket): number {
+    // A handshake that does not get on is as good as silent, whatever it has sent.
+    if (this.#connections.handshakes.has(socket)) return 0
+    // What was written counts for upgraded sockets: a feed that only sends is in use.
+    return isUpgraded(socket) ? socket.bytesRead + socket.bytesWritten : socket.bytesRead
+  }
+
+  #isDue (socket: WatchedSocket, now: number): boolean {
+    const known = socket[activity]
     if (known === undefined || isBusy(socket) || socket.destroyed) return false
     return now - known.since >= this.#idle || now - known.free >= 2 * this.#idle + 1000
   }
 
-  #end (socket: HttpSocket): void {
+  #end (socket: WatchedSocket): void {
     socket.end()
-    const known = this.#activity.get(socket)
+    const known = socket[activity]
     if (known !== undefined) known.since = known.free = this.#clock.now()
   }
 
-  async #close (due: HttpSocket[]): Promise<void> {
+  async #close (due: WatchedSocket[]): Promise<void> {
     // What has reached the kernel by now is a request that must be served: it is read within these turns.
     await turn()
     for (let index = 0; index < due.length; index++) {
       // oxlint-disable-next-line no-await-in-loop -- paced on purpose
       if (index % batch === 0) await turn()
-      const socket = due[index] as HttpSocket
+      const socket = due[index] as WatchedSocket
       const handshake = this.#connections.handshakes.has(socket)
-      if (!handshake) this.#lookAt(socket, bytesOf(socket), this.#clock.now())
+      this.#lookAt(socket, this.#clock.now())
       if (!this.#isDue(socket, this.#clock.now())) continue
       // Whoever does not answer the end within another idle time will not.
       if (!handshake && isUpgraded(socket) && !socket.writableEnded) this.#end(socket)
       else socket.destroy()
     }
   }
-}
-
-/** What was written counts for upgraded sockets: a feed that only sends is in use. */
-function bytesOf (socket: HttpSocket): number {
-  return isUpgraded(socket) ? socket.bytesRead + socket.bytesWritten : socket.bytesRead
 }

@@ -4,8 +4,12 @@ import type { CutRequest } from '../lifecycle/report.ts'
 import { CoarseClock } from './coarse.ts'
 import { isUpgraded } from './connections.ts'
 import type { Connections, HttpSocket } from './connections.ts'
+import { isEventStream } from './event-stream.ts'
 import { fastifyReply, handlerRuns, watchHandler } from './handlers.ts'
 import type { RoutedMessage } from './handlers.ts'
+
+/** Connections whose reply is found in one turn of the event loop. */
+const adoptBatch = 1000
 
 const startedAt: unique symbol = Symbol('fastify-graceful.started')
 
@@ -67,10 +71,13 @@ export class Requests {
     raw[startedAt] = this.clock.now
   }
 
-  /** From now on each reply is followed. Those in flight are found by their connections. */
-  beExact (): void {
+  /**
+   * From now on each reply is followed. Those in flight are found by their connections, some in each turn of the event loop;
+   * `adopted` is called when all are.
+   */
+  beExact (adopted: () => void): void {
     this.#exact = true
-    for (const socket of this.#connections.sockets) this.#adopt(socket)
+    this.#adoptSome(this.#connections.sockets.values(), adopted)
     for (const lost of this.#lost) {
       const reply = lost.deref()
       if (reply !== undefined && handlerRuns(reply)) this.follow(reply)
@@ -119,12 +126,15 @@ export class Requests {
       // Pipelined replies that wait for the connection never say 'close'.
       for (const tracked of this.#live.values()) if (tracked.socket === socket) this.#closed(tracked)
     }
-    if (reply && !reply.writableEnded && !this.#exact) this.#lose(reply)
+    if (reply && !reply.writableEnded && handlerRuns(reply)) this.#lose(reply)
   }
 
   #lose (reply: ServerResponse): void {
-    if (!handlerRuns(reply)) return
     watchHandler(reply)
+    if (this.#exact) {
+      this.follow(reply)
+      return
+    }
     this.#lost.push(new WeakRef(reply))
     if (this.#lost.length < this.#lostLimit) return
     this.#lost = this.#lost.filter((lost) => {
@@ -195,6 +205,15 @@ export class Requests {
     }
   }
 
+  #adoptSome (sockets: Iterator<HttpSocket>, adopted: () => void): void {
+    for (let index = 0; index < adoptBatch; index++) {
+      const { done, value: socket } = sockets.next()
+      if (done === true) return adopted()
+      this.#adopt(socket)
+    }
+    setImmediate(() => { if (this.#exact) this.#adoptSome(sockets, adopted) })
+  }
+
   #adopt (socket: HttpSocket): void {
     const reply = socket._httpMessage
     if (!reply) return
@@ -229,11 +248,4 @@ export class Requests {
     this.#live.delete(tracked.reply)
     if (this.#live.size === 0) this.#onIdle()
   }
-}
-
-/** What was given to `writeHead` alone is only in the head itself. */
-function isEventStream (reply: ServerResponse): boolean {
-  const { _header: head } = reply as ServerResponse & { _header?: string | null }
-  return String(reply.getHeader('content-type') ?? '').startsWith('text/event-stream') ||
-    (typeof head === 'string' && /^content-type: *text\/event-stream/im.test(head))
 }

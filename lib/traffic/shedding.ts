@@ -41,6 +41,11 @@ export class Shedding {
     for (const session of this.#connections.sessions) this.considerSession(session)
   }
 
+  /** More replies are followed than when the ramp moved on. */
+  again (): void {
+    this.raise(this.#share)
+  }
+
   /** A session that has just been opened is left alone until its first request is here: its client would give that up. */
   considerSession (session: ServerHttp2Session): void {
     if (!isUsed(session)) return

@@ -42,7 +42,6 @@ export class Traffic {
   readonly #shedding: Shedding
   readonly #idle: IdleSweep
   readonly #options: TrafficOptions
-  #lastLook = -Infinity
   /** Whether phase 1 took place while a server was open. */
   #announced = false
 
@@ -83,7 +82,7 @@ export class Traffic {
   announce (): void {
     this.#announced = this.listeners.open
     this.arrivals.announce()
-    this.requests.beExact()
+    this.requests.beExact(() => this.#shedding.again())
   }
 
   /** Phase 1 was undone. */
@@ -96,7 +95,7 @@ export class Traffic {
   /** Phase 2 begins: the accept queue is emptied, then nothing is accepted any more. */
   close (late: () => boolean): void {
     // Without phase 1, this is where exact counting starts.
-    if (!this.requests.exact) this.requests.beExact()
+    if (!this.requests.exact) this.requests.beExact(() => this.#shedding.again())
     void this.listeners.drainAndStop(late).then(() => {
       this.#noteClosed()
       this.#options.wake()
@@ -111,7 +110,7 @@ export class Traffic {
     }
     // `shed` is about phase 1: from here on a connection that stays open only holds the process.
     this.#shedding.raise(1)
-    this.#look()
+    this.#idle.look(0)
     this.endings.start(budget)
   }
 
@@ -148,7 +147,7 @@ export class Traffic {
     // A delayed readiness has not told the balancer anything yet.
     const told = elapsed - announce.readinessDelay
     this.#shedding.raise(ramp(shed, told, Math.max(announce.min - announce.readinessDelay, announce.quiet)))
-    this.#lookSometimes()
+    this.#idle.look(lookInterval)
     if (told < 0) return 'readiness is still good, as announce.readinessDelay asks'
     return this.arrivals.stillSending(elapsed, announce) ?? false
   }
@@ -189,14 +188,5 @@ export class Traffic {
 
   #noteClosed (): void {
     this.arrivals.close(this.#options.announce.quiet)
-  }
-
-  #lookSometimes (): void {
-    if (this.#options.clock.now() - this.#lastLook >= lookInterval) this.#look()
-  }
-
-  #look (): void {
-    this.#lastLook = this.#options.clock.now()
-    this.#idle.look()
   }
 }
