@@ -97,7 +97,11 @@ export class Application {
       phases,
       get deadline () { return lifecycle.deadline },
       signal: this.#draining.signal,
-      shutdown: (options) => lifecycle.shutdown({ kind: 'shutdown', ...readShutdown(options) }),
+      shutdown: (options) => {
+        const request = readShutdown(options)
+        this.#membership.askExit()
+        return lifecycle.shutdown({ kind: 'shutdown', ...request })
+      },
       stall: (name, participant) => registration(lifecycle.participants.add(name, participant)),
       addHook: (phase, hook, options) => registration(lifecycle.hooks.add(phase, hook, options)),
       waitUntil: (promise, options) => lifecycle.work.track(promise, options),
@@ -143,6 +147,7 @@ export class Application {
     const { budget } = this.#settings
     return new Lifecycle(systemClock, budget, {
       cut: () => this.traffic.cut(),
+      serving: () => this.traffic.listeners.open,
       end: () => {
         this.traffic.listeners.finish()
         return this.#close.end()
@@ -208,7 +213,7 @@ export class Application {
   #enter (phase: Phase, previous: Phase): void {
     const { lifecycle, traffic } = this
     // In phase 2 as well: `localhost` may be looking for its second address while the first is bound.
-    if (phase === 'closing' || (previous === 'running' && !traffic.listeners.open)) abortBoot(this.#root)
+    if (phase === 'closing' || (previous === 'running' && lifecycle.ending && !traffic.listeners.open)) abortBoot(this.#root)
     switch (phase) {
       case 'running': return traffic.undo()
       case 'announcing': return traffic.announce()

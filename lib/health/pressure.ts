@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import underPressure from '@fastify/under-pressure'
+import type { FastifyUnderPressureOptions } from '@fastify/under-pressure'
 import { errors } from '../errors.ts'
 
 /** Options of `@fastify/under-pressure`, and one of ours. */
-export interface PressureOptions extends underPressure.FastifyUnderPressureOptions {
+export interface PressureOptions extends FastifyUnderPressureOptions {
   /**
    * Whether pressure makes the application not ready. Default: `false`, for overload is usually shared,
    * and taking one replica out loads the rest.

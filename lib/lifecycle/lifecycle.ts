@@ -47,6 +47,7 @@ export class Lifecycle {
   /** What phase 1's cap is counted from; it starts anew when a drain by hand turns into a shutdown. */
   #capSince = 0
   #fast = false
+  #serving = true
   /** Nobody of this application stalls the current phase, in the last round of asking. */
   #clear = false
   #announced: Deferred<void> | undefined
@@ -104,9 +105,9 @@ export class Lifecycle {
     if (this.#request !== undefined) return this.done
     this.#request = request
     const now = this.#clock.now()
-    if (this.#graceStart === undefined) {
-      // A preStop call has started the clock already; a drain by hand has not.
-      this.#graceStart = now - (request.kind === 'close' ? 0 : this.budget.preStop)
+    // A preStop call has started the clock already; a drain by hand has not. Who outlived the grace period was on nobody's clock.
+    if (this.#graceStart === undefined || now >= this.#graceStart + this.budget.gracePeriod) {
+      this.#graceStart = (request.at ?? now) - (request.kind === 'close' ? 0 : this.budget.preStop)
       this.#capSince = now
     }
     if (this.#phase === 'running') this.#history.start(now, this.#clock.epoch())
@@ -208,7 +209,7 @@ export class Lifecycle {
   }
 
   get #situation (): Situation {
-    return { phase: this.#phase, since: this.#since, capSince: this.#capSince, graceStart: this.#graceStart, kind: this.#request?.kind, fast: this.#fast }
+    return { phase: this.#phase, since: this.#since, capSince: this.#capSince, graceStart: this.#graceStart, kind: this.#request?.kind, fast: this.#fast, serving: this.#serving }
   }
 
   #ask (phase: StallPhase, elapsed: number): Stall[] {
@@ -259,7 +260,8 @@ export class Lifecycle {
   #enter (to: Phase, endedBy: PhaseEnd): void {
     const previous = this.#phase
     const record = this.#record(endedBy)
-    if (previous !== 'running') this.#history.add(record)
+    if (previous === 'running') this.#serving = this.#ports.serving?.() ?? true
+    else this.#history.add(record)
     this.hooks.abandon()
     this.#phase = to
     this.#since = this.#clock.now()

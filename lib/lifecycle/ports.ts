@@ -6,6 +6,8 @@ import type { Cut, ReportDraft, ShutdownKind, TrafficSummary } from './report.ts
 export interface Ports {
   /** Ends whatever is left at the end of phase 3, and says what it was. */
   cut (): Omit<Cut, 'waiting'>
+  /** Whether anything is bound: without a listener there is nobody to announce the end to, and phase 1 has no floor. Default: yes. */
+  serving? (): boolean
   /** Phase 4: `app.close()`. */
   end (): Promise<unknown>
   /** What traffic did. */
@@ -26,4 +28,6 @@ export interface ShutdownRequest {
   exitCode?: number
   /** Whether phase 1 takes place. Default `true`. */
   announce?: boolean
+  /** When it was asked for, on the machine's clock: a signal can come before there is anybody to take it. Default: now. */
+  at?: number
 }

@@ -21,6 +21,8 @@ export interface Situation {
   /** What was asked for; undefined while running and during a drain by hand. */
   kind: ShutdownKind | undefined
   fast: boolean
+  /** Whether there is anybody to announce the end to. */
+  serving: boolean
 }
 
 /** When all work must be over. */
@@ -29,8 +31,8 @@ export function workEnd ({ gracePeriod, reserve, close }: Budget, graceStart: nu
 }
 
 /** The time before which the phase does not end, whatever is observed. */
-export function floorEnd ({ announce: { min } }: Budget, { phase, since, kind, fast }: Situation): number {
-  if (phase !== 'announcing' || fast) return since
+export function floorEnd ({ announce: { min } }: Budget, { phase, since, kind, fast, serving }: Situation): number {
+  if (phase !== 'announcing' || fast || !serving) return since
   return since + (kind === 'crash' ? Math.min(min, crashAnnounceCap) : min)
 }
 

@@ -68,8 +68,7 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUnca
 
   const end = (): Promise<void> => ending ??= (async () => {
     const { promise, stop } = uncaught(onUncaught)
-    // `closeWith` closes the application through the wrapper above; what it leaves open is closed here.
-    const work = closeWith === undefined || joined ? callOriginal() : Promise.resolve(closeWith()).then(callOriginal)
+    const work = closeWith === undefined || joined ? callOriginal() : replaced(closeWith, callOriginal)
     closed.catch(() => {})
     try {
       await Promise.race([work, promise])
@@ -78,6 +77,15 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUnca
     }
   })()
   return { end }
+}
+
+/** What the replacement leaves open, or all where it fails, is closed here. */
+async function replaced (closeWith: () => unknown, close: () => Promise<unknown>): Promise<void> {
+  try {
+    await closeWith()
+  } finally {
+    await close()
+  }
 }
 
 /**

@@ -50,8 +50,8 @@ async function flushWithin (host: Host, member: Member): Promise<void> {
 }
 
 /** Whether a member is on its way to an end that is more than a plain close. */
-export function isShuttingDown ({ lifecycle, finished }: Member): boolean {
-  return !finished && lifecycle.ending && lifecycle.request?.kind !== 'close'
+export function isShuttingDown ({ lifecycle, finished, exitAsked }: Member): boolean {
+  return !finished && lifecycle.ending && (exitAsked || lifecycle.request?.kind !== 'close')
 }
 
 /**

@@ -5,6 +5,8 @@ interface Stream {
   flush?: (callback?: (error?: unknown) => void) => unknown
   streams?: unknown
   destroyed?: boolean
+  /** sonic-boom: a write is under way. */
+  _writing?: boolean
   writableLength?: number
   readableLength?: number
   /** Where a Node stream keeps the streams it is piped into. */
@@ -46,7 +48,12 @@ async function flushStream (candidate: unknown, seen: Set<unknown>): Promise<voi
   seen.add(candidate)
   const stream: Stream = candidate
   if (stream.destroyed === true) return
-  if (typeof stream.flush === 'function') return callFlush(stream)
+  if (typeof stream.flush === 'function') {
+    // sonic-boom answers at once while a write is under way, and the exit would then write past it.
+    // oxlint-disable-next-line no-await-in-loop -- it is a wait
+    while (stream._writing === true && stream.destroyed !== true) await sleep(pollInterval)
+    return callFlush(stream)
+  }
   // pino.multistream has no flush, and its logger's flush would answer at once.
   if (Array.isArray(stream.streams)) {
     await Promise.all(stream.streams.map((entry: { stream?: unknown } | undefined) => flushStream(entry?.stream, seen)))

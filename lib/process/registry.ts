@@ -66,7 +66,7 @@ export class ProcessRegistry implements SharedRegistry {
 
   join (options: MemberOptions): Membership {
     const bound = this.#host.mainThread ? options : { ...options, signals: {}, exit: false }
-    const member: Member = { ...bound, finished: false, listens: false, uncaught: new Set() }
+    const member: Member = { ...bound, finished: false, listens: false, exitAsked: false, uncaught: new Set() }
     this.#members.add(member)
     this.#install()
     void member.lifecycle.done.then((report) => this.#finished(member, report))
@@ -75,6 +75,7 @@ export class ProcessRegistry implements SharedRegistry {
     return {
       others: () => this.#others(member),
       listening: () => this.#listening(member),
+      askExit: () => { member.exitAsked = true },
       leave: () => this.#leave(member),
       onUncaught: (listener) => {
         member.uncaught.add(listener)
@@ -146,7 +147,7 @@ export class ProcessRegistry implements SharedRegistry {
   #finished (member: Member, report: Report): void {
     const { exiting } = this.#shared
     member.finished = true
-    if (member.exit && report.kind !== 'close') this.#exitWanted = true
+    if (member.exit && (report.kind !== 'close' || member.exitAsked)) this.#exitWanted = true
     if (this.#exitWanted || this.#isEnding()) {
       this.#ended.push(member)
       this.#codes.push(report.exitCode)
@@ -181,7 +182,7 @@ export class ProcessRegistry implements SharedRegistry {
   }
 
   #exitIfLast (): void {
-    if (!this.#exitWanted || this.#exiting || [...this.#members].some(({ finished }) => !finished)) return
+    if (!this.#exitWanted || this.#exiting || [...this.#members].some(isOpen)) return
     this.#exiting = true
     void endProcess(this.#host, this.#shared, this.#ended, () => this.#codes.find((code) => code !== 0) ?? (this.#crashed ? 1 : 0))
   }
@@ -202,4 +203,9 @@ export class ProcessRegistry implements SharedRegistry {
     }
     crashMembers(members.filter(({ finished }) => !finished), origin, error)
   }
+}
+
+/** Whether the process has to stay for a member: it is on its way to its end, or it serves. One that merely exists does not count. */
+function isOpen ({ finished, lifecycle, listens, exit }: Member): boolean {
+  return !finished && (lifecycle.ending || (listens && exit))
 }

@@ -68,7 +68,7 @@ export class SignalDesk {
   /** A member that joins after a signal has come is shut down as well. */
   admit (member: Member): void {
     if (this.#first === undefined || member.finished) return
-    this.#shutDown(member, this.#first.signal)
+    this.#shutDown(member, this.#first)
     if (this.#count > 1) member.lifecycle.hurry()
     this.#registry.began()
   }
@@ -100,16 +100,17 @@ export class SignalDesk {
 
   #begin (first: ReceivedSignal): void {
     this.#first = first
-    for (const member of this.#registry.members()) this.#shutDown(member, first.signal)
+    for (const member of this.#registry.members()) this.#shutDown(member, first)
     this.#registry.began()
   }
 
-  #shutDown (member: Member, signal: string): void {
+  #shutDown (member: Member, { signal, at }: ReceivedSignal): void {
     const action = actionOf(member, signal)
     if (action === false || action === 'ignore') return
     // Ctrl-C should feel instant; pm2 and some platforms, whose stop signal is SIGINT, get the whole sequence.
     const announce = !(signal === 'SIGINT' && this.#host.terminal())
-    void member.lifecycle.shutdown({ kind: action, reason: signal, exitCode: action === 'restart' ? member.restartExitCode : 0, announce })
+    member.exitAsked = true
+    void member.lifecycle.shutdown({ kind: action, reason: signal, exitCode: action === 'restart' ? member.restartExitCode : 0, announce, at })
   }
 
   #escalate (signal: string, members: Member[]): void {

@@ -46,6 +46,8 @@ export interface Membership {
   others (): string | undefined
   /** To be called at `onListen`: installs the crash handlers, and names foreign listeners of our signals in one warning. */
   listening (): void
+  /** Somebody asks for the end of the process; matters where a plain close is under way, which by itself does not end it. */
+  askExit (): void
   /** The application is closed. Takes the listeners away with the last member. */
   leave (): void
   /**
@@ -63,5 +65,7 @@ export interface Member extends MemberOptions {
   finished: boolean
   /** It has called `listening`. */
   listens: boolean
+  /** A signal or `shutdown()` asked for the end of the process, though a plain close may have come first. */
+  exitAsked: boolean
   readonly uncaught: Set<(error: unknown) => void>
 }

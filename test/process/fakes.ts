@@ -53,7 +53,8 @@ export class FakeLifecycle implements MemberLifecycle {
   }
 
   shutdown (request: ShutdownRequest): Promise<Report> {
-    this.requests.push(request)
+    const { at: _, ...asked } = request
+    this.requests.push(asked)
     if (!this.ending) {
       this.request = request
       this.ending = true
