@@ -89,23 +89,25 @@ t.test('WebSockets', async (t) => {
   })
 })
 
-t.test('upgraded sockets of an application\'s own', async (t) => {
-  const upgrade = async (service: Service, options: object = {}): Promise<Wire> => {
-    const wire = await open(service.port, options)
-    wire.write('GET /raw HTTP/1.1\r\nHost: test\r\nUpgrade: raw\r\nConnection: Upgrade\r\n\r\n')
-    await until(() => wire.bytes > 0)
-    return wire
-  }
-  const routes = (feed: boolean) => (app: FastifyInstance): void => {
+async function upgrade (service: Service, options: object = {}): Promise<Wire> {
+  const wire = await open(service.port, options)
+  wire.write('GET /raw HTTP/1.1\r\nHost: test\r\nUpgrade: raw\r\nConnection: Upgrade\r\n\r\n')
+  await until(() => wire.bytes > 0)
+  return wire
+}
+function upgrades (feed: boolean): (app: FastifyInstance) => void {
+  return (app) => {
     app.server.on('upgrade', (_request, socket) => {
       socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: raw\r\nConnection: Upgrade\r\n\r\n')
       const feeding = feed ? setInterval(() => socket.write('x'), 20) : undefined
       socket.on('data', () => {}).on('error', () => {}).on('close', () => clearInterval(feeding))
     })
   }
+}
 
+t.test('upgraded sockets of an application\'s own', async (t) => {
   t.test('idle: ended', async (t) => {
-    const service = await serve(t, { routes: routes(false) })
+    const service = await serve(t, { routes: upgrades(false) })
     const wires = [await upgrade(service), await upgrade(service, { allowHalfOpen: true })]
     t.match(service.status().connections, { upgraded: 2 })
     const report = await service.shutdown()
@@ -120,7 +122,7 @@ t.test('upgraded sockets of an application\'s own', async (t) => {
 
   t.test('in use, by either side: cut at the deadline and counted', async (t) => {
     for (const feed of [true, false]) {
-      const service = await serve(t, { graceful: { gracePeriod: 1500 }, routes: routes(feed) })
+      const service = await serve(t, { graceful: { gracePeriod: 1500 }, routes: upgrades(feed) })
       const wire = await upgrade(service)
       const chatting = feed ? undefined : setInterval(() => wire.write('x'), 20)
       const report = await service.shutdown()
@@ -166,7 +168,7 @@ t.test('event streams', async (t) => {
       for (const [name, head] of Object.entries(heads)) {
         app.get(`/${name}`, (_request, reply) => {
           reply.hijack()
-          head(reply as never)
+          head(reply)
           reply.raw.write('data: 1\n\n')
         })
       }
