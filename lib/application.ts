@@ -198,7 +198,7 @@ export class Application {
     })
     // A listen that was under way when boot was stopped; Fastify's own listeners come first.
     this.#root.server.on('listening', () => process.nextTick(() => {
-      if (lifecycle.ending && !this.#started) traffic.listeners.stop()
+      if (lifecycle.ending && !traffic.announced) traffic.listeners.stop()
       else traffic.open()
     }))
     traffic.connections.follow(this.#root.server)
@@ -219,7 +219,7 @@ export class Application {
       case 'announcing': return traffic.announce()
       case 'closing': return traffic.close(() => lifecycle.phase !== 'closing')
       case 'draining':
-        traffic.drain((lifecycle.deadline ?? Date.now()) - Date.now())
+        traffic.drain((lifecycle.deadline ?? Date.now()) - Date.now(), lifecycle.request?.kind === 'close')
         this.#draining.abort(new DOMException('The service is draining', 'AbortError'))
         return
       case 'terminated':

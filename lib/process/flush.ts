@@ -51,7 +51,7 @@ async function flushStream (candidate: unknown, seen: Set<unknown>): Promise<voi
   if (typeof stream.flush === 'function') {
     // sonic-boom answers at once while a write is under way, and the exit would then write past it.
     // oxlint-disable-next-line no-await-in-loop -- it is a wait
-    while (stream._writing === true && stream.destroyed !== true) await sleep(pollInterval)
+    while (isWriting(stream)) await sleep(pollInterval)
     return callFlush(stream)
   }
   // pino.multistream has no flush, and its logger's flush would answer at once.
@@ -61,6 +61,10 @@ async function flushStream (candidate: unknown, seen: Set<unknown>): Promise<voi
   }
   await emptied(stream)
   await Promise.all(pipesOf(stream).map((pipe) => flushStream(pipe, seen)))
+}
+
+function isWriting (stream: Stream): boolean {
+  return stream._writing === true && stream.destroyed !== true
 }
 
 /** A `flush` answers through its callback or through a promise; one that takes no callback is over when it returns. */

@@ -206,6 +206,6 @@ export class ProcessRegistry implements SharedRegistry {
 }
 
 /** Whether the process has to stay for a member: it is on its way to its end, or it serves. One that merely exists does not count. */
-function isOpen ({ finished, lifecycle, listens, exit }: Member): boolean {
-  return !finished && (lifecycle.ending || (listens && exit))
+function isOpen ({ finished, lifecycle, listens }: Member): boolean {
+  return !finished && (lifecycle.ending || listens)
 }

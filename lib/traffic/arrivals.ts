@@ -129,6 +129,7 @@ export class Arrivals {
 
   /** The listener has closed: who came just before it had company that was refused. */
   close (quiet: number): void {
+    if (this.#closed) return
     const now = this.#now()
     this.#closed = true
     this.#late = this.#recent.filter((time) => now - time < quiet).length

@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../lifecycle/clock.ts'
 import { isUpgraded, isUsed } from './connections.ts'
 import type { Connections } from './connections.ts'
+import { isGone } from './handlers.ts'
 import { pace } from './pace.ts'
 import type { Requests } from './requests.ts'
 
@@ -56,7 +57,7 @@ export class Endings {
     setMaxListeners(0, controller.signal)
     this.#requests.markStream(request)
     if (this.#draining) controller.abort(drainReason())
-    else if (reply !== undefined && !reply.raw.destroyed) {
+    else if (reply !== undefined && !isGone(reply.raw)) {
       this.#signals.set(request.raw, controller)
       reply.raw.once('close', () => this.#signals.delete(request.raw))
     }

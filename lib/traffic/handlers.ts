@@ -11,6 +11,12 @@ export interface RoutedMessage extends IncomingMessage { [fastifyReply]?: Fastif
 const settled = new WeakSet<ServerResponse>()
 const watched = new WeakSet<ServerResponse>()
 
+/** Whether a reply's connection or stream is gone; an HTTP/2 reply has neither `destroyed` nor `closed`. */
+export function isGone (raw: ServerResponse): boolean {
+  const { stream } = raw as { stream?: { destroyed: boolean } | undefined }
+  return raw.destroyed || raw.closed || stream?.destroyed === true
+}
+
 /**
  * Whether a handler still works on a reply that has closed. Once the head is out, what was left to do was sending, and Fastify
  * has destroyed the source; a hijacked reply is its owner's business.
@@ -32,8 +38,13 @@ export function watchHandler (raw: ServerResponse): void {
   watched.add(raw)
   const settle = (): void => { settled.add(raw) }
   const state = { sending: false }
-  watchSend(reply, state, settle)
-  watchPromise(reply, state, settle)
+  try {
+    watchSend(reply, state, settle)
+    watchPromise(reply, state, settle)
+  } catch {
+    // A reply that somebody has frozen: better not waited for than waited for in vain, and no exception in a socket's `close`.
+    settle()
+  }
   if (reply.request.raw.httpVersionMajor < 2) return
   for (const name of ['write', 'end'] as const) {
     const original = raw[name] as (...parameters: unknown[]) => unknown
@@ -57,7 +68,10 @@ function watchSend (reply: FastifyReply, state: { sending: boolean }, settle: ()
 /** What settles a handler's promise looks straight at one property, which `reply.sent` otherwise reads, and then sends or does not. */
 function watchPromise (reply: FastifyReply, state: { sending: boolean }, settle: () => void): void {
   const symbol = hijackedSymbol(reply)
-  if (symbol === undefined) return
+  if (symbol === undefined) {
+    settle()
+    return
+  }
   let hijacked = (reply as unknown as Record<symbol, boolean | undefined>)[symbol]
   Object.defineProperty(reply, 'sent', { configurable: true, get: () => hijacked === true || reply.raw.writableEnded })
   Object.defineProperty(reply, symbol, {

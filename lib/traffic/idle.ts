@@ -32,7 +32,7 @@ interface Activity {
 export class IdleSweep {
   readonly #connections: Connections
   readonly #clock: Clock
-  readonly #idle: number
+  #idle: number
   #sweeping = false
   /** What is left of the round of looks that is under way. */
   #round: Iterator<WatchedSocket> | undefined
@@ -42,6 +42,11 @@ export class IdleSweep {
     this.#connections = connections
     this.#clock = clock
     this.#idle = idle
+  }
+
+  /** From now on the idle time is at most this long, in milliseconds. */
+  hasten (idle: number): void {
+    this.#idle = Math.min(this.#idle, idle)
   }
 
   /** Looks at some connections, so that their idle time is known; a round of all begins at most every `interval` milliseconds. Answers who is due. */

@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CutRequest } from '../lifecycle/report.ts'
 import { CoarseClock } from './coarse.ts'
-import { isUpgraded } from './connections.ts'
+import { isBusy, isUpgraded } from './connections.ts'
 import type { Connections, HttpSocket } from './connections.ts'
 import { isEventStream } from './event-stream.ts'
-import { fastifyReply, handlerRuns, watchHandler } from './handlers.ts'
+import { fastifyReply, handlerRuns, isGone, watchHandler } from './handlers.ts'
 import type { RoutedMessage } from './handlers.ts'
 
 /** Connections whose reply is found in one turn of the event loop. */
@@ -54,6 +54,8 @@ export class Requests {
   #lostLimit = 64
   /** The newest reply of a connection that has or had several at once. */
   readonly #newest = new WeakMap<HttpSocket, ServerResponse>()
+  /** Connections that have had several requests at once. */
+  readonly #several = new WeakSet<HttpSocket>()
   readonly #streams = new WeakSet<IncomingMessage>()
   readonly #ignored: WeakSet<ServerResponse> = new WeakSet()
   readonly #onIdle: () => void
@@ -78,10 +80,7 @@ export class Requests {
   beExact (adopted: () => void): void {
     this.#exact = true
     this.#adoptSome(this.#connections.sockets.values(), adopted)
-    for (const lost of this.#lost) {
-      const reply = lost.deref()
-      if (reply !== undefined && handlerRuns(reply)) this.follow(reply)
-    }
+    for (const reply of this.#stillRunning()) this.#followGone(reply)
     this.#lost = []
   }
 
@@ -103,10 +102,13 @@ export class Requests {
   follow (reply: ServerResponse, socket?: HttpSocket): Tracked | undefined {
     const known = this.#live.get(reply)
     if (known !== undefined || this.#ignored.has(reply)) return known
-    const gone = reply.destroyed || reply.closed
+    const gone = isGone(reply)
     const tracked: Tracked = { reply, socket, threshold: Math.random(), shed: false, gone }
     this.#live.set(reply, tracked)
-    if (socket !== undefined) this.#newest.set(socket, reply)
+    if (socket !== undefined) {
+      if (isBusy(socket) && socket._httpMessage !== reply) this.#several.add(socket)
+      this.#newest.set(socket, reply)
+    }
     if (!gone) reply.once('close', () => this.#closed(tracked))
     this.#limitLive()
     return tracked
@@ -121,27 +123,34 @@ export class Requests {
   /** A connection has closed. Where its reply was not ended the handler may run on, and phase 3 waits for it. */
   lose (socket: HttpSocket): void {
     const reply = socket._httpMessage
-    const newest = this.#newest.get(socket)
-    if (newest !== undefined && newest.socket === null && this.#live.has(newest)) {
+    if (this.#several.has(socket)) {
       // Pipelined replies that wait for the connection never say 'close'.
       for (const tracked of this.#live.values()) if (tracked.socket === socket) this.#closed(tracked)
     }
-    if (reply && !reply.writableEnded && handlerRuns(reply)) this.#lose(reply)
+    if (reply && !this.#live.has(reply) && handlerRuns(reply)) this.#lose(reply)
   }
 
   #lose (reply: ServerResponse): void {
     watchHandler(reply)
     if (this.#exact) {
-      this.follow(reply)
+      this.#followGone(reply)
       return
     }
     this.#lost.push(new WeakRef(reply))
     if (this.#lost.length < this.#lostLimit) return
-    this.#lost = this.#lost.filter((lost) => {
-      const left = lost.deref()
-      return left !== undefined && handlerRuns(left)
-    })
+    this.#lost = this.#stillRunning().map((left) => new WeakRef(left))
     this.#lostLimit = Math.max(64, this.#lost.length * 2)
+  }
+
+  #followGone (reply: ServerResponse): void {
+    const tracked = this.follow(reply)
+    // A pipelined reply that never got the connection says neither `destroyed` nor `close`.
+    if (tracked !== undefined) tracked.gone = true
+  }
+
+  /** Those of {@link #lost} whose handler has not come to its end. */
+  #stillRunning (): ServerResponse[] {
+    return this.#lost.map((lost) => lost.deref()).filter((reply) => reply !== undefined && handlerRuns(reply)) as ServerResponse[]
   }
 
   /** Marks a request as one that ends when told. */
@@ -157,7 +166,7 @@ export class Requests {
   /** How many requests are in flight. While the service runs, a connection with pipelined requests counts each of them. */
   count (): number {
     this.#sweep()
-    let count = this.#live.size
+    let count = this.#live.size + this.#stillRunning().length
     for (const socket of this.#connections.sockets) {
       const reply = socket._httpMessage
       if (reply && !this.#live.has(reply) && !this.#ignored.has(reply)) count++
@@ -173,7 +182,7 @@ export class Requests {
   /** The requests in flight with their names, oldest first, at most `limit`. */
   list (limit: number = Infinity): InFlight[] {
     this.#sweep()
-    const replies = new Set(this.#live.keys())
+    const replies = new Set([...this.#live.keys(), ...this.#stillRunning()])
     for (const socket of this.#connections.sockets) {
       if (socket._httpMessage && !this.#ignored.has(socket._httpMessage)) replies.add(socket._httpMessage)
     }
@@ -226,8 +235,13 @@ export class Requests {
   #closed (tracked: Tracked): void {
     tracked.gone = true
     // Its handler may run on for a client that left; it is kept until that has ended.
-    if (handlerRuns(tracked.reply)) watchHandler(tracked.reply)
-    else this.#forget(tracked)
+    if (!handlerRuns(tracked.reply)) this.#forget(tracked)
+    else if (this.#exact) watchHandler(tracked.reply)
+    else {
+      // While the service runs it must not be kept by us alone.
+      this.#forget(tracked)
+      this.#lose(tracked.reply)
+    }
   }
 
   /** Forgets the replies that closed first and whose handler ended later: no event tells. */

@@ -20,6 +20,9 @@ import { Shedding } from './shedding.ts'
 /** Milliseconds between two looks at all connections in phase 1. */
 const lookInterval = 500
 
+/** How long a connection may be idle in a plain `app.close()`, in milliseconds. */
+const plainIdle = 50
+
 /** What the traffic room is given. Times are milliseconds. */
 export interface TrafficOptions {
   clock: Clock
@@ -74,7 +77,7 @@ export class Traffic {
     this.requests.name(reply)
     const { raw } = request
     const socket = raw.socket as HttpSocket
-    if (raw.httpVersionMajor === 1 && !this.requests.exact && socket[kind] !== undefined && socket._httpMessage === reply.raw) return
+    if (raw.httpVersionMajor === 1 && !this.requests.exact && socket[kind] === 'traffic' && socket._httpMessage === reply.raw) return
     this.#arriveSlowly(request, reply, socket)
   }
 
@@ -102,8 +105,8 @@ export class Traffic {
     })
   }
 
-  /** Phase 3 begins, with `budget` milliseconds to go. */
-  drain (budget: number): void {
+  /** Phase 3 begins, with `budget` milliseconds to go. A plain close was announced to nobody, and does not wait for idle clients. */
+  drain (budget: number, plain = false): void {
     if (!this.listeners.stopped) {
       this.listeners.stop()
       this.#noteClosed()
@@ -111,7 +114,13 @@ export class Traffic {
     // `shed` is about phase 1: from here on a connection that stays open only holds the process.
     this.#shedding.raise(1)
     this.#idle.look(0)
+    if (plain) this.#idle.hasten(plainIdle)
     this.endings.start(budget)
+  }
+
+  /** Whether phase 1 took place while a server was open. */
+  get announced (): boolean {
+    return this.#announced
   }
 
   /** What the state machine asks on every tick. */
