@@ -108,5 +108,5 @@ function summarize ({ kind, reason, duration, cut, failures, traffic }: ReportDr
   if (cut.streams + cut.upgraded > 0) parts.push(`${cut.streams} streams and ${cut.upgraded} upgraded sockets cut`)
   if (traffic.lateArrivals > 0) parts.push(`${traffic.lateArrivals} connections came late`)
   if (failures.length > 0) parts.push(`failed: ${failures.map((failure) => `${failure.name} (${failure.message})`).join(', ')}`)
-  return parts.length === 1 ? `${parts[0]}, nothing lost` : parts.join('; ')
+  return parts.length === 1 ? `${parts[0]}, nothing cut` : parts.join('; ')
 }

@@ -9,7 +9,7 @@
  * - The listeners stay for the life of the process. Once applications are registered, the module does nothing but what Node
  *   would do for a signal that none of them acts on.
  *
- * It imports two built-in modules and nothing else, to be there as early as possible.
+ * It imports built-in modules and the shared state, nothing else, to be there as early as possible.
  */
 import { writeSync } from 'node:fs'
 import { constants } from 'node:os'

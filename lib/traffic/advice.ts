@@ -14,7 +14,9 @@ export function adviceOf ({ phases, traffic, cut }: ReportDraft, budget: Budget)
   }
   if (cut.requests.length > 0) {
     const draining = phases.find(({ phase }) => phase === 'draining')
-    advice.push(`${cut.requests.length} requests were cut after ${draining?.duration ?? 0} ms of draining: raise the grace period, or shorten announce.max (${budget.announce.max} ms)`)
+    const [oldest] = cut.requests
+    const shorten = (announcing?.duration ?? 0) > (draining?.duration ?? 0) / 2 ? `, or shorten announce.max (${budget.announce.max} ms)` : ''
+    advice.push(`${cut.requests.length} requests were cut after ${draining?.duration ?? 0} ms of draining: raise the grace period${shorten}, or find out why ${oldest?.method} ${oldest?.route ?? '(no route)'} takes longer than ${oldest?.age} ms`)
   }
   return advice
 }

@@ -9,7 +9,7 @@ import type { ServerResponse } from 'node:http'
 export interface HttpSocket extends Socket {
   _httpMessage?: ServerResponse | null
   parser?: unknown
-  /** What the connection turned out to be with its first request; written by `requests.ts`. */
+  /** What the connection turned out to be with its first request; written by `traffic.ts`. */
   [kind]?: ConnectionKind
 }
 

@@ -198,10 +198,10 @@ t.test('report', async (t) => {
   })
 
   t.test('one sentence for a human', async (t) => {
-    t.equal(say({}), 'shutdown by SIGTERM in 1235 ms, nothing lost')
+    t.equal(say({}), 'shutdown by SIGTERM in 1235 ms, nothing cut')
     t.match(say({ cut: { requests: [request], streams: 2, upgraded: 1, waiting: ['queue', 'mail'] }, failures: [failure], traffic: { ...noTraffic(), lateArrivals: 4 } }),
       /^shutdown by SIGTERM in 1235 ms; 1 request.? cut; no longer waited for: queue, mail; 2 streams and 1 upgraded sockets? cut; 4 connections came late; failed: pool \(no route\)$/)
-    t.notMatch(say({ kind: 'crash' }), /nothing lost; /)
+    t.notMatch(say({ kind: 'crash' }), /nothing cut; /)
   })
 
   t.test('keeps the facts and carries the advice', async (t) => {
