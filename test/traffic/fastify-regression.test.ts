@@ -196,7 +196,7 @@ t.test('during close, other than Fastify: served, not refused', async (t) => {
       t.equal((await kept.send('GET /').reply()).status, 200, 'on a kept connection')
       t.equal((await injected).statusCode, 200, 'by inject')
       pipelined.send('GET /')
-      await until(() => app.graceful.status().requests.length === 3)
+      await until(() => app.graceful.status().requests.length === 3 && app.graceful.phase === 'draining')
       door.open()
       for (const connection of ['keep-alive', 'keep-alive', 'close']) t.match(await pipelined.reply(), { status: 200, headers: { connection } }, 'pipelined')
       await closed
@@ -238,7 +238,8 @@ t.test('HTTP/2', async (t) => {
     const session = connect(`http://127.0.0.1:${await listen(app)}`)
     await once(session, 'connect')
     await once(session, 'close')
-    t.equal(app.graceful.status().connections['sessions'], 0)
+    await until(() => app.graceful.status().connections['sessions'] === 0)
+    t.ok(session.destroyed)
     await app.close()
   })
 })

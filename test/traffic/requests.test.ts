@@ -295,7 +295,9 @@ t.test('inject is counted and waited for', async (t) => {
 })
 
 t.test('a handler that never answers is cut at the deadline, and named', async (t) => {
-  const service = await serveWays(t, gate(), { graceful: { gracePeriod: 1500 } })
+  // What nobody could ever open would be collected, handlers and all.
+  const door = gate()
+  const service = await serveWays(t, door, { graceful: { gracePeriod: 1500 } })
   const wire = (await open(service.port)).send('GET /value?secret=1')
   const lost = (await open(service.port)).post('/body', ['Content-Type: text/plain', 'Content-Length: 3'], 'abc')
   const nowhere = (await open(service.port)).send('GET /nowhere/secret')
@@ -311,6 +313,7 @@ t.test('a handler that never answers is cut at the deadline, and named', async (
   await wire.end()
   await nowhere.end()
   t.strictSame(service.events, ['onClose'])
+  door.open()
 })
 
 t.test('exit comes soon after the last byte', async (t) => {
