@@ -98,9 +98,7 @@ export class Lifecycle {
     this.#listeners.add(listener)
   }
 
-  /**
-   * Begins the end, or joins it: everybody gets the same report. The first reason and the first exit code win.
-   */
+  /** Begins the end, or joins it: everybody gets the same report. The first reason and the first exit code win. */
   shutdown (request: ShutdownRequest): Promise<Report> {
     if (this.#request !== undefined) return this.done
     this.#request = request
