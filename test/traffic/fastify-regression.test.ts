@@ -195,6 +195,7 @@ t.test('during close, other than Fastify: served, not refused', async (t) => {
       const injected = app.inject('/')
       t.equal((await kept.send('GET /').reply()).status, 200, 'on a kept connection')
       t.equal((await injected).statusCode, 200, 'by inject')
+      await until(() => app.graceful.status().requests.length === 2)
       pipelined.send('GET /')
       await until(() => app.graceful.status().requests.length === 3 && app.graceful.phase === 'draining')
       door.open()
