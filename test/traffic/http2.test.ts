@@ -236,7 +236,7 @@ const preface = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), 
 
 t.test('clients that do not play along are bounded', async (t) => {
   const rows: Array<[string, Buffer]> = [['says nothing', Buffer.alloc(0)], ['says hello and nothing more', preface]]
-  for (const [name, bytes] of rows) {
+  await Promise.all(rows.map(async ([name, bytes]) => {
     const service = await serveHttp2(t, { http2: true }, gate(), { gracePeriod: 10_000 })
     const socket = connectRaw({ port: service.port, host: '127.0.0.1', allowHalfOpen: true })
     socket.on('error', () => {}).resume()
@@ -247,7 +247,7 @@ t.test('clients that do not play along are bounded', async (t) => {
     const report = await service.shutdown()
     t.match(report, { verdict: 'clean', exitCode: 0 }, name)
     t.ok(report.duration < 4000, `${name}: ${report.duration} ms`)
-  }
+  }))
 })
 
 t.test('a session whose stream never ends is cut at the deadline', async (t) => {
