@@ -59,7 +59,9 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   })
   root.addHook('onRequest', (request, reply, done) => {
     traffic.arrive(request, reply)
-    done()
+    // What came in the same piece must be parsed before this reply can be marked as its connection's last.
+    if (traffic.requests.exact) queueMicrotask(done)
+    else done()
   })
   root.addHook('onClose', async () => application.closed())
   root.addHook('onReady', async () => application.start())

@@ -238,6 +238,25 @@ t.test('a client that leaves leaves nothing behind but its handler', async (t) =
   })
 })
 
+t.test('several in a row to a handler that answers at once', async (t) => {
+  const service = await serve(t, { graceful: { announce: { shed: 'immediate' } }, routes (app) {
+    app.get('/at-once', (_request, reply) => { reply.send('at once') })
+  } })
+  const kept = (await open(service.port)).send('GET /')
+  await kept.reply()
+  const holds = { announcing: service.hold('announcing'), draining: service.hold('draining') }
+  const end = service.shutdown()
+  await service.reached('announcing')
+  await until(() => Date.now() - service.status().since > 60)
+  for (const [phase, wire] of [['announcing', await open(service.port)], ['draining', kept]] as const) {
+    wire.send('GET /at-once', 'GET /at-once', 'GET /at-once')
+    for (const connection of ['keep-alive', 'keep-alive', 'close']) t.match(await wire.reply(), { status: 200, headers: { connection } }, phase)
+    holds[phase]()
+    if (phase === 'announcing') await service.reached('draining')
+  }
+  t.match(await end, { verdict: 'clean' })
+})
+
 t.test('a reply that breaks off', async (t) => {
   const door = gate()
   const service = await serve(t, { routes (app) {
