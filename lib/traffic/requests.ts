@@ -57,7 +57,6 @@ export class Requests {
   /** Connections that have had several requests at once. */
   readonly #several = new WeakSet<HttpSocket>()
   readonly #streams = new WeakSet<IncomingMessage>()
-  readonly #ignored: WeakSet<ServerResponse> = new WeakSet()
   readonly #onIdle: () => void
   #exact = false
 
@@ -93,15 +92,10 @@ export class Requests {
     return this.#exact
   }
 
-  /** Takes a request out of the count: an observer of the shutdown must not hold it. */
-  ignore (reply: ServerResponse): void {
-    this.#ignored.add(reply)
-  }
-
   /** Follows one reply to its end. */
   follow (reply: ServerResponse, socket?: HttpSocket): Tracked | undefined {
     const known = this.#live.get(reply)
-    if (known !== undefined || this.#ignored.has(reply)) return known
+    if (known !== undefined) return known
     const gone = isGone(reply)
     const tracked: Tracked = { reply, socket, threshold: Math.random(), shed: false, gone }
     this.#live.set(reply, tracked)
@@ -169,14 +163,9 @@ export class Requests {
     let count = this.#live.size + this.#stillRunning().length
     for (const socket of this.#connections.sockets) {
       const reply = socket._httpMessage
-      if (reply && !this.#live.has(reply) && !this.#ignored.has(reply)) count++
+      if (reply && !this.#live.has(reply)) count++
     }
     return count
-  }
-
-  /** Whether nothing is in flight, upgraded sockets included. */
-  get none (): boolean {
-    return this.count() === 0
   }
 
   /** The requests in flight with their names, oldest first, at most `limit`. */
@@ -184,7 +173,7 @@ export class Requests {
     this.#sweep()
     const replies = new Set([...this.#live.keys(), ...this.#stillRunning()])
     for (const socket of this.#connections.sockets) {
-      if (socket._httpMessage && !this.#ignored.has(socket._httpMessage)) replies.add(socket._httpMessage)
+      if (socket._httpMessage) replies.add(socket._httpMessage)
     }
     const all = [...replies].map((reply) => this.#describe(reply)).toSorted((a, b) => b.age - a.age)
     return all.slice(0, limit)
