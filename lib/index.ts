@@ -10,6 +10,7 @@ import { phases } from './lifecycle/phase.ts'
 import { readOptions } from './options.ts'
 import type { GracefulOptions } from './options.ts'
 import { hasBooted, rootOf } from './process/close.ts'
+import { replyTo } from './traffic/naming.ts'
 
 export type { Graceful, Registration, ShutdownOptions } from './api.ts'
 export type { GracefulOptions, AdminOptions, AnnounceOptions, ProbesOptions } from './options.ts'
@@ -55,7 +56,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
 
   root.decorate('graceful', application.face())
   root.decorateRequest('drainSignal', {
-    getter (this: FastifyRequest) { return traffic.endings.signalOf(this, traffic.requests.replyTo(this.raw)) }
+    getter (this: FastifyRequest) { return traffic.endings.signalOf(this, replyTo(this.raw)) }
   })
   root.addHook('onRequest', (request, reply, done) => {
     traffic.arrive(request, reply)

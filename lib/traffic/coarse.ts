@@ -8,12 +8,12 @@ const interval = 100
  * a small request (measured with `bench/cpu.js`), and the age of a request in flight needs no more.
  */
 export class CoarseClock {
-  /** Milliseconds of `performance.now()`, at most a tenth of a second old while it runs. */
-  now: number = performance.now()
+  /** Whole milliseconds of `performance.now()`, at most a tenth of a second old while it runs: a fraction would be an object of its own per request. */
+  now: number = Math.floor(performance.now())
   #timer: NodeJS.Timeout | undefined
 
   start (): void {
-    this.#timer ??= setInterval(() => { this.now = performance.now() }, interval).unref()
+    this.#timer ??= setInterval(() => { this.now = Math.floor(performance.now()) }, interval).unref()
   }
 
   stop (): void {

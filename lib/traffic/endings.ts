@@ -6,6 +6,7 @@ import type { Clock } from '../lifecycle/clock.ts'
 import { isUpgraded, isUsed } from './connections.ts'
 import type { Connections } from './connections.ts'
 import { isGone } from './handlers.ts'
+import { replyOf } from './naming.ts'
 import { pace } from './pace.ts'
 import type { Requests } from './requests.ts'
 
@@ -174,7 +175,7 @@ export class Endings {
   }
 
   #clientsOf (reply: ServerResponse): Set<WebSocketLike> | undefined {
-    const instance = this.#requests.replyTo(reply.req)?.request.server as WithWebSockets | undefined
+    const instance = replyOf(reply)?.request.server as WithWebSockets | undefined
     return instance?.websocketServer?.clients
   }
 }

@@ -1,11 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
-
-/** Where a raw request keeps the reply of Fastify, so that a request in flight can be named when somebody asks. */
-export const fastifyReply: unique symbol = Symbol('fastify-graceful.reply')
-
-/** A raw request that has reached a route. */
-export interface RoutedMessage extends IncomingMessage { [fastifyReply]?: FastifyReply }
+import { replyOf } from './naming.ts'
 
 /** Replies whose handler has come to its end after the client had left. */
 const settled = new WeakSet<ServerResponse>()
@@ -23,7 +18,7 @@ export function isGone (raw: ServerResponse): boolean {
  */
 export function handlerRuns (raw: ServerResponse): boolean {
   if (raw.writableEnded || raw.headersSent || settled.has(raw)) return false
-  const reply = (raw.req as RoutedMessage | undefined)?.[fastifyReply]
+  const reply = replyOf(raw)
   return reply !== undefined && !reply.sent
 }
 
@@ -33,7 +28,7 @@ export function handlerRuns (raw: ServerResponse): boolean {
  * and a reply of a closed HTTP/2 stream takes neither `write` nor `end`.
  */
 export function watchHandler (raw: ServerResponse): void {
-  const reply = (raw.req as RoutedMessage)[fastifyReply]
+  const reply = replyOf(raw)
   if (reply === undefined || watched.has(raw)) return
   watched.add(raw)
   const settle = (): void => { settled.add(raw) }

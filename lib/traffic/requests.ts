@@ -5,15 +5,11 @@ import { CoarseClock } from './coarse.ts'
 import { isBusy, isUpgraded } from './connections.ts'
 import type { Connections, HttpSocket } from './connections.ts'
 import { isEventStream } from './event-stream.ts'
-import { fastifyReply, handlerRuns, isGone, watchHandler } from './handlers.ts'
-import type { RoutedMessage } from './handlers.ts'
+import { handlerRuns, isGone, watchHandler } from './handlers.ts'
+import { name, replyOf, startOf, tie } from './naming.ts'
 
 /** Connections whose reply is found in one turn of the event loop. */
 const adoptBatch = 1000
-
-const startedAt: unique symbol = Symbol('fastify-graceful.started')
-
-interface NamedMessage extends RoutedMessage { [startedAt]?: number }
 
 /** What a request in flight is, as the status and the report show it. */
 export type RequestKind =
@@ -65,11 +61,9 @@ export class Requests {
     this.#onIdle = onIdle
   }
 
-  /** Names a raw request; the one thing done for every request while the service runs. */
+  /** Names a request; the one thing done for every one while the service runs. */
   name (reply: FastifyReply): void {
-    const raw = reply.request.raw as NamedMessage
-    raw[fastifyReply] = reply
-    raw[startedAt] = this.clock.now
+    name(reply, this.clock.now)
   }
 
   /**
@@ -99,6 +93,7 @@ export class Requests {
     const gone = isGone(reply)
     const tracked: Tracked = { reply, socket, threshold: Math.random(), shed: false, gone }
     this.#live.set(reply, tracked)
+    tie(reply)
     if (socket !== undefined) {
       if (isBusy(socket) && socket._httpMessage !== reply) this.#several.add(socket)
       this.#newest.set(socket, reply)
@@ -188,17 +183,12 @@ export class Requests {
     return isEventStream(reply) ? 'stream' : 'request'
   }
 
-  /** Fastify's reply to a raw request, where a route has been reached. */
-  replyTo (request: IncomingMessage): FastifyReply | undefined {
-    return (request as NamedMessage)[fastifyReply]
-  }
-
   #describe (reply: ServerResponse): InFlight {
-    const message = reply.req as NamedMessage
+    const now = performance.now()
     return {
-      method: message.method ?? '',
-      route: message[fastifyReply]?.request.routeOptions.url,
-      age: Math.max(0, Math.round(performance.now() - (message[startedAt] ?? performance.now()))),
+      method: reply.req.method ?? '',
+      route: replyOf(reply)?.request.routeOptions.url,
+      age: Math.max(0, Math.round(now - (startOf(reply) ?? now))),
       kind: this.kindOf(reply)
     }
   }
