@@ -15,12 +15,12 @@ import { Holds } from './lifecycle/holds.ts'
 import { Lifecycle } from './lifecycle/lifecycle.ts'
 import { isAtLeast, phaseNumber, phases } from './lifecycle/phase.ts'
 import type { Phase } from './lifecycle/phase.ts'
-import type { PhaseRecord } from './lifecycle/report.ts'
 import type { Settings } from './options.ts'
 import { abortBoot, boundServers, wrapClose } from './process/close.ts'
 import { flushLogger } from './process/flush.ts'
 import { joinProcess } from './process/registry.ts'
 import type { Membership } from './process/types.ts'
+import { Story } from './story.ts'
 import { adviceOf } from './traffic/advice.ts'
 import { Traffic } from './traffic/traffic.ts'
 
@@ -43,6 +43,7 @@ export class Application {
   readonly holds: Holds
   readonly #root: FastifyInstance
   readonly #settings: Settings
+  readonly #story: Story
   readonly #membership: Membership
   readonly #pressure: Pressure
   readonly #draining = new AbortController()
@@ -53,6 +54,7 @@ export class Application {
     this.#settings = settings
     setMaxListeners(0, this.#draining.signal)
     this.holds = new Holds(() => {})
+    this.#story = new Story(root.log, () => this.lifecycle)
     this.lifecycle = this.#makeLifecycle()
     this.traffic = new Traffic({
       clock: systemClock,
@@ -155,7 +157,7 @@ export class Application {
       traffic: () => this.traffic.summary(),
       advice: (report) => adviceOf(report, budget),
       others: () => this.#membership.others(),
-      failed: (failure) => this.#root.log.warn({ event: 'graceful.failure', ...failure }, `${failure.name} failed: ${failure.message}`)
+      failed: (failure) => this.#story.failed(failure)
     })
   }
 
@@ -194,7 +196,7 @@ export class Application {
     lifecycle.observers.add('traffic', (phase, elapsed) => traffic.stalls(phase, elapsed))
     lifecycle.onPhase((phase, previous, record) => {
       this.#enter(phase, previous)
-      this.#logPhase(phase, record)
+      this.#story.phase(phase, record)
     })
     // A listen that was under way when boot was stopped; Fastify's own listeners come first.
     this.#root.server.on('listening', () => process.nextTick(() => {
@@ -204,8 +206,7 @@ export class Application {
     traffic.connections.follow(this.#root.server)
     void lifecycle.done.then((report) => {
       this.health.stop()
-      const level = report.verdict === 'clean' ? 'info' : report.verdict === 'cut' ? 'warn' : 'error'
-      this.#root.log[level]({ event: 'graceful.report', report }, report.summary)
+      this.#story.report(report)
       this.#membership.leave()
     })
   }
@@ -224,11 +225,6 @@ export class Application {
         return
       case 'terminated':
     }
-  }
-
-  #logPhase (phase: Phase, { phase: previous, duration, endedBy, stalledBy }: PhaseRecord): void {
-    const { reason } = this.lifecycle.request ?? { reason: 'drain' }
-    this.#root.log.info({ event: 'graceful.phase', phase, previous, duration, endedBy, stalledBy, reason }, `graceful: ${previous} -> ${phase}`)
   }
 }
 
