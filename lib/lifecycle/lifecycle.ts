@@ -1,19 +1,18 @@
 import { isAtLeast, phaseNumber } from './phase.ts'
-import type { HookPhase, Phase, StallPhase } from './phase.ts'
+import type { HookPhase, Phase } from './phase.ts'
 import type { Budget } from './budget.ts'
 import type { Clock } from './clock.ts'
-import { PhaseHooks } from './hooks.ts'
+import type { PhaseHooks } from './hooks.ts'
 import { deferred } from './deferred.ts'
 import type { Deferred } from './deferred.ts'
-import { Participants } from './participants.ts'
-import type { Failure, Stall } from './participants.ts'
-import { Finale } from './finale.ts'
+import type { Failure, Participants, Stall } from './participants.ts'
 import { History } from './history.ts'
 import type { Ports, ShutdownRequest } from './ports.ts'
 import type { PhaseEnd, PhaseRecord, Report } from './report.ts'
 import { capEnd, floorEnd, workEnd } from './timing.ts'
 import type { Situation } from './timing.ts'
-import { Work } from './work.ts'
+import { Waiting } from './waiting.ts'
+import type { Work } from './work.ts'
 import { errors, messageOf } from '../errors.ts'
 
 /** Milliseconds between two rounds of asking; whoever ends a wait also wakes the machine at once. */
@@ -25,16 +24,12 @@ type PhaseListener = (phase: Phase, previous: Phase, record: PhaseRecord) => voi
  * and time only through a {@link Clock}, so every rule can be tested without any of them.
  */
 export class Lifecycle {
-  readonly participants: Participants
-  readonly observers: Participants
-  readonly hooks: PhaseHooks
-  readonly work: Work
   readonly budget: Budget
   readonly #clock: Clock
   readonly #ports: Ports
   readonly #listeners = new Set<PhaseListener>()
   readonly #history = new History()
-  readonly #finale: Finale
+  readonly #waiting: Waiting
   readonly #done = deferred<Report>()
 
   #phase: Phase = 'running'
@@ -51,9 +46,6 @@ export class Lifecycle {
   /** Nobody of this application stalls the current phase, in the last round of asking. */
   #clear = false
   #announced: Deferred<void> | undefined
-  #stalls: Stall[] = []
-  /** Those of {@link #stalls} that somebody registered: the ones a report names when they are cut. */
-  #named: Stall[] = []
   #cancelTick: (() => void) | undefined
   #poked = false
   #report: Report | undefined
@@ -64,15 +56,18 @@ export class Lifecycle {
     this.budget = budget
     this.#since = clock.now()
     this.#sinceEpoch = clock.epoch()
-    const onFailure = (failure: Failure): void => this.fail(failure)
-    const poke = (): void => this.poke()
-    this.participants = new Participants(clock, onFailure, poke)
-    this.observers = new Participants(clock, onFailure, poke)
-    this.hooks = new PhaseHooks(clock, onFailure, poke)
-    this.#finale = new Finale(() => ports.end(), onFailure, poke)
-    this.work = new Work(poke, (name, message) => ports.failed({ name, message, phase: this.#phase }))
+    this.#waiting = new Waiting(clock, budget, {
+      failed: (failure) => this.fail(failure),
+      rejected: (failure) => ports.failed({ ...failure, phase: this.#phase }),
+      wake: () => this.poke(),
+      end: () => ports.end()
+    })
   }
 
+  get participants (): Participants { return this.#waiting.participants }
+  get observers (): Participants { return this.#waiting.observers }
+  get hooks (): PhaseHooks { return this.#waiting.hooks }
+  get work (): Work { return this.#waiting.work }
   get phase (): Phase { return this.#phase }
   /** Epoch milliseconds at which the current phase began. */
   get since (): number { return this.#sinceEpoch }
@@ -169,7 +164,7 @@ export class Lifecycle {
 
   /** Who stalls now, for those who want to look. Asks nobody. */
   stalls (): Stall[] {
-    return this.#stalls
+    return this.#waiting.stalls
   }
 
   #drain (why: string): void {
@@ -185,15 +180,13 @@ export class Lifecycle {
     if (this.#report !== undefined || this.#phase === 'running') return
     const phase = this.#phase
     const now = this.#clock.now()
-    this.#stalls = phase === 'terminated' ? this.#finalStalls(now) : this.#ask(phase, now - this.#since)
+    const waiting = !this.#waiting.ask(phase, now - this.#since)
     const floor = floorEnd(this.budget, this.#situation)
     const cap = capEnd(this.budget, this.#situation)
-    this.#clear = this.#stalls.length === 0 && now >= floor
-    if (this.#clear) {
-      const others = this.#ports.others()
-      if (others !== undefined) this.#stalls = [{ name: 'other applications of this process', reason: others }]
-    }
-    if (this.#clear && this.#stalls.length === 0) {
+    this.#clear = !waiting && now >= floor
+    const others = this.#clear ? this.#ports.others() : undefined
+    if (others !== undefined) this.#waiting.waitFor({ name: 'other applications of this process', reason: others })
+    if (this.#clear && others === undefined) {
       if (phase !== 'announcing' || this.#request !== undefined) return this.#leave('condition')
       this.#settleAnnounced()
     }
@@ -210,20 +203,6 @@ export class Lifecycle {
     return { phase: this.#phase, since: this.#since, capSince: this.#capSince, graceStart: this.#graceStart, kind: this.#request?.kind, fast: this.#fast, serving: this.#serving }
   }
 
-  #ask (phase: StallPhase, elapsed: number): Stall[] {
-    const observed = this.observers.ask(phase, elapsed)
-    const work = phase === 'draining' ? this.work.stalls() : []
-    this.#named = [...this.participants.ask(phase, elapsed), ...this.hooks.stalls(), ...work]
-    return [...observed, ...this.#named]
-  }
-
-  #finalStalls (now: number): Stall[] {
-    const hooks = this.hooks.stalls()
-    // A hook that hangs must not take the time of `close` as well.
-    if (hooks.length === 0 || now - this.#since >= this.budget.close / 2) this.#finale.begin()
-    return [...hooks, ...this.#finale.stalls()]
-  }
-
   #leave (endedBy: PhaseEnd): void {
     const next: Partial<Record<Phase, Phase>> = { announcing: 'closing', closing: 'draining', draining: 'terminated' }
     if (this.#phase === 'draining') this.#cut(endedBy)
@@ -235,7 +214,7 @@ export class Lifecycle {
   }
 
   #cut (endedBy: PhaseEnd): void {
-    if (endedBy === 'cap') this.#history.leave(this.#named)
+    if (endedBy === 'cap') this.#history.leave(this.#waiting.named)
     try {
       this.#history.cut(this.#ports.cut())
     } catch (error) {
@@ -252,7 +231,7 @@ export class Lifecycle {
   }
 
   #record (endedBy: PhaseEnd): PhaseRecord {
-    return { phase: this.#phase, duration: Math.round(this.elapsed), endedBy, stalledBy: endedBy === 'cap' ? this.#stalls : [] }
+    return { phase: this.#phase, duration: Math.round(this.elapsed), endedBy, stalledBy: endedBy === 'cap' ? this.stalls() : [] }
   }
 
   #enter (to: Phase, endedBy: PhaseEnd): void {
@@ -260,11 +239,10 @@ export class Lifecycle {
     const record = this.#record(endedBy)
     if (previous === 'running') this.#serving = this.#ports.serving?.() ?? true
     else this.#history.add(record)
-    this.hooks.abandon()
+    this.#waiting.reset()
     this.#phase = to
     this.#since = this.#clock.now()
     this.#sinceEpoch = this.#clock.epoch()
-    this.#stalls = []
     this.#clear = false
     for (const listener of this.#listeners) {
       try {
@@ -276,9 +254,9 @@ export class Lifecycle {
   }
 
   #finish (endedBy: PhaseEnd): void {
-    if (endedBy === 'cap') this.#history.leave(this.#stalls)
+    if (endedBy === 'cap') this.#history.leave(this.stalls())
     // A fast end may leave no time for it; it is begun all the same.
-    this.#finale.begin()
+    this.#waiting.finish()
     this.#history.add(this.#record(endedBy))
     this.#stopTicking()
     const { kind, reason, exitCode = 0 } = this.#request ?? { kind: 'shutdown', reason: 'unknown' }
