@@ -157,7 +157,7 @@ export class Application {
       traffic: () => this.traffic.summary(),
       advice: (report) => adviceOf(report, budget),
       others: () => this.#membership.others(),
-      failed: (failure) => this.#story.failed(failure)
+      failed: (failure, error) => this.#story.failed(failure, error)
     })
   }
 

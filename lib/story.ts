@@ -28,8 +28,9 @@ export class Story {
   }
 
   /** Something has failed, and stops nothing. */
-  failed (failure: Failure & { phase: Phase }): void {
-    this.#log.warn({ event: 'graceful.failure', ...failure }, `${failure.name} failed: ${failure.message}`)
+  failed (failure: Failure & { phase: Phase }, error: unknown): void {
+    const err = error instanceof Error ? { err: error } : {}
+    this.#log.warn({ event: 'graceful.failure', ...failure, ...err }, `${failure.name} failed: ${failure.message}`)
   }
 
   /** The end is over. */

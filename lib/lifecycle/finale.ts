@@ -1,14 +1,14 @@
-import type { Failure, Stall } from './participants.ts'
+import type { OnFailure, Stall } from './participants.ts'
 import { messageOf } from '../errors.ts'
 
 /** Phase 4's own work, `close`: begun once, and waited for like a hook. */
 export class Finale {
   readonly #end: () => Promise<unknown>
-  readonly #onFailure: (failure: Failure) => void
+  readonly #onFailure: OnFailure
   readonly #onSettled: () => void
   #state: 'not begun' | 'running' | 'settled' = 'not begun'
 
-  constructor (end: () => Promise<unknown>, onFailure: (failure: Failure) => void, onSettled: () => void) {
+  constructor (end: () => Promise<unknown>, onFailure: OnFailure, onSettled: () => void) {
     this.#end = end
     this.#onFailure = onFailure
     this.#onSettled = onSettled
@@ -24,7 +24,7 @@ export class Finale {
     }
     // `end` may throw before it answers.
     new Promise((resolve) => { resolve(this.#end()) })
-      .catch((error: unknown) => this.#onFailure({ name: 'close', message: messageOf(error) }))
+      .catch((error: unknown) => this.#onFailure({ name: 'close', message: messageOf(error) }, error))
       .then(settled, settled)
   }
 

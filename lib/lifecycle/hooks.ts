@@ -1,7 +1,7 @@
 import { phases } from './phase.ts'
 import type { HookPhase } from './phase.ts'
 import type { Clock } from './clock.ts'
-import type { Failure, Stall } from './participants.ts'
+import type { OnFailure, Stall } from './participants.ts'
 import { invalidArgument, messageOf } from '../errors.ts'
 
 /** What a hook is told. */
@@ -44,10 +44,10 @@ export class PhaseHooks {
   readonly #entries = new Set<Entry>()
   readonly #running = new Set<Running>()
   readonly #clock: Clock
-  readonly #onFailure: (failure: Failure) => void
+  readonly #onFailure: OnFailure
   readonly #onSettled: () => void
 
-  constructor (clock: Clock, onFailure: (failure: Failure) => void, onSettled: () => void) {
+  constructor (clock: Clock, onFailure: OnFailure, onSettled: () => void) {
     this.#clock = clock
     this.#onFailure = onFailure
     this.#onSettled = onSettled
@@ -90,9 +90,9 @@ export class PhaseHooks {
       cancel?.()
       return this.#running.delete(running)
     }
-    const finish = (message?: string): void => {
+    const finish = (message?: string, error?: unknown): void => {
       if (!over()) return
-      if (message !== undefined) this.#onFailure({ name, message })
+      if (message !== undefined) this.#onFailure({ name, message }, error)
       this.#onSettled()
     }
     const abandon = (why: string): void => {
@@ -110,10 +110,10 @@ export class PhaseHooks {
     try {
       Promise.resolve(hook({ ...context, signal: controller.signal })).then(
         () => finish(),
-        (error: unknown) => finish(messageOf(error))
+        (error: unknown) => finish(messageOf(error), error)
       )
     } catch (error) {
-      finish(messageOf(error))
+      finish(messageOf(error), error)
     }
   }
 }

@@ -57,8 +57,8 @@ export class Lifecycle {
     this.#since = clock.now()
     this.#sinceEpoch = clock.epoch()
     this.#waiting = new Waiting(clock, budget, {
-      failed: (failure) => this.fail(failure),
-      rejected: (failure) => ports.failed({ ...failure, phase: this.#phase }),
+      failed: (failure, error) => this.fail(failure, error),
+      rejected: (failure, error) => ports.failed({ ...failure, phase: this.#phase }, error),
       wake: () => this.poke(),
       end: () => ports.end()
     })
@@ -143,12 +143,12 @@ export class Lifecycle {
     this.poke()
   }
 
-  /** Records a failure, which never stops anything. */
-  fail (failure: Failure): void {
+  /** Records a failure, which never stops anything; the error behind it goes to the log alone. */
+  fail (failure: Failure, error?: unknown): void {
     const entry = { ...failure, phase: this.#phase }
     if (!this.#history.fail(entry)) return
     try {
-      this.#ports.failed(entry)
+      this.#ports.failed(entry, error)
     } catch {
       // A log that fails must not stop the end.
     }
@@ -218,7 +218,7 @@ export class Lifecycle {
     try {
       this.#history.cut(this.#ports.cut())
     } catch (error) {
-      this.fail({ name: 'cut', message: messageOf(error) })
+      this.fail({ name: 'cut', message: messageOf(error) }, error)
     }
   }
 
@@ -248,7 +248,7 @@ export class Lifecycle {
       try {
         listener(to, previous, record)
       } catch (error) {
-        this.fail({ name: `listener of phase '${to}'`, message: messageOf(error) })
+        this.fail({ name: `listener of phase '${to}'`, message: messageOf(error) }, error)
       }
     }
   }

@@ -17,6 +17,9 @@ export interface Stall { name: string, reason: string }
 /** Something that went wrong without stopping the shutdown. */
 export interface Failure { name: string, message: string }
 
+/** Takes a failure, and where there is one the error behind it, whose stack a report has no room for. */
+export type OnFailure = (failure: Failure, error?: unknown) => void
+
 /** How long an answer may take before its participant is no longer waited for, in milliseconds. */
 export const answerTimeout = 5000
 
@@ -37,10 +40,10 @@ interface Entry {
 export class Participants {
   readonly #entries = new Set<Entry>()
   readonly #clock: Clock
-  readonly #onFailure: (failure: Failure) => void
+  readonly #onFailure: OnFailure
   readonly #onAnswer: () => void
 
-  constructor (clock: Clock, onFailure: (failure: Failure) => void, onAnswer: () => void) {
+  constructor (clock: Clock, onFailure: OnFailure, onAnswer: () => void) {
     this.#clock = clock
     this.#onFailure = onFailure
     this.#onAnswer = onAnswer
@@ -81,7 +84,7 @@ export class Participants {
       this.#await(entry, phase, answer)
       return lastOf(entry, phase)
     } catch (error) {
-      this.#onFailure({ name: entry.name, message: messageOf(error) })
+      this.#onFailure({ name: entry.name, message: messageOf(error) }, error)
       return undefined
     }
   }
@@ -104,7 +107,7 @@ export class Participants {
     }
     // A thenable of somebody's own may throw when it is asked.
     Promise.resolve(answer).then(settle, (error: unknown) => {
-      this.#onFailure({ name: entry.name, message: messageOf(error) })
+      this.#onFailure({ name: entry.name, message: messageOf(error) }, error)
       settle(false)
     })
   }

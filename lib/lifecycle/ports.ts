@@ -16,8 +16,8 @@ export interface Ports {
   advice (report: ReportDraft): string[]
   /** Who else of the same process is not done with this phase yet. */
   others (): string | undefined
-  /** A failure, as it happens. */
-  failed (failure: Failure & { phase: Phase }): void
+  /** A failure, as it happens, and the error behind it, where there is one. */
+  failed (failure: Failure & { phase: Phase }, error?: unknown): void
 }
 
 /** A request to end. */

@@ -3,16 +3,16 @@ import type { Clock } from './clock.ts'
 import { Finale } from './finale.ts'
 import { PhaseHooks } from './hooks.ts'
 import { Participants } from './participants.ts'
-import type { Failure, Stall } from './participants.ts'
+import type { OnFailure, Stall } from './participants.ts'
 import type { Phase } from './phase.ts'
 import { Work } from './work.ts'
 
 /** What {@link Waiting} tells the machine. */
 export interface WaitingPorts {
   /** Something went wrong; it counts in the report. */
-  failed (failure: Failure): void
+  failed: OnFailure
   /** Background work was rejected; it is only logged. */
-  rejected (failure: Failure): void
+  rejected: OnFailure
   /** Somebody has ended: ask again. */
   wake (): void
   /** Phase 4: `app.close()`. */
@@ -38,7 +38,7 @@ export class Waiting {
     this.participants = new Participants(clock, failed, wake)
     this.observers = new Participants(clock, failed, wake)
     this.hooks = new PhaseHooks(clock, failed, wake)
-    this.work = new Work(wake, (name, message) => rejected({ name, message }))
+    this.work = new Work(wake, rejected)
     this.#finale = new Finale(end, failed, wake)
   }
 

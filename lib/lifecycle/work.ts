@@ -1,13 +1,13 @@
-import type { Stall } from './participants.ts'
+import type { OnFailure, Stall } from './participants.ts'
 import { invalidArgument, messageOf } from '../errors.ts'
 
 /** Background work that was started by requests: phase 3 waits for it. */
 export class Work {
   readonly #pending = new Map<symbol, string>()
   readonly #onSettled: () => void
-  readonly #onFailure: (name: string, message: string) => void
+  readonly #onFailure: OnFailure
 
-  constructor (onSettled: () => void, onFailure: (name: string, message: string) => void) {
+  constructor (onSettled: () => void, onFailure: OnFailure) {
     this.#onSettled = onSettled
     this.#onFailure = onFailure
   }
@@ -27,7 +27,7 @@ export class Work {
     // A thenable of somebody's own may throw when it is followed.
     Promise.resolve(promise).then(settle, (error: unknown) => {
       settle()
-      this.#onFailure(name, messageOf(error))
+      this.#onFailure({ name, message: messageOf(error) }, error)
     })
   }
 

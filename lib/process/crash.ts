@@ -45,7 +45,7 @@ export function crashMembers (members: Member[], origin: CrashOrigin, error: unk
   const message = messageOf(error)
   for (const member of members) {
     const { lifecycle } = member
-    if (lifecycle.ending) lifecycle.fail({ name: origin, message })
+    if (lifecycle.ending) lifecycle.fail({ name: origin, message }, error)
     else void lifecycle.shutdown({ kind: 'crash', reason: `${origin}: ${message}`, exitCode: 1 })
     if (origin === 'unhandledRejection') continue
     for (const listener of member.uncaught) listener(error)

@@ -21,7 +21,7 @@ function buildHooks (): { clock: FakeClock, hooks: PhaseHooks, failures: string[
 
 function buildWork (): { work: Work, log: string[] } {
   const log: string[] = []
-  return { log, work: new Work(() => log.push('settled'), (name, message) => log.push(`${name}: ${message}`)) }
+  return { log, work: new Work(() => log.push('settled'), ({ name, message }) => log.push(`${name}: ${message}`)) }
 }
 
 const never = (): Promise<void> => new Promise(() => {})
