@@ -9,8 +9,7 @@ import type { Failure, Participants, Stall } from './participants.ts'
 import { History } from './history.ts'
 import type { Ports, ShutdownRequest } from './ports.ts'
 import type { PhaseEnd, PhaseRecord, Report } from './report.ts'
-import { capEnd, floorEnd, workEnd } from './timing.ts'
-import type { Situation } from './timing.ts'
+import { Terms } from './terms.ts'
 import { Waiting } from './waiting.ts'
 import type { Work } from './work.ts'
 import { errors, messageOf } from '../errors.ts'
@@ -30,19 +29,12 @@ export class Lifecycle {
   readonly #listeners = new Set<PhaseListener>()
   readonly #history = new History()
   readonly #waiting: Waiting
+  readonly #terms: Terms
   readonly #done = deferred<Report>()
 
   #phase: Phase = 'running'
   #since: number
   #sinceEpoch: number
-  /** What was asked for; undefined while running and during a drain by hand. First one wins. */
-  #request: ShutdownRequest | undefined
-  /** When the kubelet's clock started; undefined while no shutdown was asked for. */
-  #graceStart: number | undefined
-  /** What phase 1's cap is counted from; it starts anew when a drain by hand turns into a shutdown. */
-  #capSince = 0
-  #fast = false
-  #serving = true
   /** Nobody of this application stalls the current phase, in the last round of asking. */
   #clear = false
   #announced: Deferred<void> | undefined
@@ -54,6 +46,7 @@ export class Lifecycle {
     this.#clock = clock
     this.#ports = ports
     this.budget = budget
+    this.#terms = new Terms(budget)
     this.#since = clock.now()
     this.#sinceEpoch = clock.epoch()
     this.#waiting = new Waiting(clock, budget, {
@@ -74,18 +67,18 @@ export class Lifecycle {
   /** Milliseconds spent in the current phase. */
   get elapsed (): number { return this.#clock.now() - this.#since }
   /** Whether an end was asked for, which a drain by hand is not. */
-  get ending (): boolean { return this.#request !== undefined }
+  get ending (): boolean { return this.request !== undefined }
   /** Whether nobody here stalls the current phase any more. */
   get clear (): boolean { return this.#clear }
   get report (): Report | undefined { return this.#report }
   /** Settles with the report when phase 4 is over. */
   get done (): Promise<Report> { return this.#done.promise }
-  get request (): Readonly<ShutdownRequest> | undefined { return this.#request }
+  get request (): Readonly<ShutdownRequest> | undefined { return this.#terms.request }
 
   /** Epoch milliseconds by which all work must be over; undefined while no end was asked for. */
   get deadline (): number | undefined {
-    if (this.#graceStart === undefined) return undefined
-    return Math.round(this.#clock.epoch() + workEnd(this.budget, this.#graceStart) - this.#clock.now())
+    const { workEnd } = this.#terms
+    return workEnd === undefined ? undefined : Math.round(this.#clock.epoch() + workEnd - this.#clock.now())
   }
 
   /** Calls `listener` after each change of phase. */
@@ -95,14 +88,9 @@ export class Lifecycle {
 
   /** Begins the end, or joins it: everybody gets the same report. The first reason and the first exit code win. */
   shutdown (request: ShutdownRequest): Promise<Report> {
-    if (this.#request !== undefined) return this.done
-    this.#request = request
+    if (this.ending) return this.done
     const now = this.#clock.now()
-    // A preStop call has started the clock already; a drain by hand has not. Who outlived the grace period was on nobody's clock.
-    if (this.#graceStart === undefined || now >= this.#graceStart + this.budget.gracePeriod) {
-      this.#graceStart = (request.at ?? now) - (request.kind === 'close' ? 0 : this.budget.preStop)
-      this.#capSince = now
-    }
+    this.#terms.ask(request, now)
     if (this.#phase === 'running') this.#history.start(now, this.#clock.epoch())
     if (request.announce === false) this.#advance('closing', 'condition')
     else if (this.#phase === 'running') this.#advance('announcing', 'condition')
@@ -119,8 +107,7 @@ export class Lifecycle {
   prestop (): Promise<void> {
     if (this.#phase === 'running') this.#drain('')
     if (this.#phase !== 'announcing') return Promise.resolve()
-    // The kubelet's clock starts with its first call; a second one joins.
-    if (this.#graceStart === undefined) this.#capSince = this.#graceStart = this.#clock.now()
+    this.#terms.startGrace(this.#clock.now())
     this.#announced ??= deferred<void>()
     this.poke()
     return this.#announced.promise
@@ -128,10 +115,11 @@ export class Lifecycle {
 
   /** Back to phase 0, while no signal came. */
   undrain (): void {
-    if (this.#phase !== 'announcing' || this.#request !== undefined) {
-      throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(this.#phase, 'running', this.#request === undefined ? 'only phase announcing can be undone' : `a shutdown is under way (${this.#request.reason})`)
+    const { request } = this
+    if (this.#phase !== 'announcing' || request !== undefined) {
+      throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(this.#phase, 'running', request === undefined ? 'only phase announcing can be undone' : `a shutdown is under way (${request.reason})`)
     }
-    this.#graceStart = undefined
+    this.#terms.stopGrace()
     this.#settleAnnounced()
     this.#stopTicking()
     this.#enter('running', 'undrain')
@@ -139,7 +127,7 @@ export class Lifecycle {
 
   /** Every phase is capped at one second from now on. */
   hurry (): void {
-    this.#fast = true
+    this.#terms.hurried ??= this.#phase
     this.poke()
   }
 
@@ -181,26 +169,22 @@ export class Lifecycle {
     const phase = this.#phase
     const now = this.#clock.now()
     const waiting = !this.#waiting.ask(phase, now - this.#since)
-    const floor = floorEnd(this.budget, this.#situation)
-    const cap = capEnd(this.budget, this.#situation)
+    const floor = this.#terms.floor(phase, this.#since)
+    const cap = this.#terms.cap(phase, this.#since)
     this.#clear = !waiting && now >= floor
     const others = this.#clear ? this.#ports.others() : undefined
     if (others !== undefined) this.#waiting.waitFor({ name: 'other applications of this process', reason: others })
     if (this.#clear && others === undefined) {
-      if (phase !== 'announcing' || this.#request !== undefined) return this.#leave('condition')
+      if (phase !== 'announcing' || this.ending) return this.#leave('condition')
       this.#settleAnnounced()
     }
     if (now >= cap) return this.#leave('cap')
     // A preStop call must be answered in time, or the kubelet's clock runs out on it.
-    if (this.#announced !== undefined && now >= this.#capSince + this.budget.announce.max) this.#settleAnnounced()
+    if (this.#announced !== undefined && now >= this.#terms.announceEnd) this.#settleAnnounced()
     // Whoever was asked may have woken the machine already.
     if (this.#poked) return
     const next = Math.min(tickInterval, cap - now, now < floor ? floor - now : tickInterval)
     this.#cancelTick = this.#clock.after(Math.max(1, next), () => this.#tick())
-  }
-
-  get #situation (): Situation {
-    return { phase: this.#phase, since: this.#since, capSince: this.#capSince, graceStart: this.#graceStart, kind: this.#request?.kind, fast: this.#fast, serving: this.#serving }
   }
 
   #leave (endedBy: PhaseEnd): void {
@@ -227,7 +211,7 @@ export class Lifecycle {
     if (phaseNumber(to) <= phaseNumber(this.#phase)) throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(this.#phase, to, 'phases only go up')
     if (isAtLeast(to, 'closing')) this.#settleAnnounced()
     this.#enter(to, endedBy)
-    this.hooks.start(to as HookPhase, this.#request?.reason ?? 'drain', this.deadline)
+    this.hooks.start(to as HookPhase, this.request?.reason ?? 'drain', this.deadline)
   }
 
   #record (endedBy: PhaseEnd): PhaseRecord {
@@ -237,7 +221,7 @@ export class Lifecycle {
   #enter (to: Phase, endedBy: PhaseEnd): void {
     const previous = this.#phase
     const record = this.#record(endedBy)
-    if (previous === 'running') this.#serving = this.#ports.serving?.() ?? true
+    if (previous === 'running') this.#terms.serving = this.#ports.serving?.() ?? true
     else this.#history.add(record)
     this.#waiting.reset()
     this.#phase = to
@@ -259,7 +243,7 @@ export class Lifecycle {
     this.#waiting.finish()
     this.#history.add(this.#record(endedBy))
     this.#stopTicking()
-    const { kind, reason, exitCode = 0 } = this.#request ?? { kind: 'shutdown', reason: 'unknown' }
+    const { kind, reason, exitCode = 0 } = this.request ?? { kind: 'shutdown', reason: 'unknown' }
     const ending = { kind, reason, exitCode, gracePeriod: this.budget.gracePeriod, traffic: this.#ports.traffic(), now: this.#clock.now() }
     this.#report = this.#history.report(ending, (draft) => this.#ports.advice(draft))
     this.#done.resolve(this.#report)

@@ -1,0 +1,67 @@
+import type { Budget } from './budget.ts'
+import type { Phase } from './phase.ts'
+import type { ShutdownRequest } from './ports.ts'
+import { capEnd, floorEnd, workEnd } from './timing.ts'
+import type { Situation } from './timing.ts'
+
+/** What was asked for and when, and the bounds of the phases that follow from it. */
+export class Terms {
+  readonly budget: Budget
+  /** What was asked for; undefined while running and during a drain by hand. First one wins. */
+  request: ShutdownRequest | undefined
+  /** The phase in which every phase was capped at one second; undefined where none was. */
+  hurried: Phase | undefined
+  /** Whether there is anybody to announce the end to. */
+  serving = true
+  /** When the kubelet's clock started; undefined while no shutdown was asked for. */
+  #graceStart: number | undefined
+  /** What phase 1's cap is counted from; it starts anew when a drain by hand turns into a shutdown. */
+  #capSince = 0
+
+  constructor (budget: Budget) {
+    this.budget = budget
+  }
+
+  /** When all work must be over; undefined while no end was asked for. */
+  get workEnd (): number | undefined {
+    return this.#graceStart === undefined ? undefined : workEnd(this.budget, this.#graceStart)
+  }
+
+  /** The time at which a preStop call has to be answered. */
+  get announceEnd (): number {
+    return this.#capSince + this.budget.announce.max
+  }
+
+  /** An end is asked for. */
+  ask (request: ShutdownRequest, now: number): void {
+    this.request = request
+    // A preStop call has started the clock already; a drain by hand has not. Who outlived the grace period was on nobody's clock.
+    if (this.#graceStart !== undefined && now < this.#graceStart + this.budget.gracePeriod) return
+    this.#graceStart = (request.at ?? now) - (request.kind === 'close' ? 0 : this.budget.preStop)
+    this.#capSince = now
+  }
+
+  /** The kubelet's clock starts with its first preStop call; a second one joins. */
+  startGrace (now: number): void {
+    if (this.#graceStart === undefined) this.#capSince = this.#graceStart = now
+  }
+
+  /** A drain was undone. */
+  stopGrace (): void {
+    this.#graceStart = undefined
+  }
+
+  /** The time before which a phase does not end. */
+  floor (phase: Phase, since: number): number {
+    return floorEnd(this.budget, this.#situation(phase, since))
+  }
+
+  /** The time at which it ends, whatever anybody says. */
+  cap (phase: Phase, since: number): number {
+    return capEnd(this.budget, this.#situation(phase, since))
+  }
+
+  #situation (phase: Phase, since: number): Situation {
+    return { phase, since, capSince: this.#capSince, graceStart: this.#graceStart, kind: this.request?.kind, fast: this.hurried !== undefined, serving: this.serving }
+  }
+}
