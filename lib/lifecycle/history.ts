@@ -4,7 +4,7 @@ import { completeReport, draftReport } from './report.ts'
 import type { Cut, PhaseRecord, Report, ReportDraft } from './report.ts'
 
 /** What only the end of the story knows. */
-export type Ending = Pick<ReportDraft, 'kind' | 'reason' | 'exitCode' | 'gracePeriod' | 'traffic'> & { now: number }
+export type Ending = Pick<ReportDraft, 'kind' | 'reason' | 'exitCode' | 'gracePeriod' | 'hurried' | 'traffic'> & { now: number }
 
 /** What happened so far, of which the report is made. */
 export class History {

@@ -244,7 +244,7 @@ export class Lifecycle {
     this.#history.add(this.#record(endedBy))
     this.#stopTicking()
     const { kind, reason, exitCode = 0 } = this.request ?? { kind: 'shutdown', reason: 'unknown' }
-    const ending = { kind, reason, exitCode, gracePeriod: this.budget.gracePeriod, traffic: this.#ports.traffic(), now: this.#clock.now() }
+    const ending = { kind, reason, exitCode, gracePeriod: this.budget.gracePeriod, hurried: this.#terms.hurried, traffic: this.#ports.traffic(), now: this.#clock.now() }
     this.#report = this.#history.report(ending, (draft) => this.#ports.advice(draft))
     this.#done.resolve(this.#report)
   }

@@ -1,5 +1,6 @@
 import type { Phase } from './phase.ts'
 import type { Failure, Stall } from './participants.ts'
+import { counted } from '../text.ts'
 
 /** What set a shutdown off. */
 export type ShutdownKind = 'shutdown' | 'restart' | 'crash' | 'close'
@@ -75,6 +76,8 @@ export interface Report {
   /** From the start to the end of `close`. */
   duration: number
   gracePeriod: number
+  /** The phase in which a second signal came, which caps every phase at one second; undefined where none came. */
+  hurried: Phase | undefined
   phases: PhaseRecord[]
   traffic: TrafficSummary
   cut: Cut
@@ -101,12 +104,13 @@ export function completeReport (draft: ReportDraft, advice: string[]): Report {
   return { ...draft, advice, summary: summarize(draft) }
 }
 
-function summarize ({ kind, reason, duration, cut, failures, traffic }: ReportDraft): string {
-  const parts = [`${kind} by ${reason} in ${Math.round(duration)} ms`]
-  if (cut.requests.length > 0) parts.push(`${cut.requests.length} requests cut`)
+function summarize ({ kind, reason, duration, hurried, cut, failures, traffic }: ReportDraft): string {
+  const how = `${kind} by ${reason} in ${Math.round(duration)} ms${hurried === undefined ? '' : `, hurried by a second signal in phase '${hurried}'`}`
+  const parts: string[] = []
+  if (cut.requests.length > 0) parts.push(`${counted(cut.requests.length, 'request')} cut`)
   if (cut.waiting.length > 0) parts.push(`no longer waited for: ${cut.waiting.join(', ')}`)
-  if (cut.streams + cut.upgraded > 0) parts.push(`${cut.streams} streams and ${cut.upgraded} upgraded sockets cut`)
-  if (traffic.lateArrivals > 0) parts.push(`${traffic.lateArrivals} connections came late`)
+  if (cut.streams + cut.upgraded > 0) parts.push(`${counted(cut.streams, 'stream')} and ${counted(cut.upgraded, 'upgraded socket')} cut`)
+  if (traffic.lateArrivals > 0) parts.push(`${counted(traffic.lateArrivals, 'connection')} came late`)
   if (failures.length > 0) parts.push(`failed: ${failures.map((failure) => `${failure.name} (${failure.message})`).join(', ')}`)
-  return parts.length === 1 ? `${parts[0]}, nothing cut` : parts.join('; ')
+  return parts.length === 0 ? `${how}, nothing cut` : [how, ...parts].join('; ')
 }

@@ -1,22 +1,43 @@
 import type { Budget } from '../lifecycle/budget.ts'
-import type { ReportDraft } from '../lifecycle/report.ts'
+import type { CutRequest, PhaseRecord, ReportDraft } from '../lifecycle/report.ts'
+import { crashDrainCap, fastCap } from '../lifecycle/timing.ts'
+import { counted } from '../text.ts'
 
 /** What an operator should change after this shutdown; empty where there is nothing. */
-export function adviceOf ({ phases, traffic, cut }: ReportDraft, budget: Budget): string[] {
-  const advice: string[] = []
-  const announcing = phases.find(({ phase }) => phase === 'announcing')
-  if (traffic.lateArrivals > 0) {
-    const seconds = Math.ceil((traffic.lastArrival ?? 0) / 1000)
-    const arrived = `${traffic.lateArrivals} new connections arrived within ${budget.announce.quiet} ms before the listener closed, so later ones were refused`
-    advice.push(announcing?.endedBy === 'cap'
-      ? `${arrived}: after ${seconds} s the balancer still sent. Raise the grace period (terminationGracePeriodSeconds, gracePeriod), which raises announce.max (${budget.announce.max} ms), or make the balancer take the endpoint out sooner`
-      : `${arrived}: raise announce.min above ${seconds * 1000} ms`)
-  }
-  if (cut.requests.length > 0) {
-    const draining = phases.find(({ phase }) => phase === 'draining')
-    const [oldest] = cut.requests
-    const shorten = (announcing?.duration ?? 0) > (draining?.duration ?? 0) / 2 ? `, or shorten announce.max (${budget.announce.max} ms)` : ''
-    advice.push(`${cut.requests.length} requests were cut after ${draining?.duration ?? 0} ms of draining: raise the grace period${shorten}, or find out why ${oldest?.method} ${oldest?.route ?? '(no route)'} takes longer than ${oldest?.age} ms`)
-  }
-  return advice
+export function adviceOf (report: ReportDraft, budget: Budget): string[] {
+  const [oldest] = report.cut.requests
+  return [
+    ...(report.traffic.lateArrivals > 0 ? [adviceOnLate(report, budget)] : []),
+    ...(oldest === undefined ? [] : [adviceOnCut(report, oldest, budget)])
+  ]
+}
+
+/** What ended too early because somebody was impatient: no time that could be raised would have helped. */
+const oneSignal = (gracePeriod: number): string => `Send one signal only, and SIGKILL not before the grace period (${gracePeriod} ms) is over`
+
+function phaseOf ({ phases }: ReportDraft, name: PhaseRecord['phase']): PhaseRecord | undefined {
+  return phases.find(({ phase }) => phase === name)
+}
+
+function adviceOnLate (report: ReportDraft, { announce, gracePeriod }: Budget): string {
+  const { traffic, hurried, kind } = report
+  const seconds = Math.ceil((traffic.lastArrival ?? 0) / 1000)
+  const arrived = `${counted(traffic.lateArrivals, 'new connection')} arrived within ${announce.quiet} ms before the listener closed, so later ones were refused`
+  if (hurried === 'announcing') return `${arrived}: a second signal capped phase 1 at ${fastCap} ms. ${oneSignal(gracePeriod)}`
+  if (kind === 'crash') return `${arrived}: after a crash nobody waits for the balancer. Look for what crashed`
+  return phaseOf(report, 'announcing')?.endedBy === 'cap'
+    ? `${arrived}: after ${seconds} s the balancer still sent. Raise the grace period (terminationGracePeriodSeconds, gracePeriod), which raises announce.max (${announce.max} ms), or make the balancer take the endpoint out sooner`
+    : `${arrived}: raise announce.min above ${seconds * 1000} ms`
+}
+
+function adviceOnCut (report: ReportDraft, { method, route, age }: CutRequest, { announce, gracePeriod }: Budget): string {
+  const { cut: { requests }, hurried, kind } = report
+  const announced = phaseOf(report, 'announcing')?.duration ?? 0
+  const drained = phaseOf(report, 'draining')?.duration ?? 0
+  const cut = `${counted(requests.length, 'request')} ${requests.length === 1 ? 'was' : 'were'} cut after ${drained} ms of draining`
+  const slow = `find out why ${method} ${route ?? '(no route)'} takes longer than ${age} ms`
+  if (hurried !== undefined) return `${cut}, which a second signal capped at ${fastCap} ms. ${oneSignal(gracePeriod)}`
+  if (kind === 'crash' && drained >= crashDrainCap) return `${cut}, which takes ${crashDrainCap} ms at most after a crash: look for what crashed, or ${slow}`
+  const shorten = announced > drained / 2 ? `, or shorten announce.max (${announce.max} ms)` : ''
+  return `${cut}: raise the grace period${shorten}, or ${slow}`
 }

@@ -5,6 +5,7 @@ import type { AnnounceBudget } from '../lifecycle/budget.ts'
 import type { Clock } from '../lifecycle/clock.ts'
 import type { Cut, TrafficSummary } from '../lifecycle/report.ts'
 import type { StallPhase } from '../lifecycle/phase.ts'
+import { counted } from '../text.ts'
 import { Arrivals } from './arrivals.ts'
 import { Connections, kind } from './connections.ts'
 import type { HttpSocket } from './connections.ts'
@@ -164,9 +165,9 @@ export class Traffic {
   #draining (): string | false {
     this.#idle.sweep()
     const requests = this.requests.count()
-    if (requests > 0) return `${requests} ${requests === 1 ? 'request' : 'requests'} in flight`
+    if (requests > 0) return `${counted(requests, 'request')} in flight`
     const { size } = this.connections
-    return size > 0 && `${size} ${size === 1 ? 'connection' : 'connections'} open`
+    return size > 0 && `${counted(size, 'connection')} open`
   }
 
   #arriveSlowly (request: FastifyRequest, reply: FastifyReply, socket: HttpSocket): void {

@@ -54,6 +54,7 @@ t.test('phases', async (t) => {
     world.signal()
     const report = await world.finish()
     t.equal(report.duration, 0)
+    t.equal(report.hurried, undefined)
     t.same(report.phases.map(({ endedBy, duration, stalledBy }) => [endedBy, duration, stalledBy]), Array.from({ length: 4 }, () => ['condition', 0, []]))
   })
 
@@ -662,6 +663,7 @@ t.test('hurry caps every phase at a second', async (t) => {
       await world.clock.advance(phase === 'closing' ? 100 : 300)
       world.lifecycle.hurry()
       const report = await world.finish()
+      t.equal(report.hurried, phase, 'the report knows when')
       const index = phases.indexOf(phase) - 1
       t.same(report.phases.slice(index).map(({ duration }) => duration), [fastCap, 500, fastCap, fastCap].slice(index))
     })

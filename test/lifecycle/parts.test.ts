@@ -164,6 +164,7 @@ const facts = (given: Partial<ReportDraft> = {}): Omit<ReportDraft, 'verdict'> =
   startedAt: 1,
   duration: 1234.6,
   gracePeriod: 30_000,
+  hurried: undefined,
   phases: [],
   traffic: noTraffic(),
   cut: { requests: [], streams: 0, upgraded: 0, waiting: [] },
@@ -200,7 +201,9 @@ t.test('report', async (t) => {
   t.test('one sentence for a human', async (t) => {
     t.equal(say({}), 'shutdown by SIGTERM in 1235 ms, nothing cut')
     t.match(say({ cut: { requests: [request], streams: 2, upgraded: 1, waiting: ['queue', 'mail'] }, failures: [failure], traffic: { ...noTraffic(), lateArrivals: 4 } }),
-      /^shutdown by SIGTERM in 1235 ms; 1 request.? cut; no longer waited for: queue, mail; 2 streams and 1 upgraded sockets? cut; 4 connections came late; failed: pool \(no route\)$/)
+      /^shutdown by SIGTERM in 1235 ms; 1 request cut; no longer waited for: queue, mail; 2 streams and 1 upgraded socket cut; 4 connections came late; failed: pool \(no route\)$/)
+    t.equal(say({ hurried: 'draining' }), "shutdown by SIGTERM in 1235 ms, hurried by a second signal in phase 'draining', nothing cut")
+    t.match(say({ cut: { ...cut, streams: 1 }, traffic: { ...noTraffic(), lateArrivals: 1 } }), /; 1 stream and 0 upgraded sockets cut; 1 connection came late$/)
     t.notMatch(say({ kind: 'crash' }), /nothing cut; /)
   })
 

@@ -7,6 +7,7 @@ import { ramp } from '../../lib/traffic/ramp.ts'
 import { atRest } from '../../lib/traffic/turns.ts'
 import { cutBudget } from '../../lib/lifecycle/budget.ts'
 import { draftReport } from '../../lib/lifecycle/report.ts'
+import type { ReportDraft } from '../../lib/lifecycle/report.ts'
 import { FakeClock } from '../support/clock.ts'
 import { noTraffic } from '../support/report.ts'
 
@@ -55,11 +56,12 @@ class Service {
 }
 
 /** A report of late connections and a cut request. */
-const lateReport = (endedBy: 'cap' | 'condition') => draftReport({
-  kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, startedAt: 0, duration: 0, gracePeriod: 30_000, failures: [],
+const lateReport = (endedBy: 'cap' | 'condition', given: Partial<ReportDraft> = {}) => draftReport({
+  kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, startedAt: 0, duration: 0, gracePeriod: 30_000, hurried: undefined, failures: [],
   phases: [{ phase: 'announcing', duration: 18_000, endedBy, stalledBy: [] }, { phase: 'draining', duration: 700, endedBy: 'cap', stalledBy: [] }],
   traffic: { ...noTraffic(), lateArrivals: 4, lastArrival: 17_300 },
-  cut: { requests: [{ method: 'GET', route: '/', age: 9 }], streams: 0, upgraded: 0, waiting: [] }
+  cut: { requests: [{ method: 'GET', route: '/', age: 9 }], streams: 0, upgraded: 0, waiting: [] },
+  ...given
 })
 
 t.test('silence', async (t) => {
@@ -199,7 +201,22 @@ t.test('late arrivals', async (t) => {
     const budget = cutBudget({ gracePeriod: 30_000, preStop: 0 }, true)
     t.match(adviceOf(lateReport('cap'), budget)[0], /^4 new connections .* refused: after 18 s the balancer still sent\. Raise the grace period/)
     t.match(adviceOf(lateReport('condition'), budget)[0], /raise announce\.min above 18000 ms/)
-    t.match(adviceOf(lateReport('cap'), budget)[1], /^1 requests were cut after 700 ms of draining/)
+    t.match(adviceOf(lateReport('cap'), budget)[1], /^1 request was cut after 700 ms of draining: raise the grace period, or shorten announce.max \(18000 ms\), or find out why GET \/ takes longer than 9 ms$/)
+  })
+
+  t.test('advice after an impatient second signal, or a crash, does not blame the times', async (t) => {
+    const budget = cutBudget({ gracePeriod: 30_000, preStop: 0 }, true)
+    const [late, cut] = adviceOf(lateReport('cap', { hurried: 'announcing' }), budget)
+    t.match(late, /refused: a second signal capped phase 1 at 1000 ms\. Send one signal only, and SIGKILL not before the grace period \(30000 ms\) is over$/)
+    t.match(cut, /^1 request was cut after 700 ms of draining, which a second signal capped at 1000 ms\. Send one signal only/)
+    const hurriedLater = adviceOf(lateReport('cap', { hurried: 'draining' }), budget)
+    t.match(hurriedLater[0], /Raise the grace period/, 'phase 1 was over by then')
+    t.equal(hurriedLater[1], cut)
+    const crash = adviceOf(lateReport('cap', { kind: 'crash' }), budget)
+    t.match(crash[0], /after a crash nobody waits for the balancer/)
+    t.match(crash[1], /raise the grace period/, 'which had ended the draining')
+    const phases = [{ phase: 'draining' as const, duration: 10_000, endedBy: 'cap' as const, stalledBy: [] }]
+    t.match(adviceOf(lateReport('cap', { kind: 'crash', phases }), budget)[1], /10000 ms of draining, which takes 10000 ms at most after a crash: look for what crashed, or find out why GET/)
   })
 })
 
