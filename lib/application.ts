@@ -20,6 +20,8 @@ import { abortBoot, boundServers, wrapClose } from './process/close.ts'
 import { flushLogger } from './process/flush.ts'
 import { joinProcess } from './process/registry.ts'
 import type { Membership } from './process/types.ts'
+import { prefixed } from './log.ts'
+import type { Log } from './log.ts'
 import { Story } from './story.ts'
 import { adviceOf } from './traffic/advice.ts'
 import { Traffic } from './traffic/traffic.ts'
@@ -41,6 +43,7 @@ export class Application {
   readonly traffic: Traffic
   readonly health: Health
   readonly holds: Holds
+  readonly log: Log
   readonly #root: FastifyInstance
   readonly #settings: Settings
   readonly #story: Story
@@ -53,8 +56,9 @@ export class Application {
     this.#root = root
     this.#settings = settings
     setMaxListeners(0, this.#draining.signal)
-    this.holds = new Holds(() => {})
-    this.#story = new Story(root.log, () => this.lifecycle)
+    this.holds = new Holds((reason, held) => this.#story.hold(reason, held, this.holds.reasons()))
+    this.log = prefixed(root.log)
+    this.#story = new Story(this.log, afterUnref, () => this.lifecycle)
     this.lifecycle = this.#makeLifecycle()
     this.traffic = new Traffic({
       clock: systemClock,
@@ -157,6 +161,7 @@ export class Application {
       traffic: () => this.traffic.summary(),
       advice: (report) => adviceOf(report, budget),
       others: () => this.#membership.others(),
+      asked: (request, announcedBefore) => this.#story.asked(request, announcedBefore),
       failed: (failure, error) => this.#story.failed(failure, error)
     })
   }
@@ -171,7 +176,7 @@ export class Application {
       announced: () => isAtLeast(lifecycle.phase, 'closing') || (lifecycle.phase === 'announcing' && lifecycle.elapsed >= readinessDelay),
       holds: () => this.holds.reasons(),
       pressure: () => this.#pressure.check(),
-      log: this.#root.log
+      log: this.log
     })
   }
 
@@ -181,7 +186,7 @@ export class Application {
     return joinProcess({
       name: `application ${applications}`,
       lifecycle: this.lifecycle,
-      log: this.#root.log,
+      log: this.log,
       signals,
       restartExitCode,
       exit,

@@ -75,7 +75,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
       drain: () => lifecycle.drain(),
       undrain: () => lifecycle.undrain(),
       prestop: () => lifecycle.prestop(),
-      log: root.log
+      log: application.log
     }, routeConfig)
   }
 }

@@ -148,7 +148,7 @@ t.test('registration', async (t) => {
       'running announcing shutdown()', 'announcing closing shutdown()', 'closing draining shutdown()', 'draining terminated shutdown()'
     ])
     await until(() => lines.some(({ event }) => event === 'graceful.report'))
-    t.match(lines.find(({ event }) => event === 'graceful.report'), { level: 30, report: { verdict: 'clean', kind: 'shutdown' }, msg: /^shutdown by shutdown\(\) in \d+ ms, nothing cut$/ })
+    t.match(lines.find(({ event }) => event === 'graceful.report'), { level: 30, report: { verdict: 'clean', kind: 'shutdown' }, msg: /^fastify-graceful: shutdown by shutdown\(\) in \d+ ms, nothing cut$/ })
     t.ok(lines.some(({ msg }) => /drain, .*undrain and .*prestop are not registered/.test(String(msg))), 'and says at boot what is not there')
   })
 })

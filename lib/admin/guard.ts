@@ -50,9 +50,9 @@ async function asks (authorize: NonNullable<GuardOptions['authorize']>, request:
   try {
     const answer: unknown = await authorize(request)
     if (typeof answer === 'boolean') return answer
-    log.error({}, `fastify-graceful: option 'admin.authorize' must answer true or false, got ${typeName(answer)}, access denied`)
+    log.error({}, `option 'admin.authorize' must answer true or false, got ${typeName(answer)}, access denied`)
   } catch (error) {
-    log.error({ err: error }, "fastify-graceful: option 'admin.authorize' failed, access denied")
+    log.error({ err: error }, "option 'admin.authorize' failed, access denied")
   }
   return false
 }

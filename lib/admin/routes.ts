@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import type { Log } from '../log.ts'
 import { createGuard } from './guard.ts'
 import type { Admission, Guard, GuardOptions } from './guard.ts'
 import { publicStatus } from './status.ts'
@@ -22,7 +23,7 @@ export interface AdminPorts {
   undrain: () => void
   /** Phase 1; settles when it could end. */
   prestop: () => Promise<void>
-  log: { info (message: string): void, error (details: object, message: string): void }
+  log: Pick<Log, 'info' | 'warn' | 'error'>
 }
 
 /** The User-Agent of a kubelet that calls a preStop hook. */
@@ -49,7 +50,7 @@ export function registerAdmin (root: FastifyInstance, options: AdminOptions, por
     }
   })
   if (guard === undefined) {
-    ports.log.info(`fastify-graceful: ${prefix}/drain, ${prefix}/undrain and ${prefix}/prestop are not registered: they need one of the options admin.token, admin.authorize, admin.unixSocket`)
+    ports.log.info({}, `${prefix}/drain, ${prefix}/undrain and ${prefix}/prestop are not registered: they need one of the options admin.token, admin.authorize, admin.unixSocket`)
     return
   }
   const actions = new Actions(guard, ports)
@@ -96,7 +97,7 @@ class Actions {
       // Bodies mean nothing here, and are not left to fill the socket.
       request.raw.resume()
       const admission = await this.#guard(request)
-      if (admission !== 'granted') return refuse(reply, admission)
+      if (admission !== 'granted') return this.#refuse(request, reply, admission)
       // Neither the application's `connectionTimeout` cuts a preStop call.
       request.raw.setTimeout?.(0)
       try {
@@ -108,11 +109,15 @@ class Actions {
       return send(reply, 200, publicStatus(this.#ports.publicStatus()))
     }
   }
-}
 
-function refuse (reply: FastifyReply, admission: Exclude<Admission, 'granted'>): FastifyReply {
-  if (admission === 'wrong credentials') return send(reply, 403, problem(403, 'Forbidden', 'not authorised'))
-  return send(reply.header('www-authenticate', 'Bearer'), 401, problem(401, 'Unauthorized', 'credentials are needed'))
+  /** Logged as a warning: it is an operator's or a preStop hook's mistake, or somebody who should not be here. */
+  #refuse (request: FastifyRequest, reply: FastifyReply, admission: Exclude<Admission, 'granted'>): FastifyReply {
+    const { id: reqId, method, ip: remoteAddress, routeOptions: { url: route } } = request
+    const statusCode = admission === 'wrong credentials' ? 403 : 401
+    this.#ports.log.warn({ reqId, method, route, statusCode, remoteAddress }, `${method} ${route} refused: ${admission}`)
+    if (statusCode === 403) return send(reply, 403, problem(403, 'Forbidden', 'not authorised'))
+    return send(reply.header('www-authenticate', 'Bearer'), 401, problem(401, 'Unauthorized', 'credentials are needed'))
+  }
 }
 
 function isConflict (error: unknown): error is Error & { code: string } {

@@ -14,6 +14,8 @@ export class History {
   #cut: Omit<Cut, 'waiting'> = { requests: [], streams: 0, upgraded: 0 }
   #startedAt = 0
   #startedEpoch = 0
+  /** Milliseconds from the announcement until the end was asked for. */
+  #announcedBefore = 0
 
   /** The announcement: where all durations are counted from. What an undone drain left is another story. */
   start (now: number, epoch: number): void {
@@ -22,6 +24,13 @@ export class History {
     this.#waiting = []
     this.#startedAt = now
     this.#startedEpoch = epoch
+    this.#announcedBefore = 0
+  }
+
+  /** The end was asked for; answers how long ago the announcement was. */
+  ask (now: number): number {
+    this.#announcedBefore = Math.round(now - this.#startedAt)
+    return this.#announcedBefore
   }
 
   /** A phase is over. */
@@ -52,6 +61,7 @@ export class History {
       ...ending,
       startedAt: this.#startedEpoch,
       duration: Math.round(now - this.#startedAt),
+      announcedBefore: this.#announcedBefore,
       phases: [...this.#phases],
       cut: { ...this.#cut, waiting: [...this.#waiting] },
       failures: [...this.#failures]

@@ -9,9 +9,9 @@ export interface Hold extends Disposable {
 /** Who keeps the service from being ready, one holder each. */
 export class Holds {
   readonly #holds = new Set<{ reason: string }>()
-  readonly #onChange: () => void
+  readonly #onChange: (reason: string, held: boolean) => void
 
-  constructor (onChange: () => void) {
+  constructor (onChange: (reason: string, held: boolean) => void) {
     this.#onChange = onChange
   }
 
@@ -20,9 +20,9 @@ export class Holds {
     if (typeof reason !== 'string' || reason === '') throw invalidArgument("the reason given to 'hold'", 'a non-empty string', reason)
     const hold = { reason }
     this.#holds.add(hold)
-    this.#onChange()
+    this.#onChange(reason, true)
     const release = (): void => {
-      if (this.#holds.delete(hold)) this.#onChange()
+      if (this.#holds.delete(hold)) this.#onChange(reason, false)
     }
     return { release, [Symbol.dispose]: release }
   }

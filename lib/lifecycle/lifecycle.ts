@@ -92,6 +92,7 @@ export class Lifecycle {
     const now = this.#clock.now()
     this.#terms.ask(request, now)
     if (this.#phase === 'running') this.#history.start(now, this.#clock.epoch())
+    this.#ask(request, this.#history.ask(now))
     if (request.announce === false) this.#advance('closing', 'condition')
     else if (this.#phase === 'running') this.#advance('announcing', 'condition')
     this.poke()
@@ -153,6 +154,15 @@ export class Lifecycle {
   /** Who stalls now, for those who want to look. Asks nobody. */
   stalls (): Stall[] {
     return this.#waiting.stalls
+  }
+
+  #ask (request: ShutdownRequest, announcedBefore: number): void {
+    if (this.#phase === 'running') return
+    try {
+      this.#ports.asked?.(request, announcedBefore)
+    } catch {
+      // A log that fails must not stop the end.
+    }
   }
 
   #drain (why: string): void {

@@ -16,6 +16,8 @@ export interface Ports {
   advice (report: ReportDraft): string[]
   /** Who else of the same process is not done with this phase yet. */
   others (): string | undefined
+  /** The end was asked for while phase 1 was under way, by hand or by a preStop call, so no phase begins with it; its milliseconds so far. */
+  asked? (request: ShutdownRequest, announcedBefore: number): void
   /** A failure, as it happens, and the error behind it, where there is one. */
   failed (failure: Failure & { phase: Phase }, error?: unknown): void
 }

@@ -73,8 +73,10 @@ export interface Report {
   exitCode: number
   /** Epoch milliseconds of the announcement. */
   startedAt: number
-  /** From the start to the end of `close`. */
+  /** From the announcement to the end of `close`. */
   duration: number
+  /** How much of it had passed when the end was asked for: a drain by hand or a preStop call had begun it. 0 without. */
+  announcedBefore: number
   gracePeriod: number
   /** The phase in which a second signal came, which caps every phase at one second; undefined where none came. */
   hurried: Phase | undefined
@@ -104,13 +106,15 @@ export function completeReport (draft: ReportDraft, advice: string[]): Report {
   return { ...draft, advice, summary: summarize(draft) }
 }
 
-function summarize ({ kind, reason, duration, hurried, cut, failures, traffic }: ReportDraft): string {
-  const how = `${kind} by ${reason} in ${Math.round(duration)} ms${hurried === undefined ? '' : `, hurried by a second signal in phase '${hurried}'`}`
+function summarize ({ kind, reason, duration, announcedBefore, hurried, cut, failures, traffic }: ReportDraft): string {
+  const how = [`${kind} by ${reason} in ${Math.round(duration - announcedBefore)} ms`]
+  if (announcedBefore > 0) how.push(`announced ${announcedBefore} ms before`)
+  if (hurried !== undefined) how.push(`hurried by a second signal in phase '${hurried}'`)
   const parts: string[] = []
   if (cut.requests.length > 0) parts.push(`${counted(cut.requests.length, 'request')} cut`)
   if (cut.waiting.length > 0) parts.push(`no longer waited for: ${cut.waiting.join(', ')}`)
   if (cut.streams + cut.upgraded > 0) parts.push(`${counted(cut.streams, 'stream')} and ${counted(cut.upgraded, 'upgraded socket')} cut`)
   if (traffic.lateArrivals > 0) parts.push(`${counted(traffic.lateArrivals, 'connection')} came late`)
   if (failures.length > 0) parts.push(`failed: ${failures.map((failure) => `${failure.name} (${failure.message})`).join(', ')}`)
-  return parts.length === 0 ? `${how}, nothing cut` : [how, ...parts].join('; ')
+  return parts.length === 0 ? [...how, 'nothing cut'].join(', ') : [how.join(', '), ...parts].join('; ')
 }

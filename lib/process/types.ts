@@ -1,5 +1,5 @@
-import type { FastifyBaseLogger } from 'fastify'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import type { Log } from '../log.ts'
 
 /**
  * What a signal does to one application.
@@ -19,7 +19,7 @@ export interface MemberOptions {
   /** How logs and other applications call it. */
   name: string
   lifecycle: MemberLifecycle
-  log: FastifyBaseLogger
+  log: Log
   /** What each signal does. A signal that is not listed is not listened for. */
   signals: Record<string, SignalAction>
   /** Exit code after a signal whose action is `'restart'`. */

@@ -31,8 +31,8 @@ function adviceOnLate (report: ReportDraft, { announce, gracePeriod }: Budget): 
 }
 
 function adviceOnCut (report: ReportDraft, { method, route, age }: CutRequest, { announce, gracePeriod }: Budget): string {
-  const { cut: { requests }, hurried, kind } = report
-  const announced = phaseOf(report, 'announcing')?.duration ?? 0
+  const { announcedBefore, cut: { requests }, hurried, kind } = report
+  const announced = (phaseOf(report, 'announcing')?.duration ?? 0) - announcedBefore
   const drained = phaseOf(report, 'draining')?.duration ?? 0
   const cut = `${counted(requests.length, 'request')} ${requests.length === 1 ? 'was' : 'were'} cut after ${drained} ms of draining`
   const slow = `find out why ${method} ${route ?? '(no route)'} takes longer than ${age} ms`

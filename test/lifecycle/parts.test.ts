@@ -163,6 +163,7 @@ const facts = (given: Partial<ReportDraft> = {}): Omit<ReportDraft, 'verdict'> =
   exitCode: 0,
   startedAt: 1,
   duration: 1234.6,
+  announcedBefore: 0,
   gracePeriod: 30_000,
   hurried: undefined,
   phases: [],

@@ -57,7 +57,7 @@ class Service {
 
 /** A report of late connections and a cut request. */
 const lateReport = (endedBy: 'cap' | 'condition', given: Partial<ReportDraft> = {}) => draftReport({
-  kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, startedAt: 0, duration: 0, gracePeriod: 30_000, hurried: undefined, failures: [],
+  kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, startedAt: 0, duration: 0, announcedBefore: 0, gracePeriod: 30_000, hurried: undefined, failures: [],
   phases: [{ phase: 'announcing', duration: 18_000, endedBy, stalledBy: [] }, { phase: 'draining', duration: 700, endedBy: 'cap', stalledBy: [] }],
   traffic: { ...noTraffic(), lateArrivals: 4, lastArrival: 17_300 },
   cut: { requests: [{ method: 'GET', route: '/', age: 9 }], streams: 0, upgraded: 0, waiting: [] },
