@@ -63,7 +63,9 @@ export class Application {
     this.traffic = new Traffic({
       clock: systemClock,
       announce: settings.budget.announce,
+      toldAfter: settings.toldAfter,
       shed: settings.shed,
+      envoy: settings.envoy,
       idle: settings.idle,
       servers: () => boundServers(root),
       wake: () => this.lifecycle.poke()
@@ -93,6 +95,11 @@ export class Application {
   /** Fastify's own close has run: it was called before `close` could be wrapped. */
   closed (): void {
     if (!this.lifecycle.ending) void this.lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce: false })
+  }
+
+  /** Whether a health route that stays good for `delay` milliseconds of phase 1 has to say that the service leaves. */
+  leaving (delay: number): boolean {
+    return this.#announced(delay) || this.holds.reasons().length > 0
   }
 
   /** What is decorated as `app.graceful`. */
@@ -166,14 +173,18 @@ export class Application {
     })
   }
 
+  #announced (delay: number): boolean {
+    const { phase, elapsed } = this.lifecycle
+    return isAtLeast(phase, 'closing') || (phase === 'announcing' && elapsed >= delay)
+  }
+
   #makeHealth (): Health {
-    const { lifecycle } = this
     const { readinessDelay } = this.#settings.budget.announce
     return new Health({
       now: () => systemClock.now(),
       after: afterUnref,
       started: () => this.#started,
-      announced: () => isAtLeast(lifecycle.phase, 'closing') || (lifecycle.phase === 'announcing' && lifecycle.elapsed >= readinessDelay),
+      announced: () => this.#announced(readinessDelay),
       holds: () => this.holds.reasons(),
       pressure: () => this.#pressure.check(),
       log: this.log

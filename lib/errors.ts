@@ -12,7 +12,7 @@ interface Errors {
   FST_GRACEFUL_UNKNOWN_OPTION: FastifyErrorConstructor<{ code: string, statusCode: 500 }, [string, string]>
   /** The times do not add up to the grace period. */
   FST_GRACEFUL_BUDGET: FastifyErrorConstructor<{ code: string, statusCode: 500 }, [string, string, string]>
-  /** An environment variable that was read for a default is not a number of seconds. */
+  /** An environment variable that was read for a default is what its option cannot be. */
   FST_GRACEFUL_INVALID_ENVIRONMENT: FastifyErrorConstructor<{ code: string, statusCode: 500 }, [string, string, string]>
   /** An argument of a method of `app.graceful` is wrong. */
   FST_GRACEFUL_INVALID_ARGUMENT: FastifyErrorConstructor<{ code: string, statusCode: 500 }, [string, string, string, string]>

@@ -13,7 +13,7 @@ import { hasBooted, rootOf } from './process/close.ts'
 import { replyTo } from './traffic/naming.ts'
 
 export type { Graceful, Registration, ShutdownOptions } from './api.ts'
-export type { GracefulOptions, AdminOptions, AnnounceOptions, ProbesOptions } from './options.ts'
+export type { GracefulOptions, AdminOptions, AnnounceOptions, ExternalProbeOptions, KubernetesOptions, ProbesOptions } from './options.ts'
 export type { PressureOptions } from './health/pressure.ts'
 export type { Status } from './admin/status.ts'
 export type { Check, CheckContext, CheckKind, CheckOptions } from './health/options.ts'
@@ -67,7 +67,10 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   root.addHook('onClose', async () => application.closed())
   root.addHook('onReady', async () => application.start())
   root.addHook('onListen', async () => application.listening())
-  if (settings.probes) registerProbes(root, health, settings.probes, routeConfig)
+  if (settings.probes) {
+    const { external } = settings.probes
+    registerProbes(root, health, { ...settings.probes, external: external && { ...external, leaving: () => application.leaving(external.delay) } }, routeConfig)
+  }
   if (settings.admin) {
     registerAdmin(root, settings.admin, {
       publicStatus: () => application.publicStatus(),

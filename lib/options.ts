@@ -4,13 +4,28 @@ import type { AnnounceBudget, Budget } from './lifecycle/budget.ts'
 import { errors, show, typeName } from './errors.ts'
 import type { PressureOptions } from './health/pressure.ts'
 import type { Environment } from './kubernetes/environment.ts'
+import { valueOf, withDefaults } from './named.ts'
 import type { SignalAction } from './process/types.ts'
+import { absolutePath, aFunction, boolean, integer, isObject, object, objectOrFalse, oneOf, prefix, route, time, token } from './rules.ts'
+import type { Rule } from './rules.ts'
 import type { Shed } from './traffic/ramp.ts'
 
 /** Phase 1. Times are milliseconds. */
 export interface AnnounceOptions extends Partial<AnnounceBudget> {
   /** How connections are told to reconnect elsewhere during phase 1. Default: `'gradual'`. */
   shed?: Shed
+  /** Whether replies tell Envoy to take this host for failed, with the header `x-envoy-immediate-health-check-fail`. Default: `false`. */
+  envoy?: boolean
+}
+
+/** A health route for a balancer that asks by itself and wants an answer of its own. */
+export interface ExternalProbeOptions {
+  /** The route, as it stands: `probes.prefix` is not put before it. */
+  path: string
+  /** The status code while the service leaves, or is held. Default: 503; 404 for HAProxy's `http-check disable-on-404`. */
+  status?: number
+  /** How long it stays good in phase 1, in milliseconds. Default: 0. */
+  delay?: number
 }
 
 /** Health routes. */
@@ -19,6 +34,14 @@ export interface ProbesOptions {
   prefix?: string
   /** Whether answers tell why a check failed. Default: `false`. */
   expose?: boolean
+  /** A route of its own for an external balancer. Default: `false`. */
+  external?: ExternalProbeOptions | false
+}
+
+/** Kubernetes. */
+export interface KubernetesOptions {
+  /** The container's `terminationMessagePath`. Default: `'/dev/termination-log'`, where the end of this application is that of the container. */
+  terminationMessagePath?: string
 }
 
 /** The admin routes and who may use them. */
@@ -61,50 +84,40 @@ export interface GracefulOptions {
   probes?: ProbesOptions | false
   admin?: AdminOptions | false
   pressure?: PressureOptions | false
+  /** `false`: the process counts as not in a pod, whatever its environment says. */
+  kubernetes?: KubernetesOptions | false
 }
 
 /** The options with every default filled in. */
 export interface Settings {
   budget: Budget
   shed: Shed
+  envoy: boolean
+  /** How long phase 1 keeps it from the balancer: the longest delay of what it may ask. */
+  toldAfter: number
   idle: number
   closeWith: (() => unknown) | undefined
   signals: Record<string, SignalAction>
   restartExitCode: number
   crash: boolean
   exit: boolean
-  probes: Required<ProbesOptions> | false
+  probes: { prefix: string, expose: boolean, external: Required<ExternalProbeOptions> | false } | false
   admin: AdminOptions & { prefix: string } | false
   pressure: PressureOptions | undefined
   inKubernetes: boolean
+  /** Where the termination message goes; undefined where nothing is to be written. */
+  terminationMessagePath: string | undefined
 }
-
-/** What may be given for an option, as a message says it, and the test. */
-interface Rule { expected: string, test: (value: unknown) => boolean }
 
 /** One row of the table in the README; a test holds the two against each other. */
 export interface OptionRow { name: string, default: string, rule: Rule }
 
-/** Longest time that a `setTimeout` can wait, in milliseconds. */
-const longest = 2 ** 31 - 1
-
-const oneOf = (...values: unknown[]): Rule => ({ expected: `one of ${values.map(show).join(', ')}`, test: (value) => values.includes(value) })
-const time = (least = 0): Rule => ({ expected: `a number of milliseconds from ${least} to ${longest}`, test: (value) => typeof value === 'number' && value >= least && value <= longest })
-const boolean: Rule = { expected: 'a boolean', test: (value) => typeof value === 'boolean' }
-const aFunction: Rule = { expected: 'a function', test: (value) => typeof value === 'function' }
-const exitCode: Rule = { expected: 'an integer from 0 to 255', test: (value) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 255 }
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
-const object: Rule = { expected: 'an object', test: isObject }
-const objectOrFalse: Rule = { expected: 'an object or false', test: (value) => value === false || isObject(value) }
-const prefix: Rule = { expected: "'' or a path that begins with '/', without '/' at its end, ':' and '*'", test: (value) => typeof value === 'string' && (value === '' || /^(?:\/[^/:*?#\s]+)+$/.test(value)) }
-const isToken = (value: unknown): boolean => typeof value === 'string' && value.length >= 16 && /^[\x21-\x7e]+$/.test(value)
-const token: Rule = { expected: 'a string of at least 16 visible ASCII characters, or a non-empty array of such', test: (value) => isToken(value) || (Array.isArray(value) && value.length > 0 && value.every(isToken)) }
 const actions = ['shutdown', 'restart', 'ignore', false] as const
 
 const row = (name: string, rule: Rule, text: string): OptionRow => ({ name, default: text, rule })
 
 /** Defaults that are plain values; those of the times that depend on the grace period are in `cutBudget`. */
-const defaults = { gracePeriod: 30_000, idle: { kubernetes: 5000, elsewhere: 500 }, shed: 'gradual', restartExitCode: 0, prefix: '', adminPrefix: '/-' } as const
+const defaults = { terminationMessagePath: '/dev/termination-log', externalStatus: 503, gracePeriod: 30_000, idle: { kubernetes: 5000, elsewhere: 500 }, shed: 'gradual', restartExitCode: 0, prefix: '', adminPrefix: '/-' } as const
 
 /** Every option, what it takes, and its default in words. */
 export const optionTable: readonly OptionRow[] = [
@@ -118,66 +131,87 @@ export const optionTable: readonly OptionRow[] = [
   row('announce.max', time(), 'what the grace period leaves: 18000 of 30000'),
   row('announce.readinessDelay', time(), '0'),
   row('announce.shed', oneOf('gradual', 'immediate', 'off'), `\`'${defaults.shed}'\``),
+  row('announce.envoy', boolean, '`false`'),
   row('drain', object, '`{}`'),
   row('drain.idle', time(), `${defaults.idle.kubernetes} in Kubernetes, else ${defaults.idle.elsewhere}`),
   row('close', time(), '5000, at most a sixth of the grace period'),
   row('closeWith', aFunction, 'calls `app.close()`'),
   row('signals', object, "`{ SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'restart' }`; in a pod SIGHUP is `'ignore'`"),
-  row('restartExitCode', exitCode, `${defaults.restartExitCode}`),
+  row('restartExitCode', integer(0, 255), `${defaults.restartExitCode}`),
   row('crash', boolean, '`true`'),
   row('exit', boolean, '`true`'),
   row('probes', objectOrFalse, '`{}`'),
   row('probes.prefix', prefix, "`''`"),
   row('probes.expose', boolean, '`false`'),
+  row('probes.external', objectOrFalse, '`false`'),
+  row('probes.external.path', route, 'none: it has to be given'),
+  row('probes.external.status', integer(200, 599), `${defaults.externalStatus}`),
+  row('probes.external.delay', time(), '0'),
   row('admin', objectOrFalse, '`{}`'),
   row('admin.prefix', prefix, `\`'${defaults.adminPrefix}'\``),
   row('admin.token', token, 'none'),
   row('admin.authorize', aFunction, 'none'),
   row('admin.unixSocket', boolean, '`false`'),
   row('pressure', objectOrFalse, '`false`'),
-  row('pressure.readiness', boolean, '`false`')
+  row('pressure.readiness', boolean, '`false`'),
+  row('kubernetes', objectOrFalse, '`{}`'),
+  row('kubernetes.terminationMessagePath', absolutePath, `\`'${defaults.terminationMessagePath}'\``)
 ]
 
 /** Groups whose keys are ours alone; `pressure` also takes those of `@fastify/under-pressure`, `signals` any signal. */
-const closedGroups = ['announce', 'drain', 'probes', 'admin']
+const closedGroups = ['announce', 'drain', 'probes', 'probes.external', 'admin', 'kubernetes']
 
 /**
  * Checks the options and fills in the defaults. The caller's object is never changed.
  *
  * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET
  */
-export function readOptions (options: GracefulOptions, environment: Environment): Settings {
-  if (!isObject(options)) throw new errors.FST_GRACEFUL_INVALID_OPTION('options', 'an object', show(options), typeName(options))
-  refuseUnknown(options)
-  for (const { name, rule } of optionTable) refuseInvalid(options, name, rule)
-  refuseSignals(options.signals)
-  const { inKubernetes } = environment
-  const { shed = defaults.shed, ...announce } = options.announce ?? {}
-  const budget = cutBudget({
-    gracePeriod: options.gracePeriod ?? environment.gracePeriod ?? defaults.gracePeriod,
-    preStop: options.preStop ?? environment.preStop ?? 0,
-    reserve: options.reserve,
-    close: options.close,
-    announce
-  }, inKubernetes)
+export function readOptions (given: GracefulOptions, environment: Environment): Settings {
+  if (!isObject(given)) throw new errors.FST_GRACEFUL_INVALID_OPTION('options', 'an object', show(given), typeName(given))
+  refuseUnknown(given)
+  for (const { name, rule } of optionTable) refuseInvalid(given, name, rule)
+  refuseSignals(given.signals)
+  const options = withDefaults(given, environment.options)
+  const inKubernetes = environment.inKubernetes && options.kubernetes !== false
+  const { shed = defaults.shed, envoy = false, ...announce } = options.announce ?? {}
+  const budget = cutBudget({ gracePeriod: options.gracePeriod ?? defaults.gracePeriod, preStop: options.preStop ?? 0, reserve: options.reserve, close: options.close, announce }, inKubernetes)
   const problem = checkBudget(budget)
   if (problem !== undefined) throw new errors.FST_GRACEFUL_BUDGET(problem.option, problem.expected, problem.given)
   const { idle = inKubernetes ? defaults.idle.kubernetes : defaults.idle.elsewhere } = options.drain ?? {}
-  const { probes = {}, admin = {}, pressure = false } = options
+  const { admin = {}, pressure = false, exit = true } = options
+  const probes = readProbes(options.probes, budget)
   return {
     budget,
     shed,
+    envoy,
+    toldAfter: Math.max(budget.announce.readinessDelay, probes && probes.external ? probes.external.delay : 0),
     idle,
     closeWith: options.closeWith,
     signals: { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: inKubernetes ? 'ignore' : 'restart', ...options.signals },
     restartExitCode: options.restartExitCode ?? defaults.restartExitCode,
     crash: options.crash ?? true,
-    exit: options.exit ?? true,
-    probes: probes && { prefix: probes.prefix ?? defaults.prefix, expose: probes.expose ?? false },
+    exit,
+    probes,
     admin: admin && { ...admin, prefix: admin.prefix ?? defaults.adminPrefix },
     pressure: pressure === false ? undefined : { ...pressure },
-    inKubernetes
+    inKubernetes,
+    terminationMessagePath: pathOf(options.kubernetes, exit && environment.speaksForContainer)
   }
+}
+
+function readProbes (probes: GracefulOptions['probes'] = {}, { announce: { max } }: Budget): Settings['probes'] {
+  if (probes === false) return false
+  const { prefix = defaults.prefix, expose = false, external = false } = probes
+  if (external === false) return { prefix, expose, external }
+  const { path, status = defaults.externalStatus, delay = 0 } = external
+  if (path === undefined) throw new errors.FST_GRACEFUL_INVALID_OPTION('probes.external.path', route.expected, show(path), typeName(path))
+  if (delay > max) throw new errors.FST_GRACEFUL_BUDGET('probes.external.delay', `at most announce.max = ${max} ms`, `${delay} ms`)
+  return { prefix, expose, external: { path, status, delay } }
+}
+
+function pathOf (kubernetes: GracefulOptions['kubernetes'] = {}, speaksForContainer: boolean): string | undefined {
+  if (kubernetes === false) return undefined
+  return kubernetes.terminationMessagePath ?? (speaksForContainer ? defaults.terminationMessagePath : undefined)
 }
 
 function refuseUnknownIn (given: object, group: string): void {
@@ -192,15 +226,13 @@ function refuseUnknown (options: object): void {
   const { prefix: _prefix, logLevel: _logLevel, logSerializers: _logSerializers, ...own } = options as Record<string, unknown>
   refuseUnknownIn(own, '')
   for (const group of closedGroups) {
-    const value = (options as Record<string, unknown>)[group]
+    const value = valueOf(options, group)
     if (isObject(value)) refuseUnknownIn(value as object, `${group}.`)
   }
 }
 
 function refuseInvalid (options: object, name: string, rule: Rule): void {
-  const [first = '', second] = name.split('.')
-  let value = (options as Record<string, unknown>)[first]
-  if (second !== undefined) value = isObject(value) ? (value as Record<string, unknown>)[second] : undefined
+  const value = valueOf(options, name)
   if (value === undefined || rule.test(value)) return
   // A token that is too short, or in the wrong place, is still a secret.
   const shown = name === 'admin.token' || name === 'admin' ? 'something else' : show(value)

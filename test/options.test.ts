@@ -1,11 +1,11 @@
 import t from 'tap'
 import { show, typeName } from '../lib/errors.ts'
-import { readEnvironment } from '../lib/kubernetes/environment.ts'
+import { readEnvironment, variables } from '../lib/kubernetes/environment.ts'
 import type { Environment } from '../lib/kubernetes/environment.ts'
 import { optionTable, readOptions } from '../lib/options.ts'
 import type { GracefulOptions, Settings } from '../lib/options.ts'
 
-const elsewhere: Environment = { inKubernetes: false, gracePeriod: undefined, preStop: undefined }
+const elsewhere: Environment = { inKubernetes: false, speaksForContainer: true, options: {} }
 const kubernetes: Environment = { ...elsewhere, inKubernetes: true }
 const aToken = 'a-token-of-enough-length'
 
@@ -13,8 +13,10 @@ const read = (options: unknown = {}, environment: Environment = elsewhere): Sett
 
 /** An options object with one option set: `set('announce.min', 5)` is `{ announce: { min: 5 } }`. */
 function set (name: string, value: unknown): object {
-  const [first = '', second] = name.split('.')
-  return second === undefined ? { [first]: value } : { [first]: { [second]: value } }
+  const [first = '', second, third] = name.split('.')
+  if (second === undefined) return { [first]: value }
+  // The external route cannot be without its path.
+  return { [first]: { [second]: third === undefined ? value : { path: '/up', [third]: value } } }
 }
 
 const longest = 2 ** 31 - 1
@@ -38,6 +40,7 @@ const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
   'announce.max': { valid: [1000, 22_000], invalid: notATime },
   'announce.readinessDelay': { valid: [0, 18_000], invalid: notATime },
   'announce.shed': { valid: ['gradual', 'immediate', 'off'], invalid: ['Gradual', '', true, false, null, 1, {}] },
+  'announce.envoy': { valid: [true, false], invalid: notABoolean },
   drain: { valid: [{}], invalid: notAnObject },
   'drain.idle': { valid: [0, 500, longest], invalid: notATime },
   close: { valid: [0, 5000], invalid: notATime },
@@ -49,13 +52,19 @@ const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
   probes: { valid: [{}, false], invalid: notAnObjectOrFalse },
   'probes.prefix': prefixes,
   'probes.expose': { valid: [true, false], invalid: notABoolean },
+  'probes.external': { valid: [false, { path: '/up' }], invalid: notAnObjectOrFalse },
+  'probes.external.path': { valid: ['/', '/up', '/a/b/', '/-/up.txt'], invalid: ['', 'up', '/:a', '/*', '/a?b', '/a#b', '/a b', 5, null, {}] },
+  'probes.external.status': { valid: [200, 204, 404, 503, 599], invalid: [199, 600, 404.5, '404', null, true] },
+  'probes.external.delay': { valid: [0, 18_000], invalid: notATime },
   admin: { valid: [{}, false, admin], invalid: notAnObjectOrFalse },
   'admin.prefix': prefixes,
   'admin.token': { valid: [aToken, 'x'.repeat(16), [aToken], [aToken, `${aToken}2`]], invalid: ['', 'x'.repeat(15), 'x'.repeat(15) + ' ', 'sixteen-letters-é', [], [''], [aToken, 'short'], 5, null, true, {}] },
   'admin.authorize': { valid: [() => true, async () => false], invalid: notAFunction },
   'admin.unixSocket': { valid: [true, false], invalid: notABoolean },
   pressure: { valid: [{}, false, { maxEventLoopDelay: 1000 }], invalid: notAnObjectOrFalse },
-  'pressure.readiness': { valid: [true, false], invalid: notABoolean }
+  'pressure.readiness': { valid: [true, false], invalid: notABoolean },
+  kubernetes: { valid: [{}, false], invalid: notAnObjectOrFalse },
+  'kubernetes.terminationMessagePath': { valid: ['/dev/termination-log', '/tmp/x', 'C:\\log', 'D:/log'], invalid: ['', 'log', './log', '/a\0b', 5, null, {}, false] }
 }
 
 t.test('every option has its cases, and every case its option', async (t) => {
@@ -87,12 +96,14 @@ t.test('what is no object is refused', async (t) => {
 
 t.test('unknown options are refused with the ones there are', async (t) => {
   for (const [options, message] of [
-    [{ timeout: 5 }, /unknown option 'timeout', expected one of: gracePeriod, preStop, reserve, announce, drain, close, closeWith, signals, restartExitCode, crash, exit, probes, admin, pressure$/],
+    [{ timeout: 5 }, /unknown option 'timeout', expected one of: gracePeriod, preStop, reserve, announce, drain, close, closeWith, signals, restartExitCode, crash, exit, probes, admin, pressure, kubernetes$/],
     [{ token: aToken }, /unknown option 'token'/],
     [{ 'announce.min': 5 }, /unknown option 'announce.min'/],
-    [{ announce: { minimum: 5 } }, /unknown option 'announce.minimum', expected one of: announce.min, announce.quiet, announce.blind, announce.max, announce.readinessDelay, announce.shed$/],
+    [{ announce: { minimum: 5 } }, /unknown option 'announce.minimum', expected one of: announce.min, announce.quiet, announce.blind, announce.max, announce.readinessDelay, announce.shed, announce.envoy$/],
     [{ drain: { timeout: 5 } }, /unknown option 'drain.timeout', expected one of: drain.idle$/],
-    [{ probes: { port: 5 } }, /unknown option 'probes.port', expected one of: probes.prefix, probes.expose$/],
+    [{ probes: { port: 5 } }, /unknown option 'probes.port', expected one of: probes.prefix, probes.expose, probes.external$/],
+    [{ probes: { external: { path: '/up', prefix: '' } } }, /unknown option 'probes.external.prefix', expected one of: probes.external.path, probes.external.status, probes.external.delay$/],
+    [{ kubernetes: { namespace: 'x' } }, /unknown option 'kubernetes.namespace', expected one of: kubernetes.terminationMessagePath$/],
     [{ admin: { password: aToken } }, /unknown option 'admin.password', expected one of: admin.prefix, admin.token, admin.authorize, admin.unixSocket$/],
     [{ constructor: 5 }, /unknown option 'constructor'/],
     [{ admin: { toString: () => '' } }, /unknown option 'admin.toString'/]
@@ -160,6 +171,62 @@ t.test('environment variables', async (t) => {
     }
   })
 
+  t.test('reach every option they are for', async (t) => {
+    t.same(from({
+      GRACEFUL_RESERVE_SECONDS: '1',
+      GRACEFUL_CLOSE_SECONDS: '3',
+      GRACEFUL_ANNOUNCE_MIN_SECONDS: '4',
+      GRACEFUL_ANNOUNCE_QUIET_SECONDS: '0.5',
+      GRACEFUL_ANNOUNCE_BLIND_SECONDS: '6',
+      GRACEFUL_ANNOUNCE_MAX_SECONDS: '20',
+      GRACEFUL_ANNOUNCE_READINESS_DELAY_SECONDS: '2'
+    }).budget, { gracePeriod: 30_000, preStop: 0, reserve: 1000, close: 3000, closing: 500, announce: { max: 20_000, min: 4000, blind: 6000, quiet: 500, readinessDelay: 2000 } })
+    t.match(from({
+      GRACEFUL_ANNOUNCE_SHED: 'off',
+      GRACEFUL_ANNOUNCE_ENVOY: 'true',
+      GRACEFUL_DRAIN_IDLE_SECONDS: '7',
+      GRACEFUL_PROBES_PREFIX: '/health',
+      GRACEFUL_EXTERNAL_PATH: '/up',
+      GRACEFUL_EXTERNAL_STATUS: '404',
+      GRACEFUL_EXTERNAL_DELAY_SECONDS: '3',
+      GRACEFUL_ADMIN_PREFIX: '/ops',
+      GRACEFUL_ADMIN_TOKEN: `${aToken}, ${aToken}2`,
+      GRACEFUL_TERMINATION_MESSAGE_PATH: '/run/message'
+    }), {
+      shed: 'off',
+      envoy: true,
+      idle: 7000,
+      toldAfter: 3000,
+      probes: { prefix: '/health', expose: false, external: { path: '/up', status: 404, delay: 3000 } },
+      admin: { prefix: '/ops', token: [aToken, `${aToken}2`] },
+      terminationMessagePath: '/run/message'
+    })
+    t.match(from({ PRESTOP_SECONDS: '3', GRACEFUL_ANNOUNCE_MIN_SECONDS: '4', GRACEFUL_ANNOUNCE_BLIND_SECONDS: '2' }).budget.announce, { min: 1000, blind: 0 }, 'what preStop takes comes off as it does of options')
+    t.same(variables.map(({ option }) => option).filter((option) => !optionTable.some(({ name }) => name === option)), [], 'and none is for an option that does not exist')
+  })
+
+  t.test('give way option by option, and to a group that is switched off', async (t) => {
+    const environment = readEnvironment({ GRACEFUL_ANNOUNCE_MIN_SECONDS: '4', GRACEFUL_ANNOUNCE_MAX_SECONDS: '9', GRACEFUL_ADMIN_TOKEN: aToken, GRACEFUL_EXTERNAL_PATH: '/up', GRACEFUL_TERMINATION_MESSAGE_PATH: '/run/message' })
+    t.match(read({ announce: { min: 2000, max: undefined } }, environment).budget.announce, { min: 2000, max: 9000 })
+    t.match(read({ admin: false, probes: false, kubernetes: false }, environment), { admin: false, probes: false, terminationMessagePath: undefined })
+    t.match(read({ probes: { external: false } }, environment).probes, { external: false })
+    t.match(read({ probes: { external: { path: '/code', status: 204 } } }, environment).probes, { external: { path: '/code', status: 204, delay: 0 } })
+  })
+
+  t.test('that their options could not be are named', async (t) => {
+    for (const [name, value, expected] of [
+      ['GRACEFUL_ANNOUNCE_SHED', 'none', 'one of "gradual", "immediate", "off"'],
+      ['GRACEFUL_ANNOUNCE_ENVOY', 'yes', 'one of true, false'],
+      ['GRACEFUL_EXTERNAL_PATH', 'up', "a path that begins with '/', without ':', '*', '?' and '#'"],
+      ['GRACEFUL_EXTERNAL_STATUS', '1000', 'an integer from 200 to 599'],
+      ['GRACEFUL_TERMINATION_MESSAGE_PATH', 'log', 'an absolute path']
+    ] as const) {
+      t.throws(() => from({ [name]: value }), { code: 'FST_GRACEFUL_INVALID_ENVIRONMENT', message: `fastify-graceful: environment variable '${name}' must be ${expected}, got '${value}'` })
+    }
+    t.throws(() => from({ GRACEFUL_ADMIN_TOKEN: 'tooshort!' }), { code: 'FST_GRACEFUL_INVALID_ENVIRONMENT', message: /got 'something else'$/ }, 'a token is never shown')
+    t.throws(() => from({ GRACEFUL_EXTERNAL_STATUS: '404' }), { code: 'FST_GRACEFUL_INVALID_OPTION', message: /'probes.external.path' must be a path .*, got undefined/ })
+  })
+
   t.test('that contradict each other are refused like options', async (t) => {
     t.throws(() => from({ TERMINATION_GRACE_PERIOD_SECONDS: '30', PRESTOP_SECONDS: '30' }), { code: 'FST_GRACEFUL_BUDGET', message: /'gracePeriod' does not fit into the grace period: expected more than 30000 ms \(preStop 30000 ms \+ .*, got 30000 ms/ })
   })
@@ -171,8 +238,21 @@ t.test('times that do not add up are refused with the sum', async (t) => {
   t.ok(error instanceof RangeError)
 })
 
+t.test('the external route has to learn of the end before phase 1 is over', async (t) => {
+  t.throws(() => read({ probes: { external: { path: '/up', delay: 18_001 } } }), { code: 'FST_GRACEFUL_BUDGET', message: /'probes.external.delay' .* expected at most announce.max = 18000 ms, got 18001 ms$/ })
+  t.equal(read({ announce: { readinessDelay: 5000 }, probes: { external: { path: '/up', delay: 3000 } } }).toldAfter, 5000, 'the balancer counts as told when the last of them says so')
+})
+
+t.test('where the process speaks for its container, and where not', async (t) => {
+  const path = '/run/message'
+  t.equal(read({ exit: false }).terminationMessagePath, undefined, 'the end of this application is not that of the container')
+  t.equal(read({}, { ...kubernetes, speaksForContainer: false }).terminationMessagePath, undefined)
+  t.equal(read({ exit: false, kubernetes: { terminationMessagePath: path } }).terminationMessagePath, path, 'unless somebody says so')
+  t.match(read({ kubernetes: false }, kubernetes), { inKubernetes: false, idle: 500, terminationMessagePath: undefined, signals: { SIGHUP: 'restart' }, budget: { announce: { min: 0 } } }, 'not in a pod, whatever the environment says')
+})
+
 t.test('defaults', async (t) => {
-  const common = { closeWith: undefined, restartExitCode: 0, crash: true, exit: true, shed: 'gradual', probes: { prefix: '', expose: false }, admin: { prefix: '/-' }, pressure: undefined }
+  const common = { closeWith: undefined, restartExitCode: 0, crash: true, exit: true, shed: 'gradual', probes: { prefix: '', expose: false, external: false }, admin: { prefix: '/-' }, pressure: undefined, envoy: false, toldAfter: 0, terminationMessagePath: '/dev/termination-log' }
   t.match(read(), { ...common, idle: 500, inKubernetes: false, budget: { gracePeriod: 30_000, preStop: 0, reserve: 2000, close: 5000, announce: { min: 0, quiet: 1000, blind: 0, max: 18_000, readinessDelay: 0 } } })
   t.match(read({}, kubernetes), { ...common, idle: 5000, inKubernetes: true, budget: { announce: { min: 5000, quiet: 1000, blind: 15_000, max: 18_000 } } })
   t.match(read({ probes: false, admin: false }), { probes: false, admin: false })
@@ -205,6 +285,7 @@ t.test("the caller's object is accepted frozen, and stays as it is", async (t) =
     signals: { SIGHUP: false },
     probes: { prefix: '/health' },
     admin: { token: [aToken] },
+    kubernetes: { terminationMessagePath: '/x' },
     pressure: { readiness: true, maxEventLoopDelay: 1000 }
   }
   const before = structuredClone(options)
@@ -214,7 +295,7 @@ t.test("the caller's object is accepted frozen, and stays as it is", async (t) =
   t.not(settings.signals, options.signals)
   t.not(settings.admin, options.admin)
   t.same(settings.pressure, options.pressure)
-  t.same(settings.probes, { prefix: '/health', expose: false })
+  t.same(settings.probes, { prefix: '/health', expose: false, external: false })
   t.same(settings.budget.announce.min, 1)
 })
 

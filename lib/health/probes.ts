@@ -12,6 +12,18 @@ export interface ProbeOptions {
   prefix: string
   /** Whether strangers are told why a check fails. */
   expose: boolean
+  /** A route for an external balancer. */
+  external?: ExternalRoute | false
+}
+
+/** A health route with a status code and a time of its own. */
+export interface ExternalRoute {
+  /** The whole path. */
+  path: string
+  /** The answer while the service leaves. */
+  status: number
+  /** Whether it does. */
+  leaving: () => boolean
 }
 
 /**
@@ -33,6 +45,28 @@ export function registerProbes (root: FastifyInstance, health: Pick<Health, 'ver
       })
     }
   }
+  if (options.external) registerExternal(root, health, options.external, routeConfig)
+}
+
+/** What only says that the service leaves; the external route has its own word for that. */
+const leavingChecks = ['shutdown', 'hold']
+
+/** A balancer may tell the two apart: one that leaves is asked again, one whose checks fail (always 503) is down. */
+function registerExternal (root: FastifyInstance, health: Pick<Health, 'verdict'>, { path, status, leaving }: ExternalRoute, routeConfig: object): void {
+  root.route({
+    method: ['GET', 'HEAD'] satisfies HTTPMethods[],
+    url: path,
+    config: { ...routeConfig },
+    logLevel: 'silent',
+    handler: async (_request, reply) => {
+      const { ok } = await health.verdict('readiness', { exclude: leavingChecks })
+      const code = leaving() ? status : ok ? 200 : 503
+      reply.code(code).headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }).type('text/plain; charset=utf-8')
+      // Neither has a body, and a content type would be that of one.
+      if (code === 204 || code === 304) return reply.removeHeader('content-type').send()
+      return reply.send(leaving() ? 'leaving' : ok ? 'ok' : 'failing')
+    }
+  })
 }
 
 interface OneCheck { Params: { check?: string } }

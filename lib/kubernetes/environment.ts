@@ -1,37 +1,79 @@
+import cluster from 'node:cluster'
+import { isMainThread } from 'node:worker_threads'
 import { errors } from '../errors.ts'
+import { absolutePath, integer, oneOf, prefix, route, token } from '../rules.ts'
+import type { Rule } from '../rules.ts'
 
-/** What the environment says about where the process runs. */
+/** What the environment says. */
 export interface Environment {
   /** Whether this is a pod: the kubelet sets `KUBERNETES_SERVICE_HOST` in every container. */
   inKubernetes: boolean
-  /** From `TERMINATION_GRACE_PERIOD_SECONDS`, in milliseconds. */
-  gracePeriod: number | undefined
-  /** From `PRESTOP_SECONDS`, in milliseconds. */
-  preStop: number | undefined
+  /** Whether the end of this thread is the end of the container: neither a worker thread's nor a cluster worker's is. */
+  speaksForContainer: boolean
+  /** What the variables say about options, by the options' names; see {@link variables}. */
+  options: Readonly<Record<string, unknown>>
 }
 
-/**
- * Reads the environment.
- *
- * @throws FST_GRACEFUL_INVALID_ENVIRONMENT a variable is set to something that is no number of seconds
- */
-export function readEnvironment (env: NodeJS.ProcessEnv): Environment {
-  return {
-    inKubernetes: Boolean(env['KUBERNETES_SERVICE_HOST']),
-    gracePeriod: readSeconds(env, 'TERMINATION_GRACE_PERIOD_SECONDS', 1),
-    preStop: readSeconds(env, 'PRESTOP_SECONDS', 0)
-  }
-}
+/** A variable, the option it is a default of, and how its text becomes a value: undefined where it is none. */
+export interface Variable { name: string, option: string, expected: string, read: (text: string) => unknown }
 
-/** Longest grace period, in seconds: what a `setTimeout` can wait. */
+/** Longest time, in seconds: what a `setTimeout` can wait. */
 const most = 2_147_483
 
-function readSeconds (env: NodeJS.ProcessEnv, name: string, least: number): number | undefined {
-  const text = env[name]
-  if (text === undefined || text === '') return undefined
-  const seconds = Number(text)
-  if (!Number.isFinite(seconds) || seconds < least || seconds > most) {
-    throw new errors.FST_GRACEFUL_INVALID_ENVIRONMENT(name, `a number of seconds from ${least} to ${most}`, text)
+function seconds (name: string, option: string, least = 0): Variable {
+  const read = (text: string): number | undefined => {
+    const value = Number(text)
+    return Number.isFinite(value) && value >= least && value <= most ? value * 1000 : undefined
   }
-  return seconds * 1000
+  return { name, option, expected: `a number of seconds from ${least} to ${most}`, read }
+}
+
+function ruled (name: string, option: string, rule: Rule, convert: (text: string) => unknown = (text) => text): Variable {
+  const read = (text: string): unknown => {
+    const value = convert(text)
+    return rule.test(value) ? value : undefined
+  }
+  return { name, option, expected: rule.expected, read }
+}
+
+const booleans: Record<string, boolean> = { true: true, false: false }
+
+/** Every variable that is a default of an option. */
+export const variables: readonly Variable[] = [
+  seconds('TERMINATION_GRACE_PERIOD_SECONDS', 'gracePeriod', 1),
+  seconds('PRESTOP_SECONDS', 'preStop'),
+  seconds('GRACEFUL_RESERVE_SECONDS', 'reserve'),
+  seconds('GRACEFUL_ANNOUNCE_MIN_SECONDS', 'announce.min'),
+  seconds('GRACEFUL_ANNOUNCE_QUIET_SECONDS', 'announce.quiet'),
+  seconds('GRACEFUL_ANNOUNCE_BLIND_SECONDS', 'announce.blind'),
+  seconds('GRACEFUL_ANNOUNCE_MAX_SECONDS', 'announce.max'),
+  seconds('GRACEFUL_ANNOUNCE_READINESS_DELAY_SECONDS', 'announce.readinessDelay'),
+  ruled('GRACEFUL_ANNOUNCE_SHED', 'announce.shed', oneOf('gradual', 'immediate', 'off')),
+  ruled('GRACEFUL_ANNOUNCE_ENVOY', 'announce.envoy', oneOf(true, false), (text) => booleans[text]),
+  seconds('GRACEFUL_DRAIN_IDLE_SECONDS', 'drain.idle'),
+  seconds('GRACEFUL_CLOSE_SECONDS', 'close'),
+  ruled('GRACEFUL_PROBES_PREFIX', 'probes.prefix', prefix),
+  ruled('GRACEFUL_EXTERNAL_PATH', 'probes.external.path', route),
+  ruled('GRACEFUL_EXTERNAL_STATUS', 'probes.external.status', integer(200, 599), Number),
+  seconds('GRACEFUL_EXTERNAL_DELAY_SECONDS', 'probes.external.delay'),
+  ruled('GRACEFUL_ADMIN_PREFIX', 'admin.prefix', prefix),
+  ruled('GRACEFUL_ADMIN_TOKEN', 'admin.token', { ...token, expected: 'tokens of at least 16 visible ASCII characters, separated by commas' }, (text) => text.split(',').map((one) => one.trim())),
+  ruled('GRACEFUL_TERMINATION_MESSAGE_PATH', 'kubernetes.terminationMessagePath', absolutePath)
+]
+
+/**
+ * Reads the environment. An empty variable is one that is not set.
+ *
+ * @throws FST_GRACEFUL_INVALID_ENVIRONMENT a variable is set to something that its option cannot be
+ */
+export function readEnvironment (env: NodeJS.ProcessEnv): Environment {
+  const options: Record<string, unknown> = {}
+  for (const { name, option, expected, read } of variables) {
+    const text = env[name]
+    if (text === undefined || text === '') continue
+    options[option] = read(text)
+    // A token that is too short is still a secret.
+    if (options[option] === undefined) throw new errors.FST_GRACEFUL_INVALID_ENVIRONMENT(name, expected, option === 'admin.token' ? 'something else' : text)
+  }
+  return { inKubernetes: Boolean(env['KUBERNETES_SERVICE_HOST']), speaksForContainer: isMainThread && cluster.isPrimary, options }
 }

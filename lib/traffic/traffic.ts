@@ -10,6 +10,7 @@ import { Arrivals } from './arrivals.ts'
 import { Connections, kind } from './connections.ts'
 import type { HttpSocket } from './connections.ts'
 import { Endings } from './endings.ts'
+import { EnvoySignal } from './envoy.ts'
 import { IdleSweep } from './idle.ts'
 import { Listeners } from './listeners.ts'
 import { isProbe } from './probers.ts'
@@ -28,7 +29,11 @@ const plainIdle = 50
 export interface TrafficOptions {
   clock: Clock
   announce: AnnounceBudget
+  /** How long phase 1 is kept from the balancer. Default: `announce.readinessDelay`. */
+  toldAfter?: number
   shed: Shed
+  /** Whether replies tell Envoy. Default: no. */
+  envoy?: boolean
   idle: number
   /** The bound servers, the main one first. */
   servers: () => Server[]
@@ -44,6 +49,7 @@ export class Traffic {
   readonly arrivals: Arrivals
   readonly endings: Endings
   readonly #shedding: Shedding
+  readonly #envoy: EnvoySignal
   readonly #idle: IdleSweep
   readonly #options: TrafficOptions
   /** Whether phase 1 took place while a server was open. */
@@ -58,6 +64,7 @@ export class Traffic {
     this.listeners = new Listeners(options.servers, this.connections)
     this.endings = new Endings(clock, this.requests, this.connections)
     this.#shedding = new Shedding(clock, this.requests, this.connections, () => this.arrivals.shed())
+    this.#envoy = new EnvoySignal(this.requests, options.envoy ?? false)
     this.#idle = new IdleSweep(this.connections, clock, options.idle)
   }
 
@@ -86,11 +93,13 @@ export class Traffic {
   announce (): void {
     this.#announced = this.listeners.open
     this.arrivals.announce()
-    this.requests.beExact(() => this.#shedding.again())
+    this.#beExact()
+    if (this.#toldAfter === 0) this.#envoy.tell()
   }
 
   /** Phase 1 was undone. */
   undo (): void {
+    this.#envoy.undo()
     this.arrivals.undo()
     this.requests.beCheap()
     this.#shedding.raise(0)
@@ -99,7 +108,8 @@ export class Traffic {
   /** Phase 2 begins: the accept queue is emptied, then nothing is accepted any more. */
   close (late: () => boolean): void {
     // Without phase 1, this is where exact counting starts.
-    if (!this.requests.exact) this.requests.beExact(() => this.#shedding.again())
+    if (!this.requests.exact) this.#beExact()
+    this.#envoy.tell()
     void this.listeners.drainAndStop(late).then(() => {
       this.#noteClosed()
       this.#options.wake()
@@ -151,14 +161,26 @@ export class Traffic {
     return this.arrivals.summary()
   }
 
+  get #toldAfter (): number {
+    return this.#options.toldAfter ?? this.#options.announce.readinessDelay
+  }
+
+  #beExact (): void {
+    this.requests.beExact(() => {
+      this.#shedding.again()
+      this.#envoy.again()
+    })
+  }
+
   #announcing (elapsed: number): string | false {
     if (!this.#announced) return false
     const { announce, shed } = this.#options
-    // A delayed readiness has not told the balancer anything yet.
-    const told = elapsed - announce.readinessDelay
-    this.#shedding.raise(ramp(shed, told, Math.max(announce.min - announce.readinessDelay, announce.quiet)))
+    // Health routes that are still good have not told the balancer anything yet.
+    const told = elapsed - this.#toldAfter
+    this.#shedding.raise(ramp(shed, told, Math.max(announce.min - this.#toldAfter, announce.quiet)))
     this.#idle.look(lookInterval)
-    if (told < 0) return 'readiness is still good, as announce.readinessDelay asks'
+    if (told < 0) return 'health routes are still good, as announce.readinessDelay and probes.external.delay ask'
+    this.#envoy.tell()
     return this.arrivals.stillSending(elapsed, announce) ?? false
   }
 
@@ -182,6 +204,7 @@ export class Traffic {
     const predecessor = isConnection && !isHttp2 ? this.requests.newestOf(socket) : undefined
     const tracked = this.requests.follow(reply.raw, isConnection && !isHttp2 ? socket : undefined)
     if (!this.requests.exact) return
+    this.#envoy.mark(reply.raw)
     if (session !== undefined) this.#shedding.considerSession(session)
     else if (tracked !== undefined) this.#shedding.arrive(tracked, predecessor)
     this.#idle.serve(socket)

@@ -1,0 +1,31 @@
+import { show } from './errors.ts'
+
+/** What may be given for an option or a variable: as a message says it, and the test. */
+export interface Rule { expected: string, test: (value: unknown) => boolean }
+
+/** Longest time that a `setTimeout` can wait, in milliseconds. */
+export const longestTime: number = 2 ** 31 - 1
+
+/** Whether a value is an object, and no array. */
+export const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isToken = (value: unknown): boolean => typeof value === 'string' && value.length >= 16 && /^[\x21-\x7e]+$/.test(value)
+const isText = (pattern: RegExp) => (value: unknown): boolean => typeof value === 'string' && pattern.test(value)
+
+/** One of these values. */
+export const oneOf = (...values: unknown[]): Rule => ({ expected: `one of ${values.map(show).join(', ')}`, test: (value) => values.includes(value) })
+/** A number of milliseconds. */
+export const time = (least = 0): Rule => ({ expected: `a number of milliseconds from ${least} to ${longestTime}`, test: (value) => typeof value === 'number' && value >= least && value <= longestTime })
+/** A whole number. */
+export const integer = (least: number, most: number): Rule => ({ expected: `an integer from ${least} to ${most}`, test: (value) => Number.isInteger(value) && Number(value) >= least && Number(value) <= most })
+export const boolean: Rule = { expected: 'a boolean', test: (value) => typeof value === 'boolean' }
+export const aFunction: Rule = { expected: 'a function', test: (value) => typeof value === 'function' }
+export const object: Rule = { expected: 'an object', test: isObject }
+export const objectOrFalse: Rule = { expected: 'an object or false', test: (value) => value === false || isObject(value) }
+/** What stands before a route. */
+export const prefix: Rule = { expected: "'' or a path that begins with '/', without '/' at its end, ':' and '*'", test: isText(/^(?:\/[^/:*?#\s]+)*$/) }
+/** A route of one path. */
+export const route: Rule = { expected: "a path that begins with '/', without ':', '*', '?' and '#'", test: isText(/^\/[^:*?#\s]*$/) }
+/** A file, wherever the process was started. */
+export const absolutePath: Rule = { expected: 'an absolute path', test: isText(/^(?:\/|[A-Za-z]:[\\/])[^\0]*$/) }
+/** One bearer token, or several while one is being replaced. */
+export const token: Rule = { expected: 'a string of at least 16 visible ASCII characters, or a non-empty array of such', test: (value) => isToken(value) || (Array.isArray(value) && value.length > 0 && value.every(isToken)) }

@@ -1,0 +1,172 @@
+import { once } from 'node:events'
+import { connect as connectHttp2 } from 'node:http2'
+import t from 'tap'
+import { phaseOf, open, serve, until } from '../traffic/support.ts'
+import type { Reply, Service } from '../traffic/support.ts'
+
+const header = 'x-envoy-immediate-health-check-fail'
+
+/** One request on a connection of its own. */
+async function ask (service: Service, path: string, method = 'GET'): Promise<Reply> {
+  const wire = await open(service.port)
+  const reply = await wire.send(`${method} ${path}`).reply()
+  wire.socket.destroy()
+  return reply
+}
+
+const code = async (service: Service, path: string): Promise<number> => (await ask(service, path)).status
+
+t.test('a health route for an external balancer', async (t) => {
+  t.test('has a path and a status code of its own', async (t) => {
+    const service = await serve(t, { graceful: { probes: { prefix: '/health', external: { path: '/up', status: 404 } } } })
+    const release = service.hold('announcing')
+    const good = await ask(service, '/up')
+    t.equal(good.status, 200)
+    t.equal(good.body.toString(), 'ok')
+    t.equal(good.headers['cache-control'], 'no-store')
+    const head = await ask(service, '/up', 'HEAD')
+    t.equal(head.status, 200)
+    t.equal(head.body.length, 0)
+    t.equal(await code(service, '/health/up'), 404, 'no other path than the one given')
+    const end = service.shutdown()
+    await service.reached('announcing')
+    const leaving = await ask(service, '/up')
+    t.equal(leaving.status, 404)
+    t.equal(leaving.body.toString(), 'leaving')
+    t.equal(await code(service, '/health/readyz'), 503, 'the kubelet is answered as always')
+    release()
+    await end
+  })
+
+  t.test('may answer without a body', async (t) => {
+    const service = await serve(t, { graceful: { probes: { external: { path: '/up', status: 204 } } } })
+    service.hold('announcing')
+    void service.shutdown()
+    await service.reached('announcing')
+    const reply = await ask(service, '/up')
+    t.equal(reply.status, 204)
+    t.equal(reply.headers['content-type'], undefined)
+  })
+
+  t.test('has a delay of its own, and the evidence waits for it', async (t) => {
+    const service = await serve(t, { graceful: { announce: { quiet: 50, shed: 'immediate' }, probes: { external: { path: '/up', delay: 600 } } } })
+    const release = service.hold('announcing')
+    const end = service.shutdown()
+    const start = performance.now()
+    await service.reached('announcing')
+    const wire = await open(service.port)
+    t.equal(await code(service, '/readyz'), 503, 'readiness does not wait')
+    t.equal(await code(service, '/up'), 200)
+    t.equal((await wire.send('GET /').reply()).headers['connection'], 'keep-alive', 'nobody is told to reconnect')
+    t.match(service.status().participants.find(({ name }) => name === 'traffic')?.reason, /^health routes are still good, as .* ask$/)
+    let last = 200
+    while (last === 200) last = await code(service, '/up')
+    t.equal(last, 503)
+    t.ok(performance.now() - start >= 590)
+    release()
+    t.ok(phaseOf(await end, 'announcing')!.duration >= 600)
+  })
+
+  t.test('tells a service that leaves from one that is down', async (t) => {
+    let broken = false
+    const service = await serve(t, {
+      graceful: { probes: { external: { path: '/up', status: 404 } } },
+      routes: (app) => app.after(() => { app.graceful.addCheck('database', () => !broken, { ttl: 1 }) })
+    })
+    t.equal(await code(service, '/up'), 200)
+    const hold = service.app.graceful.hold('maintenance')
+    t.equal(await code(service, '/up'), 404, 'held by hand')
+    hold.release()
+    broken = true
+    let failing = await ask(service, '/up')
+    // The last good result is answered again for a moment.
+    while (failing.status === 200) failing = await ask(service, '/up')
+    t.equal(failing.status, 503, 'a failing check is not that')
+    t.equal(failing.body.toString(), 'failing')
+  })
+})
+
+t.test('Envoy is told with every reply from phase 1 on', async (t) => {
+  t.test('also with those that were under way, by hijackers, and by probes', async (t) => {
+    let answer = (): void => {}
+    let slow = false
+    const service = await serve(t, {
+      graceful: { announce: { envoy: true, quiet: 50 } },
+      routes: (app) => {
+        app.get('/slow', async () => {
+          slow = true
+          await new Promise<void>((resolve) => { answer = resolve })
+          return 'slow'
+        })
+        app.get('/raw', (_request, reply) => {
+          reply.hijack()
+          reply.raw.writeHead(200, { 'content-length': 3 })
+          reply.raw.end('raw')
+        })
+      }
+    })
+    t.equal((await ask(service, '/')).headers[header], undefined, 'nothing while it runs')
+    const release = service.hold('announcing')
+    const wire = await open(service.port)
+    wire.send('GET /slow')
+    await until(() => slow)
+    const end = service.shutdown()
+    await service.reached('announcing')
+    for (const path of ['/', '/raw', '/readyz', '/nowhere']) t.equal((await ask(service, path)).headers[header], 'true', path)
+    answer()
+    const late = await wire.reply()
+    t.equal(late.status, 200)
+    t.equal(late.headers[header], 'true', 'a reply whose head was not sent')
+    release()
+    t.match(await end, { verdict: 'clean' })
+  })
+
+  t.test('over HTTP/2', async (t) => {
+    const service = await serve(t, { graceful: { announce: { envoy: true, quiet: 50 } }, fastify: { http2: true } })
+    const release = service.hold('announcing')
+    const session = connectHttp2(`http://127.0.0.1:${service.port}`)
+    const get = async (): Promise<unknown> => {
+      const stream = session.request({ ':path': '/' })
+      const [headers] = await once(stream, 'response') as [Record<string, unknown>]
+      stream.resume()
+      await once(stream, 'close')
+      return headers[header]
+    }
+    t.equal(await get(), undefined)
+    const end = service.shutdown()
+    await service.reached('announcing')
+    t.equal(await get(), 'true')
+    release()
+    await end
+    session.destroy()
+  })
+
+  t.test('not before readiness fails, and no more after an undrain', async (t) => {
+    const service = await serve(t, { graceful: { announce: { envoy: true, quiet: 50, readinessDelay: 300 }, admin: { token: 'a-token-of-enough-length' } } })
+    const post = async (path: string): Promise<number> => {
+      const wire = await open(service.port)
+      const { status } = await wire.post(path, ['Content-Length: 0', 'Authorization: Bearer a-token-of-enough-length']).reply()
+      wire.socket.destroy()
+      return status
+    }
+    const told = async (): Promise<boolean> => (await ask(service, '/')).headers[header] === 'true'
+    t.equal(await post('/-/drain'), 200)
+    const start = performance.now()
+    while (!await told());
+    t.ok(performance.now() - start >= 250, 'readinessDelay has passed')
+    t.equal(await code(service, '/readyz'), 503)
+    t.equal(await post('/-/undrain'), 200)
+    t.notOk(await told())
+    t.equal(await code(service, '/readyz'), 200)
+  })
+
+  t.test('nobody is told where the option is not set', async (t) => {
+    const service = await serve(t)
+    const release = service.hold('announcing')
+    const end = service.shutdown()
+    await service.reached('announcing')
+    t.equal((await ask(service, '/')).headers[header], undefined)
+    release()
+    await end
+  })
+})
