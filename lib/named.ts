@@ -18,5 +18,5 @@ function fill (group: Record<string, unknown>, [key = '', ...rest]: string[], va
     return
   }
   const inner = group[key] ?? {}
-  if (isObject(inner)) fill(group[key] = { ...inner as object }, rest, value)
+  if (isObject(inner)) fill(group[key] = { ...inner }, rest, value)
 }

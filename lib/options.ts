@@ -201,12 +201,13 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
 
 function readProbes (probes: GracefulOptions['probes'] = {}, { announce: { max } }: Budget): Settings['probes'] {
   if (probes === false) return false
-  const { prefix = defaults.prefix, expose = false, external = false } = probes
-  if (external === false) return { prefix, expose, external }
+  const { external = false } = probes
+  const common = { prefix: probes.prefix ?? defaults.prefix, expose: probes.expose ?? false }
+  if (external === false) return { ...common, external }
   const { path, status = defaults.externalStatus, delay = 0 } = external
   if (path === undefined) throw new errors.FST_GRACEFUL_INVALID_OPTION('probes.external.path', route.expected, show(path), typeName(path))
   if (delay > max) throw new errors.FST_GRACEFUL_BUDGET('probes.external.delay', `at most announce.max = ${max} ms`, `${delay} ms`)
-  return { prefix, expose, external: { path, status, delay } }
+  return { ...common, external: { path, status, delay } }
 }
 
 function pathOf (kubernetes: GracefulOptions['kubernetes'] = {}, speaksForContainer: boolean): string | undefined {

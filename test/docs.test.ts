@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { errors } from '../lib/errors.ts'
+import { variables } from '../lib/kubernetes/environment.ts'
 import { optionTable } from '../lib/options.ts'
 
 const read = (name: string): Promise<string> => readFile(new URL(`../${name}`, import.meta.url), 'utf8')
@@ -27,4 +28,9 @@ t.test("the README's options are those of the code, with their defaults", async 
 t.test('the reference lists every error code, and no other', async (t) => {
   const listed = new Set((await read('docs/reference.md')).match(/FST_GRACEFUL_[A-Z_]+/g))
   t.same([...listed].toSorted(), Object.keys(errors).toSorted())
+})
+
+t.test('the reference lists every variable with the option it is for, and no other', async (t) => {
+  const rows = tableOf(await read('docs/reference.md'), ['variable', 'default of', ''])
+  t.same(Object.fromEntries(rows.map(([name = '', option = '']) => [name.replaceAll('`', ''), option.replaceAll('`', '')])), Object.fromEntries(variables.map(({ name, option }) => [name, option])))
 })

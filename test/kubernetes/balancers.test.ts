@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import t from 'tap'
-import { phaseOf, open, serve, until } from '../traffic/support.ts'
+import { gate, phaseOf, open, serve, until } from '../traffic/support.ts'
 import type { Reply, Service } from '../traffic/support.ts'
 
 const header = 'x-envoy-immediate-health-check-fail'
@@ -88,14 +88,14 @@ t.test('a health route for an external balancer', async (t) => {
 
 t.test('Envoy is told with every reply from phase 1 on', async (t) => {
   t.test('also with those that were under way, by hijackers, and by probes', async (t) => {
-    let answer = (): void => {}
+    const answer = gate()
     let slow = false
     const service = await serve(t, {
       graceful: { announce: { envoy: true, quiet: 50 } },
       routes: (app) => {
         app.get('/slow', async () => {
           slow = true
-          await new Promise<void>((resolve) => { answer = resolve })
+          await answer.promise
           return 'slow'
         })
         app.get('/raw', (_request, reply) => {
@@ -113,7 +113,7 @@ t.test('Envoy is told with every reply from phase 1 on', async (t) => {
     const end = service.shutdown()
     await service.reached('announcing')
     for (const path of ['/', '/raw', '/readyz', '/nowhere']) t.equal((await ask(service, path)).headers[header], 'true', path)
-    answer()
+    answer.open()
     const late = await wire.reply()
     t.equal(late.status, 200)
     t.equal(late.headers[header], 'true', 'a reply whose head was not sent')
