@@ -35,7 +35,7 @@ export interface Graceful {
    * Ends the application in the five phases, and the process after it unless `exit` is `false`. A later caller gets the same promise;
    * the first reason and the first exit code win. Awaited inside a request handler, it waits for that very request.
    *
-   * @throws FST_GRACEFUL_INVALID_ARGUMENT
+   * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
    */
   shutdown (options?: ShutdownOptions): Promise<Report>
   /**
@@ -48,13 +48,13 @@ export interface Graceful {
    * Adds work to be done when a phase begins. The phase waits for it, until `timeout` or its own cap.
    * Hooks of `terminated` run before `app.close()`.
    *
-   * @throws FST_GRACEFUL_INVALID_ARGUMENT
+   * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
    */
   addHook (phase: HookPhase, hook: PhaseHook, options?: HookOptions): Registration
   /**
    * Background work that a request has started: phase 3 waits for it. A rejection is logged.
    *
-   * @throws FST_GRACEFUL_INVALID_ARGUMENT
+   * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
    */
   waitUntil (promise: PromiseLike<unknown>, options?: { name?: string }): void
   /**

@@ -6,7 +6,7 @@ import { buildStatus } from './admin/status.ts'
 import type { PublicStatus, Status } from './admin/status.ts'
 import { registration } from './api.ts'
 import type { Graceful, ShutdownOptions } from './api.ts'
-import { invalidArgument } from './errors.ts'
+import { invalidArgument, refuseUnknownKeys } from './errors.ts'
 import { Health } from './health/health.ts'
 import { setupPressure } from './health/pressure.ts'
 import type { Pressure } from './health/pressure.ts'
@@ -245,7 +245,7 @@ export class Application {
 }
 
 function readShutdown (options: ShutdownOptions = {}): { reason: string, exitCode: number } {
-  if (typeof options !== 'object' || options === null) throw invalidArgument("the options of 'shutdown'", 'an object', options)
+  refuseUnknownKeys(options, "'shutdown'", ['reason', 'exitCode'])
   const { reason = 'shutdown()', exitCode = 0 } = options
   if (typeof reason !== 'string' || reason === '') throw invalidArgument("the reason given to 'shutdown'", 'a non-empty string', reason)
   if (!Number.isInteger(exitCode) || exitCode < 0 || exitCode > 255) throw invalidArgument("the exitCode given to 'shutdown'", 'an integer from 0 to 255', exitCode)

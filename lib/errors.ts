@@ -36,7 +36,7 @@ const define = (code: string, message: string, statusCode = 500, base: ErrorCons
 /** The errors of the package by their codes; `docs/reference.md` lists them for users. */
 export const errors: Errors = {
   FST_GRACEFUL_INVALID_OPTION: define('FST_GRACEFUL_INVALID_OPTION', "fastify-graceful: option '%s' must be %s, got %s (%s)", 500, TypeError),
-  FST_GRACEFUL_UNKNOWN_OPTION: define('FST_GRACEFUL_UNKNOWN_OPTION', "fastify-graceful: unknown option '%s', expected one of: %s", 500, TypeError),
+  FST_GRACEFUL_UNKNOWN_OPTION: define('FST_GRACEFUL_UNKNOWN_OPTION', "fastify-graceful: unknown option %s, expected one of: %s", 500, TypeError),
   FST_GRACEFUL_BUDGET: define('FST_GRACEFUL_BUDGET', "fastify-graceful: option '%s' does not fit into the grace period: expected %s, got %s", 500, RangeError),
   FST_GRACEFUL_INVALID_ENVIRONMENT: define('FST_GRACEFUL_INVALID_ENVIRONMENT', "fastify-graceful: environment variable '%s' must be %s, got '%s'", 500, TypeError),
   FST_GRACEFUL_INVALID_ARGUMENT: define('FST_GRACEFUL_INVALID_ARGUMENT', "fastify-graceful: %s must be %s, got %s (%s)", 500, TypeError),
@@ -75,4 +75,16 @@ export function invalidArgument (argument: string, expected: string, given: unkn
 /** The text of anything that can be thrown. */
 export function messageOf (error: unknown): string {
   return error instanceof Error ? error.message : show(error)
+}
+
+/**
+ * Refuses what is no object, and keys that do not exist.
+ *
+ * @param owner whose options they are, as a message names it
+ * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
+ */
+export function refuseUnknownKeys (options: unknown, owner: string, known: readonly string[]): asserts options is object {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalidArgument(`the options of ${owner}`, 'an object', options)
+  const unknown = Object.keys(options).find((key) => !known.includes(key))
+  if (unknown !== undefined) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(`'${unknown}' of ${owner}`, known.join(', '))
 }

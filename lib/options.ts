@@ -175,7 +175,7 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
   const inKubernetes = environment.inKubernetes && options.kubernetes !== false
   const { shed = defaults.shed, envoy = false, ...announce } = options.announce ?? {}
   const budget = cutBudget({ gracePeriod: options.gracePeriod ?? defaults.gracePeriod, preStop: options.preStop ?? 0, reserve: options.reserve, close: options.close, announce }, inKubernetes)
-  const problem = checkBudget(budget)
+  const problem = checkBudget(budget, (['preStop', 'reserve', 'close'] as const).filter((name) => options[name] !== undefined))
   if (problem !== undefined) throw new errors.FST_GRACEFUL_BUDGET(problem.option, problem.expected, problem.given)
   const { idle = inKubernetes ? defaults.idle.kubernetes : defaults.idle.elsewhere } = options.drain ?? {}
   const { admin = {}, pressure = false, exit = true } = options
@@ -218,7 +218,7 @@ function pathOf (kubernetes: GracefulOptions['kubernetes'] = {}, speaksForContai
 function refuseUnknownIn (given: object, group: string): void {
   const known = optionTable.map(({ name }) => name).filter((name) => name.startsWith(group) && !name.slice(group.length).includes('.'))
   for (const key of Object.keys(given)) {
-    if (!known.includes(group + key)) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(group + key, known.join(', '))
+    if (!known.includes(group + key)) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(`'${group}${key}'`, known.join(', '))
   }
 }
 
@@ -243,7 +243,7 @@ function refuseInvalid (options: object, name: string, rule: Rule): void {
 function refuseSignals (signals: Record<string, unknown> = {}): void {
   for (const [name, action] of Object.entries(signals)) {
     const option = `signals.${name}`
-    if (!/^SIG[A-Z0-9]+$/.test(name)) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(option, 'names of signals such as SIGTERM')
+    if (!/^SIG[A-Z0-9]+$/.test(name)) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(`'${option}'`, 'names of signals such as SIGTERM')
     if (name === 'SIGKILL' || name === 'SIGSTOP') throw new errors.FST_GRACEFUL_INVALID_OPTION(option, 'left out: no process can handle it', show(action), typeName(action))
     if (!actions.includes(action as SignalAction)) throw new errors.FST_GRACEFUL_INVALID_OPTION(option, oneOf(...actions).expected, show(action), typeName(action))
   }

@@ -1,10 +1,8 @@
 import { show } from './errors.ts'
+import { longestTimer } from './limits.ts'
 
 /** What may be given for an option or a variable: as a message says it, and the test. */
 export interface Rule { expected: string, test: (value: unknown) => boolean }
-
-/** Longest time that a `setTimeout` can wait, in milliseconds. */
-export const longestTime: number = 2 ** 31 - 1
 
 /** Whether a value is an object, and no array. */
 export const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -14,7 +12,7 @@ const isText = (pattern: RegExp) => (value: unknown): boolean => typeof value ==
 /** One of these values. */
 export const oneOf = (...values: unknown[]): Rule => ({ expected: `one of ${values.map(show).join(', ')}`, test: (value) => values.includes(value) })
 /** A number of milliseconds. */
-export const time = (least = 0): Rule => ({ expected: `a number of milliseconds from ${least} to ${longestTime}`, test: (value) => typeof value === 'number' && value >= least && value <= longestTime })
+export const time = (least = 0): Rule => ({ expected: `a number of milliseconds from ${least} to ${longestTimer}`, test: (value) => typeof value === 'number' && value >= least && value <= longestTimer })
 /** A whole number. */
 export const integer = (least: number, most: number): Rule => ({ expected: `an integer from ${least} to ${most}`, test: (value) => Number.isInteger(value) && Number(value) >= least && Number(value) <= most })
 export const boolean: Rule = { expected: 'a boolean', test: (value) => typeof value === 'boolean' }

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import { longestTimer } from '../limits.ts'
 import type { Log } from '../log.ts'
 import { createGuard } from './guard.ts'
 import type { Admission, Guard, GuardOptions } from './guard.ts'
@@ -28,8 +29,6 @@ export interface AdminPorts {
 
 /** The User-Agent of a kubelet that calls a preStop hook. */
 const kubelet = /^kube-lifecycle\//
-/** Longest time that a `setTimeout` can wait, in milliseconds. */
-const maxTimeout = 2 ** 31 - 1
 
 /**
  * Registers the admin routes. What changes the state is registered only where somebody can be authorised.
@@ -61,7 +60,7 @@ export function registerAdmin (root: FastifyInstance, options: AdminOptions, por
       config: { ...routeConfig },
       exposeHeadRoute: false,
       // A preStop call lasts as long as phase 1 does, whatever the application's other handlers may take.
-      handlerTimeout: maxTimeout,
+      handlerTimeout: longestTimer,
       // The answer is given before Fastify parses a body: with a content type that it does not know, or an empty body of
       // one that it does, it would refuse what kubelets and curl send. The handler below is not reached.
       onRequest: act,

@@ -1,4 +1,5 @@
-import { errors, invalidArgument } from '../errors.ts'
+import { invalidArgument, refuseUnknownKeys } from '../errors.ts'
+import { longestTimer } from '../limits.ts'
 
 /** Which probe asks a check: `/readyz`, `/livez`, `/startupz`. */
 export const checkKinds = ['readiness', 'liveness', 'startup'] as const
@@ -21,7 +22,7 @@ export interface CheckOptions {
   kinds?: readonly CheckKind[]
   /** After this long without an answer it fails. Default: 1000. */
   timeout?: number
-  /** A result younger than this is answered again without running the check. Default: 5000. */
+  /** A result younger than this is answered again without running the check; 0 runs it for every probe that finds none under way. Default: 5000. */
   ttl?: number
   /**
    * Runs the check by itself, this long after its last answer; probes then get the last result, whatever its age, and `ttl` has no meaning.
@@ -44,8 +45,6 @@ export const checkDefaults = { kinds: ['readiness'], timeout: 1000, ttl: 5000, i
 /** Names that the built-in parts of a verdict use. */
 export const reservedNames: readonly string[] = ['ping', 'started', 'shutdown', 'hold', 'pressure']
 
-/** Longest time that a `setTimeout` can wait, in milliseconds. */
-const maxTime = 2 ** 31 - 1
 /** Fastify's router answers 404 to longer path segments by default. */
 const maxNameLength = 100
 
@@ -69,21 +68,18 @@ export function validateName (name: unknown): asserts name is string {
  * @throws FST_GRACEFUL_UNKNOWN_OPTION
  */
 export function resolveCheckOptions (name: string, options: CheckOptions = {}): ResolvedCheckOptions {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalidArgument(`the options of check '${name}'`, 'an object', options)
-  for (const key of Object.keys(options)) {
-    if (!Object.hasOwn(checkDefaults, key)) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(`${key}' of check '${name}`, Object.keys(checkDefaults).join(', '))
-  }
+  refuseUnknownKeys(options, `check '${name}'`, Object.keys(checkDefaults))
   const { kinds = checkDefaults.kinds, timeout = checkDefaults.timeout, ttl = checkDefaults.ttl, interval } = options
   if (!Array.isArray(kinds) || kinds.length === 0 || !kinds.every((kind) => checkKinds.includes(kind))) {
     throw invalidArgument(`option 'kinds' of check '${name}'`, `a non-empty array of ${checkKinds.join(', ')}`, kinds)
   }
   validateTime(name, 'timeout', timeout)
-  validateTime(name, 'ttl', ttl)
+  if (ttl !== 0) validateTime(name, 'ttl', ttl)
   if (interval !== undefined) validateTime(name, 'interval', interval)
   return { kinds: new Set(kinds as readonly CheckKind[]), timeout, ttl, interval }
 }
 
 function validateTime (name: string, option: string, value: unknown): void {
-  if (typeof value === 'number' && value > 0 && value <= maxTime) return
-  throw invalidArgument(`option '${option}' of check '${name}'`, `a number of milliseconds, more than 0 and at most ${maxTime}`, value)
+  if (typeof value === 'number' && value > 0 && value <= longestTimer) return
+  throw invalidArgument(`option '${option}' of check '${name}'`, `a number of milliseconds, more than 0 and at most ${longestTimer}`, value)
 }

@@ -1,6 +1,7 @@
 import cluster from 'node:cluster'
 import { isMainThread } from 'node:worker_threads'
 import { errors } from '../errors.ts'
+import { longestTimer } from '../limits.ts'
 import { absolutePath, integer, oneOf, prefix, route, token } from '../rules.ts'
 import type { Rule } from '../rules.ts'
 
@@ -17,8 +18,8 @@ export interface Environment {
 /** A variable, the option it is a default of, and how its text becomes a value: undefined where it is none. */
 export interface Variable { name: string, option: string, expected: string, read: (text: string) => unknown }
 
-/** Longest time, in seconds: what a `setTimeout` can wait. */
-const most = 2_147_483
+/** Longest time, in seconds. */
+const most = Math.floor(longestTimer / 1000)
 
 function seconds (name: string, option: string, least = 0): Variable {
   const read = (text: string): number | undefined => {

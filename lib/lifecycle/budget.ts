@@ -79,12 +79,22 @@ export function cutBudget (input: BudgetInput, inKubernetes: boolean): Budget {
   }
 }
 
-/** Finds what does not add up, with the sum in words; undefined where all is well. */
-export function checkBudget (budget: Budget): BudgetProblem | undefined {
+/** What comes off the grace period before anything else. */
+type Deduction = 'preStop' | 'reserve' | 'close'
+
+/**
+ * Finds what does not add up, with the sum in words; undefined where all is well.
+ *
+ * @param given the deductions that somebody chose: the largest of them is at fault where nothing is left, else the grace period
+ */
+export function checkBudget (budget: Budget, given: readonly Deduction[] = []): BudgetProblem | undefined {
   const { gracePeriod, preStop, reserve, close, closing, announce } = budget
   const rest = gracePeriod - preStop - reserve - close - closing
   const parts = `gracePeriod ${seconds(gracePeriod)} - preStop ${seconds(preStop)} - reserve ${seconds(reserve)} - close ${seconds(close)} - closing ${seconds(closing)}`
   if (rest <= 0) {
+    const largest = given.toSorted((a, b) => budget[b] - budget[a])[0]
+    const limit = largest === undefined ? 0 : rest + budget[largest]
+    if (largest !== undefined && limit > 0) return { option: largest, expected: `less than ${seconds(limit)} (${parts.replace(` - ${largest} ${seconds(budget[largest])}`, '')}), so that requests have time to finish`, given: seconds(budget[largest]) }
     return { option: 'gracePeriod', expected: `more than ${seconds(preStop + reserve + close + closing)} (preStop ${seconds(preStop)} + reserve ${seconds(reserve)} + close ${seconds(close)} + closing ${seconds(closing)}), so that requests have time to finish`, given: seconds(gracePeriod) }
   }
   if (announce.max >= rest) {

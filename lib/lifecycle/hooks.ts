@@ -2,7 +2,8 @@ import { phases } from './phase.ts'
 import type { HookPhase } from './phase.ts'
 import type { Clock } from './clock.ts'
 import type { OnFailure, Stall } from './participants.ts'
-import { invalidArgument, messageOf } from '../errors.ts'
+import { invalidArgument, messageOf, refuseUnknownKeys } from '../errors.ts'
+import { longestTimer } from '../limits.ts'
 
 /** What a hook is told. */
 export interface HookContext {
@@ -26,9 +27,6 @@ export interface HookOptions {
   /** Milliseconds the phase waits for it. Default: as long as the phase may last. */
   timeout?: number
 }
-
-/** Longest time that a `setTimeout` can wait, in milliseconds. */
-const maxTimeout = 2 ** 31 - 1
 
 interface Entry { phase: HookPhase, hook: PhaseHook, name: string, timeout: number }
 
@@ -57,10 +55,10 @@ export class PhaseHooks {
   add (phase: HookPhase, hook: PhaseHook, options: HookOptions = {}): () => void {
     if (!phases.slice(1).includes(phase)) throw invalidArgument("the phase of a hook ('addHook')", `one of ${phases.slice(1).join(', ')}`, phase)
     if (typeof hook !== 'function') throw invalidArgument(`the handler of a hook for '${phase}'`, 'a function', hook)
-    if (typeof options !== 'object' || options === null) throw invalidArgument('the options of a hook', 'an object', options)
-    const { name = hook.name || 'anonymous hook', timeout = maxTimeout } = options
+    refuseUnknownKeys(options, "'addHook'", ['name', 'timeout'])
+    const { name = hook.name || 'anonymous hook', timeout = longestTimer } = options
     if (typeof name !== 'string' || name === '') throw invalidArgument('the name of a hook', 'a non-empty string', name)
-    if (typeof timeout !== 'number' || !(timeout > 0 && timeout <= maxTimeout)) throw invalidArgument(`the timeout of hook '${name}'`, `a number of milliseconds from 1 to ${maxTimeout}`, timeout)
+    if (typeof timeout !== 'number' || !(timeout > 0 && timeout <= longestTimer)) throw invalidArgument(`the timeout of hook '${name}'`, `a number of milliseconds from 1 to ${longestTimer}`, timeout)
     const entry: Entry = { phase, hook, name, timeout }
     this.#entries.add(entry)
     return () => { this.#entries.delete(entry) }
@@ -101,7 +99,7 @@ export class PhaseHooks {
     }
     const running: Running = { name, phase, abandon }
     this.#running.add(running)
-    const cancel = timeout === maxTimeout
+    const cancel = timeout === longestTimer
       ? undefined
       : this.#clock.after(timeout, () => {
         finish(`did not finish within ${timeout} ms`)

@@ -1,5 +1,5 @@
 import type { OnFailure, Stall } from './participants.ts'
-import { invalidArgument, messageOf } from '../errors.ts'
+import { invalidArgument, messageOf, refuseUnknownKeys } from '../errors.ts'
 
 /** Background work that was started by requests: phase 3 waits for it. */
 export class Work {
@@ -15,7 +15,7 @@ export class Work {
   /** Follows a promise to its end. A rejection is logged by name, for nobody else may be listening. */
   track (promise: PromiseLike<unknown>, options: { name?: string } = {}): void {
     if (typeof (promise as PromiseLike<unknown> | null | undefined)?.then !== 'function') throw invalidArgument("the work given to 'waitUntil'", 'a promise', promise)
-    if (typeof options !== 'object' || options === null) throw invalidArgument("the options given to 'waitUntil'", 'an object', options)
+    refuseUnknownKeys(options, "'waitUntil'", ['name'])
     const { name = 'background work' } = options
     if (typeof name !== 'string' || name === '') throw invalidArgument("the name of work given to 'waitUntil'", 'a non-empty string', name)
     const key = Symbol(name)

@@ -113,6 +113,16 @@ t.test('ttl', async (t) => {
     t.equal(clock.timers, 0, 'no timer is left')
   })
 
+  t.test('of 0 keeps nothing', async (t) => {
+    const { health } = makeHealth()
+    let runs = 0
+    health.addCheck('db', () => { runs++ }, { ttl: 0 })
+    for (let probes = 0; probes < 3; probes++) await health.verdict('readiness')
+    t.equal(runs, 3, 'each probe runs it, in the same millisecond')
+    await Promise.all([health.verdict('readiness'), health.verdict('readiness')])
+    t.equal(runs, 4, 'but never twice at the same time')
+  })
+
   t.test('a failure is kept as long, and a result is shared by the kinds', async (t) => {
     const { health, clock } = makeHealth()
     let runs = 0
@@ -362,7 +372,7 @@ t.test('wrong arguments', async (t) => {
     ['no kinds', ['x', check, { kinds: [] }], argument, /option 'kinds' of check 'x' must be a non-empty array of readiness, liveness, startup, got \[\]/],
     ['kinds that are no array', ['x', check, { kinds: 'readiness' }], argument, /got "readiness" \(string\)/],
     ['an unknown kind', ['x', check, { kinds: ['readiness', 'ready'] }], argument, /\["readiness","ready"\]/],
-    ...['timeout', 'ttl', 'interval'].flatMap((option) => [0, -1, NaN, Infinity, 2 ** 31, '5', null].map((value): [string, unknown[], string, RegExp] =>
+    ...['timeout', 'ttl', 'interval'].flatMap((option) => [...(option === 'ttl' ? [] : [0]), -1, NaN, Infinity, 2 ** 31, '5', null].map((value): [string, unknown[], string, RegExp] =>
       [`${option} ${value}`, ['x', check, { [option]: value }], argument, new RegExp(`option '${option}' of check 'x' must be a number of milliseconds`)]))
   ]
   for (const [name, args, code, message] of rows) {

@@ -54,10 +54,12 @@ t.test('what is given is taken', async (t) => {
 
 t.test('contradictions are found, with the sum in words', async (t) => {
   for (const [name, input, option, expected, given] of [
-    ['preStop takes it all', { preStop: 30_000 }, 'gracePeriod', /^more than 30000 ms \(preStop 30000 ms \+ reserve 0 ms \+ close 0 ms \+ closing 0 ms\)/, '30000 ms'],
-    ['preStop takes more', { preStop: 35_000 }, 'gracePeriod', /^more than 35000 ms \(preStop 35000 ms \+ reserve 0 ms \+ close 0 ms \+ closing 0 ms\)/, '30000 ms'],
-    ['the reserve takes it all', { reserve: 25_000 }, 'gracePeriod', /^more than 30500 ms \(preStop 0 ms \+ reserve 25000 ms \+ close 5000 ms \+ closing 500 ms\), so that requests have time/, '30000 ms'],
-    ['close takes it all', { close: 30_000 }, 'gracePeriod', /^more than 32500 ms/, '30000 ms'],
+    ['preStop takes it all', { preStop: 30_000 }, 'preStop', /^less than 30000 ms \(gracePeriod 30000 ms - reserve 0 ms - close 0 ms - closing 0 ms\)/, '30000 ms'],
+    ['preStop takes more', { preStop: 35_000 }, 'preStop', /^less than 30000 ms/, '35000 ms'],
+    ['the reserve takes it all', { reserve: 25_000 }, 'reserve', /^less than 24500 ms \(gracePeriod 30000 ms - preStop 0 ms - close 5000 ms - closing 500 ms\), so that requests have time/, '25000 ms'],
+    ['close takes it all', { close: 30_000 }, 'close', /^less than 27500 ms \(gracePeriod 30000 ms - preStop 0 ms - reserve 2000 ms - closing 500 ms\), so that/, '30000 ms'],
+    ['the largest of those given is at fault', { reserve: 10_000, close: 20_000 }, 'close', /^less than 19500 ms/, '20000 ms'],
+    ['two that leave nothing by themselves', { reserve: 30_000, close: 31_000 }, 'gracePeriod', /^more than 61500 ms/, '30000 ms'],
     ['the cap leaves nothing', { announce: { max: 23_000 } }, 'announce.max', /^less than 22500 ms \(gracePeriod 30000 ms - preStop 0 ms - reserve 2000 ms - close 5000 ms - closing 500 ms\)/, '23000 ms'],
     ['the cap leaves just nothing', { announce: { max: 22_500 } }, 'announce.max', /^less than 22500 ms/, '22500 ms'],
     ['min over the default cap', { announce: { min: 20_000 } }, 'announce.min', /^at most announce.max = 18000 ms/, '20000 ms'],
@@ -67,10 +69,11 @@ t.test('contradictions are found, with the sum in words', async (t) => {
     ['readinessDelay', { announce: { readinessDelay: 6000, max: 5000 } }, 'announce.readinessDelay', /^at most announce.max = 5000 ms/, '6000 ms'],
     ['min less preStop', { preStop: 10_000, announce: { min: 25_000 } }, 'announce.min', /^at most announce.max = \d+ ms/, '25000 ms, less preStop 10000 ms']
   ] as Array<[string, Partial<BudgetInput>, string, RegExp, string]>) {
-    const problem = checkBudget(cut(input))
+    const problem = checkBudget(cut(input), (['preStop', 'reserve', 'close'] as const).filter((name) => input[name] !== undefined))
     t.match(problem, { option, expected, given }, name)
     t.notMatch(problem?.expected, /\d\.\d|-\d/, `${name}: no fractions, no negative times`)
   }
+  t.match(checkBudget(cut({ preStop: 30_000 })), { option: 'gracePeriod', expected: /^more than 30000 ms \(preStop 30000 ms \+ reserve 0 ms \+ close 0 ms \+ closing 0 ms\)/ }, 'where nobody gave anything')
   t.equal(checkBudget(cut({ announce: { max: 22_499 } })), undefined)
   t.equal(checkBudget(cut({ announce: { min: 5000, max: 5000, blind: 5000 } })), undefined)
 })

@@ -35,8 +35,8 @@ t.test('hooks', async (t) => {
       [['onClose', () => {}], /got "onClose"/],
       [[undefined, () => {}], /got undefined \(undefined\)/],
       [['closing'], /handler of a hook for 'closing' must be a function, got undefined/],
-      [['closing', () => {}, 5], /options of a hook must be an object, got 5 \(number\)/],
-      [['closing', () => {}, null], /options of a hook must be an object, got null/],
+      [['closing', () => {}, 5], /options of 'addHook' must be an object, got 5 \(number\)/],
+      [['closing', () => {}, null], /options of 'addHook' must be an object, got null/],
       [['closing', () => {}, { name: '' }], /name of a hook must be a non-empty string, got "" \(string\)/],
       [['closing', () => {}, { name: 5 }], /name of a hook.*got 5 \(number\)/],
       [['closing', () => {}, { name: 'x', timeout: 0 }], /timeout of hook 'x' must be a number of milliseconds from 1.*got 0 \(number\)/],
@@ -114,7 +114,7 @@ t.test('background work', async (t) => {
       t.throws(() => track(given), { code: 'FST_GRACEFUL_INVALID_ARGUMENT', message: /work given to 'waitUntil' must be a promise/ })
     }
     for (const name of ['', 5, null]) t.throws(() => track(Promise.resolve(), { name }), { code: 'FST_GRACEFUL_INVALID_ARGUMENT', message: /name of work given to 'waitUntil' must be a non-empty string/ })
-    for (const options of ['mail', null, 5]) t.throws(() => track(Promise.resolve(), options), { code: 'FST_GRACEFUL_INVALID_ARGUMENT', message: /options given to 'waitUntil' must be an object/ })
+    for (const options of ['mail', null, 5]) t.throws(() => track(Promise.resolve(), options), { code: 'FST_GRACEFUL_INVALID_ARGUMENT', message: /options of 'waitUntil' must be an object/ })
     t.equal(work.size, 0, 'and does not count it')
     track(Promise.resolve(), undefined)
     t.equal(work.size, 1)
