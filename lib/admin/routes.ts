@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import { hidden } from '../hidden.ts'
 import { longestTimer } from '../limits.ts'
 import type { Log } from '../log.ts'
 import { createGuard } from './guard.ts'
@@ -39,10 +40,14 @@ const kubelet = /^kube-lifecycle\//
 export function registerAdmin (root: FastifyInstance, options: AdminOptions, ports: AdminPorts, routeConfig: object): void {
   const { prefix } = options
   const guard = createGuard(options, ports.log)
+  // An environment variable that is missing must not pass for one that was left out.
+  const missing = Object.hasOwn(options, 'token') && options.token === undefined
+  if (missing) ports.log.warn({ option: 'admin.token' }, "option 'admin.token' was given as undefined, as a missing environment variable is: no token lets in")
   root.route({
     method: ['GET', 'HEAD'] satisfies HTTPMethods[],
     url: `${prefix}/status`,
     config: { ...routeConfig },
+    schema: hidden(),
     handler: async (request, reply) => {
       const granted = guard !== undefined && await guard(request) === 'granted'
       return send(reply, 200, granted ? ports.status() : publicStatus(ports.publicStatus()))
@@ -58,6 +63,7 @@ export function registerAdmin (root: FastifyInstance, options: AdminOptions, por
       method,
       url: `${prefix}/${name}`,
       config: { ...routeConfig },
+      schema: hidden(),
       exposeHeadRoute: false,
       // A preStop call lasts as long as phase 1 does, whatever the application's other handlers may take.
       handlerTimeout: longestTimer,

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import { hidden } from '../hidden.ts'
 import type { CheckKind } from './options.ts'
 import type { Health } from './health.ts'
 import { formatJson, formatText, negotiate } from './format.ts'
@@ -40,6 +41,7 @@ export function registerProbes (root: FastifyInstance, health: Pick<Health, 'ver
         method: ['GET', 'HEAD'] satisfies HTTPMethods[],
         url: `${options.prefix}/${path}`,
         config: { ...routeConfig },
+        schema: hidden(),
         logLevel: 'silent',
         handler: async (request, reply) => answer(request, reply, { ...options, probe, kind, health })
       })
@@ -57,6 +59,7 @@ function registerExternal (root: FastifyInstance, health: Pick<Health, 'verdict'
     method: ['GET', 'HEAD'] satisfies HTTPMethods[],
     url: path,
     config: { ...routeConfig },
+    schema: hidden(),
     logLevel: 'silent',
     handler: async (_request, reply) => {
       const { ok } = await health.verdict('readiness', { exclude: leavingChecks })

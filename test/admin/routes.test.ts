@@ -136,6 +136,11 @@ t.test('without a guard nothing that changes the state exists, and one line says
     t.equal(lines.length, 1)
   }
   t.strictSame(makeApp(t, { token }).lines, [], 'nothing is logged where there is a guard')
+  for (const others of [{}, { unixSocket: true }]) {
+    const { lines } = makeApp(t, { token: undefined, ...others } as never)
+    t.match(lines[0], { level: 'warn', message: /^option 'admin\.token' was given as undefined, as a missing environment variable is/, details: { option: 'admin.token' } })
+    t.equal(lines.length, 'unixSocket' in others ? 1 : 2)
+  }
 })
 
 t.test('tokens', async (t) => {
@@ -381,17 +386,17 @@ t.test('the application around the admin routes', async (t) => {
 
   t.test('prefix and config of the routes', async (t) => {
     const config = Object.freeze({ graceful: { traffic: false }, rateLimit: false })
-    const seen: Array<[string, unknown, object]> = []
+    const seen: Array<[string, unknown, object, unknown]> = []
     const app = Fastify()
     t.teardown(async () => app.close())
-    app.addHook('onRoute', ({ url, method, config }) => { seen.push([url, method, { ...config }]) })
+    app.addHook('onRoute', ({ url, method, config, schema }) => { seen.push([url, method, { ...config }, { hide: (schema as { hide?: boolean }).hide }]) })
     app.register(async (child) => {
       child.register(fp(async () => { registerAdmin(app, { prefix: '/ops', token }, makeApp(t, {}).ports, config) }))
     }, { prefix: '/api' })
     t.equal((await app.inject('/ops/status')).statusCode, 200)
     t.equal((await app.inject('/api/ops/status')).statusCode, 404)
     t.strictSame(seen, [['GET,HEAD', 'status'], ['POST', 'drain'], ['POST', 'undrain'], ['POST', 'prestop'], ['GET', 'prestop']].map(([method, name]) =>
-      [`/ops/${name}`, method!.includes(',') ? method!.split(',') : method, { ...config }]))
+      [`/ops/${name}`, method!.includes(',') ? method!.split(',') : method, { ...config }, { hide: true }]))
   })
 
   t.test('HTTP/2', async (t) => {

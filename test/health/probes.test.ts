@@ -157,13 +157,14 @@ t.test('the application around the probes', async (t) => {
   })
 
   t.test('config and log level of the routes', async (t) => {
-    const seen: Array<{ url: string, config: object, logLevel: string | undefined }> = []
+    const seen: Array<{ url: string, config: object, schema: unknown, logLevel: string | undefined }> = []
     const app = Fastify()
     t.teardown(async () => app.close())
-    app.addHook('onRoute', ({ url, config, logLevel }) => { seen.push({ url, config: { ...config }, logLevel }) })
+    app.addHook('onRoute', ({ url, config, schema, logLevel }) => { seen.push({ url, config: { ...config }, schema: { hide: (schema as { hide?: boolean }).hide }, logLevel }) })
     const config = Object.freeze({ graceful: { traffic: false }, rateLimit: false })
-    registerProbes(app, makeHealth().health, { prefix: '', expose: false }, config)
-    t.strictSame(seen, ['livez', 'readyz', 'startupz'].flatMap((probe) => [`/${probe}`, `/${probe}/:check`].map((url) => ({ url, config: { ...config }, logLevel: 'silent' }))))
+    registerProbes(app, makeHealth().health, { prefix: '', expose: false, external: { path: '/out', status: 200, leaving: () => false } }, config)
+    const urls = [...['livez', 'readyz', 'startupz'].flatMap((probe) => [`/${probe}`, `/${probe}/:check`]), '/out']
+    t.strictSame(seen, urls.map((url) => ({ url, config: { ...config }, schema: { hide: true }, logLevel: 'silent' })))
   })
 
   t.test('probes write no log lines', async (t) => {
