@@ -1,0 +1,191 @@
+{{/*
+The pod parts. Input of each: dict "context" (the root context) and "values" (see README.md).
+*/}}
+
+{{/* Fields of the pod: the grace period, the process namespace, the security context. */}}
+{{- define "graceful-lib.pod" -}}
+{{- $settings := include "graceful-lib.settings" . | fromYaml -}}
+terminationGracePeriodSeconds: {{ int64 $settings.terminationGracePeriodSeconds }}
+{{- if $settings.shareProcessNamespace }}
+# The application is then not PID 1, whose SIGKILL to itself the kernel ignores.
+shareProcessNamespace: true
+{{- end }}
+{{ include "graceful-lib.podSecurityContext" . }}
+{{- end -}}
+
+{{/* Annotations of the pod, as YAML, nothing where there are none. Merges into what "podAnnotations" says of the proxy. */}}
+{{- define "graceful-lib.podAnnotations" -}}
+{{- $settings := include "graceful-lib.settings" . | fromYaml -}}
+{{- $annotations := deepCopy (.values.podAnnotations | default dict) -}}
+{{- if dig "istio" "sidecar" false $settings -}}
+  {{- $config := get $annotations "proxy.istio.io/config" | default "" | fromYaml -}}
+  {{- if not (hasKey $config "terminationDrainDuration") -}}
+    {{- /* Outlasts the application, which ends before its reserve, and leaves the proxy half of that. */ -}}
+    {{- $drain := div (sub $settings.budget.gracePeriod (div $settings.budget.reserve 2)) 1000 -}}
+    {{- $_ := set $config "terminationDrainDuration" (printf "%ds" $drain) -}}
+  {{- end -}}
+  {{- $_ := set $annotations "proxy.istio.io/config" (toYaml $config) -}}
+{{- end -}}
+{{- with $annotations -}}{{ toYaml . }}{{- end -}}
+{{- end -}}
+
+{{/* Fields of the container: probes, lifecycle, termination message, security context. */}}
+{{- define "graceful-lib.container" -}}
+{{ include "graceful-lib.probes" . }}
+{{ with include "graceful-lib.lifecycle" . }}{{ . }}
+{{ end -}}
+{{ include "graceful-lib.terminationMessage" . }}
+{{ include "graceful-lib.securityContext" . }}
+{{- end -}}
+
+{{/*
+Entries of the container's "env", in one list. What neither the user nor the preset gave is left to the plugin, whose
+defaults are the same.
+*/}}
+{{- define "graceful-lib.env" -}}
+{{- $settings := include "graceful-lib.settings" . | fromYaml -}}
+{{- $env := list (dict "name" "TERMINATION_GRACE_PERIOD_SECONDS" "value" (include "graceful-lib.seconds" $settings.budget.gracePeriod)) -}}
+{{- if gt (int64 $settings.budget.preStop) 0 -}}
+  {{- $env = append $env (dict "name" "PRESTOP_SECONDS" "value" (include "graceful-lib.seconds" $settings.budget.preStop)) -}}
+{{- end -}}
+{{- range $variable, $path := include "graceful-lib.variables" nil | fromYaml -}}
+  {{- $value := $settings -}}
+  {{- range $key := splitList "." $path -}}
+    {{- if kindIs "map" $value -}}{{- $value = get $value $key -}}{{- end -}}
+  {{- end -}}
+  {{- if ne (toString $value) "" -}}
+    {{- if hasSuffix "Seconds" $path -}}{{- $value = include "graceful-lib.milliseconds" $value | include "graceful-lib.seconds" -}}
+    {{- else if kindIs "float64" $value -}}{{- $value = int64 $value -}}
+    {{- end -}}
+    {{- $env = append $env (dict "name" $variable "value" (toString $value)) -}}
+  {{- end -}}
+{{- end -}}
+{{- if or $settings.admin.token $settings.admin.existingSecret -}}
+  {{- $reference := dict "name" (include "graceful-lib.adminSecretName" .) "key" ($settings.admin.existingSecretKey | default "token") -}}
+  {{- $env = append $env (dict "name" "GRACEFUL_ADMIN_TOKEN" "valueFrom" (dict "secretKeyRef" $reference)) -}}
+{{- end -}}
+{{- range $name, $field := dict "POD_NAME" "metadata.name" "POD_NAMESPACE" "metadata.namespace" "POD_IP" "status.podIP" "NODE_NAME" "spec.nodeName" -}}
+  {{- $env = append $env (dict "name" $name "valueFrom" (dict "fieldRef" (dict "fieldPath" $field))) -}}
+{{- end -}}
+{{- toYaml $env -}}
+{{- end -}}
+
+{{/* The variables that the plugin reads, and the values they come from. */}}
+{{- define "graceful-lib.variables" -}}
+GRACEFUL_RESERVE_SECONDS: reserveSeconds
+GRACEFUL_CLOSE_SECONDS: closeSeconds
+GRACEFUL_ANNOUNCE_MIN_SECONDS: announce.minSeconds
+GRACEFUL_ANNOUNCE_QUIET_SECONDS: announce.quietSeconds
+GRACEFUL_ANNOUNCE_BLIND_SECONDS: announce.blindSeconds
+GRACEFUL_ANNOUNCE_MAX_SECONDS: announce.maxSeconds
+GRACEFUL_ANNOUNCE_READINESS_DELAY_SECONDS: announce.readinessDelaySeconds
+GRACEFUL_ANNOUNCE_SHED: announce.shed
+GRACEFUL_ANNOUNCE_ENVOY: envoy.immediateHealthCheckFail
+GRACEFUL_DRAIN_IDLE_SECONDS: drain.idleSeconds
+GRACEFUL_PROBES_PREFIX: probes.prefix
+GRACEFUL_EXTERNAL_PATH: externalHealth.path
+GRACEFUL_EXTERNAL_STATUS: externalHealth.status
+GRACEFUL_EXTERNAL_DELAY_SECONDS: externalHealth.delaySeconds
+GRACEFUL_ADMIN_PREFIX: admin.prefix
+GRACEFUL_TERMINATION_MESSAGE_PATH: terminationMessagePath
+{{- end -}}
+
+{{/* The Secret that holds the admin token: the one that exists, or "<release>-admin" ("adminSecretName" in the values renames it). */}}
+{{- define "graceful-lib.adminSecretName" -}}
+{{- dig "admin" "existingSecret" "" .values | default .values.adminSecretName | default (printf "%s-admin" .context.Release.Name) -}}
+{{- end -}}
+
+{{/* Startup, liveness and readiness probe. */}}
+{{- define "graceful-lib.probes" -}}
+{{- $settings := include "graceful-lib.settings" . | fromYaml -}}
+{{- $probes := dict -}}
+{{- range $name, $path := dict "startup" "startupz" "liveness" "livez" "readiness" "readyz" -}}
+  {{- $given := get $settings.probes $name -}}
+  {{- if $given.enabled -}}
+    {{- $action := dict "path" (printf "%s/%s" $settings.probes.prefix $path) "port" (int64 $settings.containerPort) -}}
+    {{- if ne $settings.probes.scheme "HTTP" -}}{{- $_ := set $action "scheme" $settings.probes.scheme -}}{{- end -}}
+    {{- $_ := set $probes (printf "%sProbe" $name) (merge (dict "httpGet" $action) (omit $given "enabled")) -}}
+  {{- end -}}
+{{- end -}}
+{{- with $probes -}}{{ toYaml . }}{{- end -}}
+{{- end -}}
+
+{{/* What happens before SIGTERM: nothing, a sleep, or a call of the plugin's preStop route. */}}
+{{- define "graceful-lib.lifecycle" -}}
+{{- $settings := include "graceful-lib.settings" . | fromYaml -}}
+{{- with $settings.preStop -}}
+{{- if eq .mode "sleep" -}}
+lifecycle:
+  preStop:
+    {{- if and (include "graceful-lib.since" (list $.context "1.30")) (not .command) (eq (floor .seconds) (float64 .seconds)) }}
+    sleep:
+      seconds: {{ int64 .seconds }}
+    {{- else }}
+    exec:
+      command: {{ .command | default (list "sleep" (include "graceful-lib.seconds" $settings.budget.preStop)) | toJson }}
+    {{- end }}
+{{- else if eq .mode "http" -}}
+lifecycle:
+  preStop:
+    httpGet:
+      path: {{ printf "%s/prestop" $settings.admin.prefix | quote }}
+      port: {{ int64 $settings.containerPort }}
+      {{- if ne $settings.probes.scheme "HTTP" }}
+      scheme: {{ $settings.probes.scheme }}
+      {{- end }}
+      httpHeaders:
+        - name: Authorization
+          value: {{ printf "Bearer %s" (splitList "," $settings.admin.token | first) | quote }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Where the plugin leaves its verdict. From a file only: the tail of the log says nothing that the log does not. */}}
+{{- define "graceful-lib.terminationMessage" -}}
+{{- $settings := include "graceful-lib.settings" . | fromYaml -}}
+terminationMessagePath: {{ $settings.terminationMessagePath | quote }}
+terminationMessagePolicy: File
+{{- end -}}
+
+{{/* The pod's security context, as the restricted Pod Security Standard wants it. */}}
+{{- define "graceful-lib.podSecurityContext" -}}
+{{- $context := include "graceful-lib.podSecurityContext.defaults" nil | fromYaml -}}
+{{- include "graceful-lib.overlay" (list $context (.values.podSecurityContext | default dict)) -}}
+securityContext:
+  {{- toYaml $context | nindent 2 }}
+{{- end -}}
+
+{{/* Numbers, for the kubelet cannot tell from a user's name that it is not root. 1000 is "node" in the official images. */}}
+{{- define "graceful-lib.podSecurityContext.defaults" -}}
+runAsNonRoot: true
+runAsUser: 1000
+runAsGroup: 1000
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{/* The container's security context, as the restricted Pod Security Standard wants it. */}}
+{{- define "graceful-lib.securityContext" -}}
+{{- $context := include "graceful-lib.securityContext.defaults" nil | fromYaml -}}
+{{- include "graceful-lib.overlay" (list $context (.values.securityContext | default dict)) -}}
+securityContext:
+  {{- toYaml $context | nindent 2 }}
+{{- end -}}
+
+{{- define "graceful-lib.securityContext.defaults" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* Annotations of the Service: the preset's, with the path of the health check, under the user's. As YAML, or nothing. */}}
+{{- define "graceful-lib.serviceAnnotations" -}}
+{{- $settings := include "graceful-lib.settings" . | fromYaml -}}
+{{- $path := dig "externalHealth" "path" "" $settings | default (printf "%s/readyz" $settings.probes.prefix) -}}
+{{- $annotations := dict -}}
+{{- if eq $settings.preset "alb" -}}{{- $_ := set $annotations "alb.ingress.kubernetes.io/healthcheck-path" $path -}}{{- end -}}
+{{- if eq $settings.preset "nlb" -}}{{- $_ := set $annotations "service.beta.kubernetes.io/aws-load-balancer-healthcheck-path" $path -}}{{- end -}}
+{{- include "graceful-lib.overlay" (list $annotations (dig "service" "annotations" dict $settings)) -}}
+{{- with $annotations -}}{{ toYaml . }}{{- end -}}
+{{- end -}}

@@ -1,0 +1,99 @@
+{{/* Refuses what cannot work, before it is installed. Input: dict "context" and "settings". Output: nothing. */}}
+{{- define "graceful-lib.checks" -}}
+{{- include "graceful-lib.checks.names" .settings -}}
+{{- include "graceful-lib.checks.preStop" . -}}
+{{- include "graceful-lib.checks.budget" .settings -}}
+{{- include "graceful-lib.checks.probes" .settings -}}
+{{- include "graceful-lib.checks.admin" .settings.admin -}}
+{{- end -}}
+
+{{/* Typing errors, for charts without a schema of their own. Input: the settings. */}}
+{{- define "graceful-lib.checks.names" -}}
+{{- $probe := list "enabled" "initialDelaySeconds" "periodSeconds" "timeoutSeconds" "failureThreshold" "terminationGracePeriodSeconds" -}}
+{{- $known := dict "announce" (list "minSeconds" "quietSeconds" "blindSeconds" "maxSeconds" "readinessDelaySeconds" "shed") "drain" (list "idleSeconds") "preStop" (list "mode" "seconds" "command") "admin" (list "prefix" "token" "existingSecret" "existingSecretKey") "externalHealth" (list "path" "status" "delaySeconds") "envoy" (list "immediateHealthCheckFail") "istio" (list "sidecar") "probes" (list "prefix" "scheme" "startup" "liveness" "readiness") -}}
+{{- range $group, $names := $known -}}
+  {{- range $name, $_ := get $ $group | default dict -}}
+    {{- if not (has $name $names) -}}{{- fail (printf "%s.%s: unknown value, expected one of %s" $group $name (join ", " $names)) -}}{{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- range $kind := list "startup" "liveness" "readiness" -}}
+  {{- range $name, $_ := get $.probes $kind -}}
+    {{- if not (has $name $probe) -}}{{- fail (printf "probes.%s.%s: unknown value, expected one of %s" $kind $name (join ", " $probe)) -}}{{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "graceful-lib.checks.preStop" -}}
+{{- $preStop := .settings.preStop -}}
+{{- if not (has $preStop.mode (list "none" "sleep" "http")) -}}
+{{- fail (printf "preStop.mode: expected one of none, sleep, http, got %s" (toString $preStop.mode)) -}}
+{{- end -}}
+{{- if and (eq $preStop.mode "sleep") (not (gt (float64 ($preStop.seconds | default 0)) 0.0)) -}}
+{{- fail "preStop.seconds: preStop.mode sleep needs how long" -}}
+{{- end -}}
+{{- if and (ne $preStop.mode "sleep") (hasKey $preStop "seconds") -}}
+{{- fail (printf "preStop.seconds: only preStop.mode sleep takes it, and the mode is %s" $preStop.mode) -}}
+{{- end -}}
+{{- if eq $preStop.mode "http" -}}
+  {{- $version := .context.Capabilities.KubeVersion.Version -}}
+  {{- if not (include "graceful-lib.since" (list .context "1.25")) -}}
+  {{- fail (printf "preStop.mode: http needs Kubernetes 1.25 or later, this is %s: older kubelets drop the token's header and mangle the path" $version) -}}
+  {{- end -}}
+  {{- if not .settings.admin.token -}}
+  {{- fail "preStop.mode: http needs admin.token. The kubelet sends it as a header, and a header cannot be read from a Secret, so admin.existingSecret does not do" -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What checkBudget of lib/lifecycle/budget.ts refuses, in seconds and in the names of the values. Input: the settings. */}}
+{{- define "graceful-lib.checks.budget" -}}
+{{- $budget := .budget -}}
+{{- $announce := $budget.announce -}}
+{{- $s := dict -}}
+{{- range $name := list "gracePeriod" "preStop" "reserve" "close" "closing" -}}{{- $_ := set $s $name (include "graceful-lib.seconds" (get $budget $name)) -}}{{- end -}}
+{{- $from := printf " (preset %s)" .preset -}}
+{{- if eq .preset "clusterIP" -}}{{- $from = "" -}}{{- end -}}
+{{- $taken := add $budget.preStop $budget.reserve $budget.close $budget.closing -}}
+{{- $rest := sub $budget.gracePeriod $taken -}}
+{{- if le $rest 0 -}}
+{{- fail (printf "terminationGracePeriodSeconds does not add up: %s, but preStop %s + reserve %s + close %s + closing %s = %s already, and requests need time to finish" $s.gracePeriod $s.preStop $s.reserve $s.close $s.closing (include "graceful-lib.seconds" $taken)) -}}
+{{- end -}}
+{{- $sum := printf "terminationGracePeriodSeconds %s - preStop %s - reserve %s - close %s - closing %s = %s" $s.gracePeriod $s.preStop $s.reserve $s.close $s.closing (include "graceful-lib.seconds" $rest) -}}
+{{- if ge (int64 $announce.max) $rest -}}
+{{- fail (printf "announce.maxSeconds does not add up: %s%s, but it must be less than %s, so that requests have time to finish" (include "graceful-lib.seconds" $announce.max) $from $sum) -}}
+{{- end -}}
+{{- range $name := list "min" "blind" "quiet" "readinessDelay" -}}
+  {{- $time := int64 (get $announce $name) -}}
+  {{- if gt $time (int64 $announce.max) -}}
+  {{- fail (printf "announce.%sSeconds does not add up: %s%s%s, but the announcement lasts at most announce.maxSeconds = %s (%s, less at most 5 for draining)" $name (include "graceful-lib.seconds" $time) (ternary " after preStop" "" (and (gt (int64 $budget.preStop) 0) (has $name (list "min" "blind")))) $from (include "graceful-lib.seconds" $announce.max) $sum) -}}
+  {{- end -}}
+{{- end -}}
+{{- $delay := include "graceful-lib.milliseconds" (dig "externalHealth" "delaySeconds" 0 .) | int64 -}}
+{{- if gt $delay (int64 $announce.max) -}}
+{{- fail (printf "externalHealth.delaySeconds does not add up: %s, but the announcement lasts at most announce.maxSeconds = %s (%s, less at most 5 for draining)" (include "graceful-lib.seconds" $delay) (include "graceful-lib.seconds" $announce.max) $sum) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "graceful-lib.checks.probes" -}}
+{{- $gracePeriod := .terminationGracePeriodSeconds -}}
+{{- range $name := list "startup" "liveness" -}}
+  {{- $probe := get $.probes $name -}}
+  {{- if and (hasKey $probe "terminationGracePeriodSeconds") (lt (float64 $probe.terminationGracePeriodSeconds) (float64 $gracePeriod)) -}}
+  {{- fail (printf "probes.%s.terminationGracePeriodSeconds: %v is less than terminationGracePeriodSeconds %v. A restart after a failed probe would be killed before the shutdown that the plugin plans is over" $name $probe.terminationGracePeriodSeconds $gracePeriod) -}}
+  {{- end -}}
+{{- end -}}
+{{- if hasKey .probes.readiness "terminationGracePeriodSeconds" -}}
+{{- fail "probes.readiness.terminationGracePeriodSeconds: Kubernetes refuses it, a readiness probe never ends a pod" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "graceful-lib.checks.admin" -}}
+{{- if and .token .existingSecret -}}
+{{- fail "admin.token and admin.existingSecret: give one of the two" -}}
+{{- end -}}
+{{- range $token := splitList "," (.token | default "") -}}
+  {{- if and $.token (not (regexMatch "^[!-~]{16,}$" $token)) -}}
+  {{- fail "admin.token: expected at least 16 visible ASCII characters, or several such tokens with commas between them" -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
