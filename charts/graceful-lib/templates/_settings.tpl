@@ -19,9 +19,15 @@ probes:
 {{/*
 Everything that the other templates need, as YAML: the values with preset and defaults filled in, and under "budget" the
 grace period as the plugin will cut it, in milliseconds. Fails where it does not add up, and shows the sum.
-Input: dict "context" (the root context) and "values" (see README.md). Output: YAML, for fromYaml.
+Input: dict "context" (the root context) and "values" (see README.md). Output: YAML, for fromYaml. The input keeps it, for
+the next template that is called with the same.
 */}}
 {{- define "graceful-lib.settings" -}}
+{{- if not (hasKey . "rendered") -}}{{- $_ := set . "rendered" (include "graceful-lib.settings.render" .) -}}{{- end -}}
+{{- .rendered -}}
+{{- end -}}
+
+{{- define "graceful-lib.settings.render" -}}
 {{- $values := .values -}}
 {{- $settings := include "graceful-lib.defaults" nil | fromYaml -}}
 {{- $preset := include "graceful-lib.preset" ($values.preset | default "clusterIP") | fromYaml -}}

