@@ -10,6 +10,7 @@ import { invalidArgument, refuseUnknownKeys } from './errors.ts'
 import { Health } from './health/health.ts'
 import { setupPressure } from './health/pressure.ts'
 import type { Pressure } from './health/pressure.ts'
+import { TerminationMessage } from './kubernetes/termination.ts'
 import { systemClock } from './lifecycle/clock.ts'
 import { Holds } from './lifecycle/holds.ts'
 import { Lifecycle } from './lifecycle/lifecycle.ts'
@@ -46,7 +47,9 @@ export class Application {
   readonly log: Log
   readonly #root: FastifyInstance
   readonly #settings: Settings
+  readonly #name = `application ${++applications}`
   readonly #story: Story
+  readonly #message: TerminationMessage
   readonly #membership: Membership
   readonly #pressure: Pressure
   readonly #draining = new AbortController()
@@ -70,6 +73,15 @@ export class Application {
       servers: () => boundServers(root),
       wake: () => this.lifecycle.poke()
     })
+    this.#message = new TerminationMessage({
+      path: settings.terminationMessagePath,
+      inKubernetes: settings.inKubernetes,
+      name: this.#name,
+      log: root.log,
+      lifecycle: this.lifecycle,
+      traffic: this.traffic,
+      exitAsked: () => this.#membership.exitAsked()
+    })
     this.#pressure = setupPressure(instance, root, settings.pressure)
     this.health = this.#makeHealth()
     this.#membership = this.#join()
@@ -82,6 +94,7 @@ export class Application {
   /** Boot is over. */
   start (): void {
     this.#started = true
+    this.#message.check()
     // So that the status knows before the first probe asks.
     void this.health.verdict('readiness')
   }
@@ -159,7 +172,7 @@ export class Application {
   #makeLifecycle (): Lifecycle {
     const { budget } = this.#settings
     return new Lifecycle(systemClock, budget, {
-      cut: () => this.traffic.cut(),
+      cut: () => this.#message.cut(this.traffic.cut()),
       serving: () => this.traffic.listeners.open,
       end: () => {
         this.traffic.listeners.finish()
@@ -169,7 +182,10 @@ export class Application {
       advice: (report) => adviceOf(report, budget),
       others: () => this.#membership.others(),
       asked: (request, announcedBefore) => this.#story.asked(request, announcedBefore),
-      failed: (failure, error) => this.#story.failed(failure, error)
+      failed: (failure, error) => {
+        this.#message.failed(failure)
+        this.#story.failed(failure, error)
+      }
     })
   }
 
@@ -193,9 +209,8 @@ export class Application {
 
   #join (): Membership {
     const { signals, restartExitCode, exit, crash, budget } = this.#settings
-    applications++
     return joinProcess({
-      name: `application ${applications}`,
+      name: this.#name,
       lifecycle: this.lifecycle,
       log: this.log,
       signals,
@@ -203,7 +218,8 @@ export class Application {
       exit,
       crash,
       flush: () => flushLogger(this.#root.log),
-      flushTimeout: budget.reserve / 2
+      flushTimeout: budget.reserve / 2,
+      exited: (exitCode) => this.#message.exited(exitCode)
     })
   }
 
@@ -212,6 +228,7 @@ export class Application {
     lifecycle.observers.add('traffic', (phase, elapsed) => traffic.stalls(phase, elapsed))
     lifecycle.onPhase((phase, previous, record) => {
       this.#enter(phase, previous)
+      this.#message.enter(phase, record)
       this.#story.phase(phase, record)
     })
     // A listen that was under way when boot was stopped; Fastify's own listeners come first.
@@ -222,6 +239,7 @@ export class Application {
     traffic.connections.follow(this.#root.server)
     void lifecycle.done.then((report) => {
       this.health.stop()
+      this.#message.finish(report)
       this.#story.report(report)
       this.#membership.leave()
     })

@@ -16,6 +16,9 @@ export interface ApplicationRecord {
   summary: string
 }
 
+/** A request in flight, and what it is: an ordinary request, a stream, an upgraded socket. */
+export interface RequestRecord extends CutRequest { kind: string }
+
 /** What a termination message says. Times are milliseconds unless named otherwise. */
 export interface TerminationRecord {
   /** `false`: written when a phase began. Who finds it after the container's end knows that it was killed in that phase or a later one. */
@@ -42,7 +45,7 @@ export interface TerminationRecord {
   phases?: PhaseRecord[]
   traffic?: TrafficSummary
   /** In flight while this was written, the oldest first. */
-  requests?: CutRequest[]
+  requests?: RequestRecord[]
   cut?: Cut
   failures?: Array<{ name: string, message: string, phase: Phase }>
   advice?: string[]

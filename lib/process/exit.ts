@@ -54,6 +54,14 @@ export function isShuttingDown ({ lifecycle, finished, exitAsked }: Member): boo
   return !finished && lifecycle.ending && (exitAsked || lifecycle.request?.kind !== 'close')
 }
 
+function tell (member: Member, code: number): void {
+  try {
+    member.exited?.(code)
+  } catch {
+    // Nothing may stand in the way of the exit.
+  }
+}
+
 /**
  * Says so when the process exits in the midst of a shutdown and it was none of us who ended it. The exit code stays as it was
  * set.
@@ -66,10 +74,10 @@ export class ExitWitness {
   constructor (host: Host, shared: SharedState, members: () => Member[]) {
     this.#host = host
     this.#listener = (code) => {
-      if (shared.exiting) return
       const ending = members().filter((member) => isShuttingDown(member) && member.lifecycle.report === undefined)
+      for (const member of ending) tell(member, code)
       const [first] = ending
-      if (first === undefined) return
+      if (shared.exiting || first === undefined) return
       const where = ending.map(({ name, lifecycle }) => `'${lifecycle.phase}' of ${name}`).join(', ')
       try {
         first.log.error({ exitCode: code, phase: first.lifecycle.phase }, `the process exits with code ${code} in the midst of its shutdown (phase ${where}), and fastify-graceful did not end it: look for a process.exit, for example in another listener of the same signal, or for an error that nobody caught`)

@@ -76,6 +76,7 @@ export class ProcessRegistry implements SharedRegistry {
       others: () => this.#others(member),
       listening: () => this.#listening(member),
       askExit: () => { member.exitAsked = true },
+      exitAsked: () => member.exitAsked,
       leave: () => this.#leave(member),
       onUncaught: (listener) => {
         member.uncaught.add(listener)

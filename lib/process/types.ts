@@ -32,6 +32,8 @@ export interface MemberOptions {
   flush: () => Promise<void>
   /** Longest time `flush` is waited for, in milliseconds. */
   flushTimeout: number
+  /** Told when the process exits before the end of this application is over, whoever ended it. Synchronous: nothing runs after it. */
+  exited?: (exitCode: number) => void
 }
 
 /** What {@link joinProcess} answers. */
@@ -48,6 +50,8 @@ export interface Membership {
   listening (): void
   /** Somebody asks for the end of the process; matters where a plain close is under way, which by itself does not end it. */
   askExit (): void
+  /** Whether somebody did. */
+  exitAsked (): boolean
   /** The application is closed. Takes the listeners away with the last member. */
   leave (): void
   /**
