@@ -1,7 +1,8 @@
-import type { FastifyRequest } from 'fastify'
+import type { AdminOptions } from './admin/routes.ts'
 import { checkBudget, cutBudget } from './lifecycle/budget.ts'
 import type { AnnounceBudget, Budget } from './lifecycle/budget.ts'
 import { errors, show, typeName } from './errors.ts'
+import type { ExternalProbeOptions, ProbesOptions } from './health/options.ts'
 import type { PressureOptions } from './health/pressure.ts'
 import type { Environment } from './kubernetes/environment.ts'
 import { valueOf, withDefaults } from './named.ts'
@@ -9,6 +10,9 @@ import type { SignalAction } from './process/types.ts'
 import { absolutePath, aFunction, boolean, integer, isObject, object, objectOrFalse, oneOf, prefix, route, time, token } from './rules.ts'
 import type { Rule } from './rules.ts'
 import type { Shed } from './traffic/ramp.ts'
+
+export type { AdminOptions } from './admin/routes.ts'
+export type { ExternalProbeOptions, ProbesOptions } from './health/options.ts'
 
 /** Phase 1. Times are milliseconds. */
 export interface AnnounceOptions extends Partial<AnnounceBudget> {
@@ -18,42 +22,10 @@ export interface AnnounceOptions extends Partial<AnnounceBudget> {
   envoy?: boolean
 }
 
-/** A health route for a balancer that asks by itself and wants an answer of its own. */
-export interface ExternalProbeOptions {
-  /** The route, as it stands: `probes.prefix` is not put before it. */
-  path: string
-  /** The status code while the service leaves, or is held. Default: 503; 404 for HAProxy's `http-check disable-on-404`. */
-  status?: number
-  /** How long it stays good in phase 1, in milliseconds. Default: 0. */
-  delay?: number
-}
-
-/** Health routes. */
-export interface ProbesOptions {
-  /** Put before `/livez`, `/readyz` and `/startupz`. Default: `''`. */
-  prefix?: string
-  /** Whether answers tell why a check failed. Default: `false`. */
-  expose?: boolean
-  /** A route of its own for an external balancer. Default: `false`. */
-  external?: ExternalProbeOptions | false
-}
-
 /** Kubernetes. */
 export interface KubernetesOptions {
   /** The container's `terminationMessagePath`. Default: `'/dev/termination-log'`, where the end of this application is that of the container. */
   terminationMessagePath?: string
-}
-
-/** The admin routes and who may use them. */
-export interface AdminOptions {
-  /** Put before `/status`, `/drain`, `/undrain` and `/prestop`. Default: `'/-'`. */
-  prefix?: string
-  /** What `Authorization: Bearer` must carry, at least 16 characters; several while one is being replaced. */
-  token?: string | string[]
-  /** Decides by itself. A throw is a no. */
-  authorize?: (request: FastifyRequest) => boolean | Promise<boolean>
-  /** Whether whoever comes through a unix socket is authorised: its file mode is the guard. Default: `false`. */
-  unixSocket?: boolean
 }
 
 /** Options of the plugin. Times are milliseconds. Every default is in `optionTable`. */

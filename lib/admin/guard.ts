@@ -4,11 +4,11 @@ import { typeName } from '../errors.ts'
 
 /** Who may use the admin routes. Without any of the three, nobody may. */
 export interface GuardOptions {
-  /** Accepted as `Authorization: Bearer <token>`; several, so that they can be rotated. Empty strings are no tokens. */
+  /** What `Authorization: Bearer` must carry, at least 16 characters; several while one is being replaced. */
   token?: string | readonly string[]
-  /** Decides over requests that carry no accepted token. Only `true` lets in; throwing and any other answer does not. */
+  /** Decides over requests that carry no accepted token. Only `true` lets in; a throw and any other answer does not. */
   authorize?: (request: FastifyRequest) => boolean | Promise<boolean>
-  /** Whether everything that comes through a unix socket is let in. Not for applications whose proxy reaches them that way. */
+  /** Whether everything that comes through a unix socket is let in: its file mode is the guard. Not where a proxy reaches the application that way. Default: `false`. */
   unixSocket?: boolean
 }
 

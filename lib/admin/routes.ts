@@ -7,10 +7,10 @@ import type { Admission, Guard, GuardOptions } from './guard.ts'
 import { publicStatus } from './status.ts'
 import type { PublicStatus, Status } from './status.ts'
 
-/** The option `admin`. */
+/** The admin routes and who may use them. */
 export interface AdminOptions extends GuardOptions {
-  /** Before `/status`, `/drain`, `/undrain` and `/prestop`. */
-  prefix: string
+  /** Put before `/status`, `/drain`, `/undrain` and `/prestop`. Default: `'/-'`. */
+  prefix?: string
 }
 
 /** What the admin routes drive. */
@@ -37,7 +37,7 @@ const kubelet = /^kube-lifecycle\//
  * @param root the root instance: the prefix of a plugin does not apply
  * @param routeConfig the routes' `config`, which exempts them from what meets ordinary traffic
  */
-export function registerAdmin (root: FastifyInstance, options: AdminOptions, ports: AdminPorts, routeConfig: object): void {
+export function registerAdmin (root: FastifyInstance, options: AdminOptions & { prefix: string }, ports: AdminPorts, routeConfig: object): void {
   const { prefix } = options
   const guard = createGuard(options, ports.log)
   // An environment variable that is missing must not pass for one that was left out.

@@ -3,6 +3,7 @@ import type { Stall } from '../lifecycle/participants.ts'
 import { phaseNumber } from '../lifecycle/phase.ts'
 import type { Phase } from '../lifecycle/phase.ts'
 import type { Report, TrafficSummary } from '../lifecycle/report.ts'
+import type { CheckStatus, PressureStatus } from '../status.ts'
 
 /** What anyone may know. */
 export interface PublicStatus {
@@ -31,33 +32,6 @@ export interface ParticipantStatus {
   name: string
   /** Why it stalls now; undefined where it does not. */
   reason: string | undefined
-}
-
-/** A health check with its last outcome. */
-export interface CheckStatus {
-  name: string
-  /** The probes that ask it. */
-  kinds: readonly string[]
-  /** `unknown` until it has run. */
-  state: 'passing' | 'failing' | 'unknown'
-  /** Milliseconds since it ran; undefined until then, like the two below. */
-  age: number | undefined
-  /** Milliseconds that took. */
-  duration: number | undefined
-  /** Why it fails. */
-  error: string | undefined
-}
-
-/** What `@fastify/under-pressure` measures. */
-export interface PressureStatus {
-  /** Whether it answers 503 now. */
-  underPressure: boolean
-  heapUsed: number
-  rssBytes: number
-  /** Milliseconds. */
-  eventLoopDelay: number
-  /** 0 to 1. */
-  eventLoopUtilized: number
 }
 
 /** What is known of the traffic. */

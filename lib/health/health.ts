@@ -1,4 +1,5 @@
 import { errors, invalidArgument } from '../errors.ts'
+import type { CheckStatus } from '../status.ts'
 import { resolveCheckOptions, validateName } from './options.ts'
 import type { Check, CheckKind, CheckOptions } from './options.ts'
 import { CheckRunner } from './runner.ts'
@@ -57,20 +58,6 @@ export interface VerdictOptions {
   exclude?: readonly string[]
   /** The one check that is asked; `exclude` has no meaning then. A name that does not exist gives a verdict without checks. */
   only?: string
-}
-
-/** A check as the status shows it. Times are milliseconds. */
-export interface CheckState {
-  name: string
-  kinds: CheckKind[]
-  /** `unknown` until it has run. */
-  state: 'passing' | 'failing' | 'unknown'
-  /** How long ago it ran; undefined until then, like the two below. */
-  age: number | undefined
-  /** How long that took. */
-  duration: number | undefined
-  /** Why it fails. */
-  error: string | undefined
 }
 
 /** What `addCheck` answers: call `remove`, or let `using` do it. */
@@ -138,7 +125,7 @@ export class Health {
   }
 
   /** The checks that were added, with their last outcome. Asks nobody. */
-  checks (): CheckState[] {
+  checks (): CheckStatus[] {
     return [...this.#runners.values()].map(({ name, options, last }) => ({
       name,
       kinds: [...options.kinds],

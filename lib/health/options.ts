@@ -31,6 +31,26 @@ export interface CheckOptions {
   interval?: number
 }
 
+/** A health route for a balancer that asks by itself and wants an answer of its own. */
+export interface ExternalProbeOptions {
+  /** The route, as it stands: `probes.prefix` is not put before it. */
+  path: string
+  /** The status code while the service leaves, or is held. Default: 503; 404 for HAProxy's `http-check disable-on-404`. */
+  status?: number
+  /** How long it stays good in phase 1, in milliseconds. Default: 0. */
+  delay?: number
+}
+
+/** Health routes. */
+export interface ProbesOptions {
+  /** Put before `/livez`, `/readyz` and `/startupz`. Default: `''`. */
+  prefix?: string
+  /** Whether answers tell why a check failed. Default: `false`. */
+  expose?: boolean
+  /** A route of its own for an external balancer. Default: `false`. */
+  external?: ExternalProbeOptions | false
+}
+
 /** {@link CheckOptions} with the defaults filled in. */
 export interface ResolvedCheckOptions {
   kinds: ReadonlySet<CheckKind>

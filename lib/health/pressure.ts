@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import underPressure from '@fastify/under-pressure'
 import type { FastifyUnderPressureOptions } from '@fastify/under-pressure'
 import { errors } from '../errors.ts'
+import type { PressureStatus } from '../status.ts'
 
 /** Options of `@fastify/under-pressure`, and one of ours. */
 export interface PressureOptions extends FastifyUnderPressureOptions {
@@ -12,22 +13,10 @@ export interface PressureOptions extends FastifyUnderPressureOptions {
   readiness?: boolean
 }
 
-/** What `@fastify/under-pressure` measures. */
-export interface PressureState {
-  /** Whether it answers 503 now. */
-  underPressure: boolean
-  heapUsed: number
-  rssBytes: number
-  /** Milliseconds. */
-  eventLoopDelay: number
-  /** 0 to 1. */
-  eventLoopUtilized: number
-}
-
 /** The view on `@fastify/under-pressure`, whoever registered it. */
 export interface Pressure {
   /** What it measures now; undefined where nobody registered it, and until the application is ready. */
-  state (): PressureState | undefined
+  state (): PressureStatus | undefined
   /** For the verdict of readiness: whether it fails; undefined where pressure has no part in it. */
   check (): boolean | undefined
 }
@@ -44,7 +33,7 @@ const decorator = 'isUnderPressure'
  */
 export function setupPressure (app: FastifyInstance, root: FastifyInstance, options: PressureOptions | undefined): Pressure {
   const registered = options === undefined ? findRegistrations(root) : [register(app, root, options)]
-  const state = (): PressureState | undefined => {
+  const state = (): PressureStatus | undefined => {
     const [first] = registered
     if (first === undefined || !first.hasDecorator(decorator)) return undefined
     return { underPressure: registered.some((instance) => instance.isUnderPressure()), ...first.memoryUsage() }

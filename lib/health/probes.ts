@@ -1,29 +1,20 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import { hidden } from '../hidden.ts'
-import type { CheckKind } from './options.ts'
+import type { CheckKind, ExternalProbeOptions, ProbesOptions } from './options.ts'
 import type { Health } from './health.ts'
 import { formatJson, formatText, negotiate } from './format.ts'
 
 /** The probe routes and what they ask, named as Kubernetes' own servers name them. */
 export const probes: Readonly<Record<'livez' | 'readyz' | 'startupz', CheckKind>> = { livez: 'liveness', readyz: 'readiness', startupz: 'startup' }
 
-/** How the probe routes answer. */
-export interface ProbeOptions {
-  /** Before `/livez`, `/readyz` and `/startupz`; `''` is none. */
-  prefix: string
-  /** Whether strangers are told why a check fails. */
-  expose: boolean
-  /** A route for an external balancer. */
+/** {@link ProbesOptions} with the defaults filled in. */
+export interface ProbeRoutes extends Required<Pick<ProbesOptions, 'prefix' | 'expose'>> {
   external?: ExternalRoute | false
 }
 
-/** A health route with a status code and a time of its own. */
-export interface ExternalRoute {
-  /** The whole path. */
-  path: string
-  /** The answer while the service leaves. */
-  status: number
-  /** Whether it does. */
+/** {@link ExternalProbeOptions} with the defaults filled in. */
+export interface ExternalRoute extends Required<Omit<ExternalProbeOptions, 'delay'>> {
+  /** Whether the service leaves, and the delay is over. */
   leaving: () => boolean
 }
 
@@ -33,7 +24,7 @@ export interface ExternalRoute {
  * @param root the root instance: the prefix of a plugin does not apply to probes
  * @param routeConfig the routes' `config`, which exempts them from what meets ordinary traffic
  */
-export function registerProbes (root: FastifyInstance, health: Pick<Health, 'verdict'>, options: ProbeOptions, routeConfig: object): void {
+export function registerProbes (root: FastifyInstance, health: Pick<Health, 'verdict'>, options: ProbeRoutes, routeConfig: object): void {
   for (const [probe, kind] of Object.entries(probes)) {
     for (const path of [probe, `${probe}/:check`]) {
       root.route<OneCheck>({
@@ -74,7 +65,7 @@ function registerExternal (root: FastifyInstance, health: Pick<Health, 'verdict'
 
 interface OneCheck { Params: { check?: string } }
 
-interface Probe extends ProbeOptions {
+interface Probe extends ProbeRoutes {
   probe: string
   kind: CheckKind
   health: Pick<Health, 'verdict'>

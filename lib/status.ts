@@ -1,0 +1,26 @@
+/** A health check with its last outcome. */
+export interface CheckStatus {
+  name: string
+  /** The probes that ask it. */
+  kinds: readonly string[]
+  /** `unknown` until it has run. */
+  state: 'passing' | 'failing' | 'unknown'
+  /** Milliseconds since it ran; undefined until then, like the two below. */
+  age: number | undefined
+  /** Milliseconds that took. */
+  duration: number | undefined
+  /** Why it fails. */
+  error: string | undefined
+}
+
+/** What `@fastify/under-pressure` measures. */
+export interface PressureStatus {
+  /** Whether it answers 503 now. */
+  underPressure: boolean
+  heapUsed: number
+  rssBytes: number
+  /** Milliseconds. */
+  eventLoopDelay: number
+  /** 0 to 1. */
+  eventLoopUtilized: number
+}
