@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createLog } from './log.js'
 import { killReplicas } from './replicas.js'
 import { canDraw, createScreen } from './screen.js'
+import { describe } from './settings.js'
 import { summary, verdict } from './summary.js'
 import { rollingUpdate } from './update.js'
 
@@ -21,6 +22,8 @@ process.once('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(signal, () => process.exit(128 + constants.signals[signal]))
 }
+
+console.log(['Three replicas, each updated in turn, with these settings:', ...describe()].join('\n  '))
 
 const ours = await rollingUpdate({ shutdown: 'graceful', photos, observer })
 const plain = await rollingUpdate({ shutdown: 'plain', photos, observer })

@@ -3,6 +3,7 @@ import Fastify from 'fastify'
 import graceful from 'fastify-graceful'
 import shop from '../service/app.js'
 import { plainClose } from './plain.js'
+import { settings } from './settings.js'
 
 const app = Fastify({ logger: { level: 'warn' } })
 
@@ -16,9 +17,7 @@ if (process.argv[2] === 'plain') {
   await app.register(plainClose)
 } else {
   await app.register(graceful, {
-    // In Kubernetes the default is 5000: new connections keep coming for a while after SIGTERM, and nobody says when
-    // the last one has come. Outside it is 0, so it is given here: the demo's balancer goes on for up to 2 s, too.
-    announce: { min: 2500 }
+    announce: { min: settings.announceMin }
   })
   // Both can be too short to be met by chance.
   app.graceful.addHook('closing', report)

@@ -3,12 +3,12 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { settings } from './settings.js'
 
 const program = new URL('replica.js', import.meta.url)
 const alive = new Set()
 
-/** A replica that is not gone by then is killed, as the kubelet does. Milliseconds. */
-const gracePeriod = 15_000
+const { gracePeriod } = settings
 
 /** Ends every replica at once, whatever it does. For the end of the demo, also an early one. */
 export function killReplicas () {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { startBalancer } from './balancer.js'
 import { startLoad } from './load.js'
 import { killReplicas, startReplica } from './replicas.js'
+import { settings } from './settings.js'
 import { Tally } from './tally.js'
 
 /** How many replicas there are. */
@@ -54,9 +55,9 @@ export async function rollingUpdate ({ shutdown, photos, observer }) {
   return update
 }
 
-// Nobody tells a balancer in the moment a pod is deleted: the news takes about a second, and it comes to pass that it takes two.
 async function removeLater (balancer, replica, observer) {
-  await sleep(1000 + Math.random() * 1000)
+  const { least, most } = settings.outOfRotation
+  await sleep(least + Math.random() * (most - least))
   balancer.remove(replica.port)
   replica.removed = Date.now()
   observer.event(replica, 'out of rotation')
