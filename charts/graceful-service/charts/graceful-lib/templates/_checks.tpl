@@ -5,6 +5,7 @@
 {{- include "graceful-lib.checks.budget" .settings -}}
 {{- include "graceful-lib.checks.probes" .settings -}}
 {{- include "graceful-lib.checks.admin" .settings.admin -}}
+{{- include "graceful-lib.checks.externalHealth" .settings -}}
 {{- end -}}
 
 {{/* Typing errors, for charts without a schema of their own. Input: the settings. */}}
@@ -51,8 +52,8 @@
 {{- $announce := $budget.announce -}}
 {{- $s := dict -}}
 {{- range $name := list "gracePeriod" "preStop" "reserve" "close" "closing" -}}{{- $_ := set $s $name (include "graceful-lib.seconds" (get $budget $name)) -}}{{- end -}}
-{{- $from := printf " (preset %s)" .preset -}}
-{{- if eq .preset "clusterIP" -}}{{- $from = "" -}}{{- end -}}
+{{- $from := dict -}}
+{{- range $key := .fromPreset -}}{{- $_ := set $from $key (printf " (preset %s)" $.preset) -}}{{- end -}}
 {{- $taken := add $budget.preStop $budget.reserve $budget.close $budget.closing -}}
 {{- $rest := sub $budget.gracePeriod $taken -}}
 {{- if le $rest 0 -}}
@@ -60,17 +61,19 @@
 {{- end -}}
 {{- $sum := printf "terminationGracePeriodSeconds %s - preStop %s - reserve %s - close %s - closing %s = %s" $s.gracePeriod $s.preStop $s.reserve $s.close $s.closing (include "graceful-lib.seconds" $rest) -}}
 {{- if ge (int64 $announce.max) $rest -}}
-{{- fail (printf "announce.maxSeconds does not add up: %s%s, but it must be less than %s, so that requests have time to finish" (include "graceful-lib.seconds" $announce.max) $from $sum) -}}
+{{- fail (printf "announce.maxSeconds does not add up: %s%s, but it must be less than %s, so that requests have time to finish" (include "graceful-lib.seconds" $announce.max) (get $from "maxSeconds") $sum) -}}
 {{- end -}}
+{{- $why := printf " (%s, less at most 5 for draining)" $sum -}}
+{{- if hasKey .announce "maxSeconds" -}}{{- $why = get $from "maxSeconds" -}}{{- end -}}
 {{- range $name := list "min" "blind" "quiet" "readinessDelay" -}}
   {{- $time := int64 (get $announce $name) -}}
   {{- if gt $time (int64 $announce.max) -}}
-  {{- fail (printf "announce.%sSeconds does not add up: %s%s%s, but the announcement lasts at most announce.maxSeconds = %s (%s, less at most 5 for draining)" $name (include "graceful-lib.seconds" $time) (ternary " after preStop" "" (and (gt (int64 $budget.preStop) 0) (has $name (list "min" "blind")))) $from (include "graceful-lib.seconds" $announce.max) $sum) -}}
+  {{- fail (printf "announce.%sSeconds does not add up: %s%s%s, but the announcement lasts at most announce.maxSeconds = %s%s" $name (include "graceful-lib.seconds" $time) (ternary " after preStop" "" (and (gt (int64 $budget.preStop) 0) (has $name (list "min" "blind")))) (get $from (printf "%sSeconds" $name)) (include "graceful-lib.seconds" $announce.max) $why) -}}
   {{- end -}}
 {{- end -}}
 {{- $delay := include "graceful-lib.milliseconds" (dig "externalHealth" "delaySeconds" 0 .) | int64 -}}
 {{- if gt $delay (int64 $announce.max) -}}
-{{- fail (printf "externalHealth.delaySeconds does not add up: %s, but the announcement lasts at most announce.maxSeconds = %s (%s, less at most 5 for draining)" (include "graceful-lib.seconds" $delay) (include "graceful-lib.seconds" $announce.max) $sum) -}}
+{{- fail (printf "externalHealth.delaySeconds does not add up: %s, but the announcement lasts at most announce.maxSeconds = %s%s" (include "graceful-lib.seconds" $delay) (include "graceful-lib.seconds" $announce.max) $why) -}}
 {{- end -}}
 {{- end -}}
 
@@ -94,6 +97,14 @@
 {{- range $token := splitList "," (.token | default "") -}}
   {{- if and $.token (not (regexMatch "^[!-~]{16,}$" $token)) -}}
   {{- fail "admin.token: expected at least 16 visible ASCII characters, or several such tokens with commas between them" -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "graceful-lib.checks.externalHealth" -}}
+{{- range $name, $value := .externalHealth | default dict -}}
+  {{- if not $.externalHealth.path -}}
+  {{- fail (printf "externalHealth.%s: there is no such health check without externalHealth.path" $name) -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -18,7 +18,7 @@ probes:
 
 {{/*
 Everything that the other templates need, as YAML: the values with preset and defaults filled in, and under "budget" the
-grace period as the plugin will cut it, in milliseconds. Fails where it does not add up, and shows the sum.
+grace period as the plugin will cut it, in milliseconds; "fromPreset" are the keys of the announcement that nobody gave. Fails where it does not add up, and shows the sum.
 Input: dict "context" (the root context) and "values" (see README.md). Output: YAML, for fromYaml. The input keeps it, for
 the next template that is called with the same.
 */}}
@@ -33,7 +33,11 @@ the next template that is called with the same.
 {{- $preset := include "graceful-lib.preset" ($values.preset | default "clusterIP") | fromYaml -}}
 {{- include "graceful-lib.overlay" (list $settings $preset) -}}
 {{- include "graceful-lib.overlay" (list $settings (pick $values "preset" "terminationGracePeriodSeconds" "reserveSeconds" "closeSeconds" "announce" "drain" "preStop" "admin" "externalHealth" "envoy" "istio" "probes" "containerPort" "terminationMessagePath" "shareProcessNamespace" "service" "replicaCount" "autoscaling")) -}}
-{{- include "graceful-lib.readinessDelay" (dict "settings" $settings "given" ($values.announce | default dict)) -}}
+{{- $given := $values.announce | default dict -}}
+{{- $fromPreset := list -}}
+{{- range $key, $_ := $preset.announce | default dict -}}{{- if not (hasKey $given $key) -}}{{- $fromPreset = append $fromPreset $key -}}{{- end -}}{{- end -}}
+{{- $_ := set $settings "fromPreset" $fromPreset -}}
+{{- include "graceful-lib.readinessDelay" (dict "settings" $settings "given" $given) -}}
 {{- $_ := set $settings "budget" (include "graceful-lib.budget" $settings | fromYaml) -}}
 {{- include "graceful-lib.checks" (dict "context" .context "settings" $settings) -}}
 {{- toYaml $settings -}}
