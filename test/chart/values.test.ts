@@ -1,0 +1,204 @@
+import { readFile, readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import { parse } from 'yaml'
+import { cases, token } from './cases.ts'
+import { Cases, template } from './render.ts'
+import type { Values } from './render.ts'
+import { leaves, objects, valuesTable } from './schema.ts'
+import type { Schema } from './schema.ts'
+import { charts, helm } from './tools.ts'
+
+const read = (name: string): Promise<string> => readFile(join(charts, name), 'utf8')
+const schema = JSON.parse(await read('graceful-service/values.schema.json')) as Schema
+const defaults = parse(await read('graceful-service/values.yaml')) as Values
+
+/** Values with this one set. */
+function withValue (path: string, value: unknown): Values {
+  const values: Values = {}
+  let inside = values
+  const keys = path.split('.')
+  const last = keys.pop() ?? ''
+  for (const key of keys) inside = inside[key] = {} as Values
+  inside[last] = value
+  return values
+}
+
+const isMap = (value: unknown): value is Values => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Values put over values. */
+function merge (base: Values, over: Values): Values {
+  const merged: Values = { ...base }
+  for (const [key, value] of Object.entries(over)) {
+    const before = merged[key]
+    merged[key] = isMap(value) && isMap(before) ? merge(before, value) : value
+  }
+  return merged
+}
+
+const valueAt = (values: Values, path: string): unknown => path.split('.').reduce<unknown>((inside, key) => (inside as Values | undefined)?.[key], values)
+
+t.test('the table in the README is that of the schema, with the defaults of values.yaml', async (t) => {
+  const name = join(charts, 'graceful-service', 'README.md')
+  const text = await readFile(name, 'utf8')
+  const [before, , after] = text.split(/(<!-- values -->\n)[^]*(?=<!-- end of values -->)/)
+  const expected = `${before}<!-- values -->\n\n${valuesTable(schema, defaults)}\n\n${after}`
+  // UPDATE_README=1 writes it, after a change of the schema.
+  if (process.env['UPDATE_README'] === '1') await writeFile(name, expected)
+  else t.equal(text, expected)
+})
+
+t.test('values.yaml names what the schema names', async (t) => {
+  const inYaml = (values: Values, schema: Schema, path = ''): string[] => Object.entries(values).flatMap(([key, value]) => {
+    const inner = schema.properties?.[key]
+    return inner?.properties === undefined ? [path + key] : inYaml(value as Values, inner, `${path}${key}.`)
+  })
+  const known = new Set(leaves(schema).map(({ path }) => path))
+  for (const path of inYaml(defaults, schema)) t.ok(known.has(path), path)
+  // What has no default stands there behind a "#".
+  const text = await read('graceful-service/values.yaml')
+  for (const { path } of leaves(schema)) {
+    if (/^(enabled|global|graceful-lib\..*)$|probes\..*\.(initialDelay|terminationGracePeriod)Seconds$/.test(path)) continue
+    t.match(text, new RegExp(`^ *(# )?${path.split('.').pop()}:`, 'm'), `${path} is in values.yaml`)
+  }
+})
+
+/** Breaks one rule in each value that has it, and looks for a complaint about each. */
+async function refuses (t: Test, rule: string, breaking: (leaf: Schema) => unknown, inside = ''): Promise<void> {
+  const broken = leaves(schema).flatMap(({ path, leaf }) => { const value = breaking(leaf); return value === undefined ? [] : [{ path, value }] })
+  t.ok(broken.length > 0, `${rule}: ${broken.length} values`)
+  const { code, stderr } = await template(broken.reduce((values, { path, value }) => merge(values, withValue(path, value)), {}))
+  t.not(code, 0)
+  for (const { path } of broken) t.match(stderr, `at '/${path.replaceAll('.', '/')}${inside}'`, `${rule}: ${path}`)
+}
+
+t.test('the schema refuses', async (t) => {
+  await refuses(t, 'a wrong type', ({ type }) => type === 'boolean' ? 'yes' : type === 'string' ? true : 'text')
+  await refuses(t, 'too small a number', ({ minimum }) => minimum === undefined ? undefined : minimum - 1)
+  await refuses(t, 'too large a number', ({ maximum }) => maximum === undefined ? undefined : maximum + 1)
+  await refuses(t, 'not a whole number', ({ type }) => type === 'integer' ? 1.5 : undefined)
+  await refuses(t, 'zero where it must be more', ({ exclusiveMinimum }) => exclusiveMinimum)
+  await refuses(t, 'something else than the choices', (leaf) => leaf.enum === undefined ? undefined : 'otherwise')
+  await refuses(t, 'text of another form', ({ pattern }) => pattern === undefined ? undefined : 'no such thing ')
+  await refuses(t, 'no text', ({ minLength }) => minLength === undefined ? undefined : '')
+  await refuses(t, 'too long a text', ({ maxLength }) => maxLength === undefined ? undefined : 'x'.repeat(maxLength + 1))
+  await refuses(t, 'a number in a text-to-text map', ({ additionalProperties }) => typeof additionalProperties === 'object' ? { key: 1 } : undefined, '/key')
+  await refuses(t, 'a number in a list', ({ items }) => items === undefined ? undefined : 1)
+  const { stderr } = await template({ extraEnv: [{ value: 'nameless' }], extraVolumes: ['text'], args: [1] })
+  for (const complaint of ["at '/args/0'", "at '/extraEnv/0': missing property 'name'", "at '/extraVolumes/0'"]) t.match(stderr, complaint)
+})
+
+t.test('the schema refuses unknown keys everywhere', async (t) => {
+  const closed = objects(schema)
+  const { code, stderr } = await template(closed.reduce((values, path) => merge(values, withValue(`${path}unheardOf`, 1)), {}))
+  t.not(code, 0)
+  for (const path of closed) t.match(stderr, `at '${path === '' ? '' : `/${path.slice(0, -1).replaceAll('.', '/')}`}': additional properties 'unheardOf' not allowed`, path === '' ? 'top' : path)
+  t.match((await template({ 'graceful-lib': { preset: 'nlb' } })).stderr, "additional properties 'preset' not allowed", 'the library has no values')
+})
+
+t.test('a parent chart may set global and enabled', async (t) => {
+  const parent = new Cases({ on: { enabled: true }, off: { enabled: false } })
+  t.teardown(() => parent.remove())
+  t.same([...(await parent.render('1.36')).keys()], ['on'])
+})
+
+/** What belongs with a value that means nothing alone. */
+const company: Array<[RegExp, Values]> = [
+  [/^preStop\.mode/, { admin: { token } }],
+  [/^preStop\.(seconds|command)/, { preStop: { mode: 'sleep', seconds: 3 } }],
+  [/^admin\.existingSecretKey/, { admin: { existingSecret: 'tokens' } }],
+  [/^externalHealth\.(status|delaySeconds)/, { externalHealth: { path: '/lbz' } }],
+  [/^service\.(nodePort|externalTrafficPolicy|loadBalancer.*)/, { service: { type: 'LoadBalancer' } }],
+  [/^autoscaling\.(?!enabled)/, { autoscaling: { enabled: true }, resources: { requests: { cpu: '1', memory: '1Gi' } } }],
+  [/^autoscaling\.enabled/, { resources: { requests: { cpu: '1' } } }],
+  [/^networkPolicy\.(?!enabled)/, { networkPolicy: { enabled: true } }],
+  [/^podMonitor\.(?!enabled)/, { podMonitor: { enabled: true } }],
+  [/^serviceAccount\.name/, { serviceAccount: { create: false } }],
+  [/^image\.(?!repository)/, { image: { repository: 'shop' } }],
+  [/^announce\./, { terminationGracePeriodSeconds: 100 }]
+]
+
+/** Another value than the default for each. */
+function otherValue (path: string, { type, minimum = 0, ...leaf }: Schema): unknown {
+  if (path === 'admin.token') return token
+  if (path === 'preStop.mode') return 'http'
+  const known = [valueAt(cases['everything'] ?? {}, path), valueAt(cases['closed'] ?? {}, path), valueAt(cases['autoscaled'] ?? {}, path)].find((value) => value !== undefined)
+  const standard = valueAt(defaults, path)
+  if (known !== undefined && known !== standard) return known
+  if (leaf.enum !== undefined) return leaf.enum.find((value) => value !== standard)
+  if (type === 'boolean') return standard !== true
+  if (type === 'integer' || type === 'number') return (typeof standard === 'number' ? standard : 7) + Math.max(1, minimum)
+  if (type === 'array') return ['one']
+  if (type === 'object') return { key: 'value' }
+  return /(prefix|path)$/i.test(path) ? '/other' : 'other'
+}
+
+t.test('every value does something', async (t) => {
+  const inert = new Set(['enabled', 'global', 'graceful-lib.global'])
+  const subjects = leaves(schema).filter(({ path }) => !inert.has(path)).map(({ path, leaf }) => {
+    const base = company.reduce((values, [pattern, more]) => pattern.test(path) ? merge(values, more) : values, {})
+    return { path, base: JSON.stringify(base), values: merge(base, withValue(path, otherValue(path, leaf))) }
+  })
+  const bases = [...new Set(subjects.map(({ base }) => base))]
+  const half = (part: number): Record<string, Values> => Object.fromEntries(subjects.flatMap(({ values }, index) => index % 2 === part ? [[`with-${index}-`, values]] : []))
+  const parents = [new Cases({ ...Object.fromEntries(bases.map((base, index) => [`without-${index}-`, JSON.parse(base) as Values])), ...half(0) }), new Cases(half(1))]
+  t.teardown(() => parents.forEach((parent) => parent.remove()))
+  const rendered = new Map((await Promise.all(parents.map((parent) => parent.render('1.36', '--api-versions', 'monitoring.coreos.com/v1')))).flatMap((part) => [...part]))
+  const text = (alias: string): string => JSON.stringify(rendered.get(alias)).replaceAll(alias, 'alias')
+  for (const [index, { path, base }] of subjects.entries()) t.not(text(`with-${index}-`), text(`without-${bases.indexOf(base)}-`), path)
+})
+
+t.test('the checks refuse, with the sum where there is one', async (t) => {
+  const table: Array<[Values, string | RegExp, string[]?]> = [
+    [{ terminationGracePeriodSeconds: 30, announce: { maxSeconds: 25 } }, 'announce.maxSeconds does not add up: 25, but it must be less than terminationGracePeriodSeconds 30 - preStop 0 - reserve 2 - close 5 - closing 0.5 = 22.5'],
+    [{ announce: { minSeconds: 19 } }, 'announce.minSeconds does not add up: 19, but the announcement lasts at most announce.maxSeconds = 18 (terminationGracePeriodSeconds 30 - preStop 0 - reserve 2 - close 5 - closing 0.5 = 22.5, less at most 5 for draining)'],
+    [{ announce: { maxSeconds: 6, blindSeconds: 9 } }, 'announce.blindSeconds does not add up: 9, but the announcement lasts at most announce.maxSeconds = 6'],
+    [{ announce: { maxSeconds: 2, minSeconds: 1, blindSeconds: 1, quietSeconds: 3 } }, 'announce.quietSeconds does not add up: 3'],
+    [{ announce: { readinessDelaySeconds: 20 } }, 'announce.readinessDelaySeconds does not add up: 20'],
+    [{ externalHealth: { path: '/lbz', delaySeconds: 20 } }, 'externalHealth.delaySeconds does not add up: 20'],
+    [{ reserveSeconds: 29 }, 'terminationGracePeriodSeconds does not add up: 30, but preStop 0 + reserve 29 + close 5 + closing 0.5 = 34.5 already'],
+    [{ preStop: { mode: 'sleep', seconds: 10 }, announce: { minSeconds: 25 } }, 'announce.minSeconds does not add up: 15 after preStop'],
+    [{ preset: 'nlb', terminationGracePeriodSeconds: 60 }, 'announce.maxSeconds does not add up: 130 (preset nlb)'],
+    [{ preset: 'alb', terminationGracePeriodSeconds: 15, announce: { blindSeconds: 5 } }, 'announce.minSeconds does not add up: 15 (preset alb)'],
+    [{ preset: 'alb', terminationGracePeriodSeconds: 15, announce: { minSeconds: 9, blindSeconds: 5 } }, 'announce.minSeconds does not add up: 9, but'],
+    [{ preStop: { mode: 'sleep' } }, 'preStop.seconds: preStop.mode sleep needs how long'],
+    [{ preStop: { seconds: 5 } }, 'preStop.seconds: only preStop.mode sleep takes it, and the mode is none'],
+    [{ preStop: { mode: 'http' } }, 'preStop.mode: http needs admin.token'],
+    [{ preStop: { mode: 'http' }, admin: { existingSecret: 'tokens' } }, 'admin.existingSecret does not do'],
+    [{ preStop: { mode: 'http' }, admin: { token } }, 'preStop.mode: http needs Kubernetes 1.25 or later, this is v1.24.0', ['--kube-version', '1.24.0']],
+    [{ admin: { token, existingSecret: 'tokens' } }, 'admin.token and admin.existingSecret: give one of the two'],
+    [{ admin: { token: 'short' } }, 'admin.token: expected at least 16 visible ASCII characters'],
+    [{ admin: { token: `${token},short` } }, 'admin.token: expected at least 16 visible ASCII characters'],
+    [{ externalHealth: { status: 404 } }, 'externalHealth.status: there is no such health check without externalHealth.path'],
+    [{ probes: { liveness: { terminationGracePeriodSeconds: 29 } } }, 'probes.liveness.terminationGracePeriodSeconds: 29 is less than terminationGracePeriodSeconds 30'],
+    [{ preset: 'nlb', probes: { startup: { terminationGracePeriodSeconds: 60 } } }, 'probes.startup.terminationGracePeriodSeconds: 60 is less than terminationGracePeriodSeconds 180'],
+    [{ service: { externalTrafficPolicy: 'Local' } }, 'service.externalTrafficPolicy: Local goes with service.type NodePort or LoadBalancer, the type is ClusterIP'],
+    [{ service: { nodePort: 30080 } }, 'service.nodePort: 30080 goes with service.type NodePort or LoadBalancer'],
+    [{ minReadySeconds: 600 }, 'minReadySeconds: 600, but it must be less than progressDeadlineSeconds 600'],
+    [{ autoscaling: { enabled: true, minReplicas: 11 } }, 'autoscaling.minReplicas: 11, but autoscaling.maxReplicas is 10'],
+    [{ autoscaling: { enabled: true } }, 'autoscaling.targetCPUUtilizationPercentage: is a share of resources.requests.cpu, which is not set'],
+    [{ autoscaling: { enabled: true, targetCPUUtilizationPercentage: null } }, 'autoscaling: expected targetCPUUtilizationPercentage or targetMemoryUtilizationPercentage'],
+    [{ extraEnv: [{ name: 'TERMINATION_GRACE_PERIOD_SECONDS', value: '60' }] }, 'extraEnv: TERMINATION_GRACE_PERIOD_SECONDS is set by the chart from its own values'],
+    [{ extraEnv: [{ name: 'GRACEFUL_ANNOUNCE_MIN_SECONDS', value: '60' }] }, 'extraEnv: GRACEFUL_ANNOUNCE_MIN_SECONDS is set by the chart from its own values'],
+    [{ image: { repository: '' } }, 'image.repository: which image to run']
+  ]
+  // Two at a time: a machine has at least as many cores.
+  const rest = table.values()
+  await Promise.all([1, 2].map(async () => {
+    for (const [values, message, args = []] of rest) {
+      const { code, stderr } = await template(values, ...args)
+      t.not(code, 0, `is refused: ${JSON.stringify(values)}`)
+      t.match(stderr, message)
+    }
+  }))
+})
+
+t.test('the library lies in the application chart as it is', async (t) => {
+  const files = (await readdir(join(charts, 'graceful-lib'), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name).slice(join(charts, 'graceful-lib').length))
+  const copied = (await readdir(join(charts, 'graceful-service', 'charts', 'graceful-lib'), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile())
+  t.equal(copied.length, files.length)
+  for (const file of files) t.equal(await read(join('graceful-service/charts/graceful-lib', file)), await read(join('graceful-lib', file)), file)
+  const { stdout } = await helm(['dependency', 'list', join(charts, 'graceful-service')])
+  t.match(stdout, /graceful-lib\s+0\.1\.0\s+file:\/\/\.\.\/graceful-lib\s+unpacked/)
+})
