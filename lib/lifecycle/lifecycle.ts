@@ -10,12 +10,11 @@ import { History } from './history.ts'
 import type { Ports, ShutdownRequest } from './ports.ts'
 import type { PhaseEnd, PhaseRecord, Report } from './report.ts'
 import { Terms } from './terms.ts'
+import { Ticker } from './ticker.ts'
 import { Waiting } from './waiting.ts'
 import type { Work } from './work.ts'
 import { errors, messageOf } from '../errors.ts'
 
-/** Milliseconds between two rounds of asking; whoever ends a wait also wakes the machine at once. */
-export const tickInterval = 25
 type PhaseListener = (phase: Phase, previous: Phase, record: PhaseRecord) => void
 
 /**
@@ -30,6 +29,7 @@ export class Lifecycle {
   readonly #history = new History()
   readonly #waiting: Waiting
   readonly #terms: Terms
+  readonly #ticker: Ticker
   readonly #done = deferred<Report>()
 
   #phase: Phase = 'running'
@@ -38,8 +38,6 @@ export class Lifecycle {
   /** Nobody of this application stalls the current phase, in the last round of asking. */
   #clear = false
   #announced: Deferred<void> | undefined
-  #cancelTick: (() => void) | undefined
-  #poked = false
   #report: Report | undefined
 
   constructor (clock: Clock, budget: Budget, ports: Ports) {
@@ -47,6 +45,7 @@ export class Lifecycle {
     this.#ports = ports
     this.budget = budget
     this.#terms = new Terms(budget)
+    this.#ticker = new Ticker(clock, () => this.#tick())
     this.#since = clock.now()
     this.#sinceEpoch = clock.epoch()
     this.#waiting = new Waiting(clock, budget, {
@@ -122,7 +121,7 @@ export class Lifecycle {
     }
     this.#terms.stopGrace()
     this.#settleAnnounced()
-    this.#stopTicking()
+    this.#ticker.stop()
     this.#enter('running', 'undrain')
   }
 
@@ -145,10 +144,7 @@ export class Lifecycle {
 
   /** Asks again as soon as possible, because something has ended. */
   poke (): void {
-    if (this.#poked || this.#phase === 'running' || this.#report !== undefined) return
-    this.#stopTicking()
-    this.#poked = true
-    this.#cancelTick = this.#clock.after(0, () => this.#tick())
+    if (this.#phase !== 'running' && this.#report === undefined) this.#ticker.wake()
   }
 
   /** Who stalls now, for those who want to look. Asks nobody. */
@@ -173,8 +169,6 @@ export class Lifecycle {
   }
 
   #tick (): void {
-    this.#poked = false
-    this.#cancelTick = undefined
     if (this.#report !== undefined || this.#phase === 'running') return
     const phase = this.#phase
     const now = this.#clock.now()
@@ -191,10 +185,7 @@ export class Lifecycle {
     if (now >= cap) return this.#leave('cap')
     // A preStop call must be answered in time, or the kubelet's clock runs out on it.
     if (this.#announced !== undefined && now >= this.#terms.announceEnd) this.#settleAnnounced()
-    // Whoever was asked may have woken the machine already.
-    if (this.#poked) return
-    const next = Math.min(tickInterval, cap - now, now < floor ? floor - now : tickInterval)
-    this.#cancelTick = this.#clock.after(Math.max(1, next), () => this.#tick())
+    this.#ticker.wait(now, floor, cap)
   }
 
   #leave (endedBy: PhaseEnd): void {
@@ -252,7 +243,7 @@ export class Lifecycle {
     // A fast end may leave no time for it; it is begun all the same.
     this.#waiting.finish()
     this.#history.add(this.#record(endedBy))
-    this.#stopTicking()
+    this.#ticker.stop()
     const { kind, reason, exitCode = 0 } = this.request ?? { kind: 'shutdown', reason: 'unknown' }
     const ending = { kind, reason, exitCode, gracePeriod: this.budget.gracePeriod, hurried: this.#terms.hurried, traffic: this.#ports.traffic(), now: this.#clock.now() }
     this.#report = this.#history.report(ending, (draft) => this.#ports.advice(draft))
@@ -262,11 +253,5 @@ export class Lifecycle {
   #settleAnnounced (): void {
     this.#announced?.resolve()
     this.#announced = undefined
-  }
-
-  #stopTicking (): void {
-    this.#cancelTick?.()
-    this.#cancelTick = undefined
-    this.#poked = false
   }
 }

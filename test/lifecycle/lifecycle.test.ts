@@ -1,6 +1,6 @@
 import t from 'tap'
 import { fastCap } from '../../lib/lifecycle/timing.ts'
-import { tickInterval } from '../../lib/lifecycle/lifecycle.ts'
+import { tickInterval } from '../../lib/lifecycle/ticker.ts'
 import { answerTimeout } from '../../lib/lifecycle/participants.ts'
 import type { Participant } from '../../lib/lifecycle/participants.ts'
 import { isAtLeast, phaseNumber, phases } from '../../lib/lifecycle/phase.ts'
