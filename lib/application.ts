@@ -4,9 +4,8 @@ import { clearTimeout, setTimeout } from 'node:timers'
 import type { FastifyInstance } from 'fastify'
 import { buildStatus } from './admin/status.ts'
 import type { PublicStatus, Status } from './admin/status.ts'
-import { registration } from './api.ts'
-import type { Graceful, ShutdownOptions } from './api.ts'
-import { invalidArgument, refuseUnknownKeys } from './errors.ts'
+import type { Graceful } from './api.ts'
+import { makeFace } from './face.ts'
 import { Health } from './health/health.ts'
 import { setupPressure } from './health/pressure.ts'
 import type { Pressure } from './health/pressure.ts'
@@ -14,7 +13,7 @@ import { TerminationMessage } from './kubernetes/termination.ts'
 import { systemClock } from './lifecycle/clock.ts'
 import { Holds } from './lifecycle/holds.ts'
 import { Lifecycle } from './lifecycle/lifecycle.ts'
-import { isAtLeast, phaseNumber, phases } from './lifecycle/phase.ts'
+import { isAtLeast, phaseNumber } from './lifecycle/phase.ts'
 import type { Phase } from './lifecycle/phase.ts'
 import type { Settings } from './options.ts'
 import { abortBoot, boundServers, wrapClose } from './process/close.ts'
@@ -77,7 +76,7 @@ export class Application {
       path: settings.terminationMessagePath,
       inKubernetes: settings.inKubernetes,
       name: this.#name,
-      log: root.log,
+      log: this.log,
       lifecycle: this.lifecycle,
       traffic: this.traffic,
       exitAsked: () => this.#membership.exitAsked()
@@ -118,23 +117,7 @@ export class Application {
   /** What is decorated as `app.graceful`. */
   face (): Graceful {
     const { lifecycle, health, holds } = this
-    return {
-      get phase () { return lifecycle.phase },
-      phases,
-      get deadline () { return lifecycle.deadline },
-      signal: this.#draining.signal,
-      shutdown: (options) => {
-        const request = readShutdown(options)
-        this.#membership.askExit()
-        return lifecycle.shutdown({ kind: 'shutdown', ...request })
-      },
-      stall: (name, participant) => registration(lifecycle.participants.add(name, participant)),
-      addHook: (phase, hook, options) => registration(lifecycle.hooks.add(phase, hook, options)),
-      waitUntil: (promise, options) => lifecycle.work.track(promise, options),
-      hold: (reason) => holds.add(reason),
-      addCheck: (name, check, options) => health.addCheck(name, check, options),
-      status: () => this.status()
-    }
+    return makeFace({ lifecycle, health, holds, askExit: () => this.#membership.askExit(), signal: this.#draining.signal, status: () => this.status() })
   }
 
   /** What anyone may know. */
@@ -260,12 +243,4 @@ export class Application {
       case 'terminated':
     }
   }
-}
-
-function readShutdown (options: ShutdownOptions = {}): { reason: string, exitCode: number } {
-  refuseUnknownKeys(options, "'shutdown'", ['reason', 'exitCode'])
-  const { reason = 'shutdown()', exitCode = 0 } = options
-  if (typeof reason !== 'string' || reason === '') throw invalidArgument("the reason given to 'shutdown'", 'a non-empty string', reason)
-  if (!Number.isInteger(exitCode) || exitCode < 0 || exitCode > 255) throw invalidArgument("the exitCode given to 'shutdown'", 'an integer from 0 to 255', exitCode)
-  return { reason, exitCode }
 }

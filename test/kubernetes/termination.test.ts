@@ -155,7 +155,7 @@ t.test('what cannot be written', async (t) => {
     t.equal(pod.lines.filter(({ event }) => event === 'graceful.message').length, 1, 'is warned of at boot')
     await inPod.shutdown()
     const warnings = pod.lines.splice(0).filter(({ event }) => event === 'graceful.message')
-    t.match(warnings, [{ level: 40, path, msg: /^the termination message cannot be written: .*(?:no such file|is no regular file).*'kubernetes.terminationMessagePath'/ }], 'once')
+    t.match(warnings, [{ level: 40, path, msg: /^fastify-graceful: the termination message cannot be written: .*(?:no such file|is no regular file).*'kubernetes.terminationMessagePath'/ }], 'once')
     t.equal(warnings.length, 1)
   }
 })

@@ -1,0 +1,45 @@
+import { registration } from './api.ts'
+import type { Graceful, ShutdownOptions } from './api.ts'
+import { invalidArgument, refuseUnknownKeys } from './errors.ts'
+import type { Health } from './health/health.ts'
+import type { Holds } from './lifecycle/holds.ts'
+import type { Lifecycle } from './lifecycle/lifecycle.ts'
+import { phases } from './lifecycle/phase.ts'
+
+/** What stands behind `app.graceful`. */
+export interface FaceParts extends Pick<Graceful, 'signal' | 'status'> {
+  lifecycle: Lifecycle
+  health: Health
+  holds: Holds
+  /** Somebody asks for the end of the process. */
+  askExit: () => void
+}
+
+/** Makes what is decorated as `app.graceful`. */
+export function makeFace ({ lifecycle, health, holds, askExit, signal, status }: FaceParts): Graceful {
+  return {
+    get phase () { return lifecycle.phase },
+    phases,
+    get deadline () { return lifecycle.deadline },
+    signal,
+    shutdown: (options) => {
+      const request = readShutdown(options)
+      askExit()
+      return lifecycle.shutdown({ kind: 'shutdown', ...request })
+    },
+    stall: (name, participant) => registration(lifecycle.participants.add(name, participant)),
+    addHook: (phase, hook, options) => registration(lifecycle.hooks.add(phase, hook, options)),
+    waitUntil: (promise, options) => lifecycle.work.track(promise, options),
+    hold: (reason) => holds.add(reason),
+    addCheck: (name, check, options) => health.addCheck(name, check, options),
+    status
+  }
+}
+
+function readShutdown (options: ShutdownOptions = {}): { reason: string, exitCode: number } {
+  refuseUnknownKeys(options, "'shutdown'", ['reason', 'exitCode'])
+  const { reason = 'shutdown()', exitCode = 0 } = options
+  if (typeof reason !== 'string' || reason === '') throw invalidArgument("the reason given to 'shutdown'", 'a non-empty string', reason)
+  if (!Number.isInteger(exitCode) || exitCode < 0 || exitCode > 255) throw invalidArgument("the exitCode given to 'shutdown'", 'an integer from 0 to 255', exitCode)
+  return { reason, exitCode }
+}
