@@ -59,9 +59,8 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
     getter (this: FastifyRequest) { return traffic.endings.signalOf(this, replyTo(this.raw)) }
   })
   root.addHook('onRequest', (request, reply, done) => {
-    traffic.arrive(request, reply)
     // What came in the same piece must be parsed before this reply can be marked as its connection's last.
-    if (traffic.requests.exact) queueMicrotask(done)
+    if (traffic.arrive(request, reply)) queueMicrotask(done)
     else done()
   })
   root.addHook('onClose', async () => application.closed())

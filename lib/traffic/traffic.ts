@@ -79,14 +79,18 @@ export class Traffic {
 
   /**
    * The one thing done per request, as the body of an `onRequest` hook. While the service runs, the fast path is two
-   * property reads and two writes.
+   * property reads and two writes: a reply that has its connection's socket is what the connection shows as being written;
+   * a pipelined one has none yet, one of `inject` or HTTP/2 has one that nobody marked.
+   *
+   * @returns whether each reply is followed now
    */
-  arrive (request: FastifyRequest, reply: FastifyReply): void {
-    this.requests.name(reply)
-    const { raw } = request
-    const socket = raw.socket as HttpSocket
-    if (raw.httpVersionMajor === 1 && !this.requests.exact && socket[kind] === 'traffic' && socket._httpMessage === reply.raw) return
-    this.#arriveSlowly(request, reply, socket)
+  arrive (request: FastifyRequest, reply: FastifyReply): boolean {
+    const { requests } = this
+    requests.name(reply)
+    const { exact } = requests
+    const socket = reply.raw.socket as HttpSocket | null | undefined
+    if (exact || socket?.[kind] !== 'traffic') this.#arriveSlowly(request, reply, request.raw.socket)
+    return exact
   }
 
   /** Phase 1 begins. */
