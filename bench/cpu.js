@@ -1,10 +1,13 @@
-// Processor time per request of one set-up against another: two servers under the same load at the same time.
+// Processor time per request of one set-up against another: two servers under the same load in turns of a few milliseconds.
 //   node bench/cpu.js [--a variant] [--b variant] [--pairs 15] [--requests 100000] [--warmup 20000] [--connections 128]
 //   node bench/cpu.js --profile folder [--pairs 1] ...  writes a .cpuprofile of each server there
+//   node bench/cpu.js --fresh        in processes that have done nothing before; see cpu-server.js
 //   node bench/cpu.js --table        every variant of bench/variants against bare Fastify
 // A variant is a name in bench/variants or the path of a file whose default export sets the app up.
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { basename, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ask, head, here, installPeers, median, row, start } from './support.js'
@@ -18,6 +21,7 @@ const { values: options } = parseArgs({
     warmup: { type: 'string', default: '20000' },
     connections: { type: 'string', default: '128' },
     profile: { type: 'string' },
+    fresh: { type: 'boolean', default: false },
     table: { type: 'boolean', default: false }
   }
 })
@@ -39,11 +43,22 @@ async function release (child) {
   await gone
 }
 
+/**
+ * Binds a process to a processor, where the system can: otherwise it depends on who sits where how often a reply that wakes the
+ * client costs the server its turn, and the slower server is hit more often.
+ */
+function pin (child, processor) {
+  spawnSync('taskset', ['-apc', String(processor), String(child.pid)], { stdio: 'ignore' })
+}
+
 /** Microseconds per request of both servers of one fresh pair; the first named is started first. */
 async function measure (first, second) {
   const servers = []
-  for (const variant of [first, second]) servers.push(await start('cpu-server.js', [file(variant)], { execArgv }))
+  for (const variant of [first, second]) servers.push(await start('cpu-server.js', [file(variant), options.fresh ? 'fresh' : 'lived-in'], { execArgv }))
   const load = await start('cpu-load.js', [connections, ...servers.map(server => server.port)])
+  const cores = availableParallelism()
+  for (const server of servers) pin(server.child, cores - 1)
+  if (cores > 1) pin(load.child, 0)
   try {
     await ask(load.child, warmup)
     const before = await Promise.all(servers.map(server => ask(server.child, 'cpu')))
@@ -73,6 +88,6 @@ async function compare (a, b) {
 installPeers()
 const tables = ['bare', 'ours', 'on-request', 'on-request-close', 'terminus', 'stoppable', 'http-terminator']
 const jobs = options.table ? tables.map(variant => ['bare', variant]) : [[options.a, options.b]]
-console.log(`${pairs} fresh process pairs, ${rounds * connections} measured requests each, ${connections} connections per server; limit of \`ours\`: 1.02\n`)
+console.log(`${pairs} fresh process pairs, ${rounds * connections} measured requests each in ${options.fresh ? 'fresh' : 'lived-in'} processes, ${connections} connections per server; limit of \`ours\`: 1.02\n`)
 console.log(head(['set-up', 'against', 'ratio (median)', 'min', 'max', 'µs per request', 'µs against']))
 for (const [a, b] of jobs) console.log(await compare(a, b))
