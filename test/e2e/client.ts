@@ -41,44 +41,53 @@ interface VirtualUser {
   readyAt: number
 }
 
-interface Manner {
+/** What one kind of user does. */
+export interface Manner {
   name: string
   /** Share of all arrivals. */
   weight: number
   path: () => string
-  method?: 'POST'
+  /** @default 'GET' */
+  method?: 'POST' | 'PUT'
+  /** Sent in two halves, the second after a pause. */
+  body?: { type: string, content: Buffer }
   /** Thinks for up to this many ms between two requests of one connection. */
   think?: number
   /** Sends up to this many requests back to back. */
   burst?: number
   /** Makes a connection for each request. */
   fresh?: boolean
+  /** Of a right answer. @default 200 */
+  status?: number
   /** Checks a complete body. */
   isRight: (body: string) => boolean
 }
 
-// No user sends on a connection that has idled longer: the server may close one after `drain.idle` (5 s), and a request
-// that crosses this close on the wire is a race that no server can win.
-const longestIdle = 2000
-const uploadSize = 64 * 1024
+/**
+ * In ms. No user sends on a connection that has idled longer: the server may close one after `drain.idle` (5 s), and a request
+ * that crosses this close on the wire is a race that no server can win.
+ */
+export const longestIdle = 2000
+const upload = { type: 'application/octet-stream', content: Buffer.alloc(64 * 1024, 'x') }
 const answerWithin = 15_000
 
 const isReplica = (body: string): boolean => body.startsWith('{"replica":') && body.endsWith('}')
-const between = (low: number, high: number): number => low + Math.floor(Math.random() * (high - low))
+/** A random integer: at least `low`, less than `high`. */
+export const between = (low: number, high: number): number => low + Math.floor(Math.random() * (high - low))
 
-const manners: Manner[] = [
+/** Users of the replicas of this folder. */
+const replicaUsers: Manner[] = [
   { name: 'immediate', weight: 34, path: () => '/', burst: 4, isRight: isReplica },
   { name: 'paused', weight: 20, path: () => '/', think: longestIdle, isRight: isReplica },
   { name: 'fresh', weight: 15, path: () => '/', fresh: true, isRight: isReplica },
   { name: 'slow', weight: 10, path: () => `/slow?ms=${between(50, 500)}`, isRight: isReplica },
   { name: 'very slow', weight: 1, path: () => '/very-slow', isRight: isReplica },
   { name: 'streamed', weight: 10, path: () => between(0, 2) === 0 ? '/stream' : '/stream?length', isRight: (body) => body.split('\n').length === 12 && body.endsWith('end\n') },
-  { name: 'upload', weight: 10, method: 'POST', path: () => '/upload', isRight: (body) => body.endsWith(`"bytes":${uploadSize}}`) }
+  { name: 'upload', weight: 10, method: 'POST', body: upload, path: () => '/upload', isRight: (body) => body.endsWith(`"bytes":${upload.content.length}}`) }
 ]
-const totalWeight = manners.reduce((sum, manner) => sum + manner.weight, 0)
 
-function drawManner (): Manner {
-  let draw = Math.random() * totalWeight
+function drawManner (manners: Manner[]): Manner {
+  let draw = Math.random() * manners.reduce((sum, manner) => sum + manner.weight, 0)
   return manners.find((manner) => (draw -= manner.weight) < 0) ?? manners[0]!
 }
 
@@ -89,18 +98,19 @@ function nameOf (error: NodeJS.ErrnoException, answer: IncomingMessage | undefin
 
 /** The first half of the body goes with the head, the second after a pause: a server that closes in between loses it. */
 function writeBody (request: ClientRequest, manner: Manner): void {
-  if (manner.method === undefined) {
+  if (manner.body === undefined) {
     request.end()
     return
   }
-  const half = Buffer.alloc(uploadSize / 2, 'x')
-  request.write(half)
-  setTimeout(() => request.end(half), between(100, 300))
+  const { content } = manner.body
+  const middle = Math.floor(content.length / 2)
+  request.write(content.subarray(0, middle))
+  setTimeout(() => request.end(content.subarray(middle)), between(100, 300))
 }
 
 function headersOf (manner: Manner): Record<string, string | number> {
-  if (manner.method === undefined) return {}
-  return { 'content-type': 'application/octet-stream', 'content-length': uploadSize }
+  if (manner.body === undefined) return {}
+  return { 'content-type': manner.body.type, 'content-length': manner.body.content.length }
 }
 
 class Population {
@@ -108,12 +118,13 @@ class Population {
   requests = 0
   connections = 0
   underWay = 0
-  readonly #free = new Map<Manner, VirtualUser[]>(manners.map((manner) => [manner, []]))
+  readonly #free = new Map<Manner, VirtualUser[]>()
   readonly #localPorts = new WeakMap<Socket, number>()
   readonly #port: number
 
-  constructor (port: number) {
+  constructor (port: number, manners: Manner[]) {
     this.#port = port
+    for (const manner of manners) this.#free.set(manner, [])
   }
 
   /** One arrival: a user of this manner who has nothing to do sends a request; a new user, where there is none. */
@@ -186,7 +197,7 @@ class Population {
     response.on('error', () => settle('truncated'))
     response.on('close', () => settle('truncated'))
     response.on('end', () => {
-      if (response.statusCode !== 200) settle(`status ${response.statusCode}`)
+      if (response.statusCode !== (manner.status ?? 200)) settle(`status ${response.statusCode}`)
       else if (!response.complete || !manner.isRight(body)) settle('truncated')
       else settle()
     })
@@ -216,8 +227,8 @@ class Population {
  * Sends requests to 127.0.0.1 at this rate (per second), whatever the answers do: arrivals are random and independent (Poisson),
  * a slow answer only means more users at a time. Each user has one connection and obeys `Connection: close`.
  */
-export function startLoad (port: number, rate: number): Load {
-  const population = new Population(port)
+export function startLoad (port: number, rate: number, manners: Manner[] = replicaUsers): Load {
+  const population = new Population(port, manners)
   const gap = (): number => -Math.log(1 - Math.random()) * 1000 / rate
   let nextAt = performance.now() + gap()
   let isStopped = false
@@ -233,7 +244,7 @@ export function startLoad (port: number, rate: number): Load {
     ranAt = performance.now()
     while (nextAt <= performance.now()) {
       nextAt += gap()
-      population.arrive(drawManner(), onChained)
+      population.arrive(drawManner(manners), onChained)
     }
   }, 2)
   const sweeper = setInterval(() => population.sweep(), 200)

@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** What a container runtime reads from an image. */
+export interface Image {
+  /** Working directory, here on this machine. */
+  folder: string
+  /** ENTRYPOINT, without the init: here the container's process is not PID 1 anyway. */
+  entrypoint: string[]
+  command: string[]
+  env: Record<string, string>
+}
+
+/** One instruction of a Dockerfile. */
+export interface Instruction { name: string, argument: string }
+
+/** Where images keep the repository. */
+const root = '/app'
+const inits = ['tini', '/usr/bin/tini', 'dumb-init', '/usr/bin/dumb-init']
+
+/** The instructions of a Dockerfile, by stage. Comments and continued lines are resolved; heredocs are not known. */
+export function readStages (file: string): Instruction[][] {
+  const lines = readFileSync(file, 'utf8').split('\n').filter((line) => !/^\s*(#|$)/.test(line)).join('\n').replaceAll(/\\\n\s*/g, ' ').split('\n')
+  const stages: Instruction[][] = []
+  for (const line of lines) {
+    const [, name = '', argument = ''] = /^(\w+)\s+(.*)$/.exec(line) ?? []
+    if (name === 'FROM') stages.push([])
+    stages.at(-1)?.push({ name, argument })
+  }
+  return stages
+}
+
+/** The last one of these instructions; undefined where there is none. */
+export function lastOf (stage: Instruction[], name: string): string | undefined {
+  return stage.findLast((instruction) => instruction.name === name)?.argument
+}
+
+/**
+ * Reads an image from the Dockerfile that describes it: what its last stage has in `/app` lies here in the repository.
+ *
+ * @throws Error where ENTRYPOINT or CMD are not in exec form, or WORKDIR is not below `/app`
+ */
+export function readImage (file: string, repository: string): Image {
+  const stage = readStages(file).at(-1) ?? []
+  const exec = (name: string): string[] => {
+    const argument = lastOf(stage, name)
+    if (argument === undefined) return []
+    if (!argument.startsWith('[')) throw new Error(`${name} of ${file} is not in exec form: ${argument}`)
+    return JSON.parse(argument) as string[]
+  }
+  const folder = lastOf(stage, 'WORKDIR') ?? '/'
+  if (folder !== root && !folder.startsWith(`${root}/`)) throw new Error(`WORKDIR of ${file} is not below ${root}: ${folder}`)
+  const entrypoint = exec('ENTRYPOINT')
+  const assignments = stage.filter(({ name }) => name === 'ENV').flatMap(({ argument }) => argument.split(/\s+/)).map((pair) => pair.split('='))
+  return {
+    folder: join(repository, folder.slice(root.length)),
+    entrypoint: inits.includes(entrypoint[0] ?? '') ? entrypoint.slice(entrypoint.indexOf('--') + 1) : entrypoint,
+    command: exec('CMD'),
+    env: Object.fromEntries(assignments.map(([name = '', value = '']) => [name, value]))
+  }
+}
