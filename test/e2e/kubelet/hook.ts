@@ -24,17 +24,18 @@ export interface HookPlace {
 export async function runPreStop (hook: PreStop, grace: number, place: HookPlace): Promise<HookRecord> {
   const startedAt = performance.now()
   const over = new AbortController()
-  const tooLong = sleep(grace * 1000, 'not done at the end of the grace period', { signal: over.signal }).catch(() => '')
-  const outcome = await Promise.race([run(hook, grace, place), tooLong])
+  const { signal } = over
+  const tooLong = sleep(grace * 1000, 'not done at the end of the grace period', { signal }).catch(() => '')
+  const outcome = await Promise.race([run(hook, grace, place, signal), tooLong])
   over.abort()
   const took = performance.now() - startedAt
   return { outcome, took: Math.round(took), subtracted: Math.floor(took / 1000) }
 }
 
 /** A status that is no success is none for the kubelet either, but it goes on without an event. */
-async function run ({ httpGet: get, sleep: pause, exec }: PreStop, grace: number, { portOf, folder, env }: HookPlace): Promise<number | string> {
+async function run ({ httpGet: get, sleep: pause, exec }: PreStop, grace: number, { portOf, folder, env }: HookPlace, signal: AbortSignal): Promise<number | string> {
   if (get !== undefined) return await httpGet(get, { portOf, agent: 'kube-lifecycle', timeout: grace * 1000 })
-  if (pause !== undefined) return await sleep(pause.seconds * 1000, 'done')
+  if (pause !== undefined) return await sleep(pause.seconds * 1000, 'done', { signal }).catch(() => '')
   const [program = '', ...parameters] = exec?.command ?? []
   return await new Promise((resolve) => {
     execFile(program, parameters, { cwd: folder, env: { PATH: process.env['PATH'], ...env } }, (error) => resolve(error === null ? 'done' : error.message))
