@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 
 /** What a container runtime reads from an image. */
 export interface Image {
@@ -14,8 +13,6 @@ export interface Image {
 /** One instruction of a Dockerfile. */
 export interface Instruction { name: string, argument: string }
 
-/** Where images keep the repository. */
-const root = '/app'
 const inits = ['tini', '/usr/bin/tini', 'dumb-init', '/usr/bin/dumb-init']
 
 /** The instructions of a Dockerfile, by stage. Comments and continued lines are resolved; heredocs are not known. */
@@ -36,11 +33,12 @@ export function lastOf (stage: Instruction[], name: string): string | undefined 
 }
 
 /**
- * Reads an image from the Dockerfile that describes it: what its last stage has in `/app` lies here in the repository.
+ * Reads an image from the Dockerfile that describes it.
  *
- * @throws Error where ENTRYPOINT or CMD are not in exec form, or WORKDIR is not below `/app`
+ * @param folder where the content of its last WORKDIR lies on this machine
+ * @throws Error where ENTRYPOINT or CMD are not in exec form
  */
-export function readImage (file: string, repository: string): Image {
+export function readImage (file: string, folder: string): Image {
   const stage = readStages(file).at(-1) ?? []
   const exec = (name: string): string[] => {
     const argument = lastOf(stage, name)
@@ -48,12 +46,10 @@ export function readImage (file: string, repository: string): Image {
     if (!argument.startsWith('[')) throw new Error(`${name} of ${file} is not in exec form: ${argument}`)
     return JSON.parse(argument) as string[]
   }
-  const folder = lastOf(stage, 'WORKDIR') ?? '/'
-  if (folder !== root && !folder.startsWith(`${root}/`)) throw new Error(`WORKDIR of ${file} is not below ${root}: ${folder}`)
   const entrypoint = exec('ENTRYPOINT')
   const assignments = stage.filter(({ name }) => name === 'ENV').flatMap(({ argument }) => argument.split(/\s+/)).map((pair) => pair.split('='))
   return {
-    folder: join(repository, folder.slice(root.length)),
+    folder,
     entrypoint: inits.includes(entrypoint[0] ?? '') ? entrypoint.slice(entrypoint.indexOf('--') + 1) : entrypoint,
     command: exec('CMD'),
     env: Object.fromEntries(assignments.map(([name = '', value = '']) => [name, value]))

@@ -12,6 +12,7 @@ import { readImage } from './image.ts'
 import { readManifest } from './manifest.ts'
 import type { Container, PodSpec, ProbeSpec } from './manifest.ts'
 import { Pod } from './pod.ts'
+import { until } from './until.ts'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const image = { folder: root, entrypoint: [], command: ['node', 'test/e2e/kubelet/fixtures/witness.js', 'of', 'the', 'image'], env: { FROM: 'image' } }
@@ -53,14 +54,6 @@ async function start (t: Test, parts: Parts): Promise<{ pod: Pod, changes: boole
 const requests = (pod: Pod): LogLine[] => pod.log.filter(({ event }) => event === 'request')
 
 const probe = (path: string, periodSeconds: number): ProbeSpec => ({ httpGet: { path, port: 3000 }, periodSeconds, failureThreshold: 50 })
-
-async function until (condition: () => boolean, what: string): Promise<void> {
-  const end = Date.now() + 20_000
-  while (!condition()) {
-    if (Date.now() > end) throw new Error(`waited 20 s until ${what}`)
-    await new Promise((resolve) => { setTimeout(resolve, 10) })
-  }
-}
 
 // Most of the time is waited, not worked.
 t.jobs = 4

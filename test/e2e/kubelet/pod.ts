@@ -115,9 +115,13 @@ export class Pod {
     }
   }
 
-  /** Ends the pod as the kubelet does when it has been deleted. A second call joins the first. */
-  delete (): Promise<Departure> {
-    this.#deletion ??= this.#delete()
+  /**
+   * Ends the pod as the kubelet does when it has been deleted. A second call joins the first.
+   *
+   * @param grace seconds, as `kubectl delete --grace-period` gives them; the pod's own by default
+   */
+  delete (grace = this.#grace): Promise<Departure> {
+    this.#deletion ??= this.#delete(grace)
     return this.#deletion
   }
 
@@ -196,7 +200,7 @@ export class Pod {
     this.#setReady(false)
   }
 
-  async #delete (): Promise<Departure> {
+  async #delete (grace: number): Promise<Departure> {
     const deletedAt = Date.now()
     this.isDeleted = true
     this.#options.onChange?.(this)
@@ -204,8 +208,8 @@ export class Pod {
     this.#probers.get('startup')?.stop()
     this.#probers.get('liveness')?.stop()
     const hook = this.#spec.lifecycle?.preStop
-    const preStop = hook === undefined || this.#grace === 0 ? undefined : await runPreStop(hook, this.#grace, { portOf: this.#portOf, folder: this.#options.image.folder, env: this.#env })
-    const graceAfterSignal = Math.max(minimumGrace, this.#grace - (preStop?.subtracted ?? 0))
+    const preStop = hook === undefined || grace === 0 ? undefined : await runPreStop(hook, grace, { portOf: this.#portOf, folder: this.#options.image.folder, env: this.#env })
+    const graceAfterSignal = Math.max(minimumGrace, grace - (preStop?.subtracted ?? 0))
     this.#running.kill('SIGTERM')
     let wasKilled = false
     const killer = setTimeout(() => {

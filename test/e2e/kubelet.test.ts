@@ -1,0 +1,151 @@
+// What the chart renders, lived through: the example service as pods under a kubelet, behind HAProxy, under load.
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import type { Test } from 'tap'
+import { template } from '../chart/render.ts'
+import type { Values } from '../chart/render.ts'
+import { readImage } from './kubelet/image.ts'
+import { readManifest } from './kubelet/manifest.ts'
+import type { Manifest } from './kubelet/manifest.ts'
+import { Pod } from './kubelet/pod.ts'
+import type { Departure } from './kubelet/pod.ts'
+import { shopUsers } from './kubelet/shop.ts'
+import { until } from './kubelet/until.ts'
+import { update } from './kubelet/update.ts'
+import type { UpdateResult } from './kubelet/update.ts'
+import { ensureBuilt } from './replicas.ts'
+
+t.setTimeout(200_000)
+ensureBuilt()
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const shop = readImage(join(root, 'examples/Dockerfile'), join(root, 'examples/service'))
+const stuck = { ...shop, folder: join(root, 'test/e2e/kubelet/fixtures'), command: [...shop.command.slice(0, -1), 'stuck.js'] }
+
+const short = {
+  minReadySeconds: 1,
+  terminationGracePeriodSeconds: 15,
+  probes: { startup: { periodSeconds: 1 }, readiness: { periodSeconds: 1 } }
+} satisfies Values
+const modes = {
+  none: {},
+  sleep: { preStop: { mode: 'sleep', seconds: 5 } },
+  http: { preStop: { mode: 'http' }, admin: { token: 'a-token-of-this-test-only' } }
+} satisfies Record<string, Values>
+
+async function render (values: Values, version = '1.34'): Promise<Manifest> {
+  const { code, stdout, stderr } = await template({ ...short, ...values }, '--kube-version', version)
+  if (code !== 0) throw new Error(stderr)
+  return readManifest(stdout)
+}
+
+/** Lets an update begin now and be judged later: clusters are independent. */
+function begin (values: Values): Promise<UpdateResult> {
+  const result = render(values).then((manifest) => update({ manifest, image: shop, manners: shopUsers, rate: 80, replicas: 2, endpointAfter: 2000, warmUp: 6000 }))
+  result.catch(() => {})
+  return result
+}
+
+type Message = Record<string, unknown> & { traffic: { probes: Array<{ prober: string, answers: number }> } }
+
+/** The termination message, as one reads it from the pod's status. */
+function messageOf (t: Test, { name, message }: Departure): Message {
+  t.ok(message.length > 0 && Buffer.byteLength(message) <= 4096, `${name} leaves ${Buffer.byteLength(message)} bytes`)
+  t.notMatch(message, '\n', 'in one line')
+  return JSON.parse(message) as Message
+}
+
+function leftInOrder (t: Test, departure: Departure, grace: number): void {
+  const { name, code, signal, wasKilled, took, probes, log } = departure
+  const warnings = log.filter(({ level = 0, event }) => level >= 40 || event === 'output')
+  t.same({ code, signal, wasKilled }, { code: 0, signal: null, wasKilled: false }, `${name} exits by itself`, { warnings })
+  t.ok(took < grace * 1000, `${name} is gone inside ${grace} s, after ${took} ms`)
+  t.same(warnings, [], 'and complains of nothing')
+  const message = messageOf(t, departure)
+  t.match(message, { final: true, verdict: 'clean', phase: 'terminated', exitCode: 0, kind: 'shutdown' })
+  const failing = probes.filter(({ outcome }) => outcome === 503)
+  t.ok(failing.length > 0, 'the kubelet hears that it is not ready', { probes })
+  const served = message.traffic.probes.find(({ prober }) => prober.includes('kube'))
+  t.equal(served?.answers, failing.length, 'as often as the message says', { report: message })
+}
+
+function lostNothing (t: Test, result: UpdateResult, grace = 15): void {
+  t.equal(result.departures.length, 2, 'all of them were replaced')
+  t.same(result.restarts, [], 'no container would have been restarted')
+  for (const departure of result.departures) leftInOrder(t, departure, grace)
+  t.ok(result.requests >= 80 * 8, `${result.requests} requests were sent on ${result.connections} connections`)
+  t.same(result.byKind, {}, 'nothing is lost', { losses: result.losses.slice(0, 20), longestStall: result.longestStall, departures: result.departures })
+}
+
+t.test('a rolling update loses nothing, and no pod meets SIGKILL', async (t) => {
+  const none = begin(modes.none)
+  const sleep = begin(modes.sleep)
+
+  await t.test('SIGTERM does it all', async (t) => {
+    const result = await none
+    lostNothing(t, result)
+    for (const { preStop, graceAfterSignal } of result.departures) t.same([preStop, graceAfterSignal], [undefined, 15])
+  })
+
+  await t.test('a preStop hook that sleeps for a third of the grace period', async (t) => {
+    const result = await sleep
+    lostNothing(t, result)
+    for (const { preStop, graceAfterSignal } of result.departures) t.match({ preStop, graceAfterSignal }, { preStop: { outcome: 'done', subtracted: 5 }, graceAfterSignal: 10 })
+  })
+
+  const http = begin(modes.http)
+  const usual = begin({ terminationGracePeriodSeconds: 30, announce: { blindSeconds: 8 } })
+
+  await t.test('a preStop hook that calls the plugin', async (t) => {
+    const result = await http
+    lostNothing(t, result)
+    for (const { preStop, message } of result.departures) {
+      t.equal(preStop?.outcome, 200, 'the token is accepted')
+      t.ok(preStop!.subtracted >= 5, 'the call lasts as long as the announcement does', { preStop, message })
+    }
+  })
+
+  await t.test('the grace period of a pod whose manifest names none', async (t) => {
+    lostNothing(t, await usual, 30)
+  })
+})
+
+/** Starts a pod whose handler never ends, and lets a client ask for something. */
+async function startStuck (t: Test, values: Values, version?: string): Promise<{ pod: Pod, answer: Promise<string> }> {
+  const pod = await Pod.start({ name: 'stuck-1', manifest: await render(values, version), image: stuck })
+  t.teardown(() => pod.destroy())
+  await pod.untilReady()
+  const answer = fetch(`http://127.0.0.1:${pod.port}/reports/7?secret=of-the-client`).then(({ status }) => `status ${status}`, () => 'cut')
+  await until(() => pod.log.some(({ event }) => event === 'report'), 'the request had arrived')
+  return { pod, answer }
+}
+
+t.test('a pod whose handler never ends', { jobs: 4 }, async (t) => {
+  const cases: Array<[name: string, values: Values, version?: string]> = [
+    ['none', modes.none],
+    ['sleep, where the API server has no such action', modes.sleep, '1.29'],
+    ['http', modes.http]
+  ]
+  for (const [name, values, version] of cases) {
+    t.test(`preStop ${name}: it is gone before SIGKILL, and says which request held it`, async (t) => {
+      const { pod, answer } = await startStuck(t, values, version)
+      const departure = await pod.delete()
+      const { code, signal, wasKilled, took } = departure
+      t.same({ code, signal, wasKilled }, { code: 1, signal: null, wasKilled: false })
+      t.ok(took < 15_000, `after ${took} ms`)
+      t.equal(await answer, 'cut')
+      const message = messageOf(t, departure)
+      t.match(message, { final: true, verdict: 'cut', exitCode: 1, cut: { requests: [{ method: 'GET', route: '/reports/:id', age: Number }] } })
+      t.notMatch(departure.message, 'secret', 'and nothing of what the client sent')
+    })
+  }
+
+  t.test('killed all the same, its message is not empty', async (t) => {
+    const { pod, answer } = await startStuck(t, { announce: { minSeconds: 0, blindSeconds: 0, maxSeconds: 1 } })
+    const departure = await pod.delete(3)
+    t.same([departure.wasKilled, departure.signal], [true, 'SIGKILL'])
+    t.equal(await answer, 'cut')
+    t.match(messageOf(t, departure), { final: false, verdict: 'unfinished', phase: 'draining', requests: [{ method: 'GET', route: '/reports/:id', age: Number }] })
+  })
+})
