@@ -106,7 +106,7 @@ t.test('a rolling update loses nothing, and no pod meets SIGKILL', async (t) => 
     }
   })
 
-  await t.test('the grace period of a pod whose manifest names none', async (t) => {
+  await t.test('with 30 s of grace', async (t) => {
     lostNothing(t, await usual, 30)
   })
 })
