@@ -17,6 +17,8 @@ import type { UpdateResult } from './kubelet/update.ts'
 import { ensureBuilt } from './replicas.ts'
 
 t.setTimeout(200_000)
+// Most of the time is waited, not worked.
+t.jobs = 2
 ensureBuilt()
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -47,13 +49,11 @@ function begin (values: Values): Promise<UpdateResult> {
   return result
 }
 
-type Message = Record<string, unknown> & { traffic: { probes: Array<{ prober: string, answers: number }> } }
-
 /** The termination message, as one reads it from the pod's status. */
-function messageOf (t: Test, { name, message }: Departure): Message {
+function messageOf (t: Test, { name, message }: Departure): Record<string, unknown> {
   t.ok(message.length > 0 && Buffer.byteLength(message) <= 4096, `${name} leaves ${Buffer.byteLength(message)} bytes`)
   t.notMatch(message, '\n', 'in one line')
-  return JSON.parse(message) as Message
+  return JSON.parse(message) as Record<string, unknown>
 }
 
 function leftInOrder (t: Test, departure: Departure, grace: number): void {
@@ -66,8 +66,6 @@ function leftInOrder (t: Test, departure: Departure, grace: number): void {
   t.match(message, { final: true, verdict: 'clean', phase: 'terminated', exitCode: 0, kind: 'shutdown' })
   const failing = probes.filter(({ outcome }) => outcome === 503)
   t.ok(failing.length > 0, 'the kubelet hears that it is not ready', { probes })
-  const served = message.traffic.probes.find(({ prober }) => prober.includes('kube'))
-  t.equal(served?.answers, failing.length, 'as often as the message says', { report: message })
 }
 
 function lostNothing (t: Test, result: UpdateResult, grace = 15): void {
