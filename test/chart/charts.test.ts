@@ -1,8 +1,10 @@
 import t from 'tap'
-import { cases } from './cases.ts'
+import { parse } from 'yaml'
+import { cases, token } from './cases.ts'
 import { droppedFields, typeErrors } from './manifests.ts'
 import type { Manifest, Subject } from './manifests.ts'
-import { Cases, service, versions } from './render.ts'
+import { containerOf, environmentOf, only } from './pod.ts'
+import { Cases, render, service, versions } from './render.ts'
 import { helm } from './tools.ts'
 
 t.test('helm finds nothing to complain about', async (t) => {
@@ -45,4 +47,142 @@ t.test('the checks find what they are for', async (t) => {
   t.match(errors[2], /1\.30.*'string' is not assignable to type 'number'/)
   t.same(await droppedFields([sleeps, typing]), ['Deployment d.spec.template.spec.containers.0.readinesProbe'])
   t.match(await droppedFields([wrong]), [/cannot unmarshal string/])
+})
+
+const find = (manifests: readonly Manifest[] | undefined, kind: string): Manifest => only(manifests ?? [], kind)
+const kinds = (manifests: readonly Manifest[] | undefined): string[] => (manifests ?? []).map(({ kind }) => kind).toSorted()
+
+const hook = (from: Map<string, Manifest[]>, name: string): unknown => containerOf(from.get(name) ?? []).lifecycle?.preStop
+
+t.test('what the parts are', async (t) => {
+  const every = new Cases(cases)
+  t.teardown(() => every.remove())
+  const { http: _http, tls: _tls, ...forAll } = cases
+  const most = new Cases(forAll)
+  t.teardown(() => most.remove())
+  const [plain, old, ancient] = await Promise.all([every.render('1.36'), every.render('1.25'), most.render('1.20')])
+
+  t.test('an image alone makes what is needed, and nothing that a cluster may not have', async (t) => {
+    t.same(kinds(plain.get('clusterip')), ['Deployment', 'Pod', 'PodDisruptionBudget', 'Service', 'ServiceAccount'])
+    t.match(find(plain.get('clusterip'), 'Deployment'), {
+      spec: {
+        replicas: 2,
+        minReadySeconds: 5,
+        strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+        template: {
+          spec: {
+            automountServiceAccountToken: false,
+            shareProcessNamespace: true,
+            terminationGracePeriodSeconds: 30,
+            securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
+            containers: [{ image: 'registry.example/shop:1', securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } }, terminationMessagePolicy: 'File' }]
+          }
+        }
+      }
+    })
+    t.equal(containerOf(plain.get('clusterip') ?? []).lifecycle, undefined, 'SIGTERM does it all')
+    t.match(find(plain.get('clusterip'), 'ServiceAccount'), { automountServiceAccountToken: false })
+    t.match(find(plain.get('clusterip'), 'PodDisruptionBudget'), { spec: { maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow' } })
+    t.same(kinds(plain.get('bare')), ['Deployment', 'Service'])
+    t.notOk(kinds(plain.get('monitored')).includes('PodMonitor'), 'none without its API, asked for or not')
+  })
+
+  t.test('the Service finds the pods of its release, and not the test pod', async (t) => {
+    for (const [name, manifests] of plain) {
+      const { selector } = find(manifests, 'Service')['spec'] as { selector: Record<string, string> }
+      t.match(find(manifests, 'Deployment'), { spec: { selector: { matchLabels: selector }, template: { metadata: { labels: selector } } } }, name)
+      const test = manifests.find(({ metadata }) => metadata.annotations?.['helm.sh/hook'] === 'test')
+      t.notOk(test !== undefined && Object.entries(selector).every(([key, value]) => test.metadata.labels?.[key] === value), `${name}: the test pod`)
+    }
+  })
+
+  t.test('the autoscaler decides over the replicas', async (t) => {
+    t.notOk('replicas' in (find(plain.get('autoscaled'), 'Deployment')['spec'] as object))
+    t.match(find(plain.get('autoscaled'), 'HorizontalPodAutoscaler'), {
+      apiVersion: 'autoscaling/v2',
+      spec: { minReplicas: 2, maxReplicas: 10, scaleTargetRef: { kind: 'Deployment', name: 'rel-autoscaled' }, metrics: [{ resource: { name: 'cpu', target: { averageUtilization: 80 } } }, { resource: { name: 'memory', target: { averageUtilization: 70 } } }] }
+    })
+  })
+
+  t.test('preStop', async (t) => {
+    t.same(hook(plain, 'sleep'), { sleep: { seconds: 5 } }, 'the action where the API server has it')
+    t.same(hook(old, 'sleep'), { exec: { command: ['sleep', '5'] } }, 'exec where it has not')
+    t.same(hook(plain, 'fraction'), { exec: { command: ['sleep', '2.5'] } }, 'exec for what the action cannot')
+    t.same(hook(plain, 'command'), { exec: { command: ['node', '-e', 'setTimeout(Object, 5000)'] } })
+    t.same(hook(old, 'http'), { httpGet: { path: '/-/prestop', port: 3000, httpHeaders: [{ name: 'Authorization', value: `Bearer ${token}` }] } })
+    t.same(hook(old, 'tls'), { httpGet: { path: '/admin/prestop', port: 3000, scheme: 'HTTPS', httpHeaders: [{ name: 'Authorization', value: `Bearer ${token}` }] } })
+    t.equal(environmentOf(plain.get('http') ?? [], '')['PRESTOP_SECONDS'], undefined, 'the call starts the clock itself')
+  })
+
+  t.test('the token', async (t) => {
+    t.match(find(plain.get('http'), 'Secret'), { metadata: { name: 'rel-http-admin' }, stringData: { token } })
+    const reference = (name: string): unknown => containerOf(plain.get(name) ?? []).env.find((variable) => variable.name === 'GRACEFUL_ADMIN_TOKEN')?.valueFrom?.secretKeyRef
+    t.same(reference('http'), { name: 'rel-http-admin', key: 'token' })
+    t.same(reference('secret'), { name: 'tokens', key: 'admin' })
+    t.notOk(kinds(plain.get('secret')).includes('Secret'))
+    t.equal(reference('clusterip'), undefined)
+  })
+
+  t.test('the network policy lets the service in first', async (t) => {
+    t.match(find(plain.get('open'), 'NetworkPolicy'), { spec: { policyTypes: ['Ingress'], ingress: [{ ports: [{ protocol: 'TCP', port: 3000 }] }] } })
+    t.notOk('from' in ((find(plain.get('open'), 'NetworkPolicy')['spec'] as { ingress: object[] }).ingress[0] ?? {}), 'from everywhere')
+    const test = plain.get('closed')?.find(({ metadata }) => metadata.annotations?.['helm.sh/hook'] === 'test')
+    t.match(find(plain.get('closed'), 'NetworkPolicy'), {
+      spec: { policyTypes: ['Ingress', 'Egress'], ingress: [{ ports: [{ port: 3000 }], from: [{ namespaceSelector: {} }, { podSelector: { matchLabels: { 'app.kubernetes.io/name': test?.metadata.labels?.['app.kubernetes.io/name'] } } }] }, { ports: [{ port: 9090 }] }] }
+    })
+  })
+
+  t.test('what stands in front', async (t) => {
+    const times = (name: string): Record<string, string> => Object.fromEntries(Object.entries(environmentOf(plain.get(name) ?? [], '')).flatMap(([variable, value]) => /^(?:GRACEFUL_ANNOUNCE_|GRACEFUL_EXTERNAL_|TERM)/.test(variable) ? [[variable.replace(/^GRACEFUL_|_SECONDS$/g, ''), value]] : []))
+    const annotations = (name: string): unknown => find(plain.get(name), 'Service').metadata.annotations
+    t.same(times('clusterip'), { TERMINATION_GRACE_PERIOD: '30' })
+    t.same(times('alb'), { TERMINATION_GRACE_PERIOD: '60', ANNOUNCE_MIN: '15', ANNOUNCE_BLIND: '30', EXTERNAL_PATH: '/lbz' })
+    t.match(annotations('alb'), { 'alb.ingress.kubernetes.io/healthcheck-path': '/lbz', 'alb.ingress.kubernetes.io/target-type': 'ip' }, 'whose default is /')
+    t.same(times('nlb'), { TERMINATION_GRACE_PERIOD: '180', ANNOUNCE_MIN: '45', ANNOUNCE_BLIND: '60', ANNOUNCE_MAX: '130', EXTERNAL_PATH: '/lbz' })
+    t.match(find(plain.get('nlb'), 'Service')['spec'], { type: 'LoadBalancer', loadBalancerClass: 'service.k8s.aws/nlb' })
+    t.match(annotations('nlb'), { 'service.beta.kubernetes.io/aws-load-balancer-healthcheck-protocol': 'http', 'service.beta.kubernetes.io/aws-load-balancer-healthcheck-path': '/lbz' })
+    t.same(times('gke-neg'), { TERMINATION_GRACE_PERIOD: '75', ANNOUNCE_MIN: '20', ANNOUNCE_BLIND: '40' })
+    t.same(times('gke-l4'), { TERMINATION_GRACE_PERIOD: '45', ANNOUNCE_MIN: '15', ANNOUNCE_BLIND: '20', ANNOUNCE_READINESS_DELAY: '15' })
+    t.match(find(plain.get('gke-l4'), 'Service')['spec'], { type: 'LoadBalancer', externalTrafficPolicy: 'Local' })
+    t.same(times('ingress-nginx'), { TERMINATION_GRACE_PERIOD: '30', ANNOUNCE_MIN: '7', ANNOUNCE_BLIND: '15' })
+    t.same(times('istio'), { TERMINATION_GRACE_PERIOD: '45', ANNOUNCE_MIN: '12', ANNOUNCE_BLIND: '12', ANNOUNCE_MAX: '12', ANNOUNCE_SHED: 'off' })
+    t.same(times('envoy-gateway'), { TERMINATION_GRACE_PERIOD: '30', ANNOUNCE_MIN: '10', ANNOUNCE_BLIND: '10', ANNOUNCE_MAX: '10', ANNOUNCE_SHED: 'off', ANNOUNCE_ENVOY: 'true' })
+    t.same(times('spot'), { TERMINATION_GRACE_PERIOD: '15', ANNOUNCE_MIN: '4', ANNOUNCE_BLIND: '7' })
+    const proxy = (name: string): unknown => (find(plain.get(name), 'Deployment')['spec'] as { template: { metadata: Manifest['metadata'] } }).template.metadata.annotations?.['proxy.istio.io/config']
+    t.same(parse(String(proxy('istio'))), { terminationDrainDuration: '44s' }, 'longer than the application has, shorter than the grace period')
+    t.same(parse(String(proxy('everything'))), { terminationDrainDuration: '88s', concurrency: 2 }, 'beside what else the proxy is told')
+    t.equal(proxy('clusterip'), undefined)
+  })
+
+  t.test('the last pod that can serve stays ready', async (t) => {
+    const delay = (name: string): unknown => environmentOf(plain.get(name) ?? [], '')['GRACEFUL_ANNOUNCE_READINESS_DELAY_SECONDS']
+    t.equal(delay('single'), '15')
+    t.equal(delay('local'), '15')
+    t.equal(delay('clusterip'), undefined)
+    t.equal(environmentOf(plain.get('single') ?? [], '')['GRACEFUL_ANNOUNCE_MIN_SECONDS'], '15', 'and announces as long')
+    const one = await render({ preset: 'spot', replicaCount: 1 })
+    t.match(environmentOf(one, ''), { GRACEFUL_ANNOUNCE_READINESS_DELAY_SECONDS: '7.25', GRACEFUL_ANNOUNCE_MIN_SECONDS: '7.25' }, 'as far as the grace period goes')
+    const scaled = await render({ autoscaling: { enabled: true, minReplicas: 1 }, resources: { requests: { cpu: '1' } }, announce: { minSeconds: 3 }, preStop: { mode: 'sleep', seconds: 5 } })
+    t.match(environmentOf(scaled, ''), { GRACEFUL_ANNOUNCE_READINESS_DELAY_SECONDS: '10', GRACEFUL_ANNOUNCE_MIN_SECONDS: '3' }, 'a preStop hook counts, and what is given stays')
+  })
+
+  t.test('older clusters get what they know', async (t) => {
+    t.equal(find(ancient.get('clusterip'), 'PodDisruptionBudget').apiVersion, 'policy/v1beta1')
+    t.notOk('unhealthyPodEvictionPolicy' in (find(ancient.get('clusterip'), 'PodDisruptionBudget')['spec'] as object))
+    t.equal(find(ancient.get('autoscaled'), 'HorizontalPodAutoscaler').apiVersion, 'autoscaling/v2beta2')
+    t.same(await typeErrors([{ version: '1.25', manifests: [...ancient.values()].flat().filter(({ apiVersion }) => !apiVersion.includes('beta')) }]), [])
+  })
+})
+
+const notes = async (...args: string[]): Promise<string> => (await helm(['install', 'rel', service, '--dry-run=client', '--set', 'image.repository=shop', ...args])).stdout.split('NOTES:')[1] ?? ''
+
+t.test('the notes name what the chart cannot do itself', async (t) => {
+  const label = 'kubectl label namespace default elbv2.k8s.aws/pod-readiness-gate-inject=enabled'
+  t.match(await notes('--set', 'preset=alb'), label)
+  t.match(await notes('--set', 'preset=nlb'), label)
+  t.match(await notes('--set', 'preset=istio'), 'terminationDrainDuration')
+  const plain = await notes()
+  t.notMatch(plain, label)
+  t.notMatch(plain, 'One replica')
+  t.match(await notes('--set', 'replicaCount=1,podMonitor.enabled=true'), /One replica[^]*no PodMonitor was made/)
 })
