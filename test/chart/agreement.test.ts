@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
+import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Fastify from 'fastify'
@@ -119,7 +120,7 @@ t.test('pod and application agree', async (t) => {
     t.equal(terminationMessagePath, container.terminationMessagePath, `${name}: the termination message`)
     const prefix = probes === false ? undefined : probes.prefix
     for (const [probe, path] of [[container.startupProbe, 'startupz'], [container.livenessProbe, 'livez'], [container.readinessProbe, 'readyz']] as const) {
-      if (probe !== undefined) t.same([probe.httpGet.path, probe.httpGet.port], [`${prefix}/${path}`, container.ports[0]?.containerPort], `${name}: ${path}`)
+      if (probe !== undefined) t.same([probe.httpGet.path, probe.httpGet.port], [`${prefix}/${path}`, container.ports.at(-1)?.containerPort], `${name}: ${path}`)
     }
     if (preStop?.httpGet !== undefined) t.equal(preStop.httpGet.path, `${admin === false ? '' : admin.prefix}/prestop`, `${name}: the preStop route`)
   }
@@ -133,6 +134,15 @@ t.test('every value reaches its option', async (t) => {
   const { budget, shed, envoy, idle, probes } = settingsIn(environment)
   t.match(budget, { gracePeriod: 90_000, reserve: 3000, close: 6500, announce: { min: 10_000, quiet: 1500, blind: 20_000, max: 40_000, readinessDelay: 3000 } })
   t.match({ shed, envoy, idle, probes }, { shed: 'immediate', envoy: true, idle: 2250, probes: { external: { path: '/balancer', status: 404, delay: 2000 } } })
+})
+
+t.test("the README's presets are those of the library", async (t) => {
+  const rows = [...(await readFile(join(charts, 'graceful-service', 'README.md'), 'utf8')).matchAll(/^\| `([\w-]+)` \| (\d+) \| ([\d.]+)(?: to ([\d.]+))? s \|/gm)]
+  t.same(rows.map(([, preset]) => preset), ['clusterIP', 'alb', 'nlb', 'gke-neg', 'gke-l4', 'ingress-nginx', 'istio', 'envoy-gateway', 'spot'])
+  for (const [, preset, grace, least, most = least] of rows) {
+    const { budget: { gracePeriod, announce } } = settingsIn(environmentOf(await render({ preset }), token))
+    t.same([grace, least, most].map(Number), [gracePeriod, announce.min, announce.max].map((time) => time / 1000), String(preset))
+  }
 })
 
 t.test('the notes tell the times that the plugin will keep', async (t) => {

@@ -85,6 +85,12 @@ t.test('what the parts are', async (t) => {
     t.match(find(plain.get('clusterip'), 'PodDisruptionBudget'), { spec: { maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow' } })
     t.same(kinds(plain.get('bare')), ['Deployment', 'Service'])
     t.notOk(kinds(plain.get('monitored')).includes('PodMonitor'), 'none without its API, asked for or not')
+    const monitored = await render(cases['monitored'], '--api-versions', 'monitoring.coreos.com/v1')
+    t.match(find(monitored, 'PodMonitor'), { metadata: { labels: { release: 'prometheus' } } })
+    t.same(find(monitored, 'PodMonitor')['spec'], {
+      selector: { matchLabels: { 'app.kubernetes.io/name': 'graceful-service', 'app.kubernetes.io/instance': 'rel' } },
+      podMetricsEndpoints: [{ port: 'http', path: '/metrics', interval: '30s' }]
+    })
   })
 
   t.test('the Service finds the pods of its release, and not the test pod', async (t) => {

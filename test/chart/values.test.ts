@@ -173,6 +173,8 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
     [{ externalHealth: { status: 404 } }, 'externalHealth.status: there is no such health check without externalHealth.path'],
     [{ probes: { liveness: { terminationGracePeriodSeconds: 29 } } }, 'probes.liveness.terminationGracePeriodSeconds: 29 is less than terminationGracePeriodSeconds 30'],
     [{ preset: 'nlb', probes: { startup: { terminationGracePeriodSeconds: 60 } } }, 'probes.startup.terminationGracePeriodSeconds: 60 is less than terminationGracePeriodSeconds 180'],
+    [{ probes: { port: 3000 } }, 'probes.port: 3000 is containerPort'],
+    [{ probes: { readiness: { terminationGracePeriodSeconds: 30 } } }, "additional properties 'terminationGracePeriodSeconds' not allowed"],
     [{ service: { externalTrafficPolicy: 'Local' } }, 'service.externalTrafficPolicy: Local goes with service.type NodePort or LoadBalancer, the type is ClusterIP'],
     [{ service: { nodePort: 30080 } }, 'service.nodePort: 30080 goes with service.type NodePort or LoadBalancer'],
     [{ minReadySeconds: 600 }, 'minReadySeconds: 600, but it must be less than progressDeadlineSeconds 600'],

@@ -102,7 +102,7 @@ GRACEFUL_TERMINATION_MESSAGE_PATH: terminationMessagePath
 {{- range $name, $path := dict "startup" "startupz" "liveness" "livez" "readiness" "readyz" -}}
   {{- $given := get $settings.probes $name -}}
   {{- if $given.enabled -}}
-    {{- $action := dict "path" (printf "%s/%s" $settings.probes.prefix $path) "port" (int64 $settings.containerPort) -}}
+    {{- $action := dict "path" (printf "%s/%s" $settings.probes.prefix $path) "port" (int64 ($settings.probes.port | default $settings.containerPort)) -}}
     {{- if ne $settings.probes.scheme "HTTP" -}}{{- $_ := set $action "scheme" $settings.probes.scheme -}}{{- end -}}
     {{- $_ := set $probes (printf "%sProbe" $name) (merge (dict "httpGet" $action) (omit $given "enabled")) -}}
   {{- end -}}
