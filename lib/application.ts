@@ -65,6 +65,7 @@ export class Application {
     this.traffic = new Traffic({
       clock: systemClock,
       announce: settings.budget.announce,
+      preStop: settings.budget.preStop,
       toldAfter: settings.toldAfter,
       shed: settings.shed,
       envoy: settings.envoy,
@@ -130,7 +131,7 @@ export class Application {
   status (): Status {
     const { lifecycle, traffic, health } = this
     const { phase, since, deadline, budget, report } = lifecycle
-    const { rateBefore, arrivals, evidence } = traffic.summary()
+    const { rateBefore, evidence, arrivals, lastArrival, lateArrivals, probes } = traffic.summary()
     return buildStatus({
       phase,
       since,
@@ -146,7 +147,7 @@ export class Application {
       stalls: lifecycle.stalls(),
       checks: health.checks(),
       pressure: this.#pressure.state(),
-      traffic: { rate: rateBefore, arrivals, evidence: phase === 'running' ? undefined : evidence },
+      traffic: { rate: rateBefore, evidence: phase === 'running' ? undefined : evidence, arrivals, lastArrival, lateArrivals, probes },
       work: lifecycle.work.names(),
       versions: { package: version, node: process.version, fastify: this.#root.version }
     })
@@ -164,7 +165,10 @@ export class Application {
       traffic: () => this.traffic.summary(),
       advice: (report) => adviceOf(report, budget),
       others: () => this.#membership.others(),
-      asked: (request, announcedBefore) => this.#story.asked(request, announcedBefore),
+      asked: (request, announcedBefore) => {
+        this.#message.asked()
+        this.#story.asked(request, announcedBefore)
+      },
       failed: (failure, error) => {
         this.#message.failed(failure)
         this.#story.failed(failure, error)

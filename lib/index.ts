@@ -22,7 +22,7 @@ export type { Hold } from './lifecycle/holds.ts'
 export type { HookContext, HookOptions, PhaseHook } from './lifecycle/hooks.ts'
 export type { Answer, Participant } from './lifecycle/participants.ts'
 export type { HookPhase, Phase, StallPhase } from './lifecycle/phase.ts'
-export type { Cut, CutRequest, PhaseEnd, PhaseRecord, Report, ShutdownKind, TrafficSummary } from './lifecycle/report.ts'
+export type { Cut, CutRequest, LateSource, PhaseEnd, PhaseRecord, ProbeSummary, Report, ShutdownKind, TrafficSummary } from './lifecycle/report.ts'
 export type { SignalAction } from './process/types.ts'
 export type { Shed } from './traffic/ramp.ts'
 
@@ -68,7 +68,11 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   root.addHook('onListen', async () => application.listening())
   if (settings.probes) {
     const { external } = settings.probes
-    registerProbes(root, health, { ...settings.probes, external: external && { ...external, leaving: () => application.leaving(external.delay) } }, routeConfig)
+    registerProbes(root, health, {
+      ...settings.probes,
+      external: external && { ...external, leaving: () => application.leaving(external.delay) },
+      notReady: (request, reply) => traffic.notReady(request, reply)
+    }, routeConfig)
   }
   if (settings.admin) {
     registerAdmin(root, settings.admin, {

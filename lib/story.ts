@@ -67,7 +67,14 @@ export class Story {
   /** The end is over. */
   report (report: Report): void {
     this.#cancel?.()
+    this.#late(report)
     this.#log[levels[report.verdict]]({ event: 'graceful.report', report }, report.summary)
+  }
+
+  /** Clients were refused, and nothing else would tell: neither a status code nor an error is in this log. */
+  #late ({ traffic: { lateArrivals, lateSources, suggestedMin, lastArrival }, advice }: Report): void {
+    if (lateArrivals === 0) return
+    this.#log.warn({ event: 'graceful.late', lateArrivals, lateSources, lastArrival, suggestedMin }, advice[0] ?? 'connections came late')
   }
 
   get #reason (): string {

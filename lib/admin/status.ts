@@ -42,6 +42,10 @@ export interface TrafficStatus {
   arrivals: number
   /** Whether silence has shown that the balancer stopped sending; undefined before the announcement. */
   evidence: TrafficSummary['evidence'] | undefined
+  /** As in the report. */
+  lastArrival: TrafficSummary['lastArrival']
+  lateArrivals: TrafficSummary['lateArrivals']
+  probes: TrafficSummary['probes']
 }
 
 /** What is running. */

@@ -10,7 +10,11 @@ export const probes: Readonly<Record<'livez' | 'readyz' | 'startupz', CheckKind>
 /** {@link ProbesOptions} with the defaults filled in. */
 export interface ProbeRoutes extends Required<Pick<ProbesOptions, 'prefix' | 'expose'>> {
   external?: ExternalRoute | false
+  /** Told of each answer that says "not ready". */
+  notReady?: NotReady
 }
+
+type NotReady = (request: FastifyRequest, reply: FastifyReply) => void
 
 /** {@link ExternalProbeOptions} with the defaults filled in. */
 export interface ExternalRoute extends Required<Omit<ExternalProbeOptions, 'delay'>> {
@@ -38,23 +42,24 @@ export function registerProbes (root: FastifyInstance, health: Pick<Health, 'ver
       })
     }
   }
-  if (options.external) registerExternal(root, health, options.external, routeConfig)
+  if (options.external) registerExternal(root, health, { ...options.external, notReady: options.notReady }, routeConfig)
 }
 
 /** What only says that the service leaves; the external route has its own word for that. */
 const leavingChecks = ['shutdown', 'hold']
 
 /** A balancer may tell the two apart: one that leaves is asked again, one whose checks fail (always 503) is down. */
-function registerExternal (root: FastifyInstance, health: Pick<Health, 'verdict'>, { path, status, leaving }: ExternalRoute, routeConfig: object): void {
+function registerExternal (root: FastifyInstance, health: Pick<Health, 'verdict'>, { path, status, leaving, notReady }: ExternalRoute & { notReady: NotReady | undefined }, routeConfig: object): void {
   root.route({
     method: ['GET', 'HEAD'] satisfies HTTPMethods[],
     url: path,
     config: { ...routeConfig },
     schema: hidden(),
     logLevel: 'silent',
-    handler: async (_request, reply) => {
+    handler: async (request, reply) => {
       const { ok } = await health.verdict('readiness', { exclude: leavingChecks })
       const code = leaving() ? status : ok ? 200 : 503
+      if (leaving() || !ok) notReady?.(request, reply)
       reply.code(code).headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }).type('text/plain; charset=utf-8')
       // Neither has a body, and a content type would be that of one.
       if (code === 204 || code === 304) return reply.removeHeader('content-type').send()
@@ -71,7 +76,7 @@ interface Probe extends ProbeRoutes {
   health: Pick<Health, 'verdict'>
 }
 
-async function answer (request: FastifyRequest<OneCheck>, reply: FastifyReply, { probe, kind, health, expose }: Probe): Promise<FastifyReply> {
+async function answer (request: FastifyRequest<OneCheck>, reply: FastifyReply, { probe, kind, health, expose, notReady }: Probe): Promise<FastifyReply> {
   // An empty one is the probe with a slash behind it.
   const only = request.params.check || undefined
   const query = queryOf(request.url)
@@ -79,6 +84,7 @@ async function answer (request: FastifyRequest<OneCheck>, reply: FastifyReply, {
   reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', vary: 'accept' })
   if (verdict.checks.length === 0) return reply.code(404).type('text/plain; charset=utf-8').send(`no check of this name belongs to ${probe}\n`)
   reply.code(verdict.ok ? 200 : 503)
+  if (kind === 'readiness' && !verdict.ok) notReady?.(request, reply)
   const type = negotiate(request.headers.accept)
   reply.type(`${type}; charset=utf-8`)
   if (type !== 'text/plain') return reply.send(formatJson(verdict, expose))

@@ -71,6 +71,13 @@ export class TerminationMessage {
     if (!this.#silent) this.#put(this.#provisional(phase))
   }
 
+  /** The end was asked for while phase 1 was under way. */
+  asked (): void {
+    // A plain close after a drain: what the drain has said is no longer so.
+    if (this.#silent) this.#warn(this.#board?.remove(this))
+    else this.#put(this.#provisional(this.#ports.lifecycle.phase))
+  }
+
   /** Something has failed. */
   failed (failure: Failure & { phase: Phase }): void {
     if (this.#failures.length < longestList) this.#failures.push({ name: failure.name, message: failure.message, phase: failure.phase })

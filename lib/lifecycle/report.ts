@@ -45,6 +45,24 @@ export interface Cut {
   waiting: string[]
 }
 
+/** Where late connections came from. */
+export interface LateSource {
+  /** The address of whoever connected: the balancer's, where there is one. */
+  address: string
+  count: number
+}
+
+/** Answers of health routes that said "not ready" after the announcement and reached the prober. */
+export interface ProbeSummary {
+  /** `kube-probe`, `GoogleHC`, `ELB-HealthChecker`, `Envoy`, `HAProxy` and the like, or `other`. */
+  prober: string
+  answers: number
+  /** Milliseconds from the announcement to the first of them. */
+  first: number
+  /** And to the last. */
+  last: number
+}
+
 /** What traffic did after the announcement. */
 export interface TrafficSummary {
   /** Whether silence showed that the balancer had stopped sending; absent where there was too little traffic, or where it never stopped. */
@@ -57,6 +75,12 @@ export interface TrafficSummary {
   lastArrival: number | undefined
   /** How many came within `announce.quiet` before the listener closed: where this is not 0, later ones were refused. */
   lateArrivals: number
+  /** Who sent those, the busiest first, at most five. */
+  lateSources: LateSource[]
+  /** The `announce.min` that would have been enough, preStop included; undefined where nobody came late. */
+  suggestedMin: number | undefined
+  /** Who was told that the service is not ready. */
+  probes: ProbeSummary[]
   /** Connections that were told to reconnect elsewhere. */
   shed: number
 }

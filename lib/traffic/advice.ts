@@ -19,15 +19,16 @@ function phaseOf ({ phases }: ReportDraft, name: PhaseRecord['phase']): PhaseRec
   return phases.find(({ phase }) => phase === name)
 }
 
-function adviceOnLate (report: ReportDraft, { announce, gracePeriod }: Budget): string {
-  const { traffic, hurried, kind } = report
-  const seconds = Math.ceil((traffic.lastArrival ?? 0) / 1000)
-  const arrived = `${counted(traffic.lateArrivals, 'new connection')} arrived within ${announce.quiet} ms before the listener closed, so later ones were refused`
+/** What to do about connections that came late; their number is not 0. */
+function adviceOnLate (report: ReportDraft, { announce, gracePeriod, preStop }: Budget): string {
+  const { traffic: { lateArrivals, lateSources, lastArrival = 0, suggestedMin = 0 }, hurried, kind } = report
+  const sources = lateSources.map(({ address, count }) => `${address}: ${count}`).join(', ')
+  const arrived = `${counted(lateArrivals, 'new connection')} (${sources}) arrived within ${announce.quiet} ms before the listener closed, so later ones were refused`
   if (hurried === 'announcing') return `${arrived}: a second signal capped phase 1 at ${fastCap} ms. ${oneSignal(gracePeriod)}`
   if (kind === 'crash') return `${arrived}: after a crash nobody waits for the balancer. Look for what crashed`
-  return phaseOf(report, 'announcing')?.endedBy === 'cap'
-    ? `${arrived}: after ${seconds} s the balancer still sent. Raise the grace period (terminationGracePeriodSeconds, gracePeriod), which raises announce.max (${announce.max} ms), or make the balancer take the endpoint out sooner`
-    : `${arrived}: raise announce.min above ${seconds * 1000} ms`
+  return phaseOf(report, 'announcing')?.endedBy === 'cap' || suggestedMin - preStop > announce.max
+    ? `${arrived}: after ${Math.ceil(lastArrival / 1000)} s the balancer still sent. Raise the grace period (terminationGracePeriodSeconds, gracePeriod), which raises announce.max (${announce.max} ms), and announce.min to ${suggestedMin} ms, or make the balancer take the endpoint out sooner`
+    : `${arrived}: raise announce.min to ${suggestedMin} ms`
 }
 
 function adviceOnCut (report: ReportDraft, { method, route, age }: CutRequest, { announce, gracePeriod }: Budget): string {

@@ -1,4 +1,5 @@
 import type { TrafficSummary } from '../lifecycle/report.ts'
+import { LateArrivals } from './late.ts'
 
 /** Length of one bucket of the running count, in milliseconds. */
 const bucketLength = 5000
@@ -36,10 +37,8 @@ export class Arrivals {
   /** When silence was last asked about, and how much of the silence this process has slept through. */
   #askedAt = 0
   #missed = 0
-  /** Times of the newest arrivals, for counting those just before the listener closed. */
-  #recent: number[] = []
-  #late = 0
-  #closed = false
+  readonly #late = new LateArrivals()
+  #suggestion: { quiet: number, preStop: number } | undefined
 
   constructor (now: () => number) {
     this.#now = now
@@ -50,20 +49,17 @@ export class Arrivals {
     this.#firstBucket ??= Math.floor(this.#now() / bucketLength)
   }
 
-  /** A connection of traffic has sent its first request. */
-  arrive (): void {
+  /** A connection of traffic has sent its first request; `source` is asked from phase 1 on. */
+  arrive (source?: () => string | undefined): void {
     const now = this.#now()
     this.#roll(now)
     this.#buckets[this.#bucket % bucketCount]!++
     if (this.#announcedAt === undefined) return
     this.#count++
-    // Accepted before the listener closed, and heard of only now.
-    if (this.#closed) this.#late++
+    this.#late.arrive(now, source?.())
     this.#last = now
     this.#missed = 0
     this.#shedSinceLast = 0
-    this.#recent.push(now)
-    if (this.#recent.length > 20_000) this.#recent = this.#recent.slice(10_000)
   }
 
   /** A connection was told to reconnect elsewhere. */
@@ -77,12 +73,12 @@ export class Arrivals {
     const now = this.#now()
     this.#rate = this.rate()
     this.#announcedAt = now
-    this.#count = this.#shed = this.#shedSinceLast = this.#late = 0
+    this.#count = this.#shed = this.#shedSinceLast = 0
     this.#last = undefined
     this.#missed = 0
     this.#askedAt = now
     this.#observed = false
-    this.#recent = []
+    this.#late.announce()
   }
 
   /** Phase 1 was undone. */
@@ -128,22 +124,30 @@ export class Arrivals {
   }
 
   /** The listener has closed: who came just before it had company that was refused. */
-  close (quiet: number): void {
-    if (this.#closed) return
-    const now = this.#now()
-    this.#closed = true
-    this.#late = this.#recent.filter((time) => now - time < quiet).length
+  close (quiet: number, preStop = 0): void {
+    this.#late.close(this.#now(), quiet)
+    this.#suggestion ??= { quiet, preStop }
   }
 
-  summary (): TrafficSummary {
+  /** The probes are somebody else's to tell. */
+  summary (): Omit<TrafficSummary, 'probes'> {
     return {
       evidence: this.#observed ? 'observed' : 'absent',
       rateBefore: this.#announcedAt === undefined ? this.rate() : this.#rate,
       arrivals: this.#count,
       lastArrival: this.#last === undefined || this.#announcedAt === undefined ? undefined : Math.round(this.#last - this.#announcedAt),
-      lateArrivals: this.#late,
+      lateArrivals: this.#late.count,
+      lateSources: this.#late.sources(),
+      suggestedMin: this.#suggestedMin,
       shed: this.#shed
     }
+  }
+
+  /** In whole seconds: nobody knows it better. `announce.min` is given with the time that preStop takes off it. */
+  get #suggestedMin (): number | undefined {
+    if (this.#last === undefined || this.#announcedAt === undefined || this.#suggestion === undefined || this.#late.count === 0) return undefined
+    const { quiet, preStop } = this.#suggestion
+    return Math.ceil((this.#last - this.#announcedAt + quiet + preStop) / 1000) * 1000
   }
 
   #roll (now: number): void {

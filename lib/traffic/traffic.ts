@@ -13,7 +13,8 @@ import { Endings } from './endings.ts'
 import { EnvoySignal } from './envoy.ts'
 import { IdleSweep } from './idle.ts'
 import { Listeners } from './listeners.ts'
-import { isProbe } from './probers.ts'
+import { ProbeWitness } from './probe-witness.ts'
+import { proberOf } from './probers.ts'
 import { ramp } from './ramp.ts'
 import type { Shed } from './ramp.ts'
 import { Requests } from './requests.ts'
@@ -29,6 +30,8 @@ const plainIdle = 50
 export interface TrafficOptions {
   clock: Clock
   announce: AnnounceBudget
+  /** What a preStop hook takes off `announce.min`. Default: 0. */
+  preStop?: number
   /** How long phase 1 is kept from the balancer. Default: `announce.readinessDelay`. */
   toldAfter?: number
   shed: Shed
@@ -49,6 +52,7 @@ export class Traffic {
   readonly arrivals: Arrivals
   readonly endings: Endings
   readonly #shedding: Shedding
+  readonly #probes: ProbeWitness
   readonly #envoy: EnvoySignal
   readonly #idle: IdleSweep
   readonly #options: TrafficOptions
@@ -61,6 +65,7 @@ export class Traffic {
     this.connections = new Connections(wake, (socket) => this.requests.lose(socket), (session) => this.endings.adoptSession(session))
     this.requests = new Requests(this.connections, wake)
     this.arrivals = new Arrivals(() => clock.now())
+    this.#probes = new ProbeWitness(() => clock.now())
     this.listeners = new Listeners(options.servers, this.connections)
     this.endings = new Endings(clock, this.requests, this.connections)
     this.#shedding = new Shedding(clock, this.requests, this.connections, () => this.arrivals.shed())
@@ -97,6 +102,7 @@ export class Traffic {
   announce (): void {
     this.#announced = this.listeners.open
     this.arrivals.announce()
+    this.#probes.announce()
     this.#beExact()
     if (this.#toldAfter === 0) this.#envoy.tell()
   }
@@ -105,6 +111,7 @@ export class Traffic {
   undo (): void {
     this.#envoy.undo()
     this.arrivals.undo()
+    this.#probes.undo()
     this.requests.beCheap()
     this.#shedding.raise(0)
   }
@@ -162,7 +169,12 @@ export class Traffic {
   }
 
   summary (): TrafficSummary {
-    return this.arrivals.summary()
+    return { ...this.arrivals.summary(), probes: this.#probes.summary() }
+  }
+
+  /** A health route answers that the service is not ready: whoever asked has seen it when the answer is out. */
+  notReady ({ headers }: FastifyRequest, { raw }: FastifyReply): void {
+    raw.once('finish', () => this.#probes.told(headers['user-agent']))
   }
 
   get #toldAfter (): number {
@@ -218,12 +230,12 @@ export class Traffic {
   #classify (request: FastifyRequest, session: ServerHttp2Session | undefined, socket: HttpSocket, isTraffic: boolean): void {
     const holder = (session ?? socket) as HttpSocket
     if (holder[kind] === 'traffic') return
-    const probe = !isTraffic || isProbe(request.headers['user-agent'])
-    if (!probe) this.arrivals.arrive()
+    const probe = !isTraffic || proberOf(request.headers['user-agent']) !== undefined
+    if (!probe) this.arrivals.arrive(() => socket.remoteAddress)
     holder[kind] = probe ? 'probe' : 'traffic'
   }
 
   #noteClosed (): void {
-    this.arrivals.close(this.#options.announce.quiet)
+    this.arrivals.close(this.#options.announce.quiet, this.#options.preStop)
   }
 }

@@ -52,7 +52,7 @@ function makeApp (t: Test, options: Partial<AdminOptions>, { fastify = {}, confi
     checks: [],
     pressure: undefined,
     budget,
-    traffic: { rate: 0, arrivals: 0, evidence: undefined },
+    traffic: { rate: 0, arrivals: 0, evidence: undefined, lastArrival: undefined, lateArrivals: 0, probes: [] },
     work: [],
     report: lifecycle.report,
     versions: { package: '0.1.0', node: process.version, fastify: '5' }

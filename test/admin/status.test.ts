@@ -18,7 +18,7 @@ const parts: StatusParts = {
   checks: [{ name: 'db', kinds: ['readiness'], state: 'passing', age: 10, duration: 1, error: undefined }],
   pressure: undefined,
   budget: cutBudget({ gracePeriod: 30_000, preStop: 0 }, false),
-  traffic: { rate: 3, arrivals: 1, evidence: 'absent' },
+  traffic: { rate: 3, arrivals: 1, evidence: 'absent', lastArrival: 120, lateArrivals: 0, probes: [] },
   work: ['mail'],
   report: undefined,
   versions: { package: '0.1.0', node: 'v20', fastify: '5' }

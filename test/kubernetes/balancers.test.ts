@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
+import { Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { gate, phaseOf, open, serve, until } from '../traffic/support.ts'
 import type { Reply, Service } from '../traffic/support.ts'
@@ -7,9 +9,9 @@ import type { Reply, Service } from '../traffic/support.ts'
 const header = 'x-envoy-immediate-health-check-fail'
 
 /** One request on a connection of its own. */
-async function ask (service: Service, path: string, method = 'GET'): Promise<Reply> {
+async function ask (service: Service, path: string, method = 'GET', agent = 'test'): Promise<Reply> {
   const wire = await open(service.port)
-  const reply = await wire.send(`${method} ${path}`).reply()
+  const reply = await wire.sendWith([`User-Agent: ${agent}`], `${method} ${path}`).reply()
   wire.socket.destroy()
   return reply
 }
@@ -168,5 +170,73 @@ t.test('Envoy is told with every reply from phase 1 on', async (t) => {
     t.equal((await ask(service, '/')).headers[header], undefined)
     release()
     await end
+  })
+})
+
+t.test('witnesses', async (t) => {
+  t.test('who was told that it is not ready, and when', async (t) => {
+    const service = await serve(t, { graceful: { announce: { quiet: 50 }, probes: { external: { path: '/up', status: 404 } } } })
+    const hold = service.app.graceful.hold('not yet')
+    t.equal((await ask(service, '/readyz', 'GET', 'kube-probe/1.35')).status, 503)
+    hold.release()
+    t.same(service.status().traffic.probes, [], 'before the announcement nobody is to learn of it')
+    const release = service.hold('announcing')
+    const end = service.shutdown()
+    await service.reached('announcing')
+    for (const [path, agent] of [['/readyz', 'kube-probe/1.35'], ['/readyz/shutdown', 'kube-probe/1.35'], ['/up', 'ELB-HealthChecker/2.0'], ['/up', 'curl/8'], ['/livez', 'GoogleHC/1.0']] as const) await ask(service, path, 'GET', agent)
+    // The witness hears of an answer when it is out, which the client may know first.
+    await until(() => service.status().traffic.probes.length === 3)
+    release()
+    const { traffic } = await end
+    t.match(traffic.probes, [{ prober: 'kube-probe', answers: 2 }, { prober: 'ELB-HealthChecker', answers: 1 }, { prober: 'other', answers: 1 }], 'liveness stays good')
+    for (const { first, last } of traffic.probes) t.ok(first >= 0 && last >= first && last < 10_000)
+  })
+
+  t.test('an answer that nobody has got does not count', async (t) => {
+    const answer = gate()
+    const service = await serve(t, {
+      graceful: { announce: { quiet: 50 } },
+      routes: (app) => app.after(() => { app.graceful.addCheck('slow', () => answer.promise, { timeout: 20_000 }) })
+    })
+    const release = service.hold('announcing')
+    const end = service.shutdown()
+    await service.reached('announcing')
+    const wire = await open(service.port)
+    wire.send('GET /readyz')
+    await until(() => service.status().connections['busy'] === 1)
+    wire.socket.destroy()
+    await until(() => service.status().connections['open'] === 0)
+    answer.open()
+    await ask(service, '/readyz', 'GET', 'GoogleHC/1.0')
+    await until(() => service.status().traffic.probes.length > 0)
+    release()
+    t.match((await end).traffic.probes, [{ prober: 'GoogleHC', answers: 1 }])
+  })
+
+  t.test('who came late, in one warning', async (t) => {
+    const lines: Array<Record<string, unknown>> = []
+    const stream = new Writable({ write (chunk: Buffer, _encoding, done) {
+      lines.push(JSON.parse(chunk.toString()) as Record<string, unknown>)
+      done()
+    } })
+    const service = await serve(t, { graceful: { announce: { min: 300, blind: 0, quiet: 200, max: 300 } }, fastify: { logger: { level: 'warn', stream } } })
+    const closing = service.hold('closing')
+    const end = service.shutdown()
+    await service.reached('announcing')
+    const late: Array<Promise<Reply>> = []
+    while (service.app.graceful.phase === 'announcing') {
+      late.push(ask(service, '/'))
+      await sleep(20)
+    }
+    await Promise.allSettled(late)
+    closing()
+    const { traffic, advice } = await end
+    t.ok(traffic.lateArrivals > 0)
+    t.same(traffic.lateSources, [{ address: '127.0.0.1', count: traffic.lateArrivals }])
+    t.equal(traffic.suggestedMin, 1000)
+    t.ok(traffic.lastArrival! > 0 && traffic.lastArrival! < 1000)
+    const warnings = lines.filter(({ event }) => event === 'graceful.late')
+    t.match(warnings, [{ level: 40, lateArrivals: traffic.lateArrivals, lateSources: traffic.lateSources, suggestedMin: 1000, msg: advice[0] }])
+    t.equal(warnings.length, 1)
   })
 })

@@ -2,7 +2,7 @@ import t from 'tap'
 import { adviceOf } from '../../lib/traffic/advice.ts'
 import { Arrivals } from '../../lib/traffic/arrivals.ts'
 import { pace } from '../../lib/traffic/pace.ts'
-import { isProbe } from '../../lib/traffic/probers.ts'
+import { proberOf } from '../../lib/traffic/probers.ts'
 import { ramp } from '../../lib/traffic/ramp.ts'
 import { atRest } from '../../lib/traffic/turns.ts'
 import { cutBudget } from '../../lib/lifecycle/budget.ts'
@@ -59,7 +59,7 @@ class Service {
 const lateReport = (endedBy: 'cap' | 'condition', given: Partial<ReportDraft> = {}) => draftReport({
   kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, startedAt: 0, duration: 0, announcedBefore: 0, gracePeriod: 30_000, hurried: undefined, failures: [],
   phases: [{ phase: 'announcing', duration: 18_000, endedBy, stalledBy: [] }, { phase: 'draining', duration: 700, endedBy: 'cap', stalledBy: [] }],
-  traffic: { ...noTraffic(), lateArrivals: 4, lastArrival: 17_300 },
+  traffic: { ...noTraffic(), lateArrivals: 4, lastArrival: 17_300, lateSources: [{ address: '10.0.0.1', count: 3 }, { address: '10.0.0.2', count: 1 }], suggestedMin: 19_000 },
   cut: { requests: [{ method: 'GET', route: '/', age: 9 }], streams: 0, upgraded: 0, waiting: [] },
   ...given
 })
@@ -197,10 +197,31 @@ t.test('late arrivals', async (t) => {
   service.arrivals.arrive()
   t.equal(service.arrivals.summary().lateArrivals, lateArrivals + 1, 'heard of only after the listener closed')
 
+  t.test('are known by their sources, and by the time that would have been enough', async (t) => {
+    const service = new Service()
+    service.serve(70_000, 10)
+    service.arrivals.arrive(() => { throw new Error('nobody is asked who it is while the service runs') })
+    service.announce()
+    t.same(service.arrivals.summary().lateSources, [])
+    for (let index = 0; index < 40_000; index++) service.arrivals.arrive(() => '10.9.9.9')
+    service.time += 4000
+    for (let index = 0; index < 21; index++) service.arrivals.arrive(() => index === 0 ? undefined : `10.0.0.${Math.ceil(Math.sqrt(index))}`)
+    t.match(service.arrivals.summary(), { lateArrivals: 0, suggestedMin: undefined }, 'not before the listener has closed')
+    service.arrivals.close(1000, 3000)
+    t.match(service.arrivals.summary(), {
+      lateArrivals: 21,
+      lateSources: [{ address: '10.0.0.4', count: 7 }, { address: '10.0.0.3', count: 5 }, { address: '10.0.0.5', count: 4 }, { address: '10.0.0.2', count: 3 }, { address: 'unknown', count: 1 }],
+      lastArrival: 4000,
+      suggestedMin: 8000
+    }, 'the last arrival, the silence that has to follow, and what preStop takes off again')
+  })
+
   t.test('lead to advice', async (t) => {
     const budget = cutBudget({ gracePeriod: 30_000, preStop: 0 }, true)
-    t.match(adviceOf(lateReport('cap'), budget)[0], /^4 new connections .* refused: after 18 s the balancer still sent\. Raise the grace period/)
-    t.match(adviceOf(lateReport('condition'), budget)[0], /raise announce\.min above 18000 ms/)
+    t.match(adviceOf(lateReport('cap'), budget)[0], /^4 new connections \(10\.0\.0\.1: 3, 10\.0\.0\.2: 1\) arrived within 1000 ms before the listener closed, so later ones were refused: after 18 s the balancer still sent\. Raise the grace period/)
+    const early = { ...noTraffic(), lateArrivals: 1, lastArrival: 6500, suggestedMin: 8000 }
+    t.match(adviceOf(lateReport('condition', { traffic: early }), budget)[0], /raise announce\.min to 8000 ms$/)
+    t.match(adviceOf(lateReport('condition'), budget)[0], /Raise the grace period .* and announce\.min to 19000 ms/, 'more than phase 1 may last')
     t.match(adviceOf(lateReport('cap'), budget)[1], /^1 request was cut after 700 ms of draining: raise the grace period, or shorten announce.max \(18000 ms\), or find out why GET \/ takes longer than 9 ms$/)
   })
 
@@ -277,6 +298,9 @@ t.test('at rest means two turns in a row that bring nothing', async (t) => {
 })
 
 t.test('probers are known by their User-Agent', async (t) => {
-  for (const agent of ['kube-probe/1.35', 'GoogleHC/1.0', 'ELB-HealthChecker/2.0', 'Envoy/HC', 'kube-lifecycle/1.35']) t.equal(isProbe(agent), true, agent)
-  for (const agent of [undefined, '', 'curl/8', 'Mozilla/5.0 (kube-probe/)', 'node']) t.equal(isProbe(agent), false, String(agent))
+  for (const [agent, name] of [
+    ['kube-probe/1.35', 'kube-probe'], ['GoogleHC/1.0', 'GoogleHC'], ['ELB-HealthChecker/2.0', 'ELB-HealthChecker'], ['Envoy/HC', 'Envoy'],
+    ['HAProxy', 'HAProxy'], ['haproxy/3.0', 'HAProxy'], ['kube-lifecycle/1.35', 'kube-lifecycle']
+  ] as const) t.equal(proberOf(agent), name, agent)
+  for (const agent of [undefined, '', 'curl/8', 'Mozilla/5.0 (kube-probe/)', 'node']) t.equal(proberOf(agent), undefined, String(agent))
 })

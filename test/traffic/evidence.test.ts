@@ -73,7 +73,7 @@ t.test('a load that does not stop is cut off by the cap, and the report says so'
   t.match(report, { exitCode: 0, traffic: { evidence: 'absent' } })
   t.ok(report.traffic.lateArrivals > 5, `${report.traffic.lateArrivals} came late`)
   t.ok(lost > 0, 'and later ones were refused')
-  t.match(report.advice, [/new connections arrived within 300 ms before the listener closed.*Raise the grace period/])
+  t.match(report.advice, [/new connections \(127\.0\.0\.1: \d+\) arrived within 300 ms before the listener closed.*Raise the grace period/])
   t.match(report.summary, /connections came late/)
 })
 

@@ -137,8 +137,13 @@ export class Wire {
 
   /** Sends requests, all in one piece. */
   send (...requests: string[]): this {
+    return this.sendWith([], ...requests)
+  }
+
+  /** The same, with headers on each. */
+  sendWith (headers: string[], ...requests: string[]): this {
     for (const request of requests) this.#heads.push(request.startsWith('HEAD '))
-    this.write(requests.map((request) => `${request} HTTP/1.1\r\nHost: test\r\n\r\n`).join(''))
+    this.write(requests.map((request) => [`${request} HTTP/1.1`, 'Host: test', ...headers, '', ''].join('\r\n')).join(''))
     return this
   }
 

@@ -1,0 +1,45 @@
+import type { LateSource } from '../lifecycle/report.ts'
+
+/** An arrival, and how to find out who it was. */
+interface Arrival { at: number, source: string | undefined }
+
+/** Times of phase 1 that are kept at most, and after a cut. */
+const kept = { most: 20_000, least: 10_000 }
+/** Sources that are named. */
+const named = 5
+
+/** Who came so late that others must have been refused: just before the listener closed, or accepted before and heard of after. */
+export class LateArrivals {
+  #recent: Arrival[] = []
+  #closed = false
+
+  /** Phase 1 has begun. */
+  announce (): void {
+    this.#recent = []
+    this.#closed = false
+  }
+
+  arrive (at: number, source: string | undefined): void {
+    this.#recent.push({ at, source })
+    if (!this.#closed && this.#recent.length > kept.most) this.#recent = this.#recent.slice(-kept.least)
+  }
+
+  /** The listener has closed: who came within `quiet` milliseconds before it was late. */
+  close (now: number, quiet: number): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#recent = this.#recent.filter(({ at }) => now - at < quiet)
+  }
+
+  get count (): number {
+    return this.#closed ? this.#recent.length : 0
+  }
+
+  /** Where they came from, the busiest first. */
+  sources (): LateSource[] {
+    if (!this.#closed) return []
+    const counts = new Map<string, number>()
+    for (const { source = 'unknown' } of this.#recent) counts.set(source, (counts.get(source) ?? 0) + 1)
+    return [...counts].map(([address, count]) => ({ address, count })).toSorted((a, b) => b.count - a.count).slice(0, named)
+  }
+}
