@@ -6,6 +6,7 @@ import { buildStatus } from './admin/status.ts'
 import type { PublicStatus, Status } from './admin/status.ts'
 import type { Graceful } from './api.ts'
 import { makeFace } from './face.ts'
+import type { Guarded } from './guardian/types.ts'
 import { Health } from './health/health.ts'
 import { setupPressure } from './health/pressure.ts'
 import type { Pressure } from './health/pressure.ts'
@@ -25,6 +26,7 @@ import type { Log } from './log.ts'
 import { Story } from './story.ts'
 import { adviceOf } from './traffic/advice.ts'
 import { Traffic } from './traffic/traffic.ts'
+import { guardApplication } from './ward.ts'
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
 
@@ -51,6 +53,7 @@ export class Application {
   readonly #message: TerminationMessage
   readonly #membership: Membership
   readonly #pressure: Pressure
+  readonly #guarded: Guarded | undefined
   readonly #draining = new AbortController()
   #started = false
 
@@ -85,6 +88,7 @@ export class Application {
     this.#pressure = setupPressure(instance, root, settings.pressure)
     this.health = this.#makeHealth()
     this.#membership = this.#join()
+    this.#guarded = guardApplication({ lifecycle: this.lifecycle, traffic: this.traffic, health: this.health, log: this.log, name: this.#name, settings, membership: this.#membership, started: () => this.#started, status: () => this.status() })
     this.#close = wrapClose(root, { lifecycle: this.lifecycle, closeWith: settings.closeWith, onUncaught: (listener) => this.#membership.onUncaught(listener) })
     this.#connect()
   }
@@ -149,6 +153,7 @@ export class Application {
       pressure: this.#pressure.state(),
       traffic: { rate: rateBefore, evidence: phase === 'running' ? undefined : evidence, arrivals, lastArrival, lateArrivals, probes },
       work: lifecycle.work.names(),
+      guardian: this.#guarded?.status(),
       versions: { package: version, node: process.version, fastify: this.#root.version }
     })
   }
@@ -217,6 +222,7 @@ export class Application {
       this.#enter(phase, previous)
       this.#message.enter(phase, record)
       this.#story.phase(phase, record)
+      this.#guarded?.changed()
     })
     // A listen that was under way when boot was stopped; Fastify's own listeners come first.
     this.#root.server.on('listening', () => process.nextTick(() => {
@@ -229,6 +235,8 @@ export class Application {
       this.#message.finish(report)
       this.#story.report(report)
       this.#membership.leave()
+      // Until the process has ended, its end is watched.
+      if (!this.#membership.endsProcess()) this.#guarded?.leave()
     })
   }
 

@@ -13,7 +13,7 @@ import { hasBooted, rootOf } from './process/close.ts'
 import { replyTo } from './traffic/naming.ts'
 
 export type { Graceful, Registration, ShutdownOptions } from './api.ts'
-export type { GracefulOptions, AdminOptions, AnnounceOptions, ExternalProbeOptions, KubernetesOptions, ProbesOptions } from './options.ts'
+export type { GracefulOptions, AdminOptions, AnnounceOptions, ExternalProbeOptions, GuardianOptions, KubernetesOptions, ProbesOptions } from './options.ts'
 export type { PressureOptions } from './health/pressure.ts'
 export type { Status } from './admin/status.ts'
 export type { Check, CheckContext, CheckKind, CheckOptions } from './health/options.ts'

@@ -2,16 +2,18 @@ import type { AdminOptions } from './admin/routes.ts'
 import { checkBudget, cutBudget } from './lifecycle/budget.ts'
 import type { AnnounceBudget, Budget } from './lifecycle/budget.ts'
 import { errors, show, typeName } from './errors.ts'
+import type { GuardianOptions, GuardianSettings } from './guardian/types.ts'
 import type { ExternalProbeOptions, ProbesOptions } from './health/options.ts'
 import type { PressureOptions } from './health/pressure.ts'
 import type { Environment } from './kubernetes/environment.ts'
 import { valueOf, withDefaults } from './named.ts'
 import type { SignalAction } from './process/types.ts'
-import { absolutePath, aFunction, boolean, integer, isObject, object, objectOrFalse, oneOf, prefix, route, time, token } from './rules.ts'
+import { absolutePath, aFunction, boolean, integer, isObject, object, objectOrFalse, oneOf, prefix, route, text, time, token } from './rules.ts'
 import type { Rule } from './rules.ts'
 import type { Shed } from './traffic/ramp.ts'
 
 export type { AdminOptions } from './admin/routes.ts'
+export type { GuardianOptions } from './guardian/types.ts'
 export type { ExternalProbeOptions, ProbesOptions } from './health/options.ts'
 
 /** Phase 1. Times are milliseconds. */
@@ -58,6 +60,7 @@ export interface GracefulOptions {
   pressure?: PressureOptions | false
   /** `false`: the process counts as not in a pod, whatever its environment says. */
   kubernetes?: KubernetesOptions | false
+  guardian?: GuardianOptions | false
 }
 
 /** The options with every default filled in. */
@@ -76,6 +79,7 @@ export interface Settings {
   probes: { prefix: string, expose: boolean, external: Required<ExternalProbeOptions> | false } | false
   admin: AdminOptions & { prefix: string } | false
   pressure: PressureOptions | undefined
+  guardian: GuardianSettings | undefined
   inKubernetes: boolean
   /** Where the termination message goes; undefined where nothing is to be written. */
   terminationMessagePath: string | undefined
@@ -86,10 +90,10 @@ export interface OptionRow { name: string, default: string, rule: Rule }
 
 const actions = ['shutdown', 'restart', 'ignore', false] as const
 
-const row = (name: string, rule: Rule, text: string): OptionRow => ({ name, default: text, rule })
+const row = (name: string, rule: Rule, words: string): OptionRow => ({ name, default: words, rule })
 
 /** Defaults that are plain values; those of the times that depend on the grace period are in `cutBudget`. */
-const defaults = { terminationMessagePath: '/dev/termination-log', externalStatus: 503, gracePeriod: 30_000, idle: { kubernetes: 5000, elsewhere: 500 }, shed: 'gradual', restartExitCode: 0, prefix: '', adminPrefix: '/-' } as const
+const defaults = { terminationMessagePath: '/dev/termination-log', externalStatus: 503, gracePeriod: 30_000, idle: { kubernetes: 5000, elsewhere: 500 }, shed: 'gradual', restartExitCode: 0, prefix: '', adminPrefix: '/-', stall: 2000, liveness: 30_000, host: '0.0.0.0' } as const
 
 /** Every option, what it takes, and its default in words. */
 export const optionTable: readonly OptionRow[] = [
@@ -127,11 +131,17 @@ export const optionTable: readonly OptionRow[] = [
   row('pressure', objectOrFalse, '`false`'),
   row('pressure.readiness', boolean, '`false`'),
   row('kubernetes', objectOrFalse, '`{}`'),
-  row('kubernetes.terminationMessagePath', absolutePath, `\`'${defaults.terminationMessagePath}'\``)
+  row('kubernetes.terminationMessagePath', absolutePath, `\`'${defaults.terminationMessagePath}'\``),
+  row('guardian', objectOrFalse, '`{}`'),
+  row('guardian.enabled', boolean, '`true` where `NODE_ENV` is `production`, in Kubernetes, and where `guardian.port` is given; else `false`'),
+  row('guardian.stall', time(500), `${defaults.stall}`),
+  row('guardian.liveness', time(1000), `${defaults.liveness}`),
+  row('guardian.port', integer(0, 65_535), 'none'),
+  row('guardian.host', text, `\`'${defaults.host}'\``)
 ]
 
 /** Groups whose keys are ours alone; `pressure` also takes those of `@fastify/under-pressure`, `signals` any signal. */
-const closedGroups = ['announce', 'drain', 'probes', 'probes.external', 'admin', 'kubernetes']
+const closedGroups = ['announce', 'drain', 'probes', 'probes.external', 'admin', 'kubernetes', 'guardian']
 
 /**
  * Checks the options and fills in the defaults. The caller's object is never changed.
@@ -166,9 +176,16 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
     probes,
     admin: admin && { ...admin, prefix: admin.prefix ?? defaults.adminPrefix },
     pressure: pressure === false ? undefined : { ...pressure },
+    guardian: readGuardian(options.guardian, environment.inProduction || inKubernetes),
     inKubernetes,
     terminationMessagePath: pathOf(options.kubernetes, exit && environment.speaksForContainer)
   }
+}
+
+function readGuardian (options: GracefulOptions['guardian'] = {}, inService: boolean): GuardianSettings | undefined {
+  if (options === false) return undefined
+  const { stall = defaults.stall, liveness = defaults.liveness, host = defaults.host, port, enabled = inService || port !== undefined } = options
+  return enabled ? { stall, liveness, port, host } : undefined
 }
 
 function readProbes (probes: GracefulOptions['probes'] = {}, { announce: { max } }: Budget): Settings['probes'] {

@@ -15,6 +15,8 @@ export const oneOf = (...values: unknown[]): Rule => ({ expected: `one of ${valu
 export const time = (least = 0): Rule => ({ expected: `a number of milliseconds from ${least} to ${longestTimer}`, test: (value) => typeof value === 'number' && value >= least && value <= longestTimer })
 /** A whole number. */
 export const integer = (least: number, most: number): Rule => ({ expected: `an integer from ${least} to ${most}`, test: (value) => Number.isInteger(value) && Number(value) >= least && Number(value) <= most })
+/** Any text. */
+export const text: Rule = { expected: 'a non-empty string', test: (value) => typeof value === 'string' && value !== '' }
 export const boolean: Rule = { expected: 'a boolean', test: (value) => typeof value === 'boolean' }
 export const aFunction: Rule = { expected: 'a function', test: (value) => typeof value === 'function' }
 export const object: Rule = { expected: 'an object', test: isObject }

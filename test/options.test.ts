@@ -5,7 +5,7 @@ import type { Environment } from '../lib/kubernetes/environment.ts'
 import { optionTable, readOptions } from '../lib/options.ts'
 import type { GracefulOptions, Settings } from '../lib/options.ts'
 
-const elsewhere: Environment = { inKubernetes: false, speaksForContainer: true, options: {} }
+const elsewhere: Environment = { inKubernetes: false, inProduction: false, speaksForContainer: true, options: {} }
 const kubernetes: Environment = { ...elsewhere, inKubernetes: true }
 const aToken = 'a-token-of-enough-length'
 
@@ -64,7 +64,13 @@ const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
   pressure: { valid: [{}, false, { maxEventLoopDelay: 1000 }], invalid: notAnObjectOrFalse },
   'pressure.readiness': { valid: [true, false], invalid: notABoolean },
   kubernetes: { valid: [{}, false], invalid: notAnObjectOrFalse },
-  'kubernetes.terminationMessagePath': { valid: ['/dev/termination-log', '/tmp/x', 'C:\\log', 'D:/log'], invalid: ['', 'log', './log', '/a\0b', 5, null, {}, false] }
+  'kubernetes.terminationMessagePath': { valid: ['/dev/termination-log', '/tmp/x', 'C:\\log', 'D:/log'], invalid: ['', 'log', './log', '/a\0b', 5, null, {}, false] },
+  guardian: { valid: [{}, false], invalid: notAnObjectOrFalse },
+  'guardian.enabled': { valid: [true, false], invalid: notABoolean },
+  'guardian.stall': { valid: [500, 2000, longest], invalid: [...notATime, 0, 499] },
+  'guardian.liveness': { valid: [1000, 30_000], invalid: [...notATime, 0, 999] },
+  'guardian.port': { valid: [0, 9000, 65_535], invalid: [-1, 65_536, 1.5, Number.NaN, '9000', null, true] },
+  'guardian.host': { valid: ['127.0.0.1', '::'], invalid: ['', 5, null, true, {}] }
 }
 
 t.test('every option has its cases, and every case its option', async (t) => {
@@ -96,7 +102,7 @@ t.test('what is no object is refused', async (t) => {
 
 t.test('unknown options are refused with the ones there are', async (t) => {
   for (const [options, message] of [
-    [{ timeout: 5 }, /unknown option 'timeout', expected one of: gracePeriod, preStop, reserve, announce, drain, close, closeWith, signals, restartExitCode, crash, exit, probes, admin, pressure, kubernetes$/],
+    [{ timeout: 5 }, /unknown option 'timeout', expected one of: gracePeriod, preStop, reserve, announce, drain, close, closeWith, signals, restartExitCode, crash, exit, probes, admin, pressure, kubernetes, guardian$/],
     [{ token: aToken }, /unknown option 'token'/],
     [{ 'announce.min': 5 }, /unknown option 'announce.min'/],
     [{ announce: { minimum: 5 } }, /unknown option 'announce.minimum', expected one of: announce.min, announce.quiet, announce.blind, announce.max, announce.readinessDelay, announce.shed, announce.envoy$/],
@@ -272,6 +278,22 @@ t.test('defaults', async (t) => {
   t.equal(words['announce.shed'], `\`'${here.shed}'\``)
   t.equal(words['drain.idle'], `${pod.idle} in Kubernetes, else ${here.idle}`)
   t.equal(words['restartExitCode'], `${here.restartExitCode}`)
+})
+
+t.test('the guardian is on in production, in Kubernetes, and where it has a port', async (t) => {
+  const settings = { stall: 2000, liveness: 30_000, port: undefined, host: '0.0.0.0' }
+  const production: Environment = { ...elsewhere, inProduction: true }
+  t.equal(read().guardian, undefined)
+  t.equal(read({ guardian: { stall: 500 } }).guardian, undefined)
+  for (const environment of [kubernetes, production]) {
+    t.same(read({}, environment).guardian, settings)
+    t.equal(read({ guardian: false }, environment).guardian, undefined)
+    t.equal(read({ guardian: { enabled: false, port: 9000 } }, environment).guardian, undefined)
+  }
+  t.same(read({ guardian: { port: 9000 } }).guardian, { ...settings, port: 9000 })
+  t.same(read({ guardian: { enabled: true, stall: 500, liveness: 5000, host: '::' } }).guardian, { stall: 500, liveness: 5000, port: undefined, host: '::' })
+  t.equal(readEnvironment({ NODE_ENV: 'production' }).inProduction, true)
+  t.equal(readEnvironment({ NODE_ENV: 'development' }).inProduction, false)
 })
 
 t.test("the caller's object is accepted frozen, and stays as it is", async (t) => {

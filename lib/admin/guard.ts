@@ -1,6 +1,6 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { typeName } from '../errors.ts'
+import { digest, showsToken } from './token.ts'
 
 /** Who may use the admin routes. Without any of the three, nobody may. */
 export interface GuardOptions {
@@ -27,23 +27,10 @@ export function createGuard (options: GuardOptions, log: GuardLog): Guard | unde
   if (tokens.length === 0 && authorize === undefined && !unixSocket) return undefined
   return async (request) => {
     if (unixSocket && cameThroughUnixSocket(request)) return 'granted'
-    if (showsToken(request, tokens)) return 'granted'
+    if (showsToken(request.headers.authorization, tokens)) return 'granted'
     if (authorize !== undefined && await asks(authorize, request, log)) return 'granted'
     return request.headers.authorization === undefined ? 'no credentials' : 'wrong credentials'
   }
-}
-
-function digest (text: string | Buffer): Buffer {
-  return createHash('sha256').update(text).digest()
-}
-
-/** Digests have one length, and every token is compared, so the time taken tells nothing about any of them. */
-function showsToken (request: FastifyRequest, tokens: readonly Buffer[]): boolean {
-  const given = /^bearer +(\S+)$/i.exec(request.headers.authorization?.trim() ?? '')?.[1]
-  if (given === undefined) return false
-  // Node reads the bytes of a header as Latin-1.
-  const shown = digest(Buffer.from(given, 'latin1'))
-  return tokens.map((token) => timingSafeEqual(token, shown)).includes(true)
 }
 
 async function asks (authorize: NonNullable<GuardOptions['authorize']>, request: FastifyRequest, log: GuardLog): Promise<boolean> {

@@ -34,6 +34,20 @@ export interface ParticipantStatus {
   reason: string | undefined
 }
 
+/** What the thread that watches the event loop has seen. Times are milliseconds. */
+export interface GuardianState {
+  /** `failed`: it could not be started, or has died twice. */
+  state: 'starting' | 'watching' | 'failed'
+  /** Its own port; undefined where it has none, or does not listen yet. */
+  port: number | undefined
+  /** How often the event loop did not turn for longer than `guardian.stall`. */
+  stalls: number
+  /** How long it did not turn in these, together. */
+  stalledTime: number
+  /** The last of them: how long, when it was noticed, and in what function; undefined for native code. */
+  lastStall: { duration: number, at: number, blockedIn: string | undefined } | undefined
+}
+
 /** What is known of the traffic. */
 export interface TrafficStatus {
   /** New traffic connections per second: now while running, before the announcement after it. */
@@ -78,6 +92,8 @@ export interface Status extends PublicStatus {
   traffic: TrafficStatus
   /** The names of background work. */
   work: string[]
+  /** The thread that watches the event loop; undefined where there is none. */
+  guardian: GuardianState | undefined
   /** Undefined until the end is over. */
   report: Report | undefined
   versions: Versions
@@ -111,6 +127,7 @@ export function buildStatus (parts: StatusParts): Status {
     budget,
     traffic: parts.traffic,
     work: [...parts.work],
+    guardian: parts.guardian,
     report,
     versions: parts.versions
   }

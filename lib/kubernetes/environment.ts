@@ -9,6 +9,8 @@ import type { Rule } from '../rules.ts'
 export interface Environment {
   /** Whether this is a pod: the kubelet sets `KUBERNETES_SERVICE_HOST` in every container. */
   inKubernetes: boolean
+  /** Whether `NODE_ENV` says `production`. */
+  inProduction: boolean
   /** Whether the end of this thread is the end of the container: neither a worker thread's nor a cluster worker's is. */
   speaksForContainer: boolean
   /** What the variables say about options, by the options' names; see {@link variables}. */
@@ -76,5 +78,5 @@ export function readEnvironment (env: NodeJS.ProcessEnv): Environment {
     // A token that is too short is still a secret.
     if (options[option] === undefined) throw new errors.FST_GRACEFUL_INVALID_ENVIRONMENT(name, expected, option === 'admin.token' ? 'something else' : text)
   }
-  return { inKubernetes: Boolean(env['KUBERNETES_SERVICE_HOST']), speaksForContainer: isMainThread && cluster.isPrimary, options }
+  return { inKubernetes: Boolean(env['KUBERNETES_SERVICE_HOST']), inProduction: env['NODE_ENV'] === 'production', speaksForContainer: isMainThread && cluster.isPrimary, options }
 }

@@ -103,11 +103,11 @@ export class Lifecycle {
     this.#drain('a drain needs phase running')
   }
 
-  /** Phase 1 as a preStop hook wants it: the grace period runs, and the promise settles when phase 1 could end. */
-  prestop (): Promise<void> {
+  /** Phase 1 as a preStop hook wants it: the grace period runs from `at`, and the promise settles when phase 1 could end. */
+  prestop (at: number = this.#clock.now()): Promise<void> {
     if (this.#phase === 'running') this.#drain('')
     if (this.#phase !== 'announcing') return Promise.resolve()
-    this.#terms.startGrace(this.#clock.now())
+    this.#terms.startGrace(at)
     this.#announced ??= deferred<void>()
     this.poke()
     return this.#announced.promise

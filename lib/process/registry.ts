@@ -75,6 +75,8 @@ export class ProcessRegistry implements SharedRegistry {
     return {
       others: () => this.#others(member),
       listening: () => this.#listening(member),
+      serves: () => member.listens && !member.finished,
+      endsProcess: () => member.exit && member.lifecycle.ending && (member.exitAsked || member.lifecycle.request?.kind !== 'close'),
       askExit: () => { member.exitAsked = true },
       exitAsked: () => member.exitAsked,
       leave: () => this.#leave(member),

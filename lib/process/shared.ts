@@ -31,6 +31,8 @@ export interface SharedState {
   early: EarlySignals | undefined
   registry: SharedRegistry | undefined
   exiting: boolean
+  /** The guardian of the process, as `lib/guardian` knows it. */
+  guardian?: object | undefined
 }
 
 /** Where the shared state lives on `globalThis`. */

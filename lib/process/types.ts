@@ -48,6 +48,10 @@ export interface Membership {
   others (): string | undefined
   /** To be called at `onListen`: installs the crash handlers, and names foreign listeners of our signals in one warning. */
   listening (): void
+  /** Whether the application listens and its end is not over, so that the process stays for it. */
+  serves (): boolean
+  /** Whether its end was asked for, and the process is to end with it. */
+  endsProcess (): boolean
   /** Somebody asks for the end of the process; matters where a plain close is under way, which by itself does not end it. */
   askExit (): void
   /** Whether somebody did. */

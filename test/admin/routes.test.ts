@@ -54,6 +54,7 @@ function makeApp (t: Test, options: Partial<AdminOptions>, { fastify = {}, confi
     budget,
     traffic: { rate: 0, arrivals: 0, evidence: undefined, lastArrival: undefined, lateArrivals: 0, probes: [] },
     work: [],
+    guardian: undefined,
     report: lifecycle.report,
     versions: { package: '0.1.0', node: process.version, fastify: '5' }
   })

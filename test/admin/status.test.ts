@@ -20,6 +20,7 @@ const parts: StatusParts = {
   budget: cutBudget({ gracePeriod: 30_000, preStop: 0 }, false),
   traffic: { rate: 3, arrivals: 1, evidence: 'absent', lastArrival: 120, lateArrivals: 0, probes: [] },
   work: ['mail'],
+  guardian: { state: 'watching', port: 9000, stalls: 1, stalledTime: 2100, lastStall: { duration: 2100, at: 1_700_000_000_000, blockedIn: 'spin (/app.js:3:5)' } },
   report: undefined,
   versions: { package: '0.1.0', node: 'v20', fastify: '5' }
 }

@@ -1,0 +1,51 @@
+import type { PublicStatus } from '../admin/status.ts'
+import type { CheckVerdict, Verdict } from '../health/health.ts'
+import type { CheckKind } from '../health/options.ts'
+import { phaseNumber } from '../lifecycle/phase.ts'
+import type { Verdicts, WardState } from './protocol.ts'
+
+/** Which built-in check the guardian adds to a probe, and whether it passes. */
+export interface LoopState {
+  /** How long the event loop has not turned, in milliseconds. */
+  silence: number
+  /** A stall is under way. */
+  stalled: boolean
+  /** It has lasted so long that only a restart helps. */
+  dead: boolean
+}
+
+/** What of a verdict is asked for. */
+export interface Question {
+  exclude: readonly string[]
+  /** The one check that is asked; a name that does not exist gives a verdict without checks. */
+  only: string | undefined
+}
+
+/** Name of the check that the guardian adds. */
+const loopCheck = 'event-loop'
+
+/**
+ * What a probe is answered with: the last verdicts of all applications, and whether the event loop turns. Readiness fails
+ * with the stall, liveness when nothing but a restart helps.
+ */
+export function buildVerdict (kind: CheckKind, verdicts: readonly Verdicts[], loop: LoopState, { exclude, only }: Question): Verdict {
+  const given = verdicts.flatMap((own, index) => own[kind].checks.map((check) => verdicts.length === 1 ? check : { ...check, name: `${check.name}-${index + 1}` }))
+  const unknown = verdicts.length === 0 ? [line('started', 'the application has said nothing yet')] : []
+  const failed = kind === 'liveness' ? loop.dead : kind === 'readiness' && loop.stalled
+  const all = [...unknown, ...given, line(loopCheck, failed ? `the event loop has not turned for ${Math.round(loop.silence)} ms` : undefined)]
+  const asked = only === undefined ? all : all.filter(({ name }) => name === only)
+  const checks = asked.map((check) => only === undefined && exclude.includes(check.name) ? { ...check, ok: true, excluded: true } : check)
+  return { kind, ok: checks.every(({ ok }) => ok), checks, warnings: [] }
+}
+
+function line (name: string, output: string | undefined): CheckVerdict {
+  const check = { name, ok: output === undefined, excluded: false, duration: 0, age: 0, time: Date.now() }
+  return output === undefined ? check : { ...check, output }
+}
+
+/** The state that anyone may know: of the application whose end is the furthest from done. */
+export function publicStatusOf (wards: readonly WardState[], ready: boolean): PublicStatus {
+  const [ward] = wards.toSorted((a, b) => phaseNumber(a.phase) - phaseNumber(b.phase))
+  const { phase = 'running', since = 0 } = ward ?? {}
+  return { phase, number: phaseNumber(phase), since, ready }
+}

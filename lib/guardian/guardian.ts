@@ -1,0 +1,208 @@
+import { clearInterval, setInterval } from 'node:timers'
+import { isMainThread } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
+import { messageOf } from '../errors.ts'
+import type { ServerData, StallRecord, ThreadData, ToMain, ToThread, Verdicts, WardState } from './protocol.ts'
+import { heartbeatInterval, monotonic, Pulse } from './pulse.ts'
+import { inspectorOf, makeWorker } from './worker.ts'
+import type { Guarded, GuardianSettings, GuardianStatus, Ward } from './types.ts'
+
+/** Heartbeats between two looks at the requests in flight, and how many requests are told. */
+const requestsEvery = 5
+const mostRequests = 10
+/** What the first application brings. */
+export interface GuardianSetup {
+  settings: GuardianSettings
+  probes: ServerData['probes']
+  admin: ServerData['admin']
+  terminationMessagePath: string | undefined
+  /** Ends the process. */
+  exit: (code: number) => void
+}
+
+/**
+ * Puts an application under the guardian of its process, which all copies of the package share; the first one brings the
+ * settings. Undefined in a worker thread, which has neither signals nor an exit of its own.
+ */
+export function joinGuardian (shared: { guardian?: object | undefined }, setup: GuardianSetup, ward: Ward): Guarded | undefined {
+  if (!isMainThread) return undefined
+  const guardian = shared.guardian ??= new Guardian(setup, () => { shared.guardian = undefined })
+  return (guardian as Guardian).join(ward)
+}
+
+/** The main thread's side of the guardian: one per process, started with its first application and stopped with its last. */
+export class Guardian {
+  readonly #setup: GuardianSetup
+  readonly #wards = new Set<Ward>()
+  readonly #pulse = new Pulse()
+  readonly #inspector = inspectorOf()
+  readonly #stopped: () => void
+  readonly #status: GuardianStatus = { state: 'starting', port: undefined, stalls: 0, stalledTime: 0, lastStall: undefined }
+  #requests = new Map<Ward, WardState['requests']>()
+  #worker: Worker | undefined
+  #timer: NodeJS.Timeout | undefined
+  #deaths = 0
+  #beats = 0
+  #told = ''
+  #asking = false
+
+  constructor (setup: GuardianSetup, stopped: () => void) {
+    this.#setup = setup
+    this.#stopped = stopped
+  }
+
+  join (ward: Ward): Guarded {
+    this.#wards.add(ward)
+    if (this.#timer === undefined) this.#begin()
+    return {
+      changed: () => this.#tell(),
+      status: () => ({ ...this.#status }),
+      leave: () => this.#leave(ward)
+    }
+  }
+
+  /** All that is known, as JSON: what the guardian evaluates on a main thread that it has paused. */
+  snapshot (): string {
+    return JSON.stringify([...this.#wards].map((ward) => ({ ...ward.state(), requests: ward.requests().slice(0, mostRequests) })))
+  }
+
+  get #log (): Ward['log'] | undefined {
+    return this.#wards.values().next().value?.log
+  }
+
+  #begin (): void {
+    this.#pulse.beat()
+    this.#timer = setInterval(() => this.#beat(), heartbeatInterval).unref()
+    this.#start()
+    if (process.pid === 1) this.#log?.info({ event: 'graceful.guardian' }, 'this process is PID 1, which cannot kill itself: where native code hangs at the deadline, only the kubelet ends it. An init, or shareProcessNamespace, avoids that')
+  }
+
+  #start (): void {
+    try {
+      const worker = makeWorker(this.#threadData())
+      this.#worker = worker
+      let failure: unknown
+      worker.on('message', (message: ToMain) => this.#receive(message))
+      worker.on('error', (error) => { failure = error })
+      worker.on('exit', () => { if (this.#worker === worker) this.#died(failure) })
+      worker.unref()
+      this.#told = ''
+      // The wards join before they can be asked.
+      queueMicrotask(() => this.#tell())
+    } catch (error) {
+      this.#failed(`the guardian cannot be started, so nothing ends this process where its event loop hangs: ${messageOf(error)}`)
+    }
+  }
+
+  #threadData (): ThreadData {
+    const { settings: { stall, liveness, port, host }, probes, admin, terminationMessagePath } = this.#setup
+    return {
+      buffer: this.#pulse.buffer,
+      stall,
+      liveness,
+      inspect: this.#inspector !== undefined,
+      terminationMessagePath,
+      server: port === undefined ? undefined : { port, host, probes, admin }
+    }
+  }
+
+  #died (error: unknown): void {
+    const why = error === undefined ? 'its thread has ended' : messageOf(error)
+    this.#worker = undefined
+    this.#status.port = undefined
+    if (++this.#deaths > 1) return this.#failed(`the guardian has died again (${why}), and is not started any more`)
+    this.#log?.error({ event: 'graceful.guardian', err: error }, `the guardian has died (${why}), and is started once more`)
+    this.#start()
+  }
+
+  #failed (message: string): void {
+    this.#status.state = 'failed'
+    clearInterval(this.#timer)
+    this.#log?.error({ event: 'graceful.guardian' }, message)
+  }
+
+  #leave (ward: Ward): void {
+    this.#requests.delete(ward)
+    if (!this.#wards.delete(ward) || this.#wards.size > 0) return this.#tell()
+    clearInterval(this.#timer)
+    const worker = this.#worker
+    this.#worker = undefined
+    this.#stopped()
+    void worker?.terminate()
+  }
+
+  #beat (): void {
+    this.#pulse.beat()
+    this.#pulse.debuggable = this.#inspector?.url() !== undefined
+    this.#beats++
+    if (this.#beats % requestsEvery === 0) this.#requests = new Map([...this.#wards].map((ward) => [ward, ward.crowded() ? [] : ward.requests().slice(0, mostRequests)]))
+    this.#tell()
+  }
+
+  #tell (): void {
+    if (this.#setup.settings.port !== undefined) void this.#tellVerdicts()
+    const wards = this.#states()
+    const text = JSON.stringify(wards)
+    if (text === this.#told) return
+    this.#told = text
+    this.#post({ type: 'wards', wards, verdicts: undefined })
+  }
+
+  async #tellVerdicts (): Promise<void> {
+    if (this.#asking) return
+    this.#asking = true
+    try {
+      const verdicts: Verdicts[] = await Promise.all([...this.#wards].map((ward) => ward.verdicts()))
+      this.#post({ type: 'wards', wards: this.#states(), verdicts })
+    } finally {
+      this.#asking = false
+    }
+  }
+
+  #states (): WardState[] {
+    return [...this.#wards].map((ward) => ({ ...ward.state(), requests: this.#requests.get(ward) ?? [] }))
+  }
+
+  #post (message: ToThread): void {
+    this.#worker?.postMessage(message)
+  }
+
+  #receive (message: ToMain): void {
+    switch (message.type) {
+      case 'ready':
+        this.#status.state = 'watching'
+        if (!message.signals) this.#log?.debug({ event: 'graceful.guardian' }, 'the guardian cannot see signals on this Node: one that comes while the event loop hangs starts no countdown')
+        return
+      case 'listening':
+        this.#status.port = message.port
+        this.#log?.info({ event: 'graceful.guardian', port: message.port }, `the guardian listens on port ${message.port}`)
+        return
+      case 'warning':
+        this.#log?.warn({ event: 'graceful.guardian' }, message.message)
+        return
+      case 'recovered': return this.#recovered(message.stall)
+      case 'signal':
+        // Whoever takes all listeners away wants the signal to be deadly, as it is without our thread's listener.
+        if (process.listenerCount(message.signal) === 0) this.#setup.exit(128 + message.number)
+        return
+      case 'status':
+        this.#post({ type: 'answer', id: message.id, value: JSON.parse(JSON.stringify(this.#wards.values().next().value?.status() ?? {})) })
+        return
+      case 'prestop': void this.#prestop(message.id, message.at)
+    }
+  }
+
+  #recovered (stall: StallRecord): void {
+    this.#status.stalls++
+    this.#status.stalledTime += stall.duration
+    this.#status.lastStall = stall
+    const { duration, blockedIn } = stall
+    this.#log?.warn({ event: 'graceful.recovered', duration, blockedIn }, `the event loop turns again after ${duration} ms${blockedIn === undefined ? '' : `, held in ${blockedIn}`}`)
+  }
+
+  async #prestop (id: number, at: number): Promise<void> {
+    const ago = monotonic() - at
+    await Promise.all([...this.#wards].map((ward) => ward.prestop(ago)))
+    this.#post({ type: 'answer', id, value: true })
+  }
+}

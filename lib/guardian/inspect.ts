@@ -1,0 +1,141 @@
+import { createRequire } from 'node:module'
+import type Inspector from 'node:inspector'
+import type { Debugger, Session } from 'node:inspector'
+import { fileURLToPath } from 'node:url'
+
+/** One frame of the main thread. */
+export interface Frame {
+  name: string
+  file: string
+  /** Counted from 1, like the column. */
+  line: number
+  column: number
+}
+
+/** A main thread that stands still because we asked it to. */
+export interface Pause {
+  /** Its frames, without Node's own; the innermost first. */
+  stack: Frame[]
+  /** Runs an expression in the innermost frame, and answers its value. */
+  evaluate (expression: string): Promise<unknown>
+  /** Lets it run, and disconnects. */
+  release (): void
+}
+
+/** Frames that are read. */
+const most = 20
+
+/**
+ * Pauses the main thread through the inspector. Connected only while it is needed: a session that is left connected makes
+ * `process.exit` hang under `--inspect`. Inside native code there is no pause before it returns to JavaScript.
+ */
+export class MainThread {
+  readonly #urls = new Map<string, string>()
+  #session: Session | undefined
+  #asked = false
+  #enabled: Promise<void> | undefined
+  #paused: Promise<Pause | undefined> | undefined
+  #settle: ((pause: Pause | undefined) => void) | undefined
+
+  /** Connects, which takes most of the time, and asks for nothing yet. A main thread that computes sends the names of its scripts meanwhile. */
+  prepare (): void {
+    this.#enabled ??= this.#connect()
+  }
+
+  /** Asks for a pause, or waits for the one that is asked for already. Undefined where none comes within `timeout` milliseconds: then it stays asked for. */
+  async pause (timeout: number): Promise<Pause | undefined> {
+    this.#paused ??= this.#ask()
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<undefined>((resolve) => { timer = setTimeout(resolve, timeout, undefined) })
+    try {
+      return await Promise.race([this.#paused, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Settles when the main thread pauses after all; with undefined where {@link disconnect} comes first. */
+  get pending (): Promise<Pause | undefined> | undefined {
+    return this.#paused
+  }
+
+  /** Asks for nothing any more. */
+  disconnect (): void {
+    const session = this.#session
+    this.#session = undefined
+    this.#paused = undefined
+    this.#enabled = undefined
+    this.#asked = false
+    this.#urls.clear()
+    this.#settle?.(undefined)
+    session?.disconnect()
+  }
+
+  #connect (): Promise<void> {
+    // A Node without an inspector has no such module.
+    const inspector = createRequire(import.meta.url)('node:inspector') as typeof Inspector
+    const session = new inspector.Session()
+    this.#session = session
+    session.on('Debugger.scriptParsed', ({ params }) => { this.#urls.set(params.scriptId, params.url) })
+    session.on('Debugger.paused', ({ params }) => {
+      // Not our pause, but a person's breakpoint: let go.
+      if (!this.#asked) this.disconnect()
+      else this.#settle?.(this.#describe(session, params.callFrames))
+    })
+    session.connectToMainThread()
+    return new Promise((resolve) => { session.post('Debugger.enable', () => resolve()) })
+  }
+
+  #ask (): Promise<Pause | undefined> {
+    this.prepare()
+    const session = this.#session
+    return new Promise((resolve) => {
+      this.#settle = resolve
+      void this.#enabled?.then(() => {
+        if (session === undefined || this.#session !== session) return
+        this.#asked = true
+        session.post('Debugger.pause')
+      })
+    })
+  }
+
+  #describe (session: Session, frames: Debugger.CallFrame[]): Pause {
+    const stack = frames.map((frame) => this.#frame(frame)).filter(({ file }) => file !== '' && !file.startsWith('node:')).slice(0, most)
+    const callFrameId = frames[0]?.callFrameId ?? ''
+    return {
+      stack,
+      evaluate: (expression) => new Promise((resolve) => {
+        session.post('Debugger.evaluateOnCallFrame', { callFrameId, expression, returnByValue: true, silent: true }, (error, answer) => {
+          resolve(error === null && answer.exceptionDetails === undefined ? answer.result.value : undefined)
+        })
+      }),
+      release: () => {
+        if (this.#session !== session) return
+        session.post('Debugger.resume')
+        this.disconnect()
+      }
+    }
+  }
+
+  #frame ({ functionName, location, url }: Debugger.CallFrame): Frame {
+    return {
+      name: functionName || '(anonymous)',
+      file: pathOf(this.#urls.get(location.scriptId) ?? url),
+      line: location.lineNumber + 1,
+      column: (location.columnNumber ?? 0) + 1
+    }
+  }
+}
+
+function pathOf (url: string): string {
+  try {
+    return url.startsWith('file:') ? fileURLToPath(url) : url
+  } catch {
+    return url
+  }
+}
+
+/** A frame as a stack trace shows it. */
+export function frameText ({ name, file, line, column }: Frame): string {
+  return `${name} (${file}:${line}:${column})`
+}

@@ -1,0 +1,64 @@
+import { setTimeout } from 'node:timers'
+import type { MainThread, Pause } from './inspect.ts'
+import { leaveTerminationMessage, obituaryLine } from './obituary.ts'
+import type { Obituary } from './obituary.ts'
+import { writeError } from './output.ts'
+import { killTime } from './plan.ts'
+import type { WardState } from './protocol.ts'
+
+/** How long a pause is waited for: a heartbeat of a main thread that turns is enough of JavaScript to pause in. */
+const pauseTimeout = 450
+/** How long the paused main thread may take to tell of its requests, in milliseconds. */
+const snapshotTimeout = 150
+
+/** What tells of the requests, run on the paused main thread. */
+const snapshotExpression = "globalThis[Symbol.for('fastify-graceful.process')]?.guardian?.snapshot?.()"
+/** The exit runs the exit listeners, which save what a pino transport holds; it is marked as ours first. */
+const exitExpression = (code: number): string => `{ const state = globalThis[Symbol.for('fastify-graceful.process')]; if (state) state.exiting = true; globalThis.process.exit(${code}) }`
+
+/** What {@link killProcess} needs. */
+export interface Kill {
+  /** Undefined where the inspector may not be used. */
+  mainThread: MainThread | undefined
+  exitCode: number
+  /** Milliseconds that are left before SIGKILL must have been sent. */
+  left: number
+  terminationMessagePath: string | undefined
+  /** The last word, from what the paused main thread has told. */
+  compose: (pause: Pause | undefined, wards: WardState[] | undefined) => Obituary
+}
+
+/**
+ * Ends the process, whatever its main thread does. The last step is armed before the first: pause, stack, message, line,
+ * `process.exit` in the paused frame, and SIGKILL where that has not ended it.
+ */
+export async function killProcess ({ mainThread, exitCode, left, terminationMessagePath, compose }: Kill): Promise<void> {
+  const time = Math.max(0, Math.min(killTime, left))
+  setTimeout(sigkill, time)
+  const pause = await mainThread?.pause(Math.min(pauseTimeout, time * 2 / 3)).catch(() => undefined)
+  const obituary = compose(pause, pause && await snapshot(pause))
+  leaveTerminationMessage(terminationMessagePath, obituary)
+  writeError(obituaryLine(obituary))
+  if (pause === undefined) sigkill()
+  // As PID 1 we are still here: the kernel delivers no SIGKILL to it from inside. What is left is the return from native code.
+  const late = pause ?? await mainThread?.pending
+  if (late === undefined) return
+  void late.evaluate(exitExpression(exitCode))
+  // Under `--inspect` the exit waits for those who are connected.
+  mainThread?.disconnect()
+}
+
+function sigkill (): void {
+  process.kill(process.pid, 'SIGKILL')
+}
+
+/** What the main thread says of its applications; undefined where it does not. */
+async function snapshot (pause: Pause): Promise<WardState[] | undefined> {
+  const late = new Promise<undefined>((resolve) => { setTimeout(resolve, snapshotTimeout, undefined) })
+  const text = await Promise.race([pause.evaluate(snapshotExpression), late])
+  try {
+    return typeof text === 'string' ? JSON.parse(text) as WardState[] : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,67 @@
+import { constants } from 'node:os'
+import type { WardState } from './protocol.ts'
+
+/** What the kill itself may take, in milliseconds: pause, stack, message, exit listeners. */
+export const killTime = 700
+/** How long before the deadline it begins where the main thread hangs; the pause alone can take this long on a busy machine. */
+const lead = 250
+/** What is left of the grace period at the deadline at least, in milliseconds. */
+const leastTail = 600
+/** Phases that a second signal leaves, at a second each. */
+const hurriedTime = 4000
+
+/** A signal; `count` is 1 for the first, 2 for the one that hurries, 3 for the one that exits at once. */
+export interface Signal { name: string, at: number, count: number }
+
+/** What has come that the main thread may not know of. Times are of the shared clock. */
+export interface Unheard {
+  /** Signals of the main thread's last silence, the oldest first. */
+  signals: readonly Signal[]
+  /** A preStop call. */
+  prestop: number | undefined
+}
+
+/** When the process has to be gone. Times are of the shared clock. */
+export interface ProcessEnd {
+  /** For a main thread that hangs: nothing of the end can happen any more but the exit. A little before the deadline, to be over soon after it. */
+  hung: number
+  /** For one that turns: it may need its reserve for the logs. */
+  turning: number
+  /** SIGKILL, at the latest. */
+  last: number
+  exitCode: number
+}
+
+/**
+ * When the process has to be gone, from all that is known of its applications; undefined while nobody asked for that.
+ * The process ends when its last application does, so the latest of their deadlines counts.
+ */
+export function planEnd (wards: readonly WardState[], unheard: Unheard): ProcessEnd | undefined {
+  const [first] = unheard.signals
+  const acts = (ward: WardState): boolean => ward.ending || (first !== undefined && ward.signals.includes(first.name))
+  const ends = wards.filter(acts)
+  if (!ends.some((ward) => ward.exit) || wards.some((ward) => ward.open && !acts(ward))) return undefined
+  const latest = ends.map((ward) => endOf(ward, unheard)).reduce((a, b) => (b.last > a.last ? b : a))
+  return unheard.signals.reduce((end, { name, at, count }) => {
+    if (count < 2) return end
+    if (count === 2) return { ...end, hung: Math.min(end.hung, at + hurriedTime) }
+    return { ...end, hung: Math.min(end.hung, at), exitCode: 128 + (constants.signals[name as NodeJS.Signals] ?? 0) }
+  }, latest)
+}
+
+function endOf (ward: WardState, { signals: [first], prestop }: Unheard): ProcessEnd {
+  const { gracePeriod, preStop, reserve } = ward
+  const end = graceStartOf(ward, first?.at ?? 0, preStop, prestop) + gracePeriod
+  const deadline = end - Math.max(reserve, Math.min(leastTail, gracePeriod / 4))
+  const hung = deadline - Math.min(lead, gracePeriod / 12)
+  // Half of the reserve is for the flush of the logs.
+  const turning = Math.max(deadline, end - reserve * 0.4)
+  return { hung, turning, last: end - Math.min(100, reserve * 0.2), exitCode: 1 }
+}
+
+function graceStartOf ({ graceStart, gracePeriod, ending }: WardState, signalled: number, preStop: number, prestop: number | undefined): number {
+  if (ending && graceStart !== undefined) return graceStart
+  const called = graceStart ?? prestop
+  // A call that the grace period is over for was on nobody's clock.
+  return called !== undefined && signalled < called + gracePeriod ? called : signalled - preStop
+}

@@ -1,0 +1,91 @@
+import type { Verdict } from '../health/health.ts'
+import type { CheckKind } from '../health/options.ts'
+import type { RequestRecord } from '../kubernetes/message.ts'
+import type { Phase } from '../lifecycle/phase.ts'
+import type { Stall } from '../lifecycle/participants.ts'
+import type { ShutdownKind } from '../lifecycle/report.ts'
+
+/** One application as the guardian has to know it. Times are milliseconds; those of `graceStart` are of the shared clock. */
+export interface WardState {
+  name: string
+  phase: Phase
+  /** Epoch milliseconds at which the phase began. */
+  since: number
+  ready: boolean
+  /** Boot is over: from here on a silent event loop is a stall. */
+  started: boolean
+  /** It serves, so the process stays for it. */
+  open: boolean
+  /** Its end is to be the end of the process, and is under way. */
+  ending: boolean
+  /** Whether its end may end the process at all. */
+  exit: boolean
+  kind: ShutdownKind | undefined
+  reason: string | undefined
+  /** Epoch milliseconds of the announcement. */
+  startedAt: number | undefined
+  /** When the kubelet's clock started; undefined while it does not run. */
+  graceStart: number | undefined
+  gracePeriod: number
+  preStop: number
+  reserve: number
+  announceMax: number
+  /** The signals that begin its end. */
+  signals: string[]
+  /** Who stalls the phase. */
+  stalls: Stall[]
+  /** In flight, the oldest first, at most some, and at most a second old. */
+  requests: RequestRecord[]
+}
+
+/** The verdicts of an application's probes. */
+export type Verdicts = Record<CheckKind, Verdict>
+
+/** What the thread is started with. */
+export interface ThreadData {
+  buffer: SharedArrayBuffer
+  /** Heartbeats older than this are a stall. */
+  stall: number
+  /** A stall longer than this fails liveness. */
+  liveness: number
+  /** Whether the inspector may be used at all. */
+  inspect: boolean
+  terminationMessagePath: string | undefined
+  server: ServerData | undefined
+}
+
+/** The guardian's own port. */
+export interface ServerData {
+  port: number
+  host: string
+  /** Before the probe routes; undefined where there are none. */
+  probes: { prefix: string, expose: boolean } | undefined
+  /** The admin routes; undefined where there are none. */
+  admin: { prefix: string, tokens: string[] } | undefined
+}
+
+/** A main thread that hung. */
+export interface StallRecord {
+  /** How long the event loop did not turn, in milliseconds. */
+  duration: number
+  /** Epoch milliseconds at which it was noticed. */
+  at: number
+  /** The function that held it, as `name (file:line:column)`; undefined inside native code. */
+  blockedIn: string | undefined
+}
+
+/** From the main thread to the guardian. */
+export type ToThread =
+  | { type: 'wards', wards: WardState[], verdicts: Verdicts[] | undefined }
+  | { type: 'answer', id: number, value: unknown }
+
+/** From the guardian to the main thread. */
+export type ToMain =
+  /** It watches. */
+  | { type: 'ready', signals: boolean }
+  | { type: 'listening', port: number }
+  | { type: 'recovered', stall: StallRecord }
+  | { type: 'warning', message: string }
+  | { type: 'signal', signal: string, number: number }
+  | { type: 'prestop', id: number, at: number }
+  | { type: 'status', id: number }

@@ -1,0 +1,59 @@
+/** Milliseconds between two heartbeats of the main thread. */
+export const heartbeatInterval = 200
+
+/** Milliseconds of a clock that never goes backwards, and that is the same in all threads of a process. */
+export function monotonic (): number {
+  return Number(process.hrtime.bigint()) / 1e6
+}
+
+const slots = { beat: 0, debuggable: 1, signalled: 2 } as const
+
+/**
+ * What the two threads share without a message: one writes, the other reads, and neither waits. All that changes less often
+ * goes as a message, which is in the other thread's queue as soon as it is posted, whatever the main thread does next.
+ */
+export class Pulse {
+  readonly buffer: SharedArrayBuffer
+  readonly #words: BigInt64Array
+
+  constructor (buffer: SharedArrayBuffer = new SharedArrayBuffer(Object.keys(slots).length * BigInt64Array.BYTES_PER_ELEMENT)) {
+    this.buffer = buffer
+    this.#words = new BigInt64Array(buffer)
+  }
+
+  /** The event loop of the main thread turns. */
+  beat (now: number = monotonic()): void {
+    this.#write(slots.beat, now)
+  }
+
+  /** When it turned last. */
+  get last (): number {
+    return this.#read(slots.beat)
+  }
+
+  /** Whether the main thread's inspector listened at the last heartbeat: a person may hold it at a breakpoint. */
+  get debuggable (): boolean {
+    return this.#read(slots.debuggable) !== 0
+  }
+
+  set debuggable (open: boolean) {
+    this.#write(slots.debuggable, open ? 1 : 0)
+  }
+
+  /** When the guardian saw the last signal, which the main thread may hear of much later; 0 while there was none. */
+  get signalled (): number {
+    return this.#read(slots.signalled)
+  }
+
+  set signalled (at: number) {
+    this.#write(slots.signalled, at)
+  }
+
+  #read (slot: number): number {
+    return Number(Atomics.load(this.#words, slot)) / 1000
+  }
+
+  #write (slot: number, value: number): void {
+    Atomics.store(this.#words, slot, BigInt(Math.round(value * 1000)))
+  }
+}

@@ -1,0 +1,89 @@
+import { createRequire } from 'node:module'
+import type { WardState } from './protocol.ts'
+import type { Signal } from './plan.ts'
+import { heartbeatInterval } from './pulse.ts'
+
+/** What Node's main thread uses to listen for signals; it works in every thread, but is wired up in that one only. */
+interface Listening {
+  startListeningIfSignal (name: string): void
+  stopListeningIfSignal (name: string): void
+}
+
+/** As long as the main thread turns, a signal older than this is one that it knows of, in milliseconds. */
+const heardAfter = 5 * heartbeatInterval
+/** The same signal again within this time is a duplicate, as for the main thread. */
+const duplicateWindow = 1000
+
+function loadListening (): Listening | undefined {
+  try {
+    return createRequire(import.meta.url)('internal/process/signal') as Listening
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Signals as the guardian sees them: at once, also where the main thread hangs and cannot. Node offers nothing for that in a
+ * worker thread, so its own module is used (`--expose-internals`, for this thread alone); where there is none, a signal that
+ * comes while the main thread hangs is not seen.
+ */
+export class Signals {
+  readonly #listening = loadListening()
+  readonly #listeners = new Map<string, () => void>()
+  readonly #now: () => number
+  readonly #onSignal: (signal: Signal) => void
+  #seen: Signal[] = []
+
+  constructor (now: () => number, onSignal: (signal: Signal) => void) {
+    this.#now = now
+    this.#onSignal = onSignal
+  }
+
+  get available (): boolean { return this.#listening !== undefined }
+
+  /** Those that the main thread may not have heard of. */
+  get seen (): readonly Signal[] { return this.#seen }
+
+  /** Listens for what some application acts on, and for nothing else: a listener that is left behind would swallow its signal. */
+  update (wards: readonly WardState[]): void {
+    const wanted = new Set(wards.flatMap((ward) => ward.signals))
+    for (const [name, listener] of this.#listeners) {
+      if (wanted.has(name)) continue
+      process.off(name, listener)
+      this.#listening?.stopListeningIfSignal(name)
+      this.#listeners.delete(name)
+    }
+    for (const name of wanted) this.#listen(name)
+  }
+
+  /** Forgets what the main thread knows by now. */
+  forget (beat: number): void {
+    if (this.#seen.length > 0) this.#seen = this.#seen.filter(({ at }) => beat <= at + heardAfter)
+  }
+
+  /** A signal has come. */
+  receive (name: string, ending: boolean): void {
+    const at = this.#now()
+    const last = this.#seen.findLast((signal) => signal.name === name)
+    if (last !== undefined && at - last.at < duplicateWindow) return
+    const signal = { name, at, count: (this.#seen.at(-1)?.count ?? (ending ? 1 : 0)) + 1 }
+    this.#seen.push(signal)
+    this.#onSignal(signal)
+  }
+
+  /** Whether an end is under way that the main thread knows of. */
+  ending = false
+
+  #listen (name: string): void {
+    if (this.#listeners.has(name) || this.#listening === undefined) return
+    const listener = (): void => this.receive(name, this.ending)
+    this.#listeners.set(name, listener)
+    try {
+      process.on(name, listener)
+      this.#listening.startListeningIfSignal(name)
+    } catch {
+      // Another thread cannot do what the main thread has reported already.
+      process.off(name, listener)
+    }
+  }
+}

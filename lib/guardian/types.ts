@@ -1,0 +1,66 @@
+import type { Log } from '../log.ts'
+import type { RequestRecord } from '../kubernetes/message.ts'
+import type { StallRecord, Verdicts, WardState } from './protocol.ts'
+
+/** The option `guardian`. Times are milliseconds. */
+export interface GuardianOptions {
+  /** Default: `true` in production (`NODE_ENV`), in Kubernetes, and where `port` is given. */
+  enabled?: boolean
+  /** An event loop that has not turned for this long is reported. Default: 2000. */
+  stall?: number
+  /** One that has not turned for this long fails liveness on the guardian's port. Default: 30000. */
+  liveness?: number
+  /** Where the guardian answers probes and admin requests itself. Default: none. */
+  port?: number
+  /** Default: `'0.0.0.0'`. */
+  host?: string
+}
+
+/** {@link GuardianOptions} with the defaults filled in. */
+export interface GuardianSettings {
+  /** Heartbeats older than this are a stall. */
+  stall: number
+  /** A stall longer than this fails liveness. */
+  liveness: number
+  /** Undefined where the guardian has no port of its own. */
+  port: number | undefined
+  host: string
+}
+
+/** One application, as the guardian asks it. */
+export interface Ward {
+  log: Log
+  state (): Omit<WardState, 'requests'>
+  /** Requests in flight, the oldest first. */
+  requests (): RequestRecord[]
+  /** So many connections that to list the requests costs time. */
+  crowded (): boolean
+  verdicts (): Promise<Verdicts>
+  status (): object
+  /** Phase 1 for a preStop hook that called `ago` milliseconds ago; settles when it could end. */
+  prestop (ago: number): Promise<void>
+}
+
+/** What joining answers. */
+export interface Guarded {
+  /** Tells the guardian at once of a new phase. */
+  changed (): void
+  /** What the guardian is, and what it has seen. */
+  status (): GuardianStatus
+  /** The application has ended, and the process stays. */
+  leave (): void
+}
+
+/** The guardian, as the status shows it. Times are milliseconds. */
+export interface GuardianStatus {
+  /** `failed`: it could not be started, or has died twice. */
+  state: 'starting' | 'watching' | 'failed'
+  /** Its own port; undefined where it has none, or does not listen yet. */
+  port: number | undefined
+  /** How often the event loop did not turn for longer than `guardian.stall`. */
+  stalls: number
+  /** How long it did not turn in these, together. */
+  stalledTime: number
+  /** The last of them. */
+  lastStall: StallRecord | undefined
+}

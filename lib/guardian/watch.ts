@@ -1,0 +1,61 @@
+/** Milliseconds by which a look may be late before the silence counts as that of the whole process. */
+const lateness = 400
+
+/** What a look at the heartbeat has brought. Times are milliseconds. */
+export type Look =
+  | { change: 'stalled', age: number }
+  | { change: 'recovered', duration: number }
+  | undefined
+
+/** The heartbeat of the main thread, watched. */
+export class Watch {
+  readonly #stall: number
+  readonly #interval: number
+  #looked: number | undefined
+  /** Silence counts from here: the process was started, stopped, or held by a person before. */
+  #awake: number
+  /** The last heartbeat before the stall that is under way. */
+  #since: number | undefined
+
+  /**
+   * @param stall how old a heartbeat may be
+   * @param interval between two looks
+   */
+  constructor (stall: number, interval: number, now: number) {
+    this.#stall = stall
+    this.#interval = interval
+    this.#awake = now
+  }
+
+  /** Whether a stall is under way. */
+  get stalled (): boolean {
+    return this.#since !== undefined
+  }
+
+  /** How long the event loop has not turned; not what the whole process slept through. */
+  silence (beat: number, now: number): number {
+    return Math.max(0, now - Math.max(beat, this.#awake))
+  }
+
+  /** Nothing before `now` counts as silence. */
+  wake (now: number): void {
+    this.#awake = now
+  }
+
+  /** @param beat the last heartbeat */
+  look (beat: number, now: number): Look {
+    // A process that was stopped, or whose machine slept, held both threads alike.
+    if (this.#looked !== undefined && now - this.#looked > this.#interval + lateness && this.#since === undefined) this.wake(now)
+    this.#looked = now
+    if (this.#since !== undefined) {
+      if (beat <= this.#since) return undefined
+      const duration = beat - this.#since
+      this.#since = undefined
+      return { change: 'recovered', duration }
+    }
+    const age = this.silence(beat, now)
+    if (age <= this.#stall) return undefined
+    this.#since = Math.max(beat, this.#awake)
+    return { change: 'stalled', age }
+  }
+}

@@ -1,0 +1,33 @@
+import { createRequire } from 'node:module'
+import type inspector from 'node:inspector'
+import { Worker } from 'node:worker_threads'
+import type { ThreadData } from './protocol.ts'
+
+type Inspector = typeof inspector
+
+/** As little memory as the thread can do with; a bare one reserves much more. */
+const resourceLimits = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 }
+/** The thread's file, built or as it stands. */
+const file = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)
+
+/** The thread inherits neither the application's loaders nor its environment. */
+export function makeWorker (workerData: ThreadData): Worker {
+  const options = { workerData, env: {}, argv: [], name: 'fastify-graceful', trackUnmanagedFds: false, resourceLimits }
+  try {
+    return new Worker(file, { ...options, execArgv: ['--expose-internals', '--no-warnings'] })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_INVALID_EXEC_ARGV') throw error
+    return new Worker(file, { ...options, execArgv: [] })
+  }
+}
+
+/** The inspector, where there is one and the permission model lets it be used: elsewhere the attempt would abort the process. */
+export function inspectorOf (): Inspector | undefined {
+  try {
+    const { permission } = process as { permission?: { has (scope: string): boolean } }
+    if (permission !== undefined && !permission.has('inspector')) return undefined
+    return createRequire(import.meta.url)('node:inspector') as Inspector
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,91 @@
+import type { Graceful } from './api.ts'
+import { joinGuardian } from './guardian/guardian.ts'
+import type { GuardianSetup } from './guardian/guardian.ts'
+import type { Guarded, GuardianSettings, Ward } from './guardian/types.ts'
+import { monotonic } from './guardian/pulse.ts'
+import type { Health } from './health/health.ts'
+import { systemClock } from './lifecycle/clock.ts'
+import type { Lifecycle } from './lifecycle/lifecycle.ts'
+import type { Settings } from './options.ts'
+import { exitProcess } from './process/exit.ts'
+import { systemHost } from './process/host.ts'
+import { sharedState } from './process/shared.ts'
+import type { Membership } from './process/types.ts'
+import type { Traffic } from './traffic/traffic.ts'
+
+/** With more connections than this, requests are not listed once a second: it takes a look at each. */
+const mostConnections = 1000
+
+/** What of an application the guardian has to know. */
+export interface WardParts {
+  name: string
+  settings: Settings
+  lifecycle: Lifecycle
+  traffic: Traffic
+  health: Health
+  membership: Membership
+  log: Ward['log']
+  started: () => boolean
+  status: Graceful['status']
+}
+
+/** Puts an application under the guardian of its process; undefined where there is none. */
+export function guardApplication (parts: WardParts): Guarded | undefined {
+  const { settings } = parts
+  return settings.guardian && joinGuardian(sharedState(), setupOf(settings, settings.guardian), makeWard(parts))
+}
+
+function makeWard ({ name, settings, lifecycle, traffic, health, membership, log, started, status }: WardParts): Ward {
+  const { gracePeriod, preStop, reserve, close, announce } = settings.budget
+  const signals = Object.entries(settings.signals).flatMap(([signal, action]) => action === 'shutdown' || action === 'restart' ? [signal] : [])
+  let startedAt: number | undefined
+  lifecycle.onPhase((phase, previous) => {
+    if (previous === 'running') startedAt = Date.now()
+    else if (phase === 'running') startedAt = undefined
+  })
+  return {
+    log,
+    state () {
+      const { phase, since, deadline, request } = lifecycle
+      return {
+        name,
+        phase,
+        since,
+        ready: health.ready(),
+        started: started(),
+        open: membership.serves(),
+        ending: membership.endsProcess(),
+        exit: settings.exit,
+        kind: request?.kind,
+        reason: request?.reason,
+        startedAt,
+        graceStart: deadline === undefined ? undefined : Math.round(deadline - (gracePeriod - reserve - close) - Date.now() + monotonic()),
+        gracePeriod,
+        preStop,
+        reserve,
+        announceMax: announce.max,
+        signals,
+        stalls: lifecycle.stalls().map(({ name: stalling, reason }) => ({ name: stalling, reason }))
+      }
+    },
+    crowded: () => traffic.connections.size > mostConnections,
+    requests: () => traffic.requests.list().map(({ method, route, age, kind }) => ({ method, route, age, kind })),
+    async verdicts () {
+      const [readiness, liveness, startup] = await Promise.all([health.verdict('readiness'), health.verdict('liveness'), health.verdict('startup')])
+      return { readiness, liveness, startup }
+    },
+    status,
+    prestop: (ago) => lifecycle.prestop(systemClock.now() - ago)
+  }
+}
+
+function setupOf ({ probes, admin, terminationMessagePath }: Settings, settings: GuardianSettings): GuardianSetup {
+  const tokens = admin === false ? [] : [admin.token ?? []].flat()
+  return {
+    settings,
+    probes: probes === false ? undefined : { prefix: probes.prefix, expose: probes.expose },
+    admin: admin === false ? undefined : { prefix: admin.prefix, tokens },
+    terminationMessagePath,
+    exit: (code) => exitProcess(systemHost, sharedState(), code)
+  }
+}

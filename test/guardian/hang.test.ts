@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { readTerminationMessage } from '../../lib/kubernetes/message.ts'
+import { listening } from '../process/fork.ts'
+import { eventsOf, hanging, markedLine } from './support.ts'
+
+t.jobs = 4
+t.setTimeout(240_000)
+
+/** At the deadline 600 ms of it are left: `reserve` is shorter than that. */
+const gracePeriod = 2500
+const deadline = 1900
+
+/** By how much this very process was late at its worst: on a busy machine the others are late, too. */
+let lateness = 0
+let expected = performance.now() + 20
+const ticker = setInterval(() => {
+  lateness = Math.max(lateness, performance.now() - expected)
+  expected = performance.now() + 20
+}, 20)
+t.teardown(() => clearInterval(ticker))
+
+const names = { loop: 'spinForEver', regexp: 'matchForEver', wait: 'waitForEver' } as Record<string, string>
+
+for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo']) {
+  for (const phase of ['running', 'announcing', 'draining', 'onClose']) {
+    t.test(`${way} in ${phase}`, async (t) => {
+      const message = t.testdir({ log: '' }) + '/log'
+      const app = hanging({ way, ...phase !== 'running' && { phase }, options: { gracePeriod, guardian: { enabled: true }, kubernetes: { terminationMessagePath: message } } })
+      const url = await listening(app)
+      if (phase !== 'onClose') {
+        fetch(`${url}/slow/5`).catch(() => {})
+        await app.waitForLine(/slow begins/)
+      }
+      if (phase === 'running') {
+        fetch(`${url}/hang`).catch(() => {})
+        await app.waitForLine(/hanging/)
+        // So that the main thread cannot have heard of the signal before.
+        await sleep(50)
+      }
+      const start = performance.now()
+      app.kill('SIGTERM')
+      const [code, signal, output] = await app.result
+      const time = performance.now() - start
+      const native = names[way] === undefined
+      t.strictSame([code, signal], native ? [null, 'SIGKILL'] : [1, null], output)
+      t.ok(time >= deadline - 250 && time < deadline + 500 + 2 * lateness, `gone at ${Math.round(time)} ms, on a machine that is up to ${Math.round(lateness)} ms late`)
+      t.match(output, native ? /hanging/ : /exit listener 1/, 'an exit runs the exit listeners')
+      const [line, ...more] = eventsOf(output, 'graceful.killed')
+      t.equal(more.length, 0)
+      t.match(line, { level: 60, phase: phase === 'onClose' ? 'terminated' : phase, reason: 'SIGTERM', exitCode: 1, silence: Number, hostname: String, time: Number })
+      if (native) {
+        t.match(line, { native: true, msg: /inside native code/ })
+      } else {
+        const place = new RegExp(`^${names[way]} \\(.*hang\\.js:${markedLine(way)}:\\d+\\)$`)
+        t.match(line, { blockedIn: place, stack: [place, /^hang \(.*hang\.js:\d+:\d+\)$/], msg: new RegExp(names[way]!) })
+      }
+      const requests = line?.['requests'] as Array<{ route: string }>
+      // Native code leaves what was known a second before.
+      if (!native && phase !== 'onClose') t.match(requests, [{ method: 'GET', route: '/slow/:id', age: Number }], 'the pattern, never the URL')
+      if (!native && phase === 'running') t.equal(requests[1]?.route, '/hang', 'and the culprit')
+      t.match(readTerminationMessage(message), { final: true, verdict: 'failed', phase: line?.['phase'], reason: 'SIGTERM', exitCode: 1, blockedIn: native ? /^inside native code/ : /hang\.js/, summary: line?.msg }, 'and the same is the termination message')
+      if (!native && phase === 'onClose') t.match(line?.['stalledBy'], [{ name: 'close' }])
+    })
+  }
+}

@@ -1,0 +1,41 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fork } from '../process/fork.ts'
+import type { Fork, ForkOptions } from '../process/fork.ts'
+
+/** One JSON line of a fixture's output. */
+export interface Line {
+  event?: string
+  level: number
+  msg: string
+  [name: string]: unknown
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'fastify-graceful-guardian-'))
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+/** Nobody ever writes to it. */
+export const fifo = join(folder, 'fifo')
+execFileSync('mkfifo', [fifo])
+
+const source = readFileSync(new URL('fixtures/hang.js', import.meta.url), 'utf8').split('\n')
+
+/** The line of the fixture that hangs in this way, counted from 1. */
+export function markedLine (way: string): number {
+  return source.findIndex((text) => text.endsWith(`// marked: ${way}`)) + 1
+}
+
+/** Starts the fixture that hangs. */
+export function hanging (given: object, options: ForkOptions = {}): Fork {
+  return fork('../../guardian/fixtures/hang.js', { ...options, given: { fifo, ...given } })
+}
+
+/** The JSON lines of an output with this event. */
+export function eventsOf (output: string, event: string): Line[] {
+  return output.split('\n').flatMap((text) => {
+    if (!text.startsWith('{')) return []
+    const line = JSON.parse(text) as Line
+    return line.event === event ? [line] : []
+  })
+}
