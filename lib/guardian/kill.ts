@@ -8,8 +8,8 @@ import type { WardState } from './protocol.ts'
 
 /** How long a pause is waited for: a heartbeat of a main thread that turns is enough of JavaScript to pause in. */
 const pauseTimeout = 450
-/** How long the paused main thread may take to tell of its requests, in milliseconds. */
-const snapshotTimeout = 150
+/** What the exit listeners are left at least, in milliseconds. */
+const exitTime = 120
 
 /** What tells of the requests, run on the paused main thread. */
 const snapshotExpression = "globalThis[Symbol.for('fastify-graceful.process')]?.guardian?.snapshot?.()"
@@ -35,8 +35,9 @@ export interface Kill {
 export async function killProcess ({ mainThread, exitCode, left, terminationMessagePath, compose }: Kill): Promise<void> {
   const time = Math.max(0, Math.min(killTime, left))
   setTimeout(sigkill, time)
+  const start = performance.now()
   const pause = await mainThread?.pause(Math.min(pauseTimeout, time * 2 / 3)).catch(() => undefined)
-  const obituary = compose(pause, pause && await snapshot(pause))
+  const obituary = compose(pause, pause && await snapshot(pause, start + time - exitTime - performance.now()))
   leaveTerminationMessage(terminationMessagePath, obituary)
   writeError(obituaryLine(obituary))
   if (pause === undefined) sigkill()
@@ -53,8 +54,8 @@ function sigkill (): void {
 }
 
 /** What the main thread says of its applications; undefined where it does not. */
-async function snapshot (pause: Pause): Promise<WardState[] | undefined> {
-  const late = new Promise<undefined>((resolve) => { setTimeout(resolve, snapshotTimeout, undefined) })
+async function snapshot (pause: Pause, timeout: number): Promise<WardState[] | undefined> {
+  const late = new Promise<undefined>((resolve) => { setTimeout(resolve, Math.max(0, timeout), undefined) })
   const text = await Promise.race([pause.evaluate(snapshotExpression), late])
   try {
     return typeof text === 'string' ? JSON.parse(text) as WardState[] : undefined
