@@ -24,7 +24,7 @@ const silent = 2 * heartbeatInterval
 /** How long a pause is waited for before the stall is reported without a stack, in milliseconds. */
 const pauseTimeout = 300
 /** How long before the deadline the inspector is connected to a main thread that hangs, in milliseconds. */
-const preparation = 500
+const preparation = 2000
 /** How long the main thread may take for the whole status, in milliseconds. */
 const statusTimeout = 15
 
