@@ -182,7 +182,9 @@ export class Application {
   }
 
   #announced (delay: number): boolean {
-    const { phase, elapsed } = this.lifecycle
+    const { phase, elapsed, request } = this.lifecycle
+    // Where another process has taken over, the service as such stays ready.
+    if (request?.replaced === true) return false
     return isAtLeast(phase, 'closing') || (phase === 'announcing' && elapsed >= delay)
   }
 
@@ -249,6 +251,7 @@ export class Application {
       case 'announcing': return traffic.announce()
       case 'closing': return traffic.close(() => lifecycle.phase !== 'closing')
       case 'draining':
+        if (lifecycle.request?.replaced === true) traffic.linger()
         traffic.drain((lifecycle.deadline ?? Date.now()) - Date.now(), lifecycle.request?.kind === 'close')
         this.#draining.abort(new DOMException('The service is draining', 'AbortError'))
         return

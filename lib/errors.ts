@@ -28,6 +28,8 @@ interface Errors {
   FST_GRACEFUL_PRESSURE_TWICE: FastifyErrorConstructor<{ code: string, statusCode: 500 }>
   /** A check of this name exists. */
   FST_GRACEFUL_DUPLICATE_CHECK: FastifyErrorConstructor<{ code: string, statusCode: 500 }, [string]>
+  /** A supervisor cannot be started in this process. */
+  FST_GRACEFUL_SUPERVISOR: FastifyErrorConstructor<{ code: string, statusCode: 500 }, [string, string]>
 }
 
 const define = (code: string, message: string, statusCode = 500, base: ErrorConstructor | TypeErrorConstructor | RangeErrorConstructor = Error): FastifyErrorConstructor =>
@@ -45,7 +47,8 @@ export const errors: Errors = {
   FST_GRACEFUL_TOO_LATE: define('FST_GRACEFUL_TOO_LATE', 'fastify-graceful must be registered before the application is ready (first, before everything else), got an application that has already booted'),
   FST_GRACEFUL_ILLEGAL_MOVE: define('FST_GRACEFUL_ILLEGAL_MOVE', "fastify-graceful: cannot go from phase '%s' to '%s': %s", 409),
   FST_GRACEFUL_PRESSURE_TWICE: define('FST_GRACEFUL_PRESSURE_TWICE', "fastify-graceful: option 'pressure' registers @fastify/under-pressure, and this application registers it as well: expected one of the two, got both. Remove the option (the registration of the application is found and used), or the registration"),
-  FST_GRACEFUL_DUPLICATE_CHECK: define('FST_GRACEFUL_DUPLICATE_CHECK', "fastify-graceful: a check named '%s' exists already: expected a name of its own")
+  FST_GRACEFUL_DUPLICATE_CHECK: define('FST_GRACEFUL_DUPLICATE_CHECK', "fastify-graceful: a check named '%s' exists already: expected a name of its own"),
+  FST_GRACEFUL_SUPERVISOR: define('FST_GRACEFUL_SUPERVISOR', 'fastify-graceful: a supervisor cannot be started here: expected %s, got %s')
 } as Errors
 
 /** How a value is shown in a message: short, and never more than its first characters. */

@@ -3,6 +3,7 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { registerAdmin } from './admin/routes.ts'
 import type { Graceful } from './api.ts'
 import { Application } from './application.ts'
+import { publishApplication } from './channel.ts'
 import { errors } from './errors.ts'
 import { registerProbes } from './health/probes.ts'
 import { readEnvironment } from './kubernetes/environment.ts'
@@ -54,7 +55,9 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   const application = new Application(instance, root, settings)
   const { lifecycle, traffic, health } = application
 
-  root.decorate('graceful', application.face())
+  const graceful = application.face()
+  root.decorate('graceful', graceful)
+  publishApplication(application, graceful)
   root.decorateRequest('drainSignal', {
     getter (this: FastifyRequest) { return traffic.endings.signalOf(this, replyTo(this.raw)) }
   })

@@ -5,7 +5,7 @@ import type { Log } from '../log.ts'
 import { createGuard } from './guard.ts'
 import type { Admission, Guard, GuardOptions } from './guard.ts'
 import { publicStatus } from './status.ts'
-import type { PublicStatus, Status } from './status.ts'
+import type { PublicStatus } from './status.ts'
 
 /** The admin routes and who may use them. */
 export interface AdminOptions extends GuardOptions {
@@ -18,11 +18,11 @@ export interface AdminPorts {
   /** What anyone may know. */
   publicStatus: () => PublicStatus
   /** The whole. */
-  status: () => Status
+  status: () => object | Promise<object>
   /** Phase 1 by hand. Throws an error with status code 409 where that is not possible, like `undrain`. */
-  drain: () => void
+  drain: () => void | Promise<void>
   /** Back from it. */
-  undrain: () => void
+  undrain: () => void | Promise<void>
   /** Phase 1; settles when it could end. */
   prestop: () => Promise<void>
   log: Pick<Log, 'info' | 'warn' | 'error'>
@@ -50,7 +50,7 @@ export function registerAdmin (root: FastifyInstance, options: AdminOptions & { 
     schema: hidden(),
     handler: async (request, reply) => {
       const granted = guard !== undefined && await guard(request) === 'granted'
-      return send(reply, 200, granted ? ports.status() : publicStatus(ports.publicStatus()))
+      return send(reply, 200, granted ? await ports.status() : publicStatus(ports.publicStatus()))
     }
   })
   if (guard === undefined) {

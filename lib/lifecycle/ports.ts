@@ -30,6 +30,8 @@ export interface ShutdownRequest {
   exitCode?: number
   /** Whether phase 1 takes place. Default `true`. */
   announce?: boolean
+  /** Whether another process serves in this one's place, on the same listener: the service stays ready, and nobody is in a hurry. Default `false`. */
+  replaced?: boolean
   /** When it was asked for, on the machine's clock: a signal can come before there is anybody to take it. Default: now. */
   at?: number
 }

@@ -1,18 +1,27 @@
 import type { Host } from './host.ts'
 
+/** What a parent may say with its message. */
+export interface ShutdownOrder {
+  /** The signal that it stands for. Default: SIGTERM. */
+  signal: string
+  /** Whether another process serves in this one's place already, on the same listener. */
+  replaced: boolean
+}
+
 /**
  * The IPC message `'shutdown'` (pm2 with `shutdown_with_message`, and any parent on Windows, where SIGTERM kills), as a plain
- * string or as `{ type: 'shutdown' }`.
+ * string or as `{ type: 'shutdown' }`. A supervisor adds what it knows: `{ type: 'shutdown', signal: 'SIGINT', replaced: true }`.
  */
 export class ShutdownMessage {
   readonly #host: Host
   readonly #listener: (message: unknown) => void
   #installed = false
 
-  constructor (host: Host, onShutdown: () => void) {
+  constructor (host: Host, onShutdown: (order: ShutdownOrder) => void) {
     this.#host = host
     this.#listener = (message) => {
-      if (message === 'shutdown' || (message as { type?: unknown } | null)?.type === 'shutdown') onShutdown()
+      const { type, signal, replaced } = (typeof message === 'object' ? message ?? {} : { type: message }) as { type?: unknown, signal?: unknown, replaced?: unknown }
+      if (type === 'shutdown') onShutdown({ signal: typeof signal === 'string' ? signal : 'SIGTERM', replaced: replaced === true })
     }
   }
 

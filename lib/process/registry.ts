@@ -8,6 +8,7 @@ import { foreignListeners } from './foreign.ts'
 import { systemHost } from './host.ts'
 import type { Host } from './host.ts'
 import { ShutdownMessage } from './ipc.ts'
+import type { ShutdownOrder } from './ipc.ts'
 import { sharedState } from './shared.ts'
 import type { SharedRegistry, SharedState } from './shared.ts'
 import { actionOf, SignalDesk } from './signals.ts'
@@ -53,7 +54,7 @@ export class ProcessRegistry implements SharedRegistry {
     this.#shared = shared
     const members = (): Member[] => [...this.#members]
     this.#signals = new SignalDesk(host, { members, exitNow: (code) => exitProcess(host, shared, code), began: () => this.#updateCrash() })
-    this.#message = new ShutdownMessage(host, () => this.#signals.receive('SIGTERM'))
+    this.#message = new ShutdownMessage(host, (order) => this.#obey(order))
     this.#crash = new CrashHandlers(host, (origin, error) => this.#onCrash(origin, error))
     this.#witness = new ExitWitness(host, shared, members)
   }
@@ -87,6 +88,11 @@ export class ProcessRegistry implements SharedRegistry {
     }
   }
 
+  /** A message that stands for a signal which nobody here acts on is still an order. */
+  #obey ({ signal, replaced }: ShutdownOrder): void {
+    this.#signals.receive(this.handles(signal) ? signal : 'SIGTERM', { replaced })
+  }
+
   #install (): void {
     if (!this.#host.mainThread) return
     this.#signals.update()
@@ -100,7 +106,7 @@ export class ProcessRegistry implements SharedRegistry {
     const remembered = early?.first
     if (remembered !== undefined && actionOf(member, remembered.signal) !== false) {
       early?.take()
-      this.#signals.receive(remembered.signal, remembered.at)
+      this.#signals.receive(remembered.signal, { at: remembered.at })
     } else {
       this.#signals.admit(member)
     }

@@ -5,6 +5,9 @@ import type { Member } from './types.ts'
 /** The same signal again within this time is a duplicate (terminals, npm and pnpm deliver two), in milliseconds. */
 export const duplicateWindow = 1000
 
+/** The signal that began the end, and whether it came as the order of a supervisor that has a replacement. */
+interface FirstSignal extends ReceivedSignal { replaced: boolean }
+
 /** What the desk asks the registry. */
 interface Registry {
   /** All members, finished ones included. */
@@ -22,7 +25,7 @@ export class SignalDesk {
   readonly #listeners = new Map<string, Listener>()
   /** When each signal was last counted. */
   readonly #counted = new Map<string, number>()
-  #first: ReceivedSignal | undefined
+  #first: FirstSignal | undefined
   /** Signals counted so far: 1 shuts down, 2 makes it fast, 3 exits at once. */
   #count = 0
 
@@ -45,8 +48,8 @@ export class SignalDesk {
     for (const signal of wanted) this.#listen(signal)
   }
 
-  /** A signal has come. */
-  receive (signal: string, at: number = this.#host.clock.now()): void {
+  /** A signal has come. `at` is when, `replaced` that another process serves in this one's place. */
+  receive (signal: string, { at = this.#host.clock.now(), replaced = false }: { at?: number, replaced?: boolean } = {}): void {
     const members = this.#registry.members()
     const acting = members.filter((member) => actionOf(member, signal) !== false)
     const [first] = acting
@@ -61,7 +64,7 @@ export class SignalDesk {
     for (const member of acting) if (actionOf(member, signal) === 'ignore') warnIgnored(member, signal)
     if (ending.length === 0) return
     this.#count++
-    if (this.#count === 1) this.#begin({ signal, at })
+    if (this.#count === 1) this.#begin({ signal, at, replaced })
     else this.#escalate(signal, members)
   }
 
@@ -98,19 +101,19 @@ export class SignalDesk {
     }
   }
 
-  #begin (first: ReceivedSignal): void {
+  #begin (first: FirstSignal): void {
     this.#first = first
     for (const member of this.#registry.members()) this.#shutDown(member, first)
     this.#registry.began()
   }
 
-  #shutDown (member: Member, { signal, at }: ReceivedSignal): void {
+  #shutDown (member: Member, { signal, at, replaced }: FirstSignal): void {
     const action = actionOf(member, signal)
     if (action === false || action === 'ignore') return
     // Ctrl-C should feel instant; pm2 and some platforms, whose stop signal is SIGINT, get the whole sequence.
-    const announce = !(signal === 'SIGINT' && this.#host.terminal())
+    const announce = !replaced && !(signal === 'SIGINT' && this.#host.terminal())
     member.exitAsked = true
-    void member.lifecycle.shutdown({ kind: action, reason: signal, exitCode: action === 'restart' ? member.restartExitCode : 0, announce, at })
+    void member.lifecycle.shutdown({ kind: action, reason: replaced ? 'replaced' : signal, ...replaced && { replaced }, exitCode: action === 'restart' ? member.restartExitCode : 0, announce, at })
   }
 
   #escalate (signal: string, members: Member[]): void {

@@ -49,6 +49,11 @@ export class IdleSweep {
     this.#idle = Math.min(this.#idle, idle)
   }
 
+  /** From now on the idle time is at least this long, in milliseconds. */
+  extend (idle: number): void {
+    this.#idle = Math.max(this.#idle, idle)
+  }
+
   /** Looks at some connections, so that their idle time is known; a round of all begins at most every `interval` milliseconds. Answers who is due. */
   look (interval: number): WatchedSocket[] {
     const now = this.#clock.now()

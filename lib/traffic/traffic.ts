@@ -26,6 +26,9 @@ const lookInterval = 500
 /** How long a connection may be idle in a plain `app.close()`, in milliseconds. */
 const plainIdle = 50
 
+/** How long a connection may be idle at least, in milliseconds, where another process has taken over: closing one that nobody warned may meet its next request. */
+const replacedIdle = 5000
+
 /** What the traffic room is given. Times are milliseconds. */
 export interface TrafficOptions {
   clock: Clock
@@ -56,6 +59,11 @@ export class Traffic {
   readonly #envoy: EnvoySignal
   readonly #idle: IdleSweep
   readonly #options: TrafficOptions
+  /** Another process serves in this one's place: kept-alive clients get the time to hear of it with their next answer. */
+  linger (): void {
+    this.#idle.extend(replacedIdle)
+  }
+
   /** Whether phase 1 took place while a server was open. */
   #announced = false
 

@@ -273,6 +273,19 @@ t.test('signals', async (t) => {
     t.equal(lifecycle.hurried, 0)
     t.equal(quiet.lifecycle.ending, false)
 
+    for (const [message, expected] of [
+      [{ type: 'shutdown', signal: 'SIGINT' }, { kind: 'shutdown', reason: 'SIGINT', exitCode: 0, announce: true }],
+      [{ type: 'shutdown', signal: 'SIGUSR2' }, { kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, announce: true }],
+      [{ type: 'shutdown', signal: 'SIGTERM', replaced: true }, { kind: 'shutdown', reason: 'replaced', replaced: true, exitCode: 0, announce: false }]
+    ] as const) {
+      const supervised = new FakeProcess()
+      supervised.channelCount = 1
+      const child = supervised.join()
+      supervised.emitter.emit('message', message)
+      const { at: _at, ...request } = child.lifecycle.request!
+      t.strictSame(request, expected, 'what a supervisor adds')
+    }
+
     const other = new FakeProcess()
     other.channelCount = 1
     const member = other.join()

@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { errors, show, typeName } from '../errors.ts'
+import { supervisorOptions } from '../cluster/options.ts'
+import type { SupervisorOption, SupervisorOptions } from '../cluster/options.ts'
+
+/** What of a package file is read. */
+export const packageKey = 'fastify-graceful'
+
+/** Options without the service's file, and how each was given. */
+export interface Config {
+  options: Omit<SupervisorOptions, 'script'>
+  /** The flag, variable or key that an option came from, for messages. */
+  nameOf: (option: string) => string
+}
+
+/** `gracePeriod` is `--grace-period`; the one that is typed most has a short form. */
+export function flagOf ({ name }: SupervisorOption): string {
+  return name === 'gracePeriod' ? 'grace' : name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+/** `gracePeriod` is `GRACEFUL_RUN_GRACE`. */
+export function variableOf (option: SupervisorOption): string {
+  return `GRACEFUL_RUN_${flagOf(option).toUpperCase().replaceAll('-', '_')}`
+}
+
+/**
+ * Puts the sources together: a flag wins over a variable, a variable over the key of `package.json`.
+ *
+ * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION
+ */
+export function readConfig (flags: Readonly<Record<string, unknown>>, env: NodeJS.ProcessEnv, fromPackage: Readonly<Record<string, unknown>>): Config {
+  const names = new Map<string, string>()
+  const options: Record<string, unknown> = {}
+  const known = supervisorOptions.map(({ name }) => name as string)
+  for (const key of Object.keys(fromPackage)) {
+    if (!known.includes(key)) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(nameInPackage(key), known.join(', '))
+  }
+  for (const option of supervisorOptions) {
+    const [flag, variable] = [flagOf(option), variableOf(option)]
+    const sources: Array<[name: string, value: unknown]> = [
+      [`--${flag}`, flags[flag]],
+      // An empty variable is what a Compose file makes of one that is not set.
+      [variable, env[variable] === '' ? undefined : env[variable]],
+      [nameInPackage(option.name), fromPackage[option.name]]
+    ]
+    const given = sources.find(([, value]) => value !== undefined)
+    names.set(option.name, given?.[0] ?? `--${flag}`)
+    if (given !== undefined) options[option.name] = read(option, ...given)
+  }
+  return { options, nameOf: (name) => names.get(name) ?? name }
+}
+
+/** The key of the nearest `package.json` at or above a directory; `{}` where there is none. */
+export function readPackageKey (directory: string): Record<string, unknown> {
+  for (let at = directory; ; at = dirname(at)) {
+    const file = join(at, 'package.json')
+    const text = readIfThere(file)
+    if (text !== undefined) return keyOf(file, text)
+    if (dirname(at) === at) return {}
+  }
+}
+
+function readIfThere (file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+function keyOf (file: string, text: string): Record<string, unknown> {
+  let content: unknown
+  try {
+    content = JSON.parse(text)
+  } catch {
+    throw new errors.FST_GRACEFUL_INVALID_OPTION(file, 'valid JSON', show(text.slice(0, 20)), 'text')
+  }
+  const value = (content as Record<string, unknown> | null)?.[packageKey] ?? {}
+  if (typeof value !== 'object' || Array.isArray(value)) throw new errors.FST_GRACEFUL_INVALID_OPTION(`"${packageKey}" in package.json`, 'an object', show(value), typeName(value))
+  return value as Record<string, unknown>
+}
+
+const nameInPackage = (key: string): string => `"${packageKey}".${key} in package.json`
+
+/** What a text stands for. Values of other types come from `package.json` and are checked later. */
+function read (option: SupervisorOption, name: string, value: unknown): unknown {
+  if (typeof value !== 'string') return value
+  switch (option.kind) {
+    case 'text':
+    case 'secret':
+      return value
+    case 'time': return readDuration(name, value)
+    case 'workers': return value === 'auto' ? value : readCount(option, name, value)
+    case 'count': return readCount(option, name, value)
+  }
+}
+
+function readCount ({ expected }: SupervisorOption, name: string, value: string): number {
+  if (!/^\d+$/.test(value)) throw new errors.FST_GRACEFUL_INVALID_OPTION(name, expected, show(value), 'text')
+  return Number(value)
+}
+
+const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** `30s`, `500ms`, `1.5m`. A number without a unit would be seconds to one reader and milliseconds to the other. */
+function readDuration (name: string, value: string): number {
+  const [, amount, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(value) ?? []
+  if (amount === undefined) throw new errors.FST_GRACEFUL_INVALID_OPTION(name, 'a time with its unit, such as 30s, 500ms or 2m', show(value), 'text')
+  return Number(amount) * (units[unit] ?? 1)
+}

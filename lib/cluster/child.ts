@@ -1,0 +1,201 @@
+import type { Worker } from 'node:cluster'
+import { constants } from 'node:os'
+import { clearTimeout, setTimeout } from 'node:timers'
+import { deferred } from '../lifecycle/deferred.ts'
+import { Forward } from './output.ts'
+import type { Sink } from './output.ts'
+import { isOurs, messageType } from './protocol.ts'
+import type { Ask, ChildState, Question, ShutdownMessage, Tell } from './protocol.ts'
+
+/** Milliseconds between two questions after its state: until it is ready, and from then on. */
+const startInterval = 100
+const interval = 1000
+/** A child that has not answered for this long counts as not ready, in milliseconds. */
+const patience = 5000
+/** Milliseconds after which a child that does not act on the message is sent the signal. */
+const messageTime = 1000
+/** Milliseconds of silence after which a pipe that somebody else holds open is left. */
+const quiet = 500
+
+/** How a child ended. */
+export interface ChildEnd { code: number | null, signal: NodeJS.Signals | null }
+
+/** What a child tells its supervisor, at once. */
+export interface ChildEvents {
+  changed (child: Child): void
+  exited (child: Child, end: ChildEnd): void
+}
+
+/** One process of the service. */
+export class Child {
+  readonly worker: Worker
+  /** Which place it has, from 1. */
+  readonly place: number
+  /** Epoch milliseconds. */
+  readonly startedAt: number = Date.now()
+  /** Settles when it is ready for the first time or has ended. */
+  readonly settled: Promise<void>
+  /** Settles when it has ended and all it wrote was forwarded. */
+  readonly gone: Promise<ChildEnd>
+  /** It was told to end, or another one has its place. */
+  leaving = false
+  /** It was not ready in time. */
+  late = false
+  /** It had to be killed. */
+  killed = false
+  readonly #events: ChildEvents
+  readonly #settled = deferred<void>()
+  readonly #answers = new Map<number, (tell: Tell) => void>()
+  readonly #streams: Forward[]
+  #state: ChildState = { phase: undefined, ready: false, ending: false }
+  #end: ChildEnd | undefined
+  #readySince: number | undefined
+  #heardAt = performance.now()
+  /** It listens to us. */
+  #heard = false
+  /** What it is to be told as soon as it listens. */
+  #order: ShutdownMessage | undefined
+  #asked = 0
+  #timer: NodeJS.Timeout | undefined
+  #messageTimer: NodeJS.Timeout | undefined
+  #killTimer: NodeJS.Timeout | undefined
+
+  constructor (worker: Worker, place: number, sinks: { stdout: Sink, stderr: Sink }, events: ChildEvents) {
+    this.worker = worker
+    this.place = place
+    this.#events = events
+    this.settled = this.#settled.promise
+    const { stdout, stderr } = worker.process
+    this.#streams = [...stdout === null ? [] : [new Forward(stdout, sinks.stdout)], ...stderr === null ? [] : [new Forward(stderr, sinks.stderr)]]
+    worker.on('message', (message: unknown) => { if (isOurs(message)) this.#hear(message as Tell) })
+    // A message to a child that has just gone is no news.
+    worker.on('error', () => {})
+    this.gone = new Promise((resolve) => {
+      worker.once('exit', (code: number | null, signal: NodeJS.Signals | null) => {
+        const end = { code, signal }
+        this.#exited(end)
+        void Promise.all(this.#streams.map(({ ended }) => ended)).then(() => resolve(end))
+      })
+    })
+    this.#lookLater()
+  }
+
+  get pid (): number | undefined { return this.worker.process.pid }
+  get state (): Readonly<ChildState> { return this.#state }
+  get alive (): boolean { return this.#end === undefined }
+  /** Milliseconds since it became ready for the first time; undefined where it never did. */
+  get readyFor (): number | undefined { return this.#readySince === undefined ? undefined : performance.now() - this.#readySince }
+  /** Whether it serves: ready when last heard of, and heard of lately. */
+  get ready (): boolean { return this.alive && !this.late && this.#state.ready && this.responding }
+  get responding (): boolean { return performance.now() - this.#heardAt < patience }
+  /** The last lines it wrote, those of standard error last. */
+  get lastWords (): string { return this.#streams.map(({ lastWords }) => lastWords).filter((words) => words !== '').join('\n') }
+
+  /**
+   * Asks the child something.
+   *
+   * @throws where it does not answer in time, or answers with an error
+   */
+  ask (question: Question, timeout: number): Promise<unknown> {
+    const id = ++this.#asked
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#answers.delete(id)
+        reject(new Error(`no answer within ${timeout} ms`))
+      }, timeout)
+      this.#answers.set(id, (tell) => {
+        clearTimeout(timer)
+        this.#answers.delete(id)
+        if ('error' in tell) reject(new Error(tell.error))
+        else resolve('answer' in tell ? tell.answer : tell.state)
+      })
+      this.#send({ type: messageType, ask: question, id })
+    })
+  }
+
+  /**
+   * Tells it to end: by message, which a child understands before it has a handler for the signal, and by the signal where that
+   * changes nothing. After `timeout` milliseconds it is killed.
+   */
+  shutdown (signal: NodeJS.Signals, { replaced = false, timeout, onKill }: { replaced?: boolean, timeout: number, onKill: () => void }): void {
+    this.leaving = true
+    if (!this.alive) return
+    this.#order = { type: 'shutdown', signal, replaced }
+    if (this.#heard) this.#obey()
+    this.#killTimer ??= setTimeout(() => {
+      onKill()
+      this.kill()
+    }, timeout)
+  }
+
+  kill (): void {
+    if (!this.alive) return
+    this.leaving = this.killed = true
+    this.worker.process.kill('SIGKILL')
+  }
+
+  #obey (): void {
+    if (this.#order === undefined) return
+    this.#send(this.#order)
+    this.#order = undefined
+    this.#messageTimer ??= setTimeout(() => { void this.#insist() }, messageTime)
+  }
+
+  /** The signal, where the message was understood by nobody. A child that does not answer has not read it yet. */
+  async #insist (): Promise<void> {
+    if (this.worker.isConnected()) {
+      const state = await this.ask('state', patience).catch(() => undefined) as ChildState | undefined
+      if (state?.phase === undefined || state.ending) return
+    }
+    if (this.alive) this.worker.process.kill('SIGTERM')
+  }
+
+  #send (message: Ask | ShutdownMessage): void {
+    // Its end comes as an event of its own.
+    if (this.worker.isConnected()) this.worker.process.send(message, () => {})
+  }
+
+  #hear (tell: Tell): void {
+    this.#heardAt = performance.now()
+    this.#heard = true
+    this.#obey()
+    if (tell.id !== undefined) this.#answers.get(tell.id)?.(tell)
+    if (!('state' in tell) || !this.alive) return
+    this.#state = tell.state
+    if (tell.state.ready) {
+      this.#readySince ??= performance.now()
+      this.#settled.resolve()
+    }
+    this.#events.changed(this)
+  }
+
+  #lookLater (): void {
+    if (!this.alive) return
+    this.#timer = setTimeout(() => {
+      // A check that hangs must not make the child look dead: its own timeout is shorter.
+      this.ask('state', patience).catch(() => { if (this.alive) this.#events.changed(this) }).finally(() => this.#lookLater())
+    }, this.#readySince === undefined ? startInterval : interval)
+  }
+
+  #exited (end: ChildEnd): void {
+    this.#end = end
+    this.#state = { ...this.#state, ready: false }
+    for (const timer of [this.#timer, this.#messageTimer, this.#killTimer]) clearTimeout(timer)
+    for (const stream of this.#streams) stream.finish(quiet)
+    for (const [id, answer] of this.#answers) answer({ type: messageType, id, error: 'the child has ended' })
+    this.#settled.resolve()
+    this.#events.exited(this, end)
+  }
+}
+
+/** The exit code that a shell would show. */
+export function codeOf ({ code, signal }: ChildEnd): number {
+  return code ?? 128 + (signal === null ? 0 : constants.signals[signal])
+}
+
+/** What a person should look at. */
+export function whyNotReady ({ state, responding }: Child): string {
+  if (!responding) return 'it does not answer, so its event loop is blocked'
+  if (state.phase === undefined) return 'it has not registered fastify-graceful'
+  return 'it does not listen yet, or a readiness check fails'
+}

@@ -1,0 +1,92 @@
+import cluster from 'node:cluster'
+import { clearTimeout, setTimeout } from 'node:timers'
+import { errors } from '../errors.ts'
+import { jsonLog } from './log.ts'
+import { readSupervisorOptions } from './options.ts'
+import type { SuperviseOptions } from './options.ts'
+import { Sink } from './output.ts'
+import { SupervisorSignals } from './signals.ts'
+import { setupChildren } from './spawn.ts'
+import { openStatus } from './status.ts'
+import type { OpenStatus } from './status.ts'
+import { statusOf } from './overview.ts'
+import type { SupervisorStatus } from './overview.ts'
+import { Supervisor } from './supervisor.ts'
+
+export type { SupervisorLog } from './log.ts'
+export type { SuperviseOptions, SupervisorOptions } from './options.ts'
+export type { ChildStatus, SupervisorStatus } from './overview.ts'
+
+/** A running supervisor. */
+export interface Supervised {
+  /** Settles with the exit code when the last child is gone and all it wrote was forwarded. */
+  readonly done: Promise<number>
+  /** Where the status routes are, once they are open; undefined where they were not asked for. */
+  readonly statusAddress: Promise<string | undefined>
+  /** Replaces every child, one after the other. A second call meanwhile is done once more afterwards. */
+  reload (reason?: string): void
+  /** The end of all, in the phases. The first reason and the first exit code win. */
+  shutdown (options?: { reason?: string, exitCode?: number }): Promise<number>
+  /** Every child with its phase, its requests in flight and its restarts. */
+  status (): Promise<SupervisorStatus>
+}
+
+/** How long the last lines may take, in milliseconds. */
+const flushTimeout = 500
+
+let running = false
+
+/**
+ * Starts a service in several processes that share its listeners, and keeps it running: SIGTERM and SIGINT go down the tree, SIGHUP
+ * replaces one child after the other.
+ *
+ * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET, FST_GRACEFUL_INVALID_ENVIRONMENT
+ * @throws FST_GRACEFUL_SUPERVISOR a supervisor runs in this process already, or this process is itself a child of `node:cluster`
+ */
+export function supervise (options: SuperviseOptions): Supervised {
+  const { log, signals = true, exit = true, ...own } = options
+  const settings = readSupervisorOptions(own, process.env)
+  if (running) throw new errors.FST_GRACEFUL_SUPERVISOR('one supervisor per process', 'a second one')
+  if (!cluster.isPrimary) throw new errors.FST_GRACEFUL_SUPERVISOR('a process that is no child of node:cluster', 'such a child')
+  running = true
+  const sinks = { stdout: new Sink(process.stdout), stderr: new Sink(process.stderr) }
+  const supervisor = new Supervisor(settings, { sinks, log: log ?? jsonLog(sinks.stdout) })
+  const listeners = new SupervisorSignals(supervisor, (code) => { process.exit(code) })
+  if (signals) listeners.install()
+  setupChildren(settings)
+  const status = settings.status === undefined ? Promise.resolve(undefined) : openStatus(supervisor, settings.status)
+  const done = end(supervisor, status, sinks, () => {
+    listeners.uninstall()
+    running = false
+  })
+  status.then(() => supervisor.start(), (error: unknown) => {
+    supervisor.log.error({ event: 'graceful.supervisor.status', err: String(error) }, `the status routes could not be opened: ${String(error)}`)
+    void supervisor.shutdown('SIGTERM', 'no status routes', 1)
+  })
+  if (exit) void done.then((code) => { process.exit(code) })
+  return {
+    done,
+    statusAddress: status.then((open) => open?.address),
+    reload: (reason = 'reload()') => supervisor.reload(reason),
+    shutdown: ({ reason = 'shutdown()', exitCode = 0 } = {}) => supervisor.shutdown('SIGTERM', reason, exitCode),
+    status: () => statusOf(supervisor)
+  }
+}
+
+async function end (supervisor: Supervisor, status: Promise<OpenStatus | undefined>, sinks: { stdout: Sink, stderr: Sink }, clean: () => void): Promise<number> {
+  const code = await supervisor.done
+  await within(status.then((open) => open?.close()).catch(() => {}), flushTimeout)
+  await Promise.all([sinks.stdout.flush(flushTimeout), sinks.stderr.flush(flushTimeout)])
+  clean()
+  return code
+}
+
+async function within (promise: Promise<unknown>, timeout: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, timeout)
+    void promise.then(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}

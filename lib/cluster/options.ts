@@ -1,0 +1,138 @@
+import { availableParallelism } from 'node:os'
+import { errors, show, typeName } from '../errors.ts'
+import { readEnvironment } from '../kubernetes/environment.ts'
+import type { SupervisorLog } from './log.ts'
+
+/** What a supervisor takes. Times are milliseconds. Every default is in {@link supervisorOptions}. */
+export interface SupervisorOptions {
+  /** The service's file: what would be given to `node`. Looked for anew at each start of a child. */
+  script: string
+  /** Its arguments. */
+  args?: readonly string[]
+  /** How many children serve: a number, or `'auto'` for one per available core. */
+  workers?: number | 'auto'
+  /** From the signal to the end of the last child: what the process manager waits before it kills. */
+  gracePeriod?: number
+  /** What a child gets on top of its own grace period before it is killed. */
+  childTimeout?: number
+  /** How long a child may take until it is ready. */
+  startTimeout?: number
+  /** How many children must be ready for the whole to be ready. */
+  minReady?: number
+  /** How many children may be on their way out at the same time during a reload. */
+  maxSurge?: number
+  /** More ends than this in a row before a child of one place was ready end the supervisor, where no child is ready. */
+  maxCrashes?: number
+  /** Port of the supervisor's own health and admin routes. */
+  statusPort?: number
+  /** Address of that port. */
+  statusHost?: string
+  /** A unix socket in place of that port: whoever may open it is authorised. */
+  statusSocket?: string
+  /** What `Authorization: Bearer` must carry, at least 16 characters. */
+  statusToken?: string
+}
+
+/** What only a program can give. */
+export interface SuperviseOptions extends SupervisorOptions {
+  /** Where the supervisor's own lines go. Default: JSON lines on standard output. */
+  log?: SupervisorLog
+  /** Whether SIGTERM, SIGINT and SIGHUP are listened for. Default `true`. */
+  signals?: boolean
+  /** Whether the process ends with the last child. Default `true`. */
+  exit?: boolean
+}
+
+/** The options with every default filled in. */
+export interface SupervisorSettings {
+  script: string
+  args: readonly string[]
+  workers: number
+  gracePeriod: number
+  /** The grace period that children are given. */
+  childGracePeriod: number
+  childTimeout: number
+  startTimeout: number
+  minReady: number
+  maxSurge: number
+  maxCrashes: number
+  status: { listen: { port: number, host: string } | { path: string }, token: string | undefined, unixSocket: boolean } | undefined
+}
+
+type Kind = 'text' | 'count' | 'workers' | 'time' | 'secret'
+
+/** One option: what it takes, in words too, and its default in words. The command makes a flag and a variable of each. */
+export interface SupervisorOption {
+  name: Exclude<keyof SupervisorOptions, 'script' | 'args'>
+  kind: Kind
+  expected: string
+  default: string
+  test: (value: unknown) => boolean
+}
+
+const longest = 2 ** 31 - 1
+const defaults = { workers: 1, gracePeriod: 30_000, startTimeout: 60_000, minReady: 1, maxSurge: 1, maxCrashes: 5, statusHost: '127.0.0.1' } as const
+const isCount = (least: number, most: number) => (value: unknown): boolean => Number.isInteger(value) && Number(value) >= least && Number(value) <= most
+const time = (least: number): Pick<SupervisorOption, 'kind' | 'expected' | 'test'> => ({ kind: 'time', expected: `a number of milliseconds from ${least} to ${longest}`, test: (value) => typeof value === 'number' && value >= least && value <= longest })
+const count = (least: number, most: number): Pick<SupervisorOption, 'kind' | 'expected' | 'test'> => ({ kind: 'count', expected: `an integer from ${least} to ${most}`, test: isCount(least, most) })
+const text: Pick<SupervisorOption, 'kind' | 'expected' | 'test'> = { kind: 'text', expected: 'a non-empty string', test: (value) => typeof value === 'string' && value !== '' }
+
+/** Every option of a supervisor; `docs/supervisor.md` shows the same table, and a test compares the two. */
+export const supervisorOptions: readonly SupervisorOption[] = [
+  { name: 'workers', kind: 'workers', expected: "an integer from 1 to 1024, or 'auto'", default: `${defaults.workers}`, test: (value) => value === 'auto' || isCount(1, 1024)(value) },
+  { name: 'gracePeriod', ...time(1000), default: `env \`TERMINATION_GRACE_PERIOD_SECONDS\` x 1000, else ${defaults.gracePeriod}` },
+  { name: 'childTimeout', ...time(0), default: '5000, at most a sixth of the grace period' },
+  { name: 'startTimeout', ...time(1), default: `${defaults.startTimeout}` },
+  { name: 'minReady', ...count(1, 1024), default: `${defaults.minReady}` },
+  { name: 'maxSurge', ...count(1, 1024), default: `${defaults.maxSurge}` },
+  { name: 'maxCrashes', ...count(0, 1_000_000), default: `${defaults.maxCrashes}` },
+  { name: 'statusPort', ...count(0, 65_535), default: 'none' },
+  { name: 'statusHost', ...text, default: `\`'${defaults.statusHost}'\`` },
+  { name: 'statusSocket', ...text, default: 'none' },
+  { name: 'statusToken', kind: 'secret', expected: 'at least 16 visible ASCII characters', default: 'none', test: (value) => typeof value === 'string' && value.length >= 16 && /^[\x21-\x7e]+$/.test(value) }
+]
+
+/** Kept of the grace period for the supervisor's own end: the last lines of its children, its own, the exit. */
+const reserveOf = (gracePeriod: number): number => Math.min(1000, Math.floor(gracePeriod / 20))
+
+/**
+ * Checks the options and fills in the defaults. The caller's object is never changed.
+ *
+ * @param nameOf how the caller knows an option: by a flag, a variable, a key
+ * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET, FST_GRACEFUL_INVALID_ENVIRONMENT
+ */
+export function readSupervisorOptions (options: SupervisorOptions, env: NodeJS.ProcessEnv, nameOf: (name: string) => string = (name) => name): SupervisorSettings {
+  const { script, args = [] } = options
+  if (typeof script !== 'string' || script === '') throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf('script'), "the path of the service's file", show(script), typeName(script))
+  if (!Array.isArray(args) || !args.every((argument) => typeof argument === 'string')) throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf('args'), 'an array of strings', show(args), typeName(args))
+  for (const { name, expected, test, kind } of supervisorOptions) {
+    const value = options[name]
+    if (value !== undefined && !test(value)) throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf(name), expected, kind === 'secret' ? 'something else' : show(value), typeName(value))
+  }
+  const workers = options.workers === 'auto' ? availableParallelism() : options.workers ?? defaults.workers
+  const { minReady = defaults.minReady, maxSurge = defaults.maxSurge, maxCrashes = defaults.maxCrashes, startTimeout = defaults.startTimeout } = options
+  if (minReady > workers) throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf('minReady'), `at most the number of workers (${workers})`, show(minReady), typeName(minReady))
+  return { script, args: [...args], workers, minReady, maxSurge, maxCrashes, startTimeout, ...readTimes(options, env, nameOf), status: readStatus(options, nameOf) }
+}
+
+function readTimes (options: SupervisorOptions, env: NodeJS.ProcessEnv, nameOf: (name: string) => string): Pick<SupervisorSettings, 'gracePeriod' | 'childGracePeriod' | 'childTimeout'> {
+  const gracePeriod = options.gracePeriod ?? readEnvironment(env).options['gracePeriod'] as number | undefined ?? defaults.gracePeriod
+  const childTimeout = options.childTimeout ?? Math.min(5000, Math.floor(gracePeriod / 6))
+  const reserve = reserveOf(gracePeriod)
+  const childGracePeriod = gracePeriod - childTimeout - reserve
+  // A child that has less than a second refuses to start.
+  if (childGracePeriod < 1000 && options.childTimeout !== undefined) {
+    throw new errors.FST_GRACEFUL_BUDGET(nameOf('childTimeout'), `at most ${gracePeriod - reserve - 1000} ms, so that children have a grace period of 1000 ms (gracePeriod ${gracePeriod} ms - childTimeout - ${reserve} ms for the end of the supervisor)`, `${childTimeout} ms`)
+  }
+  if (childGracePeriod < 1000) {
+    throw new errors.FST_GRACEFUL_BUDGET(nameOf('gracePeriod'), `more, so that children have a grace period of 1000 ms (gracePeriod - childTimeout ${childTimeout} ms - ${reserve} ms for the end of the supervisor)`, `${gracePeriod} ms`)
+  }
+  return { gracePeriod, childGracePeriod, childTimeout }
+}
+
+function readStatus (options: SupervisorOptions, nameOf: (name: string) => string): SupervisorSettings['status'] {
+  const { statusPort, statusHost = defaults.statusHost, statusSocket, statusToken } = options
+  if (statusPort !== undefined && statusSocket !== undefined) throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf('statusSocket'), `left out where ${nameOf('statusPort')} is given`, show(statusSocket), typeName(statusSocket))
+  if (statusSocket !== undefined) return { listen: { path: statusSocket }, token: statusToken, unixSocket: true }
+  return statusPort === undefined ? undefined : { listen: { port: statusPort, host: statusHost }, token: statusToken, unixSocket: false }
+}

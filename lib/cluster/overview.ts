@@ -1,0 +1,58 @@
+import type { Status } from '../admin/status.ts'
+import { phaseNumber } from '../lifecycle/phase.ts'
+import type { Phase } from '../lifecycle/phase.ts'
+import type { Child } from './child.ts'
+import type { Supervisor } from './supervisor.ts'
+
+/** A child as the status shows it. */
+export interface ChildStatus {
+  /** Which place it has, from 1; during a reload two have the same. */
+  child: number
+  pid: number | undefined
+  /** Undefined where it has not registered the plugin yet. */
+  phase: Phase | undefined
+  ready: boolean
+  /** Whether it answers; a blocked event loop does not. */
+  responding: boolean
+  /** Whether it is on its way out. */
+  leaving: boolean
+  /** Epoch milliseconds. */
+  startedAt: number
+  /** How often this place was filled again after an end that nobody asked for. */
+  restarts: number
+  /** Requests in flight; undefined where the child did not answer. */
+  inFlight: number | undefined
+  /** What `app.graceful.status()` of each of its applications says. */
+  applications: Status[] | undefined
+}
+
+/** All that is known of a supervisor, as data. */
+export interface SupervisorStatus {
+  phase: Phase
+  number: number
+  since: number
+  ready: boolean
+  workers: number
+  minReady: number
+  readyChildren: number
+  reloading: boolean
+  children: ChildStatus[]
+}
+
+/** How long a child may take for its part of the status, in milliseconds. */
+const patience = 500
+
+/** Asks every child, and waits for none longer than half a second. */
+export async function statusOf (supervisor: Supervisor): Promise<SupervisorStatus> {
+  const { phase, since, ready, readyChildren, reloading, settings: { workers, minReady } } = supervisor
+  const alive = [...supervisor.children].filter((child) => child.alive)
+  const children = await Promise.all(alive.map((child) => childStatus(child, supervisor.places[child.place - 1]?.restarts ?? 0)))
+  return { phase, number: phaseNumber(phase), since, ready, workers, minReady, readyChildren, reloading, children: children.toSorted((a, b) => a.child - b.child) }
+}
+
+async function childStatus (child: Child, restarts: number): Promise<ChildStatus> {
+  const applications = await child.ask('status', patience).catch(() => undefined) as Status[] | undefined
+  const { place, pid, ready, responding, leaving, startedAt, state: { phase } } = child
+  const inFlight = applications?.reduce((sum, { requests }) => sum + requests.length, 0)
+  return { child: place, pid, phase, ready, responding, leaving, startedAt, restarts, inFlight, applications }
+}

@@ -1,0 +1,40 @@
+import type { Phase } from '../lifecycle/phase.ts'
+
+/** What marks our own messages on an IPC channel that the application may use as well. */
+export const messageType = 'fastify-graceful'
+
+/** What a child tells of itself, unasked whenever its phase changes, and when asked. */
+export interface ChildState {
+  /** The phase that its slowest application is in; undefined while none has registered the plugin. */
+  phase: Phase | undefined
+  /** Whether it accepts connections and its readiness checks pass. */
+  ready: boolean
+  /** Whether it is on its way to its end, which a drain by hand is not. */
+  ending: boolean
+}
+
+/** What a parent asks. */
+export type Question =
+  /** Its {@link ChildState}, after its readiness checks have run. */
+  | 'state'
+  /** The whole status of each application. */
+  | 'status'
+  /** As the admin routes of the same names; `prestop` answers when phase 1 could end. */
+  | 'drain' | 'undrain' | 'prestop'
+
+/** From the parent. The answer carries the same number. */
+export interface Ask { type: typeof messageType, ask: Question, id: number }
+
+/** From the child. */
+export type Tell =
+  | { type: typeof messageType, state: ChildState, id?: number }
+  | { type: typeof messageType, answer: unknown, id: number }
+  | { type: typeof messageType, error: string, id: number }
+
+/** To the child, which understands it without us: see `docs/signals.md`. */
+export interface ShutdownMessage { type: 'shutdown', signal: NodeJS.Signals, replaced: boolean }
+
+/** Whether a message is one of ours. */
+export function isOurs (message: unknown): message is { type: typeof messageType } {
+  return typeof message === 'object' && message !== null && (message as { type?: unknown }).type === messageType
+}

@@ -1,0 +1,68 @@
+import { constants } from 'node:os'
+import { isatty } from 'node:tty'
+import type { Supervisor } from './supervisor.ts'
+
+/** The same signal again within this time is a duplicate (terminals, npm and pnpm deliver two), in milliseconds. */
+const duplicateWindow = 1000
+
+/** What administrators, process managers and a parent of the supervisor's own tell it. */
+export class SupervisorSignals {
+  readonly #supervisor: Supervisor
+  readonly #exit: (code: number) => void
+  readonly #listeners: ReadonlyArray<[event: string, listener: (message?: unknown) => void]>
+  readonly #counted = new Map<string, number>()
+  /** A terminal that hangs up sends SIGHUP as well, and is no terminal any more by then. */
+  readonly #terminal = isatty(0)
+  #count = 0
+
+  constructor (supervisor: Supervisor, exit: (code: number) => void) {
+    this.#supervisor = supervisor
+    this.#exit = exit
+    this.#listeners = [
+      ['SIGTERM', () => this.#stop('SIGTERM')],
+      ['SIGINT', () => this.#stop('SIGINT')],
+      ['SIGHUP', () => this.#hangUp()],
+      // A supervisor may have a supervisor.
+      ['message', (message) => this.#onMessage(message)],
+      ['disconnect', () => this.#stop('SIGTERM', 'the parent of the supervisor is gone')]
+    ]
+  }
+
+  install (): void {
+    for (const [event, listener] of this.#listeners) process.on(event, listener)
+    const channel = process.channel as { unrefCounted? (): void } | undefined
+    // Node keeps a process for each of the last two; a supervisor without children has nothing to stay for.
+    channel?.unrefCounted?.()
+    channel?.unrefCounted?.()
+  }
+
+  uninstall (): void {
+    for (const [event, listener] of this.#listeners) process.off(event, listener)
+  }
+
+  #onMessage (message: unknown): void {
+    if (message === 'shutdown' || (message as { type?: unknown } | null)?.type === 'shutdown') this.#stop('SIGTERM', 'the message shutdown')
+  }
+
+  #hangUp (): void {
+    if (this.#terminal && !isatty(0)) this.#stop('SIGTERM', 'the terminal hung up')
+    else this.#supervisor.reload('SIGHUP')
+  }
+
+  #stop (signal: 'SIGTERM' | 'SIGINT', reason: string = signal): void {
+    const now = performance.now()
+    const last = this.#counted.get(signal)
+    if (last !== undefined && now - last < duplicateWindow) return
+    this.#counted.set(signal, now)
+    this.#count++
+    if (this.#count <= 2) {
+      if (this.#count === 2) this.#supervisor.log.warn({ signal }, `${signal} while shutting down: every phase of every child is capped at 1 s from now on, one more signal kills`)
+      void this.#supervisor.shutdown(signal, reason)
+      return
+    }
+    const code = 128 + constants.signals[signal]
+    this.#supervisor.log.error({ signal, exitCode: code }, `${signal} for the third time: all children are killed, exiting with code ${code}`)
+    this.#supervisor.kill()
+    this.#exit(code)
+  }
+}

@@ -1,0 +1,41 @@
+import cluster from 'node:cluster'
+import { statSync } from 'node:fs'
+import type { Worker } from 'node:cluster'
+import { resolve } from 'node:path'
+import type { SupervisorSettings } from './options.ts'
+
+const preload = new URL('worker.js', import.meta.url).href
+
+/** Sets the process up as the parent of its children; there can be one such set-up in a process. */
+export function setupChildren ({ script, args }: SupervisorSettings): void {
+  // Round-robin lost requests whenever a child closed: those that the parent had accepted and the child not yet.
+  cluster.schedulingPolicy = cluster.SCHED_NONE
+  const cwd = workingDirectory(process.env['PWD'], process.cwd())
+  cluster.setupPrimary({
+    exec: resolve(cwd, script),
+    args: [...args],
+    cwd,
+    execArgv: [...process.execArgv, '--import', preload],
+    // Standard input is the parent's, so that a child sees whether SIGINT is a Ctrl-C.
+    stdio: ['inherit', 'pipe', 'pipe', 'ipc']
+  })
+}
+
+/** Starts a child. */
+export function forkChild ({ childGracePeriod }: SupervisorSettings): Worker {
+  return cluster.fork({ TERMINATION_GRACE_PERIOD_SECONDS: String(childGracePeriod / 1000) })
+}
+
+/**
+ * The directory as the shell that started us calls it: where that is a link to the current release, new children are to start in
+ * what it points to by then.
+ */
+export function workingDirectory (named: string | undefined, actual: string): string {
+  if (named === undefined) return actual
+  try {
+    const [one, other] = [statSync(named), statSync(actual)]
+    return one.dev === other.dev && one.ino === other.ino ? named : actual
+  } catch {
+    return actual
+  }
+}

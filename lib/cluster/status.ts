@@ -1,0 +1,59 @@
+import type { FastifyInstance } from 'fastify'
+import { registerAdmin } from '../admin/routes.ts'
+import { registerProbes } from '../health/probes.ts'
+import type { CheckVerdict, Verdict, VerdictOptions } from '../health/health.ts'
+import type { CheckKind } from '../health/options.ts'
+import { phaseNumber } from '../lifecycle/phase.ts'
+import type { SupervisorSettings } from './options.ts'
+import { statusOf } from './overview.ts'
+import type { Supervisor } from './supervisor.ts'
+
+/** The open status routes. */
+export interface OpenStatus {
+  /** Where they are: a URL, or the path of a socket. */
+  address: string
+  close (): Promise<void>
+}
+
+/** Opens the supervisor's own health and admin routes: those of the plugin, for the whole. */
+export async function openStatus (supervisor: Supervisor, { listen, token, unixSocket }: NonNullable<SupervisorSettings['status']>): Promise<OpenStatus> {
+  // Fastify is loaded only where it is needed: a supervisor without these routes stays small.
+  const { default: Fastify } = await import('fastify')
+  const app: FastifyInstance = Fastify({ forceCloseConnections: true })
+  registerProbes(app, { verdict: async (kind, options) => verdictOf(supervisor, kind, options) }, { prefix: '', expose: true }, {})
+  registerAdmin(app, { prefix: '/-', unixSocket, ...token === undefined ? {} : { token } }, {
+    publicStatus: () => ({ phase: supervisor.phase, number: phaseNumber(supervisor.phase), since: supervisor.since, ready: supervisor.ready }),
+    status: () => statusOf(supervisor),
+    drain: () => supervisor.drain('drain'),
+    undrain: () => supervisor.drain('undrain'),
+    prestop: () => supervisor.drain('prestop'),
+    log: {
+      // The routes know their own options; the supervisor's have other names.
+      info: (details, message) => supervisor.log.info(details, message.replace('admin.token, admin.authorize, admin.unixSocket', 'statusToken, statusSocket')),
+      warn: (details, message) => supervisor.log.warn(details, message),
+      error: (details, message) => supervisor.log.error(details, message)
+    }
+  }, {})
+  const address = await app.listen(listen)
+  supervisor.log.info({ event: 'graceful.supervisor.status', address }, `status routes at ${address}`)
+  return { address, close: async () => { await app.close() } }
+}
+
+/** Readiness: enough children are ready, and nobody ends. Start-up: that was so once. Liveness: this answers. */
+function verdictOf (supervisor: Supervisor, kind: CheckKind, { only, exclude = [] }: VerdictOptions = {}): Verdict {
+  const { readyChildren, settings: { workers, minReady } } = supervisor
+  const all: Array<[name: string, ok: boolean, output: string]> = {
+    liveness: [['supervisor', true, ''] as [string, boolean, string]],
+    startup: [['started', supervisor.started, 'not ready for the first time yet'] as [string, boolean, string]],
+    readiness: [
+      ['shutdown', supervisor.phase === 'running', `phase '${supervisor.phase}'`],
+      ['children', readyChildren >= minReady, `${readyChildren} of ${workers} children ready, ${minReady} needed`]
+    ] as Array<[string, boolean, string]>
+  }[kind]
+  const asked = all.filter(([name]) => only === undefined || name === only)
+  const checks = asked.map(([name, ok, output]): CheckVerdict => {
+    const excluded = only === undefined && exclude.includes(name)
+    return { name, ok: ok || excluded, excluded, output, duration: 0, age: 0, time: Date.now() }
+  })
+  return { kind, ok: checks.every(({ ok }) => ok), checks, warnings: [] }
+}

@@ -1,0 +1,109 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import type { Test } from 'tap'
+import { WebSocket } from 'ws'
+import { startLoad } from '../e2e/client.ts'
+import { ask, isAlive, service, start, until } from './tree.ts'
+
+const replica = fileURLToPath(new URL('../e2e/replica.js', import.meta.url))
+
+/** A file that says which release the next child is. */
+async function releaseFile (t: Test): Promise<{ given: string, deploy: (release: string) => Promise<void> }> {
+  const directory = await mkdtemp(join(tmpdir(), 'graceful-release-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const release = join(directory, 'release')
+  const deploy = (name: string): Promise<void> => writeFile(release, name)
+  await deploy('one')
+  return { given: JSON.stringify({ release }), deploy }
+}
+
+/** Replaces all children once under 300 requests a second. */
+async function reloadUnderLoad (t: Test, workers: number, flags: string[] = []): Promise<void> {
+  const tree = start(t, ['run', '--workers', String(workers), '--min-ready', String(workers), ...flags, replica], { env: { REPLICA: 'supervised' } })
+  const [, port] = await until(() => /"port":(\d+),"msg":"replica listens"/.exec(tree.output()) ?? undefined, 'it listens')
+  await tree.ready()
+  const old = tree.lines('spawn').map(({ childPid }) => childPid!)
+  const load = startLoad(Number(port), 300)
+  process.kill(tree.pid, 'SIGHUP')
+  await until(() => /reload done|reload stopped/.test(tree.output()), 'the reload is done', 60_000)
+  const { requests, losses } = await load.stop()
+  t.match(tree.lines('reload').at(-1), { replaced: workers, msg: /^reload done/ })
+  t.same(losses, [], `${requests} requests, none lost`)
+  t.ok(requests > 300)
+  t.notOk(old.some(isAlive), 'the old ones are gone')
+  t.equal(tree.lines('spawn').length, 2 * workers)
+  t.same(tree.lines('readiness').map(({ ready }) => ready), [true], 'never less than all were ready')
+  process.kill(tree.pid, 'SIGTERM')
+  t.same(await tree.result, [0, null])
+}
+
+for (const [workers, flags] of [[1, []], [2, []], [4, ['--max-surge', '4']]] as const) {
+  t.test(`SIGHUP replaces ${workers} under load and loses nothing`, async (t) => reloadUnderLoad(t, workers, [...flags]))
+}
+
+t.test('a release that does not start, or is never ready, stops the reload and takes nobody out of service', async (t) => {
+  const { given, deploy } = await releaseFile(t)
+  const tree = start(t, ['run', '--start-timeout', '8s', service, given])
+  const port = await tree.port()
+  await tree.ready()
+  const { pid } = await ask(port)
+  const stopped = (): string[] => tree.lines('reload').filter(({ problem }) => problem !== undefined).map(({ msg }) => msg)
+
+  await deploy('broken')
+  process.kill(tree.pid, 'SIGHUP')
+  await until(() => stopped().length === 1, 'the reload stops')
+  t.match(stopped()[0], /reload stopped after 0 of 1, the old children stay: process \d+ ended while starting; its last words: [^]*this release does not start/)
+  t.match(await ask(port), { pid, release: 'one' })
+
+  await deploy('unready')
+  process.kill(tree.pid, 'SIGHUP')
+  await until(() => stopped().length === 2, 'the reload stops again')
+  t.match(stopped()[1], /was not ready within 8000 ms: it does not listen yet, or a readiness check fails/)
+  await until(() => tree.lines('exit').length === 2, 'the new one is gone')
+  for (let index = 0; index < 10; index++) t.match(await ask(port), { pid, release: 'one' })
+
+  await deploy('two')
+  process.kill(tree.pid, 'SIGHUP')
+  await until(() => tree.lines('reload').length === 5, 'the third reload has begun')
+  process.kill(tree.pid, 'SIGHUP')
+  process.kill(tree.pid, 'SIGHUP')
+  await until(() => tree.output().match(/reload done/g)?.length === 2, 'a signal meanwhile is queued once')
+  t.match(await ask(port), { release: 'two' })
+  process.kill(tree.pid, 'SIGTERM')
+  t.same(await tree.result, [0, null])
+  t.equal(tree.output().match(/reload done/g)?.length, 2, 'and only once')
+})
+
+t.test('WebSockets of an old child are told 1001, spread over time, and find the new one', async (t) => {
+  const { given, deploy } = await releaseFile(t)
+  const tree = start(t, ['run', service, given])
+  const port = await tree.port()
+  await tree.ready()
+  const ends: Array<{ code: number, at: number }> = []
+  const first = await Promise.all(Array.from({ length: 100 }, async () => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/ws`)
+    socket.on('close', (code) => ends.push({ code, at: Date.now() }))
+    return new Promise<string>((resolve, reject) => {
+      socket.once('message', (data: Buffer) => resolve(data.toString()))
+      socket.once('error', reject)
+    })
+  }))
+  t.equal(new Set(first).size, 1)
+  await deploy('two')
+  process.kill(tree.pid, 'SIGHUP')
+  await until(() => ends.length === 100, 'all are told', 30_000)
+  t.ok(ends.every(({ code }) => code === 1001))
+  t.ok(ends.at(-1)!.at - ends[0]!.at >= 300, `not in one wave (${ends.at(-1)!.at - ends[0]!.at} ms)`)
+  const again = new WebSocket(`ws://127.0.0.1:${port}/ws`)
+  const pid = await new Promise<string>((resolve, reject) => {
+    again.once('message', (data: Buffer) => resolve(data.toString()))
+    again.once('error', reject)
+  })
+  again.terminate()
+  t.not(pid, first[0], 'who reconnects finds the new one')
+  process.kill(tree.pid, 'SIGTERM')
+  t.same(await tree.result, [0, null])
+})

@@ -1,0 +1,75 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import t from 'tap'
+import { ask, isAlive, service, start, until } from './tree.ts'
+import type { Tree } from './tree.ts'
+
+/** The processes of the children so far. */
+const pids = (tree: Tree): number[] => tree.lines('spawn').map(({ childPid }) => childPid!)
+
+t.test('a service runs in two processes, and SIGTERM goes down the tree', async (t) => {
+  const tree = start(t, ['run', '--workers', '2', '--grace', '20s', '--min-ready', '2', service])
+  const port = await tree.port()
+  await tree.ready()
+  const [one, two] = pids(tree)
+  const answers = await Promise.all(Array.from({ length: 40 }, () => ask(port)))
+  t.ok(answers.every(({ pid }) => pid === one || pid === two))
+  t.equal(answers[0]!.grace, '15.667', 'the grace period of a child is what the whole leaves it')
+  const slow = ask<{ pid: number }>(port, '/slow?ms=1500')
+  await until(() => tree.output().includes('slow begins'), 'the request has begun')
+  process.kill(tree.pid, 'SIGTERM')
+  t.match(await slow, { pid: Number }, 'a request in flight is served')
+  t.same(await tree.result, [0, null])
+  t.same(tree.lines('exit').map(({ exitCode }) => exitCode), [0, 0])
+  t.equal(tree.lines('shutdown')[0]!.msg, 'supervisor shuts down: SIGTERM')
+  t.notOk([one, two].some((pid) => isAlive(pid!)))
+})
+
+t.test('children whose parent is killed finish what they have and end', async (t) => {
+  const tree = start(t, ['run', '--workers', '2', service])
+  const port = await tree.port()
+  await until(() => tree.output().match(/^listening/gm)?.length === 2, 'both listen')
+  const slow = [ask(port, '/slow?ms=1200'), ask(port, '/slow?ms=1200')]
+  await until(() => tree.output().match(/^slow begins/gm)?.length === 2, 'both requests have begun')
+  process.kill(tree.pid, 'SIGKILL')
+  for (const answer of await Promise.all(slow)) t.match(answer, { release: 'one' }, 'served to the end')
+  await until(() => !pids(tree).some(isAlive), 'no child is left')
+  await t.rejects(ask(port), 'nobody listens any more')
+})
+
+t.test('SIGINT shuts down, a child that does not end in time is killed, and the code says so', async (t) => {
+  const tree = start(t, ['run', '--grace', '4s', service, JSON.stringify({ hang: true })])
+  await tree.ready()
+  const [pid] = pids(tree)
+  const begin = Date.now()
+  process.kill(tree.pid, 'SIGINT')
+  t.same(await tree.result, [1, null])
+  const took = Date.now() - begin
+  t.ok(took >= 3500 && took < 8000, `killed when its time was over (${took} ms)`)
+  t.match(tree.lines('kill'), [{ childPid: pid!, msg: /did not end within/ }])
+  t.equal(tree.lines('shutdown')[0]!.msg, 'supervisor shuts down: SIGINT')
+})
+
+t.test('a child that is told before it has registered the plugin never listens, and a third signal ends everything', async (t) => {
+  const early = start(t, ['run', service])
+  await until(() => early.lines('spawn').length === 1, 'the child starts')
+  process.kill(early.pid, 'SIGTERM')
+  t.same(await early.result, [0, null])
+  t.notMatch(early.output(), /^listening/m)
+
+  const tree = start(t, ['run', service])
+  const port = await tree.port()
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  socket.write('GET /slow?ms=20000 HTTP/1.1\r\nhost: a\r\n\r\n')
+  await until(() => tree.output().includes('slow begins'), 'the request has begun')
+  process.kill(tree.pid, 'SIGTERM')
+  await until(() => tree.lines('shutdown').length === 1, 'the first signal')
+  process.kill(tree.pid, 'SIGINT')
+  await until(() => /capped at 1 s/.test(tree.output()), 'the second signal')
+  process.kill(tree.pid, 'SIGTERM')
+  const [code] = await tree.result
+  t.ok(code === 143 || code === 1, 'at once, or because the second was faster')
+  await until(() => !pids(tree).some(isAlive), 'no child is left')
+})

@@ -1,0 +1,87 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+
+/** A line of the supervisor's own. */
+export interface Line { event?: string, msg: string, child?: number, childPid?: number, [key: string]: unknown }
+
+/** A running tree. */
+export interface Tree {
+  readonly child: ChildProcess
+  readonly pid: number
+  output (): string
+  /** The supervisor's own lines so far. */
+  lines (event?: string): Line[]
+  /** The port that the children listen on, once the first of them does. */
+  port (): Promise<number>
+  /** Where the status routes are. */
+  status (): Promise<string>
+  ready (): Promise<void>
+  readonly result: Promise<[code: number | null, signal: NodeJS.Signals | null]>
+}
+
+const cli = fileURLToPath(new URL('../../dist/cli/index.js', import.meta.url))
+export const service: string = fileURLToPath(new URL('fixtures/service.js', import.meta.url))
+
+/** The test runner puts its loaders into the NODE_OPTIONS of whatever is spawned, after we have let go of it; `env` then becomes the program. */
+const clean = ['env', ...['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'KUBERNETES_SERVICE_HOST', 'PRESTOP_SECONDS', 'TERMINATION_GRACE_PERIOD_SECONDS'].flatMap((name) => ['-u', name])]
+
+/** Polls until `look` answers something else than undefined and false. */
+export async function until<T> (look: () => T | undefined | false | Promise<T | undefined | false>, what: string, timeout = 20_000): Promise<T> {
+  const end = Date.now() + timeout
+  for (;;) {
+    const found = await look()
+    if (found !== undefined && found !== false) return found
+    if (Date.now() > end) throw new Error(`not within ${timeout} ms: ${what}`)
+    await new Promise((resolve) => { setTimeout(resolve, 20) })
+  }
+}
+
+export function isAlive (pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+/** Starts `fastify-graceful` with these arguments. What is left of the tree when the test ends is killed. */
+export function start (t: Test, args: string[], { env = {}, cwd }: { env?: NodeJS.ProcessEnv, cwd?: string } = {}): Tree {
+  const child = spawn(clean[0]!, [...clean.slice(1), process.execPath, cli, ...args], { env: { ...process.env, ...env }, ...cwd === undefined ? {} : { cwd }, stdio: ['pipe', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { output += text })
+  const result = new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) => resolve([code, signal]))
+  })
+  const lines = (event?: string): Line[] => output.split('\n').filter((line) => line.startsWith('{"level"') && line.includes('"name":"fastify-graceful"') && line.endsWith('}')).map((line) => JSON.parse(line) as Line).filter((line) => event === undefined || line.event === `graceful.supervisor.${event}`)
+  t.teardown(() => {
+    child.kill('SIGKILL')
+    for (const { childPid = 0 } of lines('spawn')) if (childPid > 0 && isAlive(childPid)) process.kill(childPid, 'SIGKILL')
+  })
+  const found = (pattern: RegExp) => (): RegExpExecArray | undefined => {
+    if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode} before ${pattern}: ${output}`)
+    return pattern.exec(output) ?? undefined
+  }
+  return {
+    child,
+    pid: child.pid!,
+    output: () => output,
+    lines,
+    port: async () => Number((await until(found(/^listening (\d+) as/m), 'a child that listens'))[1]),
+    status: async () => (await until(found(/status routes at (http:\/\/[\d.:]+)/), 'status routes'))[1]!,
+    ready: async () => { await until(() => found(/"ready":true,"msg":"ready/)(), 'the whole is ready') },
+    result
+  }
+}
+
+/** What the service answers at `/`. */
+export interface Answer { pid: number, release: string, grace: string }
+
+/** Asks the service, on a connection of its own. */
+export async function ask<T = Answer> (port: number, path = '/'): Promise<T> {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } })
+  if (response.status !== 200) throw new Error(`status ${response.status} for ${path}`)
+  return await response.json() as T
+}
