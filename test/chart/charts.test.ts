@@ -5,7 +5,7 @@ import { droppedFields, typeErrors } from './manifests.ts'
 import type { Manifest, Subject } from './manifests.ts'
 import { containerOf, environmentOf, only } from './pod.ts'
 import { Cases, render, service, versions } from './render.ts'
-import { helm } from './tools.ts'
+import { helm, helm3 } from './tools.ts'
 
 t.test('helm finds nothing to complain about', async (t) => {
   const { code, stdout, stderr } = await helm(['lint', '--strict', service, '--set', 'image.repository=shop'])
@@ -27,6 +27,15 @@ t.test('every manifest is what its version of Kubernetes knows', async (t) => {
   t.same(await typeErrors(subjects), [], 'no wrong type, no missing and no unknown field')
   const { manifests = [] } = subjects.find(({ version }) => version === '1.35') ?? {}
   t.same(await droppedFields(manifests), [], 'nothing that Kubernetes 1.35 drops')
+})
+
+t.test('helm 3 renders the same', async (t) => {
+  const every = new Cases(cases)
+  t.teardown(() => every.remove())
+  const [now, before] = await Promise.all([every.render('1.30.0'), every.renderWith(helm3, '1.30.0')])
+  for (const [name, manifests] of now) t.same(before.get(name), manifests, name)
+  const refused = await helm3(['template', 'rel', service, '--set', 'image.repository=shop,annonce.minSeconds=5'])
+  t.match(refused, { code: 1, stderr: 'Additional property annonce is not allowed' })
 })
 
 const deployment = (container: object): Manifest => ({
@@ -99,6 +108,20 @@ t.test('what the parts are', async (t) => {
       t.match(find(manifests, 'Deployment'), { spec: { selector: { matchLabels: selector }, template: { metadata: { labels: selector } } } }, name)
       const test = manifests.find(({ metadata }) => metadata.annotations?.['helm.sh/hook'] === 'test')
       t.notOk(test !== undefined && Object.entries(selector).every(([key, value]) => test.metadata.labels?.[key] === value), `${name}: the test pod`)
+    }
+  })
+
+  t.test('names and labels are such that the API server takes', async (t) => {
+    const long = await helm(['template', 'r'.repeat(53), service, '--set', `image.repository=shop,image.tag=v${'1'.repeat(80)}_.,nameOverride=${'n'.repeat(62)}-,admin.token=${token}`])
+    const manifests = long.stdout.split(/^---$/m).map((text) => parse(text) as Manifest | null).filter((manifest) => manifest !== null)
+    t.equal(manifests.length, 6, long.stderr)
+    for (const { kind, metadata } of [...manifests, ...[...plain.values()].flat()]) {
+      t.match(metadata.name, /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/, `${kind} ${metadata.name}`)
+      for (const [label, value] of Object.entries(metadata.labels ?? {})) t.match(value, /^[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?$/, label)
+    }
+    for (const [name, rendered] of plain) {
+      const variables = containerOf(rendered).env.map((variable) => variable.name)
+      t.same(variables, [...new Set(variables)], `${name}: no variable twice`)
     }
   })
 

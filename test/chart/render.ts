@@ -37,15 +37,20 @@ export class Cases {
   constructor (cases: Record<string, Values>) {
     mkdirSync(join(this.#folder, 'charts'))
     cpSync(service, join(this.#folder, 'charts', 'graceful-service'), { recursive: true })
-    const dependencies = Object.keys(cases).map((alias) => ({ name: 'graceful-service', version: '0.1.0', repository: '', alias, condition: `${alias}.enabled` }))
+    const dependencies = Object.keys(cases).map((alias) => ({ name: 'graceful-service', version: '0.1.0', repository: 'file://../graceful-service', alias, condition: `${alias}.enabled` }))
     writeFileSync(join(this.#folder, 'Chart.yaml'), JSON.stringify({ apiVersion: 'v2', name: 'parent', version: '0.0.0', dependencies }))
     const values = Object.fromEntries(Object.entries(cases).map(([alias, given]) => [alias, { image: { repository: 'registry.example/shop:1' }, ...given }]))
     writeFileSync(join(this.#folder, 'values.yaml'), JSON.stringify({ global: { region: 'north' }, ...values }))
   }
 
   /** The manifests of each case, by its name. */
-  async render (version: string, ...args: string[]): Promise<Map<string, Manifest[]>> {
-    const { code, stdout, stderr } = await helm(['template', 'rel', this.#folder, '--kube-version', version, ...args])
+  render (version: string, ...args: string[]): Promise<Map<string, Manifest[]>> {
+    return this.renderWith(helm, version, ...args)
+  }
+
+  /** The same with another helm. */
+  async renderWith (program: typeof helm, version: string, ...args: string[]): Promise<Map<string, Manifest[]>> {
+    const { code, stdout, stderr } = await program(['template', 'rel', this.#folder, '--kube-version', version, ...args])
     if (code !== 0) throw new Error(stderr)
     return manifestsOf(stdout)
   }

