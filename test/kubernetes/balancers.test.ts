@@ -1,8 +1,15 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect as connectHttp2 } from 'node:http2'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import type { Test } from 'tap'
+import { findHaproxy } from '../e2e/haproxy.ts'
 import { gate, phaseOf, open, serve, until } from '../traffic/support.ts'
 import type { Reply, Service } from '../traffic/support.ts'
 
@@ -239,4 +246,71 @@ t.test('witnesses', async (t) => {
     t.match(warnings, [{ level: 40, lateArrivals: traffic.lateArrivals, lateSources: traffic.lateSources, suggestedMin: 1000, msg: advice[0] }])
     t.equal(warnings.length, 1)
   })
+})
+
+/** The state of each server, as a real HAProxy that probes `/up` sees it. */
+async function watchWithHaproxy (t: Test, ports: number[]): Promise<() => Promise<string[]>> {
+  const folder = mkdtempSync(join(tmpdir(), 'haproxy-'))
+  const socket = join(folder, 'admin.sock')
+  writeFileSync(join(folder, 'haproxy.cfg'), `
+global
+  stats socket ${socket} mode 600
+defaults
+  mode http
+  timeout connect 5s
+  timeout check 5s
+  timeout client 5s
+  timeout server 5s
+backend service
+  option httpchk GET /up
+  http-check disable-on-404
+${ports.map((port, index) => `  server slot${index} 127.0.0.1:${port} check inter 50ms fall 2 rise 1`).join('\n')}
+`)
+  const child = spawn(findHaproxy(), ['-db', '-f', join(folder, 'haproxy.cfg')], { stdio: 'ignore' })
+  const exited = once(child, 'exit')
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await exited
+    rmSync(folder, { recursive: true, force: true })
+  })
+  return async () => {
+    const connection = connect(socket)
+    connection.setTimeout(5000, () => connection.destroy(new Error('haproxy did not answer in 5 s')))
+    connection.end('show stat\n')
+    let answer = ''
+    try {
+      for await (const chunk of connection) answer += String(chunk)
+    } catch (error) {
+      if (child.exitCode !== null) throw error
+      // It is still starting.
+    }
+    const rows = answer.split('\n').map((line) => line.split(','))
+    return rows.filter(([, name]) => name?.startsWith('slot')).map((row) => row[17] ?? '')
+  }
+}
+
+t.test('a real HAProxy tells a service that leaves from one that is down', async (t) => {
+  let broken = false
+  const probes = { external: { path: '/up', status: 404 } }
+  const leaving = await serve(t, { graceful: { probes } })
+  const failing = await serve(t, { graceful: { probes }, routes: (app) => app.after(() => { app.graceful.addCheck('database', () => !broken, { ttl: 1 }) }) })
+  const healthy = await serve(t, { graceful: { probes } })
+  const states = await watchWithHaproxy(t, [leaving.port, failing.port, healthy.port])
+  const become = async (...expected: string[]): Promise<void> => {
+    const end = performance.now() + 15_000
+    let seen: string[] = []
+    while (performance.now() < end && seen.join() !== expected.join()) {
+      await sleep(20)
+      seen = (await states()).map((state) => state.split(' ')[0] ?? '')
+    }
+    t.same(seen, expected)
+  }
+  await become('UP', 'UP', 'UP')
+  const release = leaving.hold('announcing')
+  const end = leaving.shutdown()
+  broken = true
+  await become('NOLB', 'DOWN', 'UP')
+  release()
+  // It names itself nowhere; that it is one of the unknown ones is all that can be said.
+  t.match((await end).traffic.probes, [{ prober: 'other' }])
 })

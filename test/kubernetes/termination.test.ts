@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import { promisify } from 'node:util'
 import t from 'tap'
 import type { Test } from 'tap'
 import { formatTerminationMessage, readTerminationMessage } from '../../lib/kubernetes/message.ts'
@@ -236,4 +238,25 @@ t.test('every way out of the process leaves a verdict', async (t) => {
     await slow
     t.match(at(path), { final: true, verdict: 'failed', exitCode: 7, summary: /the process exited with code 7 in phase 'draining', with 1 request in flight$/ })
   })
+})
+
+t.test('neither a worker thread nor a worker of node:cluster speaks for the container', async (t) => {
+  const environment = new URL('../../dist/kubernetes/environment.js', import.meta.url).href
+  const program = `
+    import cluster from 'node:cluster'
+    import { Worker } from 'node:worker_threads'
+    const { readEnvironment } = await import('${environment}')
+    const speaks = readEnvironment({}).speaksForContainer
+    if (cluster.isWorker) process.send(speaks, () => process.disconnect())
+    else {
+      const thread = new Worker(\`import('${environment}').then(({ readEnvironment }) => require('node:worker_threads').parentPort.postMessage(readEnvironment({}).speaksForContainer))\`, { eval: true })
+      const inThread = await new Promise((resolve) => { thread.once('message', resolve) })
+      cluster.setupPrimary({ exec: process.argv[1] })
+      const inWorker = await new Promise((resolve) => { cluster.fork().once('message', resolve) })
+      console.log(JSON.stringify({ speaks, inThread, inWorker }))
+    }
+  `
+  const path = join(t.testdir({ 'program.mjs': program }), 'program.mjs')
+  const { stdout } = await promisify(execFile)('env', ['-u', 'NODE_OPTIONS', process.execPath, path])
+  t.same(JSON.parse(stdout), { speaks: true, inThread: false, inWorker: false })
 })
