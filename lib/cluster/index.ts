@@ -1,4 +1,5 @@
 import cluster from 'node:cluster'
+import { fstatSync } from 'node:fs'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { errors } from '../errors.ts'
 import { jsonLog } from './log.ts'
@@ -49,7 +50,9 @@ export function supervise (options: SuperviseOptions): Supervised {
   if (running) throw new errors.FST_GRACEFUL_SUPERVISOR('one supervisor per process', 'a second one')
   if (!cluster.isPrimary) throw new errors.FST_GRACEFUL_SUPERVISOR('a process that is no child of node:cluster', 'such a child')
   running = true
-  const sinks = { stdout: new Sink(process.stdout), stderr: new Sink(process.stderr) }
+  const stdout = new Sink(process.stdout)
+  // Where both end in one pipe (2>&1, the journal), two writers would cut each other's lines.
+  const sinks = { stdout, stderr: isSameFile(1, 2) ? stdout : new Sink(process.stderr) }
   const supervisor = new Supervisor(settings, { sinks, log: log ?? jsonLog(sinks.stdout) })
   const listeners = new SupervisorSignals(supervisor, (code) => { process.exit(code) })
   if (signals) listeners.install()
@@ -79,6 +82,15 @@ async function end (supervisor: Supervisor, status: Promise<OpenStatus | undefin
   await Promise.all([sinks.stdout.flush(flushTimeout), sinks.stderr.flush(flushTimeout)])
   clean()
   return code
+}
+
+function isSameFile (one: number, other: number): boolean {
+  try {
+    const [a, b] = [fstatSync(one), fstatSync(other)]
+    return a.dev === b.dev && a.ino === b.ino
+  } catch {
+    return false
+  }
 }
 
 async function within (promise: Promise<unknown>, timeout: number): Promise<void> {

@@ -10,8 +10,6 @@ import { name, replyOf, startOf, tie } from './naming.ts'
 
 /** Connections whose reply is found in one turn of the event loop. */
 const adoptBatch = 1000
-/** Requests that are looked at where only some are to be named. */
-const longestLook = 1000
 
 /** What a request in flight is, as the status and the report show it. */
 export type RequestKind =
@@ -165,28 +163,15 @@ export class Requests {
     return count
   }
 
-  /**
-   * The requests in flight with their names, oldest first. With a `limit`, at most so many, and of more than a thousand
-   * only the thousand that were followed first are looked at: 20,000 would hold the event loop for tens of milliseconds.
-   */
+  /** The requests in flight with their names, oldest first, at most `limit`. */
   list (limit: number = Infinity): InFlight[] {
     this.#sweep()
-    const most = limit === Infinity ? Infinity : Math.max(limit, longestLook)
-    const replies = new Set<ServerResponse>()
-    for (const reply of this.#inFlight()) {
-      if (replies.size >= most) break
-      replies.add(reply)
+    const replies = new Set([...this.#live.keys(), ...this.#stillRunning()])
+    for (const socket of this.#connections.sockets) {
+      if (socket._httpMessage) replies.add(socket._httpMessage)
     }
-    return [...replies].map((reply) => this.#describe(reply)).toSorted((a, b) => b.age - a.age).slice(0, limit)
-  }
-
-  /** A reply may come twice. */
-  * #inFlight (): Generator<ServerResponse> {
-    yield * this.#live.keys()
-    yield * this.#stillRunning()
-    for (const { _httpMessage: reply } of this.#connections.sockets) {
-      if (reply) yield reply
-    }
+    const all = [...replies].map((reply) => this.#describe(reply)).toSorted((a, b) => b.age - a.age)
+    return all.slice(0, limit)
   }
 
   /** What kind of request a reply answers. */

@@ -10,7 +10,10 @@ export interface Line { event?: string, msg: string, child?: number, childPid?: 
 export interface Tree {
   readonly child: ChildProcess
   readonly pid: number
+  /** Standard output and standard error. */
   output (): string
+  /** One of the two alone. */
+  stream (name: 'stdout' | 'stderr'): string
   /** The supervisor's own lines so far. */
   lines (event?: string): Line[]
   /** The port that the children listen on, once the first of them does. */
@@ -46,11 +49,19 @@ export function isAlive (pid: number): boolean {
   }
 }
 
-/** Starts `fastify-graceful` with these arguments. What is left of the tree when the test ends is killed. */
-export function start (t: Test, args: string[], { env = {}, cwd }: { env?: NodeJS.ProcessEnv, cwd?: string } = {}): Tree {
-  const child = spawn(clean[0]!, [...clean.slice(1), process.execPath, cli, ...args], { env: { ...process.env, ...env }, ...cwd === undefined ? {} : { cwd }, stdio: ['pipe', 'pipe', 'pipe'] })
+/** Starts `fastify-graceful` with these arguments; `merged`: both streams into one pipe. What is left of the tree when the test ends is killed. */
+export function start (t: Test, args: string[], { env = {}, cwd, merged = false }: { env?: NodeJS.ProcessEnv, cwd?: string, merged?: boolean } = {}): Tree {
+  const command = [...clean, process.execPath, cli, ...args]
+  const [program = '', ...parameters] = merged ? ['sh', '-c', 'exec "$@" 2>&1', 'sh', ...command] : command
+  const child = spawn(program, parameters, { env: { ...process.env, ...env }, ...cwd === undefined ? {} : { cwd }, stdio: ['pipe', 'pipe', 'pipe'] })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { output += text })
+  const streams = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      output += text
+      streams[name] += text
+    })
+  }
   const result = new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (code, signal) => resolve([code, signal]))
@@ -68,6 +79,7 @@ export function start (t: Test, args: string[], { env = {}, cwd }: { env?: NodeJ
     child,
     pid: child.pid!,
     output: () => output,
+    stream: (name) => streams[name],
     lines,
     port: async () => Number((await until(found(/^listening (\d+) as/m), 'a child that listens'))[1]),
     status: async () => (await until(found(/status routes at (http:\/\/[\d.:]+)/), 'status routes'))[1]!,

@@ -1,0 +1,110 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import t from 'tap'
+import { flagOf, readConfig, readPackageKey, variableOf } from '../../lib/cli/config.ts'
+import { Backoff } from '../../lib/cluster/backoff.ts'
+import { readSupervisorOptions, supervisorOptions } from '../../lib/cluster/options.ts'
+import type { SupervisorOptions } from '../../lib/cluster/options.ts'
+import { workingDirectory } from '../../lib/cluster/spawn.ts'
+import { service, start } from './tree.ts'
+
+/** What the command does before it starts anything. */
+const read = (flags: Record<string, string>, env: NodeJS.ProcessEnv, key: Record<string, unknown>) => (): void => {
+  const { options, nameOf } = readConfig(flags, env, key)
+  readSupervisorOptions({ script: 'app.js', ...options }, {}, nameOf)
+}
+
+function times (options: Partial<SupervisorOptions>, env: NodeJS.ProcessEnv): unknown {
+  const { gracePeriod, childGracePeriod, childTimeout } = readSupervisorOptions({ script: 'a', ...options }, env)
+  return { gracePeriod, childGracePeriod, childTimeout }
+}
+
+t.test('a flag wins over a variable, a variable over package.json', async (t) => {
+  const { options } = readConfig({ workers: '3', grace: '1.5m' }, { GRACEFUL_RUN_WORKERS: '4', GRACEFUL_RUN_MIN_READY: '2', GRACEFUL_RUN_STATUS_HOST: '' }, { workers: 5, minReady: 1, statusHost: '0.0.0.0', childTimeout: '500ms' })
+  t.same(options, { workers: 3, gracePeriod: 90_000, minReady: 2, statusHost: '0.0.0.0', childTimeout: 500 })
+  t.same(readConfig({ workers: 'auto' }, {}, {}).options, { workers: 'auto' })
+})
+
+t.test('wrong values name the flag, the variable or the key', async (t) => {
+  for (const [flags, env, key, message] of [
+    [{ workers: '0' }, {}, {}, "fastify-graceful: option '--workers' must be an integer from 1 to 1024, or 'auto', got 0 (number)"],
+    [{ workers: 'many' }, {}, {}, "fastify-graceful: option '--workers' must be an integer from 1 to 1024, or 'auto', got \"many\" (text)"],
+    [{ grace: '30' }, {}, {}, "fastify-graceful: option '--grace' must be a time with its unit, such as 30s, 500ms or 2m, got \"30\" (text)"],
+    [{}, { GRACEFUL_RUN_MAX_CRASHES: '-1' }, {}, "fastify-graceful: option 'GRACEFUL_RUN_MAX_CRASHES' must be an integer from 0 to 1000000, got \"-1\" (text)"],
+    [{}, {}, { startTimeout: 0 }, "fastify-graceful: option '\"fastify-graceful\".startTimeout in package.json' must be a number of milliseconds from 1 to 2147483647, got 0 (number)"],
+    [{ 'min-ready': '3' }, {}, { workers: 2 }, "fastify-graceful: option '--min-ready' must be at most the number of workers (2), got 3 (number)"],
+    [{ grace: '5s', 'child-timeout': '4s' }, {}, {}, "fastify-graceful: option '--child-timeout' does not fit into the grace period: expected at most 3750 ms, so that children have a grace period of 1000 ms (gracePeriod 5000 ms - childTimeout - 250 ms for the end of the supervisor), got 4000 ms"],
+    [{ grace: '1s' }, {}, {}, "fastify-graceful: option '--grace' does not fit into the grace period: expected more, so that children have a grace period of 1000 ms (gracePeriod - childTimeout 166 ms - 50 ms for the end of the supervisor), got 1000 ms"],
+    [{}, { GRACEFUL_RUN_STATUS_TOKEN: 'too short' }, {}, "fastify-graceful: option 'GRACEFUL_RUN_STATUS_TOKEN' must be at least 16 visible ASCII characters, got something else (string)"],
+    [{ 'status-port': '1', 'status-socket': '/tmp/s' }, {}, {}, "fastify-graceful: option '--status-socket' must be left out where --status-port is given, got \"/tmp/s\" (string)"]
+  ] as Array<[Record<string, string>, NodeJS.ProcessEnv, Record<string, unknown>, string]>) t.throws(read(flags, env, key), { message })
+  t.throws(read({}, {}, { worker: 2 }), { code: 'FST_GRACEFUL_UNKNOWN_OPTION' })
+  t.throws(() => readSupervisorOptions({ script: '' }, {}), { code: 'FST_GRACEFUL_INVALID_OPTION' })
+  t.throws(() => readSupervisorOptions({ script: 'a', args: [1] } as unknown as SupervisorOptions, {}), { code: 'FST_GRACEFUL_INVALID_OPTION' })
+})
+
+t.test('the grace period is one number for the whole tree', async (t) => {
+  t.same(times({}, {}), { gracePeriod: 30_000, childGracePeriod: 24_000, childTimeout: 5000 })
+  t.same(times({}, { TERMINATION_GRACE_PERIOD_SECONDS: '60' }), { gracePeriod: 60_000, childGracePeriod: 54_000, childTimeout: 5000 })
+  t.same(times({ gracePeriod: 12_000 }, { TERMINATION_GRACE_PERIOD_SECONDS: '60' }), { gracePeriod: 12_000, childGracePeriod: 9400, childTimeout: 2000 })
+})
+
+t.test('package.json is looked for upwards', async (t) => {
+  const root = await mkdtemp(join(tmpdir(), 'graceful-config-'))
+  t.teardown(() => rm(root, { recursive: true, force: true }))
+  await mkdir(join(root, 'a', 'b'), { recursive: true })
+  const write = (content: unknown): Promise<void> => writeFile(join(root, 'package.json'), typeof content === 'string' ? content : JSON.stringify(content))
+  await write({ 'fastify-graceful': { workers: 2 } })
+  t.same(readPackageKey(join(root, 'a', 'b')), { workers: 2 })
+  await write({})
+  t.same(readPackageKey(root), {})
+  await write({ 'fastify-graceful': [] })
+  t.throws(() => readPackageKey(root), { code: 'FST_GRACEFUL_INVALID_OPTION' })
+  await write('{ no')
+  t.throws(() => readPackageKey(root), { code: 'FST_GRACEFUL_INVALID_OPTION' })
+  t.equal(workingDirectory(join(root, 'a', '..'), root), join(root, 'a', '..'), 'the same place by another name')
+  t.equal(workingDirectory(tmpdir(), root), root)
+  t.equal(workingDirectory(join(root, 'gone'), root), root)
+  t.equal(workingDirectory(undefined, root), root)
+})
+
+t.test('the backoff doubles, has an end, and forgets after a healthy minute', async (t) => {
+  const backoff = new Backoff()
+  t.same([1, 2, 3, 4, 5, 6, 7].map(() => backoff.ended(undefined)), [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000])
+  t.equal(backoff.failedStarts, 7)
+  backoff.started()
+  t.equal(backoff.failedStarts, 0)
+  t.equal(backoff.ended(5000), 30_000, 'ready for a moment is not healthy')
+  t.equal(backoff.ended(60_000), 0, 'after a healthy minute at once')
+  t.equal(backoff.ended(1), 1000, 'and from the beginning')
+})
+
+t.test('the page about the supervisor lists every option with its default', async (t) => {
+  const page = await readFile(new URL('../../docs/supervisor.md', import.meta.url), 'utf8')
+  for (const option of supervisorOptions) {
+    const row = page.split('\n').find((line) => line.startsWith(`| \`${option.name}\` |`))
+    t.ok(row?.includes(`\`--${flagOf(option)}\``), `${option.name}: flag`)
+    t.ok(row?.includes(`\`${variableOf(option)}\``), `${option.name}: variable`)
+    t.ok(row?.includes(`| ${option.default} |`), `${option.name}: default`)
+  }
+})
+
+t.test('the command line', async (t) => {
+  const run = async (...args: string[]): Promise<[code: number | null, output: string]> => {
+    const tree = start(t, args)
+    const [code] = await tree.result
+    return [code, tree.output()]
+  }
+  const [wrong, unknown, none, help, overview, version, argument] = await Promise.all([
+    run('run', '--workers', 'x', service), run('walk'), run('run', '--workers', '2'), run('run', '--help'), run(), run('--version'), run('run', '--worker', '2', service)
+  ])
+  t.match(wrong, [2, /option '--workers' must be an integer/])
+  t.match(unknown, [2, /expected one of the commands run/])
+  t.match(none, [2, /expected the path of the service's file, got none/])
+  t.match(argument, [2, /Unknown option '--worker'/])
+  t.match(help, [0, /--child-timeout +GRACEFUL_RUN_CHILD_TIMEOUT/])
+  t.match(overview, [0, /run +runs a service/])
+  t.match(version, [0, /^\d+\.\d+\.\d+/])
+})

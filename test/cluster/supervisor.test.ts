@@ -1,0 +1,103 @@
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { ask, isAlive, service, start, until } from './tree.ts'
+
+const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
+const token = 'a-token-of-16-or-more'
+
+for (const [how, exitCode, merged] of [['exit', 1, false], ['crash', 1, true], ['kill', 137, false]] as const) {
+  t.test(`20,000 lines of each of 4 children are all there, whole and in order: ${how}${merged ? ', into one pipe' : ''}`, async (t) => {
+    const tree = start(t, ['run', '--workers', '4', '--max-crashes', '0', fixture('lines.js'), how], { merged })
+    const [code] = await tree.result
+    t.equal(code, exitCode, 'the code of the child that never became ready')
+    const lines = tree.stream('stdout').split('\n')
+    const errors = merged ? lines : tree.stream('stderr').split('\n')
+    for (const place of [1, 2, 3, 4]) {
+      const out = lines.filter((line) => line.startsWith(`out ${place} `))
+      t.equal(out.length, 20_000)
+      t.ok(out.every((line, index) => line === `out ${place} ${index} ${'x'.repeat(index % 97)} end`), `standard output of ${place}`)
+      const err = errors.filter((line) => line.startsWith(`err ${place} `))
+      t.equal(err.length, 2000)
+      t.ok(err.every((line, index) => line === `err ${place} ${index * 10} end`), `standard error of ${place}`)
+      t.ok(lines.includes(`last ${place} without an end of line`))
+    }
+  })
+}
+
+t.test('a crash loop backs off, says why, and ends the supervisor with the code of the child', async (t) => {
+  const tree = start(t, ['run', '--max-crashes', '2', fixture('exits.js'), '7'])
+  t.same(await tree.result, [7, null])
+  const starts = tree.lines('spawn').map(({ time }) => Number(time))
+  t.equal(starts.length, 3)
+  t.same(tree.lines('backoff').map(({ delay }) => delay), [1000, 2000])
+  t.ok(starts[1]! - starts[0]! >= 1000 && starts[2]! - starts[1]! >= 2000)
+  t.match(tree.lines('exit')[0], { exitCode: 7, lastWords: 'the database is\nnot there' })
+  t.match(tree.lines('giveUp'), [{ exitCode: 7 }])
+})
+
+t.test('a child that crashes or is killed takes only its own requests along, and has a successor', async (t) => {
+  const tree = start(t, ['run', '--workers', '2', '--min-ready', '2', '--status-port', '0', service])
+  const [port, status] = [await tree.port(), await tree.status()]
+  await tree.ready()
+  for (const path of ['/crash', '/kill']) {
+    const before = tree.lines('spawn').length
+    const others: Array<Promise<unknown>> = []
+    const begun = (): number => tree.output().match(/^slow begins/gm)?.length ?? 0
+    const was = begun()
+    for (let index = 0; index < 10; index++) others.push(ask<{ pid: number }>(port, '/slow?ms=1500').then(({ pid }) => pid, () => 'lost'))
+    await until(() => begun() === was + 10, 'ten requests are in flight')
+    await ask(port, path).catch(() => {})
+    for (let index = 0; index < 20; index++) t.match(await ask(port), { release: 'one' }, 'whoever comes now is served')
+    const answers = await Promise.all(others)
+    const lost = answers.filter((answer) => answer === 'lost').length
+    if (path === '/crash') t.equal(lost, 0, 'after a crash, those in flight are finished')
+    t.ok(answers.filter((answer) => answer !== 'lost').length > 0 || lost === 10)
+    await until(() => tree.lines('spawn').length === before + 1, 'a successor')
+    await until(async () => (await fetch(`${status}/readyz`)).status === 200, 'two are ready again')
+  }
+  const { children } = await (await fetch(`${status}/-/status`)).json() as { children?: unknown }
+  t.equal(children, undefined, 'strangers see the state only')
+  process.kill(tree.pid, 'SIGTERM')
+  await until(async () => (await fetch(`${status}/readyz`).catch(() => ({ status: 503 }))).status === 503, 'readiness of the whole fails')
+  const [code] = await tree.result
+  t.equal(code, 0)
+})
+
+t.test('status: every child, in flight, and the guarded actions', async (t) => {
+  const tree = start(t, ['run', '--workers', '2', '--min-ready', '2', '--status-port', '0', service], { env: { GRACEFUL_RUN_STATUS_TOKEN: token } })
+  const status = await tree.status()
+  t.equal((await fetch(`${status}/livez`)).status, 200)
+  const early = await fetch(`${status}/readyz`)
+  t.equal(early.status, 503)
+  t.match(await early.text(), /\[-\]children failed: \d of 2 children ready, 2 needed/)
+  await tree.ready()
+  const port = await tree.port()
+  t.equal(await (await fetch(`${status}/readyz`)).text(), 'ok')
+  t.equal(await (await fetch(`${status}/startupz`)).text(), 'ok')
+
+  const slow = ask(port, '/slow?ms=3000')
+  await until(() => tree.output().includes('slow begins'), 'a request is in flight')
+  const authorization = `Bearer ${token}`
+  const look = async (): Promise<{ ready: boolean, phase: string, children: Array<{ pid: number, inFlight: number, phase: string, restarts: number }> }> => (await fetch(`${status}/-/status`, { headers: { authorization } })).json() as never
+  const { children, ready } = await look()
+  t.equal(ready, true)
+  t.match(children, [{ child: 1, phase: 'running', ready: true, responding: true, restarts: 0 }, { child: 2, phase: 'running' }])
+  t.equal(children[0]!.inFlight + children[1]!.inFlight, 1)
+  t.ok(children.every(({ pid }) => isAlive(pid)))
+  await slow
+
+  const act = (name: string, headers: Record<string, string> = { authorization }): Promise<Response> => fetch(`${status}/-/${name}`, { method: 'POST', headers })
+  t.equal((await act('drain', {})).status, 401)
+  t.equal((await act('drain', { authorization: 'Bearer wrong' })).status, 403)
+  t.equal((await act('undrain')).status, 409)
+  t.equal((await act('drain')).status, 200)
+  t.equal((await act('drain')).status, 409)
+  t.equal((await fetch(`${status}/readyz`)).status, 503)
+  t.same((await look()).children.map(({ phase }) => phase), ['announcing', 'announcing'])
+  t.equal((await act('undrain')).status, 200)
+  await until(async () => (await fetch(`${status}/readyz`)).status === 200, 'back in service')
+  t.equal((await act('prestop')).status, 200)
+  t.equal((await look()).phase, 'announcing')
+  process.kill(tree.pid, 'SIGTERM')
+  t.same(await tree.result, [0, null])
+})
