@@ -22,9 +22,9 @@ const lookInterval = 100
 /** A heartbeat older than this means that the event loop does not turn now, in milliseconds. */
 const silent = 2 * heartbeatInterval
 /** How long a pause is waited for before the stall is reported without a stack, in milliseconds. */
-const pauseTimeout = 300
-/** How long before the deadline the inspector is connected to a main thread that hangs, in milliseconds. */
-const preparation = 2000
+const pauseTimeout = 350
+/** How long before a stall is reported the inspector is connected to a main thread that does not turn, in milliseconds. */
+const preparation = 500
 /** How long the main thread may take for the whole status, in milliseconds. */
 const statusTimeout = 15
 
@@ -43,6 +43,8 @@ export class Guard {
   /** What held the event loop in the stall that is under way. */
   #stall: StallRecord | undefined
   #killing = false
+  /** The inspector is connected, or has been and is done. */
+  #prepared = false
   #timer: NodeJS.Timeout | undefined
   #asked = 0
 
@@ -154,7 +156,7 @@ export class Guard {
       void this.#kill(end, now)
       return
     }
-    if (end !== undefined) this.#prepare(end, now)
+    this.#prepare(end, this.#watch.silence(this.#pulse.last, now))
     this.#timer = setTimeout(() => this.#look(), nextLook(end, now))
   }
 
@@ -164,14 +166,16 @@ export class Guard {
     return now >= turning || (now >= hung && this.#watch.silence(beat, now) > silent)
   }
 
-  /** Under load the connection can take longer than the kill may. */
-  #prepare ({ hung }: ProcessEnd, now: number): void {
-    if (!this.#data.inspect || this.#pulse.debuggable || now < hung - preparation || now > hung) return
+  /** On a busy machine the connection takes longer than a kill, or a line that tells of a stall, may. */
+  #prepare (end: ProcessEnd | undefined, silence: number): void {
+    const wanted = silence > (end === undefined ? Math.max(silent, this.#data.stall - preparation) : silent)
+    if (!this.#data.inspect || this.#pulse.debuggable || (wanted === this.#prepared)) return
+    this.#prepared = wanted
     try {
-      if (this.#watch.silence(this.#pulse.last, now) > silent) this.#mainThread.prepare()
+      if (wanted) this.#mainThread.prepare()
       else this.#mainThread.disconnect()
     } catch {
-      // The kill does without a stack.
+      // What follows does without a stack.
     }
   }
 

@@ -33,13 +33,12 @@ export class MainThread {
   readonly #urls = new Map<string, string>()
   #session: Session | undefined
   #asked = false
-  #enabled: Promise<void> | undefined
   #paused: Promise<Pause | undefined> | undefined
   #settle: ((pause: Pause | undefined) => void) | undefined
 
   /** Connects, which takes most of the time, and asks for nothing yet. A main thread that computes sends the names of its scripts meanwhile. */
   prepare (): void {
-    this.#enabled ??= this.#connect()
+    this.#session ??= this.#connect()
   }
 
   /** Asks for a pause, or waits for the one that is asked for already. Undefined where none comes within `timeout` milliseconds: then it stays asked for. */
@@ -64,18 +63,16 @@ export class MainThread {
     const session = this.#session
     this.#session = undefined
     this.#paused = undefined
-    this.#enabled = undefined
     this.#asked = false
     this.#urls.clear()
     this.#settle?.(undefined)
     session?.disconnect()
   }
 
-  #connect (): Promise<void> {
+  #connect (): Session {
     // A Node without an inspector has no such module.
     const inspector = createRequire(import.meta.url)('node:inspector') as typeof Inspector
     const session = new inspector.Session()
-    this.#session = session
     session.on('Debugger.scriptParsed', ({ params }) => { this.#urls.set(params.scriptId, params.url) })
     session.on('Debugger.paused', ({ params }) => {
       // Not our pause, but a person's breakpoint: let go.
@@ -83,19 +80,17 @@ export class MainThread {
       else this.#settle?.(this.#describe(session, params.callFrames))
     })
     session.connectToMainThread()
-    return new Promise((resolve) => { session.post('Debugger.enable', () => resolve()) })
+    session.post('Debugger.enable')
+    return session
   }
 
   #ask (): Promise<Pause | undefined> {
     this.prepare()
-    const session = this.#session
     return new Promise((resolve) => {
       this.#settle = resolve
-      void this.#enabled?.then(() => {
-        if (session === undefined || this.#session !== session) return
-        this.#asked = true
-        session.post('Debugger.pause')
-      })
+      this.#asked = true
+      // At once behind what connects: native code must find both when it returns, or it is gone before the second comes.
+      this.#session?.post('Debugger.pause')
     })
   }
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { readTerminationMessage } from '../../lib/kubernetes/message.ts'
 import { listening } from '../process/fork.ts'
-import { eventsOf, hanging, markedLine } from './support.ts'
+import { eventsOf, hanging, markedLine, measureLateness } from './support.ts'
 
 t.jobs = 4
 t.setTimeout(240_000)
@@ -11,14 +11,8 @@ t.setTimeout(240_000)
 const gracePeriod = 2500
 const deadline = 1900
 
-/** By how much this very process was late at its worst: on a busy machine the others are late, too. */
-let lateness = 0
-let expected = performance.now() + 20
-const ticker = setInterval(() => {
-  lateness = Math.max(lateness, performance.now() - expected)
-  expected = performance.now() + 20
-}, 20)
-t.teardown(() => clearInterval(ticker))
+const lateness = measureLateness()
+t.teardown(() => lateness.stop())
 
 const names = { loop: 'spinForEver', regexp: 'matchForEver', wait: 'waitForEver' } as Record<string, string>
 
@@ -44,7 +38,7 @@ for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo']) {
       const time = performance.now() - start
       const native = names[way] === undefined
       t.strictSame([code, signal], native ? [null, 'SIGKILL'] : [1, null], output)
-      t.ok(time >= deadline - 250 && time < deadline + 500 + 2 * lateness, `gone at ${Math.round(time)} ms, on a machine that is up to ${Math.round(lateness)} ms late`)
+      t.ok(time >= deadline - 250 && time < deadline + 500 + 2 * lateness.worst, `gone at ${Math.round(time)} ms, on a machine that is up to ${Math.round(lateness.worst)} ms late`)
       t.match(output, native ? /hanging/ : /exit listener 1/, 'an exit runs the exit listeners')
       const [line, ...more] = eventsOf(output, 'graceful.killed')
       t.equal(more.length, 0)

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fork } from '../process/fork.ts'
+import { fork, listening } from '../process/fork.ts'
 import type { Fork, ForkOptions } from '../process/fork.ts'
 
 /** One JSON line of a fixture's output. */
@@ -29,6 +29,30 @@ export function markedLine (way: string): number {
 /** Starts the fixture that hangs. */
 export function hanging (given: object, options: ForkOptions = {}): Fork {
   return fork('../../guardian/fixtures/hang.js', { ...options, given: { fifo, ...given } })
+}
+
+/** Waits until a fixture listens, and answers the addresses of the application and of the guardian. */
+export async function watched (app: Fork): Promise<{ url: string, guardian: string }> {
+  const url = await listening(app)
+  const [, port] = await app.waitForLine(/^guardian watching (\d+|undefined)$/m)
+  return { url, guardian: `http://127.0.0.1:${port}` }
+}
+
+/** Waits for a JSON line with this event. */
+export async function eventOf (app: Fork, event: string): Promise<Line> {
+  await app.waitForLine(new RegExp(`^\\{.*"event":"${event.replace('.', '\\.')}".*\\}$`, 'm'))
+  return eventsOf(app.output(), event)[0]!
+}
+
+/** By how much this very process is late at its worst: on a busy machine the others are late, too. */
+export function measureLateness (): { readonly worst: number, stop: () => void } {
+  let worst = 0
+  let expected = performance.now() + 20
+  const ticker = setInterval(() => {
+    worst = Math.max(worst, performance.now() - expected)
+    expected = performance.now() + 20
+  }, 20)
+  return { get worst () { return worst }, stop: () => { clearInterval(ticker) } }
 }
 
 /** The JSON lines of an output with this event. */

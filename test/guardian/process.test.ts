@@ -1,0 +1,191 @@
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import type { Test } from 'tap'
+import WebSocket from 'ws'
+import { fork, listening } from '../process/fork.ts'
+import { eventOf, eventsOf, hanging, watched } from './support.ts'
+
+t.jobs = 3
+t.setTimeout(120_000)
+
+const gracePeriod = 2500
+const guardian = { enabled: true, stall: 600 }
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Hangs, is told to end, and ends as it has to. */
+async function endsInTime (t: Test, node: string[], given: object = {}, env: NodeJS.ProcessEnv = {}): Promise<string> {
+  const app = hanging({ way: 'loop', options: { gracePeriod, guardian }, ...given }, { node, env })
+  const { url } = await watched(app)
+  fetch(`${url}/hang`).catch(() => {})
+  await app.waitForLine(/hanging/)
+  await sleep(50)
+  const start = performance.now()
+  app.kill('SIGTERM')
+  const [code, signal, output] = await app.result
+  t.ok(performance.now() - start < gracePeriod + 1000, `${performance.now() - start} ms`)
+  t.equal(eventsOf(output, 'graceful.killed').length, 1, `${code} ${signal} ${output}`)
+  return output
+}
+
+t.test('an open inspector', async (t) => {
+  const output = await endsInTime(t, ['--inspect=127.0.0.1:0'])
+  t.match(output, /"blockedIn":"spinForEver/)
+  t.match(output, /exit listener 1/)
+})
+
+t.test("a person's breakpoint is no stall", async (t) => {
+  const app = hanging({ options: { gracePeriod, guardian } }, { node: ['--inspect=127.0.0.1:0'] })
+  const [, address = ''] = await app.waitForLine(/Debugger listening on (ws:\S+)/)
+  const { url } = await watched(app)
+  const debug = new WebSocket(address)
+  await once(debug, 'open')
+  const paused = new Promise<void>((resolve) => {
+    debug.on('message', (data) => { if ((data as Buffer).toString().includes('Debugger.paused')) resolve() })
+  })
+  for (const [id, method] of ['Runtime.enable', 'Debugger.enable', 'Debugger.pause'].entries()) debug.send(JSON.stringify({ id, method }))
+  await paused
+  await sleep(1500)
+  t.equal(debug.readyState, WebSocket.OPEN)
+  let answered = false
+  const answer = fetch(url).then((response) => { answered = response.ok })
+  await sleep(300)
+  t.equal(answered, false, 'still held')
+  debug.send(JSON.stringify({ id: 9, method: 'Debugger.resume' }))
+  await answer
+  debug.terminate()
+  app.kill('SIGTERM')
+  const [code, , output] = await app.result
+  t.equal(code, 0, output)
+  t.notMatch(output, /graceful\.(?:stall|killed|recovered)/)
+})
+
+t.test('the permission model', async (t) => {
+  const flag = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission'
+  const common = [flag, '--allow-fs-read=*', '--allow-fs-write=*', '--allow-net'].filter((name) => name.startsWith(flag) || name.startsWith('--allow-fs') || process.allowedNodeEnvironmentFlags.has(name))
+  const output = await endsInTime(t, [...common, '--allow-worker'])
+  t.match(output, /cannot be named without the inspector/, 'which is not tried: it would abort the process')
+
+  const app = hanging({ options: { gracePeriod, guardian } }, { node: common })
+  const url = await listening(app)
+  t.equal(await (await fetch(url)).text(), 'ok', 'and without a thread the service serves')
+  app.kill('SIGTERM')
+  const [code, , whole] = await app.result
+  t.equal(code, 0, whole)
+  t.equal(eventsOf(whole, 'graceful.guardian').filter(({ level }) => level === 50).length, 1, 'told once')
+  t.match(whole, /the guardian cannot be started/)
+})
+
+t.test('loaders stay out of the thread', async (t) => {
+  const folder = t.testdir({ 'loader.mjs': "import { writeSync } from 'node:fs'; import { threadId } from 'node:worker_threads'; writeSync(1, `loaded in ${threadId}\\n`)" })
+  const output = await endsInTime(t, ['--import', `${folder}/loader.mjs`])
+  t.strictSame(output.match(/loaded in \d+/g), ['loaded in 0'])
+})
+
+t.test('node:cluster', async (t) => {
+  const free = createServer().listen(0, '127.0.0.1')
+  await once(free, 'listening')
+  const { port } = free.address() as AddressInfo
+  free.close()
+  const app = fork('../../guardian/fixtures/cluster.js', { given: { unbound: true, options: { gracePeriod, guardian: { ...guardian, port, host: '127.0.0.1' } } } })
+  await app.waitForLine(/^listening \d+\n[^]*^listening \d+\n/m)
+  await app.waitForLine(/cannot listen on 127\.0\.0\.1:\d+, and tries again/)
+  t.equal((await fetch(`http://127.0.0.1:${port}/livez`)).status, 200)
+  app.kill('SIGTERM')
+  const [, , output] = await app.result
+  t.equal(output.match(/worker ended 0 null/g)?.length, 2, output)
+  t.equal(output.match(/cannot listen on/g)?.length, 1)
+})
+
+t.test("'exit: false': nothing is ever ended", async (t) => {
+  const app = hanging({ way: 'short', ms: 3000, phase: 'announcing', options: { gracePeriod: 1500, exit: false, guardian } })
+  await watched(app)
+  app.kill('SIGTERM')
+  await app.waitForLine(/free/)
+  await eventOf(app, 'graceful.recovered')
+  await eventOf(app, 'graceful.report')
+  t.notMatch(app.output(), /graceful\.killed/)
+  app.kill('SIGKILL')
+  await app.result
+})
+
+t.test('a guardian that dies is reported, and started once more', async (t) => {
+  const app = hanging({ way: 'loop', options: { gracePeriod, guardian } })
+  const { url } = await watched(app)
+  await fetch(`${url}/terminate`)
+  await app.waitForLine(/the guardian has died \(its thread has ended\), and is started once more/)
+  for (let state = ''; state !== 'watching'; await sleep(20)) state = ((await (await fetch(`${url}/status`)).json()) as { guardian: { state: string } }).guardian.state
+  await fetch(`${url}/terminate`)
+  await app.waitForLine(/the guardian has died again .*, and is not started any more/)
+  t.match(await (await fetch(`${url}/status`)).json(), { guardian: { state: 'failed' } })
+  t.equal(await (await fetch(url)).text(), 'ok', 'the service serves')
+  app.kill('SIGTERM')
+  t.strictSame((await app.result).slice(0, 2), [0, null])
+})
+
+t.test('one guardian for two applications and two copies of the package', async (t) => {
+  const folder = t.testdir({})
+  cpSync(`${root}/dist`, `${folder}/dist`, { recursive: true })
+  cpSync(`${root}/package.json`, `${folder}/package.json`)
+  symlinkSync(`${root}/node_modules`, `${folder}/node_modules`)
+  const given = { copy: `${folder}/dist/index.js`, options: { gracePeriod, guardian } }
+  const app = fork('../../guardian/fixtures/several.js', { given })
+  await app.waitForLine(/hanging/)
+  app.kill('SIGTERM')
+  const [code, signal, output] = await app.result
+  t.strictSame([code, signal], [1, null], output)
+  t.match(output, /^workers 1$/m)
+  t.equal(eventsOf(output, 'graceful.killed').length, 1)
+  t.match(eventsOf(output, 'graceful.killed'), [{ applications: [{ phase: 'running' }, { phase: 'running' }] }])
+
+  const [end, , said] = await fork('../../guardian/fixtures/several.js', { given: { ...given, close: true } }).result
+  t.equal(end, 0, said)
+  t.match(said, /workers 1\n[^]*listeners 1, workers 1\n[^]*ended, 0 listeners/, 'it goes with the last one, and takes its signal listeners along')
+})
+
+t.test('an exit listener that hangs', async (t) => {
+  const app = hanging({ way: 'loop', phase: 'exit', options: { gracePeriod, guardian } })
+  await watched(app)
+  const start = performance.now()
+  app.kill('SIGTERM')
+  const [code, signal, output] = await app.result
+  t.ok(performance.now() - start < gracePeriod + 1000)
+  t.strictSame([code, signal], [1, null], output)
+  t.match(eventsOf(output, 'graceful.killed'), [{ phase: 'terminated', blockedIn: /^spinForEver/ }])
+})
+
+t.test('a full pipe holds nobody', async (t) => {
+  const app = hanging({ way: 'loop', fastify: { logger: false }, options: { gracePeriod, guardian: { ...guardian, stall: 60_000 } } })
+  const { url } = await watched(app)
+  fetch(`${url}/hang`).catch(() => {})
+  await app.waitForLine(/hanging/)
+  app.child.stderr?.pause()
+  // What the pipe holds is filled from outside, through another description of it.
+  execFileSync('sh', ['-c', `dd if=/dev/zero of=/proc/${app.child.pid}/fd/2 bs=4096 count=64 oflag=nonblock 2>/dev/null || true`])
+  const start = performance.now()
+  app.kill('SIGTERM')
+  const exit = await once(app.child, 'exit')
+  t.strictSame(exit, [1, null])
+  t.ok(performance.now() - start < gracePeriod + 1000)
+  app.child.stderr?.resume()
+  await app.result
+})
+
+t.test('logs to the last line', async (t) => {
+  const folder = t.testdir({})
+  await Promise.all(([['plain', 'loop', 20_000], ['transport', 'loop', 20_000], ['pretty', 'loop', 2000], ['plain', 'native', 2000], ['transport', 'native', 2000], ['pretty', 'native', 2000]] as const).map(async ([kind, way, lines]) => {
+    const file = `${folder}/${kind}-${way}`
+    writeFileSync(file, '')
+    const app = fork('../../guardian/fixtures/logs.js', { given: { kind, way, file, lines, options: { gracePeriod, guardian } } })
+    await app.waitForLine(/hanging/)
+    app.kill('SIGTERM')
+    const [code, signal, output] = await app.result
+    t.strictSame([code, signal], way === 'loop' ? [1, null] : [null, 'SIGKILL'], output)
+    t.equal(readFileSync(file, 'utf8').match(/line \d+ of many/g)?.length, lines, `${kind} ${way}`)
+  }))
+})

@@ -1,0 +1,162 @@
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { eventOf, eventsOf, hanging, markedLine, measureLateness, watched } from './support.ts'
+
+t.jobs = 2
+t.setTimeout(120_000)
+
+const lateness = measureLateness()
+t.teardown(() => lateness.stop())
+const token = 'a-token-of-enough-length'
+const headers = { authorization: `Bearer ${token}` }
+const options = { gracePeriod: 10_000, admin: { token }, guardian: { stall: 600, liveness: 2500, port: 0, host: '127.0.0.1' } }
+
+const textOf = async (url: string, init: RequestInit = {}): Promise<[number, string]> => {
+  const response = await fetch(url, init)
+  return [response.status, await response.text()]
+}
+
+/** Asks again and again until the answer matches. */
+async function until (url: string, pattern: RegExp, init: RequestInit = {}): Promise<number> {
+  for (const end = Date.now() + 10_000; Date.now() < end; await sleep(20)) {
+    const [status, text] = await textOf(url, init)
+    if (pattern.test(text)) return status
+  }
+  throw new Error(`${url} never said ${pattern}`)
+}
+
+t.test('a stall in service', async (t) => {
+  for (const way of ['short', 'sleep']) {
+    const app = hanging({ way, ms: 4000, options })
+    const { url, guardian } = await watched(app)
+    t.equal(await until(`${guardian}/readyz`, /^ok$/), 200)
+    const start = Date.now()
+    const hung = fetch(`${url}/hang`)
+    const line = await eventOf(app, 'graceful.stall')
+    t.ok(line['time'] as number - start < 600 + 500 + 200 + 2 * lateness.worst, `told after ${line['time'] as number - start} ms`)
+    t.match(line, { level: 50, silence: Number })
+    const place = way === 'short' ? new RegExp(`^spinShortly .*hang\\.js:${markedLine('short')}:`) : /./
+    if (way === 'short') t.match(line, { blockedIn: place, msg: /not turned for \d+ ms, in spinShortly/ })
+    else t.match(line, { native: true, msg: /inside native code/ })
+    t.match(await textOf(`${guardian}/readyz?verbose`), [503, /\[\+\]database ok\n\[-\]event-loop failed: reason withheld\nreadyz check failed/])
+    t.match(await textOf(`${guardian}/livez`), [200, 'ok'], 'a replica that may recover is not restarted')
+    t.match(await (await fetch(`${guardian}/-/status`)).json(), { phase: 'running', ready: false })
+    t.match(await (await fetch(`${guardian}/-/status`, { headers })).json(), { phase: 'running', eventLoop: { stalled: true }, applications: [{ phase: 'running' }] })
+    t.equal(await until(`${guardian}/livez`, /event-loop failed/), 503, 'one that does not is')
+    t.equal(await (await hung).text(), 'over', 'nothing is killed for a stall')
+    const recovered = await eventOf(app, 'graceful.recovered')
+    t.match(recovered, { level: 40, duration: Number, blockedIn: way === 'short' ? place : /^sleepShortly|^execFileSync|^hang/ })
+    t.ok(Math.abs(recovered['duration'] as number - 4000) < 400 + 2 * lateness.worst, 'as long as it hung')
+    t.equal(await until(`${guardian}/readyz`, /^ok$/), 200)
+    t.match(await (await fetch(`${url}/status`)).json(), { guardian: { state: 'watching', stalls: 1, stalledTime: Number, lastStall: { duration: Number, at: Number, blockedIn: String } } })
+    app.kill('SIGTERM')
+    t.strictSame((await app.result).slice(0, 2), [0, null])
+    t.equal(eventsOf(app.output(), 'graceful.stall').length, 1, 'one line each')
+  }
+})
+
+t.test('probes off the loop agree with those on it', async (t) => {
+  const app = hanging({ options, stall: 'draining' })
+  const { url, guardian } = await watched(app)
+  await until(`${guardian}/readyz`, /^ok$/)
+  for (const path of ['/readyz?verbose', '/livez?verbose', '/startupz?verbose', '/readyz/database', '/readyz?exclude=database&verbose', '/readyz/nothing']) {
+    const [status, text] = await textOf(url + path)
+    const [ours, said] = await textOf(guardian + path)
+    t.strictSame([ours, said.replace('[+]event-loop ok\n', '')], [status, text], path)
+  }
+  t.match(await (await fetch(`${guardian}/readyz`, { headers: { accept: 'application/json' } })).json(), { status: 'pass', checks: { database: [{ status: 'pass' }], 'event-loop': [{ status: 'pass' }] } })
+  t.equal(await until(`${guardian}/-/status`, /"gracePeriod":10000.*"versions"/, { headers }), 200, 'the whole, from the main thread')
+  await fetch(`${url}/fail`)
+  t.equal(await until(`${guardian}/readyz`, /\[-\]database failed/), 503)
+  for (const [path, init, status] of [
+    ['/', {}, 404], ['/livez/a/b', {}, 404], ['/livez', { method: 'POST' }, 405], ['/livez', { method: 'HEAD' }, 200],
+    ['/-/prestop', {}, 405], ['/-/prestop', { method: 'POST' }, 401], ['/-/prestop', { method: 'POST', headers: { authorization: 'Bearer wrong' } }, 403], ['/-/drain', { method: 'POST' }, 405]
+  ] as const) t.equal((await fetch(guardian + path, init)).status, status, `${path} ${JSON.stringify(init)}`)
+  app.kill('SIGTERM')
+  await until(`${guardian}/-/status`, /"phase":"draining","number":3/)
+  t.match(await textOf(`${guardian}/readyz?verbose`), [503, /\[-\]shutdown failed/], 'to the end')
+  app.kill('SIGINT')
+  await app.result
+})
+
+t.test('probes answer while the event loop is busy', async (t) => {
+  const app = hanging({ options })
+  const { url, guardian } = await watched(app)
+  await until(`${guardian}/readyz`, /^ok$/)
+  await fetch(`${url}/busy?ms=2000`)
+  const times: number[] = []
+  for (const end = performance.now() + 1500; performance.now() < end; await sleep(2)) {
+    const start = performance.now()
+    const response = await fetch(`${guardian}/readyz`)
+    await response.text()
+    times.push(performance.now() - start)
+  }
+  times.sort((a, b) => a - b)
+  const p99 = times[Math.floor(times.length * 0.99)]!
+  t.ok(p99 < 20 + 2 * lateness.worst, `p99 ${p99.toFixed(1)} ms of ${times.length}`)
+  app.kill('SIGTERM')
+  t.strictSame((await app.result).slice(0, 2), [0, null])
+})
+
+t.test('a preStop call starts the countdown though the main thread hangs', async (t) => {
+  const app = hanging({ way: 'loop', options: { ...options, gracePeriod: 4000, announce: { max: 500 } } })
+  const { url, guardian } = await watched(app)
+  await until(`${guardian}/readyz`, /^ok$/)
+  fetch(`${url}/hang`).catch(() => {})
+  await app.waitForLine(/hanging/)
+  await sleep(500)
+  const start = performance.now()
+  const answer = fetch(`${guardian}/-/prestop`, { headers: { ...headers, 'user-agent': 'kube-lifecycle/1.30' } })
+  t.equal((await textOf(`${guardian}/readyz`))[0], 503, 'and readiness fails at once')
+  t.equal((await answer).status, 200)
+  t.ok(performance.now() - start >= 450, 'after announce.max')
+  await sleep(500)
+  app.kill('SIGTERM')
+  const [code, signal, output] = await app.result
+  const time = performance.now() - start
+  t.strictSame([code, signal], [1, null], output)
+  t.ok(time > 3150 && time < 3900 + 2 * lateness.worst, `gone ${Math.round(time)} ms after the call`)
+})
+
+t.test('a second signal shortens the countdown of a main thread that hangs, a third ends it', async (t) => {
+  const app = hanging({ way: 'loop', options: { gracePeriod: 60_000, guardian: { enabled: true } } })
+  const { url } = await watched(app)
+  fetch(`${url}/hang`).catch(() => {})
+  await app.waitForLine(/hanging/)
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    await sleep(400)
+    app.kill(signal)
+  }
+  const start = performance.now()
+  const [code, signal, output] = await app.result
+  t.strictSame([code, signal], [129, null], output)
+  t.ok(performance.now() - start < 1000 + 2 * lateness.worst)
+})
+
+t.test('slow and oversized requests keep no probe out', async (t) => {
+  const app = hanging({ options })
+  const { guardian } = await watched(app)
+  await until(`${guardian}/readyz`, /^ok$/)
+  const port = Number(new URL(guardian).port)
+  const sockets: Socket[] = []
+  /** Sends this, and answers all that comes until the other side closes. */
+  const send = (text: string): Promise<string> => new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => { socket.write(text) }).setEncoding('utf8')
+    let answer = ''
+    socket.on('data', (chunk: string) => { answer += chunk })
+    socket.on('error', () => {})
+    socket.once('close', () => { resolve(answer) })
+    sockets.push(socket)
+  })
+  const many = Promise.all(Array.from({ length: 400 }, (_, index) => send(index % 2 === 0 ? '' : 'GET /livez HTTP/1.1\r\nx: ')))
+  t.match(await textOf(`${guardian}/livez`), [200, 'ok'])
+  t.equal(await send(`GET /livez HTTP/1.1\r\nhost: x\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`), '')
+  t.match(await send(`GET /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n${'x'.repeat(100_000)}`), /^HTTP\/1.1 200 OK[^]*connection: close/)
+  t.equal((await many).join(''), '', 'neither half a head nor nothing is waited for')
+  t.match(await textOf(`${guardian}/livez`), [200, 'ok'])
+  for (const socket of sockets) socket.destroy()
+  app.kill('SIGTERM')
+  t.strictSame((await app.result).slice(0, 2), [0, null])
+})
