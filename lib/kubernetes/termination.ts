@@ -21,8 +21,11 @@ export interface TerminationPorts {
   exitAsked: () => boolean
   traffic: {
     summary: () => TrafficSummary
-    /** What is in flight, the oldest first. */
-    requests: { list: () => RequestRecord[] }
+    requests: {
+      count: () => number
+      /** What is in flight, the oldest first, at most `limit`. */
+      list: (limit: number) => RequestRecord[]
+    }
   }
 }
 
@@ -116,14 +119,13 @@ export class TerminationMessage {
   exited (exitCode: number): void {
     if (this.#silent || this.#startedAt === undefined || this.#board?.closed === true) return
     const { phase } = this.#ports.lifecycle
-    const requests = this.#ports.traffic.requests.list()
     this.#put({
       ...this.#provisional(phase),
       final: true,
       verdict: 'failed',
       exitCode,
-      requests: briefly(requests),
-      summary: `${this.#what()} was not over: the process exited with code ${exitCode} in phase '${phase}', with ${counted(requests.length, 'request')} in flight`
+      requests: this.#inFlight(),
+      summary: `${this.#what()} was not over: the process exited with code ${exitCode} in phase '${phase}', with ${counted(this.#ports.traffic.requests.count(), 'request')} in flight`
     })
   }
 
@@ -147,10 +149,14 @@ export class TerminationMessage {
       phases: this.#phases,
       traffic: this.#ports.traffic.summary(),
       // Before phase 3 what is in flight is what the service does, and not what holds its end.
-      ...(phase === 'draining' && { requests: briefly(this.#ports.traffic.requests.list()) }),
+      ...(phase === 'draining' && { requests: this.#inFlight() }),
       ...(this.#cut !== undefined && { cut: { ...this.#cut, waiting: [] } }),
       failures: this.#failures
     }
+  }
+
+  #inFlight (): RequestRecord[] {
+    return this.#ports.traffic.requests.list(longestList).map(({ method, route, age, kind }) => ({ method, route, age, kind }))
   }
 
   #frame (): Pick<OwnRecord, 'gracePeriod' | 'preStop'> {
@@ -172,8 +178,4 @@ export class TerminationMessage {
     if (error === undefined || !inKubernetes) return
     log.warn({ event: 'graceful.message', path, err: error }, `the termination message cannot be written: ${error.message}. Give the container's terminationMessagePath as option 'kubernetes.terminationMessagePath', or set 'kubernetes' to false where none is wanted`)
   }
-}
-
-function briefly (requests: RequestRecord[]): RequestRecord[] {
-  return requests.slice(0, longestList).map(({ method, route, age, kind }) => ({ method, route, age, kind }))
 }

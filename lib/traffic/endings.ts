@@ -71,9 +71,9 @@ export class Endings {
     const spread = Math.min(longestSpread, budget / 3)
     const told = Math.min(answerTime, budget / 3)
     this.#stops.push(
-      pace(this.#clock, this.#signals.values(), spread, (controller) => controller.abort(drainReason())),
-      pace(this.#clock, this.#webSockets(), spread, (socket) => this.#endWebSocket(socket, told)),
-      pace(this.#clock, this.#connections.sessions, Math.min(spread, 1000), (session) => isUsed(session) ? this.endSession(session) : this.adoptSession(session))
+      pace(this.#clock, () => this.#signals.values(), spread, (controller) => controller.abort(drainReason()), 1),
+      pace(this.#clock, () => this.#webSockets(), spread, (socket) => this.#endWebSocket(socket, told), 5),
+      pace(this.#clock, () => this.#connections.sessions, Math.min(spread, 1000), (session) => isUsed(session) ? this.endSession(session) : this.adoptSession(session))
     )
   }
 
@@ -171,6 +171,8 @@ export class Endings {
       const clients = this.#clientsOf(socket._httpMessage)
       if (clients !== undefined) servers.add(clients)
     }
+    const [first, ...others] = servers
+    if (first !== undefined && others.length === 0) return first
     return new Set([...servers].flatMap((clients) => [...clients]))
   }
 

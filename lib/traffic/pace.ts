@@ -3,15 +3,23 @@ import type { Clock } from '../lifecycle/clock.ts'
 /** Never slower than this many in a second, so that few are told at once. kube-apiserver ends its watches at the same rate. */
 const leastPerSecond = 200
 /** Milliseconds between two batches. */
-const interval = 25
+const interval = 10
 
 /**
  * Does something to many, spread over `spread` milliseconds, a few at a time: those who are told to go come back elsewhere,
  * and 20,000 of them should neither hold the event loop nor arrive as one wave.
  *
+ * @param find says who they are, when it begins
+ * @param delay milliseconds until it begins: who has a lot to do at once gives each part a turn of its own
  * @returns stops it
  */
-export function pace<T> (clock: Clock, items: Iterable<T>, spread: number, act: (item: T) => void): () => void {
+export function pace<T> (clock: Clock, find: () => Iterable<T>, spread: number, act: (item: T) => void, delay = 0): () => void {
+  if (delay === 0) return paceNow(clock, find(), spread, act)
+  let stop = clock.after(delay, () => { stop = paceNow(clock, find(), spread, act) })
+  return () => stop()
+}
+
+function paceNow<T> (clock: Clock, items: Iterable<T>, spread: number, act: (item: T) => void): () => void {
   const queue = [...items]
   const perSecond = Math.max(leastPerSecond, spread > 0 ? queue.length * 1000 / spread : Infinity)
   let next = 0

@@ -10,6 +10,8 @@ import { name, replyOf, startOf, tie } from './naming.ts'
 
 /** Connections whose reply is found in one turn of the event loop. */
 const adoptBatch = 1000
+/** Requests that are looked at where only some are to be named. */
+const longestLook = 1000
 
 /** What a request in flight is, as the status and the report show it. */
 export type RequestKind =
@@ -163,15 +165,28 @@ export class Requests {
     return count
   }
 
-  /** The requests in flight with their names, oldest first, at most `limit`. */
+  /**
+   * The requests in flight with their names, oldest first. With a `limit`, at most so many, and of more than a thousand
+   * only the thousand that were followed first are looked at: 20,000 would hold the event loop for tens of milliseconds.
+   */
   list (limit: number = Infinity): InFlight[] {
     this.#sweep()
-    const replies = new Set([...this.#live.keys(), ...this.#stillRunning()])
-    for (const socket of this.#connections.sockets) {
-      if (socket._httpMessage) replies.add(socket._httpMessage)
+    const most = limit === Infinity ? Infinity : Math.max(limit, longestLook)
+    const replies = new Set<ServerResponse>()
+    for (const reply of this.#inFlight()) {
+      if (replies.size >= most) break
+      replies.add(reply)
     }
-    const all = [...replies].map((reply) => this.#describe(reply)).toSorted((a, b) => b.age - a.age)
-    return all.slice(0, limit)
+    return [...replies].map((reply) => this.#describe(reply)).toSorted((a, b) => b.age - a.age).slice(0, limit)
+  }
+
+  /** A reply may come twice. */
+  * #inFlight (): Generator<ServerResponse> {
+    yield * this.#live.keys()
+    yield * this.#stillRunning()
+    for (const { _httpMessage: reply } of this.#connections.sockets) {
+      if (reply) yield reply
+    }
   }
 
   /** What kind of request a reply answers. */

@@ -266,7 +266,7 @@ t.test('pacing', async (t) => {
       const clock = new FakeClock()
       const start = clock.now()
       const told: number[] = []
-      pace(clock, Array.from({ length: count }, (_, index) => index), spread, () => told.push(clock.now() - start))
+      pace(clock, () => Array.from({ length: count }, (_, index) => index), spread, () => told.push(clock.now() - start))
       await clock.advance(10_000)
       t.equal(told.length, count)
       t.ok((told.at(-1) ?? 0) <= longest + 25, `${count} over ${spread} ms: the last after ${told.at(-1)} ms`)
@@ -278,7 +278,7 @@ t.test('pacing', async (t) => {
   t.test('can be stopped', async (t) => {
     const clock = new FakeClock()
     let told = 0
-    const stop = pace(clock, Array.from({ length: 1000 }), 1000, () => { told++ })
+    const stop = pace(clock, () => Array.from({ length: 1000 }), 1000, () => { told++ })
     await clock.advance(500)
     stop()
     const before = told

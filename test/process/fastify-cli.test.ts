@@ -1,0 +1,40 @@
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { fork } from './fork.ts'
+import type { Result } from './fork.ts'
+
+const cli = createRequire(import.meta.url).resolve('fastify-cli/cli.js')
+const fixture = fileURLToPath(new URL('fixtures/cli-app.js', import.meta.url))
+
+interface Ended { result: Result, answer: string }
+
+/** Starts an application with `fastify start`, and ends it in the midst of a request of 1.2 s. */
+async function start (signal: NodeJS.Signals, ...options: string[]): Promise<Ended> {
+  // What `fork` adds comes behind `--`, where fastify-cli takes options of the application.
+  const child = fork('cli-app.js', { node: [cli, 'start', '-l', 'info', '-a', '127.0.0.1', '-p', '0', ...options, fixture, '--'] })
+  const [, address] = await child.waitForLine(/Server listening at (http:\/\/127\.0\.0\.1:\d+)/)
+  const answer = fetch(`${address}/slow`).then(async (response) => response.text(), (error: Error) => error.message)
+  await child.waitForLine(/slow begins/)
+  child.kill(signal)
+  return { result: await child.result, answer: await answer }
+}
+
+t.test('fastify-cli', async (t) => {
+  await t.test('with a delay longer than the grace period loses nothing', async (t) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      const { result: [code, killedBy, output], answer } = await start(signal, '-g', '40000')
+      t.equal(answer, 'slow')
+      t.same([code, killedBy], [0, null], output)
+      t.match(output, /draining -> terminated[^]*onClose[^]*"event":"graceful\.report".*"verdict":"clean"/)
+      t.match(output, /somebody else listens for the signals/, 'and its listeners are named at boot')
+    }
+  })
+
+  await t.test('as it comes ends the process after half a second, and the log says that it was not us', async (t) => {
+    const { result: [code, , output], answer } = await start('SIGTERM')
+    t.not(answer, 'slow')
+    t.equal(code, 1)
+    t.match(output, /the process exits with code 1 in the midst of its shutdown \(phase 'draining'/)
+  })
+})
