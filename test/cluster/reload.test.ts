@@ -40,7 +40,7 @@ async function reloadUnderLoad (t: Test, workers: number, flags: string[] = []):
   t.same(await tree.result, [0, null])
 }
 
-for (const [workers, flags] of [[1, []], [2, []], [4, ['--max-surge', '4']]] as const) {
+for (const [workers, flags] of [[1, []], [2, ['--max-surge', '2']], [4, ['--max-surge', '4']]] as const) {
   t.test(`SIGHUP replaces ${workers} under load and loses nothing`, async (t) => reloadUnderLoad(t, workers, [...flags]))
 }
 

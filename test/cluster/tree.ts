@@ -50,7 +50,7 @@ export function isAlive (pid: number): boolean {
 }
 
 /** Starts `fastify-graceful` with these arguments; `merged`: both streams into one pipe. What is left of the tree when the test ends is killed. */
-export function start (t: Test, args: string[], { env = {}, cwd, merged = false }: { env?: NodeJS.ProcessEnv, cwd?: string, merged?: boolean } = {}): Tree {
+export function start (t: Pick<Test, 'teardown'>, args: string[], { env = {}, cwd, merged = false }: { env?: NodeJS.ProcessEnv, cwd?: string, merged?: boolean } = {}): Tree {
   const command = [...clean, process.execPath, cli, ...args]
   const [program = '', ...parameters] = merged ? ['sh', '-c', 'exec "$@" 2>&1', 'sh', ...command] : command
   const child = spawn(program, parameters, { env: { ...process.env, ...env }, ...cwd === undefined ? {} : { cwd }, stdio: ['pipe', 'pipe', 'pipe'] })
