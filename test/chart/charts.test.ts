@@ -3,7 +3,7 @@ import { parse } from 'yaml'
 import { cases, token } from './cases.ts'
 import { droppedFields, typeErrors } from './manifests.ts'
 import type { Manifest, Subject } from './manifests.ts'
-import { containerOf, environmentOf, only } from './pod.ts'
+import { containerOf, environmentOf, only, podOf } from './pod.ts'
 import { Cases, render, service, versions } from './render.ts'
 import { helm, helm3 } from './tools.ts'
 
@@ -119,10 +119,18 @@ t.test('what the parts are', async (t) => {
       t.match(metadata.name, /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/, `${kind} ${metadata.name}`)
       for (const [label, value] of Object.entries(metadata.labels ?? {})) t.match(value, /^[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?$/, label)
     }
+    const numbers = await helm(['template', '123', service, '--namespace', '456', '--set-string', 'image.repository=shop,fullnameOverride=789,nameOverride=12,serviceAccount.name=34'])
+    for (const manifest of numbers.stdout.split(/^---$/m).map((text) => parse(text) as Manifest | null)) t.notMatch(JSON.stringify(manifest), /"(name|namespace|serviceAccountName|app\.kubernetes\.io\/(name|instance))":\d/)
     for (const [name, rendered] of plain) {
       const variables = containerOf(rendered).env.map((variable) => variable.name)
       t.same(variables, [...new Set(variables)], `${name}: no variable twice`)
     }
+  })
+
+  t.test('a part of the security context can be taken away', async (t) => {
+    const { securityContext } = podOf(await render({ podSecurityContext: { runAsUser: null, runAsGroup: null } }))
+    t.same(securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } })
+    t.match(podOf(plain.get('everything') ?? []), { securityContext: { fsGroup: 1000, runAsUser: 10_001, runAsNonRoot: true } })
   })
 
   t.test('the autoscaler decides over the replicas', async (t) => {
@@ -170,6 +178,7 @@ t.test('what the parts are', async (t) => {
     t.same(times('nlb'), { TERMINATION_GRACE_PERIOD: '180', ANNOUNCE_MIN: '45', ANNOUNCE_BLIND: '60', ANNOUNCE_MAX: '130', EXTERNAL_PATH: '/lbz' })
     t.match(find(plain.get('nlb'), 'Service')['spec'], { type: 'LoadBalancer', loadBalancerClass: 'service.k8s.aws/nlb' })
     t.match(annotations('nlb'), { 'service.beta.kubernetes.io/aws-load-balancer-healthcheck-protocol': 'http', 'service.beta.kubernetes.io/aws-load-balancer-healthcheck-path': '/lbz' })
+    t.match(find(await render({ preset: 'nlb', probes: { scheme: 'HTTPS' } }), 'Service').metadata.annotations, { 'service.beta.kubernetes.io/aws-load-balancer-healthcheck-protocol': 'https' })
     t.same(times('gke-neg'), { TERMINATION_GRACE_PERIOD: '75', ANNOUNCE_MIN: '20', ANNOUNCE_BLIND: '40' })
     t.same(times('gke-l4'), { TERMINATION_GRACE_PERIOD: '45', ANNOUNCE_MIN: '15', ANNOUNCE_BLIND: '20', ANNOUNCE_READINESS_DELAY: '15' })
     t.match(find(plain.get('gke-l4'), 'Service')['spec'], { type: 'LoadBalancer', externalTrafficPolicy: 'Local' })

@@ -50,8 +50,12 @@ async function fetched ({ spec, integrity }: Pinned, place: (packageFolder: stri
     const laid = join(work, 'laid')
     mkdirSync(laid)
     place(join(work, 'package'), laid)
-    // Whoever else was at it laid the same.
-    if (!existsSync(target)) renameSync(laid, target)
+    try {
+      renameSync(laid, target)
+    } catch (error) {
+      // Whoever else was at it laid the same.
+      if (!existsSync(target)) throw error
+    }
   } finally {
     rmSync(work, { recursive: true, force: true })
   }

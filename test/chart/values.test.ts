@@ -173,6 +173,8 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
     [{ externalHealth: { status: 404 } }, 'externalHealth.status: there is no such health check without externalHealth.path'],
     [{ probes: { liveness: { terminationGracePeriodSeconds: 29 } } }, 'probes.liveness.terminationGracePeriodSeconds: 29 is less than terminationGracePeriodSeconds 30'],
     [{ preset: 'nlb', probes: { startup: { terminationGracePeriodSeconds: 60 } } }, 'probes.startup.terminationGracePeriodSeconds: 60 is less than terminationGracePeriodSeconds 180'],
+    [{ externalHealth: { path: '/internal/readyz' }, probes: { prefix: '/internal' } }, "externalHealth.path: /internal/readyz is a probe of the kubelet's"],
+    [{ preset: 'istio', podAnnotations: { 'proxy.istio.io/config': 'a: b: c' } }, 'podAnnotations: proxy.istio.io/config is no YAML map'],
     [{ probes: { port: 3000 } }, 'probes.port: 3000 is containerPort'],
     [{ probes: { readiness: { terminationGracePeriodSeconds: 30 } } }, "additional properties 'terminationGracePeriodSeconds' not allowed"],
     [{ service: { externalTrafficPolicy: 'Local' } }, 'service.externalTrafficPolicy: Local goes with service.type NodePort or LoadBalancer, the type is ClusterIP'],

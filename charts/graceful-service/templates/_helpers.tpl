@@ -14,8 +14,8 @@
 {{- end -}}
 
 {{- define "graceful-service.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "graceful-service.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "graceful-service.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "graceful-service.labels" -}}
@@ -27,8 +27,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* Name, namespace, labels and annotations. Input: dict "context", and maybe "name" and "annotations". */}}
 {{- define "graceful-service.metadata" -}}
-name: {{ .name | default (include "graceful-service.fullname" .context) }}
-namespace: {{ .context.Release.Namespace }}
+name: {{ .name | default (include "graceful-service.fullname" .context) | quote }}
+namespace: {{ .context.Release.Namespace | quote }}
 labels:
   {{- include "graceful-service.labels" .context | nindent 2 }}
 {{- with merge (deepCopy (.annotations | default dict)) .context.Values.commonAnnotations }}
@@ -55,7 +55,7 @@ annotations:
 {{/* Labels of the test pod: others than the service's, which would send it requests. */}}
 {{- define "graceful-service.testLabels" -}}
 app.kubernetes.io/name: {{ include "graceful-service.name" . | trunc 58 | trimSuffix "-" }}-test
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "graceful-service.singleReplica" -}}

@@ -105,6 +105,11 @@
 {{- end -}}
 
 {{- define "graceful-lib.checks.externalHealth" -}}
+{{- range $probe := list "startupz" "livez" "readyz" -}}
+  {{- if eq (printf "%s/%s" $.probes.prefix $probe) (dig "externalHealth" "path" "" $) -}}
+  {{- fail (printf "externalHealth.path: %s is a probe of the kubelet's, expected a path of its own" $.externalHealth.path) -}}
+  {{- end -}}
+{{- end -}}
 {{- range $name, $value := .externalHealth | default dict -}}
   {{- if not $.externalHealth.path -}}
   {{- fail (printf "externalHealth.%s: there is no such health check without externalHealth.path" $name) -}}

@@ -19,6 +19,7 @@ shareProcessNamespace: true
 {{- $annotations := deepCopy (.values.podAnnotations | default dict) -}}
 {{- if dig "istio" "sidecar" false $settings -}}
   {{- $config := get $annotations "proxy.istio.io/config" | default "" | fromYaml -}}
+  {{- with $config.Error -}}{{- fail (printf "podAnnotations: proxy.istio.io/config is no YAML map: %s" .) -}}{{- end -}}
   {{- if not (hasKey $config "terminationDrainDuration") -}}
     {{- /* Outlasts the application, which ends before its reserve, and leaves the proxy half of that. */ -}}
     {{- $drain := div (sub $settings.budget.gracePeriod (div $settings.budget.reserve 2)) 1000 -}}
@@ -147,12 +148,10 @@ terminationMessagePath: {{ $settings.terminationMessagePath | quote }}
 terminationMessagePolicy: File
 {{- end -}}
 
-{{/* The pod's security context, as the restricted Pod Security Standard wants it. */}}
+{{/* The pod's security context: what is given, else what the restricted Pod Security Standard wants. */}}
 {{- define "graceful-lib.podSecurityContext" -}}
-{{- $context := include "graceful-lib.podSecurityContext.defaults" nil | fromYaml -}}
-{{- include "graceful-lib.overlay" (list $context (.values.podSecurityContext | default dict)) -}}
 securityContext:
-  {{- toYaml $context | nindent 2 }}
+  {{- .values.podSecurityContext | default (include "graceful-lib.podSecurityContext.defaults" nil | fromYaml) | toYaml | nindent 2 }}
 {{- end -}}
 
 {{/* Numbers, for the kubelet cannot tell from a user's name that it is not root. 1000 is "node" in the official images. */}}
@@ -164,12 +163,10 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
-{{/* The container's security context, as the restricted Pod Security Standard wants it. */}}
+{{/* The container's security context: what is given, else what the restricted Pod Security Standard wants. */}}
 {{- define "graceful-lib.securityContext" -}}
-{{- $context := include "graceful-lib.securityContext.defaults" nil | fromYaml -}}
-{{- include "graceful-lib.overlay" (list $context (.values.securityContext | default dict)) -}}
 securityContext:
-  {{- toYaml $context | nindent 2 }}
+  {{- .values.securityContext | default (include "graceful-lib.securityContext.defaults" nil | fromYaml) | toYaml | nindent 2 }}
 {{- end -}}
 
 {{- define "graceful-lib.securityContext.defaults" -}}
@@ -184,8 +181,11 @@ capabilities:
 {{- $settings := include "graceful-lib.settings" . | fromYaml -}}
 {{- $path := dig "externalHealth" "path" "" $settings | default (printf "%s/readyz" $settings.probes.prefix) -}}
 {{- $annotations := dict -}}
-{{- if eq $settings.preset "alb" -}}{{- $_ := set $annotations "alb.ingress.kubernetes.io/healthcheck-path" $path -}}{{- end -}}
-{{- if eq $settings.preset "nlb" -}}{{- $_ := set $annotations "service.beta.kubernetes.io/aws-load-balancer-healthcheck-path" $path -}}{{- end -}}
+{{- if eq $settings.preset "alb" -}}
+{{- $annotations = dict "alb.ingress.kubernetes.io/healthcheck-path" $path "alb.ingress.kubernetes.io/healthcheck-protocol" $settings.probes.scheme -}}
+{{- else if eq $settings.preset "nlb" -}}
+{{- $annotations = dict "service.beta.kubernetes.io/aws-load-balancer-healthcheck-path" $path "service.beta.kubernetes.io/aws-load-balancer-healthcheck-protocol" (lower $settings.probes.scheme) -}}
+{{- end -}}
 {{- include "graceful-lib.overlay" (list $annotations (dig "service" "annotations" dict $settings)) -}}
 {{- with $annotations -}}{{ toYaml . }}{{- end -}}
 {{- end -}}
