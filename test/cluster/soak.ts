@@ -11,7 +11,7 @@ const ends: Array<() => unknown> = []
 let lost = 0
 
 for (const workers of [1, 2, 4]) {
-  const tree = start({ teardown: (end: () => unknown) => { ends.push(end) } } as never, ['run', '--workers', String(workers), '--min-ready', String(workers), '--max-surge', String(workers), replica], { env: { REPLICA: 'supervised' } })
+  const tree = start({ teardown: (end: () => unknown) => { ends.push(end) } }, ['run', '--workers', String(workers), '--min-ready', String(workers), '--max-surge', String(workers), replica], { env: { REPLICA: 'supervised' } })
   const [, port] = await until(() => /"port":(\d+),"msg":"replica listens"/.exec(tree.output()) ?? undefined, 'it listens', 60_000)
   await tree.ready()
   const load = startLoad(Number(port), 300)
