@@ -13,7 +13,7 @@ import type { Departure } from './kubelet/pod.ts'
 import { shopUsers } from './kubelet/shop.ts'
 import { until } from './kubelet/until.ts'
 import { update } from './kubelet/update.ts'
-import type { UpdateResult } from './kubelet/update.ts'
+import type { UpdateOptions, UpdateResult } from './kubelet/update.ts'
 import { ensureBuilt } from './replicas.ts'
 
 t.setTimeout(200_000)
@@ -43,8 +43,8 @@ async function render (values: Values, version = '1.34'): Promise<Manifest> {
 }
 
 /** Lets an update begin now and be judged later: clusters are independent. */
-function begin (values: Values): Promise<UpdateResult> {
-  const result = render(values).then((manifest) => update({ manifest, image: shop, manners: shopUsers, rate: 80, replicas: 2, endpointAfter: 2000, warmUp: 4000 }))
+function begin (values: Values, options: Partial<UpdateOptions> = {}): Promise<UpdateResult> {
+  const result = render(values).then((manifest) => update({ manifest, image: shop, manners: shopUsers, rate: 80, replicas: 2, endpointAfter: 2000, warmUp: 4000, ...options }))
   result.catch(() => {})
   return result
 }
@@ -79,6 +79,8 @@ function lostNothing (t: Test, result: UpdateResult, grace = 15): void {
 t.test('a rolling update loses nothing, and no pod meets SIGKILL', async (t) => {
   const none = begin(modes.none)
   const sleep = begin(modes.sleep)
+  // Nothing but new connections: without one in the last second before the listener closes nobody could know.
+  const late = begin(modes.none, { replicas: 1, rate: 40, endpointAfter: 11_000, manners: shopUsers.filter(({ fresh }) => fresh === true) })
 
   await t.test('SIGTERM does it all', async (t) => {
     const result = await none
@@ -90,6 +92,17 @@ t.test('a rolling update loses nothing, and no pod meets SIGKILL', async (t) => 
     const result = await sleep
     lostNothing(t, result)
     for (const { preStop, graceAfterSignal } of result.departures) t.match({ preStop, graceAfterSignal }, { preStop: { outcome: 'done', subtracted: 5 }, graceAfterSignal: 10 })
+  })
+
+  await t.test('an endpoint that goes too late loses what came after the cap, and the message says what to change', async (t) => {
+    const { losses, departures: [departure], restarts } = await late
+    t.same(restarts, [])
+    t.match(departure, { code: 0, signal: null, wasKilled: false })
+    t.ok(losses.length > 0, 'so it would have been counted above')
+    t.same(losses.filter(({ state }) => state !== 'SC'), [], 'nothing is lost on a connection that the pod had accepted')
+    const { traffic, advice } = messageOf(t, departure!) as { traffic: { lateArrivals: number }, advice: string[] }
+    t.ok(traffic.lateArrivals > 0)
+    t.match(advice, [/^\d+ new connections? .* Raise the grace period/])
   })
 
   const http = begin(modes.http)
