@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { errors } from '../lib/errors.ts'
+import { cutBudget } from '../lib/lifecycle/budget.ts'
 import { variables } from '../lib/kubernetes/environment.ts'
 import { optionTable } from '../lib/options.ts'
 
@@ -33,4 +34,17 @@ t.test('the reference lists every error code, and no other', async (t) => {
 t.test('the reference lists every variable with the option it is for, and no other', async (t) => {
   const rows = tableOf(await read('docs/reference.md'), ['variable', 'default of', ''])
   t.same(Object.fromEntries(rows.map(([name = '', option = '']) => [name.replaceAll('`', ''), option.replaceAll('`', '')])), Object.fromEntries(variables.map(({ name, option }) => [name, option])))
+})
+
+t.test('the time line of a pod is that of the budget', async (t) => {
+  const head = ['grace period', 'prestop sleep', 'sigterm', 'earliest end of phase 1', 'with little traffic', 'latest', 'cut', 'ended']
+  const rows = tableOf(await read('docs/kubernetes.md'), head)
+  t.ok(rows.length > 0)
+  for (const row of rows) {
+    const [gracePeriod = 0, preStop = 0] = row.map((cell) => Number(cell) * 1000)
+    const { announce: { min, blind, max }, reserve, close } = cutBudget({ gracePeriod, preStop }, true)
+    const ended = gracePeriod - reserve
+    const times = [gracePeriod, preStop, preStop, preStop + min, preStop + Math.max(min, blind), preStop + max, ended - close, ended]
+    t.same(row.map(Number), times.map((time) => Math.round(time / 100) / 10), `${row[0]} s of grace, preStop ${row[1]} s`)
+  }
 })

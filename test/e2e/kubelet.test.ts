@@ -66,6 +66,7 @@ function leftInOrder (t: Test, departure: Departure, grace: number): void {
   t.match(message, { final: true, verdict: 'clean', phase: 'terminated', exitCode: 0, kind: 'shutdown' })
   const failing = probes.filter(({ outcome }) => outcome === 503)
   t.ok(failing.length > 0, 'the kubelet hears that it is not ready', { probes })
+  t.match(message['traffic'], { probes: [{ prober: 'kube-probe', answers: failing.length }] }, 'as often as the message says')
 }
 
 function lostNothing (t: Test, result: UpdateResult, grace = 15): void {
@@ -76,13 +77,13 @@ function lostNothing (t: Test, result: UpdateResult, grace = 15): void {
   t.same(result.byKind, {}, 'nothing is lost', { losses: result.losses.slice(0, 20), longestStall: result.longestStall, departures: result.departures })
 }
 
-t.test('a rolling update loses nothing, and no pod meets SIGKILL', async (t) => {
+t.test('rolling updates', async (t) => {
   const none = begin(modes.none)
   const sleep = begin(modes.sleep)
   // Nothing but new connections: without one in the last second before the listener closes nobody could know.
   const late = begin(modes.none, { replicas: 1, rate: 40, endpointAfter: 11_000, manners: shopUsers.filter(({ fresh }) => fresh === true) })
 
-  await t.test('SIGTERM does it all', async (t) => {
+  await t.test('SIGTERM does it all: nothing is lost, and no pod meets SIGKILL', async (t) => {
     const result = await none
     lostNothing(t, result)
     for (const { preStop, graceAfterSignal } of result.departures) t.same([preStop, graceAfterSignal], [undefined, 15])
@@ -123,16 +124,16 @@ t.test('a rolling update loses nothing, and no pod meets SIGKILL', async (t) => 
 })
 
 /** Starts a pod whose handler never ends, and lets a client ask for something. */
-async function startStuck (t: Test, manifest: Manifest): Promise<{ pod: Pod, answer: Promise<string> }> {
+async function startStuck (t: Test, manifest: Manifest, path = '/reports/7'): Promise<{ pod: Pod, answer: Promise<string> }> {
   const pod = await Pod.start({ name: 'stuck-1', manifest, image: stuck })
   t.teardown(() => pod.destroy())
   await pod.untilReady()
-  const answer = fetch(`http://127.0.0.1:${pod.port}/reports/7?secret=of-the-client`).then(({ status }) => `status ${status}`, () => 'cut')
+  const answer = fetch(`http://127.0.0.1:${pod.port}${path}?secret=of-the-client`).then(({ status }) => `status ${status}`, () => 'cut')
   await until(() => pod.log.some(({ event }) => event === 'report'), 'the request had arrived')
   return { pod, answer }
 }
 
-t.test('a pod whose handler never ends', { jobs: 5 }, async (t) => {
+t.test('a pod whose handler never ends', { jobs: 6 }, async (t) => {
   const cases: Array<[name: string, values: Values, version?: string]> = [
     ['none', modes.none],
     ['sleep, where the API server has no such action', modes.sleep, '1.29'],
@@ -151,6 +152,15 @@ t.test('a pod whose handler never ends', { jobs: 5 }, async (t) => {
       t.notMatch(departure.message, 'secret', 'and nothing of what the client sent')
     })
   }
+
+  t.test('one that holds the event loop is gone before SIGKILL, too, and the message says which function it was', async (t) => {
+    const { pod, answer } = await startStuck(t, await render(modes.none), '/loops/7')
+    const departure = await pod.delete()
+    t.match(departure, { code: 1, signal: null, wasKilled: false })
+    t.equal(await answer, 'cut')
+    t.match(messageOf(t, departure), { final: true, verdict: 'failed', blockedIn: /^spin /, requests: [{ method: 'GET', route: '/loops/:id', age: Number }] })
+    t.same(departure.probes.map(({ outcome }) => outcome).filter((outcome) => typeof outcome === 'number'), [], 'nobody answered a probe')
+  })
 
   t.test('killed all the same, its message is not empty', async (t) => {
     const { pod, answer } = await startStuck(t, await render({ announce: { minSeconds: 0, blindSeconds: 0, maxSeconds: 1 } }))
