@@ -23,12 +23,12 @@ const serviceVariables = { KUBERNETES_SERVICE_HOST: '10.0.0.1', KUBERNETES_SERVI
  */
 export function environmentOf (manifest: Manifest, place: Place): Record<string, string> {
   const container = onlyContainer(manifest.deployment.spec.template.spec)
-  const environment: Record<string, string> = { ...place.image.env, HOSTNAME: place.podName, ...serviceVariables }
+  const environment: Record<string, string> = { ...folderVariables(place), ...place.image.env, HOSTNAME: place.podName, ...serviceVariables }
   for (const variable of container.env ?? []) {
     const value = valueOf(variable, container, manifest, place)
     if (value !== undefined) environment[variable.name] = here(variable.name, expand(value, environment), place)
   }
-  return { ...environment, ...portVariables(container, place), ...folderVariables(place) }
+  return { ...environment, ...portVariables(container, place) }
 }
 
 /** Every image reads the port to listen on from PORT; the manifest must agree with it. */
@@ -40,9 +40,10 @@ function portVariables (container: Container, { ports }: Place): Record<string, 
   return { HOST: '127.0.0.1', PORT: String(ports.get(first.containerPort)) }
 }
 
+/** Where a container finds by itself what lies elsewhere on this machine. */
 function folderVariables ({ paths }: Place): Record<string, string> {
-  const temporary = paths.get('/tmp')
-  return temporary === undefined ? {} : { TMPDIR: temporary }
+  const found = { TMPDIR: paths.get('/tmp'), GRACEFUL_TERMINATION_MESSAGE_PATH: paths.get('/dev/termination-log') }
+  return Object.fromEntries(Object.entries(found).filter((entry): entry is [string, string] => entry[1] !== undefined))
 }
 
 function here (name: string, value: string, { ports, paths }: Place): string {
