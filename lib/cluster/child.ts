@@ -172,6 +172,8 @@ export class Child {
   #lookLater (): void {
     if (!this.alive) return
     this.#timer = setTimeout(() => {
+      // What it is asked before its side is there is lost.
+      if (!this.#heard) return this.#lookLater()
       // A check that hangs must not make the child look dead: its own timeout is shorter.
       this.ask('state', patience).catch(() => { if (this.alive) this.#events.changed(this) }).finally(() => this.#lookLater())
     }, this.#readySince === undefined ? startInterval : interval)
