@@ -113,15 +113,17 @@ export class Child {
     })
   }
 
-  /**
-   * Tells it to end: by message, which a child understands before it has a handler for the signal, and by the signal where that
-   * changes nothing. After `timeout` milliseconds it is killed.
-   */
-  shutdown (signal: NodeJS.Signals, { replaced = false, timeout, onKill }: { replaced?: boolean, timeout: number, onKill: () => void }): void {
+  /** Tells it to end: by message, which carries more than a signal, and by the signal where that changes nothing. */
+  shutdown (signal: NodeJS.Signals, replaced: boolean): void {
     this.leaving = true
     if (!this.alive) return
     this.#order = { type: 'shutdown', signal, replaced }
     if (this.#heard) this.#obey()
+  }
+
+  /** Kills it in `timeout` milliseconds from the first call, after `onKill`. */
+  limit (timeout: number, onKill: () => void): void {
+    if (!this.alive) return
     this.#killTimer ??= setTimeout(() => {
       onKill()
       this.kill()

@@ -55,10 +55,11 @@ export class SupervisorSignals {
     if (last !== undefined && now - last < duplicateWindow) return
     this.#counted.set(signal, now)
     this.#count++
-    if (this.#count <= 2) {
-      if (this.#count === 2) this.#supervisor.log.warn({ signal }, `${signal} while shutting down: every phase of every child is capped at 1 s from now on, one more signal kills`)
-      void this.#supervisor.shutdown(signal, reason)
-      return
+    // An end that nobody sent a signal for is not hurried by the first one, either.
+    if (this.#count === 1) return void this.#supervisor.shutdown(signal, reason)
+    if (this.#count === 2) {
+      this.#supervisor.log.warn({ signal }, `${signal} while shutting down: every phase of every child is capped at 1 s from now on, one more signal kills`)
+      return this.#supervisor.hurry(signal)
     }
     const code = 128 + constants.signals[signal]
     this.#supervisor.log.error({ signal, exitCode: code }, `${signal} for the third time: all children are killed, exiting with code ${code}`)

@@ -83,12 +83,13 @@ export class Supervisor {
 
   /** Tells one child to end. It is killed where it does not within its own grace period and `childTimeout`. */
   dismiss (child: Child, signal: NodeJS.Signals, replaced: boolean): void {
+    child.shutdown(signal, replaced)
+    this.#limit(child)
+  }
+
+  #limit (child: Child): void {
     const timeout = this.settings.childGracePeriod + this.settings.childTimeout
-    child.shutdown(signal, {
-      replaced,
-      timeout,
-      onKill: () => this.log.error({ event: 'graceful.supervisor.kill', child: child.place, childPid: child.pid, phase: child.state.phase }, `child ${child.place} (process ${child.pid}) did not end within ${timeout} ms, in phase '${child.state.phase ?? 'unknown'}': killed`)
-    })
+    child.limit(timeout, () => this.log.error({ event: 'graceful.supervisor.kill', child: child.place, childPid: child.pid, phase: child.state.phase }, `child ${child.place} (process ${child.pid}) did not end within ${timeout} ms, in phase '${child.state.phase ?? 'unknown'}': killed`))
   }
 
   /** Replaces every child. A second call meanwhile is done once more afterwards. */
@@ -97,21 +98,23 @@ export class Supervisor {
     this.#reload.ask(reason)
   }
 
-  /** The end of all. The first reason and the first exit code win; a call after that hands the signal on, which makes it fast. */
+  /** The end of all, begun or joined. The first reason and the first exit code win. */
   shutdown (signal: NodeJS.Signals, reason: string, exitCode = 0): Promise<number> {
-    if (!this.#stopping) {
-      this.#stopping = true
-      this.#exitCode = exitCode
-      this.log.info({ event: 'graceful.supervisor.shutdown', reason, children: this.children.size }, `supervisor shuts down: ${reason}`)
-      for (const place of this.places) place.leaveEmpty()
-      this.#enter('announcing')
-      // Who was replaced is on its way out already; a second order would cut it short.
-      for (const child of this.children) if (!child.leaving) this.dismiss(child, signal, false)
-    } else {
-      for (const child of this.children) this.dismiss(child, signal, false)
-    }
+    if (this.#stopping) return this.done
+    this.#stopping = true
+    this.#exitCode = exitCode
+    this.log.info({ event: 'graceful.supervisor.shutdown', reason, children: this.children.size }, `supervisor shuts down: ${reason}`)
+    for (const place of this.places) place.leaveEmpty()
+    this.#enter('announcing')
+    // Who is on its way out already has its order; a second one would cut it short.
+    for (const child of this.children) if (!child.leaving) this.dismiss(child, signal, false)
     this.#endIfEmpty()
     return this.done
+  }
+
+  /** Hands one more signal on, which makes every child fast. */
+  hurry (signal: NodeJS.Signals): void {
+    for (const child of this.children) this.dismiss(child, signal, false)
   }
 
   /** The end at once. */
@@ -166,6 +169,7 @@ export class Supervisor {
     if (child.state.ending && place.child === child && !child.leaving && !this.#stopping && !this.#drained) {
       child.leaving = true
       this.log.warn({ event: 'graceful.supervisor.leaving', child: place.number, childPid: child.pid, phase: child.state.phase }, `child ${place.number} (process ${child.pid}) shuts down by itself`)
+      this.#limit(child)
       this.#refill(place, child)
     }
   }

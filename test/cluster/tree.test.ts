@@ -96,3 +96,16 @@ t.test('a program supervises', async (t) => {
   t.equal(code, 0, 'it ends by itself')
   t.same(said.trim().split('\n'), ['invalid true', 'second true', 'address true', 'replaced true', 'code [5,5,5]', 'end 0'])
 })
+
+t.test('the example runs, and a status port that is taken is said and ends it', async (t) => {
+  const tree = start(t, ['run', '--workers', '2', '--min-ready', '2', '--status-port', '0', fileURLToPath(new URL('../../examples/supervisor/server.js', import.meta.url))], { env: { PORT: '0' } })
+  await tree.ready()
+  const [, port] = /Server listening at http:\/\/127\.0\.0\.1:(\d+)/.exec(tree.output()) ?? []
+  t.match(await ask(Number(port)), { hello: 'world' })
+  const { port: taken } = new URL(await tree.status())
+  const second = start(t, ['run', '--status-port', taken, service])
+  t.same(await second.result, [1, null])
+  t.match(second.output(), /the status routes could not be opened: .*EADDRINUSE/)
+  process.kill(tree.pid, 'SIGTERM')
+  t.same(await tree.result, [0, null])
+})
