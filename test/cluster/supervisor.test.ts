@@ -51,7 +51,7 @@ t.test('a child that crashes or is killed takes only its own requests along, and
     const answers = await Promise.all(others)
     const lost = answers.filter((answer) => answer === 'lost').length
     await until(() => tree.lines('spawn').length === before + 1, 'a successor')
-    const { childPid } = tree.lines('exit').at(-1)!
+    const [{ childPid } = { childPid: 0 }] = await until(() => tree.lines('exit').length === before - 1 && tree.lines('exit').slice(-1), 'its end')
     const own = [...tree.output().matchAll(/^slow begins in (\d+)/gm)].slice(was).filter(([, pid]) => Number(pid) === childPid).length
     t.equal(lost, path === '/crash' ? 0 : own, path === '/crash' ? 'after a crash, those in flight are finished' : `of ${own} of its own requests`)
     await until(async () => (await fetch(`${status}/readyz`)).status === 200, 'two are ready again')
