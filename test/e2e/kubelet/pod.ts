@@ -34,7 +34,7 @@ export interface Departure {
   wasKilled: boolean
   /** What the process left at `terminationMessagePath`. */
   message: string
-  /** Probes since the deletion. */
+  /** Probes that were answered, or failed, since the deletion. */
   probes: ProbeRecord[]
   /** What the log said that was not of a request. */
   log: LogLine[]
@@ -228,7 +228,7 @@ export class Pod {
       graceAfterSignal,
       wasKilled,
       message: readTail(this.#messageFile),
-      probes: this.probes.filter((probe) => probe.at >= deletedAt),
+      probes: this.probes.filter(({ at, took }) => at + took >= deletedAt),
       log: this.log
     }
   }
