@@ -6,6 +6,7 @@ import { here, installPeers, machine } from './support.js'
 const benches = [
   { title: 'Processor time per request', file: 'cpu.js', args: ['--table'] },
   { title: 'Idle connections and the end', file: 'idle.js', args: [] },
+  { title: 'The guardian at rest', file: 'guardian.js', args: [] },
   { title: 'A rolling update against the peers', file: 'rollout.js', args: [] }
 ]
 

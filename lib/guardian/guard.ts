@@ -17,8 +17,9 @@ import { Signals } from './signals.ts'
 import { mainThreadState } from './thread-state.ts'
 import { Watch } from './watch.ts'
 
-/** Milliseconds between two looks at the heartbeat. */
+/** Milliseconds between two looks at a heartbeat that is overdue, and at most between two others. */
 const lookInterval = 100
+const restInterval = 1000
 /** A heartbeat older than this means that the event loop does not turn now, in milliseconds. */
 const silent = 2 * heartbeatInterval
 /** How long a pause is waited for before the stall is reported without a stack, in milliseconds. */
@@ -43,6 +44,8 @@ export class Guard {
   /** What held the event loop in the stall that is under way. */
   #stall: StallRecord | undefined
   #killing = false
+  /** When the next look is to take place. */
+  #due = monotonic()
   /** The inspector is connected, or has been and is done. */
   #prepared = false
   #timer: NodeJS.Timeout | undefined
@@ -52,7 +55,7 @@ export class Guard {
     this.#data = data
     this.#post = post
     this.#pulse = new Pulse(data.buffer)
-    this.#watch = new Watch(data.stall, lookInterval, monotonic())
+    this.#watch = new Watch(data.stall, monotonic())
   }
 
   start (): void {
@@ -136,7 +139,7 @@ export class Guard {
   #hasten (): void {
     if (this.#timer === undefined || this.#killing) return
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#look(), 0)
+    this.#lookAgain(0)
   }
 
   #look (): void {
@@ -147,7 +150,7 @@ export class Guard {
     if (seen.length > 0) this.#pulse.signalled = seen.at(-1)!.at
     this.#signals.forget(beat)
     if (this.#prestop !== undefined && beat > this.#prestop + 2 * silent) this.#prestop = undefined
-    const look = this.#watch.look(beat, now)
+    const look = this.#watch.look(beat, now, this.#due)
     // Boot is allowed to take its time.
     if (look?.change === 'stalled' && this.#wards.some(({ started }) => started)) void this.#report(look.age)
     if (look?.change === 'recovered') this.#recovered(look.duration)
@@ -157,7 +160,20 @@ export class Guard {
       return
     }
     this.#prepare(end, this.#watch.silence(this.#pulse.last, now))
-    this.#timer = setTimeout(() => this.#look(), nextLook(end, now))
+    this.#lookAgain(this.#nextLook(end, beat, now))
+  }
+
+  #lookAgain (delay: number): void {
+    this.#due = monotonic() + delay
+    this.#timer = setTimeout(() => this.#look(), delay)
+  }
+
+  /** A fresh heartbeat cannot be overdue for a while; the deadline is met to the millisecond. */
+  #nextLook (end: ProcessEnd | undefined, beat: number, now: number): number {
+    if (end !== undefined) return Math.max(1, Math.min(lookInterval / 2, now < end.hung ? end.hung - now : lookInterval / 4))
+    if (this.#watch.stalled) return lookInterval
+    const overdue = beat + Math.max(silent, this.#data.stall - preparation)
+    return Math.min(restInterval, Math.max(lookInterval, overdue - now))
   }
 
   #isOver ({ hung, turning }: ProcessEnd, now: number): boolean {
@@ -234,10 +250,4 @@ export class Guard {
     const { inspect, terminationMessagePath } = this.#data
     return killProcess({ mainThread: inspect ? this.#mainThread : undefined, exitCode: end.exitCode, left: end.last - now, terminationMessagePath, compose })
   }
-}
-
-/** The deadline is met to the millisecond; between the two deadlines it is looked more often. */
-function nextLook (end: ProcessEnd | undefined, now: number): number {
-  if (end === undefined) return lookInterval
-  return Math.max(1, Math.min(lookInterval / 2, now < end.hung ? end.hung - now : lookInterval / 4))
 }

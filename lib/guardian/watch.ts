@@ -10,8 +10,6 @@ export type Look =
 /** The heartbeat of the main thread, watched. */
 export class Watch {
   readonly #stall: number
-  readonly #interval: number
-  #looked: number | undefined
   /** Silence counts from here: the process was started, stopped, or held by a person before. */
   #awake: number
   /** The last heartbeat before the stall that is under way. */
@@ -19,11 +17,9 @@ export class Watch {
 
   /**
    * @param stall how old a heartbeat may be
-   * @param interval between two looks
    */
-  constructor (stall: number, interval: number, now: number) {
+  constructor (stall: number, now: number) {
     this.#stall = stall
-    this.#interval = interval
     this.#awake = now
   }
 
@@ -42,11 +38,13 @@ export class Watch {
     this.#awake = now
   }
 
-  /** @param beat the last heartbeat */
-  look (beat: number, now: number): Look {
+  /**
+   * @param beat the last heartbeat
+   * @param due when this look was to take place
+   */
+  look (beat: number, now: number, due: number): Look {
     // A process that was stopped, or whose machine slept, held both threads alike.
-    if (this.#looked !== undefined && now - this.#looked > this.#interval + lateness && this.#since === undefined) this.wake(now)
-    this.#looked = now
+    if (now - due > lateness && this.#since === undefined) this.wake(now)
     if (this.#since !== undefined) {
       if (beat <= this.#since) return undefined
       const duration = beat - this.#since
