@@ -10,6 +10,9 @@ import type { Guarded, GuardianSettings, GuardianStatus, Ward } from './types.ts
 /** Heartbeats between two looks at the requests in flight, and how many requests are told. */
 const requestsEvery = 5
 const mostRequests = 10
+/** Heartbeats after which verdicts are told though nothing has turned, and what of them does not count as a turn. */
+const verdictsEvery = 10
+const passing: ReadonlySet<string> = new Set(['duration', 'age', 'time'])
 /** What the first application brings. */
 export interface GuardianSetup {
   settings: GuardianSettings
@@ -44,6 +47,7 @@ export class Guardian {
   #deaths = 0
   #beats = 0
   #told = ''
+  #judged = ''
   #asking = false
 
   constructor (setup: GuardianSetup, stopped: () => void) {
@@ -86,7 +90,7 @@ export class Guardian {
       worker.on('error', (error) => { failure = error })
       worker.on('exit', () => { if (this.#worker === worker) this.#died(failure) })
       worker.unref()
-      this.#told = ''
+      this.#told = this.#judged = ''
       // The wards join before they can be asked.
       queueMicrotask(() => this.#tell())
     } catch (error) {
@@ -133,6 +137,15 @@ export class Guardian {
 
   #beat (): void {
     this.#pulse.beat()
+    try {
+      this.#publish()
+    } catch (error) {
+      // Whatever cannot be told, the service goes on.
+      this.#log?.debug({ event: 'graceful.guardian', err: error }, 'the guardian could not be told')
+    }
+  }
+
+  #publish (): void {
     this.#pulse.debuggable = this.#inspector?.url() !== undefined
     this.#beats++
     if (this.#beats % requestsEvery === 0) this.#requests = new Map([...this.#wards].map((ward) => [ward, ward.crowded() ? [] : ward.requests().slice(0, mostRequests)]))
@@ -140,7 +153,7 @@ export class Guardian {
   }
 
   #tell (): void {
-    if (this.#setup.settings.port !== undefined) void this.#tellVerdicts()
+    if (this.#setup.settings.port !== undefined) this.#tellVerdicts().catch(() => {})
     const wards = this.#states()
     const text = JSON.stringify(wards)
     if (text === this.#told) return
@@ -153,6 +166,10 @@ export class Guardian {
     this.#asking = true
     try {
       const verdicts: Verdicts[] = await Promise.all([...this.#wards].map((ward) => ward.verdicts()))
+      const text = JSON.stringify(verdicts, (key, value: unknown) => passing.has(key) ? undefined : value)
+      // What only grows older is told once in a while.
+      if (text === this.#judged && this.#beats % verdictsEvery !== 0) return
+      this.#judged = text
       this.#post({ type: 'wards', wards: this.#states(), verdicts })
     } finally {
       this.#asking = false
@@ -188,7 +205,7 @@ export class Guardian {
       case 'status':
         this.#post({ type: 'answer', id: message.id, value: JSON.parse(JSON.stringify(this.#wards.values().next().value?.status() ?? {})) })
         return
-      case 'prestop': void this.#prestop(message.id, message.at)
+      case 'prestop': this.#prestop(message.id, message.at).catch(() => {})
     }
   }
 

@@ -20,7 +20,7 @@ export interface ServerPorts {
 }
 
 /** Bounds for callers that mean no good, or are broken. Times are milliseconds. */
-const bounds = { header: 2000, request: 5000, keepAlive: 5000, look: 500, headerBytes: 8192, headers: 64, perSocket: 1000, connections: 256 } as const
+const bounds = { header: 2000, request: 5000, keepAlive: 5000, look: 1000, headerBytes: 8192, headers: 64, perSocket: 1000, connections: 256 } as const
 const probes: ReadonlyMap<string, CheckKind> = new Map([['livez', 'liveness'], ['readyz', 'readiness'], ['startupz', 'startup']])
 /** The User-Agent of a kubelet that calls a preStop hook. */
 const kubelet = /^kube-lifecycle\//
