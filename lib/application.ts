@@ -16,6 +16,7 @@ import { Holds } from './lifecycle/holds.ts'
 import { Lifecycle } from './lifecycle/lifecycle.ts'
 import { isAtLeast, phaseNumber } from './lifecycle/phase.ts'
 import type { Phase } from './lifecycle/phase.ts'
+import type { Telemetry } from './metrics/telemetry.ts'
 import type { Settings } from './options.ts'
 import { abortBoot, boundServers, wrapClose } from './process/close.ts'
 import { flushLogger } from './process/flush.ts'
@@ -24,6 +25,7 @@ import type { Membership } from './process/types.ts'
 import { prefixed } from './log.ts'
 import type { Log } from './log.ts'
 import { Story } from './story.ts'
+import { makeTelemetry } from './telemetry.ts'
 import { adviceOf } from './traffic/advice.ts'
 import { Traffic } from './traffic/traffic.ts'
 import { guardApplication } from './ward.ts'
@@ -46,6 +48,7 @@ export class Application {
   readonly health: Health
   readonly holds: Holds
   readonly log: Log
+  readonly telemetry: Telemetry
   readonly #root: FastifyInstance
   readonly #settings: Settings
   readonly #name = `application ${++applications}`
@@ -74,7 +77,8 @@ export class Application {
       envoy: settings.envoy,
       idle: settings.idle,
       servers: () => boundServers(root),
-      wake: () => this.lifecycle.poke()
+      wake: () => this.lifecycle.poke(),
+      late: (arrival) => this.telemetry.late(arrival)
     })
     this.#message = new TerminationMessage({
       path: settings.terminationMessagePath,
@@ -87,8 +91,9 @@ export class Application {
     })
     this.#pressure = setupPressure(instance, root, settings.pressure)
     this.health = this.#makeHealth()
+    this.telemetry = makeTelemetry(this.#name, this)
     this.#membership = this.#join()
-    this.#guarded = guardApplication({ lifecycle: this.lifecycle, traffic: this.traffic, health: this.health, log: this.log, name: this.#name, settings, membership: this.#membership, started: () => this.#started, status: () => this.status() })
+    this.#guarded = guardApplication({ lifecycle: this.lifecycle, traffic: this.traffic, health: this.health, log: this.log, name: this.#name, settings, membership: this.#membership, started: () => this.#started, status: () => this.status(), stalled: (stall) => this.telemetry.stalled(stall) })
     this.#close = wrapClose(root, { lifecycle: this.lifecycle, closeWith: settings.closeWith, onUncaught: (listener) => this.#membership.onUncaught(listener) })
     this.#connect()
   }
@@ -161,7 +166,7 @@ export class Application {
   #makeLifecycle (): Lifecycle {
     const { budget } = this.#settings
     return new Lifecycle(systemClock, budget, {
-      cut: () => this.#message.cut(this.traffic.cut()),
+      cut: () => this.#message.cut(this.telemetry.cut(() => this.traffic.cut())),
       serving: () => this.traffic.listeners.open,
       end: () => {
         this.traffic.listeners.finish()

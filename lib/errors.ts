@@ -28,6 +28,8 @@ interface Errors {
   FST_GRACEFUL_PRESSURE_TWICE: FastifyErrorConstructor<{ code: string, statusCode: 500 }>
   /** A check of this name exists. */
   FST_GRACEFUL_DUPLICATE_CHECK: FastifyErrorConstructor<{ code: string, statusCode: 500 }, [string]>
+  /** The option `metrics` was given, and `prom-client` cannot be loaded. */
+  FST_GRACEFUL_METRICS_CLIENT: FastifyErrorConstructor<{ code: string, statusCode: 500 }, [string]>
   /** A supervisor cannot be started in this process. */
   FST_GRACEFUL_SUPERVISOR: FastifyErrorConstructor<{ code: string, statusCode: 500 }, [string, string]>
 }
@@ -48,6 +50,7 @@ export const errors: Errors = {
   FST_GRACEFUL_ILLEGAL_MOVE: define('FST_GRACEFUL_ILLEGAL_MOVE', "fastify-graceful: cannot go from phase '%s' to '%s': %s", 409),
   FST_GRACEFUL_PRESSURE_TWICE: define('FST_GRACEFUL_PRESSURE_TWICE', "fastify-graceful: option 'pressure' registers @fastify/under-pressure, and this application registers it as well: expected one of the two, got both. Remove the option (the registration of the application is found and used), or the registration"),
   FST_GRACEFUL_DUPLICATE_CHECK: define('FST_GRACEFUL_DUPLICATE_CHECK', "fastify-graceful: a check named '%s' exists already: expected a name of its own"),
+  FST_GRACEFUL_METRICS_CLIENT: define('FST_GRACEFUL_METRICS_CLIENT', "fastify-graceful: option 'metrics' needs the package prom-client: expected it to be installed (npm install prom-client), got: %s"),
   FST_GRACEFUL_SUPERVISOR: define('FST_GRACEFUL_SUPERVISOR', 'fastify-graceful: a supervisor cannot be started here: expected %s, got %s')
 } as Errors
 

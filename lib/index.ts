@@ -8,18 +8,22 @@ import { errors } from './errors.ts'
 import { registerProbes } from './health/probes.ts'
 import { readEnvironment } from './kubernetes/environment.ts'
 import { phases } from './lifecycle/phase.ts'
+import { loadClient } from './metrics/client.ts'
+import { registerMetrics } from './metrics/route.ts'
 import { readOptions } from './options.ts'
 import type { GracefulOptions } from './options.ts'
 import { hasBooted, rootOf } from './process/close.ts'
 import { replyTo } from './traffic/naming.ts'
+import { proberOf } from './traffic/probers.ts'
 
 export type { Graceful, Registration, ShutdownOptions } from './api.ts'
-export type { GracefulOptions, AdminOptions, AnnounceOptions, ExternalProbeOptions, GuardianOptions, KubernetesOptions, ProbesOptions } from './options.ts'
+export type { GracefulOptions, AdminOptions, AnnounceOptions, ExternalProbeOptions, GuardianOptions, KubernetesOptions, MetricsOptions, MetricsRegistry, ProbesOptions } from './options.ts'
 export type { PressureOptions } from './health/pressure.ts'
 export type { Status } from './admin/status.ts'
 export type { Check, CheckContext, CheckKind, CheckOptions } from './health/options.ts'
 export type { AddedCheck } from './health/health.ts'
 export type { Hold } from './lifecycle/holds.ts'
+export type { Events, LateConnectionEvent, PhaseEvent, ReportEvent, RequestCutEvent, StallEvent } from './metrics/events.ts'
 export type { HookContext, HookOptions, PhaseHook } from './lifecycle/hooks.ts'
 export type { Answer, Participant } from './lifecycle/participants.ts'
 export type { HookPhase, Phase, StallPhase } from './lifecycle/phase.ts'
@@ -52,6 +56,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   if (hasBooted(root)) throw new errors.FST_GRACEFUL_TOO_LATE()
   if (root.hasDecorator('graceful')) throw new errors.FST_GRACEFUL_ALREADY_REGISTERED()
   const settings = readOptions(options, readEnvironment(process.env))
+  const client = settings.metrics && await loadClient()
   const application = new Application(instance, root, settings)
   const { lifecycle, traffic, health } = application
 
@@ -74,8 +79,13 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
     registerProbes(root, health, {
       ...settings.probes,
       external: external && { ...external, leaving: () => application.leaving(external.delay) },
+      answered: (probe, ok, request) => application.telemetry.probed(proberOf(request.headers['user-agent']) ?? 'other', probe, ok),
       notReady: (request, reply) => traffic.notReady(request, reply)
     }, routeConfig)
+  }
+  if (settings.metrics && client) {
+    const registry = application.telemetry.measure(client, settings.metrics.registry)
+    if (settings.metrics.path !== false) registerMetrics(root, settings.metrics.path, registry, routeConfig)
   }
   if (settings.admin) {
     registerAdmin(root, settings.admin, {

@@ -6,15 +6,17 @@ import type { GuardianOptions, GuardianSettings } from './guardian/types.ts'
 import type { ExternalProbeOptions, ProbesOptions } from './health/options.ts'
 import type { PressureOptions } from './health/pressure.ts'
 import type { Environment } from './kubernetes/environment.ts'
+import type { MetricsOptions, MetricsSettings } from './metrics/options.ts'
 import { valueOf, withDefaults } from './named.ts'
 import type { SignalAction } from './process/types.ts'
-import { absolutePath, aFunction, boolean, integer, isObject, object, objectOrFalse, oneOf, prefix, route, text, time, token } from './rules.ts'
+import { absolutePath, aFunction, boolean, integer, isObject, object, objectOrBoolean, objectOrFalse, oneOf, prefix, registry, route, routeOrFalse, text, time, token } from './rules.ts'
 import type { Rule } from './rules.ts'
 import type { Shed } from './traffic/ramp.ts'
 
 export type { AdminOptions } from './admin/routes.ts'
 export type { GuardianOptions } from './guardian/types.ts'
 export type { ExternalProbeOptions, ProbesOptions } from './health/options.ts'
+export type { MetricsOptions, MetricsRegistry } from './metrics/options.ts'
 
 /** Phase 1. Times are milliseconds. */
 export interface AnnounceOptions extends Partial<AnnounceBudget> {
@@ -61,6 +63,8 @@ export interface GracefulOptions {
   /** `false`: the process counts as not in a pod, whatever its environment says. */
   kubernetes?: KubernetesOptions | false
   guardian?: GuardianOptions | false
+  /** Metrics for Prometheus, with the package `prom-client`. */
+  metrics?: MetricsOptions | boolean
 }
 
 /** The options with every default filled in. */
@@ -80,6 +84,7 @@ export interface Settings {
   admin: AdminOptions & { prefix: string } | false
   pressure: PressureOptions | undefined
   guardian: GuardianSettings | undefined
+  metrics: MetricsSettings | undefined
   inKubernetes: boolean
   /** Where the termination message goes; undefined where nothing is to be written. */
   terminationMessagePath: string | undefined
@@ -93,7 +98,7 @@ const actions = ['shutdown', 'restart', 'ignore', false] as const
 const row = (name: string, rule: Rule, words: string): OptionRow => ({ name, default: words, rule })
 
 /** Defaults that are plain values; those of the times that depend on the grace period are in `cutBudget`. */
-const defaults = { terminationMessagePath: '/dev/termination-log', externalStatus: 503, gracePeriod: 30_000, idle: { kubernetes: 5000, elsewhere: 500 }, shed: 'gradual', restartExitCode: 0, prefix: '', adminPrefix: '/-', stall: 2000, liveness: 30_000, host: '0.0.0.0' } as const
+const defaults = { terminationMessagePath: '/dev/termination-log', externalStatus: 503, gracePeriod: 30_000, idle: { kubernetes: 5000, elsewhere: 500 }, shed: 'gradual', restartExitCode: 0, prefix: '', adminPrefix: '/-', stall: 2000, liveness: 30_000, host: '0.0.0.0', metricsPath: '/-/metrics' } as const
 
 /** Every option, what it takes, and its default in words. */
 export const optionTable: readonly OptionRow[] = [
@@ -137,11 +142,14 @@ export const optionTable: readonly OptionRow[] = [
   row('guardian.stall', time(500), `${defaults.stall}`),
   row('guardian.liveness', time(1000), `${defaults.liveness}`),
   row('guardian.port', integer(0, 65_535), 'none'),
-  row('guardian.host', text, `\`'${defaults.host}'\``)
+  row('guardian.host', text, `\`'${defaults.host}'\``),
+  row('metrics', objectOrBoolean, '`false`'),
+  row('metrics.registry', registry, 'one of its own'),
+  row('metrics.path', routeOrFalse, `\`'${defaults.metricsPath}'\``)
 ]
 
 /** Groups whose keys are ours alone; `pressure` also takes those of `@fastify/under-pressure`, `signals` any signal. */
-const closedGroups = ['announce', 'drain', 'probes', 'probes.external', 'admin', 'kubernetes', 'guardian']
+const closedGroups = ['announce', 'drain', 'probes', 'probes.external', 'admin', 'kubernetes', 'guardian', 'metrics']
 
 /**
  * Checks the options and fills in the defaults. The caller's object is never changed.
@@ -177,6 +185,7 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
     admin: admin && { ...admin, prefix: admin.prefix ?? defaults.adminPrefix },
     pressure: pressure === false ? undefined : { ...pressure },
     guardian: readGuardian(options.guardian, environment.inProduction || inKubernetes),
+    metrics: readMetrics(options.metrics),
     inKubernetes,
     terminationMessagePath: pathOf(options.kubernetes, exit && environment.speaksForContainer)
   }
@@ -186,6 +195,12 @@ function readGuardian (options: GracefulOptions['guardian'] = {}, inService: boo
   if (options === false) return undefined
   const { stall = defaults.stall, liveness = defaults.liveness, host = defaults.host, port, enabled = inService || port !== undefined } = options
   return enabled ? { stall, liveness, port, host } : undefined
+}
+
+function readMetrics (options: GracefulOptions['metrics'] = false): MetricsSettings | undefined {
+  if (options === false) return undefined
+  const { registry: given, path = defaults.metricsPath } = options === true ? {} : options
+  return { registry: given, path }
 }
 
 function readProbes (probes: GracefulOptions['probes'] = {}, { announce: { max } }: Budget): Settings['probes'] {

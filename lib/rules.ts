@@ -1,5 +1,6 @@
 import { show } from './errors.ts'
 import { longestTimer } from './limits.ts'
+import { isRegistry } from './metrics/options.ts'
 
 /** What may be given for an option or a variable: as a message says it, and the test. */
 export interface Rule { expected: string, test: (value: unknown) => boolean }
@@ -21,10 +22,14 @@ export const boolean: Rule = { expected: 'a boolean', test: (value) => typeof va
 export const aFunction: Rule = { expected: 'a function', test: (value) => typeof value === 'function' }
 export const object: Rule = { expected: 'an object', test: isObject }
 export const objectOrFalse: Rule = { expected: 'an object or false', test: (value) => value === false || isObject(value) }
+export const objectOrBoolean: Rule = { expected: 'an object or a boolean', test: (value) => typeof value === 'boolean' || isObject(value) }
 /** What stands before a route. */
 export const prefix: Rule = { expected: "'' or a path that begins with '/', without '/' at its end, ':' and '*'", test: isText(/^(?:\/[^/:*?#\s]+)*$/) }
 /** A route of one path. */
 export const route: Rule = { expected: "a path that begins with '/', without ':', '*', '?' and '#'", test: isText(/^\/[^:*?#\s]*$/) }
+export const routeOrFalse: Rule = { expected: `${route.expected}, or false`, test: (value) => value === false || route.test(value) }
+/** Where metrics are kept. */
+export const registry: Rule = { expected: 'a Registry of prom-client', test: isRegistry }
 /** A file, wherever the process was started. */
 export const absolutePath: Rule = { expected: 'an absolute path', test: isText(/^(?:\/|[A-Za-z]:[\\/])[^\0]*$/) }
 /** One bearer token, or several while one is being replaced. */

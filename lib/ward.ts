@@ -27,6 +27,7 @@ export interface WardParts {
   log: Ward['log']
   started: () => boolean
   status: Graceful['status']
+  stalled: Ward['stalled']
 }
 
 /** Puts an application under the guardian of its process; undefined where there is none. */
@@ -35,7 +36,7 @@ export function guardApplication (parts: WardParts): Guarded | undefined {
   return settings.guardian && joinGuardian(sharedState(), setupOf(settings, settings.guardian), makeWard(parts))
 }
 
-function makeWard ({ name, settings, lifecycle, traffic, health, membership, log, started, status }: WardParts): Ward {
+function makeWard ({ name, settings, lifecycle, traffic, health, membership, log, started, status, stalled }: WardParts): Ward {
   const { gracePeriod, preStop, reserve, close, announce } = settings.budget
   const signals = Object.entries(settings.signals).flatMap(([signal, action]) => action === 'shutdown' || action === 'restart' ? [signal] : [])
   let startedAt: number | undefined
@@ -75,6 +76,7 @@ function makeWard ({ name, settings, lifecycle, traffic, health, membership, log
       return { readiness, liveness, startup }
     },
     status,
+    stalled,
     prestop: (ago) => lifecycle.prestop(systemClock.now() - ago)
   }
 }

@@ -1,3 +1,4 @@
+import { Registry } from 'prom-client'
 import t from 'tap'
 import { show, typeName } from '../lib/errors.ts'
 import { readEnvironment, variables } from '../lib/kubernetes/environment.ts'
@@ -70,7 +71,10 @@ const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
   'guardian.stall': { valid: [500, 2000, longest], invalid: [...notATime, 0, 499] },
   'guardian.liveness': { valid: [1000, 30_000], invalid: [...notATime, 0, 999] },
   'guardian.port': { valid: [0, 9000, 65_535], invalid: [-1, 65_536, 1.5, Number.NaN, '9000', null, true] },
-  'guardian.host': { valid: ['127.0.0.1', '::'], invalid: ['', 5, null, true, {}] }
+  'guardian.host': { valid: ['127.0.0.1', '::'], invalid: ['', 5, null, true, {}] },
+  metrics: { valid: [true, false, {}], invalid: ['x', 5, null, [], () => {}, 0, ''] },
+  'metrics.registry': { valid: [new Registry(), undefined], invalid: ['x', 5, null, true, {}, [], new Map()] },
+  'metrics.path': { valid: [false, '/metrics', '/-/metrics'], invalid: ['', 'metrics', '/:a', '/*', true, 5, null, {}] }
 }
 
 t.test('every option has its cases, and every case its option', async (t) => {
@@ -102,7 +106,8 @@ t.test('what is no object is refused', async (t) => {
 
 t.test('unknown options are refused with the ones there are', async (t) => {
   for (const [options, message] of [
-    [{ timeout: 5 }, /unknown option 'timeout', expected one of: gracePeriod, preStop, reserve, announce, drain, close, closeWith, signals, restartExitCode, crash, exit, probes, admin, pressure, kubernetes, guardian$/],
+    [{ timeout: 5 }, /unknown option 'timeout', expected one of: gracePeriod, preStop, reserve, announce, drain, close, closeWith, signals, restartExitCode, crash, exit, probes, admin, pressure, kubernetes, guardian, metrics$/],
+    [{ metrics: { prefix: 'x' } }, /unknown option 'metrics.prefix', expected one of: metrics.registry, metrics.path$/],
     [{ token: aToken }, /unknown option 'token'/],
     [{ 'announce.min': 5 }, /unknown option 'announce.min'/],
     [{ announce: { minimum: 5 } }, /unknown option 'announce.minimum', expected one of: announce.min, announce.quiet, announce.blind, announce.max, announce.readinessDelay, announce.shed, announce.envoy$/],

@@ -213,6 +213,7 @@ export class Guardian {
     this.#status.stalls++
     this.#status.stalledTime += stall.duration
     this.#status.lastStall = stall
+    for (const ward of this.#wards) ward.stalled(stall)
     const { duration, blockedIn } = stall
     this.#log?.warn({ event: 'graceful.recovered', duration, blockedIn }, `the event loop turns again after ${duration} ms${blockedIn === undefined ? '' : `, held in ${blockedIn}`}`)
   }

@@ -37,6 +37,8 @@ export interface Ward {
   crowded (): boolean
   verdicts (): Promise<Verdicts>
   status (): object
+  /** The event loop turns again. */
+  stalled (stall: StallRecord): void
   /** Phase 1 for a preStop hook that called `ago` milliseconds ago; settles when it could end. */
   prestop (ago: number): Promise<void>
 }

@@ -12,8 +12,11 @@ export interface ProbeRoutes extends Required<Pick<ProbesOptions, 'prefix' | 'ex
   external?: ExternalRoute | false
   /** Told of each answer that says "not ready". */
   notReady?: NotReady
+  /** Told of each answer of a probe, or of the `external` route. */
+  answered?: Answered
 }
 
+type Answered = (probe: string, ok: boolean, request: FastifyRequest) => void
 type NotReady = (request: FastifyRequest, reply: FastifyReply) => void
 
 /** {@link ExternalProbeOptions} with the defaults filled in. */
@@ -42,14 +45,14 @@ export function registerProbes (root: FastifyInstance, health: Pick<Health, 'ver
       })
     }
   }
-  if (options.external) registerExternal(root, health, { ...options.external, notReady: options.notReady }, routeConfig)
+  if (options.external) registerExternal(root, health, { ...options.external, notReady: options.notReady, answered: options.answered }, routeConfig)
 }
 
 /** What only says that the service leaves; the external route has its own word for that. */
 const leavingChecks = ['shutdown', 'hold']
 
 /** A balancer may tell the two apart: one that leaves is asked again, one whose checks fail (always 503) is down. */
-function registerExternal (root: FastifyInstance, health: Pick<Health, 'verdict'>, { path, status, leaving, notReady }: ExternalRoute & { notReady: NotReady | undefined }, routeConfig: object): void {
+function registerExternal (root: FastifyInstance, health: Pick<Health, 'verdict'>, { path, status, leaving, notReady, answered }: ExternalRoute & { notReady: NotReady | undefined, answered: Answered | undefined }, routeConfig: object): void {
   root.route({
     method: ['GET', 'HEAD'] satisfies HTTPMethods[],
     url: path,
@@ -59,7 +62,9 @@ function registerExternal (root: FastifyInstance, health: Pick<Health, 'verdict'
     handler: async (request, reply) => {
       const { ok } = await health.verdict('readiness', { exclude: leavingChecks })
       const code = leaving() ? status : ok ? 200 : 503
-      if (leaving() || !ok) notReady?.(request, reply)
+      const good = ok && !leaving()
+      answered?.('external', good, request)
+      if (!good) notReady?.(request, reply)
       reply.code(code).headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }).type('text/plain; charset=utf-8')
       // Neither has a body, and a content type would be that of one.
       if (code === 204 || code === 304) return reply.removeHeader('content-type').send()
@@ -76,7 +81,7 @@ interface Probe extends ProbeRoutes {
   health: Pick<Health, 'verdict'>
 }
 
-async function answer (request: FastifyRequest<OneCheck>, reply: FastifyReply, { probe, kind, health, expose, notReady }: Probe): Promise<FastifyReply> {
+async function answer (request: FastifyRequest<OneCheck>, reply: FastifyReply, { probe, kind, health, expose, notReady, answered }: Probe): Promise<FastifyReply> {
   // An empty one is the probe with a slash behind it.
   const only = request.params.check || undefined
   const query = queryOf(request.url)
@@ -84,6 +89,7 @@ async function answer (request: FastifyRequest<OneCheck>, reply: FastifyReply, {
   reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', vary: 'accept' })
   if (verdict.checks.length === 0) return reply.code(404).type('text/plain; charset=utf-8').send(`no check of this name belongs to ${probe}\n`)
   reply.code(verdict.ok ? 200 : 503)
+  answered?.(probe, verdict.ok, request)
   if (kind === 'readiness' && !verdict.ok) notReady?.(request, reply)
   const type = negotiate(request.headers.accept)
   reply.type(`${type}; charset=utf-8`)

@@ -16,6 +16,9 @@ const attentive = 150
 /** The times of phase 1 that decide; see `Budget`. */
 export interface EvidenceBudget { quiet: number, blind: number }
 
+/** Told of a connection that came late. */
+export type OnLate = (arrival: { address: string | undefined, after: number }) => void
+
 /**
  * New connections of traffic, counted from the first request of each, and what their absence means.
  *
@@ -37,11 +40,13 @@ export class Arrivals {
   /** When silence was last asked about, and how much of the silence this process has slept through. */
   #askedAt = 0
   #missed = 0
-  readonly #late = new LateArrivals()
+  readonly #late: LateArrivals
   #suggestion: { quiet: number, preStop: number } | undefined
 
-  constructor (now: () => number) {
+  /** @param onLate called with each connection that came late: who sent it, and milliseconds since the announcement */
+  constructor (now: () => number, onLate?: OnLate) {
     this.#now = now
+    this.#late = new LateArrivals(({ at, source }) => onLate?.({ address: source, after: Math.round(at - (this.#announcedAt ?? at)) }))
   }
 
   /** The listener is open: from here on, no arrival means no traffic. */

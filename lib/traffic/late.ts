@@ -1,7 +1,7 @@
 import type { LateSource } from '../lifecycle/report.ts'
 
 /** An arrival, and how to find out who it was. */
-interface Arrival { at: number, source: string | undefined }
+export interface Arrival { at: number, source: string | undefined }
 
 /** Times of phase 1 that are kept at most, and after a cut. */
 const kept = { most: 20_000, least: 10_000 }
@@ -10,8 +10,14 @@ const named = 5
 
 /** Who came so late that others must have been refused: just before the listener closed, or accepted before and heard of after. */
 export class LateArrivals {
+  readonly #onLate: (arrival: Arrival) => void
   #recent: Arrival[] = []
   #closed = false
+
+  /** @param onLate called with each of them, when that is known */
+  constructor (onLate: (arrival: Arrival) => void = () => {}) {
+    this.#onLate = onLate
+  }
 
   /** Phase 1 has begun. */
   announce (): void {
@@ -21,7 +27,8 @@ export class LateArrivals {
 
   arrive (at: number, source: string | undefined): void {
     this.#recent.push({ at, source })
-    if (!this.#closed && this.#recent.length > kept.most) this.#recent = this.#recent.slice(-kept.least)
+    if (this.#closed) this.#onLate({ at, source })
+    else if (this.#recent.length > kept.most) this.#recent = this.#recent.slice(-kept.least)
   }
 
   /** The listener has closed: who came within `quiet` milliseconds before it was late. */
@@ -29,6 +36,7 @@ export class LateArrivals {
     if (this.#closed) return
     this.#closed = true
     this.#recent = this.#recent.filter(({ at }) => now - at < quiet)
+    for (const arrival of this.#recent) this.#onLate(arrival)
   }
 
   get count (): number {

@@ -57,6 +57,8 @@ export class Requests {
   readonly #streams = new WeakSet<IncomingMessage>()
   readonly #onIdle: () => void
   #exact = false
+  /** How many of those that were followed have come to their end. */
+  ended = 0
 
   constructor (connections: Connections, onIdle: () => void) {
     this.#connections = connections
@@ -253,7 +255,7 @@ export class Requests {
   }
 
   #forget (tracked: Tracked): void {
-    this.#live.delete(tracked.reply)
+    if (this.#live.delete(tracked.reply)) this.ended++
     if (this.#live.size === 0) this.#onIdle()
   }
 }

@@ -7,6 +7,7 @@ import type { Cut, TrafficSummary } from '../lifecycle/report.ts'
 import type { StallPhase } from '../lifecycle/phase.ts'
 import { counted } from '../text.ts'
 import { Arrivals } from './arrivals.ts'
+import type { OnLate } from './arrivals.ts'
 import { Connections, kind } from './connections.ts'
 import type { HttpSocket } from './connections.ts'
 import { Endings } from './endings.ts'
@@ -45,6 +46,8 @@ export interface TrafficOptions {
   servers: () => Server[]
   /** Something has ended: ask again. */
   wake: () => void
+  /** A connection came late. Default: nobody is told. */
+  late?: OnLate
 }
 
 /** What is still being served, and the evidence that the balancer has stopped sending. */
@@ -72,7 +75,7 @@ export class Traffic {
     this.#options = options
     this.connections = new Connections(wake, (socket) => this.requests.lose(socket), (session) => this.endings.adoptSession(session))
     this.requests = new Requests(this.connections, wake)
-    this.arrivals = new Arrivals(() => clock.now())
+    this.arrivals = new Arrivals(() => clock.now(), options.late)
     this.#probes = new ProbeWitness(() => clock.now())
     this.listeners = new Listeners(options.servers, this.connections)
     this.endings = new Endings(clock, this.requests, this.connections)

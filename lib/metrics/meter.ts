@@ -1,0 +1,78 @@
+import type { Histogram } from 'prom-client'
+import { errors } from '../errors.ts'
+import type { MetricsClient } from './client.ts'
+import type { MetricsRegistry } from './options.ts'
+import { histogramTable, metricPrefix, metricTable, readTable } from './table.ts'
+import type { HistogramRow, MetricSources, ReadRow } from './table.ts'
+
+/** Who has metrics in a registry: the next application takes the place of one that has ended. */
+const owners = new WeakMap<object, Meter>()
+
+/** The metrics of one application in a registry. */
+export class Meter {
+  readonly registry: MetricsRegistry
+  readonly #stalls: Histogram
+  readonly #lastConnections: Histogram
+  readonly #sources: MetricSources
+
+  /** @throws FST_GRACEFUL_INVALID_OPTION the registry has metrics of these names */
+  constructor (client: MetricsClient, given: MetricsRegistry | undefined, sources: MetricSources) {
+    // What is given may be of another copy of the package, and is one by its methods.
+    const registry = given as InstanceType<MetricsClient['Registry']> | undefined ?? new client.Registry()
+    this.registry = registry
+    this.#sources = sources
+    takeOver(registry)
+    owners.set(registry, this)
+    const registers = [registry]
+    for (const row of readTable) readMetric(client, row, registers, sources)
+    const histogram = ({ name, help, buckets }: HistogramRow): Histogram => new client.Histogram({ name: metricPrefix + name, help, buckets: [...buckets], registers })
+    this.#stalls = histogram(histogramTable.stall)
+    this.#lastConnections = histogram(histogramTable.lastConnection)
+  }
+
+  /** Whether the application behind it has ended. */
+  get over (): boolean {
+    return this.#sources.now().over
+  }
+
+  /** The event loop turns again after so many milliseconds. */
+  stalled (duration: number): void {
+    this.#stalls.observe(duration / 1000)
+  }
+
+  /** The listener has closed; the last new connection came so many milliseconds after the announcement. */
+  lastConnection (after: number): void {
+    this.#lastConnections.observe(after / 1000)
+  }
+}
+
+function takeOver (registry: MetricsRegistry): void {
+  const there = metricTable.map(({ name }) => metricPrefix + name).filter((name) => registry.getSingleMetric(name) !== undefined)
+  const [first] = there
+  if (first === undefined) return
+  if (owners.get(registry)?.over !== true) throw new errors.FST_GRACEFUL_INVALID_OPTION('metrics.registry', 'a registry that no other application uses', `one that has ${first}`, 'object')
+  for (const name of there) registry.removeSingleMetric(name)
+}
+
+function readMetric (client: MetricsClient, { name, type, help, labels, read }: ReadRow, registers: Array<InstanceType<MetricsClient['Registry']>>, sources: MetricSources): void {
+  const common = { name: metricPrefix + name, help, labelNames: [...labels], registers }
+  if (type === 'gauge') {
+    // oxlint-disable-next-line no-new -- it registers itself
+    new client.Gauge({
+      ...common,
+      collect () {
+        this.reset()
+        for (const sample of read(sources)) this.set(sample.labels, sample.value)
+      }
+    })
+    return
+  }
+  // oxlint-disable-next-line no-new -- it registers itself
+  new client.Counter({
+    ...common,
+    collect () {
+      this.reset()
+      for (const sample of read(sources)) this.inc(sample.labels, sample.value)
+    }
+  })
+}

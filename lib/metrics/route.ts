@@ -1,0 +1,23 @@
+import type { FastifyInstance, HTTPMethods } from 'fastify'
+import { hidden } from '../hidden.ts'
+import type { MetricsRegistry } from './options.ts'
+
+/**
+ * Registers the route that serves a registry, for GET and HEAD.
+ *
+ * @param root the root instance: the prefix of a plugin does not apply
+ * @param routeConfig the route's `config`, which exempts it from what meets ordinary traffic
+ */
+export function registerMetrics (root: FastifyInstance, path: string, registry: MetricsRegistry, routeConfig: object): void {
+  root.route({
+    method: ['GET', 'HEAD'] satisfies HTTPMethods[],
+    url: path,
+    config: { ...routeConfig },
+    schema: hidden(),
+    logLevel: 'silent',
+    handler: async (_request, reply) => {
+      const text = await registry.metrics()
+      return reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }).type(registry.contentType).send(text)
+    }
+  })
+}

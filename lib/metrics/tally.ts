@@ -1,0 +1,100 @@
+import type { Phase } from '../lifecycle/phase.ts'
+import type { Cut, PhaseRecord, Report } from '../lifecycle/report.ts'
+
+/** Numbers by their labels, in the order they first came. */
+export class Counts<Label extends string> {
+  readonly #counts = new Map<string, { labels: Record<Label, string>, count: number }>()
+
+  add (labels: Record<Label, string>, count: number = 1): void {
+    const key = JSON.stringify(labels)
+    const entry = this.#counts.get(key)
+    if (entry === undefined) this.#counts.set(key, { labels, count })
+    else entry.count += count
+  }
+
+  entries (): Array<{ labels: Record<Label, string>, count: number }> {
+    return [...this.#counts.values()]
+  }
+}
+
+/** What the tally asks when something changes. */
+export interface TallySources {
+  /** Requests that were followed and have come to their end; it only grows. */
+  ended: () => number
+  /** Connections that were told to reconnect elsewhere since the last announcement. */
+  shed: () => number
+}
+
+/** What only events tell, added up. Nothing here is written while a request is served. */
+export class Tally {
+  readonly probes: Counts<'prober' | 'probe' | 'result'> = new Counts()
+  readonly cuts: Counts<'kind'> = new Counts()
+  readonly shutdowns: Counts<'kind' | 'verdict'> = new Counts()
+  readonly #sources: TallySources
+  /** Milliseconds in the phases that are over. */
+  readonly #times = new Map<Phase, number>()
+  /** Shed in what was undone, and where the count stood when the present one began; undefined while running. */
+  #shedBefore = 0
+  #shedFrom: number | undefined
+  #endedBefore: number | undefined
+  #drained: number | undefined
+
+  constructor (sources: TallySources) {
+    this.#sources = sources
+    for (const kind of ['request', 'stream', 'upgraded']) this.cuts.add({ kind }, 0)
+  }
+
+  /** A phase has begun. */
+  phase (phase: Phase, { phase: previous, duration }: Pick<PhaseRecord, 'phase' | 'duration'>): void {
+    this.#times.set(previous, this.#timeIn(previous) + duration)
+    if (phase === 'running') {
+      this.#shedBefore = this.shed
+      this.#shedFrom = undefined
+    } else if (previous === 'running') {
+      // The announcement counts from zero; without one, what was undone is still there.
+      this.#shedFrom = phase === 'announcing' ? 0 : this.#sources.shed()
+    }
+    if (phase === 'draining') this.#endedBefore = this.#sources.ended()
+  }
+
+  /** Phase 3 is over, and what is left is about to be cut: that is not drained. */
+  drained (): void {
+    this.#drained = this.requestsDrained
+  }
+
+  cut ({ requests, streams, upgraded }: Omit<Cut, 'waiting'>): void {
+    this.cuts.add({ kind: 'request' }, requests.length)
+    this.cuts.add({ kind: 'stream' }, streams)
+    this.cuts.add({ kind: 'upgraded' }, upgraded)
+  }
+
+  report ({ kind, verdict, phases }: Report): void {
+    this.shutdowns.add({ kind, verdict })
+    const last = phases.at(-1)
+    if (last?.phase === 'terminated') this.#times.set('terminated', last.duration)
+  }
+
+  /**
+   * Milliseconds spent in a phase.
+   *
+   * @param elapsed in the phase that is under way; undefined for every other
+   */
+  timeIn (phase: Phase, elapsed: number | undefined): number {
+    // A record is rounded: a counter that was ahead of it would go back.
+    return this.#timeIn(phase) + Math.floor(elapsed ?? 0)
+  }
+
+  get shed (): number {
+    return this.#shedBefore + (this.#shedFrom === undefined ? 0 : this.#sources.shed() - this.#shedFrom)
+  }
+
+  /** Requests that came to their end in phase 3. */
+  get requestsDrained (): number {
+    if (this.#drained !== undefined) return this.#drained
+    return this.#endedBefore === undefined ? 0 : this.#sources.ended() - this.#endedBefore
+  }
+
+  #timeIn (phase: Phase): number {
+    return this.#times.get(phase) ?? 0
+  }
+}

@@ -1,0 +1,91 @@
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import type { Cut } from '../lifecycle/report.ts'
+import type { MetricsClient } from './client.ts'
+import { publish } from './events.ts'
+import type { LateConnectionEvent, StallEvent } from './events.ts'
+import { Meter } from './meter.ts'
+import type { MetricsRegistry } from './options.ts'
+import type { MetricSources } from './table.ts'
+import { Tally } from './tally.ts'
+import type { TallySources } from './tally.ts'
+
+/** What is told of an application. */
+export interface TelemetryPorts extends TallySources, Omit<MetricSources, 'tally' | 'now'> {
+  lifecycle: Lifecycle
+  /** Milliseconds from the announcement to the last new connection of traffic; undefined where none came. */
+  lastConnection: () => number | undefined
+}
+
+/** What one application tells programs: its events, and its metrics where they are asked for. */
+export class Telemetry {
+  readonly #name: string
+  readonly #ports: TelemetryPorts
+  readonly #tally: Tally
+  #meter: Meter | undefined
+
+  constructor (name: string, ports: TelemetryPorts) {
+    this.#name = name
+    this.#ports = ports
+    this.#tally = new Tally(ports)
+    this.#follow(ports.lifecycle)
+  }
+
+  /**
+   * Puts the metrics into a registry, and answers it.
+   *
+   * @param given by default one of the application's own
+   * @throws FST_GRACEFUL_INVALID_OPTION another application uses it
+   */
+  measure (client: MetricsClient, given: MetricsRegistry | undefined): MetricsRegistry {
+    const { lifecycle, ...ports } = this.#ports
+    this.#meter = new Meter(client, given, {
+      ...ports,
+      tally: this.#tally,
+      now: () => ({ phase: lifecycle.phase, elapsed: lifecycle.elapsed, over: lifecycle.report !== undefined })
+    })
+    return this.#meter.registry
+  }
+
+  /** Runs what cuts the rest at the end of phase 3, and tells what it was. */
+  cut (cut: () => Omit<Cut, 'waiting'>): Omit<Cut, 'waiting'> {
+    this.#tally.drained()
+    const what = cut()
+    this.#tally.cut(what)
+    for (const { method, route, age } of what.requests) publish('fastify-graceful:request-cut', () => ({ application: this.#name, method, route, age }))
+    return what
+  }
+
+  /** A connection came late. */
+  late ({ address, after }: Omit<LateConnectionEvent, 'application'>): void {
+    publish('fastify-graceful:late-connection', () => ({ application: this.#name, address, after }))
+  }
+
+  /** The event loop turns again. */
+  stalled ({ duration, at, blockedIn }: Omit<StallEvent, 'application'>): void {
+    this.#meter?.stalled(duration)
+    publish('fastify-graceful:stall', () => ({ application: this.#name, duration, at, blockedIn }))
+  }
+
+  /** A health route has answered. */
+  probed (prober: string, probe: string, ok: boolean): void {
+    this.#tally.probes.add({ prober, probe, result: ok ? 'pass' : 'fail' })
+  }
+
+  #follow (lifecycle: Lifecycle): void {
+    lifecycle.onPhase((phase, previous, record) => {
+      this.#tally.phase(phase, record)
+      if (phase === 'draining') this.#noteLastConnection()
+      publish('fastify-graceful:phase', () => ({ application: this.#name, phase, previous, record, reason: lifecycle.request?.reason ?? 'drain', deadline: lifecycle.deadline }))
+    })
+    void lifecycle.done.then((report) => {
+      this.#tally.report(report)
+      publish('fastify-graceful:report', () => ({ application: this.#name, report }))
+    })
+  }
+
+  /** Told before the end is over: nobody can scrape after it. */
+  #noteLastConnection (): void {
+    const after = this.#ports.lastConnection()
+    if (after !== undefined) this.#meter?.lastConnection(after)
+  }
+}

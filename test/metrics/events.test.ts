@@ -1,0 +1,106 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import t from 'tap'
+import type { Test } from 'tap'
+import { eventNames, publish } from '../../lib/metrics/events.ts'
+import type { Events } from '../../lib/metrics/events.ts'
+import { fork } from '../process/fork.ts'
+import { bind, build, Client, until } from '../support/app.ts'
+
+type Seen = Array<{ [Name in keyof Events]: { name: Name, message: Events[Name] } }[keyof Events]>
+
+/** Everything that is published while a test runs. */
+function listen (t: Test): Seen {
+  const seen: Seen = []
+  const listener = (message: unknown, name: string | symbol): void => { seen.push({ name, message } as Seen[number]) }
+  for (const name of eventNames) subscribe(name, listener)
+  t.teardown(() => { for (const name of eventNames) unsubscribe(name, listener) })
+  return seen
+}
+
+const of = <Name extends keyof Events>(seen: Seen, wanted: Name): Array<Events[Name]> =>
+  seen.filter(({ name }) => name === wanted).map(({ message }) => message as Events[Name])
+
+t.test('no message is made where nobody listens', async (t) => {
+  let made = 0
+  const make = (): Events['fastify-graceful:stall'] => {
+    made++
+    return { application: 'x', duration: 1, at: 2, blockedIn: undefined }
+  }
+  publish('fastify-graceful:stall', make)
+  t.equal(made, 0)
+  const seen = listen(t)
+  publish('fastify-graceful:stall', make)
+  t.equal(made, 1)
+  t.same(of(seen, 'fastify-graceful:stall'), [{ application: 'x', duration: 1, at: 2, blockedIn: undefined }])
+})
+
+t.test('a shutdown that cuts a request, with a connection that came late', async (t) => {
+  const seen = listen(t)
+  const app = build({ gracePeriod: 2000, metrics: true, announce: { quiet: 1000, max: 1000 } })
+  let isStuck = false
+  app.get('/stuck/:id', () => new Promise(() => { isStuck = true }))
+  app.get('/', async () => 'ok')
+  await app.ready()
+  // Whoever comes within `quiet` before the cap is late: the balancer was still sending.
+  const halfway = new Promise<void>((resolve) => {
+    app.graceful.stall('test', (phase, elapsed) => {
+      if (elapsed >= 400) resolve()
+      return phase === 'announcing'
+    })
+  })
+  const port = await bind(app)
+  const stuck = await Client.open(port)
+  stuck.get('/stuck/5?token=secret')
+  await until(() => isStuck)
+  const done = app.graceful.shutdown({ reason: 'test' })
+  await halfway
+  const late = await Client.open(port)
+  late.get('/')
+  await late.answers(1)
+  const report = await done
+  stuck.socket.destroy()
+  late.socket.destroy()
+
+  const phases = of(seen, 'fastify-graceful:phase')
+  t.same(phases.map(({ phase, previous }) => [previous, phase]), [['running', 'announcing'], ['announcing', 'closing'], ['closing', 'draining'], ['draining', 'terminated']])
+  t.same(phases.slice(1).map(({ record }) => record), report.phases.slice(0, 3), 'the records of the report')
+  const [first] = phases
+  t.match(first, { reason: 'test', application: /^application \d+$/ })
+  t.ok(Math.abs(first!.deadline! - Date.now()) < 10_000)
+  t.equal(new Set(seen.map(({ message }) => message.application)).size, 1)
+
+  const cuts = of(seen, 'fastify-graceful:request-cut')
+  t.match(cuts, [{ method: 'GET', route: '/stuck/:id' }])
+  t.same(cuts.map(({ method, route, age }) => ({ method, route, age })), report.cut.requests)
+  t.notMatch(JSON.stringify(cuts), 'secret')
+  t.same(of(seen, 'fastify-graceful:report').map((event) => event.report), [report])
+  t.equal(report.traffic.lateArrivals, 1)
+  t.match(of(seen, 'fastify-graceful:late-connection'), [{ address: '127.0.0.1', after: report.traffic.lastArrival }])
+  const order = seen.map(({ name, message }) => name === 'fastify-graceful:phase' ? message.phase : name)
+  t.ok(order.indexOf('fastify-graceful:request-cut') < order.indexOf('terminated'), 'told before the last phase')
+  t.equal(order.at(-1), 'fastify-graceful:report')
+})
+
+t.test('a drain that is undone', async (t) => {
+  const seen = listen(t)
+  const app = build({ admin: { token: 'a-token-of-enough-length' } })
+  await bind(app)
+  const headers = { authorization: 'Bearer a-token-of-enough-length' }
+  for (const url of ['/-/drain', '/-/undrain']) t.equal((await app.inject({ method: 'POST', url, headers })).statusCode, 200)
+  t.match(of(seen, 'fastify-graceful:phase'), [{ phase: 'announcing', reason: 'drain', deadline: undefined }, { phase: 'running', record: { endedBy: 'undrain' } }])
+  t.equal(of(seen, 'fastify-graceful:report').length, 0)
+  await app.close()
+})
+
+t.test('an event loop that was held', async (t) => {
+  const [code, , output] = await fork('../../metrics/fixtures/stall.js').result
+  t.equal(code, 0, output)
+  const { event, metrics } = JSON.parse(/^\{"event".*$/m.exec(output)?.[0] ?? '{}') as { event: Events['fastify-graceful:stall'], metrics: string[] }
+  t.equal(event.application, 'application 1')
+  t.match(event.blockedIn, /^hog \(.*stall\.js:\d+:\d+\)$/)
+  t.ok(event.duration >= 1000 && event.duration < 20_000, `${event.duration} ms`)
+  t.ok(event.at > 1_600_000_000_000)
+  t.ok(metrics.includes('fastify_graceful_event_loop_stall_seconds_count 1'))
+  t.ok(metrics.includes(`fastify_graceful_event_loop_stall_seconds_sum ${event.duration / 1000}`))
+  t.ok(metrics.includes('fastify_graceful_event_loop_stall_seconds_bucket{le="0.5"} 0'))
+})
