@@ -11,7 +11,7 @@ import WebSocket from 'ws'
 import { fork, listening } from '../process/fork.ts'
 import { eventOf, eventsOf, hanging, watched } from './support.ts'
 
-t.jobs = 3
+t.jobs = 2
 t.setTimeout(120_000)
 
 const gracePeriod = 2500
@@ -40,7 +40,8 @@ t.test('an open inspector', async (t) => {
 })
 
 t.test("a person's breakpoint is no stall", async (t) => {
-  const app = hanging({ options: { gracePeriod, guardian } }, { node: ['--inspect=127.0.0.1:0'] })
+  // Longer than a busy machine keeps a process waiting, which is a stall.
+  const app = hanging({ options: { gracePeriod, guardian: { enabled: true, stall: 1500 } } }, { node: ['--inspect=127.0.0.1:0'] })
   const [, address = ''] = await app.waitForLine(/Debugger listening on (ws:\S+)/)
   const { url } = await watched(app)
   const debug = new WebSocket(address)
@@ -50,7 +51,7 @@ t.test("a person's breakpoint is no stall", async (t) => {
   })
   for (const [id, method] of ['Runtime.enable', 'Debugger.enable', 'Debugger.pause'].entries()) debug.send(JSON.stringify({ id, method }))
   await paused
-  await sleep(1500)
+  await sleep(2500)
   t.equal(debug.readyState, WebSocket.OPEN)
   let answered = false
   const answer = fetch(url).then((response) => { answered = response.ok })

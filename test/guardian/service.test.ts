@@ -11,7 +11,7 @@ const lateness = measureLateness()
 t.teardown(() => lateness.stop())
 const token = 'a-token-of-enough-length'
 const headers = { authorization: `Bearer ${token}` }
-const options = { gracePeriod: 10_000, admin: { token }, guardian: { stall: 600, liveness: 2500, port: 0, host: '127.0.0.1' } }
+const options = { gracePeriod: 10_000, admin: { token }, guardian: { stall: 1000, liveness: 2500, port: 0, host: '127.0.0.1' } }
 
 const textOf = async (url: string, init: RequestInit = {}): Promise<[number, string]> => {
   const response = await fetch(url, init)
@@ -35,7 +35,7 @@ t.test('a stall in service', async (t) => {
     const start = Date.now()
     const hung = fetch(`${url}/hang`)
     const line = await eventOf(app, 'graceful.stall')
-    t.ok(line['time'] as number - start < 600 + 500 + 200 + 2 * lateness.worst, `told after ${line['time'] as number - start} ms`)
+    t.ok(line['time'] as number - start < 1000 + 500 + 200 + 2 * lateness.worst, `told after ${line['time'] as number - start} ms`)
     t.match(line, { level: 50, silence: Number })
     const place = way === 'short' ? new RegExp(`^spinShortly .*hang\\.js:${markedLine('short')}:`) : /./
     if (way === 'short') t.match(line, { blockedIn: place, msg: /not turned for \d+ ms, in spinShortly/ })
