@@ -10,7 +10,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
 
-// Six processes are started, one after the other; a busy machine takes its time over each.
+// Seven processes are started, one after the other; a busy machine takes its time over each.
 t.setTimeout(120_000)
 
 const examples = fileURLToPath(new URL('../../examples/', import.meta.url))
@@ -49,7 +49,7 @@ async function answer (url: string, init?: RequestInit): Promise<{ status: numbe
 
 t.test('every example is tried here', async (t) => {
   const found = readdirSync(examples).filter((name) => name.endsWith('js')).toSorted()
-  t.same(found, ['commonjs.cjs', 'database-pool.js', 'minimal.js', 'queue-consumer.js'])
+  t.same(found, ['commonjs.cjs', 'database-pool.js', 'minimal.js', 'opentelemetry.js', 'queue-consumer.js'])
 })
 
 for (const file of ['minimal.js', 'commonjs.cjs']) {
@@ -80,6 +80,17 @@ t.test('queue-consumer.js finishes the message in hand and fetches no other', as
   child.kill('SIGTERM')
   t.same(await exited, [0, null])
   t.notOk(lines.some((line) => line.includes('the consumer failed')), 'no message was cut')
+})
+
+t.test('opentelemetry.js exports its shutdown as a span', async (t) => {
+  const { child, exited, lines } = await start(t, 'opentelemetry.js')
+  child.kill('SIGTERM')
+  t.same(await exited, [0, null])
+  const text = lines.join('\n')
+  t.match(text, "name: 'shutdown'")
+  t.match(text, /attributes: \{ application: 'application 1', reason: 'SIGTERM' \}/)
+  const events = [...text.matchAll(/^ {6}name: '(\w+)',$/gm)].map(([, name]) => name)
+  t.same(events, ['announcing', 'closing', 'draining', 'terminated'])
 })
 
 t.test('the service answers on every route, and ends in order under all of them', async (t) => {
