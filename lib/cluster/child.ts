@@ -83,6 +83,8 @@ export class Child {
   get pid (): number | undefined { return this.worker.process.pid }
   get state (): Readonly<ChildState> { return this.#state }
   get alive (): boolean { return this.#end === undefined }
+  /** Whether it is on its way out, told to or by itself. */
+  get ending (): boolean { return this.leaving || this.#state.ending }
   /** Milliseconds since it became ready for the first time; undefined where it never did. */
   get readyFor (): number | undefined { return this.#readySince === undefined ? undefined : performance.now() - this.#readySince }
   /** Whether it serves: ready when last heard of, and heard of lately. */

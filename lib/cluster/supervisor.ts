@@ -5,6 +5,7 @@ import type { Phase } from '../lifecycle/phase.ts'
 import { errors, messageOf } from '../errors.ts'
 import { Child, codeOf, whyNotReady } from './child.ts'
 import type { ChildEnd } from './child.ts'
+import { Listeners } from './listeners.ts'
 import type { SupervisorLog } from './log.ts'
 import type { SupervisorSettings } from './options.ts'
 import type { Sink } from './output.ts'
@@ -28,6 +29,7 @@ export class Supervisor {
   readonly #sinks: SupervisorPorts['sinks']
   readonly #done = deferred<number>()
   readonly #reload: Reload
+  readonly #listeners: Listeners
   readonly #codes: number[] = []
   #stopping = false
   #ended = false
@@ -45,6 +47,10 @@ export class Supervisor {
     this.#sinks = sinks
     this.places = Array.from({ length: settings.workers }, (_, index) => new Place(index + 1))
     this.#reload = new Reload(this)
+    this.#listeners = new Listeners({
+      expected: () => !this.#isServed() && (this.places.some(({ child }) => child === undefined) || [...this.children].some((child) => child.ending || !child.worker.isConnected())),
+      over: () => this.#isServed()
+    })
   }
 
   /** Settles with the exit code when the last child is gone and all it wrote was forwarded. */
@@ -62,6 +68,7 @@ export class Supervisor {
   start (): void {
     const { script, workers, gracePeriod, childGracePeriod } = this.settings
     this.log.info({ event: 'graceful.supervisor.start', script, workers, gracePeriod, childGracePeriod }, `supervisor starts ${workers} ${workers === 1 ? 'child' : 'children'}`)
+    this.#listeners.install()
     for (const place of this.places) this.fill(place)
   }
 
@@ -105,6 +112,7 @@ export class Supervisor {
     this.#exitCode = exitCode
     this.log.info({ event: 'graceful.supervisor.shutdown', reason, children: this.children.size }, `supervisor shuts down: ${reason}`)
     for (const place of this.places) place.leaveEmpty()
+    this.#listeners.release()
     this.#enter('announcing')
     // Who is on its way out already has its order; a second one would cut it short.
     for (const child of this.children) if (!child.leaving) this.dismiss(child, signal, false)
@@ -162,7 +170,10 @@ export class Supervisor {
   }
 
   #changed (place: Place, child: Child): void {
-    if (child.ready) place.backoff.started()
+    if (child.ready) {
+      place.backoff.started()
+      this.#listeners.settle()
+    }
     this.#noteReadiness()
     this.#notePhase()
     // It ends by itself (a crash, a signal that somebody sent to it alone): its place is filled while it still drains.
@@ -202,6 +213,11 @@ export class Supervisor {
     place.fillLater(delay, () => this.fill(place))
   }
 
+  /** Whether every place has a child that has been ready and stays. */
+  #isServed (): boolean {
+    return this.places.every(({ child }) => child !== undefined && child.worker.isConnected() && !child.ending && child.readyFor !== undefined)
+  }
+
   #noteReadiness (): void {
     const { ready } = this
     if (ready === this.#wasReady) return
@@ -229,6 +245,7 @@ export class Supervisor {
   #endIfEmpty (): void {
     if (!this.#stopping || this.children.size > 0 || this.#ended) return
     this.#ended = true
+    this.#listeners.uninstall()
     this.#enter('terminated')
     const code = this.#exitCode || (this.#codes.find((exitCode) => exitCode !== 0) ?? 0)
     this.log.info({ event: 'graceful.supervisor.end', exitCode: code }, `supervisor ends with code ${code}`)

@@ -76,7 +76,7 @@ const isReplica = (body: string): boolean => body.startsWith('{"replica":') && b
 export const between = (low: number, high: number): number => low + Math.floor(Math.random() * (high - low))
 
 /** Users of the replicas of this folder. */
-const replicaUsers: Manner[] = [
+export const replicaUsers: readonly Manner[] = [
   { name: 'immediate', weight: 34, path: () => '/', burst: 4, isRight: isReplica },
   { name: 'paused', weight: 20, path: () => '/', think: longestIdle, isRight: isReplica },
   { name: 'fresh', weight: 15, path: () => '/', fresh: true, isRight: isReplica },
@@ -86,7 +86,7 @@ const replicaUsers: Manner[] = [
   { name: 'upload', weight: 10, method: 'POST', body: upload, path: () => '/upload', isRight: (body) => body.endsWith(`"bytes":${upload.content.length}}`) }
 ]
 
-function drawManner (manners: Manner[]): Manner {
+function drawManner (manners: readonly Manner[]): Manner {
   let draw = Math.random() * manners.reduce((sum, manner) => sum + manner.weight, 0)
   return manners.find((manner) => (draw -= manner.weight) < 0) ?? manners[0]!
 }
@@ -122,7 +122,7 @@ class Population {
   readonly #localPorts = new WeakMap<Socket, number>()
   readonly #port: number
 
-  constructor (port: number, manners: Manner[]) {
+  constructor (port: number, manners: readonly Manner[]) {
     this.#port = port
     for (const manner of manners) this.#free.set(manner, [])
   }
@@ -227,7 +227,7 @@ class Population {
  * Sends requests to 127.0.0.1 at this rate (per second), whatever the answers do: arrivals are random and independent (Poisson),
  * a slow answer only means more users at a time. Each user has one connection and obeys `Connection: close`.
  */
-export function startLoad (port: number, rate: number, manners: Manner[] = replicaUsers): Load {
+export function startLoad (port: number, rate: number, manners: readonly Manner[] = replicaUsers): Load {
   const population = new Population(port, manners)
   const gap = (): number => -Math.log(1 - Math.random()) * 1000 / rate
   let nextAt = performance.now() + gap()

@@ -57,5 +57,10 @@ app.get('/stream', async (request, reply) => {
 
 app.post('/upload', async (request) => ({ replica: name, bytes: request.body }))
 
+app.get('/crash', async () => {
+  setImmediate(() => { throw new Error('on purpose') })
+  return { replica: name }
+})
+
 await app.listen({ port: Number(process.env.PORT ?? 0), host: '127.0.0.1' })
 app.log.info({ event: 'replica.listening', port: app.server.address().port }, 'replica listens')

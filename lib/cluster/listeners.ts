@@ -1,0 +1,92 @@
+import net from 'node:net'
+
+/** As much as is used of what Node makes for a listener. */
+interface Handle {
+  close (callback?: () => void): void
+  /** Sockets with a port have it. */
+  getsockname? (out: { port?: number }): number
+}
+
+type MakeHandle = (address: string | null, port: number, ...rest: unknown[]) => Handle | number
+
+/**
+ * What `node:cluster` makes the shared handle of each listener with, in the parent. Underscored, but exported by every Node since 0.6;
+ * where it should be gone one day, nothing is kept.
+ */
+const name = '_createServerHandle'
+const maker = net as unknown as { [name]?: MakeHandle }
+
+/** What decides whether a listener is kept. */
+export interface Succession {
+  /** Whether a child that ends, or has ended, leaves its listeners to one that is to come. */
+  expected (): boolean
+  /** Whether nobody is to come any more: every place is served. */
+  over (): boolean
+}
+
+/**
+ * Keeps the listening sockets of a child that has ended until its successor takes them over. `node:cluster` closes a shared handle
+ * with the last child that has it, and whoever connects then is refused; a socket that somebody holds, and on which nobody accepts,
+ * lets connections wait in the kernel's queue.
+ */
+export class Listeners {
+  readonly #succession: Succession
+  readonly #kept = new Set<{ key: string, handle: Handle, close: () => void }>()
+  #make: MakeHandle | undefined
+  #released = false
+
+  constructor (succession: Succession) {
+    this.#succession = succession
+  }
+
+  install (): void {
+    const make = this.#make = maker[name]
+    if (make !== undefined) maker[name] = (...parameters) => this.#take(make, parameters)
+  }
+
+  uninstall (): void {
+    this.release()
+    if (this.#make !== undefined) maker[name] = this.#make
+  }
+
+  /** Closes what nobody has taken over, where nobody is to come: a new release may listen elsewhere. */
+  settle (): void {
+    if (this.#kept.size > 0 && this.#succession.over()) this.#drop()
+  }
+
+  /** Nothing is kept any more: the last child that closes a listener closes the port. */
+  release (): void {
+    this.#released = true
+    this.#drop()
+  }
+
+  #take (make: MakeHandle, parameters: Parameters<MakeHandle>): Handle | number {
+    const key = parameters.join(' ')
+    for (const kept of this.#kept) {
+      if (kept.key !== key) continue
+      this.#kept.delete(kept)
+      return kept.handle
+    }
+    const handle = make(...parameters)
+    if (typeof handle === 'number') return handle
+    const close = handle.close.bind(handle)
+    const [, port] = parameters
+    handle.close = (callback) => {
+      if (this.#released || !isBound(handle, port) || !this.#succession.expected()) return close(callback)
+      this.#kept.add({ key, handle, close })
+    }
+    return handle
+  }
+
+  #drop (): void {
+    for (const { close } of this.#kept) close()
+    this.#kept.clear()
+  }
+}
+
+/** Node learns of a port that is taken only when it listens; such a handle must not be handed to the next child. */
+function isBound (handle: Handle, wanted: number): boolean {
+  if (handle.getsockname === undefined) return true
+  const bound: { port?: number } = {}
+  return handle.getsockname(bound) === 0 && bound.port !== undefined && bound.port > 0 && (wanted <= 0 || bound.port === wanted)
+}
