@@ -100,9 +100,11 @@ export class Application {
 
   readonly #close: ReturnType<typeof wrapClose>
 
-  /** Boot is over. */
-  start (): void {
+  /** Boot is over, and the guardian hears what comes next. */
+  async start (): Promise<void> {
+    await this.#guarded?.ready()
     this.#started = true
+    this.#guarded?.changed()
     this.#message.check()
     // So that the status knows before the first probe asks.
     void this.health.verdict('readiness')
@@ -112,6 +114,7 @@ export class Application {
   listening (): void {
     this.traffic.open()
     if (this.traffic.listeners.open) this.#membership.listening()
+    this.#guarded?.changed()
   }
 
   /** Fastify's own close has run: it was called before `close` could be wrapped. */

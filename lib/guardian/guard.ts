@@ -12,7 +12,7 @@ import { planEnd } from './plan.ts'
 import type { ProcessEnd } from './plan.ts'
 import type { StallRecord, ThreadData, ToMain, ToThread, Verdicts, WardState } from './protocol.ts'
 import { heartbeatInterval, monotonic, Pulse } from './pulse.ts'
-import type { ServerPorts } from './server.ts'
+import type { ServerPorts } from './routes.ts'
 import { Signals } from './signals.ts'
 import { mainThreadState } from './thread-state.ts'
 import { Watch } from './watch.ts'
@@ -60,14 +60,21 @@ export class Guard {
 
   start (): void {
     this.#look()
-    this.#post({ type: 'ready', signals: this.#signals.available })
   }
 
   receive (message: ToThread): void {
-    if (message.type === 'answer') {
-      this.#questions.get(message.id)?.(message.value)
-      return
+    switch (message.type) {
+      case 'answer':
+        this.#questions.get(message.id)?.(message.value)
+        return
+      case 'hello':
+        this.#post({ type: 'ready', id: message.id, signals: this.#signals.available })
+        return
+      case 'wards': this.#hear(message)
     }
+  }
+
+  #hear (message: ToThread & { type: 'wards' }): void {
     this.#wards = message.wards
     if (message.verdicts !== undefined) this.#verdicts = message.verdicts
     this.#signals.ending = this.#wards.some(({ ending }) => ending)

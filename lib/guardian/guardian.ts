@@ -3,6 +3,7 @@ import { isMainThread } from 'node:worker_threads'
 import type { Worker } from 'node:worker_threads'
 import { messageOf } from '../errors.ts'
 import type { ServerData, StallRecord, ThreadData, ToMain, ToThread, Verdicts, WardState } from './protocol.ts'
+import { Greetings } from './greetings.ts'
 import { heartbeatInterval, monotonic, Pulse } from './pulse.ts'
 import { inspectorOf, makeWorker } from './worker.ts'
 import type { Guarded, GuardianSettings, GuardianStatus, Ward } from './types.ts'
@@ -13,6 +14,9 @@ const mostRequests = 10
 /** Heartbeats after which verdicts are told though nothing has turned, and what of them does not count as a turn. */
 const verdictsEvery = 10
 const passing: ReadonlySet<string> = new Set(['duration', 'age', 'time'])
+/** How long a boot waits for the thread at most, in milliseconds. */
+const readyTimeout = 1000
+
 /** What the first application brings. */
 export interface GuardianSetup {
   settings: GuardianSettings
@@ -41,6 +45,7 @@ export class Guardian {
   readonly #inspector = inspectorOf()
   readonly #stopped: () => void
   readonly #status: GuardianStatus = { state: 'starting', port: undefined, stalls: 0, stalledTime: 0, lastStall: undefined }
+  readonly #greetings = new Greetings()
   #requests = new Map<Ward, WardState['requests']>()
   #worker: Worker | undefined
   #timer: NodeJS.Timeout | undefined
@@ -58,7 +63,10 @@ export class Guardian {
   join (ward: Ward): Guarded {
     this.#wards.add(ward)
     if (this.#timer === undefined) this.#begin()
+    // It joins before it can be asked.
+    queueMicrotask(() => this.#tell())
     return {
+      ready: () => this.#ready(),
       changed: () => this.#tell(),
       status: () => ({ ...this.#status }),
       leave: () => this.#leave(ward)
@@ -76,6 +84,7 @@ export class Guardian {
 
   #begin (): void {
     this.#pulse.beat()
+    this.#lookForDebugger()
     this.#timer = setInterval(() => this.#beat(), heartbeatInterval).unref()
     this.#start()
     if (process.pid === 1) this.#log?.info({ event: 'graceful.guardian' }, 'this process is PID 1, which cannot kill itself: where native code hangs at the deadline, only the kubelet ends it. An init, or shareProcessNamespace, avoids that')
@@ -91,11 +100,25 @@ export class Guardian {
       worker.on('exit', () => { if (this.#worker === worker) this.#died(failure) })
       worker.unref()
       this.#told = this.#judged = ''
-      // The wards join before they can be asked.
-      queueMicrotask(() => this.#tell())
+      queueMicrotask(() => {
+        this.#tell()
+        this.#hello(this.#greetings.last)
+      })
     } catch (error) {
       this.#failed(`the guardian cannot be started, so nothing ends this process where its event loop hangs: ${messageOf(error)}`)
     }
+  }
+
+  /** A hang that begins before the thread is up would outlive every deadline. */
+  async #ready (): Promise<void> {
+    if (this.#status.state === 'failed') return
+    this.#tell()
+    const heard = await this.#greetings.send((id) => this.#hello(id), readyTimeout)
+    if (!heard) this.#log?.warn({ event: 'graceful.guardian' }, `the guardian's thread was not up within ${readyTimeout} ms, and the boot goes on: until it is, nothing ends this process where its event loop hangs`)
+  }
+
+  #hello (id: number): void {
+    this.#post({ type: 'hello', id })
   }
 
   #threadData (): ThreadData {
@@ -116,11 +139,13 @@ export class Guardian {
     this.#status.port = undefined
     if (++this.#deaths > 1) return this.#failed(`the guardian has died again (${why}), and is not started any more`)
     this.#log?.error({ event: 'graceful.guardian', err: error }, `the guardian has died (${why}), and is started once more`)
+    this.#status.state = 'starting'
     this.#start()
   }
 
   #failed (message: string): void {
     this.#status.state = 'failed'
+    this.#greetings.giveUp()
     clearInterval(this.#timer)
     this.#log?.error({ event: 'graceful.guardian' }, message)
   }
@@ -129,6 +154,7 @@ export class Guardian {
     this.#requests.delete(ward)
     if (!this.#wards.delete(ward) || this.#wards.size > 0) return this.#tell()
     clearInterval(this.#timer)
+    this.#greetings.giveUp()
     const worker = this.#worker
     this.#worker = undefined
     this.#stopped()
@@ -146,10 +172,14 @@ export class Guardian {
   }
 
   #publish (): void {
-    this.#pulse.debuggable = this.#inspector?.url() !== undefined
+    this.#lookForDebugger()
     this.#beats++
     if (this.#beats % requestsEvery === 0) this.#requests = new Map([...this.#wards].map((ward) => [ward, ward.crowded() ? [] : ward.requests().slice(0, mostRequests)]))
     this.#tell()
+  }
+
+  #lookForDebugger (): void {
+    this.#pulse.debuggable = this.#inspector?.url() !== undefined
   }
 
   #tell (): void {
@@ -187,6 +217,8 @@ export class Guardian {
   #receive (message: ToMain): void {
     switch (message.type) {
       case 'ready':
+        this.#greetings.heard(message.id)
+        if (this.#status.state === 'watching') return
         this.#status.state = 'watching'
         if (!message.signals) this.#log?.debug({ event: 'graceful.guardian' }, 'the guardian cannot see signals on this Node: one that comes while the event loop hangs starts no countdown')
         return

@@ -77,12 +77,14 @@ export interface StallRecord {
 /** From the main thread to the guardian. */
 export type ToThread =
   | { type: 'wards', wards: WardState[], verdicts: Verdicts[] | undefined }
+  /** Asks for `ready`, which tells that all before it has been heard. */
+  | { type: 'hello', id: number }
   | { type: 'answer', id: number, value: unknown }
 
 /** From the guardian to the main thread. */
 export type ToMain =
-  /** It watches. */
-  | { type: 'ready', signals: boolean }
+  /** It watches, and hears the signals of all it was told of before this `hello`. */
+  | { type: 'ready', id: number, signals: boolean }
   | { type: 'listening', port: number }
   | { type: 'recovered', stall: StallRecord }
   | { type: 'warning', message: string }

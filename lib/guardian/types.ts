@@ -45,6 +45,8 @@ export interface Ward {
 
 /** What joining answers. */
 export interface Guarded {
+  /** Settles when the guardian watches this application and hears its signals, or has failed; after a second at the latest. */
+  ready (): Promise<void>
   /** Tells the guardian at once of a new phase. */
   changed (): void
   /** What the guardian is, and what it has seen. */

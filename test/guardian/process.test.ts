@@ -33,6 +33,25 @@ async function endsInTime (t: Test, node: string[], given: object = {}, env: Nod
   return output
 }
 
+t.test('a hang that begins as soon as it listens', async (t) => {
+  const end = async (given: object, delay?: number): Promise<void> => {
+    const app = hanging({ way: 'loop', phase: 'listening', options: { gracePeriod, guardian }, ...given })
+    await app.waitForLine(/hanging/)
+    const start = performance.now()
+    if (delay !== undefined) {
+      await sleep(delay)
+      app.kill('SIGTERM')
+    }
+    const [code, signal, output] = await app.result
+    t.strictSame([code, signal], [1, null], output)
+    t.ok(performance.now() - start < gracePeriod + 1000, `${performance.now() - start} ms`)
+    t.match(eventsOf(output, 'graceful.killed'), [{ reason: 'SIGTERM', blockedIn: /^spinForEver/ }])
+    t.match(eventsOf(output, 'graceful.stall'), [{ blockedIn: /^spinForEver/ }], 'boot is over, so it is a stall')
+  }
+  await Promise.all([end({}, 0), end({ signal: 'SIGTERM' })])
+  await end({}, 20)
+})
+
 t.test('an open inspector', async (t) => {
   const output = await endsInTime(t, ['--inspect=127.0.0.1:0'])
   t.match(output, /"blockedIn":"spinForEver/)

@@ -1,0 +1,98 @@
+import type { IncomingMessage } from 'node:http'
+import type { PublicStatus } from '../admin/status.ts'
+import { digest, showsToken } from '../admin/token.ts'
+import { formatJson, formatText, negotiate } from '../health/format.ts'
+import type { Verdict } from '../health/health.ts'
+import type { CheckKind } from '../health/options.ts'
+import type { Question } from './answers.ts'
+import type { ServerData } from './protocol.ts'
+
+/** What the server asks. None of it waits for the main thread longer than a moment. */
+export interface ServerPorts {
+  verdict: (kind: CheckKind, question: Question) => Verdict
+  publicStatus: () => PublicStatus
+  /** The whole, as far as it is known. */
+  status: () => Promise<object>
+  /** Phase 1 for a preStop hook; settles when it could end. */
+  prestop: () => Promise<void>
+}
+
+/** What a request is answered with. */
+export interface Reply { code: number, type: string, body: string, headers?: Record<string, string> }
+
+const probes: ReadonlyMap<string, CheckKind> = new Map([['livez', 'liveness'], ['readyz', 'readiness'], ['startupz', 'startup']])
+/** The User-Agent of a kubelet that calls a preStop hook. */
+const kubelet = /^kube-lifecycle\//
+
+/** What the guardian's port answers. */
+export class Routes {
+  readonly #data: ServerData
+  readonly #ports: ServerPorts
+  readonly #busy: WeakSet<object>
+  readonly #tokens: Buffer[]
+
+  /** @param busy connections whose answer may take long, to be left open */
+  constructor (data: ServerData, ports: ServerPorts, busy: WeakSet<object>) {
+    this.#data = data
+    this.#ports = ports
+    this.#busy = busy
+    this.#tokens = (data.admin?.tokens ?? []).map((token) => digest(token))
+  }
+
+  async answer (request: IncomingMessage): Promise<Reply> {
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2)
+    const { admin, probes: probing } = this.#data
+    if (admin !== undefined && path === `${admin.prefix}/prestop` && this.#tokens.length > 0) return this.#prestop(request)
+    if (request.method !== 'GET' && request.method !== 'HEAD') return problem(405, 'Method Not Allowed', { allow: 'GET, HEAD' })
+    if (admin !== undefined && path === `${admin.prefix}/status`) return this.#status(request)
+    const inside = probing !== undefined && path.startsWith(`${probing.prefix}/`) ? path.slice(probing.prefix.length + 1) : ''
+    const [probe = '', only = '', ...rest] = inside.split('/')
+    const kind = rest.length === 0 ? probes.get(probe) : undefined
+    if (kind === undefined) return problem(404, 'Not Found')
+    return this.#probe(kind, probe, decode(only), new URLSearchParams(query), request.headers.accept)
+  }
+
+  #probe (kind: CheckKind, probe: string, only: string, query: URLSearchParams, accept: string | undefined): Reply {
+    const expose = this.#data.probes?.expose ?? false
+    const verdict = this.#ports.verdict(kind, { exclude: query.getAll('exclude'), only: only === '' ? undefined : only })
+    if (verdict.checks.length === 0) return { code: 404, type: 'text/plain', body: `no check of this name belongs to ${probe}\n` }
+    const type = negotiate(accept)
+    const body = type === 'text/plain' ? formatText(verdict, { probe, verbose: query.has('verbose'), expose }) : formatJson(verdict, expose)
+    return { code: verdict.ok ? 200 : 503, type, body, headers: { vary: 'accept' } }
+  }
+
+  async #status (request: IncomingMessage): Promise<Reply> {
+    const granted = showsToken(request.headers.authorization, this.#tokens)
+    return json(200, granted ? await this.#ports.status() : this.#ports.publicStatus())
+  }
+
+  async #prestop (request: IncomingMessage): Promise<Reply> {
+    const isKubelet = request.method === 'GET' && kubelet.test(request.headers['user-agent'] ?? '')
+    if (request.method !== 'POST' && !isKubelet) return problem(405, 'Method Not Allowed', { allow: 'POST' })
+    const { authorization } = request.headers
+    if (!showsToken(authorization, this.#tokens)) return authorization === undefined ? problem(401, 'Unauthorized', { 'www-authenticate': 'Bearer' }) : problem(403, 'Forbidden')
+    this.#busy.add(request.socket)
+    try {
+      await this.#ports.prestop()
+    } finally {
+      this.#busy.delete(request.socket)
+    }
+    return json(200, this.#ports.publicStatus())
+  }
+}
+
+function decode (segment: string): string {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return segment
+  }
+}
+
+function json (code: number, value: object, headers?: Record<string, string>): Reply {
+  return { code, type: 'application/json', body: JSON.stringify(value), ...(headers && { headers }) }
+}
+
+function problem (statusCode: number, error: string, headers?: Record<string, string>): Reply {
+  return json(statusCode, { statusCode, error, message: error }, headers)
+}
