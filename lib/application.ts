@@ -22,6 +22,7 @@ import { abortBoot, boundServers, wrapClose } from './process/close.ts'
 import { flushLogger } from './process/flush.ts'
 import { joinProcess } from './process/registry.ts'
 import type { Membership } from './process/types.ts'
+import { Viewers } from './page/viewers.ts'
 import { prefixed } from './log.ts'
 import type { Log } from './log.ts'
 import { Story } from './story.ts'
@@ -32,6 +33,8 @@ import { guardApplication } from './ward.ts'
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
 
+/** Requests that those who watch the status are shown by name. */
+const mostShown = 50
 /** How many applications this process has had: their names in logs. */
 let applications = 0
 
@@ -49,6 +52,8 @@ export class Application {
   readonly holds: Holds
   readonly log: Log
   readonly telemetry: Telemetry
+  /** Who watches the status live. */
+  readonly viewers: Viewers = new Viewers({ publicStatus: () => this.publicStatus(), status: () => this.status(mostShown) })
   readonly #root: FastifyInstance
   readonly #settings: Settings
   readonly #name = `application ${++applications}`
@@ -139,27 +144,29 @@ export class Application {
     return { phase, number: phaseNumber(phase), since, ready: this.health.ready() }
   }
 
-  /** All that is known, as data. */
-  status (): Status {
+  /** All that is known, as data; of the requests at most so many. */
+  status (mostRequests?: number): Status {
     const { lifecycle, traffic, health } = this
-    const { phase, since, deadline, budget, report } = lifecycle
-    const { rateBefore, evidence, arrivals, lastArrival, lateArrivals, probes } = traffic.summary()
+    const { phase, since, deadline, progress, budget, report } = lifecycle
+    const { rateBefore, evidence, arrivals, lastArrival, lateArrivals, lateSources, probes } = traffic.summary()
     return buildStatus({
       phase,
       since,
       deadline,
+      shutdown: progress,
       budget,
       report,
       started: this.#started,
       ready: this.health.ready(),
       holds: this.holds.reasons(),
-      requests: traffic.requests.list(),
+      inFlight: traffic.requests.count(),
+      requests: traffic.requests.list(mostRequests),
       connections: { ...traffic.connections.counts() },
       participants: lifecycle.participants.names(),
       stalls: lifecycle.stalls(),
       checks: health.checks(),
       pressure: this.#pressure.state(),
-      traffic: { rate: rateBefore, evidence: phase === 'running' ? undefined : evidence, arrivals, lastArrival, lateArrivals, probes },
+      traffic: { rate: rateBefore, evidence: phase === 'running' ? undefined : evidence, arrivals, lastArrival, lateArrivals, lateSources, probes },
       work: lifecycle.work.names(),
       guardian: this.#guarded?.status(),
       versions: { package: version, node: process.version, fastify: this.#root.version }
@@ -173,6 +180,7 @@ export class Application {
       serving: () => this.traffic.listeners.open,
       end: () => {
         this.traffic.listeners.finish()
+        if (this.viewers.size > 0) this.traffic.listeners.release()
         return this.#close.end()
       },
       traffic: () => this.traffic.summary(),
@@ -244,6 +252,7 @@ export class Application {
       this.health.stop()
       this.#message.finish(report)
       this.#story.report(report)
+      this.viewers.finish(this.status(mostShown), this.publicStatus())
       this.#membership.leave()
       // Until the process has ended, its end is watched.
       if (!this.#membership.endsProcess()) this.#guarded?.leave()

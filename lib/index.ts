@@ -91,6 +91,8 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
     registerAdmin(root, settings.admin, {
       publicStatus: () => application.publicStatus(),
       status: () => application.status(),
+      viewers: application.viewers,
+      exempt: (request, reply) => traffic.exempt(request, reply),
       drain: () => lifecycle.drain(),
       undrain: () => lifecycle.undrain(),
       prestop: () => lifecycle.prestop(),

@@ -2,10 +2,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 
 import { hidden } from '../hidden.ts'
 import { longestTimer } from '../limits.ts'
 import type { Log } from '../log.ts'
+import { problem, send } from './answer.ts'
 import { createGuard } from './guard.ts'
 import type { Admission, Guard, GuardOptions } from './guard.ts'
 import { publicStatus } from './status.ts'
-import type { PublicStatus } from './status.ts'
+import { registerView } from './view.ts'
+import type { ViewPorts } from './view.ts'
 
 /** The admin routes and who may use them. */
 export interface AdminOptions extends GuardOptions {
@@ -14,11 +16,7 @@ export interface AdminOptions extends GuardOptions {
 }
 
 /** What the admin routes drive. */
-export interface AdminPorts {
-  /** What anyone may know. */
-  publicStatus: () => PublicStatus
-  /** The whole. */
-  status: () => object | Promise<object>
+export interface AdminPorts extends ViewPorts {
   /** Phase 1 by hand. Throws an error with status code 409 where that is not possible, like `undrain`. */
   drain: () => void | Promise<void>
   /** Back from it. */
@@ -43,16 +41,8 @@ export function registerAdmin (root: FastifyInstance, options: AdminOptions & { 
   // An environment variable that is missing must not pass for one that was left out.
   const missing = Object.hasOwn(options, 'token') && options.token === undefined
   if (missing) ports.log.warn({ option: 'admin.token' }, "option 'admin.token' was given as undefined, as a missing environment variable is: no token lets in")
-  root.route({
-    method: ['GET', 'HEAD'] satisfies HTTPMethods[],
-    url: `${prefix}/status`,
-    config: { ...routeConfig },
-    schema: hidden(),
-    handler: async (request, reply) => {
-      const granted = guard !== undefined && await guard(request) === 'granted'
-      return send(reply, 200, granted ? await ports.status() : publicStatus(ports.publicStatus()))
-    }
-  })
+  const token = [options.token ?? []].flat().some((one) => one !== '')
+  registerView(root, prefix, { guard, token }, ports, routeConfig)
   if (guard === undefined) {
     ports.log.info({}, `${prefix}/drain, ${prefix}/undrain and ${prefix}/prestop are not registered: they need one of the options admin.token, admin.authorize, admin.unixSocket`)
     return
@@ -127,14 +117,4 @@ class Actions {
 
 function isConflict (error: unknown): error is Error & { code: string } {
   return error instanceof Error && 'statusCode' in error && error.statusCode === 409
-}
-
-function problem (statusCode: number, error: string, message: string): object {
-  return { statusCode, error, message }
-}
-
-/** Written here, so that serializers of the application do not change its shape. */
-function send (reply: FastifyReply, statusCode: number, body: object): FastifyReply {
-  reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
-  return reply.code(statusCode).type('application/json; charset=utf-8').send(JSON.stringify(body))
 }

@@ -2,7 +2,7 @@ import type { Budget } from '../lifecycle/budget.ts'
 import type { Stall } from '../lifecycle/participants.ts'
 import { phaseNumber } from '../lifecycle/phase.ts'
 import type { Phase } from '../lifecycle/phase.ts'
-import type { Report, TrafficSummary } from '../lifecycle/report.ts'
+import type { Report, ShutdownProgress, TrafficSummary } from '../lifecycle/report.ts'
 import type { CheckStatus, PressureStatus } from '../status.ts'
 
 /** What anyone may know. */
@@ -59,6 +59,7 @@ export interface TrafficStatus {
   /** As in the report. */
   lastArrival: TrafficSummary['lastArrival']
   lateArrivals: TrafficSummary['lateArrivals']
+  lateSources: TrafficSummary['lateSources']
   probes: TrafficSummary['probes']
 }
 
@@ -76,9 +77,13 @@ export interface Status extends PublicStatus {
   started: boolean
   /** Epoch milliseconds by which all work must be over; undefined while no end was asked for. */
   deadline: number | undefined
+  /** How far the end has come, or a drain by hand; undefined while running. */
+  shutdown: ShutdownProgress | undefined
   /** The reasons of all who hold. */
   holds: string[]
-  /** Requests in flight, the oldest first. */
+  /** How many requests are in flight. */
+  inFlight: number
+  /** They, the oldest first. */
   requests: RequestStatus[]
   /** Open connections by kind. */
   connections: Record<string, number>
@@ -110,7 +115,7 @@ export interface StatusParts extends Omit<Status, 'number' | 'requests' | 'parti
 
 /** Puts the parts together. Only what the types name is taken over, so that nothing else of a request gets out. */
 export function buildStatus (parts: StatusParts): Status {
-  const { phase, since, ready, started, deadline, budget, pressure, report } = parts
+  const { phase, since, ready, started, deadline, shutdown, inFlight, budget, pressure, report } = parts
   return {
     phase,
     number: phaseNumber(phase),
@@ -118,7 +123,9 @@ export function buildStatus (parts: StatusParts): Status {
     ready,
     started,
     deadline,
+    shutdown,
     holds: [...parts.holds],
+    inFlight,
     requests: [...parts.requests].map(({ method, route, age, kind }) => ({ method, route, age, kind })).toSorted((a, b) => b.age - a.age),
     connections: { ...parts.connections },
     participants: listParticipants(parts.participants, parts.stalls),

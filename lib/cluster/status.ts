@@ -1,9 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import { registerAdmin } from '../admin/routes.ts'
+import type { PublicStatus } from '../admin/status.ts'
 import { registerProbes } from '../health/probes.ts'
 import type { CheckVerdict, Verdict, VerdictOptions } from '../health/health.ts'
 import type { CheckKind } from '../health/options.ts'
 import { phaseNumber } from '../lifecycle/phase.ts'
+import { Viewers } from '../page/viewers.ts'
 import type { SupervisorSettings } from './options.ts'
 import { statusOf } from './overview.ts'
 import type { Supervisor } from './supervisor.ts'
@@ -21,9 +23,13 @@ export async function openStatus (supervisor: Supervisor, { listen, token, unixS
   const { default: Fastify } = await import('fastify')
   const app: FastifyInstance = Fastify({ forceCloseConnections: true })
   registerProbes(app, { verdict: async (kind, options) => verdictOf(supervisor, kind, options) }, { prefix: '', expose: true }, {})
+  const publicStatus = (): PublicStatus => ({ phase: supervisor.phase, number: phaseNumber(supervisor.phase), since: supervisor.since, ready: supervisor.ready })
+  const viewers = new Viewers({ publicStatus, status: () => statusOf(supervisor) })
   registerAdmin(app, { prefix: '/-', unixSocket, ...token === undefined ? {} : { token } }, {
-    publicStatus: () => ({ phase: supervisor.phase, number: phaseNumber(supervisor.phase), since: supervisor.since, ready: supervisor.ready }),
+    publicStatus,
     status: () => statusOf(supervisor),
+    viewers,
+    exempt: () => {},
     drain: () => supervisor.drain('drain'),
     undrain: () => supervisor.drain('undrain'),
     prestop: () => supervisor.drain('prestop'),

@@ -1,7 +1,7 @@
 import type { Failure, Stall } from './participants.ts'
 import type { Phase } from './phase.ts'
 import { completeReport, draftReport } from './report.ts'
-import type { Cut, PhaseRecord, Report, ReportDraft } from './report.ts'
+import type { Cut, PhaseRecord, Report, ReportDraft, ShutdownProgress } from './report.ts'
 
 /** What only the end of the story knows. */
 export type Ending = Pick<ReportDraft, 'kind' | 'reason' | 'exitCode' | 'gracePeriod' | 'hurried' | 'traffic'> & { now: number }
@@ -53,6 +53,11 @@ export class History {
   /** What was cut at the end of phase 3. */
   cut (cut: Omit<Cut, 'waiting'>): void {
     this.#cut = cut
+  }
+
+  /** Since when, and what is over. */
+  get progress (): Pick<ShutdownProgress, 'startedAt' | 'phases'> {
+    return { startedAt: this.#startedEpoch, phases: [...this.#phases] }
   }
 
   /** The whole story. */

@@ -8,7 +8,7 @@ import type { Deferred } from './deferred.ts'
 import type { Failure, Participants, Stall } from './participants.ts'
 import { History } from './history.ts'
 import type { Ports, ShutdownRequest } from './ports.ts'
-import type { PhaseEnd, PhaseRecord, Report } from './report.ts'
+import type { PhaseEnd, PhaseRecord, Report, ShutdownProgress } from './report.ts'
 import { Terms } from './terms.ts'
 import { Ticker } from './ticker.ts'
 import { Waiting } from './waiting.ts'
@@ -78,6 +78,13 @@ export class Lifecycle {
   get deadline (): number | undefined {
     const { workEnd } = this.#terms
     return workEnd === undefined ? undefined : Math.round(this.#clock.epoch() + workEnd - this.#clock.now())
+  }
+
+  /** How far the end has come; undefined while running. */
+  get progress (): ShutdownProgress | undefined {
+    if (this.#phase === 'running') return undefined
+    const [floor, cap] = [this.#terms.floor(this.#phase, this.#since), this.#terms.cap(this.#phase, this.#since)].map((end) => Math.max(0, Math.round(end - this.#since)))
+    return { ...this.#terms.asked, ...this.#history.progress, floor: floor ?? 0, cap: cap === Infinity ? undefined : cap }
   }
 
   /** Calls `listener` after each change of phase. */

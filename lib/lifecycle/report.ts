@@ -112,6 +112,22 @@ export interface Report {
   advice: string[]
 }
 
+/** How far a shutdown has come, or a drain by hand. Durations are milliseconds. */
+export interface ShutdownProgress {
+  /** Undefined during a drain by hand, like the reason. */
+  kind: ShutdownKind | undefined
+  reason: string | undefined
+  /** Epoch milliseconds of the announcement. */
+  startedAt: number
+  hurried: Phase | undefined
+  /** The phases that are over. */
+  phases: PhaseRecord[]
+  /** What the current phase lasts at least. */
+  floor: number
+  /** And at most; undefined where nothing but a shutdown ends it. */
+  cap: number | undefined
+}
+
 /** A report before the advice. */
 export type ReportDraft = Omit<Report, 'summary' | 'advice'>
 

@@ -1,6 +1,7 @@
 import type { Budget } from './budget.ts'
 import type { Phase } from './phase.ts'
 import type { ShutdownRequest } from './ports.ts'
+import type { ShutdownProgress } from './report.ts'
 import { capEnd, floorEnd, workEnd } from './timing.ts'
 import type { Situation } from './timing.ts'
 
@@ -25,6 +26,11 @@ export class Terms {
   /** When all work must be over; undefined while no end was asked for. */
   get workEnd (): number | undefined {
     return this.#graceStart === undefined ? undefined : workEnd(this.budget, this.#graceStart)
+  }
+
+  /** What was asked for and when, as the status shows it. */
+  get asked (): Pick<ShutdownProgress, 'kind' | 'reason' | 'hurried'> {
+    return { kind: this.request?.kind, reason: this.request?.reason, hurried: this.hurried }
   }
 
   /** The time at which a preStop call has to be answered. */

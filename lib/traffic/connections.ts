@@ -57,6 +57,8 @@ export class Connections {
   readonly sessions: Set<ServerHttp2Session> = new Set()
   /** TLS connections whose handshake is not over. */
   readonly handshakes: Set<Socket> = new Set()
+  /** Sessions that carry what nobody waits for, and how much of it. */
+  readonly #exempt = new Map<ServerHttp2Session, number>()
   readonly #carriers = new WeakMap<ServerHttp2Session, Socket>()
   readonly #told = new WeakMap<ServerHttp2Session, number>()
   readonly #servers = new WeakSet<Server>()
@@ -77,7 +79,7 @@ export class Connections {
   }
 
   get size (): number {
-    return this.sockets.size + this.sessions.size + this.handshakes.size
+    return this.sockets.size + this.sessions.size - this.#exempt.size + this.handshakes.size
   }
 
   /** Follows the connections of a server. A server that is followed already is left alone. */
@@ -108,10 +110,27 @@ export class Connections {
       else if (isBusy(socket)) busy++
     }
     const { size } = this
-    return { open: size, busy, upgraded, sessions: this.sessions.size, idle: this.sockets.size - busy - upgraded }
+    return { open: size, busy, upgraded, sessions: this.sessions.size - this.#exempt.size, idle: this.sockets.size - busy - upgraded }
   }
 
-  /** Ends every connection at once, and says how many upgraded ones there were. */
+  /** From now on nobody waits for this connection: it is neither counted nor ended. */
+  exempt (socket: HttpSocket): void {
+    this.#remove(this.sockets, socket)
+  }
+
+  /** The same for an HTTP/2 session, until `reply` has ended. */
+  exemptSession (session: ServerHttp2Session, reply: ServerResponse): void {
+    if (!this.sessions.has(session)) return
+    this.#exempt.set(session, (this.#exempt.get(session) ?? 0) + 1)
+    reply.once('close', () => {
+      const left = (this.#exempt.get(session) ?? 0) - 1
+      if (left > 0) this.#exempt.set(session, left)
+      else this.#exempt.delete(session)
+    })
+    if (this.size === 0) this.#onGone()
+  }
+
+  /** Ends every connection at once but those that are exempt, and says how many upgraded ones there were. */
   destroyAll (): number {
     let upgraded = 0
     for (const socket of this.sockets) {
@@ -119,6 +138,7 @@ export class Connections {
       socket.destroy()
     }
     for (const session of this.sessions) {
+      if (this.#exempt.has(session)) continue
       session.destroy()
       this.dropSession(session)
     }
@@ -166,6 +186,7 @@ export class Connections {
 
   #addSession (session: ServerHttp2Session): void {
     this.#add(this.sessions, session)
+    session.once('close', () => { this.#exempt.delete(session) })
     // Node shows a stand-in that cannot be destroyed; what answers `this` gives the socket away.
     this.#carriers.set(session, session.socket.setMaxListeners(session.socket.getMaxListeners()))
     this.#onSession(session)

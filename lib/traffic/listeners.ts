@@ -55,6 +55,24 @@ export class Listeners {
     if (main?.listening === true) Server.prototype.close.call(main)
   }
 
+  /**
+   * What is still open is exempt: Fastify's close, which comes last in phase 4, neither waits for it nor ends it. The server says
+   * 'close' when it has ended.
+   */
+  release (): void {
+    const [main, ...others] = this.#servers()
+    if (main === undefined) return
+    // With `forceCloseConnections`.
+    for (const server of [main, ...others]) Object.assign(server, { closeAllConnections: () => {} })
+    const replaced = main as Replaced
+    replaced.close = function close (this: Replaced, callback?: (error?: Error) => void) {
+      delete (this as Partial<Replaced>).close
+      this.close()
+      if (callback !== undefined) process.nextTick(callback)
+      return this
+    }
+  }
+
   /** The drain is over: the others are closed in Node's way, which also ends their timers. */
   finish (): void {
     const [, ...others] = this.#servers()

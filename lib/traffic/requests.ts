@@ -107,6 +107,11 @@ export class Requests {
     return tracked
   }
 
+  /** Follows a reply no longer, and does not count it: nobody waits for its end. */
+  exempt (reply: ServerResponse): void {
+    if (this.#live.delete(reply) && this.#live.size === 0) this.#onIdle()
+  }
+
   /** The reply of a connection that came last, of those followed. */
   newestOf (socket: HttpSocket): Tracked | undefined {
     const reply = this.#newest.get(socket)

@@ -171,6 +171,8 @@ export class Traffic {
     this.requests.clock.stop()
     const left = this.requests.list()
     const upgradedSockets = this.connections.destroyAll()
+    // What shares a session with a reply that is exempt.
+    for (const { reply } of this.requests.tracked()) if ('stream' in reply) reply.destroy()
     const upgraded = Math.max(upgradedSockets, left.filter((request) => request.kind === 'upgraded').length)
     return {
       requests: left.filter((request) => request.kind === 'request').map(({ method, route, age }) => ({ method, route, age })),
@@ -181,6 +183,14 @@ export class Traffic {
 
   summary (): TrafficSummary {
     return { ...this.arrivals.summary(), probes: this.#probes.summary() }
+  }
+
+  /** A reply that is open as long as its client likes: it is not in flight, and nobody waits for its connection or ends that. */
+  exempt ({ raw: request }: FastifyRequest, { raw: reply }: FastifyReply): void {
+    this.requests.exempt(reply)
+    const { session } = (request as { stream?: { session?: ServerHttp2Session } }).stream ?? {}
+    if (session === undefined) this.connections.exempt(request.socket)
+    else this.connections.exemptSession(session, reply)
   }
 
   /** A health route answers that the service is not ready: whoever asked has seen it when the answer is out. */

@@ -17,6 +17,7 @@ import { registerAdmin } from '../../lib/admin/routes.ts'
 import type { AdminOptions, AdminPorts } from '../../lib/admin/routes.ts'
 import { buildStatus } from '../../lib/admin/status.ts'
 import type { Status } from '../../lib/admin/status.ts'
+import { Viewers } from '../../lib/page/viewers.ts'
 import { cutBudget } from '../../lib/lifecycle/budget.ts'
 import { Lifecycle } from '../../lib/lifecycle/lifecycle.ts'
 import { phaseNumber } from '../../lib/lifecycle/phase.ts'
@@ -44,7 +45,9 @@ function makeApp (t: Test, options: Partial<AdminOptions>, { fastify = {}, confi
     ready: lifecycle.phase === 'running',
     started: true,
     deadline: lifecycle.deadline,
+    shutdown: lifecycle.progress,
     holds: ['inner matter'],
+    inFlight: 0,
     requests: [],
     connections: {},
     participants: [],
@@ -52,7 +55,7 @@ function makeApp (t: Test, options: Partial<AdminOptions>, { fastify = {}, confi
     checks: [],
     pressure: undefined,
     budget,
-    traffic: { rate: 0, arrivals: 0, evidence: undefined, lastArrival: undefined, lateArrivals: 0, probes: [] },
+    traffic: { rate: 0, arrivals: 0, evidence: undefined, lastArrival: undefined, lateArrivals: 0, lateSources: [], probes: [] },
     work: [],
     guardian: undefined,
     report: lifecycle.report,
@@ -61,6 +64,8 @@ function makeApp (t: Test, options: Partial<AdminOptions>, { fastify = {}, confi
   const ports: AdminPorts = {
     publicStatus: () => ({ phase: lifecycle.phase, number: phaseNumber(lifecycle.phase), since: lifecycle.since, ready: lifecycle.phase === 'running' }),
     status,
+    viewers: new Viewers({ publicStatus: () => ({}), status }),
+    exempt: () => {},
     drain: () => lifecycle.drain(),
     undrain: () => lifecycle.undrain(),
     prestop: async () => lifecycle.prestop(),

@@ -1,0 +1,61 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteOptions } from 'fastify'
+import { hidden } from '../hidden.ts'
+import { longestTimer } from '../limits.ts'
+import { streamBounds, streamHeaders } from '../page/viewers.ts'
+import type { Access, Viewers } from '../page/viewers.ts'
+import { problem, send } from './answer.ts'
+import type { Guard } from './guard.ts'
+import { publicStatus } from './status.ts'
+import type { PublicStatus } from './status.ts'
+
+/** What can be looked at. */
+export interface ViewPorts {
+  /** What anyone may know. */
+  publicStatus: () => PublicStatus
+  /** The whole. */
+  status: () => object | Promise<object>
+  /** Those who watch live. */
+  viewers: Viewers
+  /** Makes a reply one that nobody waits for, and that is no traffic. */
+  exempt: (request: FastifyRequest, reply: FastifyReply) => void
+}
+
+/** Who may look at more than the state. */
+export interface ViewGuard {
+  guard: Guard | undefined
+  /** Whether a token can show the whole. */
+  token: boolean
+}
+
+/** Registers what shows the state and changes nothing: the status as JSON and as a page, and the stream of its changes. */
+export function registerView (root: FastifyInstance, prefix: string, { guard, token }: ViewGuard, ports: ViewPorts, routeConfig: object): void {
+  const accessOf = async (request: FastifyRequest): Promise<Access> => {
+    if (guard !== undefined && await guard(request) === 'granted') return 'whole'
+    return token ? 'token' : 'public'
+  }
+  const route = (path: string, options: Pick<RouteOptions, 'method' | 'handler'> & Partial<RouteOptions>): void => {
+    root.route({ url: `${prefix}${path}`, config: { ...routeConfig }, schema: hidden(), exposeHeadRoute: false, ...options })
+  }
+  route('/status', {
+    method: ['GET', 'HEAD'] satisfies HTTPMethods[],
+    handler: async (request, reply) => {
+      const whole = await accessOf(request) === 'whole'
+      return send(reply, 200, whole ? await ports.status() : publicStatus(ports.publicStatus()))
+    }
+  })
+  route('/status/events', {
+    method: 'GET',
+    // It lasts as long as the viewer likes, whatever the application's other handlers may take.
+    handlerTimeout: longestTimer,
+    handler: async (request, reply) => {
+      const access = await accessOf(request)
+      if (!ports.viewers.hasRoom(access)) return send(reply.header('retry-after', streamBounds.retryAfter), 503, problem(503, 'Service Unavailable', `${streamBounds.viewers} viewers are watching, which is the most: try again later, or ask /status`))
+      ports.exempt(request, reply)
+      reply.hijack()
+      request.raw.setTimeout?.(0)
+      reply.raw.writeHead(200, streamHeaders(request.raw.httpVersionMajor))
+      await ports.viewers.add(reply.raw, access)
+      return reply
+    }
+  })
+}

@@ -1,0 +1,230 @@
+// Imported, not global: a test may have replaced the global timers.
+import { clearTimeout, setTimeout } from 'node:timers'
+import { randomUUID } from 'node:crypto'
+import { changesOf } from './changes.ts'
+
+/** What a viewer is shown: the whole, the state that anyone may know, or that where a token would show the whole. */
+export type Access = 'whole' | 'public' | 'token'
+
+/** What precedes every state that is shown. */
+export interface Envelope {
+  /** Epoch milliseconds at which the state was so. */
+  at: number
+  /** Another one is another process. */
+  instance: string
+  access: Access
+}
+
+/** Where events go: a reply of Node's HTTP server, or of its HTTP/2 server, whose head has been written. */
+export interface Outlet {
+  write (text: string): unknown
+  end (): unknown
+  destroy (): unknown
+  on (event: 'close' | 'error', listener: () => void): unknown
+  readonly destroyed: boolean
+  /** Bytes that the peer has not taken. */
+  readonly writableLength: number
+}
+
+/** What the viewers look at. */
+export interface ViewerPorts {
+  /** What anyone may know. */
+  publicStatus: () => object
+  /** The whole; a big list in it is cut. */
+  status: () => object | Promise<object>
+  /** Milliseconds of a clock that never goes backwards. Default: the machine's. */
+  now?: () => number
+  /** Calls once after `delay` milliseconds, without keeping the process; the answer cancels it. Default: a timer. */
+  after?: (delay: number, callback: () => void) => () => void
+}
+
+/** Bounds of the stream. Times are milliseconds, but `retryAfter`, in seconds. */
+export const streamBounds: Readonly<Record<'viewers' | 'interval' | 'heartbeat' | 'retry' | 'retryAfter' | 'buffered' | 'farewell', number>> =
+  { viewers: 20, interval: 250, heartbeat: 15_000, retry: 2000, retryAfter: 5, buffered: 256 * 1024, farewell: 1000 }
+/** A look takes at most this share of the time of the event loop. */
+const share = 1 / 20
+
+/** The head of a stream. The connection carries nothing after it, where a connection can carry one thing only. */
+export function streamHeaders (httpVersion: number): Record<string, string> {
+  return {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    // For nginx, which would hold it back.
+    'x-accel-buffering': 'no',
+    ...httpVersion < 2 && { connection: 'close' }
+  }
+}
+
+interface Viewer {
+  outlet: Outlet
+  access: Access
+  /** When it was last told anything; undefined until it has the state. */
+  told: number | undefined
+}
+/** What all viewers of one kind were told last. */
+interface Told { state: object, at: number }
+
+/**
+ * Everybody who watches the status live, as server-sent events: the state first, then what of it changes, several changes
+ * in one where they come fast. Without a viewer there is no timer, and nobody is asked.
+ */
+export class Viewers {
+  readonly #ports: ViewerPorts
+  readonly #now: () => number
+  readonly #viewers = new Set<Viewer>()
+  /** By whether it is the whole. */
+  readonly #told = new Map<boolean, Told>()
+  #instance: string | undefined
+  #cancel: (() => void) | undefined
+  #looking = false
+  #finished = false
+
+  constructor (ports: ViewerPorts) {
+    this.#ports = ports
+    this.#now = ports.now ?? (() => performance.now())
+  }
+
+  /** How many watch. */
+  get size (): number {
+    return this.#viewers.size
+  }
+
+  /** Whether one more may watch. The authorised take the place of somebody who is shown next to nothing. */
+  hasRoom (access: Access): boolean {
+    if (this.#finished) return false
+    return this.#viewers.size < streamBounds.viewers || (access === 'whole' && this.#idler() !== undefined)
+  }
+
+  /** The state as the page is built from, and as every stream begins. */
+  async show (access: Access): Promise<Envelope & object> {
+    return { ...this.#envelope(access), ...await this.#read(access === 'whole') }
+  }
+
+  /** Somebody watches from now on. */
+  async add (outlet: Outlet, access: Access): Promise<void> {
+    if (this.#viewers.size >= streamBounds.viewers) this.#end(this.#idler())
+    const viewer: Viewer = { outlet, access, told: undefined }
+    this.#viewers.add(viewer)
+    outlet.on('close', () => this.#remove(viewer))
+    // Whatever it is, 'close' follows.
+    outlet.on('error', () => {})
+    const whole = access === 'whole'
+    // What the others were told last: all changes from there on go to everybody.
+    const known = this.#told.get(whole) ?? await this.#first(whole)
+    if (known === undefined) outlet.destroy()
+    if (known === undefined || !this.#viewers.has(viewer)) return
+    if (!this.#told.has(whole)) this.#told.set(whole, known)
+    const { state, at } = this.#told.get(whole) ?? known
+    this.#write(viewer, `retry: ${streamBounds.retry}\n${event('status', { ...this.#envelope(access, at), ...state })}`)
+    this.#wait(0)
+  }
+
+  /** The end: everybody gets the last changes as the event `report`, and the stream ends. Waits for nobody. */
+  finish (whole: object, open: object): void {
+    this.#finished = true
+    this.#cancel?.()
+    const left = [...this.#viewers]
+    for (const viewer of left) {
+      const isWhole = viewer.access === 'whole'
+      const state = isWhole ? whole : open
+      this.#write(viewer, event('report', { at: Date.now(), ...viewer.told === undefined ? state : this.#changes(isWhole, state) }))
+      this.#end(viewer)
+    }
+    this.#told.clear()
+  }
+
+  async #first (whole: boolean): Promise<Told | undefined> {
+    const state = await this.#read(whole).catch(() => undefined)
+    return state && { state, at: this.#now() }
+  }
+
+  async #read (whole: boolean): Promise<object> {
+    return whole ? this.#ports.status() : this.#ports.publicStatus()
+  }
+
+  #envelope (access: Access, at = this.#now()): Envelope {
+    return { at: Math.round(Date.now() - (this.#now() - at)), instance: this.#instance ??= randomUUID(), access }
+  }
+
+  /** Looks for changes, and tells them. */
+  async #look (): Promise<void> {
+    this.#cancel = undefined
+    this.#looking = true
+    const began = this.#now()
+    const kinds = new Set([...this.#viewers].map(({ access }) => access === 'whole'))
+    const states = [...kinds].map((whole) => [whole, this.#read(whole)] as const)
+    const cost = this.#now() - began
+    for (const [whole, reading] of states) {
+      // oxlint-disable-next-line no-await-in-loop -- two at most, both under way
+      const state = await reading.catch(() => undefined)
+      if (state !== undefined && !this.#finished) this.#tell(whole, state)
+    }
+    for (const viewer of this.#viewers) if (viewer.told !== undefined && this.#now() - viewer.told >= streamBounds.heartbeat) this.#write(viewer, ':\n\n')
+    this.#looking = false
+    this.#wait(cost / share)
+  }
+
+  #tell (whole: boolean, state: object): void {
+    // Everybody has left meanwhile.
+    if (!this.#told.has(whole)) return
+    const changes = this.#changes(whole, state)
+    if (changes === undefined) return
+    this.#told.set(whole, { state, at: this.#now() })
+    const text = event('change', { at: Date.now(), ...changes })
+    for (const viewer of this.#viewers) if (viewer.told !== undefined && (viewer.access === 'whole') === whole) this.#write(viewer, text)
+  }
+
+  #changes (whole: boolean, state: object): object | undefined {
+    const told = this.#told.get(whole)
+    return told === undefined ? state : changesOf(told.state, state, this.#now() - told.at)
+  }
+
+  #wait (least: number): void {
+    if (this.#cancel !== undefined || this.#looking || this.#finished || this.#viewers.size === 0) return
+    const after = this.#ports.after ?? afterUnref
+    this.#cancel = after(Math.max(streamBounds.interval, least), () => { void this.#look() })
+  }
+
+  #write (viewer: Viewer, text: string): void {
+    if (viewer.outlet.destroyed) return
+    viewer.outlet.write(text)
+    viewer.told = this.#now()
+    // Whoever reads nothing must not fill our memory.
+    if (viewer.outlet.writableLength <= streamBounds.buffered) return
+    this.#remove(viewer)
+    viewer.outlet.destroy()
+  }
+
+  /** The first of those who are not authorised. */
+  #idler (): Viewer | undefined {
+    for (const viewer of this.#viewers) if (viewer.access !== 'whole') return viewer
+    return undefined
+  }
+
+  #end (viewer: Viewer | undefined): void {
+    if (viewer === undefined) return
+    this.#remove(viewer)
+    viewer.outlet.end()
+    setTimeout(() => viewer.outlet.destroy(), streamBounds.farewell).unref()
+  }
+
+  #remove (viewer: Viewer): void {
+    this.#viewers.delete(viewer)
+    const isWhole = viewer.access === 'whole'
+    // Nobody looks for them any more.
+    if (![...this.#viewers].some(({ access }) => (access === 'whole') === isWhole)) this.#told.delete(isWhole)
+    if (this.#viewers.size > 0) return
+    this.#cancel?.()
+    this.#cancel = undefined
+  }
+}
+
+function event (name: string, data: object): string {
+  return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
+}
+
+function afterUnref (delay: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, delay).unref()
+  return () => clearTimeout(timer)
+}
