@@ -401,7 +401,7 @@ t.test('the application around the admin routes', async (t) => {
     }, { prefix: '/api' })
     t.equal((await app.inject('/ops/status')).statusCode, 200)
     t.equal((await app.inject('/api/ops/status')).statusCode, 404)
-    t.strictSame(seen, [['GET,HEAD', 'status'], ['POST', 'drain'], ['POST', 'undrain'], ['POST', 'prestop'], ['GET', 'prestop']].map(([method, name]) =>
+    t.strictSame(seen, [['GET,HEAD', 'status'], ['GET', 'status/events'], ['POST', 'drain'], ['POST', 'undrain'], ['POST', 'prestop'], ['GET', 'prestop']].map(([method, name]) =>
       [`/ops/${name}`, method!.includes(',') ? method!.split(',') : method, { ...config }, { hide: true }]))
   })
 
