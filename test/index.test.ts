@@ -274,7 +274,7 @@ t.test('app.graceful', async (t) => {
 
   t.test('status has one shape in every phase', async (t) => {
     const app = build({ admin: { token: 'a-token-of-enough-length' } })
-    const keys = 'phase number since ready started deadline holds requests connections participants checks pressure budget traffic work guardian report versions'.split(' ')
+    const keys = 'phase number since ready started deadline shutdown holds inFlight requests connections participants checks pressure budget traffic work guardian report versions'.split(' ')
     await app.ready()
     for (const phase of phases.slice(1)) app.graceful.addHook(phase as 'closing', () => { t.same(Object.keys(app.graceful.status()), keys, phase) })
     const status = app.graceful.status()
@@ -283,7 +283,7 @@ t.test('app.graceful', async (t) => {
     t.match(status.versions, { package: /^\d+\.\d+\.\d+/, node: process.version, fastify: app.version })
     t.same(Object.keys((await app.inject('/-/status')).json()), ['phase', 'number', 'since', 'ready'], 'anyone gets the phase and nothing else')
     const whole = (await app.inject({ url: '/-/status', headers: { authorization: 'Bearer a-token-of-enough-length' } })).json() as object
-    t.same(Object.keys(whole), keys.filter((key) => !['deadline', 'pressure', 'guardian', 'report'].includes(key)), 'whoever is authorised gets the whole')
+    t.same(Object.keys(whole), keys.filter((key) => !['deadline', 'shutdown', 'pressure', 'guardian', 'report'].includes(key)), 'whoever is authorised gets the whole')
     const { report } = (await reportOf(app), app.graceful.status())
     t.same(JSON.parse(JSON.stringify(report)).phases.map(({ phase }: { phase: string }) => phase), phases.slice(1))
     t.equal(app.graceful.status().phase, 'terminated')
