@@ -103,8 +103,13 @@ function readCount ({ expected }: SupervisorOption, name: string, value: string)
 
 const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
-/** `30s`, `500ms`, `1.5m`. A number without a unit would be seconds to one reader and milliseconds to the other. */
-function readDuration (name: string, value: string): number {
+/**
+ * `30s`, `500ms`, `1.5m`. A number without a unit would be seconds to one reader and milliseconds to the other.
+ *
+ * @param name the flag, variable or key, for the message
+ * @throws FST_GRACEFUL_INVALID_OPTION
+ */
+export function readDuration (name: string, value: string): number {
   const [, amount, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(value) ?? []
   if (amount === undefined) throw new errors.FST_GRACEFUL_INVALID_OPTION(name, 'a time with its unit, such as 30s, 500ms or 2m', show(value), 'text')
   return Number(amount) * (units[unit] ?? 1)

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import { messageOf } from '../errors.ts'
 import { run } from './run.ts'
+import { status } from './status/command.ts'
 import { UsageError } from './usage.ts'
 
 /** One subcommand. */
@@ -14,9 +15,9 @@ export interface Command {
 }
 
 /** The subcommands by name. A new one is a line here and a file beside. */
-const commands: Readonly<Record<string, Command>> = { run }
+const commands: Readonly<Record<string, Command>> = { run, status }
 
-/** A mistake of whoever typed the command; for systemd's `RestartPreventExitStatus`. */
+/** A mistake of whoever gave the options; for systemd's `RestartPreventExitStatus`. */
 const usageCode = 2
 
 const overview = (): string => `Usage: fastify-graceful <command> [options]
@@ -43,5 +44,5 @@ try {
 } catch (error) {
   const wanted = error instanceof UsageError || String((error as { code?: unknown }).code).startsWith('FST_GRACEFUL_')
   process.stderr.write(wanted ? `${messageOf(error).replace(/^(?!fastify-graceful)/, 'fastify-graceful: ')}\nSee fastify-graceful --help\n` : `${String((error as Error).stack)}\n`)
-  process.exitCode = usageCode
+  process.exitCode = error instanceof UsageError ? error.exitCode : usageCode
 }

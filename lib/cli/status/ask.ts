@@ -1,0 +1,155 @@
+import { Agent, request as plainRequest } from 'node:http'
+import type { IncomingMessage, RequestOptions } from 'node:http'
+import { Agent as SecureAgent, request as secureRequest } from 'node:https'
+import { clearTimeout, setTimeout } from 'node:timers'
+import { phases } from '../../lifecycle/phase.ts'
+import { Fields, printable } from './fields.ts'
+import { duration } from './format.ts'
+import type { Target } from './target.ts'
+
+/** What became of asking. */
+export type Answer = { status: Fields, at: number } | { status: undefined, problem: string }
+
+/** How it is asked. */
+export interface AskOptions {
+  token: string | undefined
+  /** Milliseconds for the whole answer. */
+  timeout: number
+}
+
+/** Bytes of an answer; the status of a service with a thousand requests in flight has about a hundred thousand. */
+const longest = 16 * 2 ** 20
+/** How far a clock may be off before the one of the other side is believed, in milliseconds: the header has whole seconds. */
+const tolerance = 2000
+
+/** Asks one address, again and again over the same connection: a service that drains answers on open ones only. */
+export class Asker {
+  readonly #target: Target
+  readonly #options: AskOptions
+  readonly #agent: Agent
+  #closed = false
+
+  constructor (target: Target, options: AskOptions) {
+    this.#target = target
+    this.#options = options
+    const settings = { keepAlive: true, maxSockets: 1 }
+    this.#agent = target.secure ? new SecureAgent(settings) : new Agent(settings)
+  }
+
+  /** Never rejects. */
+  async ask (): Promise<Answer> {
+    try {
+      return await this.#once()
+    } catch (error) {
+      if (this.#closed || !(error instanceof Reused)) return { status: undefined, problem: problemOf(error, this.#options.timeout) }
+    }
+    try {
+      return await this.#once()
+    } catch (error) {
+      return { status: undefined, problem: problemOf(error instanceof Reused ? error.cause : error, this.#options.timeout) }
+    }
+  }
+
+  /** Lets go of the connection, and of an answer that is awaited. */
+  close (): void {
+    this.#closed = true
+    this.#agent.destroy()
+  }
+
+  #once (): Promise<Answer> {
+    const { secure, host, port, socketPath, path, authority } = this.#target
+    const { token, timeout } = this.#options
+    const headers = { host: authority, accept: 'application/json', 'user-agent': 'fastify-graceful', ...token === undefined ? {} : { authorization: `Bearer ${token}` } }
+    const where: RequestOptions = socketPath === undefined ? { host, port } : { socketPath }
+    return new Promise((resolve, reject) => {
+      const asked = (secure ? secureRequest : plainRequest)({ ...where, path, headers, agent: this.#agent })
+      const timer = setTimeout(() => asked.destroy(new TimeoutError()), timeout)
+      const settled = (): void => clearTimeout(timer)
+      asked.once('response', (response) => {
+        read(response).then((body) => resolve(judge(response, body)), reject).finally(settled)
+      })
+      asked.once('error', (error) => {
+        settled()
+        // The other side closed it in the moment in which it was used again.
+        reject(asked.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET' ? new Reused(error) : error)
+      })
+      asked.end()
+    })
+  }
+}
+
+class TimeoutError extends Error {}
+class TooLong extends Error {}
+class Reused extends Error {
+  constructor (cause: Error) {
+    super(cause.message, { cause })
+  }
+}
+
+async function read (response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > longest) throw new TooLong()
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
+}
+
+const refused = (problem: string): Answer => ({ status: undefined, problem })
+
+function judge ({ statusCode = 0, statusMessage = '', headers }: IncomingMessage, body: string): Answer {
+  if (statusCode >= 300 && statusCode < 400) return refused(`answers ${statusCode} with a redirect to ${shorten(headers.location ?? 'nowhere')}, which is not followed`)
+  if (statusCode === 401) return refused('answers 401: credentials are needed (--token, GRACEFUL_TOKEN)')
+  if (statusCode === 403) return refused('answers 403: the token is not accepted, or something in front does not let in')
+  if (statusCode === 404) return refused('answers 404: no status route there; is admin.prefix another one?')
+  if (statusCode !== 200) return refused(`answers ${statusCode}${statusMessage === '' ? '' : ` ${shorten(statusMessage)}`}`)
+  const status = parse(body)
+  if (status === undefined) return refused(`answers with ${shorten(headers['content-type'] ?? 'no content type')} that is no JSON`)
+  if (!(phases as readonly unknown[]).includes(status.text('phase')) || status.flag('ready') === undefined) return refused('answers with JSON that is no status of fastify-graceful')
+  return { status, at: timeOf(headers.date) }
+}
+
+function parse (body: string): Fields | undefined {
+  try {
+    return new Fields(JSON.parse(body))
+  } catch {
+    return undefined
+  }
+}
+
+/** Now, as the other side has it: times in a status are of its clock. */
+function timeOf (date: string | undefined): number {
+  const theirs = Date.parse(date ?? '')
+  return Math.abs(theirs - Date.now()) > tolerance ? theirs : Date.now()
+}
+
+const shorten = (text: string): string => printable(text.length > 80 ? `${text.slice(0, 79)}…` : text)
+
+const words: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'the connection was closed without an answer',
+  EPIPE: 'the connection was closed without an answer',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'no route to its network',
+  ENOTFOUND: 'no host of this name',
+  EAI_AGAIN: 'the name of the host could not be looked up',
+  ENOENT: 'no socket of this path',
+  ENOTSOCK: 'no socket of this path',
+  EACCES: 'no permission for the socket',
+  EPROTO: 'no TLS is spoken there: is it http?',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'no TLS is spoken there: is it http?',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'no TLS is spoken there: is it http?'
+}
+
+function problemOf (error: unknown, timeout: number): string {
+  if (error instanceof TimeoutError) return `no answer within ${duration(timeout)}`
+  if (error instanceof TooLong) return `answers with more than ${longest / 2 ** 20} MiB`
+  // Where a name has several addresses, each has its own.
+  const [first] = error instanceof AggregateError ? error.errors as unknown[] : [error]
+  const { code = '', message } = first as Error & { code?: string }
+  if (code.startsWith('HPE_')) return 'no HTTP is spoken there: is it https?'
+  if (/CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS/.test(code)) return `the certificate is not accepted: ${shorten(message)} (NODE_EXTRA_CA_CERTS names a file with your authority's)`
+  return words[code] ?? shorten(message === '' ? code : message)
+}

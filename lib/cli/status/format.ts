@@ -1,0 +1,38 @@
+/** Milliseconds for a reader: `340 ms`, `4.2 s`, `3 min 12 s`, `3 h 12 min`, `2 d 3 h`. */
+export function duration (milliseconds: number | undefined): string {
+  if (milliseconds === undefined || !Number.isFinite(milliseconds)) return '-'
+  const time = Math.max(0, milliseconds)
+  if (time < 1000) return `${Math.round(time)} ms`
+  if (time < 59_950) return `${Number((time / 1000).toFixed(1))} s`
+  const seconds = Math.round(time / 1000)
+  const pair = (large: number, small: number, names: [string, string]): string => {
+    const rest = Math.floor(seconds % large / small)
+    return `${Math.floor(seconds / large)} ${names[0]}${rest === 0 ? '' : ` ${rest} ${names[1]}`}`
+  }
+  if (seconds < 3600) return pair(60, 1, ['min', 's'])
+  return seconds < 86_400 ? pair(3600, 60, ['h', 'min']) : pair(86_400, 3600, ['d', 'h'])
+}
+
+/** How much of a whole is over, in ASCII, `width` characters wide. */
+export function bar (part: number, whole: number, width: number): string {
+  const filled = whole <= 0 ? width : Math.round(width * Math.min(1, Math.max(0, part / whole)))
+  return `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}]`
+}
+
+/** Cells in columns, each as wide as its widest; the last one is not padded. */
+export function columns (rows: string[][]): string[] {
+  const widths: number[] = []
+  for (const row of rows) for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length)
+  return rows.map((row) => row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('  ').trimEnd())
+}
+
+/** Numbers that count as digits: whole ones, others with one. */
+export function amount (value: number | undefined): string {
+  return value === undefined ? '-' : String(Number(value.toFixed(1)))
+}
+
+/** Text cut to a width, with a sign that it was cut. */
+export function fit (text: string, width: number): string {
+  const characters = Array.from(text)
+  return characters.length <= width ? text : `${characters.slice(0, Math.max(0, width - 1)).join('')}…`
+}

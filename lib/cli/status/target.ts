@@ -1,0 +1,66 @@
+import { UsageError } from '../usage.ts'
+import { printable } from './fields.ts'
+
+/** Exit code for a command that was written wrongly, as in BSD's `sysexits.h`; 1 and 2 tell of the service. */
+export const usageExitCode = 64
+
+/** Where a status is asked for. */
+export interface Target {
+  /** As it is shown: without what was added. */
+  name: string
+  secure: boolean
+  /** Undefined for a unix socket. */
+  host: string | undefined
+  port: number | undefined
+  socketPath: string | undefined
+  /** Path and query. */
+  path: string
+  /** What `Host` says. */
+  authority: string
+}
+
+/** Where the route is unless `admin.prefix` says otherwise. */
+const standardPath = '/-/status'
+
+/**
+ * Reads what was given: a URL, `host:port`, a port of this machine, or `unix:<path of a socket>[:<path>]`. Where it does not end in
+ * `/status`, the standard route is put behind it.
+ *
+ * @throws {UsageError} it is none of these
+ */
+export function readTarget (given: string): Target {
+  return given.startsWith('unix:') ? readSocket(given) : readUrl(given)
+}
+
+function readSocket (given: string): Target {
+  const [, socketPath = '', path = ''] = /^unix:(?:\/\/)?(\/[^:]+)(?::(\/.*))?$/.exec(given) ?? []
+  if (socketPath === '') throw refusal(given)
+  return { name: printable(given), secure: false, host: undefined, port: undefined, socketPath, path: complete(path), authority: 'localhost' }
+}
+
+function readUrl (given: string): Target {
+  const text = /^\d+$/.test(given) ? `http://localhost:${given}` : /^[a-z][a-z\d+.-]*:\/\//i.test(given) ? given : `http://${given.replace(/^:(?=\d)/, 'localhost:')}`
+  if (!URL.canParse(text)) throw refusal(given)
+  const { protocol, username, password, hostname, host, port, pathname, search } = new URL(text)
+  if (protocol !== 'http:' && protocol !== 'https:') throw refusal(given)
+  // It would be in every log on the way, and is no form of authorisation here.
+  if (username !== '' || password !== '') throw new UsageError('status: expected a URL without credentials, and the token as --token or in GRACEFUL_TOKEN', usageExitCode)
+  const secure = protocol === 'https:'
+  return {
+    name: printable(given),
+    secure,
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: port === '' ? secure ? 443 : 80 : Number(port),
+    socketPath: undefined,
+    path: complete(pathname) + search,
+    authority: host
+  }
+}
+
+function complete (path: string): string {
+  return path.endsWith('/status') ? path : path.replace(/\/$/, '') + standardPath
+}
+
+function refusal (given: string): UsageError {
+  return new UsageError(`status: expected a URL, host:port or unix:/path/of/socket, got '${printable(given)}'`, usageExitCode)
+}
