@@ -15,6 +15,7 @@ import { systemClock } from './lifecycle/clock.ts'
 import { Holds } from './lifecycle/holds.ts'
 import { Lifecycle } from './lifecycle/lifecycle.ts'
 import { isAtLeast, phaseNumber } from './lifecycle/phase.ts'
+import type { Stall } from './lifecycle/participants.ts'
 import type { Phase } from './lifecycle/phase.ts'
 import type { Telemetry } from './metrics/telemetry.ts'
 import type { Settings } from './options.ts'
@@ -63,6 +64,7 @@ export class Application {
   readonly #pressure: Pressure
   readonly #guarded: Guarded | undefined
   readonly #draining = new AbortController()
+  #outside: ((phase: Phase) => Stall | undefined) | undefined
   #started = false
 
   constructor (instance: FastifyInstance, root: FastifyInstance, settings: Settings) {
@@ -132,6 +134,16 @@ export class Application {
     return this.#announced(delay) || this.holds.reasons().length > 0
   }
 
+  /** Whether the process ends with this application's end, and what asked for it; undefined while nothing has, or where it does not. */
+  processEnd (): { reason: string } | undefined {
+    return this.#membership.endsProcess() ? this.lifecycle.request : undefined
+  }
+
+  /** Asks somebody outside of the process, too, once nobody in it stalls a phase. */
+  goWith (outside: (phase: Phase) => Stall | undefined): void {
+    this.#outside = outside
+  }
+
   /** What is decorated as `app.graceful`. */
   face (): Graceful {
     const { lifecycle, health, holds } = this
@@ -185,7 +197,7 @@ export class Application {
       },
       traffic: () => this.traffic.summary(),
       advice: (report) => adviceOf(report, budget),
-      others: () => this.#membership.others(),
+      others: () => this.#others(),
       asked: (request, announcedBefore) => {
         this.#message.asked()
         this.#story.asked(request, announcedBefore)
@@ -195,6 +207,12 @@ export class Application {
         this.#story.failed(failure, error)
       }
     })
+  }
+
+  #others (): Stall | undefined {
+    const reason = this.#membership.others()
+    if (reason !== undefined) return { name: 'other applications of this process', reason }
+    return this.lifecycle.request?.kind === 'close' ? undefined : this.#outside?.(this.lifecycle.phase)
   }
 
   #announced (delay: number): boolean {

@@ -4,6 +4,7 @@ import type { PublicStatus } from './admin/status.ts'
 import type { Graceful } from './api.ts'
 import type { CheckKind } from './health/options.ts'
 import type { Lifecycle } from './lifecycle/lifecycle.ts'
+import type { Stall } from './lifecycle/participants.ts'
 import type { Phase } from './lifecycle/phase.ts'
 import type { Report } from './lifecycle/report.ts'
 
@@ -20,6 +21,11 @@ export interface PublishedApplication {
   verdict (kind: CheckKind): Promise<{ ok: boolean }>
   /** Calls `listener` after each change of phase. */
   onPhase (listener: (phase: Phase) => void): void
+  /** What asked for the end of the process; undefined while nothing has, or where the process outlives the application. */
+  processEnd (): { reason: string } | undefined
+  /** Asks somebody outside of the process, once nobody in it stalls a phase; {@link wake} when the answer has changed. */
+  goWith (outside: (phase: Phase) => Stall | undefined): void
+  wake (): void
   /** As the admin routes of the same names. */
   drain (): void
   undrain (): void
@@ -32,9 +38,34 @@ export interface PublishedApplication {
  */
 export const applicationChannel: Channel = channel('fastify-graceful.application')
 
+/** A supervisor as the code of another one sees it, in a process of which both are parent. */
+export interface PublishedSupervisor {
+  readonly phase: Phase
+  readonly ready: boolean
+  readonly ending: boolean
+  /** The processes that it has started. */
+  readonly pids: readonly number[]
+  onChange (listener: () => void): void
+}
+
+/** `fastify-graceful.supervisor`: as {@link applicationChannel}, for a supervisor that runs below another one. */
+export const supervisorChannel: Channel = channel('fastify-graceful.supervisor')
+
+/** Publishes a supervisor. Costs nothing where nobody subscribes. */
+export function publishSupervisor (supervisor: Pick<PublishedSupervisor, 'phase' | 'ready' | 'pids' | 'onChange'> & { stopping: boolean }): void {
+  if (!supervisorChannel.hasSubscribers) return
+  supervisorChannel.publish({
+    get phase () { return supervisor.phase },
+    get ready () { return supervisor.ready },
+    get ending () { return supervisor.stopping },
+    get pids () { return supervisor.pids },
+    onChange: (listener) => supervisor.onChange(listener)
+  } satisfies PublishedSupervisor)
+}
+
 /** As much of an application as is published. */
-interface Parts extends Pick<PublishedApplication, 'publicStatus'> {
-  lifecycle: Pick<Lifecycle, 'done' | 'onPhase' | 'drain' | 'undrain' | 'prestop'>
+interface Parts extends Pick<PublishedApplication, 'publicStatus' | 'processEnd' | 'goWith'> {
+  lifecycle: Pick<Lifecycle, 'done' | 'onPhase' | 'poke' | 'drain' | 'undrain' | 'prestop'>
   traffic: { listeners: { open: boolean } }
   health: Pick<PublishedApplication, 'verdict'>
 }
@@ -50,6 +81,9 @@ export function publishApplication (application: Parts, graceful: Graceful): voi
     serving: () => traffic.listeners.open,
     verdict: (kind) => health.verdict(kind),
     onPhase: (listener) => lifecycle.onPhase(listener),
+    processEnd: () => application.processEnd(),
+    goWith: (outside) => application.goWith(outside),
+    wake: () => lifecycle.poke(),
     drain: () => lifecycle.drain(),
     undrain: () => lifecycle.undrain(),
     prestop: () => lifecycle.prestop()

@@ -3,9 +3,11 @@ import { constants } from 'node:os'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { deferred } from '../lifecycle/deferred.ts'
 import { Forward } from './output.ts'
+import { Orphans } from './orphans.ts'
 import type { Sink } from './output.ts'
 import { isOurs, messageType } from './protocol.ts'
-import type { Ask, ChildState, Question, ShutdownMessage, Tell } from './protocol.ts'
+import type { Ask, ChildState, Pass, Question, ShutdownMessage, Tell } from './protocol.ts'
+import type { Phase } from '../lifecycle/phase.ts'
 
 /** Milliseconds between two questions after its state: until it is ready, and from then on. */
 const startInterval = 100
@@ -24,6 +26,10 @@ export interface ChildEnd { code: number | null, signal: NodeJS.Signals | null }
 export interface ChildEvents {
   changed (child: Child): void
   exited (child: Child, end: ChildEnd): void
+  /** It has left processes behind. Answers how long they may take, in milliseconds. */
+  orphaned (child: Child, pids: readonly number[]): number
+  /** Those took too long. */
+  killed (child: Child, pids: readonly number[]): void
 }
 
 /** One process of the service. */
@@ -35,7 +41,7 @@ export class Child {
   readonly startedAt: number = Date.now()
   /** Settles when it is ready for the first time or has ended. */
   readonly settled: Promise<void>
-  /** Settles when it has ended and all it wrote was forwarded. */
+  /** Settles when it and what it has left behind have ended, and all they wrote was forwarded. */
   readonly gone: Promise<ChildEnd>
   /** It was told to end, or another one has its place. */
   leaving = false
@@ -47,7 +53,9 @@ export class Child {
   readonly #settled = deferred<void>()
   readonly #answers = new Map<number, (tell: Tell) => void>()
   readonly #streams: Forward[]
-  #state: ChildState = { phase: undefined, ready: false, ending: false }
+  readonly #orphans = new Orphans()
+  #state: ChildState = { phase: undefined, ready: false, ending: false, inStep: false, waitsIn: undefined, descendants: [] }
+  #together = false
   #end: ChildEnd | undefined
   #readySince: number | undefined
   #heardAt = performance.now()
@@ -74,7 +82,7 @@ export class Child {
       worker.once('exit', (code: number | null, signal: NodeJS.Signals | null) => {
         const end = { code, signal }
         this.#exited(end)
-        void Promise.all(this.#streams.map(({ ended }) => ended)).then(() => resolve(end))
+        void this.#afterwards().then(() => resolve(end))
       })
     })
     this.#lookLater()
@@ -85,6 +93,8 @@ export class Child {
   get alive (): boolean { return this.#end === undefined }
   /** Whether it is on its way out, told to or by itself. */
   get ending (): boolean { return this.leaving || this.#state.ending }
+  /** Whether it goes through its phases together with others. */
+  get inStep (): boolean { return this.#together && this.#state.inStep }
   /** Milliseconds since it became ready for the first time; undefined where it never did. */
   get readyFor (): number | undefined { return this.#readySince === undefined ? undefined : performance.now() - this.#readySince }
   /** Whether it serves: ready when last heard of, and heard of lately. */
@@ -116,11 +126,17 @@ export class Child {
   }
 
   /** Tells it to end: by message, which carries more than a signal, and by the signal where that changes nothing. */
-  shutdown (signal: NodeJS.Signals, replaced: boolean): void {
+  shutdown (order: Omit<ShutdownMessage, 'type'>): void {
     this.leaving = true
     if (!this.alive) return
-    this.#order = { type: 'shutdown', signal, replaced }
+    this.#together ||= order.together === true
+    this.#order = { type: 'shutdown', ...order }
     if (this.#heard) this.#obey()
+  }
+
+  /** It need not wait for others any more before it leaves this phase. */
+  pass (phase: Phase): void {
+    this.#send({ type: messageType, pass: phase })
   }
 
   /** Kills it in `timeout` milliseconds from the first call, after `onKill`. */
@@ -133,6 +149,8 @@ export class Child {
   }
 
   kill (): void {
+    // Whom it has left behind may be alive.
+    this.#orphans.kill()
     if (!this.alive) return
     this.leaving = this.killed = true
     this.worker.process.kill('SIGKILL')
@@ -154,7 +172,7 @@ export class Child {
     if (this.alive) this.worker.process.kill('SIGTERM')
   }
 
-  #send (message: Ask | ShutdownMessage): void {
+  #send (message: Ask | Pass | ShutdownMessage): void {
     // Its end comes as an event of its own.
     if (this.worker.isConnected()) this.worker.process.send(message, () => {})
   }
@@ -166,6 +184,7 @@ export class Child {
     if (tell.id !== undefined) this.#answers.get(tell.id)?.(tell)
     if (!('state' in tell) || !this.alive) return
     this.#state = tell.state
+    this.#orphans.note(tell.state.descendants)
     if (tell.state.ready) {
       this.#readySince ??= performance.now()
       this.#settled.resolve()
@@ -187,10 +206,20 @@ export class Child {
     this.#end = end
     this.#state = { ...this.#state, ready: false }
     for (const timer of [this.#timer, this.#messageTimer, this.#killTimer]) clearTimeout(timer)
-    for (const stream of this.#streams) stream.finish(quiet)
     for (const [id, answer] of this.#answers) answer({ type: messageType, id, error: 'the child has ended' })
     this.#settled.resolve()
     this.#events.exited(this, end)
+  }
+
+  /** What it has left behind may write as well, and is not left alone. */
+  async #afterwards (): Promise<void> {
+    const pids = this.#orphans.alive
+    if (pids.length > 0) {
+      const killed = await this.#orphans.gone(this.#events.orphaned(this, pids))
+      if (killed.length > 0) this.#events.killed(this, killed)
+    }
+    for (const stream of this.#streams) stream.finish(quiet)
+    await Promise.all(this.#streams.map(({ ended }) => ended))
   }
 }
 

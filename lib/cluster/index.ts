@@ -1,6 +1,7 @@
 import cluster from 'node:cluster'
 import { fstatSync } from 'node:fs'
 import { clearTimeout, setTimeout } from 'node:timers'
+import { publishSupervisor } from '../channel.ts'
 import { errors } from '../errors.ts'
 import { jsonLog } from './log.ts'
 import { readSupervisorOptions } from './options.ts'
@@ -54,6 +55,7 @@ export function supervise (options: SuperviseOptions): Supervised {
   // Where both end in one pipe (2>&1, the journal), two writers would cut each other's lines.
   const sinks = { stdout, stderr: isSameFile(1, 2) ? stdout : new Sink(process.stderr) }
   const supervisor = new Supervisor(settings, { sinks, log: log ?? jsonLog(sinks.stdout) })
+  publishSupervisor(supervisor)
   const listeners = new SupervisorSignals(supervisor, (code) => { process.exit(code) })
   if (signals) listeners.install()
   setupChildren(settings)
@@ -64,14 +66,14 @@ export function supervise (options: SuperviseOptions): Supervised {
   })
   status.then(() => supervisor.start(), (error: unknown) => {
     supervisor.log.error({ event: 'graceful.supervisor.status', err: String(error) }, `the status routes could not be opened: ${String(error)}`)
-    void supervisor.shutdown('SIGTERM', 'no status routes', 1)
+    void supervisor.shutdown({ reason: 'no status routes', exitCode: 1 })
   })
   if (exit) void done.then((code) => { process.exit(code) })
   return {
     done,
     statusAddress: status.then((open) => open?.address),
     reload: (reason = 'reload()') => supervisor.reload(reason),
-    shutdown: ({ reason = 'shutdown()', exitCode = 0 } = {}) => supervisor.shutdown('SIGTERM', reason, exitCode),
+    shutdown: ({ reason = 'shutdown()', exitCode = 0 } = {}) => supervisor.shutdown({ reason, exitCode }),
     status: () => statusOf(supervisor)
   }
 }

@@ -7,6 +7,8 @@ interface Handle {
   getsockname? (out: { port?: number }): number
 }
 
+interface Shared { key: string, handle: Handle, close: (callback?: () => void) => void }
+
 type MakeHandle = (address: string | null, port: number, ...rest: unknown[]) => Handle | number
 
 /**
@@ -31,7 +33,10 @@ export interface Succession {
  */
 export class Listeners {
   readonly #succession: Succession
-  readonly #kept = new Set<{ key: string, handle: Handle, close: () => void }>()
+  /** All that are open. */
+  readonly #made = new Set<Shared>()
+  /** Those of them that no child has. */
+  readonly #kept = new Set<Shared>()
   #make: MakeHandle | undefined
   #released = false
 
@@ -60,6 +65,12 @@ export class Listeners {
     this.#drop()
   }
 
+  /** Closes whatever has a port, though children have it, too: a port is closed with the last of them, and not when the parent hears of it. */
+  close (): void {
+    for (const { handle, close } of this.#made) if (handle.getsockname !== undefined) close()
+    this.#made.clear()
+  }
+
   #take (make: MakeHandle, parameters: Parameters<MakeHandle>): Handle | number {
     const key = parameters.join(' ')
     for (const kept of this.#kept) {
@@ -69,17 +80,25 @@ export class Listeners {
     }
     const handle = make(...parameters)
     if (typeof handle === 'number') return handle
-    const close = handle.close.bind(handle)
     const [, port] = parameters
+    const shared: Shared = { key, handle, close: handle.close.bind(handle) }
+    this.#made.add(shared)
     handle.close = (callback) => {
-      if (this.#released || !isBound(handle, port) || !this.#succession.expected()) return close(callback)
-      this.#kept.add({ key, handle, close })
+      if (!this.#released && isBound(handle, port) && this.#succession.expected()) {
+        this.#kept.add(shared)
+        return
+      }
+      this.#made.delete(shared)
+      shared.close(callback)
     }
     return handle
   }
 
   #drop (): void {
-    for (const { close } of this.#kept) close()
+    for (const kept of this.#kept) {
+      this.#made.delete(kept)
+      kept.close()
+    }
     this.#kept.clear()
   }
 }

@@ -11,7 +11,26 @@ export interface ChildState {
   ready: boolean
   /** Whether it is on its way to its end, which a drain by hand is not. */
   ending: boolean
+  /** Whether it can go through its phases together with others. */
+  inStep: boolean
+  /** The phase that it has done with, and stays in until all others have, too. */
+  waitsIn: Phase | undefined
+  /** The processes below it that use the package. */
+  descendants: number[]
 }
+
+/** The environment variable that tells a child who its supervisor is: processes below it inherit it, and have another parent. */
+export const supervisorVariable = 'GRACEFUL_SUPERVISOR_PID'
+
+/**
+ * What a process below a child tells its parent, which is no supervisor but somebody's service. The prefix makes it a message of
+ * Node's own kind: no listener for `message`, which would not know what to do with it, gets it.
+ */
+export interface Whisper { cmd: typeof whisper, state: ChildState }
+export const whisper = 'NODE_FASTIFY_GRACEFUL'
+
+/** From the parent: all have done with this phase. */
+export interface Pass { type: typeof messageType, pass: Phase }
 
 /** What a parent asks. */
 export type Question =
@@ -32,7 +51,15 @@ export type Tell =
   | { type: typeof messageType, error: string, id: number }
 
 /** To the child, which understands it without us: see `docs/signals.md`. */
-export interface ShutdownMessage { type: 'shutdown', signal: NodeJS.Signals, replaced: boolean }
+export interface ShutdownMessage {
+  type: 'shutdown'
+  signal: NodeJS.Signals
+  replaced: boolean
+  /** Whether it ends together with others, so that it waits for them at the end of each phase. */
+  together?: boolean
+  /** How much of the grace period is over, in milliseconds. */
+  elapsed?: number
+}
 
 /** Whether a message is one of ours. */
 export function isOurs (message: unknown): message is { type: typeof messageType } {

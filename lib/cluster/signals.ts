@@ -41,7 +41,9 @@ export class SupervisorSignals {
   }
 
   #onMessage (message: unknown): void {
-    if (message === 'shutdown' || (message as { type?: unknown } | null)?.type === 'shutdown') this.#stop('SIGTERM', 'the message shutdown')
+    const { type, signal, elapsed } = (typeof message === 'object' ? message ?? {} : { type: message }) as { type?: unknown, signal?: unknown, elapsed?: unknown }
+    if (type !== 'shutdown') return
+    this.#stop(signal === 'SIGINT' ? signal : 'SIGTERM', 'the message shutdown', typeof elapsed === 'number' ? elapsed : 0)
   }
 
   #hangUp (): void {
@@ -49,14 +51,14 @@ export class SupervisorSignals {
     else this.#supervisor.reload('SIGHUP')
   }
 
-  #stop (signal: 'SIGTERM' | 'SIGINT', reason: string = signal): void {
+  #stop (signal: 'SIGTERM' | 'SIGINT', reason: string = signal, elapsed = 0): void {
     const now = performance.now()
     const last = this.#counted.get(signal)
     if (last !== undefined && now - last < duplicateWindow) return
     this.#counted.set(signal, now)
     this.#count++
     // An end that nobody sent a signal for is not hurried by the first one, either.
-    if (this.#count === 1) return void this.#supervisor.shutdown(signal, reason)
+    if (this.#count === 1) return void this.#supervisor.shutdown({ signal, reason, elapsed })
     if (this.#count === 2) {
       this.#supervisor.log.warn({ signal }, `${signal} while shutting down: every phase of every child is capped at 1 s from now on, one more signal kills`)
       return this.#supervisor.hurry(signal)

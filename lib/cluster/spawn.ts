@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import type { Worker } from 'node:cluster'
 import { resolve } from 'node:path'
 import type { SupervisorSettings } from './options.ts'
+import { supervisorVariable } from './protocol.ts'
 
 const preload = new URL('worker.js', import.meta.url).href
 
@@ -23,7 +24,7 @@ export function setupChildren ({ script, args }: SupervisorSettings): void {
 
 /** Starts a child. */
 export function forkChild ({ childGracePeriod }: SupervisorSettings): Worker {
-  return cluster.fork({ TERMINATION_GRACE_PERIOD_SECONDS: String(childGracePeriod / 1000) })
+  return cluster.fork({ TERMINATION_GRACE_PERIOD_SECONDS: String(childGracePeriod / 1000), [supervisorVariable]: String(process.pid) })
 }
 
 /**

@@ -2,9 +2,10 @@ import { clearTimeout, setTimeout } from 'node:timers'
 import { deferred } from '../lifecycle/deferred.ts'
 import { phaseNumber } from '../lifecycle/phase.ts'
 import type { Phase } from '../lifecycle/phase.ts'
-import { errors, messageOf } from '../errors.ts'
 import { Child, codeOf, whyNotReady } from './child.ts'
 import type { ChildEnd } from './child.ts'
+import { HandDrain } from './drain.ts'
+import type { DrainQuestion } from './drain.ts'
 import { Listeners } from './listeners.ts'
 import type { SupervisorLog } from './log.ts'
 import type { SupervisorSettings } from './options.ts'
@@ -12,11 +13,23 @@ import type { Sink } from './output.ts'
 import { Place } from './place.ts'
 import { Reload } from './reload.ts'
 import { forkChild } from './spawn.ts'
+import { Barrier } from './step.ts'
 
 /** What the supervisor is given. */
 export interface SupervisorPorts {
   sinks: { stdout: Sink, stderr: Sink }
   log: SupervisorLog
+}
+
+/** What the end of all is asked for with. */
+export interface SupervisorEnd {
+  reason: string
+  /** What children are told that it came as. Default SIGTERM. */
+  signal?: NodeJS.Signals
+  /** Where no child says otherwise. Default 0. */
+  exitCode?: number
+  /** How much of the grace period is over, in milliseconds. Default 0. */
+  elapsed?: number
 }
 
 /** The children of a service: started, kept, replaced and ended together. */
@@ -30,7 +43,10 @@ export class Supervisor {
   readonly #done = deferred<number>()
   readonly #reload: Reload
   readonly #listeners: Listeners
+  readonly #barrier: Barrier
+  readonly #hand: HandDrain
   readonly #codes: number[] = []
+  readonly #watchers = new Set<() => void>()
   #stopping = false
   #ended = false
   #started = false
@@ -38,8 +54,8 @@ export class Supervisor {
   #exitCode = 0
   #since = Date.now()
   #phase: Phase = 'running'
-  /** The whole drains by hand, or for a preStop hook. */
-  #drained = false
+  /** When the last child is killed, on the clock that never goes backwards; Infinity while no end was asked for. */
+  #endAt = Infinity
 
   constructor (settings: SupervisorSettings, { sinks, log }: SupervisorPorts) {
     this.settings = settings
@@ -47,10 +63,23 @@ export class Supervisor {
     this.#sinks = sinks
     this.places = Array.from({ length: settings.workers }, (_, index) => new Place(index + 1))
     this.#reload = new Reload(this)
+    this.#hand = new HandDrain(this)
+    // From phase 2 on nobody but the children holds a port, so that it is closed when they close it.
+    this.#barrier = new Barrier(this.children, (phase) => { if (phase === 'announcing') this.#listeners.close() })
     this.#listeners = new Listeners({
       expected: () => !this.#isServed() && (this.places.some(({ child }) => child === undefined) || [...this.children].some((child) => child.ending || !child.worker.isConnected())),
       over: () => this.#isServed()
     })
+  }
+
+  /** Calls `listener` whenever somebody above should look again. */
+  onChange (listener: () => void): void {
+    this.#watchers.add(listener)
+  }
+
+  /** The processes below this one. */
+  get pids (): number[] {
+    return [...this.children].filter(({ alive }) => alive).flatMap(({ pid, state }) => [...pid === undefined ? [] : [pid], ...state.descendants])
   }
 
   /** Settles with the exit code when the last child is gone and all it wrote was forwarded. */
@@ -60,7 +89,7 @@ export class Supervisor {
   get started (): boolean { return this.#started }
   get reloading (): boolean { return this.#reload.running }
   get readyChildren (): number { return this.places.filter(({ child, successor }) => child?.ready === true || successor?.ready === true).length }
-  get ready (): boolean { return !this.#stopping && !this.#drained && this.readyChildren >= this.settings.minReady }
+  get ready (): boolean { return !this.#stopping && !this.#hand.drained && this.readyChildren >= this.settings.minReady }
   /** Epoch milliseconds at which the current phase began. */
   get since (): number { return this.#since }
   get phase (): Phase { return this.#phase }
@@ -76,11 +105,13 @@ export class Supervisor {
   spawn (place: Place): Child {
     const child = new Child(forkChild(this.settings), place.number, this.#sinks, {
       changed: (changed) => this.#changed(place, changed),
-      exited: (exited, end) => this.#exited(place, exited, end)
+      exited: (exited, end) => this.#exited(place, exited, end),
+      orphaned: (parent, pids) => this.#orphaned(parent, pids),
+      killed: (parent, pids) => this.log.error({ event: 'graceful.supervisor.kill', child: parent.place, childPid: parent.pid, pids }, `what child ${parent.place} (process ${parent.pid}) had left behind did not end in time: killed ${pids.join(', ')}`)
     })
     this.children.add(child)
     this.log.info({ event: 'graceful.supervisor.spawn', child: place.number, childPid: child.pid }, `child ${place.number} starts as process ${child.pid}`)
-    void child.settled.then(() => { if (this.#drained && child.alive) void this.#ask(child, 'drain', 1000) })
+    void child.settled.then(() => this.#hand.join(child))
     void child.gone.then(() => {
       this.children.delete(child)
       this.#endIfEmpty()
@@ -90,12 +121,17 @@ export class Supervisor {
 
   /** Tells one child to end. It is killed where it does not within its own grace period and `childTimeout`. */
   dismiss (child: Child, signal: NodeJS.Signals, replaced: boolean): void {
-    child.shutdown(signal, replaced)
+    child.shutdown({ signal, replaced })
     this.#limit(child)
   }
 
+  /** How long whoever ends now may take, in milliseconds. */
+  get #patience (): number {
+    return Math.max(0, Math.min(this.settings.childGracePeriod + this.settings.childTimeout, this.#endAt - performance.now()))
+  }
+
   #limit (child: Child): void {
-    const timeout = this.settings.childGracePeriod + this.settings.childTimeout
+    const timeout = Math.round(this.#patience)
     child.limit(timeout, () => this.log.error({ event: 'graceful.supervisor.kill', child: child.place, childPid: child.pid, phase: child.state.phase }, `child ${child.place} (process ${child.pid}) did not end within ${timeout} ms, in phase '${child.state.phase ?? 'unknown'}': killed`))
   }
 
@@ -106,16 +142,21 @@ export class Supervisor {
   }
 
   /** The end of all, begun or joined. The first reason and the first exit code win. */
-  shutdown (signal: NodeJS.Signals, reason: string, exitCode = 0): Promise<number> {
+  shutdown ({ reason, signal = 'SIGTERM', exitCode = 0, elapsed = 0 }: SupervisorEnd): Promise<number> {
     if (this.#stopping) return this.done
     this.#stopping = true
     this.#exitCode = exitCode
+    this.#endAt = performance.now() + this.#patience - elapsed
     this.log.info({ event: 'graceful.supervisor.shutdown', reason, children: this.children.size }, `supervisor shuts down: ${reason}`)
     for (const place of this.places) place.leaveEmpty()
     this.#listeners.release()
-    this.#enter('announcing')
+    this.enter('announcing')
     // Who is on its way out already has its order; a second one would cut it short.
-    for (const child of this.children) if (!child.leaving) this.dismiss(child, signal, false)
+    for (const child of this.children) {
+      if (child.leaving) continue
+      child.shutdown({ signal, replaced: false, together: true, elapsed })
+      this.#limit(child)
+    }
     this.#endIfEmpty()
     return this.done
   }
@@ -135,24 +176,8 @@ export class Supervisor {
    *
    * @throws FST_GRACEFUL_ILLEGAL_MOVE
    */
-  async drain (question: 'drain' | 'undrain' | 'prestop'): Promise<void> {
-    if (this.#stopping && question === 'prestop') return
-    const drained = question !== 'undrain'
-    const to = drained ? 'announcing' : 'running'
-    if (this.#stopping) throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(this.#phase, to, 'a shutdown is under way')
-    if (this.#drained === drained && question !== 'prestop') throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(this.#phase, to, drained ? 'a drain needs phase running' : 'only phase announcing can be undone')
-    this.#drained = drained
-    this.#enter(to)
-    const timeout = question === 'prestop' ? this.settings.gracePeriod : 1000
-    await Promise.all([...this.children].filter(({ alive, leaving }) => alive && !leaving).map((child) => this.#ask(child, question, timeout)))
-  }
-
-  async #ask (child: Child, question: 'drain' | 'undrain' | 'prestop', timeout: number): Promise<void> {
-    try {
-      await child.ask(question, timeout)
-    } catch (error) {
-      this.log.warn({ event: 'graceful.supervisor.failure', child: child.place, childPid: child.pid, problem: messageOf(error) }, `child ${child.place} (process ${child.pid}) did not ${question}: ${messageOf(error)}`)
-    }
+  drain (question: DrainQuestion): Promise<void> {
+    return this.#hand.ask(question)
   }
 
   /** Starts a child where a place has none. */
@@ -177,7 +202,7 @@ export class Supervisor {
     this.#noteReadiness()
     this.#notePhase()
     // It ends by itself (a crash, a signal that somebody sent to it alone): its place is filled while it still drains.
-    if (child.state.ending && place.child === child && !child.leaving && !this.#stopping && !this.#drained) {
+    if (child.state.ending && place.child === child && !child.leaving && !this.#stopping && !this.#hand.drained) {
       child.leaving = true
       this.log.warn({ event: 'graceful.supervisor.leaving', child: place.number, childPid: child.pid, phase: child.state.phase }, `child ${place.number} (process ${child.pid}) shuts down by itself`)
       this.#limit(child)
@@ -196,6 +221,11 @@ export class Supervisor {
     if (place.child === child && (!child.leaving || child.late)) this.#refill(place, child, exitCode)
   }
 
+  #orphaned (child: Child, pids: readonly number[]): number {
+    this.log.warn({ event: 'graceful.supervisor.orphans', child: child.place, childPid: child.pid, pids }, `child ${child.place} (process ${child.pid}) has left processes behind: ${pids.join(', ')}`)
+    return this.#patience
+  }
+
   /** Fills a place whose child ends or has ended without having been told to. */
   #refill (place: Place, child: Child, exitCode = 0): void {
     const delay = place.backoff.ended(child.readyFor)
@@ -204,7 +234,7 @@ export class Supervisor {
     if (failedStarts > this.settings.maxCrashes && this.readyChildren === 0) {
       const code = exitCode || 1
       this.log.error({ event: 'graceful.supervisor.giveUp', child: place.number, exitCode: code }, `child ${place.number} ended ${failedStarts} times in a row before it was ready, and no other is ready: supervisor gives up with code ${code}`)
-      void this.shutdown('SIGTERM', 'crash loop', code)
+      void this.shutdown({ reason: 'crash loop', exitCode: code })
       return
     }
     place.restarts++
@@ -229,24 +259,28 @@ export class Supervisor {
 
   /** The phase of the whole is that of its slowest child. */
   #notePhase (): void {
+    for (const watch of this.#watchers) watch()
     if (!this.#stopping) return
+    this.#barrier.look()
     const phases = [...this.children].filter(({ alive }) => alive).map(({ state }) => state.phase ?? 'running')
     const [slowest] = phases.toSorted((a, b) => phaseNumber(a) - phaseNumber(b))
-    if (slowest !== undefined && phaseNumber(slowest) > phaseNumber(this.#phase)) this.#enter(slowest)
+    if (slowest !== undefined && phaseNumber(slowest) > phaseNumber(this.#phase)) this.enter(slowest)
   }
 
-  #enter (phase: Phase): void {
+  /** The whole is in another phase. */
+  enter (phase: Phase): void {
     if (phase === this.#phase) return
     this.#phase = phase
     this.#since = Date.now()
     this.#noteReadiness()
+    for (const watch of this.#watchers) watch()
   }
 
   #endIfEmpty (): void {
     if (!this.#stopping || this.children.size > 0 || this.#ended) return
     this.#ended = true
     this.#listeners.uninstall()
-    this.#enter('terminated')
+    this.enter('terminated')
     const code = this.#exitCode || (this.#codes.find((exitCode) => exitCode !== 0) ?? 0)
     this.log.info({ event: 'graceful.supervisor.end', exitCode: code }, `supervisor ends with code ${code}`)
     this.#done.resolve(code)

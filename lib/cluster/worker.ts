@@ -1,30 +1,77 @@
-// Loaded with `--import` into every child of a supervisor, before the service itself.
+// Loaded with `--import` into every child of a supervisor, and into the processes below it, before the service itself.
 import cluster from 'node:cluster'
 import { constants } from 'node:os'
 import { isMainThread } from 'node:worker_threads'
-import { applicationChannel } from '../channel.ts'
-import type { PublishedApplication } from '../channel.ts'
+import { applicationChannel, supervisorChannel } from '../channel.ts'
+import type { PublishedApplication, PublishedSupervisor } from '../channel.ts'
 import { messageOf } from '../errors.ts'
 import { phaseNumber } from '../lifecycle/phase.ts'
-import type { Ask, ChildState, Question, Tell } from './protocol.ts'
-import { isOurs, messageType } from './protocol.ts'
+import { Descendants } from './descendants.ts'
+import type { Ask, ChildState, Pass, Question, ShutdownMessage, Tell } from './protocol.ts'
+import { isOurs, messageType, supervisorVariable, whisper } from './protocol.ts'
+import { Step } from './step.ts'
 
+/** Whether the parent is the supervisor; else it is some service that has forked this process. */
+const isChild = process.env[supervisorVariable] === String(process.ppid)
 const applications = new Set<PublishedApplication>()
+const step = new Step(tellState)
+const descendants = new Descendants(onDescendant)
+/** Those whose end waits for the descendants. */
+const waiting = new WeakSet<PublishedApplication>()
+/** A supervisor in this very process. */
+let nested: PublishedSupervisor | undefined
 
 function adopt (application: PublishedApplication): void {
+  if (applications.size === 0 && !isChild) listen()
   applications.add(application)
-  application.onPhase(() => tell({ type: messageType, state: stateNow() }))
+  application.goWith((phase) => step.ask(phase))
+  application.onPhase(() => {
+    tellState()
+    lead()
+  })
   // One that ended while others go on must not pass for the whole; the last one's end is the child's.
   void application.done.then(() => { if (applications.size > 1) applications.delete(application) })
+  onDescendant()
+}
+
+/** The end of this process is that of the processes below it. */
+function lead (): void {
+  const ends = [...applications].map((application) => application.processEnd())
+  const [first] = ends
+  if (first === undefined || ends.includes(undefined) || leading) return
+  leading = true
+  process.on('exit', () => descendants.kill())
+  descendants.shutdown({ signal: signalOf(first.reason), elapsed: elapsed() })
+}
+let leading = false
+
+/** How much of the time that a process with this environment would take is not there for those below, who have to end first. */
+function elapsed (): number {
+  const deadlines = [...applications].flatMap(({ graceful }) => graceful.deadline ?? [])
+  const gracePeriod = (Number(process.env['TERMINATION_GRACE_PERIOD_SECONDS']) || 30) * 1000
+  return Math.max(0, gracePeriod - (Math.min(...deadlines) - Date.now()))
+}
+
+function onDescendant (): void {
+  tellState()
+  if (descendants.pids.length === 0) return
+  for (const application of applications) {
+    if (waiting.has(application)) continue
+    waiting.add(application)
+    application.graceful.stall('child processes', (phase) => phase === 'draining' && descendants.stalls())
+  }
+  for (const application of applications) application.wake()
 }
 
 /** The state as it is known, without asking any check. */
 function stateNow (): ChildState {
   const phases = [...applications].map(({ graceful }) => graceful.phase)
-  const [phase] = phases.toSorted((a, b) => phaseNumber(a) - phaseNumber(b))
+  const [phase = nested?.phase] = phases.toSorted((a, b) => phaseNumber(a) - phaseNumber(b))
+  const all = [...nested === undefined ? [] : [nested], ...applications]
   // A deadline exists from the moment an end was asked for.
-  const ending = applications.size > 0 && [...applications].every(({ graceful }) => graceful.deadline !== undefined)
-  return { phase, ready: isReady(), ending }
+  const ending = all.length > 0 && all.every((one) => 'graceful' in one ? one.graceful.deadline !== undefined : one.ending)
+  const ready = nested?.ready ?? isReady()
+  return { phase, ready, ending, inStep: nested === undefined && applications.size > 0, waitsIn: step.waitsIn, descendants: [...descendants.pids, ...nested?.pids ?? []] }
 }
 
 function isReady (): boolean {
@@ -40,8 +87,14 @@ async function askReadiness (): Promise<boolean> {
   return verdicts.length > 0 && verdicts.every(({ ok }) => ok) && isServing()
 }
 
+function tellState (): void {
+  tell({ type: messageType, state: stateNow() })
+}
+
 function tell (message: Tell): void {
-  if (process.connected) process.send?.(message, undefined, undefined, () => {})
+  if (!process.connected) return
+  if (isChild) process.send?.(message, undefined, undefined, () => {})
+  else if ('state' in message) process.send?.({ cmd: whisper, state: message.state }, undefined, undefined, () => {})
 }
 
 async function answer (question: Question): Promise<unknown> {
@@ -67,25 +120,44 @@ async function onAsk ({ ask, id }: Ask): Promise<void> {
 }
 
 function onMessage (message: unknown): void {
-  if (isOurs(message)) void onAsk(message as Ask)
-  // Each application has its own listener for this; without one, what remembers early signals is the only one there.
-  else if (cluster.isWorker && applications.size === 0 && isShutdown(message)) raise(message.signal)
+  if (isOurs(message)) {
+    if (!('pass' in message)) return void onAsk(message as Ask)
+    step.pass((message as Pass).pass)
+    for (const application of applications) application.wake()
+  } else if (isShutdown(message)) {
+    if (message.together === true) step.begin()
+    // A second one makes haste, below as well.
+    if (leading) descendants.shutdown({ signal: signalOf(message.signal), elapsed: elapsed() })
+    // Each application has its own listener for this; without one, what remembers early signals is the only one there.
+    if (isChild && applications.size === 0) process.kill(process.pid, signalOf(message.signal))
+  }
 }
 
-function isShutdown (message: unknown): message is { signal?: unknown } {
+function isShutdown (message: unknown): message is Partial<ShutdownMessage> {
   return message === 'shutdown' || (message as { type?: unknown } | null)?.type === 'shutdown'
 }
 
-/** A real signal: whatever the service does about signals happens, also where it does not use the plugin. */
-function raise (signal: unknown): void {
-  process.kill(process.pid, typeof signal === 'string' && signal in constants.signals ? signal : 'SIGTERM')
+function signalOf (name: unknown): NodeJS.Signals {
+  return typeof name === 'string' && name in constants.signals ? name as NodeJS.Signals : 'SIGTERM'
 }
 
 /** The parent is gone. Nobody reads our output any more, and nobody starts us again: the end, in the usual phases. */
 function onOrphaned (): void {
+  step.end()
   if (applications.size === 0 && !cluster.isWorker) return
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   process.kill(process.pid, 'SIGTERM')
+}
+
+/** A process that does not serve must end by itself as it did before. */
+function unref (): void {
+  const channel = process.channel as { unrefCounted? (): void } | undefined
+  if (!isChild) channel?.unrefCounted?.()
+}
+
+function listen (): void {
+  process.on('message', onMessage)
+  unref()
 }
 
 // `--import` runs in worker threads and in the service's own forks again; only a process with a parent to lose is meant.
@@ -95,16 +167,17 @@ if (isMainThread && typeof process.send === 'function') {
     cluster.worker.exitedAfterDisconnect = true
     await import('../process/early.ts')
   }
+  descendants.watch()
   applicationChannel.subscribe((message) => adopt(message as PublishedApplication))
-  process.on('message', onMessage)
+  supervisorChannel.subscribe((message) => {
+    nested = message as PublishedSupervisor
+    nested.onChange(tellState)
+    tellState()
+  })
+  // Elsewhere not before there is an application: what comes before somebody listens is kept for the first who does.
+  if (isChild) listen()
   process.once('disconnect', onOrphaned)
+  unref()
   // What a parent says before this is lost: `node:cluster` listens for messages from the first moment on, and throws ours away.
-  tell({ type: messageType, state: stateNow() })
-  // A fork of the service's own that does not serve must end by itself as it did before.
-  if (!cluster.isWorker) {
-    const channel = process.channel as { unrefCounted? (): void } | undefined
-    // Once for each of the two listeners.
-    channel?.unrefCounted?.()
-    channel?.unrefCounted?.()
-  }
+  tellState()
 }

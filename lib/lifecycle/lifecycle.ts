@@ -184,7 +184,7 @@ export class Lifecycle {
     const cap = this.#terms.cap(phase, this.#since)
     this.#clear = !waiting && now >= floor
     const others = this.#clear ? this.#ports.others() : undefined
-    if (others !== undefined) this.#waiting.waitFor({ name: 'other applications of this process', reason: others })
+    if (others !== undefined) this.#waiting.waitFor(others)
     if (this.#clear && others === undefined) {
       if (phase !== 'announcing' || this.ending) return this.#leave('condition')
       this.#settleAnnounced()

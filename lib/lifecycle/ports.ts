@@ -1,4 +1,4 @@
-import type { Failure } from './participants.ts'
+import type { Failure, Stall } from './participants.ts'
 import type { Phase } from './phase.ts'
 import type { Cut, ReportDraft, ShutdownKind, TrafficSummary } from './report.ts'
 
@@ -14,8 +14,8 @@ export interface Ports {
   traffic (): TrafficSummary
   /** What an operator should change. */
   advice (report: ReportDraft): string[]
-  /** Who else of the same process is not done with this phase yet. */
-  others (): string | undefined
+  /** Who else is not done with this phase yet: other applications of the process, other processes of a supervisor. */
+  others (): Stall | undefined
   /** The end was asked for while phase 1 was under way, by hand or by a preStop call, so no phase begins with it; its milliseconds so far. */
   asked? (request: ShutdownRequest, announcedBefore: number): void
   /** A failure, as it happens, and the error behind it, where there is one. */

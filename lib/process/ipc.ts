@@ -6,6 +6,8 @@ export interface ShutdownOrder {
   signal: string
   /** Whether another process serves in this one's place already, on the same listener. */
   replaced: boolean
+  /** How much of the grace period is over already, in milliseconds: a parent that has less itself says so. */
+  elapsed: number
 }
 
 /**
@@ -20,8 +22,8 @@ export class ShutdownMessage {
   constructor (host: Host, onShutdown: (order: ShutdownOrder) => void) {
     this.#host = host
     this.#listener = (message) => {
-      const { type, signal, replaced } = (typeof message === 'object' ? message ?? {} : { type: message }) as { type?: unknown, signal?: unknown, replaced?: unknown }
-      if (type === 'shutdown') onShutdown({ signal: typeof signal === 'string' ? signal : 'SIGTERM', replaced: replaced === true })
+      const { type, signal, replaced, elapsed } = (typeof message === 'object' ? message ?? {} : { type: message }) as { type?: unknown, signal?: unknown, replaced?: unknown, elapsed?: unknown }
+      if (type === 'shutdown') onShutdown({ signal: typeof signal === 'string' ? signal : 'SIGTERM', replaced: replaced === true, elapsed: typeof elapsed === 'number' && elapsed > 0 ? elapsed : 0 })
     }
   }
 

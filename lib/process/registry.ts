@@ -89,8 +89,8 @@ export class ProcessRegistry implements SharedRegistry {
   }
 
   /** A message that stands for a signal which nobody here acts on is still an order. */
-  #obey ({ signal, replaced }: ShutdownOrder): void {
-    this.#signals.receive(this.handles(signal) ? signal : 'SIGTERM', { replaced })
+  #obey ({ signal, replaced, elapsed }: ShutdownOrder): void {
+    this.#signals.receive(this.handles(signal) ? signal : 'SIGTERM', { replaced, elapsed })
   }
 
   #install (): void {

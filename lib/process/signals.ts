@@ -48,8 +48,8 @@ export class SignalDesk {
     for (const signal of wanted) this.#listen(signal)
   }
 
-  /** A signal has come. `at` is when, `replaced` that another process serves in this one's place. */
-  receive (signal: string, { at = this.#host.clock.now(), replaced = false }: { at?: number, replaced?: boolean } = {}): void {
+  /** A signal has come. `at` is when, `replaced` that another process serves in this one's place, `elapsed` how much of the grace period is over. */
+  receive (signal: string, { at = this.#host.clock.now(), replaced = false, elapsed = 0 }: { at?: number, replaced?: boolean, elapsed?: number } = {}): void {
     const members = this.#registry.members()
     const acting = members.filter((member) => actionOf(member, signal) !== false)
     const [first] = acting
@@ -64,7 +64,7 @@ export class SignalDesk {
     for (const member of acting) if (actionOf(member, signal) === 'ignore') warnIgnored(member, signal)
     if (ending.length === 0) return
     this.#count++
-    if (this.#count === 1) this.#begin({ signal, at, replaced })
+    if (this.#count === 1) this.#begin({ signal, at: at - elapsed, replaced })
     else this.#escalate(signal, members)
   }
 

@@ -76,17 +76,6 @@ t.test('a child that is told before it has registered the plugin never listens, 
   await until(() => !pids(tree).some(isAlive), 'no child is left')
 })
 
-t.test('the child of a child goes the same way', async (t) => {
-  const tree = start(t, ['run', fileURLToPath(new URL('fixtures/family.js', import.meta.url))])
-  const [, young] = await until(() => /^young listens as (\d+)$/m.exec(tree.output()) ?? undefined, 'the child of the child listens')
-  t.teardown(() => { if (isAlive(Number(young))) process.kill(Number(young), 'SIGKILL') })
-  await tree.ready()
-  process.kill(tree.pid, 'SIGTERM')
-  t.same(await tree.result, [0, null])
-  await until(() => !isAlive(Number(young)), 'it does not linger')
-  for (const name of ['old', 'young']) t.match(tree.output(), new RegExp(`${name} closing[^]*${name} draining[^]*${name} terminated`), `${name} went through its phases`)
-})
-
 t.test('a program supervises', async (t) => {
   const program = spawn('env', ['-u', 'NODE_OPTIONS', '-u', 'KUBERNETES_SERVICE_HOST', process.execPath, fileURLToPath(new URL('fixtures/program.js', import.meta.url)), service], { stdio: ['ignore', 'ignore', 'pipe'] })
   t.teardown(() => program.kill('SIGKILL'))

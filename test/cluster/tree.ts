@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 
@@ -41,9 +42,10 @@ export async function until<T> (look: () => T | undefined | false | Promise<T | 
   }
 }
 
+/** Whether it runs; what has ended and was not reaped by whoever adopted it does not. */
 export function isAlive (pid: number): boolean {
   try {
-    return process.kill(pid, 0)
+    return process.kill(pid, 0) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
   } catch {
     return false
   }

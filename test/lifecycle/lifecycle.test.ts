@@ -2,7 +2,7 @@ import t from 'tap'
 import { fastCap } from '../../lib/lifecycle/timing.ts'
 import { tickInterval } from '../../lib/lifecycle/ticker.ts'
 import { answerTimeout } from '../../lib/lifecycle/participants.ts'
-import type { Participant } from '../../lib/lifecycle/participants.ts'
+import type { Participant, Stall } from '../../lib/lifecycle/participants.ts'
 import { isAtLeast, phaseNumber, phases } from '../../lib/lifecycle/phase.ts'
 import type { Phase } from '../../lib/lifecycle/phase.ts'
 import type { Report } from '../../lib/lifecycle/report.ts'
@@ -823,12 +823,12 @@ t.test('what was cut is judged', async (t) => {
 t.test('two applications of a process go in step', async (t) => {
   const clock = new FakeClock()
   const worlds: World[] = []
-  const others = (self: number) => (): string | undefined => {
+  const others = (self: number) => (): Stall | undefined => {
     const mine = worlds[self]?.lifecycle
     const other = worlds[1 - self]?.lifecycle
     if (mine === undefined || other === undefined || mine.phase === 'terminated') return undefined
     if (phaseNumber(other.phase) > phaseNumber(mine.phase) || (other.phase === mine.phase && other.clear)) return undefined
-    return `the other is in phase '${other.phase}'`
+    return { name: 'other applications', reason: `the other is in phase '${other.phase}'` }
   }
   for (const self of [0, 1]) worlds.push(new World({ clock, ports: { others: others(self) } }))
   const [first, second] = worlds as [World, World]
@@ -839,7 +839,7 @@ t.test('two applications of a process go in step', async (t) => {
   t.equal(first.phase, 'announcing')
   t.equal(first.lifecycle.clear, true)
   t.equal(second.lifecycle.clear, false)
-  t.same(first.stalls(), ["other applications of this process: the other is in phase 'announcing'"])
+  t.same(first.stalls(), ["other applications: the other is in phase 'announcing'"])
   const seen = new Set<string>()
   await clock.advanceUntil(() => {
     const distance = Math.abs(phaseNumber(first.phase) - phaseNumber(second.phase))
@@ -854,10 +854,10 @@ t.test('two applications of a process go in step', async (t) => {
 })
 
 t.test('who only waited for another application is not blamed at the cap', async (t) => {
-  const world: World = new World({ ports: { others: () => world.phase === 'terminated' ? undefined : 'the other hangs' } })
+  const world: World = new World({ ports: { others: () => world.phase === 'terminated' ? undefined : { name: 'other applications', reason: 'the other hangs' } } })
   world.signal()
   const report = await world.finish()
-  t.match(report.phases, [{ duration: 18_000, endedBy: 'cap', stalledBy: [{ name: 'other applications of this process', reason: 'the other hangs' }] }, {}, { endedBy: 'cap' }])
+  t.match(report.phases, [{ duration: 18_000, endedBy: 'cap', stalledBy: [{ name: 'other applications', reason: 'the other hangs' }] }, {}, { endedBy: 'cap' }])
   t.same(report.cut.waiting, [])
   t.equal(report.exitCode, 0)
 })

@@ -1,0 +1,74 @@
+import type { Stall } from '../lifecycle/participants.ts'
+import { phaseNumber } from '../lifecycle/phase.ts'
+import type { Phase } from '../lifecycle/phase.ts'
+import type { Child } from './child.ts'
+
+/** The phases at whose end children wait for each other. */
+const stepped = ['announcing', 'closing', 'draining'] as const
+
+/** The child's side: at the end of each phase it waits until its supervisor lets it pass. The caps of its phases are its own. */
+export class Step {
+  readonly #changed: () => void
+  #together = false
+  #passed = 0
+  #waitsIn: Phase | undefined
+
+  /** @param changed called when there is something new to tell */
+  constructor (changed: () => void) {
+    this.#changed = changed
+  }
+
+  /** The phase that is over for this process. */
+  get waitsIn (): Phase | undefined { return this.#waitsIn }
+
+  begin (): void {
+    this.#together = true
+  }
+
+  /** There is nobody to wait for any more. */
+  end (): void {
+    this.#together = false
+  }
+
+  pass (phase: Phase): void {
+    this.#passed = Math.max(this.#passed, phaseNumber(phase))
+  }
+
+  /** Whom an application waits for that has done with its phase. */
+  ask (phase: Phase): Stall | undefined {
+    if (!this.#together || phase === 'terminated' || phaseNumber(phase) <= this.#passed) return undefined
+    if (this.#waitsIn !== phase) {
+      this.#waitsIn = phase
+      this.#changed()
+    }
+    return { name: 'supervisor', reason: `other children are in phase '${phase}'` }
+  }
+}
+
+/** As much of a child as the barrier looks at. */
+type Member = Pick<Child, 'alive' | 'inStep' | 'state' | 'pass'>
+
+/** The parent's side: when all children that end together have done with a phase, each may pass on to the next. */
+export class Barrier {
+  readonly #children: Iterable<Member>
+  readonly #onPass: (phase: Phase) => void
+  #passed = 0
+
+  constructor (children: Iterable<Member>, onPass: (phase: Phase) => void) {
+    this.#children = children
+    this.#onPass = onPass
+  }
+
+  /** Something has changed. */
+  look (): void {
+    const members = [...this.#children].filter(({ alive, inStep }) => alive && inStep)
+    for (const phase of stepped) {
+      const number = phaseNumber(phase)
+      if (number <= this.#passed) continue
+      if (members.length === 0 || !members.every(({ state }) => phaseNumber(state.phase ?? 'running') > number || state.waitsIn === phase)) return
+      this.#passed = number
+      this.#onPass(phase)
+      for (const member of members) member.pass(phase)
+    }
+  }
+}
