@@ -1,6 +1,6 @@
 import type { ServerHttp2Session } from 'node:http2'
 import type { Clock } from '../lifecycle/clock.ts'
-import { isProbed, isUpgraded, isUsed, kind } from './connections.ts'
+import { isUpgraded } from './connections.ts'
 import type { Connections } from './connections.ts'
 import type { Requests, Tracked } from './requests.ts'
 
@@ -48,12 +48,13 @@ export class Shedding {
 
   /** A session that has just been opened is left alone until its first request is here: its client would give that up. */
   considerSession (session: ServerHttp2Session): void {
-    if (!isUsed(session)) return
+    const kind = this.#connections.kindOf(session)
+    if (kind === undefined) return
     let threshold = this.#thresholds.get(session)
     if (threshold === undefined) this.#thresholds.set(session, threshold = Math.random())
     if (threshold >= this.#share || this.#connections.wasTold(session) || session.destroyed || session.closed) return
     this.#connections.tellSession(session, this.#clock.now())
-    if (!isProbed(session)) this.#onShed()
+    if (kind !== 'probe') this.#onShed()
   }
 
   #consider (tracked: Tracked): void {
@@ -63,6 +64,6 @@ export class Shedding {
     tracked.shed = true
     reply.shouldKeepAlive = false
     // Nobody's absence is evidence but the balancer's; and nobody was told before the reply is out.
-    if (socket[kind] !== 'probe') reply.once('finish', () => { if (tracked.shed) this.#onShed() })
+    if (this.#connections.kindOf(socket) !== 'probe') reply.once('finish', () => { if (tracked.shed) this.#onShed() })
   }
 }
