@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module'
 import { setMaxListeners } from 'node:events'
 import { clearTimeout, setTimeout } from 'node:timers'
 import type { FastifyInstance } from 'fastify'
@@ -19,6 +18,7 @@ import type { Stall } from './lifecycle/participants.ts'
 import type { Phase } from './lifecycle/phase.ts'
 import type { Telemetry } from './metrics/telemetry.ts'
 import type { Settings } from './options.ts'
+import { version } from './package.ts'
 import { abortBoot, boundServers, wrapClose } from './process/close.ts'
 import { flushLogger } from './process/flush.ts'
 import { joinProcess } from './process/registry.ts'
@@ -31,8 +31,6 @@ import { makeTelemetry } from './telemetry.ts'
 import { adviceOf } from './traffic/advice.ts'
 import { Traffic } from './traffic/traffic.ts'
 import { guardApplication } from './ward.ts'
-
-const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
 
 /** Requests that those who watch the status are shown by name. */
 const mostShown = 50

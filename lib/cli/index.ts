@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { createRequire } from 'node:module'
 import { messageOf } from '../errors.ts'
+import { version } from '../package.ts'
 import { run } from './run.ts'
 import { status } from './status/command.ts'
 import { UsageError } from './usage.ts'
@@ -27,7 +27,7 @@ ${Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(8)} ${s
 fastify-graceful <command> --help tells more.`
 
 async function main ([name, ...args]: string[]): Promise<void> {
-  if (name === '--version') return print((createRequire(import.meta.url)('../../package.json') as { version: string }).version)
+  if (name === '--version') return print(version)
   if (name === undefined || name === '--help' || name === 'help') return print(overview())
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (command === undefined) throw new UsageError(`expected one of the commands ${Object.keys(commands).join(', ')}, got '${name}'`)

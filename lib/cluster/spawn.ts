@@ -2,10 +2,11 @@ import cluster from 'node:cluster'
 import { statSync } from 'node:fs'
 import type { Worker } from 'node:cluster'
 import { resolve } from 'node:path'
+import { programFile } from '../package.ts'
 import type { SupervisorSettings } from './options.ts'
 import { supervisorVariable } from './protocol.ts'
 
-const preload = new URL('worker.js', import.meta.url).href
+const preload = programFile('cluster/worker').href
 
 /** Sets the process up as the parent of its children; there can be one such set-up in a process. */
 export function setupChildren ({ script, args }: SupervisorSettings): void {

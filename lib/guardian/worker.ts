@@ -1,14 +1,14 @@
 import { createRequire } from 'node:module'
 import type inspector from 'node:inspector'
 import { Worker } from 'node:worker_threads'
+import { programFile } from '../package.ts'
 import type { ThreadData } from './protocol.ts'
 
 type Inspector = typeof inspector
 
 /** As little memory as the thread can do with; a bare one reserves much more. */
 const resourceLimits = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 }
-/** The thread's file, built or as it stands. */
-const file = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)
+const file = programFile('guardian/thread')
 
 /** The thread inherits neither the application's loaders nor its environment. */
 export function makeWorker (workerData: ThreadData): Worker {

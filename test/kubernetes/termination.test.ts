@@ -2,7 +2,9 @@ import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
+import { build } from 'rolldown'
 import t from 'tap'
 import type { Test } from 'tap'
 import { formatTerminationMessage, readTerminationMessage } from '../../lib/kubernetes/message.ts'
@@ -241,7 +243,9 @@ t.test('every way out of the process leaves a verdict', async (t) => {
 })
 
 t.test('neither a worker thread nor a worker of node:cluster speaks for the container', async (t) => {
-  const environment = new URL('../../dist/kubernetes/environment.js', import.meta.url).href
+  const folder = t.testdir()
+  const environment = pathToFileURL(join(folder, 'environment.js')).href
+  await build({ input: fileURLToPath(new URL('../../lib/kubernetes/environment.ts', import.meta.url)), platform: 'node', external: /^@?\w/, logLevel: 'silent', output: { file: fileURLToPath(environment) } })
   const program = `
     import cluster from 'node:cluster'
     import { Worker } from 'node:worker_threads'
@@ -256,7 +260,8 @@ t.test('neither a worker thread nor a worker of node:cluster speaks for the cont
       console.log(JSON.stringify({ speaks, inThread, inWorker }))
     }
   `
-  const path = join(t.testdir({ 'program.mjs': program }), 'program.mjs')
+  const path = join(folder, 'program.mjs')
+  writeFileSync(path, program)
   const { stdout } = await promisify(execFile)('env', ['-u', 'NODE_OPTIONS', process.execPath, path])
   t.same(JSON.parse(stdout), { speaks: true, inThread: false, inWorker: false })
 })
