@@ -52,14 +52,14 @@ export interface PublishedSupervisor {
 export const supervisorChannel: Channel = channel('fastify-graceful.supervisor')
 
 /** Publishes a supervisor. Costs nothing where nobody subscribes. */
-export function publishSupervisor (supervisor: Pick<PublishedSupervisor, 'phase' | 'ready' | 'pids' | 'onChange'> & { stopping: boolean }): void {
+export function publishSupervisor (supervisor: { whole: Pick<PublishedSupervisor, 'phase' | 'ready' | 'onChange'>, pids: number[], stopping: boolean }): void {
   if (!supervisorChannel.hasSubscribers) return
   supervisorChannel.publish({
-    get phase () { return supervisor.phase },
-    get ready () { return supervisor.ready },
+    get phase () { return supervisor.whole.phase },
+    get ready () { return supervisor.whole.ready },
     get ending () { return supervisor.stopping },
     get pids () { return supervisor.pids },
-    onChange: (listener) => supervisor.onChange(listener)
+    onChange: (listener) => supervisor.whole.onChange(listener)
   } satisfies PublishedSupervisor)
 }
 

@@ -6,6 +6,7 @@ import type { GuardianOptions, GuardianSettings } from './guardian/types.ts'
 import type { ExternalProbeOptions, ProbesOptions } from './health/options.ts'
 import type { PressureOptions } from './health/pressure.ts'
 import type { Environment } from './kubernetes/environment.ts'
+import { defaultMessagePath } from './kubernetes/message.ts'
 import type { MetricsOptions, MetricsSettings } from './metrics/options.ts'
 import { valueOf, withDefaults } from './named.ts'
 import type { SignalAction } from './process/types.ts'
@@ -98,7 +99,7 @@ const actions = ['shutdown', 'restart', 'ignore', false] as const
 const row = (name: string, rule: Rule, words: string): OptionRow => ({ name, default: words, rule })
 
 /** Defaults that are plain values; those of the times that depend on the grace period are in `cutBudget`. */
-const defaults = { terminationMessagePath: '/dev/termination-log', externalStatus: 503, gracePeriod: 30_000, idle: { kubernetes: 5000, elsewhere: 500 }, shed: 'gradual', restartExitCode: 0, prefix: '', adminPrefix: '/-', stall: 2000, liveness: 30_000, host: '0.0.0.0', metricsPath: '/-/metrics' } as const
+const defaults = { terminationMessagePath: defaultMessagePath, externalStatus: 503, gracePeriod: 30_000, idle: { kubernetes: 5000, elsewhere: 500 }, shed: 'gradual', restartExitCode: 0, prefix: '', adminPrefix: '/-', stall: 2000, liveness: 30_000, host: '0.0.0.0', metricsPath: '/-/metrics' } as const
 
 /** Every option, what it takes, and its default in words. */
 export const optionTable: readonly OptionRow[] = [

@@ -8,6 +8,7 @@ import type { Sink } from './output.ts'
 import { isOurs, messageType } from './protocol.ts'
 import type { Ask, ChildState, Pass, Question, ShutdownMessage, Tell } from './protocol.ts'
 import type { Phase } from '../lifecycle/phase.ts'
+import type { Report } from '../lifecycle/report.ts'
 
 /** Milliseconds between two questions after its state: until it is ready, and from then on. */
 const startInterval = 100
@@ -43,6 +44,8 @@ export class Child {
   readonly settled: Promise<void>
   /** Settles when it and what it has left behind have ended, and all they wrote was forwarded. */
   readonly gone: Promise<ChildEnd>
+  /** How its applications have ended, as far as they have told. */
+  readonly reports: Report[] = []
   /** It was told to end, or another one has its place. */
   leaving = false
   /** It was not ready in time. */
@@ -119,7 +122,8 @@ export class Child {
         clearTimeout(timer)
         this.#answers.delete(id)
         if ('error' in tell) reject(new Error(tell.error))
-        else resolve('answer' in tell ? tell.answer : tell.state)
+        else if ('answer' in tell) resolve(tell.answer)
+        else resolve('state' in tell ? tell.state : undefined)
       })
       this.#send({ type: messageType, ask: question, id })
     })
@@ -181,6 +185,7 @@ export class Child {
     this.#heardAt = performance.now()
     this.#heard = true
     this.#obey()
+    if ('report' in tell) return void this.reports.push(tell.report)
     if (tell.id !== undefined) this.#answers.get(tell.id)?.(tell)
     if (!('state' in tell) || !this.alive) return
     this.#state = tell.state

@@ -13,8 +13,7 @@ interface Drainable {
   readonly children: ReadonlySet<Child>
   readonly log: SupervisorLog
   readonly stopping: boolean
-  readonly phase: Phase
-  enter (phase: Phase): void
+  readonly whole: { readonly phase: Phase, enter (phase: Phase): void }
 }
 
 /** How long a child may take to follow, in milliseconds. */
@@ -37,14 +36,14 @@ export class HandDrain {
    * @throws FST_GRACEFUL_ILLEGAL_MOVE
    */
   async ask (question: DrainQuestion): Promise<void> {
-    const { stopping, phase, children, settings } = this.#supervisor
+    const { stopping, whole, children, settings } = this.#supervisor
     if (stopping && question === 'prestop') return
     const drained = question !== 'undrain'
     const to = drained ? 'announcing' : 'running'
-    if (stopping) throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(phase, to, 'a shutdown is under way')
-    if (this.#drained === drained && question !== 'prestop') throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(phase, to, drained ? 'a drain needs phase running' : 'only phase announcing can be undone')
+    if (stopping) throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(whole.phase, to, 'a shutdown is under way')
+    if (this.#drained === drained && question !== 'prestop') throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(whole.phase, to, drained ? 'a drain needs phase running' : 'only phase announcing can be undone')
     this.#drained = drained
-    this.#supervisor.enter(to)
+    whole.enter(to)
     const timeout = question === 'prestop' ? settings.gracePeriod : patience
     await Promise.all([...children].filter(({ alive, leaving }) => alive && !leaving).map((child) => this.#ask(child, question, timeout)))
   }

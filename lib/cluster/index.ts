@@ -47,7 +47,9 @@ let running = false
  */
 export function supervise (options: SuperviseOptions): Supervised {
   const { log, signals = true, exit = true, ...own } = options
-  const settings = readSupervisorOptions(own, process.env)
+  const read = readSupervisorOptions(own, process.env)
+  // A process that goes on afterwards has no last word.
+  const settings = exit ? read : { ...read, terminationMessagePath: undefined }
   if (running) throw new errors.FST_GRACEFUL_SUPERVISOR('one supervisor per process', 'a second one')
   if (!cluster.isPrimary) throw new errors.FST_GRACEFUL_SUPERVISOR('a process that is no child of node:cluster', 'such a child')
   running = true
@@ -66,7 +68,7 @@ export function supervise (options: SuperviseOptions): Supervised {
   })
   status.then(() => supervisor.start(), (error: unknown) => {
     supervisor.log.error({ event: 'graceful.supervisor.status', err: String(error) }, `the status routes could not be opened: ${String(error)}`)
-    void supervisor.shutdown({ reason: 'no status routes', exitCode: 1 })
+    void supervisor.shutdown({ reason: 'no status routes', exitCode: 1, problem: `the status routes could not be opened: ${String(error)}` })
   })
   if (exit) void done.then((code) => { process.exit(code) })
   return {

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { errors, show, typeName } from '../errors.ts'
+import { defaultMessagePath } from '../kubernetes/message.ts'
 import { readEnvironment } from '../kubernetes/environment.ts'
 import type { SupervisorLog } from './log.ts'
 
@@ -56,6 +57,9 @@ export interface SupervisorSettings {
   minReady: number
   maxSurge: number
   maxCrashes: number
+  /** Where the container's termination message goes; undefined: nowhere. */
+  terminationMessagePath: string | undefined
+  inKubernetes: boolean
   status: { listen: { port: number, host: string } | { path: string }, token: string | undefined, unixSocket: boolean } | undefined
 }
 
@@ -112,7 +116,13 @@ export function readSupervisorOptions (options: SupervisorOptions, env: NodeJS.P
   const workers = options.workers === 'auto' ? availableParallelism() : options.workers ?? defaults.workers
   const { minReady = defaults.minReady, maxSurge = defaults.maxSurge, maxCrashes = defaults.maxCrashes, startTimeout = defaults.startTimeout } = options
   if (minReady > workers) throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf('minReady'), `at most the number of workers (${workers})`, show(minReady), typeName(minReady))
-  return { script, args: [...args], workers, minReady, maxSurge, maxCrashes, startTimeout, ...readTimes(options, env, nameOf), status: readStatus(options, nameOf) }
+  return { script, args: [...args], workers, minReady, maxSurge, maxCrashes, startTimeout, ...readTimes(options, env, nameOf), ...readContainer(env), status: readStatus(options, nameOf) }
+}
+
+function readContainer (env: NodeJS.ProcessEnv): Pick<SupervisorSettings, 'terminationMessagePath' | 'inKubernetes'> {
+  const { options, speaksForContainer, inKubernetes } = readEnvironment(env)
+  const given = options['kubernetes.terminationMessagePath'] as string | undefined
+  return { terminationMessagePath: speaksForContainer ? given ?? defaultMessagePath : undefined, inKubernetes }
 }
 
 function readTimes (options: SupervisorOptions, env: NodeJS.ProcessEnv, nameOf: (name: string) => string): Pick<SupervisorSettings, 'gracePeriod' | 'childGracePeriod' | 'childTimeout'> {

@@ -44,7 +44,7 @@ const patience = 500
 
 /** Asks every child, and waits for none longer than half a second. */
 export async function statusOf (supervisor: Supervisor): Promise<SupervisorStatus> {
-  const { phase, since, ready, readyChildren, reloading, settings: { workers, minReady } } = supervisor
+  const { whole: { phase, since, ready, readyChildren }, reloading, settings: { workers, minReady } } = supervisor
   const alive = [...supervisor.children].filter((child) => child.alive)
   const children = await Promise.all(alive.map((child) => childStatus(child, supervisor.places[child.place - 1]?.restarts ?? 0)))
   return { phase, number: phaseNumber(phase), since, ready, workers, minReady, readyChildren, reloading, children: children.toSorted((a, b) => a.child - b.child) }

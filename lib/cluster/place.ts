@@ -12,6 +12,8 @@ export class Place {
   successor: Child | undefined
   /** How often it was filled again after an end that nobody asked for. */
   restarts = 0
+  /** Whether a child of it has been ready. */
+  served = false
   readonly backoff: Backoff = new Backoff()
   #timer: NodeJS.Timeout | undefined
 

@@ -1,4 +1,5 @@
 import type { Phase } from '../lifecycle/phase.ts'
+import type { Report } from '../lifecycle/report.ts'
 
 /** What marks our own messages on an IPC channel that the application may use as well. */
 export const messageType = 'fastify-graceful'
@@ -18,9 +19,6 @@ export interface ChildState {
   /** The processes below it that use the package. */
   descendants: number[]
 }
-
-/** The environment variable that tells a child who its supervisor is: processes below it inherit it, and have another parent. */
-export const supervisorVariable = 'GRACEFUL_SUPERVISOR_PID'
 
 /**
  * What a process below a child tells its parent, which is no supervisor but somebody's service. The prefix makes it a message of
@@ -47,6 +45,7 @@ export interface Ask { type: typeof messageType, ask: Question, id: number }
 /** From the child. */
 export type Tell =
   | { type: typeof messageType, state: ChildState, id?: number }
+  | { type: typeof messageType, report: Report }
   | { type: typeof messageType, answer: unknown, id: number }
   | { type: typeof messageType, error: string, id: number }
 

@@ -65,7 +65,7 @@ export class SupervisorSignals {
     }
     const code = 128 + constants.signals[signal]
     this.#supervisor.log.error({ signal, exitCode: code }, `${signal} for the third time: all children are killed, exiting with code ${code}`)
-    this.#supervisor.kill()
+    this.#supervisor.kill(code)
     this.#exit(code)
   }
 }

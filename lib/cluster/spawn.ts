@@ -4,7 +4,7 @@ import type { Worker } from 'node:cluster'
 import { resolve } from 'node:path'
 import { programFile } from '../package.ts'
 import type { SupervisorSettings } from './options.ts'
-import { supervisorVariable } from './protocol.ts'
+import { supervisorVariable } from '../kubernetes/environment.ts'
 
 const preload = programFile('cluster/worker').href
 
@@ -25,7 +25,12 @@ export function setupChildren ({ script, args }: SupervisorSettings): void {
 
 /** Starts a child. */
 export function forkChild ({ childGracePeriod }: SupervisorSettings): Worker {
-  return cluster.fork({ TERMINATION_GRACE_PERIOD_SECONDS: String(childGracePeriod / 1000), [supervisorVariable]: String(process.pid) })
+  return cluster.fork({
+    TERMINATION_GRACE_PERIOD_SECONDS: String(childGracePeriod / 1000),
+    [supervisorVariable]: String(process.pid),
+    // The message of the container is the supervisor's.
+    GRACEFUL_TERMINATION_MESSAGE_PATH: ''
+  })
 }
 
 /**

@@ -23,7 +23,10 @@ export async function openStatus (supervisor: Supervisor, { listen, token, unixS
   const { default: Fastify } = await import('fastify')
   const app: FastifyInstance = Fastify({ forceCloseConnections: true })
   registerProbes(app, { verdict: async (kind, options) => verdictOf(supervisor, kind, options) }, { prefix: '', expose: true }, {})
-  const publicStatus = (): PublicStatus => ({ phase: supervisor.phase, number: phaseNumber(supervisor.phase), since: supervisor.since, ready: supervisor.ready })
+  const publicStatus = (): PublicStatus => {
+      const { phase, since, ready } = supervisor.whole
+      return { phase, number: phaseNumber(phase), since, ready }
+    }
   const viewers = new Viewers({ publicStatus, status: () => statusOf(supervisor) })
   registerAdmin(app, { prefix: '/-', unixSocket, ...token === undefined ? {} : { token } }, {
     publicStatus,
@@ -47,12 +50,12 @@ export async function openStatus (supervisor: Supervisor, { listen, token, unixS
 
 /** Readiness: enough children are ready, and nobody ends. Start-up: that was so once. Liveness: this answers. */
 function verdictOf (supervisor: Supervisor, kind: CheckKind, { only, exclude = [] }: VerdictOptions = {}): Verdict {
-  const { readyChildren, settings: { workers, minReady } } = supervisor
+  const { whole: { started, phase, readyChildren }, settings: { workers, minReady } } = supervisor
   const all: Array<[name: string, ok: boolean, output: string]> = {
     liveness: [['supervisor', true, ''] as [string, boolean, string]],
-    startup: [['started', supervisor.started, 'not ready for the first time yet'] as [string, boolean, string]],
+    startup: [['started', started, 'not ready for the first time yet'] as [string, boolean, string]],
     readiness: [
-      ['shutdown', supervisor.phase === 'running', `phase '${supervisor.phase}'`],
+      ['shutdown', phase === 'running', `phase '${phase}'`],
       ['children', readyChildren >= minReady, `${readyChildren} of ${workers} children ready, ${minReady} needed`]
     ] as Array<[string, boolean, string]>
   }[kind]

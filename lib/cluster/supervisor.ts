@@ -1,19 +1,19 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { deferred } from '../lifecycle/deferred.ts'
-import { phaseNumber } from '../lifecycle/phase.ts'
-import type { Phase } from '../lifecycle/phase.ts'
 import { Child, codeOf, whyNotReady } from './child.ts'
 import type { ChildEnd } from './child.ts'
 import { HandDrain } from './drain.ts'
 import type { DrainQuestion } from './drain.ts'
 import { Listeners } from './listeners.ts'
 import type { SupervisorLog } from './log.ts'
+import { TreeMessage } from './message.ts'
 import type { SupervisorSettings } from './options.ts'
 import type { Sink } from './output.ts'
 import { Place } from './place.ts'
 import { Reload } from './reload.ts'
 import { forkChild } from './spawn.ts'
 import { Barrier } from './step.ts'
+import { Whole } from './whole.ts'
 
 /** What the supervisor is given. */
 export interface SupervisorPorts {
@@ -30,6 +30,8 @@ export interface SupervisorEnd {
   exitCode?: number
   /** How much of the grace period is over, in milliseconds. Default 0. */
   elapsed?: number
+  /** What went wrong, where that is why. */
+  problem?: string
 }
 
 /** The children of a service: started, kept, replaced and ended together. */
@@ -39,6 +41,9 @@ export class Supervisor {
   readonly log: SupervisorLog
   /** Everybody who is alive, and whoever is on the way out. */
   readonly children: Set<Child> = new Set()
+  /** Phase and readiness of all together. */
+  readonly whole: Whole
+  readonly #message: TreeMessage
   readonly #sinks: SupervisorPorts['sinks']
   readonly #done = deferred<number>()
   readonly #reload: Reload
@@ -46,14 +51,9 @@ export class Supervisor {
   readonly #barrier: Barrier
   readonly #hand: HandDrain
   readonly #codes: number[] = []
-  readonly #watchers = new Set<() => void>()
   #stopping = false
   #ended = false
-  #started = false
-  #wasReady = false
   #exitCode = 0
-  #since = Date.now()
-  #phase: Phase = 'running'
   /** When the last child is killed, on the clock that never goes backwards; Infinity while no end was asked for. */
   #endAt = Infinity
 
@@ -64,17 +64,18 @@ export class Supervisor {
     this.places = Array.from({ length: settings.workers }, (_, index) => new Place(index + 1))
     this.#reload = new Reload(this)
     this.#hand = new HandDrain(this)
+    this.whole = new Whole({ settings, places: this.places, children: this.children, log, stopping: () => this.#stopping, drained: () => this.#hand.drained })
+    this.#message = new TreeMessage({ settings, children: this.children, log })
     // From phase 2 on nobody but the children holds a port, so that it is closed when they close it.
     this.#barrier = new Barrier(this.children, (phase) => { if (phase === 'announcing') this.#listeners.close() })
     this.#listeners = new Listeners({
-      expected: () => !this.#isServed() && (this.places.some(({ child }) => child === undefined) || [...this.children].some((child) => child.ending || !child.worker.isConnected())),
-      over: () => this.#isServed()
+      expected: () => !this.whole.served && (this.places.some(({ child }) => child === undefined) || [...this.children].some((child) => child.ending || !child.worker.isConnected())),
+      over: () => this.whole.served
     })
-  }
-
-  /** Calls `listener` whenever somebody above should look again. */
-  onChange (listener: () => void): void {
-    this.#watchers.add(listener)
+    this.whole.onChange((phaseChanged) => {
+      if (phaseChanged) this.#message.enter(this.whole.phase)
+      else if (this.#stopping) this.#barrier.look()
+    })
   }
 
   /** The processes below this one. */
@@ -85,18 +86,12 @@ export class Supervisor {
   /** Settles with the exit code when the last child is gone and all it wrote was forwarded. */
   get done (): Promise<number> { return this.#done.promise }
   get stopping (): boolean { return this.#stopping }
-  /** Whether the whole has been ready once. */
-  get started (): boolean { return this.#started }
   get reloading (): boolean { return this.#reload.running }
-  get readyChildren (): number { return this.places.filter(({ child, successor }) => child?.ready === true || successor?.ready === true).length }
-  get ready (): boolean { return !this.#stopping && !this.#hand.drained && this.readyChildren >= this.settings.minReady }
-  /** Epoch milliseconds at which the current phase began. */
-  get since (): number { return this.#since }
-  get phase (): Phase { return this.#phase }
 
   start (): void {
     const { script, workers, gracePeriod, childGracePeriod } = this.settings
     this.log.info({ event: 'graceful.supervisor.start', script, workers, gracePeriod, childGracePeriod }, `supervisor starts ${workers} ${workers === 1 ? 'child' : 'children'}`)
+    this.#message.check()
     this.#listeners.install()
     for (const place of this.places) this.fill(place)
   }
@@ -142,7 +137,7 @@ export class Supervisor {
   }
 
   /** The end of all, begun or joined. The first reason and the first exit code win. */
-  shutdown ({ reason, signal = 'SIGTERM', exitCode = 0, elapsed = 0 }: SupervisorEnd): Promise<number> {
+  shutdown ({ reason, signal = 'SIGTERM', exitCode = 0, elapsed = 0, problem }: SupervisorEnd): Promise<number> {
     if (this.#stopping) return this.done
     this.#stopping = true
     this.#exitCode = exitCode
@@ -150,7 +145,8 @@ export class Supervisor {
     this.log.info({ event: 'graceful.supervisor.shutdown', reason, children: this.children.size }, `supervisor shuts down: ${reason}`)
     for (const place of this.places) place.leaveEmpty()
     this.#listeners.release()
-    this.enter('announcing')
+    this.#message.begin({ kind: problem === undefined ? 'shutdown' : 'crash', reason, ...problem !== undefined && { problem } })
+    this.whole.enter('announcing')
     // Who is on its way out already has its order; a second one would cut it short.
     for (const child of this.children) {
       if (child.leaving) continue
@@ -166,9 +162,10 @@ export class Supervisor {
     for (const child of this.children) this.dismiss(child, signal, false)
   }
 
-  /** The end at once. */
-  kill (): void {
+  /** The end at once: this process is about to exit with this code. */
+  kill (exitCode: number): void {
     for (const child of this.children) child.kill()
+    this.#message.finish(exitCode)
   }
 
   /**
@@ -196,11 +193,11 @@ export class Supervisor {
 
   #changed (place: Place, child: Child): void {
     if (child.ready) {
+      place.served = true
       place.backoff.started()
       this.#listeners.settle()
     }
-    this.#noteReadiness()
-    this.#notePhase()
+    this.whole.look()
     // It ends by itself (a crash, a signal that somebody sent to it alone): its place is filled while it still drains.
     if (child.state.ending && place.child === child && !child.leaving && !this.#stopping && !this.#hand.drained) {
       child.leaving = true
@@ -216,8 +213,8 @@ export class Supervisor {
     const details = { event: 'graceful.supervisor.exit', child: place.number, childPid: child.pid, exitCode: code, signal, ...expected ? {} : { lastWords: child.lastWords } }
     this.log[expected ? 'info' : 'error'](details, `child ${place.number} (process ${child.pid}) ended with ${signal ?? `code ${code}`}`)
     if (this.#stopping) this.#codes.push(child.killed ? 1 : exitCode)
-    this.#noteReadiness()
-    this.#notePhase()
+    this.#message.ended(child, { code, signal })
+    this.whole.look()
     if (place.child === child && (!child.leaving || child.late)) this.#refill(place, child, exitCode)
   }
 
@@ -231,10 +228,11 @@ export class Supervisor {
     const delay = place.backoff.ended(child.readyFor)
     if (this.#stopping) return
     const { failedStarts } = place.backoff
-    if (failedStarts > this.settings.maxCrashes && this.readyChildren === 0) {
+    if (failedStarts > this.settings.maxCrashes && (!place.served || this.whole.readyChildren < this.settings.minReady)) {
       const code = exitCode || 1
-      this.log.error({ event: 'graceful.supervisor.giveUp', child: place.number, exitCode: code }, `child ${place.number} ended ${failedStarts} times in a row before it was ready, and no other is ready: supervisor gives up with code ${code}`)
-      void this.shutdown({ reason: 'crash loop', exitCode: code })
+      const problem = `child ${place.number} ended ${failedStarts} times in a row before it was ready`
+      this.log.error({ event: 'graceful.supervisor.giveUp', child: place.number, exitCode: code }, `${problem}, ${place.served ? 'and too few others are ready' : 'and never was'}: supervisor gives up with code ${code}`)
+      void this.shutdown({ reason: 'crash loop', exitCode: code, problem: `${problem}, the last time with code ${code}; its last words: ${child.lastWords}` })
       return
     }
     place.restarts++
@@ -243,45 +241,13 @@ export class Supervisor {
     place.fillLater(delay, () => this.fill(place))
   }
 
-  /** Whether every place has a child that has been ready and stays. */
-  #isServed (): boolean {
-    return this.places.every(({ child }) => child !== undefined && child.worker.isConnected() && !child.ending && child.readyFor !== undefined)
-  }
-
-  #noteReadiness (): void {
-    const { ready } = this
-    if (ready === this.#wasReady) return
-    this.#wasReady = ready
-    this.#started ||= ready
-    const children = `${this.readyChildren} of ${this.settings.workers} children ready`
-    if (!this.#stopping) this.log[ready ? 'info' : 'warn']({ event: 'graceful.supervisor.readiness', ready }, ready ? `ready: ${children}` : `not ready: ${children}`)
-  }
-
-  /** The phase of the whole is that of its slowest child. */
-  #notePhase (): void {
-    for (const watch of this.#watchers) watch()
-    if (!this.#stopping) return
-    this.#barrier.look()
-    const phases = [...this.children].filter(({ alive }) => alive).map(({ state }) => state.phase ?? 'running')
-    const [slowest] = phases.toSorted((a, b) => phaseNumber(a) - phaseNumber(b))
-    if (slowest !== undefined && phaseNumber(slowest) > phaseNumber(this.#phase)) this.enter(slowest)
-  }
-
-  /** The whole is in another phase. */
-  enter (phase: Phase): void {
-    if (phase === this.#phase) return
-    this.#phase = phase
-    this.#since = Date.now()
-    this.#noteReadiness()
-    for (const watch of this.#watchers) watch()
-  }
-
   #endIfEmpty (): void {
     if (!this.#stopping || this.children.size > 0 || this.#ended) return
     this.#ended = true
     this.#listeners.uninstall()
-    this.enter('terminated')
+    this.whole.enter('terminated')
     const code = this.#exitCode || (this.#codes.find((exitCode) => exitCode !== 0) ?? 0)
+    this.#message.finish(code)
     this.log.info({ event: 'graceful.supervisor.end', exitCode: code }, `supervisor ends with code ${code}`)
     this.#done.resolve(code)
   }

@@ -5,10 +5,11 @@ import { isMainThread } from 'node:worker_threads'
 import { applicationChannel, supervisorChannel } from '../channel.ts'
 import type { PublishedApplication, PublishedSupervisor } from '../channel.ts'
 import { messageOf } from '../errors.ts'
+import { supervisorVariable } from '../kubernetes/environment.ts'
 import { phaseNumber } from '../lifecycle/phase.ts'
 import { Descendants } from './descendants.ts'
 import type { Ask, ChildState, Pass, Question, ShutdownMessage, Tell } from './protocol.ts'
-import { isOurs, messageType, supervisorVariable, whisper } from './protocol.ts'
+import { isOurs, messageType, whisper } from './protocol.ts'
 import { Step } from './step.ts'
 
 /** Whether the parent is the supervisor; else it is some service that has forked this process. */
@@ -30,7 +31,10 @@ function adopt (application: PublishedApplication): void {
     lead()
   })
   // One that ended while others go on must not pass for the whole; the last one's end is the child's.
-  void application.done.then(() => { if (applications.size > 1) applications.delete(application) })
+  void application.done.then((report) => {
+    tell({ type: messageType, report })
+    if (applications.size > 1) applications.delete(application)
+  })
   onDescendant()
 }
 

@@ -11,11 +11,14 @@ export interface Environment {
   inKubernetes: boolean
   /** Whether `NODE_ENV` says `production`. */
   inProduction: boolean
-  /** Whether the end of this thread is the end of the container: neither a worker thread's nor a cluster worker's is. */
+  /** Whether the end of this thread is the end of the container: neither a worker thread's nor a cluster worker's is, nor that of a process below a supervisor. */
   speaksForContainer: boolean
   /** What the variables say about options, by the options' names; see {@link variables}. */
   options: Readonly<Record<string, unknown>>
 }
+
+/** Which process supervises: those below it inherit it. */
+export const supervisorVariable = 'GRACEFUL_SUPERVISOR_PID'
 
 /** A variable, the option it is a default of, and how its text becomes a value: undefined where it is none. */
 export interface Variable { name: string, option: string, expected: string, read: (text: string) => unknown }
@@ -78,5 +81,5 @@ export function readEnvironment (env: NodeJS.ProcessEnv): Environment {
     // A token that is too short is still a secret.
     if (options[option] === undefined) throw new errors.FST_GRACEFUL_INVALID_ENVIRONMENT(name, expected, option === 'admin.token' ? 'something else' : text)
   }
-  return { inKubernetes: Boolean(env['KUBERNETES_SERVICE_HOST']), inProduction: env['NODE_ENV'] === 'production', speaksForContainer: isMainThread && cluster.isPrimary, options }
+  return { inKubernetes: Boolean(env['KUBERNETES_SERVICE_HOST']), inProduction: env['NODE_ENV'] === 'production', speaksForContainer: isMainThread && cluster.isPrimary && !env[supervisorVariable], options }
 }

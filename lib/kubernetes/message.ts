@@ -7,7 +7,10 @@ import type { Phase } from '../lifecycle/phase.ts'
 /** What the kubelet shows of a termination message at most, in bytes: the last of them. */
 export const maxMessageBytes = 4096
 
-/** One application of a process that has several. */
+/** Where the kubelet puts the message, unless a pod says otherwise. */
+export const defaultMessagePath = '/dev/termination-log'
+
+/** One application of a process that has several, or one child of a supervisor. */
 export interface ApplicationRecord {
   name: string
   final: boolean
@@ -51,6 +54,10 @@ export interface TerminationRecord {
   advice?: string[]
   /** Only where the process has several; the rest is then about the worst of them. */
   applications?: ApplicationRecord[]
+  /** Only a supervisor's: its children, the worst first. */
+  children?: ApplicationRecord[]
+  /** And the name of the one that `phases`, `traffic`, `cut`, `failures` and `advice` are of. */
+  worst?: string
   /** The function that held the event loop. */
   blockedIn?: string
   /** The innermost frames of the main thread. */

@@ -1,6 +1,11 @@
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
+import type { TerminationRecord } from '../../lib/kubernetes/message.ts'
 import { isAlive, start, until } from './tree.ts'
 import type { Tree } from './tree.ts'
 
@@ -13,10 +18,14 @@ function timesOf (tree: Tree): Array<Record<string, number>> {
   return times
 }
 
-async function grow (t: Test, ...args: string[]): Promise<Tree> {
-  const tree = start(t, ['run', '--workers', '2', '--min-ready', '2', ...args])
+async function grow (t: Test, ...args: string[]): Promise<Tree & { message: () => TerminationRecord }> {
+  const directory = await mkdtemp(join(tmpdir(), 'graceful-message-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const path = join(directory, 'termination-log')
+  await writeFile(path, '')
+  const tree = start(t, ['run', '--workers', '2', '--min-ready', '2', ...args], { env: { GRACEFUL_TERMINATION_MESSAGE_PATH: path } })
   await tree.ready()
-  return tree
+  return { ...tree, message: () => JSON.parse(readFileSync(path, 'utf8') || '{}') as TerminationRecord }
 }
 
 t.test('children that end together go through their phases in step', async (t) => {
@@ -28,6 +37,11 @@ t.test('children that end together go through their phases in step', async (t) =
     t.ok(quick[next]! >= slow[phase]! + { announcing: 700, closing: 200, draining: 700 }[phase] - 5, `the quick one stays in phase '${phase}' as long as the slow one`)
     t.ok(Math.abs(quick[next]! - slow[next]!) < 200, `and both leave it at the same time (${quick[next]! - slow[next]!} ms)`)
   }
+  const [first, second] = tree.lines('spawn').map(({ childPid }) => childPid!)
+  const { children, ...message } = tree.message()
+  t.match(message, { final: true, verdict: 'clean', phase: 'terminated', kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, pid: tree.pid, gracePeriod: 30_000 })
+  t.match(message.summary, /^shutdown by SIGTERM ended 2 children in \d+ ms$/)
+  t.same(children?.map(({ name }) => name).toSorted(), [`child 1 (process ${first})`, `child 2 (process ${second})`])
 })
 
 t.test('nobody waits longer than its own caps for one that does not move', async (t) => {
@@ -39,9 +53,12 @@ t.test('nobody waits longer than its own caps for one that does not move', async
   await until(() => !isAlive(other!), 'the other one has ended')
   t.ok(Date.now() - begin >= 600, 'it has waited')
   t.ok(isAlive(stopped!), 'and not until the first was killed')
+  await until(() => tree.message().children?.[1]?.final, 'the message knows')
+  t.match(tree.message(), { final: false, verdict: 'unfinished', kind: 'shutdown', reason: 'SIGTERM', children: [{ final: false }, { final: true, verdict: 'clean' }] }, 'what a kill would leave behind')
   t.same(await tree.result, [1, null])
   t.ok(Date.now() - begin < 7500, 'all within the grace period')
   t.match(tree.lines('kill'), [{ childPid: stopped! }])
+  t.match(tree.message(), { final: true, verdict: 'failed', exitCode: 1, worst: `child 1 (process ${stopped})`, summary: /child 1 \(process \d+\): it did not end in time and was killed in phase 'running'/, children: [{ verdict: 'failed' }, { verdict: 'clean' }] })
 })
 
 t.test('nobody waits for a supervisor that is gone, nor for one that has ended', async (t) => {
@@ -64,4 +81,24 @@ t.test('nobody waits for a supervisor that is gone, nor for one that has ended',
   process.kill(first, 'SIGKILL')
   t.same(await second.result, [137, null], 'the code of the one that was killed by somebody')
   t.ok(Date.now() - killedAt < 3000, 'the other goes on at once')
+})
+
+t.test('the termination message tells of all, and of the worst in full', async (t) => {
+  const tree = await grow(t, '--grace', '4s', steps, JSON.stringify({ draining: 60_000 }))
+  process.kill(tree.pid, 'SIGTERM')
+  await until(() => tree.message().phase === 'draining', 'a message per phase')
+  t.match(tree.message(), { final: false, verdict: 'unfinished', summary: "shutdown by SIGTERM was not over: killed in phase 'draining' or later" })
+  t.same(await tree.result, [1, null])
+  const [first] = tree.lines('spawn').map(({ childPid }) => childPid!)
+  t.match(tree.message(), { final: true, verdict: 'cut', exitCode: 1, worst: `child 1 (process ${first})`, summary: /child 1 .*no longer waited for: slow/, cut: { waiting: ['slow'] }, children: [{ verdict: 'cut' }, { verdict: 'clean' }] })
+
+  const hurried = await grow(t, steps, JSON.stringify({ draining: 60_000 }))
+  process.kill(hurried.pid, 'SIGTERM')
+  await until(() => hurried.message().phase === 'draining', 'it waits')
+  process.kill(hurried.pid, 'SIGINT')
+  await until(() => /capped at 1 s/.test(hurried.output()), 'the second signal')
+  process.kill(hurried.pid, 'SIGTERM')
+  const [code] = await hurried.result
+  if (code === 143) t.match(hurried.message(), { final: true, verdict: 'failed', exitCode: 143, children: [{ verdict: 'unfinished' }] })
+  else t.match(hurried.message(), { final: true, exitCode: 1 }, 'the second was faster')
 })

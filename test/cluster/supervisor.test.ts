@@ -1,5 +1,10 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import type { Test } from 'tap'
+import type { TerminationRecord } from '../../lib/kubernetes/message.ts'
 import { ask, isAlive, service, start, until } from './tree.ts'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
@@ -25,7 +30,11 @@ for (const [how, exitCode, merged] of [['exit', 1, false], ['crash', 1, true], [
 }
 
 t.test('a crash loop backs off, says why, and ends the supervisor with the code of the child', async (t) => {
-  const tree = start(t, ['run', '--max-crashes', '2', fixture('exits.js'), '7'])
+  const directory = await mkdtemp(join(tmpdir(), 'graceful-message-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const path = join(directory, 'termination-log')
+  await writeFile(path, '')
+  const tree = start(t, ['run', '--max-crashes', '2', fixture('exits.js'), '7'], { env: { GRACEFUL_TERMINATION_MESSAGE_PATH: path } })
   t.same(await tree.result, [7, null])
   const starts = tree.lines('spawn').map(({ time }) => Number(time))
   t.equal(starts.length, 3)
@@ -33,6 +42,45 @@ t.test('a crash loop backs off, says why, and ends the supervisor with the code 
   t.ok(starts[1]! - starts[0]! >= 1000 && starts[2]! - starts[1]! >= 2000)
   t.match(tree.lines('exit')[0], { exitCode: 7, lastWords: 'the database is\nnot there' })
   t.match(tree.lines('giveUp'), [{ exitCode: 7 }])
+  const { summary, ...message } = JSON.parse(await readFile(path, 'utf8')) as TerminationRecord
+  t.match(message, { final: true, verdict: 'failed', kind: 'crash', reason: 'crash loop', exitCode: 7 })
+  t.match(summary, /child 1 ended 3 times in a row before it was ready, the last time with code 7; its last words: the database is\nnot there$/)
+})
+
+/** Its first child serves; those that come later end at once, until it is mended. */
+async function brokenFrom (t: Test, child: number): Promise<{ args: string[], mend: () => Promise<void> }> {
+  const directory = await mkdtemp(join(tmpdir(), 'graceful-broken-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const file = join(directory, 'broken')
+  await writeFile(file, String(child))
+  return { args: [fixture('broken.js'), file], mend: () => writeFile(file, '1000') }
+}
+
+t.test('a place that was never filled ends the supervisor, though another one serves', async (t) => {
+  const { args } = await brokenFrom(t, 2)
+  const tree = start(t, ['run', '--workers', '2', '--max-crashes', '1', ...args])
+  await tree.ready()
+  t.same(await tree.result, [7, null])
+  t.equal(tree.lines('spawn').length, 3)
+  t.match(tree.lines('giveUp'), [{ child: 2, exitCode: 7, msg: /2 times in a row before it was ready, and never was/ }])
+  t.match(tree.output(), /^terminated in phase terminated$/m, 'the other one goes through its phases')
+})
+
+t.test('a place that has served does not, while enough others do', async (t) => {
+  const { args, mend } = await brokenFrom(t, 3)
+  const flags = ['run', '--workers', '2', '--max-crashes', '0']
+  const [tree, needy] = [start(t, [...flags, ...args]), start(t, [...flags, '--min-ready', '2', ...args])]
+  await until(() => [tree, needy].every((of) => of.output().match(/^serves as/gm)?.length === 2), 'both places are filled')
+  await Promise.all([tree.ready(), needy.ready()])
+  for (const of of [tree, needy]) process.kill(of.lines('spawn')[1]!.childPid!, 'SIGKILL')
+  t.same(await needy.result, [7, null], 'where all are needed, one is too few')
+  t.match(needy.lines('giveUp'), [{ msg: /too few others are ready/ }])
+  await until(() => tree.lines('backoff').at(-1)?.['failedStarts'] === 1, 'a start has failed')
+  await mend()
+  await until(() => tree.output().match(/^serves as/gm)?.length === 3, 'a later start does not')
+  t.same(tree.lines('giveUp'), [])
+  process.kill(tree.pid, 'SIGTERM')
+  t.same(await tree.result, [0, null])
 })
 
 t.test('a child that crashes or is killed takes only its own requests along, and has a successor', async (t) => {
