@@ -1,7 +1,7 @@
-import { availableParallelism } from 'node:os'
 import { errors, show, typeName } from '../errors.ts'
 import { defaultMessagePath } from '../kubernetes/message.ts'
 import { readEnvironment } from '../kubernetes/environment.ts'
+import { usableCores } from './cores.ts'
 import type { SupervisorLog } from './log.ts'
 
 /** What a supervisor takes. Times are milliseconds. Every default is in {@link supervisorOptions}. */
@@ -113,7 +113,7 @@ export function readSupervisorOptions (options: SupervisorOptions, env: NodeJS.P
     const value = options[name]
     if (value !== undefined && !test(value)) throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf(name), expected, kind === 'secret' ? 'something else' : show(value), typeName(value))
   }
-  const workers = options.workers === 'auto' ? availableParallelism() : options.workers ?? defaults.workers
+  const workers = options.workers === 'auto' ? usableCores() : options.workers ?? defaults.workers
   const { minReady = defaults.minReady, maxSurge = defaults.maxSurge, maxCrashes = defaults.maxCrashes, startTimeout = defaults.startTimeout } = options
   if (minReady > workers) throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf('minReady'), `at most the number of workers (${workers})`, show(minReady), typeName(minReady))
   return { script, args: [...args], workers, minReady, maxSurge, maxCrashes, startTimeout, ...readTimes(options, env, nameOf), ...readContainer(env), status: readStatus(options, nameOf) }

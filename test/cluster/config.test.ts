@@ -1,10 +1,11 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { availableParallelism, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { flagOf, readConfig, readPackageKey, variableOf } from '../../lib/cli/config.ts'
 import { Backoff } from '../../lib/cluster/backoff.ts'
+import { usableCores } from '../../lib/cluster/cores.ts'
 import { readSupervisorOptions, supervisorOptions } from '../../lib/cluster/options.ts'
 import type { SupervisorOptions } from '../../lib/cluster/options.ts'
 import { workingDirectory } from '../../lib/cluster/spawn.ts'
@@ -68,6 +69,36 @@ t.test('package.json is looked for upwards', async (t) => {
   t.equal(workingDirectory(tmpdir(), root), root)
   t.equal(workingDirectory(join(root, 'gone'), root), root)
   t.equal(workingDirectory(undefined, root), root)
+})
+
+t.test('auto means the cores that the control groups leave', async (t) => {
+  const root = await mkdtemp(join(tmpdir(), 'graceful-cores-'))
+  t.teardown(() => rm(root, { recursive: true, force: true }))
+  const cores = availableParallelism()
+  const put = async (file: string, content: string): Promise<void> => {
+    await mkdir(dirname(join(root, file)), { recursive: true })
+    await writeFile(join(root, file), content)
+  }
+  t.equal(usableCores(root), cores, 'no control groups')
+  await put('proc/self/cgroup', '0::/\n')
+  t.equal(usableCores(root), cores, 'no limit')
+  for (const [content, expected] of [['max 100000\n', cores], ['150000 100000\n', Math.min(1, cores)], ['20000 100000\n', 1], [`${(cores + 1) * 100_000} 100000\n`, cores], ['nonsense', cores]] as const) {
+    await put('sys/fs/cgroup/cpu.max', content)
+    t.equal(usableCores(root), expected, content)
+  }
+  await put('proc/self/cgroup', '0::/system.slice/shop.service\n')
+  await put('sys/fs/cgroup/system.slice/cpu.max', '100000 100000\n')
+  await put('sys/fs/cgroup/system.slice/shop.service/cpu.max', 'max 100000\n')
+  t.equal(usableCores(root), 1, 'a limit further out binds')
+
+  await put('proc/self/cgroup', '2:cpuacct:/docker/1\n1:cpu,foo:/docker/1\n0::/gone\n')
+  t.equal(usableCores(root), cores, 'the first version, without a limit')
+  await put('sys/fs/cgroup/cpu,foo/cpu.cfs_period_us', '100000\n')
+  await put('sys/fs/cgroup/cpu,foo/cpu.cfs_quota_us', '-1\n')
+  t.equal(usableCores(root), cores, 'none is -1')
+  await put('sys/fs/cgroup/cpu,foo/cpu.cfs_quota_us', '100000\n')
+  t.equal(usableCores(root), 1, 'seen from a container')
+  t.equal(readSupervisorOptions({ script: 'a', workers: 'auto' }, {}).workers, usableCores())
 })
 
 t.test('the backoff doubles, has an end, and forgets after a healthy minute', async (t) => {
