@@ -235,7 +235,12 @@ t.test('a whole shutdown is watched, in a terminal and in a pipe, on the port of
   const screen = command(t, args, { env, terminal: { columns: 60, rows: 12 } })
   const grey = command(t, args, { env: { ...env, NO_COLOR: '1' }, terminal: { columns: 200, rows: 50 } })
   const json = command(t, [...args, '--json'], { env })
-  await until(() => [pipe, screen, grey, json].every((run) => run.text().includes('running')), 'all of them see it run')
+  // The application's own port accepts nobody in phase 3; what streams its changes is open to the end.
+  const own = [address.replace('http://', ''), '--watch']
+  const live = command(t, own, { env })
+  const bright = command(t, own, { env, terminal: { columns: 100, rows: 40 } })
+  const stranger = command(t, own)
+  await until(() => [pipe, screen, grey, json, live, bright, stranger].every((run) => run.text().includes('running')), 'all of them see it run')
   const slow = fetch(`${address}/slow?ms=2600`).then((response) => response.text())
   await child.waitForLine(/slow begins/)
   child.kill('SIGTERM')
@@ -276,6 +281,50 @@ t.test('a whole shutdown is watched, in a terminal and in a pipe, on the port of
   const parsed = (await json.result).out.trim().split('\n').map((line) => JSON.parse(line) as { exitCode: number, status?: { phase: string } })
   t.same([...new Set(parsed.map(({ status }) => status?.phase))].filter((phase) => phase !== 'closing' && phase !== 'terminated'), ['running', 'announcing', 'draining'])
   t.equal(parsed.at(-1)?.exitCode, 1)
+
+  const lived = await live.result
+  t.equal(lived.code, 1)
+  t.notMatch(lived.out, controls)
+  for (const phase of ['1 announcing', '3 draining', '4 terminated']) t.match(lived.out, new RegExp(`\\n\\S+Z 127\\.0\\.0\\.1:\\d+ {2}NOT READY, phase ${phase} for .*because of SIGTERM`), phase)
+  const end = lived.out.slice(lived.out.lastIndexOf('\n\n'))
+  t.match(end, /NOT READY, phase 4 terminated for /)
+  t.match(end, /\n {2}1 announcing {2}1\.2 s to 3 s +1\.\d s/, 'how long the phases lasted')
+  t.match(end, /\n {2}report +clean, exit code 0: shutdown by SIGTERM in \d+ ms, nothing cut\n/)
+  t.notMatch(end, 'GONE')
+  const brightened = await bright.result
+  t.match(linesOf(frames(brightened.out).at(-1) ?? '').join('\n'), /report +clean, exit code 0: shutdown by SIGTERM/)
+  t.match(frames(brightened.out).map((frame) => linesOf(frame).join('\n')).join(), /> 1 announcing .*\[#+\.+\]/, 'time goes on')
+  const little = await stranger.result
+  t.equal(little.code, 1)
+  t.match(little.out, /\n\n127.*NOT READY, phase 4 terminated for [^]*the rest is for those with a token/)
+  t.notMatch(little.out, 'report')
+})
+
+t.test('a stream that breaks off, or is none', async (t) => {
+  const whole = { at: Date.now() - 3_600_000, phase: 'running', number: 0, since: Date.now() - 3_660_000, ready: true, budget: {}, inFlight: 1, requests: [{ method: 'GET', route: '/a', age: 1000, kind: 'request' }] }
+  let streams = 0
+  const server = createServer((request, response) => {
+    if (request.url === '/-/status') {
+      response.end(JSON.stringify(whole))
+      return
+    }
+    streams++
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write(': hello\r\n\r\nevent: change\ndata: {"phase":"draining"}\n\nevent: status\nda')
+    setTimeout(() => response.write(`ta: ${JSON.stringify(whole)}\n\nevent: change\ndata: nonsense\n\n`), 50)
+    setTimeout(() => response.write('event: change\ndata: {"ready":false,\ndata: "holds":["by \\u001b hand"],"requests":null}\n\n'), 2800)
+    setTimeout(() => { server.close(() => {}).closeAllConnections() }, 3100)
+  })
+  const port = await bound(t, server)
+  const { code, out } = await command(t, [String(port), '-w', '--interval', '100ms'], { terminal: { columns: 100, rows: 40 } }).result
+  t.equal(streams, 1)
+  t.equal(code, 2)
+  const shown = frames(out).map((frame) => linesOf(frame).join('\n'))
+  t.ok(shown.some((frame) => /ready, phase 0 running for 1 min\n/.test(frame) && /\n {4}1(\.\d)? s +\[#+\] {2}GET {2}\/a /.test(frame)), 'by the clock of the service')
+  t.ok(shown.some((frame) => /running for 1 min [12] s\n/.test(frame) && /\n {4}[23](\.\d)? s +\[#+\] {2}GET {2}\/a /.test(frame)), 'ages grow while nothing is told')
+  t.notOk(shown.some((frame) => frame.includes('draining for')), 'a change of nothing')
+  t.ok(shown.some((frame) => frame.includes('held: by \\u001b hand') && frame.includes('in flight    1 request\n    and 1 more')), 'what changed')
+  t.match(shown.at(-1), 'GONE, while it was in service: connection refused')
 })
 
 t.test('Ctrl-C ends it at once, with the last state and the cursor, also while an answer is awaited', async (t) => {

@@ -5,10 +5,14 @@ import { clearTimeout, setTimeout } from 'node:timers'
 import { phases } from '../../lifecycle/phase.ts'
 import { Fields, printable } from './fields.ts'
 import { duration } from './format.ts'
+import { readEvents, StreamedState } from './stream.ts'
 import type { Target } from './target.ts'
 
 /** What became of asking. */
 export type Answer = { status: Fields, at: number } | { status: undefined, problem: string }
+
+/** How a stream ended: there is none, the service has told its end, or the connection broke. */
+export type StreamEnd = 'none' | 'told' | 'broken'
 
 /** How it is asked. */
 export interface AskOptions {
@@ -21,6 +25,9 @@ export interface AskOptions {
 const longest = 16 * 2 ** 20
 /** How far a clock may be off before the one of the other side is believed, in milliseconds: the header has whole seconds. */
 const tolerance = 2000
+
+/** A stream that says nothing for so long is dead, in milliseconds: a comment comes every 15 s. */
+const silence = 45_000
 
 /** Asks one address, again and again over the same connection: a service that drains answers on open ones only. */
 export class Asker {
@@ -50,32 +57,77 @@ export class Asker {
     }
   }
 
+  /**
+   * Follows the stream of changes, where there is one. Never rejects.
+   *
+   * @param told called with the state when it is there, and after each change; it goes on by itself
+   */
+  async stream (told: (state: StreamedState) => void): Promise<StreamEnd> {
+    try {
+      const path = this.#target.path.replace(/\/status(?=\?|$)/, '/status/events')
+      const response = await this.#send(path, 'text/event-stream', this.#options.timeout)
+      if (response.statusCode === 200 && response.headers['content-type']?.startsWith('text/event-stream') === true) return await follow(response, told)
+      response.destroy()
+    } catch {
+      // Whoever asks next learns why.
+    }
+    return 'none'
+  }
+
   /** Lets go of the connection, and of an answer that is awaited. */
   close (): void {
     this.#closed = true
     this.#agent.destroy()
   }
 
-  #once (): Promise<Answer> {
-    const { secure, host, port, socketPath, path, authority } = this.#target
-    const { token, timeout } = this.#options
-    const headers = { host: authority, accept: 'application/json', 'user-agent': 'fastify-graceful', ...token === undefined ? {} : { authorization: `Bearer ${token}` } }
+  async #once (): Promise<Answer> {
+    const deadline = AbortSignal.timeout(this.#options.timeout)
+    const response = await this.#send(this.#target.path, 'application/json', this.#options.timeout)
+    const late = (): void => { response.destroy(new TimeoutError()) }
+    deadline.addEventListener('abort', late)
+    if (deadline.aborted) late()
+    return judge(response, await read(response).finally(() => deadline.removeEventListener('abort', late)))
+  }
+
+  /** Settles with the head of the answer. */
+  #send (path: string, accept: string, timeout: number): Promise<IncomingMessage> {
+    const { secure, host, port, socketPath, authority } = this.#target
+    const { token } = this.#options
+    const headers = { host: authority, accept, 'user-agent': 'fastify-graceful', ...token === undefined ? {} : { authorization: `Bearer ${token}` } }
     const where: RequestOptions = socketPath === undefined ? { host, port } : { socketPath }
     return new Promise((resolve, reject) => {
       const asked = (secure ? secureRequest : plainRequest)({ ...where, path, headers, agent: this.#agent })
       const timer = setTimeout(() => asked.destroy(new TimeoutError()), timeout)
-      const settled = (): void => clearTimeout(timer)
       asked.once('response', (response) => {
-        read(response).then((body) => resolve(judge(response, body)), reject).finally(settled)
+        clearTimeout(timer)
+        resolve(response)
       })
-      asked.once('error', (error) => {
-        settled()
+      asked.on('error', (error) => {
+        clearTimeout(timer)
         // The other side closed it in the moment in which it was used again.
         reject(asked.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET' ? new Reused(error) : error)
       })
       asked.end()
     })
   }
+}
+
+async function follow (response: IncomingMessage, told: (state: StreamedState) => void): Promise<StreamEnd> {
+  const state = new StreamedState()
+  response.setTimeout(silence, () => { response.destroy() })
+  try {
+    for await (const { name, data } of readEvents(response.setEncoding('utf8') as AsyncIterable<string>)) {
+      if (name !== 'status' && !(state.there && (name === 'change' || name === 'report'))) continue
+      state.take(data, name === 'status')
+      if (!isStatus(state.fields)) break
+      told(state)
+      if (name === 'report') return 'told'
+    }
+  } catch {
+    // As if it had ended.
+  }
+  response.destroy()
+  return state.there ? 'broken' : 'none'
 }
 
 class TimeoutError extends Error {}
@@ -107,9 +159,11 @@ function judge ({ statusCode = 0, statusMessage = '', headers }: IncomingMessage
   if (statusCode !== 200) return refused(`answers ${statusCode}${statusMessage === '' ? '' : ` ${shorten(statusMessage)}`}`)
   const status = parse(body)
   if (status === undefined) return refused(`answers with ${shorten(headers['content-type'] ?? 'no content type')} that is no JSON`)
-  if (!(phases as readonly unknown[]).includes(status.text('phase')) || status.flag('ready') === undefined) return refused('answers with JSON that is no status of fastify-graceful')
+  if (!isStatus(status)) return refused('answers with JSON that is no status of fastify-graceful')
   return { status, at: timeOf(headers.date) }
 }
+
+const isStatus = (status: Fields): boolean => (phases as readonly unknown[]).includes(status.text('phase')) && status.flag('ready') !== undefined
 
 function parse (body: string): Fields | undefined {
   try {

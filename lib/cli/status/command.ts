@@ -1,4 +1,4 @@
-import { clearTimeout, setTimeout } from 'node:timers'
+import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers'
 import { parseArgs } from 'node:util'
 import { messageOf } from '../../errors.ts'
 import { readDuration } from '../config.ts'
@@ -8,7 +8,7 @@ import { Asker } from './ask.ts'
 import type { AskOptions } from './ask.ts'
 import { isTerminal, paint, Screen, wantsColours } from './screen.ts'
 import { readTarget, usageExitCode } from './target.ts'
-import type { Line } from './view.ts'
+import type { Line } from './sections.ts'
 import { Subject } from './watch.ts'
 
 const help = `Usage: fastify-graceful status [options] <address> [<address> ...]
@@ -17,7 +17,7 @@ Shows what services say of themselves at /-/status: phase, readiness, what is in
 An address is a URL, host:port, a port of this machine, or unix:/path/of/socket[:/path]; a supervisor's or a guardian's is as good.
 
   --watch, -w            goes on, until the services are gone or Ctrl-C
-  --interval <time>      how often it asks then, 1s
+  --interval <time>      how often it asks then where there is no stream of changes, 1s
   --timeout <time>       how long an answer may take, 5s
   --token <token>        shows the rest, too; better in GRACEFUL_TOKEN, for other users of a machine see arguments
   --json                 one line of JSON for each answer
@@ -30,6 +30,8 @@ Exit code, the worst of all addresses: 0 ready, 1 not ready, 2 unreachable, 64 a
 const most = { terminal: 10, plain: 100 } as const
 /** Answers that come within so many milliseconds are drawn together. */
 const together = 50
+/** How often times are drawn anew, in milliseconds. */
+const beat = 1000
 /** Bounds of times, in milliseconds. */
 const bounds = { interval: 100, timeout: 1 } as const
 
@@ -149,10 +151,12 @@ class Changes implements Show {
 class Frames implements Show {
   readonly #screen = new Screen(process.stdout, process.env)
   readonly #subjects: Subject[]
+  readonly #beat: NodeJS.Timeout
   #timer: NodeJS.Timeout | undefined
 
   constructor (subjects: Subject[]) {
     this.#subjects = subjects
+    this.#beat = setInterval(() => this.changed(), beat)
   }
 
   changed (): void {
@@ -163,6 +167,7 @@ class Frames implements Show {
   }
 
   finish (): void {
+    clearInterval(this.#beat)
     clearTimeout(this.#timer)
     this.#draw()
     this.#screen.finish()

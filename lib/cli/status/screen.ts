@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs'
 import { fit } from './format.ts'
-import type { Line, Tone } from './view.ts'
+import type { Line, Tone } from './sections.ts'
 
 const codes: Readonly<Record<Tone, number>> = { good: 32, bad: 31, strong: 1, dim: 2 }
 

@@ -1,29 +1,9 @@
 import { phases } from '../../lifecycle/phase.ts'
 import type { Phase } from '../../lifecycle/phase.ts'
-import { counted } from '../../text.ts'
 import type { Fields } from './fields.ts'
 import { amount, bar, columns, duration } from './format.ts'
-
-/** How a line is meant; a terminal has a colour for it. */
-export type Tone = 'good' | 'bad' | 'strong' | 'dim'
-
-/** A line to show. */
-export interface Line { text: string, tone?: Tone }
-
-/** What is known besides the status itself. */
-export interface Context {
-  /** Epoch milliseconds of the status, by the clock of whoever sent it. */
-  at: number
-  /** More items of a list than this are only counted. */
-  most: number
-  /** Whether a token was sent. */
-  authorised: boolean
-}
-
-const line = (text: string, tone?: Tone): Line => tone === undefined ? { text } : { text, tone }
-const indented = (lines: string[], by = 4): Line[] => lines.map((text) => line(' '.repeat(by) + text))
-/** Names of sections stand in a column of their own. */
-const labelled = (label: string, text: string, tone?: Tone): Line => line(`  ${label.padEnd(13)}${text}`, tone)
+import { labelled, line, requests, sections } from './sections.ts'
+import type { Context, Line } from './sections.ts'
 
 /** The state in one line. */
 export function headline (name: string, status: Fields, { at }: Pick<Context, 'at'>): Line {
@@ -73,18 +53,7 @@ export function details (status: Fields, context: Context): Line[] {
 }
 
 function application (status: Fields, context: Context): Line[] {
-  return [
-    ...timeline(status, context),
-    ...requests(status, context),
-    connections(status),
-    ...participants(status),
-    ...checks(status),
-    ...pressure(status),
-    ...traffic(status),
-    ...work(status),
-    ...thread(status, context),
-    ...report(status.at('report'))
-  ]
+  return [...timeline(status, context), ...sections(status, context)]
 }
 
 function timeline (status: Fields, context: Context): Line[] {
@@ -132,103 +101,6 @@ function capOf (phase: Phase, status: Fields): number | undefined {
     case 'draining': return deadline === undefined ? undefined : deadline - (status.number('since') ?? deadline)
     case 'terminated': return status.number('budget', 'close')
   }
-}
-
-function requests (status: Fields, { most }: Context): Line[] {
-  const all = status.list('requests')
-  const oldest = Math.max(0, ...all.map((request) => request.number('age') ?? 0))
-  const rows = all.slice(0, most).map((request) => [duration(request.number('age')), bar(request.number('age') ?? 0, oldest, 10), request.text('method') ?? '?', request.text('route') ?? '(no route)', request.text('kind') ?? ''])
-  // Of very many not all are listed.
-  const count = Math.max(all.length, status.number('inFlight') ?? 0)
-  return [labelled('in flight', count === 0 ? 'nothing' : counted(count, 'request')), ...indented(columns(rows)), ...count > rows.length ? indented([`and ${count - rows.length} more`]) : []]
-}
-
-function connections (status: Fields): Line {
-  const names: Record<string, string> = { sessions: 'http2' }
-  return labelled('connections', status.entries('connections').map(([name, count]) => `${names[name] ?? name} ${amount(count.number())}`).join(', '))
-}
-
-function participants (status: Fields): Line[] {
-  const all = status.list('participants')
-  const rows = all.map((participant) => [participant.text('name') ?? '?', participant.text('reason') ?? 'does not stall'])
-  return all.length === 0 ? [] : [line('  participants'), ...indented(columns(rows))]
-}
-
-function checks (status: Fields): Line[] {
-  const all = status.list('checks')
-  const rows = columns(all.map((check) => [
-    check.text('name') ?? '?',
-    check.text('state') ?? '?',
-    check.number('age') === undefined ? 'never run' : `took ${duration(check.number('duration'))}, ${duration(check.number('age'))} ago`,
-    `for ${check.texts('kinds').join(', ')}`,
-    check.text('error') ?? ''
-  ]))
-  return all.length === 0 ? [] : [line('  checks'), ...rows.map((text, index) => line(`    ${text}`, all[index]?.text('state') === 'failing' ? 'bad' : undefined))]
-}
-
-function pressure (status: Fields): Line[] {
-  const given = status.at('pressure')
-  if (!given.there) return []
-  const under = given.flag('underPressure') === true
-  const mebibytes = (name: string): string => `${amount((given.number(name) ?? 0) / 2 ** 20)} MiB`
-  return [labelled('pressure', `${under ? 'UNDER PRESSURE' : 'none'}, event loop ${duration(given.number('eventLoopDelay'))} late and ${amount((given.number('eventLoopUtilized') ?? 0) * 100)} % busy, heap ${mebibytes('heapUsed')}, resident ${mebibytes('rssBytes')}`, under ? 'bad' : undefined)]
-}
-
-function traffic (status: Fields): Line[] {
-  const given = status.at('traffic')
-  if (!given.there) return []
-  const announced = status.text('phase') !== 'running'
-  const parts = [`${amount(given.number('rate'))} new connections/s${announced ? ' before' : ''}`]
-  if (announced) parts.push(`${given.number('arrivals') ?? 0} since the announcement`)
-  if (given.at('lastArrival').there) parts.push(`the last after ${duration(given.number('lastArrival'))}`)
-  if (given.text('evidence') !== undefined) parts.push(given.text('evidence') === 'observed' ? 'the balancer has stopped sending' : 'no evidence yet that the balancer has stopped')
-  return [labelled('traffic', parts.join(', ')), ...late(status), ...probes(given)]
-}
-
-/** Where there are any, others were refused. */
-function late (status: Fields): Line[] {
-  const count = status.number('traffic', 'lateArrivals') ?? 0
-  if (count === 0) return []
-  const after = status.number('traffic', 'lastArrival')
-  const [own, reported] = [status.list('traffic', 'lateSources'), status.list('report', 'traffic', 'lateSources')]
-  const sources = (own.length > 0 ? own : reported).map((source) => `${source.text('address')} (${source.number('count')})`)
-  const advice = status.number('report', 'traffic', 'suggestedMin')
-  return [labelled('late', [
-    counted(count, 'connection'),
-    after === undefined ? '' : `the last ${duration(after)} after the announcement`,
-    sources.length === 0 ? '' : `from ${sources.join(', ')}`,
-    advice === undefined ? '' : `announce.min of ${duration(advice)} would have been enough`
-  ].filter((part) => part !== '').join(', '), 'bad')]
-}
-
-function probes (given: Fields): Line[] {
-  const told = given.list('probes').map((probe) => `${probe.text('prober')} (${counted(probe.number('answers') ?? 0, 'answer')}, the first after ${duration(probe.number('first'))})`)
-  return told.length === 0 ? [] : [labelled('told not ready', ` ${told.join(', ')}`)]
-}
-
-function work (status: Fields): Line[] {
-  const names = status.texts('work')
-  return names.length === 0 ? [] : [labelled('background', names.join(', '))]
-}
-
-function thread (status: Fields, { at }: Context): Line[] {
-  const given = status.at('guardian')
-  if (!given.there) return []
-  const stalls = given.number('stalls') ?? 0
-  const last = given.at('lastStall')
-  const parts = [given.text('state') ?? '?', given.at('port').there ? `on port ${given.number('port')}` : '', stalls === 0 ? 'no stall' : `${counted(stalls, 'stall')} of ${duration(given.number('stalledTime'))}`]
-  if (last.there) parts.push(`the last of ${duration(last.number('duration'))} ${duration(at - (last.number('at') ?? at))} ago in ${last.text('blockedIn') ?? 'native code'}`)
-  return [labelled('guardian', parts.filter((part) => part !== '').join(', '), given.text('state') === 'failed' ? 'bad' : undefined)]
-}
-
-function report (given: Fields): Line[] {
-  if (!given.there) return []
-  const cut = given.list('cut', 'requests').map((request) => `${request.text('method')} ${request.text('route') ?? '(no route)'} after ${duration(request.number('age'))}`)
-  const failures = given.list('failures').map((failure) => `${failure.text('name')} failed in phase ${failure.text('phase')}: ${failure.text('message')}`)
-  return [
-    labelled('report', `${given.text('verdict')}, exit code ${amount(given.number('exitCode'))}: ${given.text('summary')}`, given.text('verdict') === 'clean' ? 'good' : 'bad'),
-    ...indented([...cut.map((text) => `cut: ${text}`), ...failures, ...given.texts('advice')])
-  ]
 }
 
 /** What the guardian knows while the event loop hangs. */

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Answer, Asker } from './ask.ts'
 import type { Fields } from './fields.ts'
+import type { StreamedState } from './stream.ts'
 import { duration } from './format.ts'
 import { details, headline, waiting } from './view.ts'
-import type { Context, Line } from './view.ts'
+import type { Context, Line } from './sections.ts'
 
 /** Failures in a row after which a service that answered before is gone; one that was ending is believed sooner. */
 const patience = { serving: 3, ending: 2 } as const
@@ -16,8 +17,12 @@ export class Subject {
   readonly name: string
   readonly #asker: Asker
   readonly #authorised: boolean
-  #status: Fields | undefined
+  #answer: Fields | undefined
   #at = 0
+  /** While it is told by its changes. */
+  #streamed: StreamedState | undefined
+  /** It has told its end itself. */
+  #told = false
   /** When the last answer came, by the clock of this machine. */
   #heard = 0
   #problem: string | undefined
@@ -34,16 +39,37 @@ export class Subject {
     this.take(await this.#asker.ask())
   }
 
-  /** Asks again and again, until the service is gone or somebody stops it. */
+  /** Follows the service's stream, or asks again and again where it has none, until the service is gone or somebody stops it. */
   async follow (interval: number, stop: AbortSignal, changed: () => void): Promise<void> {
     const stopped = new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }))
+    let streams = true
     for (;;) {
       await Promise.race([this.ask(), stopped])
       if (stop.aborted) return
       changed()
+      if (streams && this.#failures === 0) {
+        streams = await Promise.race([this.#stream(changed), stopped]) === true
+        if (stop.aborted) return
+      }
       if (this.gone) return
       await sleep(this.#failures === 0 ? interval : Math.min(interval, 1000), undefined, { signal: stop }).catch(() => {})
+      if (stop.aborted) return
     }
+  }
+
+  /** Whether there is a stream. */
+  async #stream (changed: () => void): Promise<boolean> {
+    const end = await this.#asker.stream((state) => {
+      this.#streamed = state
+      this.#heard = Date.now()
+      changed()
+    })
+    if (this.#streamed === undefined) return false
+    this.#answer = this.#streamed.fields
+    this.#at = this.#streamed.now
+    this.#streamed = undefined
+    this.#told = end === 'told'
+    return true
   }
 
   close (): void {
@@ -57,7 +83,7 @@ export class Subject {
       this.#failures++
       return
     }
-    this.#status = answer.status
+    this.#answer = answer.status
     this.#at = answer.at
     this.#heard = Date.now()
     this.#problem = undefined
@@ -71,6 +97,7 @@ export class Subject {
 
   /** It does not answer any more, or never did. */
   get gone (): boolean {
+    if (this.#told) return true
     if (this.#status === undefined) return this.#failures > 0
     return this.#failures >= (this.#ending ? patience.ending : patience.serving)
   }
@@ -97,7 +124,7 @@ export class Subject {
     const trouble = this.#trouble
     if (trouble !== undefined) return trouble
     const waits = waiting(this.#status!)
-    const head = headline(this.name, this.#status!, { at: this.#at })
+    const head = headline(this.name, this.#status!, { at: this.#now })
     return waits === '' ? head : { ...head, text: `${head.text}, waits for ${waits}` }
   }
 
@@ -106,8 +133,17 @@ export class Subject {
     const status = this.#status
     const trouble = this.#trouble
     if (status === undefined) return trouble === undefined ? [] : [trouble]
-    const context: Context = { at: this.#at, most, authorised: this.#authorised }
+    const context: Context = { at: this.#now, most, authorised: this.#authorised }
     return [...trouble === undefined ? [] : [trouble], headline(this.name, status, context), ...details(status, context)]
+  }
+
+  get #status (): Fields | undefined {
+    return this.#streamed?.fields ?? this.#answer
+  }
+
+  /** When the status was so: now, while it is streamed. */
+  get #now (): number {
+    return this.#streamed?.now ?? this.#at
   }
 
   get #ending (): boolean {
