@@ -21,6 +21,7 @@ export function makeTelemetry (name: string, { lifecycle, traffic, health, holds
     shed: () => traffic.summary().shed,
     late: () => traffic.summary().lateArrivals,
     lastConnection: () => traffic.summary().lastArrival,
+    deadline: () => lifecycle.deadline,
     ready: () => health.ready(),
     holds: () => holds.reasons().length,
     requests: () => requests.count(),

@@ -6,6 +6,7 @@ import { monotonic } from './guardian/pulse.ts'
 import type { Health } from './health/health.ts'
 import { systemClock } from './lifecycle/clock.ts'
 import type { Lifecycle } from './lifecycle/lifecycle.ts'
+import type { Telemetry } from './metrics/telemetry.ts'
 import type { Settings } from './options.ts'
 import { exitProcess } from './process/exit.ts'
 import { systemHost } from './process/host.ts'
@@ -27,7 +28,7 @@ export interface WardParts {
   log: Ward['log']
   started: () => boolean
   status: Graceful['status']
-  stalled: Ward['stalled']
+  telemetry: Telemetry
 }
 
 /** Puts an application under the guardian of its process; undefined where there is none. */
@@ -36,7 +37,7 @@ export function guardApplication (parts: WardParts): Guarded | undefined {
   return settings.guardian && joinGuardian(sharedState(), setupOf(settings, settings.guardian), makeWard(parts))
 }
 
-function makeWard ({ name, settings, lifecycle, traffic, health, membership, log, started, status, stalled }: WardParts): Ward {
+function makeWard ({ name, settings, lifecycle, traffic, health, membership, log, started, status, telemetry }: WardParts): Ward {
   const { gracePeriod, preStop, reserve, close, announce } = settings.budget
   const signals = Object.entries(settings.signals).flatMap(([signal, action]) => action === 'shutdown' || action === 'restart' ? [signal] : [])
   let startedAt: number | undefined
@@ -64,6 +65,7 @@ function makeWard ({ name, settings, lifecycle, traffic, health, membership, log
         gracePeriod,
         preStop,
         reserve,
+        close,
         announceMax: announce.max,
         signals,
         stalls: lifecycle.stalls().map(({ name: stalling, reason }) => ({ name: stalling, reason }))
@@ -75,18 +77,33 @@ function makeWard ({ name, settings, lifecycle, traffic, health, membership, log
       const [readiness, liveness, startup] = await Promise.all([health.verdict('readiness'), health.verdict('liveness'), health.verdict('startup')])
       return { readiness, liveness, startup }
     },
+    probed (answers) {
+      const now = systemClock.now()
+      for (const { prober, probe, ok, count, first, last } of answers) {
+        telemetry.probed(prober, probe, ok, count)
+        if (probe === 'readyz' && !ok) traffic.probes.told(prober, count, now - first, now - last)
+      }
+    },
+    metrics: servedOf(settings).length === 0 ? undefined : async () => telemetry.text(),
     status,
-    stalled,
+    stalled: (stall) => telemetry.stalled(stall),
     prestop: (ago) => lifecycle.prestop(systemClock.now() - ago)
   }
 }
 
-function setupOf ({ probes, admin, terminationMessagePath }: Settings, settings: GuardianSettings): GuardianSetup {
+/** Where Prometheus looks if nobody tells it otherwise, and the application's own route. */
+function servedOf ({ metrics }: Settings): string[] {
+  return metrics === undefined || metrics.path === false ? [] : [...new Set([metrics.path, '/metrics'])]
+}
+
+function setupOf (all: Settings, settings: GuardianSettings): GuardianSetup {
+  const { probes, admin, terminationMessagePath } = all
   const tokens = admin === false ? [] : [admin.token ?? []].flat()
   return {
     settings,
     probes: probes === false ? undefined : { prefix: probes.prefix, expose: probes.expose },
     admin: admin === false ? undefined : { prefix: admin.prefix, tokens },
+    metrics: servedOf(all),
     terminationMessagePath,
     exit: (code) => exitProcess(systemHost, sharedState(), code)
   }

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { setTimeout } from 'node:timers'
-import { buildVerdict, publicStatusOf } from './answers.ts'
 import type { LoopState } from './answers.ts'
+import { Desk } from './desk.ts'
 import { frameText, MainThread } from './inspect.ts'
 import type { Frame, Pause } from './inspect.ts'
 import { killProcess } from './kill.ts'
@@ -9,9 +9,9 @@ import { hangFields, heldBy } from './obituary.ts'
 import type { Hang, Obituary } from './obituary.ts'
 import { logLine, writeError } from './output.ts'
 import { planEnd } from './plan.ts'
-import type { ProcessEnd } from './plan.ts'
+import type { ProcessEnd, Unheard } from './plan.ts'
 import type { StallRecord, ThreadData, ToMain, ToThread, Verdicts, WardState } from './protocol.ts'
-import { heartbeatInterval, monotonic, Pulse } from './pulse.ts'
+import { monotonic, Pulse, silent } from './pulse.ts'
 import type { ServerPorts } from './routes.ts'
 import { Signals } from './signals.ts'
 import { mainThreadState } from './thread-state.ts'
@@ -20,15 +20,10 @@ import { Watch } from './watch.ts'
 /** Milliseconds between two looks at a heartbeat that is overdue, and at most between two others. */
 const lookInterval = 100
 const restInterval = 1000
-/** A heartbeat older than this means that the event loop does not turn now, in milliseconds. */
-const silent = 2 * heartbeatInterval
 /** How long a pause is waited for before the stall is reported without a stack, in milliseconds. */
 const pauseTimeout = 350
 /** How long before a stall is reported the inspector is connected to a main thread that does not turn, in milliseconds. */
 const preparation = 500
-/** How long the main thread may take for the whole status, in milliseconds. */
-const statusTimeout = 15
-
 /** What watches, in its own thread. Nothing here waits for the main thread. */
 export class Guard {
   readonly #data: ThreadData
@@ -37,10 +32,9 @@ export class Guard {
   readonly #watch: Watch
   readonly #signals = new Signals(monotonic, ({ name }) => this.#signalled(name))
   readonly #mainThread = new MainThread()
-  readonly #questions = new Map<number, (value: unknown) => void>()
+  readonly #desk: Desk
   #wards: WardState[] = []
   #verdicts: Verdicts[] = []
-  #prestop: number | undefined
   /** What held the event loop in the stall that is under way. */
   #stall: StallRecord | undefined
   #killing = false
@@ -49,13 +43,20 @@ export class Guard {
   /** The inspector is connected, or has been and is done. */
   #prepared = false
   #timer: NodeJS.Timeout | undefined
-  #asked = 0
 
   constructor (data: ThreadData, post: (message: ToMain) => void) {
     this.#data = data
     this.#post = post
     this.#pulse = new Pulse(data.buffer)
     this.#watch = new Watch(data.stall, monotonic())
+    this.#desk = new Desk({
+      wards: () => this.#wards,
+      verdicts: () => this.#verdicts,
+      loop: () => this.#loop(),
+      unheard: () => this.#unheard,
+      blockedIn: () => this.#stall?.blockedIn,
+      post
+    })
   }
 
   start (): void {
@@ -65,7 +66,8 @@ export class Guard {
   receive (message: ToThread): void {
     switch (message.type) {
       case 'answer':
-        this.#questions.get(message.id)?.(message.value)
+      case 'metrics':
+        this.#desk.receive(message)
         return
       case 'hello':
         this.#post({ type: 'ready', id: message.id, signals: this.#signals.available })
@@ -75,7 +77,11 @@ export class Guard {
   }
 
   #hear (message: ToThread & { type: 'wards' }): void {
+    // What was answered before counts for the phase before.
+    this.#desk.report()
+    const booted = !this.#hasBooted && message.wards.some(({ started }) => started)
     this.#wards = message.wards
+    if (booted) this.#desk.started()
     if (message.verdicts !== undefined) this.#verdicts = message.verdicts
     this.#signals.ending = this.#wards.some(({ ending }) => ending)
     this.#signals.update(this.#wards)
@@ -83,14 +89,7 @@ export class Guard {
   }
 
   /** What the server asks. */
-  get ports (): ServerPorts {
-    return {
-      verdict: (kind, question) => buildVerdict(kind, this.#verdicts, this.#loop(), question),
-      publicStatus: () => publicStatusOf(this.#wards, this.#ready()),
-      status: () => this.#status(),
-      prestop: () => this.#announce()
-    }
-  }
+  get ports (): ServerPorts { return this.#desk.ports }
 
   #loop (): LoopState {
     const silence = this.#watch.silence(this.#pulse.last, monotonic())
@@ -98,44 +97,18 @@ export class Guard {
     return { silence, stalled: stalled || this.#isLeavingUnheard(silence), dead: stalled && silence > this.#data.liveness }
   }
 
+  get #hasBooted (): boolean {
+    return this.#wards.some(({ started }) => started)
+  }
+
+  get #unheard (): Unheard {
+    return { signals: this.#signals.seen, prestop: this.#desk.prestop }
+  }
+
   /** An end that the main thread has not heard of, because it hangs. */
   #isLeavingUnheard (silence: number): boolean {
     if (silence <= silent) return false
-    return this.#prestop !== undefined || this.#wards.some((ward) => ward.signals.includes(this.#signals.seen[0]?.name ?? ''))
-  }
-
-  #ready (): boolean {
-    return !this.#loop().stalled && this.#wards.length > 0 && this.#wards.every(({ ready }) => ready)
-  }
-
-  async #status (): Promise<object> {
-    const { silence, stalled } = this.#loop()
-    const known = { ...publicStatusOf(this.#wards, this.#ready()), applications: this.#wards, eventLoop: { silence: Math.round(silence), stalled, blockedIn: this.#stall?.blockedIn } }
-    if (silence > silent) return known
-    const answer = await this.#ask((id) => ({ type: 'status', id }), statusTimeout)
-    return typeof answer === 'object' && answer !== null ? answer : known
-  }
-
-  /** The countdown starts with the call, whatever the main thread does; it is over with the main thread's, or when phase 1 could not last longer. */
-  async #announce (): Promise<void> {
-    const at = this.#prestop ??= monotonic()
-    const longest = Math.max(0, ...this.#wards.map(({ announceMax }) => announceMax))
-    await this.#ask((id) => ({ type: 'prestop', id, at }), at + longest - monotonic())
-  }
-
-  async #ask (question: (id: number) => ToMain, timeout: number): Promise<unknown> {
-    const id = ++this.#asked
-    let timer: NodeJS.Timeout | undefined
-    try {
-      return await new Promise((resolve) => {
-        this.#questions.set(id, resolve)
-        timer = setTimeout(resolve, Math.max(1, timeout), undefined)
-        this.#post(question(id))
-      })
-    } finally {
-      clearTimeout(timer)
-      this.#questions.delete(id)
-    }
+    return this.#desk.prestop !== undefined || this.#wards.some((ward) => ward.signals.includes(this.#signals.seen[0]?.name ?? ''))
   }
 
   #signalled (signal: string): void {
@@ -156,12 +129,12 @@ export class Guard {
     const { seen } = this.#signals
     if (seen.length > 0) this.#pulse.signalled = seen.at(-1)!.at
     this.#signals.forget(beat)
-    if (this.#prestop !== undefined && beat > this.#prestop + 2 * silent) this.#prestop = undefined
+    if (now - beat <= silent) this.#desk.turned(beat)
     const look = this.#watch.look(beat, now, this.#due)
     // Boot is allowed to take its time.
-    if (look?.change === 'stalled' && this.#wards.some(({ started }) => started)) void this.#report(look.age)
+    if (look?.change === 'stalled' && this.#hasBooted) void this.#report(look.age)
     if (look?.change === 'recovered') this.#recovered(look.duration)
-    const end = planEnd(this.#wards, { signals: this.#signals.seen, prestop: this.#prestop })
+    const end = planEnd(this.#wards, this.#unheard)
     if (end !== undefined && this.#isOver(end, now)) {
       void this.#kill(end, now)
       return

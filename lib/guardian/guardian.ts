@@ -2,15 +2,16 @@ import { clearInterval, setInterval } from 'node:timers'
 import { isMainThread } from 'node:worker_threads'
 import type { Worker } from 'node:worker_threads'
 import { messageOf } from '../errors.ts'
-import type { ServerData, StallRecord, ThreadData, ToMain, ToThread, Verdicts, WardState } from './protocol.ts'
+import type { ServerData, StallRecord, ThreadData, ToMain, ToThread, Verdicts } from './protocol.ts'
+import { Census } from './census.ts'
+import { Errands } from './errands.ts'
 import { Greetings } from './greetings.ts'
-import { heartbeatInterval, monotonic, Pulse } from './pulse.ts'
+import { heartbeatInterval, Pulse } from './pulse.ts'
 import { inspectorOf, makeWorker } from './worker.ts'
 import type { Guarded, GuardianSettings, GuardianStatus, Ward } from './types.ts'
 
-/** Heartbeats between two looks at the requests in flight, and how many requests are told. */
+/** Heartbeats between two looks at the requests in flight. */
 const requestsEvery = 5
-const mostRequests = 10
 /** Heartbeats after which verdicts are told though nothing has turned, and what of them does not count as a turn. */
 const verdictsEvery = 10
 const passing: ReadonlySet<string> = new Set(['duration', 'age', 'time'])
@@ -22,6 +23,7 @@ export interface GuardianSetup {
   settings: GuardianSettings
   probes: ServerData['probes']
   admin: ServerData['admin']
+  metrics: ServerData['metrics']
   terminationMessagePath: string | undefined
   /** Ends the process. */
   exit: (code: number) => void
@@ -46,7 +48,8 @@ export class Guardian {
   readonly #stopped: () => void
   readonly #status: GuardianStatus = { state: 'starting', port: undefined, stalls: 0, stalledTime: 0, lastStall: undefined }
   readonly #greetings = new Greetings()
-  #requests = new Map<Ward, WardState['requests']>()
+  readonly #census = new Census(this.#wards)
+  readonly #errands = new Errands(this.#wards, (message) => this.#post(message))
   #worker: Worker | undefined
   #timer: NodeJS.Timeout | undefined
   #deaths = 0
@@ -74,9 +77,7 @@ export class Guardian {
   }
 
   /** All that is known, as JSON: what the guardian evaluates on a main thread that it has paused. */
-  snapshot (): string {
-    return JSON.stringify([...this.#wards].map((ward) => ({ ...ward.state(), requests: ward.requests().slice(0, mostRequests) })))
-  }
+  snapshot (): string { return this.#census.snapshot() }
 
   get #log (): Ward['log'] | undefined {
     return this.#wards.values().next().value?.log
@@ -122,14 +123,14 @@ export class Guardian {
   }
 
   #threadData (): ThreadData {
-    const { settings: { stall, liveness, port, host }, probes, admin, terminationMessagePath } = this.#setup
+    const { settings: { stall, liveness, port, host }, probes, admin, metrics, terminationMessagePath } = this.#setup
     return {
       buffer: this.#pulse.buffer,
       stall,
       liveness,
       inspect: this.#inspector !== undefined,
       terminationMessagePath,
-      server: port === undefined ? undefined : { port, host, probes, admin }
+      server: port === undefined ? undefined : { port, host, probes, admin, metrics }
     }
   }
 
@@ -151,7 +152,6 @@ export class Guardian {
   }
 
   #leave (ward: Ward): void {
-    this.#requests.delete(ward)
     if (!this.#wards.delete(ward) || this.#wards.size > 0) return this.#tell()
     clearInterval(this.#timer)
     this.#greetings.giveUp()
@@ -174,7 +174,7 @@ export class Guardian {
   #publish (): void {
     this.#lookForDebugger()
     this.#beats++
-    if (this.#beats % requestsEvery === 0) this.#requests = new Map([...this.#wards].map((ward) => [ward, ward.crowded() ? [] : ward.requests().slice(0, mostRequests)]))
+    if (this.#beats % requestsEvery === 0) this.#census.look()
     this.#tell()
   }
 
@@ -184,7 +184,7 @@ export class Guardian {
 
   #tell (): void {
     if (this.#setup.settings.port !== undefined) this.#tellVerdicts().catch(() => {})
-    const wards = this.#states()
+    const wards = this.#census.states()
     const text = JSON.stringify(wards)
     if (text === this.#told) return
     this.#told = text
@@ -200,14 +200,10 @@ export class Guardian {
       // What only grows older is told once in a while.
       if (text === this.#judged && this.#beats % verdictsEvery !== 0) return
       this.#judged = text
-      this.#post({ type: 'wards', wards: this.#states(), verdicts })
+      this.#post({ type: 'wards', wards: this.#census.states(), verdicts })
     } finally {
       this.#asking = false
     }
-  }
-
-  #states (): WardState[] {
-    return [...this.#wards].map((ward) => ({ ...ward.state(), requests: this.#requests.get(ward) ?? [] }))
   }
 
   #post (message: ToThread): void {
@@ -235,9 +231,9 @@ export class Guardian {
         if (process.listenerCount(message.signal) === 0) this.#setup.exit(128 + message.number)
         return
       case 'status':
-        this.#post({ type: 'answer', id: message.id, value: JSON.parse(JSON.stringify(this.#wards.values().next().value?.status() ?? {})) })
-        return
-      case 'prestop': this.#prestop(message.id, message.at).catch(() => {})
+      case 'metrics':
+      case 'probed':
+      case 'prestop': this.#errands.run(message)
     }
   }
 
@@ -248,11 +244,5 @@ export class Guardian {
     for (const ward of this.#wards) ward.stalled(stall)
     const { duration, blockedIn } = stall
     this.#log?.warn({ event: 'graceful.recovered', duration, blockedIn }, `the event loop turns again after ${duration} ms${blockedIn === undefined ? '' : `, held in ${blockedIn}`}`)
-  }
-
-  async #prestop (id: number, at: number): Promise<void> {
-    const ago = monotonic() - at
-    await Promise.all([...this.#wards].map((ward) => ward.prestop(ago)))
-    this.#post({ type: 'answer', id, value: true })
   }
 }

@@ -59,6 +59,14 @@ function endOf (ward: WardState, { signals: [first], prestop }: Unheard): Proces
   return { hung, turning, last: end - Math.min(100, reserve * 0.2), exitCode: 1 }
 }
 
+/** By when an application's work must be over, on the shared clock; undefined while no end is under way. */
+export function deadlineOf (ward: WardState, { signals, prestop }: Unheard): number | undefined {
+  const { graceStart, gracePeriod, preStop, reserve, close } = ward
+  const signal = signals.find(({ name }) => ward.signals.includes(name))
+  const start = graceStart ?? (signal === undefined ? prestop : graceStartOf(ward, signal.at, preStop, prestop))
+  return start === undefined ? undefined : start + gracePeriod - reserve - close
+}
+
 function graceStartOf ({ graceStart, gracePeriod, ending }: WardState, signalled: number, preStop: number, prestop: number | undefined): number {
   if (ending && graceStart !== undefined) return graceStart
   const called = graceStart ?? prestop

@@ -29,6 +29,7 @@ export interface WardState {
   gracePeriod: number
   preStop: number
   reserve: number
+  close: number
   announceMax: number
   /** The signals that begin its end. */
   signals: string[]
@@ -36,6 +37,28 @@ export interface WardState {
   stalls: Stall[]
   /** In flight, the oldest first, at most some, and at most a second old. */
   requests: RequestRecord[]
+  /** How many they are; undefined where they are too many to be looked at. */
+  inFlight: number | undefined
+  /** Whether it has metrics to serve. */
+  measured: boolean
+}
+
+/** Equal answers to probes, from the guardian's port. Times are of the shared clock. */
+export interface ProbeAnswers {
+  prober: string
+  probe: string
+  ok: boolean
+  count: number
+  /** When the first and the last went out. */
+  first: number
+  last: number
+}
+
+/** Metrics as a registry writes them. */
+export interface MetricsText {
+  text: string
+  /** The content type of the form they are in. */
+  type: string
 }
 
 /** The verdicts of an application's probes. */
@@ -62,6 +85,8 @@ export interface ServerData {
   probes: { prefix: string, expose: boolean } | undefined
   /** The admin routes; undefined where there are none. */
   admin: { prefix: string, tokens: string[] } | undefined
+  /** Where metrics are served. */
+  metrics: string[]
 }
 
 /** A main thread that hung. */
@@ -80,6 +105,8 @@ export type ToThread =
   /** Asks for `ready`, which tells that all before it has been heard. */
   | { type: 'hello', id: number }
   | { type: 'answer', id: number, value: unknown }
+  /** The metrics that were asked for; undefined where there are none. */
+  | { type: 'metrics', metrics: MetricsText | undefined }
 
 /** From the guardian to the main thread. */
 export type ToMain =
@@ -91,3 +118,5 @@ export type ToMain =
   | { type: 'signal', signal: string, number: number }
   | { type: 'prestop', id: number, at: number }
   | { type: 'status', id: number }
+  | { type: 'metrics' }
+  | { type: 'probed', answers: ProbeAnswers[] }

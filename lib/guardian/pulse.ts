@@ -1,5 +1,7 @@
 /** Milliseconds between two heartbeats of the main thread. */
 export const heartbeatInterval = 200
+/** A heartbeat older than this means that the event loop does not turn now, in milliseconds. */
+export const silent: number = 2 * heartbeatInterval
 
 /** Milliseconds of a clock that never goes backwards, and that is the same in all threads of a process. */
 export function monotonic (): number {

@@ -1,24 +1,37 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { PublicStatus } from '../admin/status.ts'
 import { digest, showsToken } from '../admin/token.ts'
 import { formatJson, formatText, negotiate } from '../health/format.ts'
 import type { Verdict } from '../health/health.ts'
 import type { CheckKind } from '../health/options.ts'
+import { proberOf } from '../traffic/probers.ts'
 import type { Question } from './answers.ts'
-import type { ServerData } from './protocol.ts'
+import type { MetricsText, ServerData } from './protocol.ts'
 
 /** What the server asks. None of it waits for the main thread longer than a moment. */
 export interface ServerPorts {
   verdict: (kind: CheckKind, question: Question) => Verdict
+  /** The answer to a probe has gone out. */
+  probed: (prober: string, probe: string, ok: boolean) => void
   publicStatus: () => PublicStatus
   /** The whole, as far as it is known. */
   status: () => Promise<object>
+  /** Undefined where there are none yet. */
+  metrics: () => Promise<MetricsText | undefined>
   /** Phase 1 for a preStop hook; settles when it could end. */
   prestop: () => Promise<void>
 }
 
 /** What a request is answered with. */
-export interface Reply { code: number, type: string, body: string, headers?: Record<string, string> }
+export interface Reply {
+  code: number
+  /** UTF-8, unless it says otherwise. */
+  type: string
+  body: string
+  headers?: Record<string, string>
+  /** Called when it has gone out. */
+  sent?: () => void
+}
 
 const probes: ReadonlyMap<string, CheckKind> = new Map([['livez', 'liveness'], ['readyz', 'readiness'], ['startupz', 'startup']])
 /** The User-Agent of a kubelet that calls a preStop hook. */
@@ -41,24 +54,32 @@ export class Routes {
 
   async answer (request: IncomingMessage): Promise<Reply> {
     const [path = '', query = ''] = (request.url ?? '').split('?', 2)
-    const { admin, probes: probing } = this.#data
+    const { admin, probes: probing, metrics } = this.#data
     if (admin !== undefined && path === `${admin.prefix}/prestop` && this.#tokens.length > 0) return this.#prestop(request)
     if (request.method !== 'GET' && request.method !== 'HEAD') return problem(405, 'Method Not Allowed', { allow: 'GET, HEAD' })
     if (admin !== undefined && path === `${admin.prefix}/status`) return this.#status(request)
+    if (metrics.includes(path)) return this.#metrics()
     const inside = probing !== undefined && path.startsWith(`${probing.prefix}/`) ? path.slice(probing.prefix.length + 1) : ''
     const [probe = '', only = '', ...rest] = inside.split('/')
     const kind = rest.length === 0 ? probes.get(probe) : undefined
     if (kind === undefined) return problem(404, 'Not Found')
-    return this.#probe(kind, probe, decode(only), new URLSearchParams(query), request.headers.accept)
+    return this.#probe(kind, probe, decode(only), new URLSearchParams(query), request.headers)
   }
 
-  #probe (kind: CheckKind, probe: string, only: string, query: URLSearchParams, accept: string | undefined): Reply {
+  #probe (kind: CheckKind, probe: string, only: string, query: URLSearchParams, { accept, 'user-agent': userAgent }: IncomingHttpHeaders): Reply {
     const expose = this.#data.probes?.expose ?? false
     const verdict = this.#ports.verdict(kind, { exclude: query.getAll('exclude'), only: only === '' ? undefined : only })
     if (verdict.checks.length === 0) return { code: 404, type: 'text/plain', body: `no check of this name belongs to ${probe}\n` }
     const type = negotiate(accept)
     const body = type === 'text/plain' ? formatText(verdict, { probe, verbose: query.has('verbose'), expose }) : formatJson(verdict, expose)
-    return { code: verdict.ok ? 200 : 503, type, body, headers: { vary: 'accept' } }
+    const sent = (): void => this.#ports.probed(proberOf(userAgent) ?? 'other', probe, verdict.ok)
+    return { code: verdict.ok ? 200 : 503, type, body, headers: { vary: 'accept' }, sent }
+  }
+
+  async #metrics (): Promise<Reply> {
+    const metrics = await this.#ports.metrics()
+    if (metrics === undefined) return { code: 503, type: 'text/plain', body: 'no metrics yet\n' }
+    return { code: 200, type: metrics.type, body: metrics.text }
   }
 
   async #status (request: IncomingMessage): Promise<Reply> {

@@ -44,16 +44,17 @@ function oldest (open: ReadonlySet<Socket>, busy: WeakSet<object>): Socket | und
   return undefined
 }
 
-function send (request: IncomingMessage, response: ServerResponse, { code, type, body, headers }: Reply): void {
+function send (request: IncomingMessage, response: ServerResponse, { code, type, body, headers, sent }: Reply): void {
   const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
   response.writeHead(code, {
-    'content-type': `${type}; charset=utf-8`,
+    'content-type': type.includes('charset=') ? type : `${type}; charset=utf-8`,
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     ...headers,
     ...(hasBody && { connection: 'close' })
   })
+  if (sent !== undefined) response.once('finish', sent)
   response.end(request.method === 'HEAD' ? undefined : body)
   // Bodies mean nothing here; what is left of one is not read.
   if (hasBody) response.once('finish', () => { request.socket.destroySoon() })

@@ -1,6 +1,6 @@
 import type { Log } from '../log.ts'
 import type { RequestRecord } from '../kubernetes/message.ts'
-import type { StallRecord, Verdicts, WardState } from './protocol.ts'
+import type { MetricsText, ProbeAnswers, StallRecord, Verdicts, WardState } from './protocol.ts'
 
 /** The option `guardian`. Times are milliseconds. */
 export interface GuardianOptions {
@@ -30,12 +30,16 @@ export interface GuardianSettings {
 /** One application, as the guardian asks it. */
 export interface Ward {
   log: Log
-  state (): Omit<WardState, 'requests'>
+  state (): Omit<WardState, 'requests' | 'inFlight' | 'measured'>
   /** Requests in flight, the oldest first. */
   requests (): RequestRecord[]
   /** So many connections that to list the requests costs time. */
   crowded (): boolean
   verdicts (): Promise<Verdicts>
+  /** Probes were answered on the guardian's port. Times are milliseconds ago. */
+  probed (answers: readonly ProbeAnswers[]): void
+  /** What its registry says. Undefined where that is not to be served, or there is nothing yet. */
+  metrics: (() => Promise<MetricsText | undefined>) | undefined
   status (): object
   /** The event loop turns again. */
   stalled (stall: StallRecord): void

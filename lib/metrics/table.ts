@@ -17,6 +17,8 @@ export interface MetricSources {
   accepted: () => number
   /** Connections that came late, see {@link TrafficSummary}. */
   late: () => number
+  /** Epoch milliseconds by which all work must be over; undefined while no end was asked for. */
+  deadline: () => number | undefined
   checks: () => CheckStatus[]
 }
 
@@ -69,6 +71,7 @@ export const readTable: readonly ReadRow[] = [
     }
   },
   { name: 'ready', type: 'gauge', help: 'Whether the last known readiness is good', labels: [], read: ({ ready }) => one(flag(ready())) },
+  { name: 'deadline_timestamp_seconds', type: 'gauge', help: 'By when all work must be over, in seconds since 1970; 0 while no end was asked for', labels: [], read: ({ deadline }) => one((deadline() ?? 0) / 1000) },
   { name: 'holds', type: 'gauge', help: 'How many hold readiness', labels: [], read: ({ holds }) => one(holds()) },
   { name: 'requests_in_flight', type: 'gauge', help: 'Requests in flight, the scrape among them', labels: [], read: ({ requests }) => one(requests()) },
   {
@@ -102,7 +105,11 @@ export const readTable: readonly ReadRow[] = [
   },
   { name: 'requests_drained_total', type: 'counter', help: 'Requests that came to their end in phase draining', labels: [], read: ({ tally }) => one(tally.requestsDrained) },
   { name: 'requests_cut_total', type: 'counter', help: 'Requests cut at the deadline: ordinary ones, streams, upgraded sockets', labels: ['kind'], read: ({ tally }) => counts(tally.cuts.entries()) },
-  { name: 'shutdowns_total', type: 'counter', help: 'Shutdowns that are over', labels: ['kind', 'verdict'], read: ({ tally }) => counts(tally.shutdowns.entries()) }
+  { name: 'shutdowns_total', type: 'counter', help: 'Shutdowns that are over', labels: ['kind', 'verdict'], read: ({ tally }) => counts(tally.shutdowns.entries()) },
+  // An event loop that reads these turns: only the guardian, on its own port, knows more of it, and writes that in their place.
+  { name: 'event_loop_silence_seconds', type: 'gauge', help: 'How long the event loop has not turned; only the port of the guardian can tell more than 0', labels: [], read: () => one(0) },
+  { name: 'event_loop_stalled', type: 'gauge', help: 'Whether the event loop has not turned for longer than guardian.stall; only the port of the guardian can tell', labels: [], read: () => one(0) },
+  { name: 'metrics_age_seconds', type: 'gauge', help: 'How old the other values are: more than a moment only on the port of the guardian, while the event loop does not turn', labels: [], read: () => one(0) }
 ]
 
 /** Every metric that is told of events. */

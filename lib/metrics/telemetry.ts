@@ -66,9 +66,15 @@ export class Telemetry {
     publish('fastify-graceful:stall', () => ({ application: this.#name, duration, at, blockedIn }))
   }
 
-  /** A health route has answered. */
-  probed (prober: string, probe: string, ok: boolean): void {
-    this.#tally.probes.add({ prober, probe, result: ok ? 'pass' : 'fail' })
+  /** A health route has answered, so many times. */
+  probed (prober: string, probe: string, ok: boolean, count: number = 1): void {
+    this.#tally.probes.add({ prober, probe, result: ok ? 'pass' : 'fail' }, count)
+  }
+
+  /** What {@link Telemetry.measure} has put into its registry, and whatever else is in it. */
+  async text (): Promise<{ text: string, type: string } | undefined> {
+    const registry = this.#meter?.registry
+    return registry && { text: await registry.metrics(), type: registry.contentType }
   }
 
   #follow (lifecycle: Lifecycle): void {

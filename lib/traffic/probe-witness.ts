@@ -1,5 +1,4 @@
 import type { ProbeSummary } from '../lifecycle/report.ts'
-import { proberOf } from './probers.ts'
 
 /** Whether those who ask for health have seen that it fails: what was told to each of them after the announcement. */
 export class ProbeWitness {
@@ -23,13 +22,16 @@ export class ProbeWitness {
     this.#told.clear()
   }
 
-  /** An answer that says "not ready" has gone out. */
-  told (userAgent: string | undefined): void {
-    if (this.#announcedAt === undefined) return
-    const prober = proberOf(userAgent) ?? 'other'
-    const last = Math.round(this.#now() - this.#announcedAt)
-    const { answers = 0, first = last } = this.#told.get(prober) ?? {}
-    this.#told.set(prober, { prober, answers: answers + 1, first, last })
+  /**
+   * Answers that say "not ready" have gone out: by default one, just now.
+   *
+   * @param count how many, and when the first and the last of them did, by the same clock
+   */
+  told (prober: string, count: number = 1, firstAt: number = this.#now(), lastAt: number = firstAt): void {
+    if (this.#announcedAt === undefined || lastAt < this.#announcedAt) return
+    const last = Math.round(lastAt - this.#announcedAt)
+    const { answers = 0, first = Math.max(0, Math.round(firstAt - this.#announcedAt)) } = this.#told.get(prober) ?? {}
+    this.#told.set(prober, { prober, answers: answers + count, first, last })
   }
 
   summary (): ProbeSummary[] {

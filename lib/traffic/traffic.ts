@@ -59,7 +59,7 @@ export class Traffic {
   readonly arrivals: Arrivals
   readonly endings: Endings
   readonly #shedding: Shedding
-  readonly #probes: ProbeWitness
+  readonly probes: ProbeWitness
   readonly #envoy: EnvoySignal
   readonly #idle: IdleSweep
   readonly #options: TrafficOptions
@@ -78,7 +78,7 @@ export class Traffic {
     this.#carrying = this.connections.carrying
     this.requests = new Requests(this.connections, wake)
     this.arrivals = new Arrivals(() => clock.now(), options.late)
-    this.#probes = new ProbeWitness(() => clock.now())
+    this.probes = new ProbeWitness(() => clock.now())
     this.listeners = new Listeners(options.servers, this.connections)
     this.endings = new Endings(clock, this.requests, this.connections)
     this.#shedding = new Shedding(clock, this.requests, this.connections, () => this.arrivals.shed())
@@ -114,7 +114,7 @@ export class Traffic {
   announce (): void {
     this.#announced = this.listeners.open
     this.arrivals.announce()
-    this.#probes.announce()
+    this.probes.announce()
     this.#beExact()
     if (this.#toldAfter === 0) this.#envoy.tell()
   }
@@ -123,7 +123,7 @@ export class Traffic {
   undo (): void {
     this.#envoy.undo()
     this.arrivals.undo()
-    this.#probes.undo()
+    this.probes.undo()
     this.requests.beCheap()
     this.#shedding.raise(0)
   }
@@ -183,7 +183,7 @@ export class Traffic {
   }
 
   summary (): TrafficSummary {
-    return { ...this.arrivals.summary(), probes: this.#probes.summary() }
+    return { ...this.arrivals.summary(), probes: this.probes.summary() }
   }
 
   /** A reply that is open as long as its client likes: it is not in flight, and nobody waits for its connection or ends that. */
@@ -196,7 +196,7 @@ export class Traffic {
 
   /** A health route answers that the service is not ready: whoever asked has seen it when the answer is out. */
   notReady ({ headers }: FastifyRequest, { raw }: FastifyReply): void {
-    raw.once('finish', () => this.#probes.told(headers['user-agent']))
+    raw.once('finish', () => this.probes.told(proberOf(headers['user-agent']) ?? 'other'))
   }
 
   get #toldAfter (): number {

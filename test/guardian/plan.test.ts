@@ -1,12 +1,14 @@
+import { Gauge, Registry } from 'prom-client'
 import t from 'tap'
-import { planEnd } from '../../lib/guardian/plan.ts'
+import { Scrape } from '../../lib/guardian/scrape.ts'
+import { deadlineOf, planEnd } from '../../lib/guardian/plan.ts'
 import type { WardState } from '../../lib/guardian/protocol.ts'
 import { Watch } from '../../lib/guardian/watch.ts'
 import { buildVerdict } from '../../lib/guardian/answers.ts'
 
 const ward = (given: Partial<WardState> = {}): WardState => ({
   name: 'application 1', phase: 'running', since: 0, ready: true, started: true, open: true, ending: false, exit: true, kind: undefined, reason: undefined,
-  startedAt: undefined, graceStart: undefined, gracePeriod: 30_000, preStop: 0, reserve: 2000, announceMax: 18_000, signals: ['SIGTERM'], stalls: [], requests: [], ...given
+  startedAt: undefined, graceStart: undefined, gracePeriod: 30_000, preStop: 0, reserve: 2000, close: 5000, announceMax: 18_000, signals: ['SIGTERM'], stalls: [], requests: [], inFlight: 0, measured: false, ...given
 })
 const heard = { signals: [], prestop: undefined }
 const signal = (name: string, at: number, count = 1): { name: string, at: number, count: number } => ({ name, at, count })
@@ -34,6 +36,14 @@ t.test('a signal that the main thread has not heard', async (t) => {
   t.equal(planEnd([ward({ graceStart: 1000 })], { ...heard, signals: [signal('SIGTERM', 50_000)] })?.hung, 50_000 + 27_750, 'unless it is over')
   t.equal(planEnd([ward({ ending: true, graceStart: 0 })], { ...heard, signals: [signal('SIGTERM', 9000, 2)] })?.hung, 13_000, 'a second one shortens it')
   t.match(planEnd([ward({ ending: true, graceStart: 0 })], { ...heard, signals: [signal('SIGTERM', 9000, 2), signal('SIGINT', 9500, 3)] }), { hung: 9500, exitCode: 130 }, 'a third ends it')
+})
+
+t.test('by when all work has to be over', async (t) => {
+  t.equal(deadlineOf(ward(), heard), undefined)
+  t.equal(deadlineOf(ward({ graceStart: 1000 }), heard), 24_000, 'as the main thread has it')
+  t.equal(deadlineOf(ward({ preStop: 4000 }), { ...heard, signals: [signal('SIGTERM', 5000)] }), 24_000, 'or would have it')
+  t.equal(deadlineOf(ward(), { ...heard, signals: [signal('SIGUSR2', 5000)] }), undefined)
+  t.equal(deadlineOf(ward(), { signals: [], prestop: 2000 }), 25_000)
 })
 
 t.test('several applications', async (t) => {
@@ -71,4 +81,47 @@ t.test('verdicts', async (t) => {
   t.equal(buildVerdict('startup', [verdicts], { silence: 40_000, stalled: true, dead: true }, question).ok, true)
   t.same(buildVerdict('readiness', [verdicts, verdicts], turns, question).checks.map(({ name }) => name), ['started-1', 'started-2', 'event-loop'])
   t.same(buildVerdict('readiness', [verdicts], turns, { exclude: [], only: 'nothing' }).checks, [])
+})
+
+t.test('metrics off the loop', async (t) => {
+  let now = 1000
+  let asked = 0
+  const live = { phase: 'closing', ready: true, requests: 7, deadline: 1_700_000_000_500, silence: 1234, stalled: true } as const
+  const samples = { ready: 0, requests_in_flight: 2, holds: 3, event_loop_silence_seconds: 0, event_loop_stalled: 0, metrics_age_seconds: 0, deadline_timestamp_seconds: 0 }
+  const build = (registry: Registry<never>): void => {
+    registry.setDefaultLabels({ app: 'a} b' })
+    for (const [name, value] of Object.entries(samples)) new Gauge({ name: `fastify_graceful_${name}`, help: name, registers: [registry] }).set(value)
+    const phase = new Gauge({ name: 'fastify_graceful_phase', help: 'phase', labelNames: ['phase'], registers: [registry] })
+    for (const name of ['running', 'closing']) phase.set({ phase: name }, name === 'running' ? 1 : 0)
+    new Gauge({ name: 'ready', help: "somebody else's", registers: [registry] }).set(5)
+  }
+  for (const type of [Registry.PROMETHEUS_CONTENT_TYPE, Registry.OPENMETRICS_CONTENT_TYPE]) {
+    const registry = new Registry<never>()
+    registry.setContentType(type as never)
+    build(registry)
+    const text = await registry.metrics()
+    const scrape = new Scrape(() => now, () => { asked++ })
+    t.equal(await scrape.read(false, () => live), undefined, 'nothing yet')
+    scrape.refresh()
+    scrape.refresh()
+    t.equal(asked, 1, 'asked once')
+    scrape.receive({ text, type })
+    now += 2500
+    const labels = '{app="a} b"}'
+    const stale = await scrape.read(false, () => live)
+    const expected = text
+      .replace(`_graceful_ready${labels} 0`, `_graceful_ready${labels} 1`).replace('in_flight{app="a} b"} 2', 'in_flight{app="a} b"} 7')
+      .replace(`silence_seconds${labels} 0`, `silence_seconds${labels} 1.234`).replace(`stalled${labels} 0`, `stalled${labels} 1`).replace(`age_seconds${labels} 0`, `age_seconds${labels} 2.5`)
+      .replace(`deadline_timestamp_seconds${labels} 0`, `deadline_timestamp_seconds${labels} 1700000000.5`)
+      .replace('phase="running",app="a} b"} 1', 'phase="running",app="a} b"} 0').replace('phase="closing",app="a} b"} 0', 'phase="closing",app="a} b"} 1')
+    t.strictSame(stale, { text: expected, type }, 'what the thread knows, and all else as it was')
+    const reading = scrape.read(true, () => ({ ...live, silence: 0, stalled: false }))
+    t.equal(asked, 2)
+    scrape.receive({ text, type })
+    t.strictSame(await reading, { text, type }, 'a fresh one is left as it is')
+    const late = scrape.read(true, () => live)
+    now += 100
+    t.match(await late, { text: /age_seconds\{.*\} 0\.1$/m }, 'one that does not come is not waited for')
+    asked = 0
+  }
 })

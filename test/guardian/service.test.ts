@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { metricPrefix } from '../../lib/metrics/table.ts'
 import { eventOf, eventsOf, hanging, markedLine, measureLateness, watched } from './support.ts'
 
 t.jobs = 2
@@ -11,11 +12,19 @@ const lateness = measureLateness()
 t.teardown(() => lateness.stop())
 const token = 'a-token-of-enough-length'
 const headers = { authorization: `Bearer ${token}` }
-const options = { gracePeriod: 10_000, admin: { token }, guardian: { stall: 1000, liveness: 2500, port: 0, host: '127.0.0.1' } }
+const options = { gracePeriod: 10_000, admin: { token }, metrics: true, guardian: { stall: 1000, liveness: 2500, port: 0, host: '127.0.0.1' } }
 
 const textOf = async (url: string, init: RequestInit = {}): Promise<[number, string]> => {
   const response = await fetch(url, init)
   return [response.status, await response.text()]
+}
+
+/** What the metrics of the guardian's port say, by name and labels. */
+async function metricsOf (guardian: string, path = '/-/metrics'): Promise<Record<string, number>> {
+  const [status, text] = await textOf(guardian + path)
+  if (status !== 200) throw new Error(`${status} ${text}`)
+  const lines = text.split('\n').filter((line) => line.startsWith(metricPrefix)).map((line) => line.slice(metricPrefix.length).split(' '))
+  return Object.fromEntries(lines.map(([name, value]) => [name!, Number(value)]))
 }
 
 /** Asks again and again until the answer matches. */
@@ -44,12 +53,21 @@ t.test('a stall in service', async (t) => {
     t.match(await textOf(`${guardian}/livez`), [200, 'ok'], 'a replica that may recover is not restarted')
     t.match(await (await fetch(`${guardian}/-/status`)).json(), { phase: 'running', ready: false })
     t.match(await (await fetch(`${guardian}/-/status`, { headers })).json(), { phase: 'running', eventLoop: { stalled: true }, applications: [{ phase: 'running' }] })
+    const asked = performance.now()
+    const metrics = await metricsOf(guardian)
+    t.ok(performance.now() - asked < 100 + 2 * lateness.worst, 'metrics do not wait for it')
+    t.match(metrics, { 'phase{phase="running"}': 1, 'phase{phase="draining"}': 0, ready: 0, event_loop_stalled: 1, deadline_timestamp_seconds: 0, event_loop_stall_seconds_count: 0 })
+    t.ok(metrics['event_loop_silence_seconds']! > 1 && metrics['metrics_age_seconds']! > 1, 'and say how old they are')
     t.equal(await until(`${guardian}/livez`, /event-loop failed/), 503, 'one that does not is')
     t.equal(await (await hung).text(), 'over', 'nothing is killed for a stall')
     const recovered = await eventOf(app, 'graceful.recovered')
     t.match(recovered, { level: 40, duration: Number, blockedIn: way === 'short' ? place : /^sleepShortly|^execFileSync|^hang/ })
     t.ok(Math.abs(recovered['duration'] as number - 4000) < 1000 + 2 * lateness.worst, 'as long as it hung')
     t.equal(await until(`${guardian}/readyz`, /^ok$/), 200)
+    const after = await metricsOf(guardian, '/metrics')
+    t.match(after, { ready: 1, event_loop_stalled: 0, event_loop_stall_seconds_count: 1 })
+    t.ok(after['metrics_age_seconds']! < 1)
+    t.ok(after['probe_answers_total{prober="other",probe="readyz",result="fail"}']! >= 1, 'what was answered meanwhile is counted')
     t.match(await (await fetch(`${url}/status`)).json(), { guardian: { state: 'watching', stalls: 1, stalledTime: Number, lastStall: { duration: Number, at: Number, blockedIn: String } } })
     app.kill('SIGTERM')
     t.strictSame((await app.result).slice(0, 2), [0, null])
@@ -68,6 +86,12 @@ t.test('probes off the loop agree with those on it', async (t) => {
   }
   t.match(await (await fetch(`${guardian}/readyz`, { headers: { accept: 'application/json' } })).json(), { status: 'pass', checks: { database: [{ status: 'pass' }], 'event-loop': [{ status: 'pass' }] } })
   t.equal(await until(`${guardian}/-/status`, /"gracePeriod":10000.*"versions"/, { headers }), 200, 'the whole, from the main thread')
+  const probed = 'probe_answers_total{prober="kube-probe",probe="livez",result="pass"}'
+  for (let i = 1; i <= 3; i++) await fetch(`${guardian}/livez`, { headers: { 'user-agent': 'kube-probe/1.34' } })
+  const [ours, theirs] = [await metricsOf(guardian), await metricsOf(url)]
+  t.strictSame(Object.keys(ours), Object.keys(theirs))
+  t.strictSame([ours[probed], theirs[probed]], [3, 3], 'counted on either port')
+  t.equal((await fetch(`${guardian}/metrics`)).headers.get('content-type'), (await fetch(`${url}/-/metrics`)).headers.get('content-type'))
   await fetch(`${url}/fail`)
   t.equal(await until(`${guardian}/readyz`, /\[-\]database failed/), 503)
   for (const [path, init, status] of [
@@ -76,9 +100,11 @@ t.test('probes off the loop agree with those on it', async (t) => {
   ] as const) t.equal((await fetch(guardian + path, init)).status, status, `${path} ${JSON.stringify(init)}`)
   app.kill('SIGTERM')
   await until(`${guardian}/-/status`, /"phase":"draining","number":3/)
-  t.match(await textOf(`${guardian}/readyz?verbose`), [503, /\[-\]shutdown failed/], 'to the end')
+  for (let i = 1; i <= 2; i++) t.match(await textOf(`${guardian}/readyz?verbose`, { headers: { 'user-agent': 'kube-probe/1.34' } }), [503, /\[-\]shutdown failed/], 'to the end')
   app.kill('SIGINT')
-  await app.result
+  const [, , output] = await app.result
+  const [report] = eventsOf(output, 'graceful.report') as unknown as Array<{ report: { traffic: { probes: object[] } } }>
+  t.match(report?.report.traffic.probes.find((told) => (told as { prober: string }).prober === 'kube-probe'), { answers: 2, first: Number, last: Number }, 'the report knows who has seen it fail')
 })
 
 t.test('probes answer while the event loop is busy', async (t) => {
@@ -110,6 +136,9 @@ t.test('a preStop call starts the countdown though the main thread hangs', async
   const start = performance.now()
   const answer = fetch(`${guardian}/-/prestop`, { headers: { ...headers, 'user-agent': 'kube-lifecycle/1.30' } })
   t.equal(await until(`${guardian}/readyz`, /event-loop failed/), 503, 'and readiness fails')
+  const { deadline_timestamp_seconds: deadline } = await metricsOf(guardian)
+  const left = deadline! * 1000 - Date.now()
+  t.ok(left > 2000 && left < 4000, `by when all must be over is known already: in ${left} ms`)
   t.equal((await answer).status, 200)
   t.ok(performance.now() - start >= 450, 'after announce.max')
   await sleep(500)

@@ -1,0 +1,122 @@
+import { buildVerdict, publicStatusOf } from './answers.ts'
+import type { LoopState } from './answers.ts'
+import { deadlineOf } from './plan.ts'
+import type { Unheard } from './plan.ts'
+import { ProbeTally } from './probe-tally.ts'
+import type { ToMain, ToThread, Verdicts, WardState } from './protocol.ts'
+import { monotonic, silent } from './pulse.ts'
+import { Questions } from './questions.ts'
+import type { ServerPorts } from './routes.ts'
+import { Scrape } from './scrape.ts'
+import type { LiveValues } from './scrape.ts'
+
+/** How long the main thread may take for the whole status, in milliseconds. */
+const statusTimeout = 15
+
+/** What is known in the thread. */
+export interface Sight {
+  wards: () => readonly WardState[]
+  verdicts: () => readonly Verdicts[]
+  loop: () => LoopState
+  /** What has come that the main thread may not know of. */
+  unheard: () => Unheard
+  /** What holds the event loop. */
+  blockedIn: () => string | undefined
+  post: (message: ToMain) => void
+}
+
+function epochOf (shared: number | undefined): number | undefined {
+  return shared === undefined ? undefined : Date.now() - monotonic() + shared
+}
+
+/** Answers what is asked on the guardian's own port. */
+export class Desk {
+  readonly #sight: Sight
+  readonly #questions = new Questions()
+  readonly #tally = new ProbeTally(monotonic)
+  readonly #scrape: Scrape
+  #prestop: number | undefined
+
+  constructor (sight: Sight) {
+    this.#sight = sight
+    this.#scrape = new Scrape(monotonic, () => {
+      // Told before it is asked, so that the counters are exact.
+      this.report()
+      sight.post({ type: 'metrics' })
+    })
+  }
+
+  /** When a preStop hook called that the main thread may not know of. */
+  get prestop (): number | undefined { return this.#prestop }
+
+  /** What the server asks. */
+  get ports (): ServerPorts {
+    const { wards, verdicts, loop } = this.#sight
+    return {
+      verdict: (kind, question) => buildVerdict(kind, verdicts(), loop(), question),
+      probed: (prober, probe, ok) => this.#tally.add(prober, probe, ok),
+      publicStatus: () => publicStatusOf(wards(), this.#ready()),
+      status: () => this.#status(),
+      metrics: () => this.#scrape.read(loop().silence <= silent, () => this.#live()),
+      prestop: () => this.#announce()
+    }
+  }
+
+  receive (message: ToThread & { type: 'answer' | 'metrics' }): void {
+    if (message.type === 'metrics') this.#scrape.receive(message.metrics)
+    else this.#questions.answer(message.id, message.value)
+  }
+
+  /** An application has booted: what it measures is known from the start, whatever happens then. */
+  started (): void {
+    if (this.#sight.wards().some(({ measured }) => measured)) this.#scrape.refresh()
+  }
+
+  /** The event loop turns: the main thread is told what it does not know, and knows what it was told. */
+  turned (beat: number): void {
+    this.report()
+    if (this.#prestop !== undefined && beat > this.#prestop + 2 * silent) this.#prestop = undefined
+  }
+
+  /** Tells the main thread of the probes that were answered. */
+  report (): void {
+    const answers = this.#tally.take()
+    if (answers.length > 0) this.#sight.post({ type: 'probed', answers })
+  }
+
+  #ready (): boolean {
+    const { wards, loop } = this.#sight
+    return !loop().stalled && wards().length > 0 && wards().every(({ ready }) => ready)
+  }
+
+  #live (): LiveValues {
+    const { wards, loop, unheard } = this.#sight
+    const { silence, stalled } = loop()
+    const ward = wards().find(({ measured }) => measured)
+    return {
+      silence,
+      stalled,
+      phase: ward?.phase ?? 'running',
+      ready: ward?.ready === true && !stalled,
+      requests: ward?.inFlight,
+      deadline: ward && epochOf(deadlineOf(ward, unheard()))
+    }
+  }
+
+  async #status (): Promise<object> {
+    const { wards, loop, blockedIn, post } = this.#sight
+    const { silence, stalled } = loop()
+    const known = { ...publicStatusOf(wards(), this.#ready()), applications: wards(), eventLoop: { silence: Math.round(silence), stalled, blockedIn: blockedIn() } }
+    if (silence > silent) return known
+    const answer = await this.#questions.ask((id) => post({ type: 'status', id }), statusTimeout)
+    return typeof answer === 'object' && answer !== null ? answer : known
+  }
+
+  /** The countdown starts with the call, whatever the main thread does; it is over with the main thread's, or when phase 1 could not last longer. */
+  async #announce (): Promise<void> {
+    const { wards, post } = this.#sight
+    const at = this.#prestop ??= monotonic()
+    const longest = Math.max(0, ...wards().map(({ announceMax }) => announceMax))
+    await this.#questions.ask((id) => post({ type: 'prestop', id, at }), at + longest - monotonic())
+  }
+}
