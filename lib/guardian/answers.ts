@@ -1,4 +1,5 @@
 import type { PublicStatus } from '../admin/status.ts'
+import { excludeWarnings } from '../health/exclude.ts'
 import type { CheckVerdict, Verdict } from '../health/health.ts'
 import type { CheckKind } from '../health/options.ts'
 import { phaseNumber } from '../lifecycle/phase.ts'
@@ -35,7 +36,8 @@ export function buildVerdict (kind: CheckKind, verdicts: readonly Verdicts[], lo
   const all = [...unknown, ...given, line(loopCheck, failed ? `the event loop has not turned for ${Math.round(loop.silence)} ms` : undefined)]
   const asked = only === undefined ? all : all.filter(({ name }) => name === only)
   const checks = asked.map((check) => only === undefined && exclude.includes(check.name) ? { ...check, ok: true, excluded: true } : check)
-  return { kind, ok: checks.every(({ ok }) => ok), checks, warnings: [] }
+  const unmatched = only === undefined ? [...new Set(exclude)].filter((name) => !all.some((check) => check.name === name)) : []
+  return { kind, ok: checks.every(({ ok }) => ok), checks, warnings: excludeWarnings(unmatched) }
 }
 
 function line (name: string, output: string | undefined): CheckVerdict {

@@ -224,9 +224,10 @@ export class Guard {
   #kill (end: ProcessEnd, now: number): Promise<void> {
     this.#killing = true
     const silence = this.#watch.silence(this.#pulse.last, now)
-    const signal = this.#signals.seen[0]?.name
+    const [signal] = this.#signals.seen
+    const signalledAt = signal && Date.now() - (now - Math.min(signal.at, this.#desk.prestop ?? signal.at))
     const compose = (pause: Pause | undefined, wards: WardState[] | undefined): Obituary =>
-      ({ wards: wards ?? this.#wards, signal, exitCode: end.exitCode, hang: silence > silent ? this.#hang(silence, pause?.stack) : undefined })
+      ({ wards: wards ?? this.#wards, signal: signal?.name, signalledAt, exitCode: end.exitCode, hang: silence > silent ? this.#hang(silence, pause?.stack) : undefined })
     const { inspect, terminationMessagePath } = this.#data
     return killProcess({ mainThread: inspect ? this.#mainThread : undefined, exitCode: end.exitCode, left: end.last - now, terminationMessagePath, compose })
   }

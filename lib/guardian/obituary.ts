@@ -26,19 +26,26 @@ export function heldBy ({ stack, inspect, state }: Hang): string {
   return `inside native code${doing}: its JavaScript stack cannot be read`
 }
 
-/** The fields of a line that tell of a hang. */
-export function hangFields ({ silence, stack }: Hang): object {
+/** The fields that tell of a hang, in a line as in the termination message. */
+export function hangFields ({ silence, stack, inspect }: Hang): HangFields {
+  const [first] = stack ?? []
   return {
     silence: Math.round(silence),
-    ...(stack === undefined ? { native: true } : { blockedIn: stack[0] && frameText(stack[0]), stack: stack.map(frameText) })
+    ...(stack === undefined && inspect && { native: true }),
+    ...(first !== undefined && { blockedIn: frameText(first) }),
+    ...(stack !== undefined && { stack: stack.map(frameText) })
   }
 }
+
+type HangFields = Pick<TerminationRecord, 'silence' | 'native' | 'blockedIn' | 'stack'>
 
 /** The last word on a process whose main thread could not end it. */
 export interface Obituary {
   wards: readonly WardState[]
   /** What set the end off, where the main thread has not heard of it. */
   signal: string | undefined
+  /** Epoch milliseconds at which that was. */
+  signalledAt: number | undefined
   exitCode: number
   /** Undefined where the event loop turned. */
   hang: Hang | undefined
@@ -83,10 +90,10 @@ export function leaveTerminationMessage (path: string | undefined, obituary: Obi
 }
 
 function terminationRecord (obituary: Obituary): TerminationRecord {
-  const { wards, hang, signal, exitCode } = obituary
+  const { wards, hang, signal, signalledAt, exitCode } = obituary
   const ward = worst(wards)
   const now = Date.now()
-  const { phase = 'running', since = now, stalls = [], startedAt = now } = ward ?? {}
+  const { phase = 'running', since = now, stalls = [], startedAt = signalledAt ?? now } = ward ?? {}
   return {
     final: true,
     verdict: 'failed',
@@ -97,12 +104,11 @@ function terminationRecord (obituary: Obituary): TerminationRecord {
     exitCode,
     time: new Date(now).toISOString(),
     startedAt: new Date(startedAt).toISOString(),
-    duration: now - startedAt,
+    duration: Math.round(now - startedAt),
     pid: process.pid,
     ...(ward !== undefined && { gracePeriod: ward.gracePeriod, preStop: ward.preStop }),
     phases: [{ phase, duration: now - since, endedBy: 'cap', stalledBy: stalls }],
     requests: wards.flatMap(({ requests }) => requests),
-    ...(hang?.stack !== undefined && { blockedIn: heldBy(hang), stack: hang.stack.map(frameText) }),
-    ...(hang !== undefined && hang.stack === undefined && { blockedIn: heldBy(hang) })
+    ...(hang !== undefined && hangFields(hang))
   }
 }

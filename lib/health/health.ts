@@ -1,5 +1,6 @@
 import { errors, invalidArgument } from '../errors.ts'
 import type { CheckStatus } from '../status.ts'
+import { excludeWarnings } from './exclude.ts'
 import { resolveCheckOptions, validateName } from './options.ts'
 import type { Check, CheckKind, CheckOptions } from './options.ts'
 import { CheckRunner } from './runner.ts'
@@ -66,9 +67,6 @@ export interface AddedCheck extends Disposable {
   remove (): void
 }
 
-/** How many names, and how much of each, a warning repeats of what a stranger sent. */
-const warned = { names: 10, length: 64 }
-
 /** The checks of an application, and the verdict over them. */
 export class Health {
   readonly #ports: HealthPorts
@@ -115,7 +113,7 @@ export class Health {
       ...runners.map((runner, index) => this.#line(runner.name, outcomes[index])).filter(({ name }) => this.#runners.has(name))
     ]
     for (const { name } of checks) excluded.delete(name)
-    return { kind, ok: checks.every((check) => check.ok), checks, warnings: warnings([...excluded]) }
+    return { kind, ok: checks.every((check) => check.ok), checks, warnings: excludeWarnings([...excluded]) }
   }
 
   /** Whether the last known readiness is good; a check that has not run yet is not ready. Asks nobody. */
@@ -182,10 +180,4 @@ export class Health {
     if (outcome.ok) log.info({ check }, `health check '${check}' passes again`)
     else log.warn({ check, err: error }, `health check '${check}' fails: ${outcome.output}`)
   }
-}
-
-function warnings (unknown: string[]): string[] {
-  if (unknown.length === 0) return []
-  const names = unknown.slice(0, warned.names).map((name) => JSON.stringify(name.slice(0, warned.length)))
-  return [`some health checks cannot be excluded: no matches for ${names.join(',')}`]
 }

@@ -58,8 +58,12 @@ export interface TerminationRecord {
   children?: ApplicationRecord[]
   /** And the name of the one that `phases`, `traffic`, `cut`, `failures` and `advice` are of. */
   worst?: string
-  /** The function that held the event loop. */
+  /** How long the event loop had not turned when the guardian ended the process. */
+  silence?: number
+  /** The function that held it, as `name (file:line:column)`. */
   blockedIn?: string
+  /** It was native code that held it, and nobody can tell which. */
+  native?: boolean
   /** The innermost frames of the main thread. */
   stack?: string[]
 }

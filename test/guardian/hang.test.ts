@@ -33,6 +33,7 @@ for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo']) {
         await sleep(50)
       }
       const start = performance.now()
+      const startWall = Date.now()
       app.kill('SIGTERM')
       const [code, signal, output] = await app.result
       const time = performance.now() - start
@@ -55,7 +56,9 @@ for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo']) {
       // The clock of their ages is coarse, so either may come first.
       const routes = requests.map(({ route }) => route).toSorted()
       if (!native && phase !== 'onClose') t.strictSame(routes, phase === 'running' ? ['/hang', '/slow/:id'] : ['/slow/:id'], 'the patterns, never the URLs')
-      t.match(readTerminationMessage(message), { final: true, verdict: 'failed', phase: line?.['phase'], reason: 'SIGTERM', exitCode: 1, blockedIn: native ? /^inside native code/ : /hang\.js/, summary: line?.msg }, 'and the same is the termination message')
+      t.match(readTerminationMessage(message), { final: true, verdict: 'failed', phase: line?.['phase'], reason: 'SIGTERM', exitCode: 1, summary: line?.msg, silence: line?.['silence'], blockedIn: line?.['blockedIn'], native: line?.['native'] }, 'and the same is the termination message')
+      const { startedAt = '', duration = 0 } = readTerminationMessage(message) ?? {}
+      t.ok(Math.abs(Date.parse(startedAt) - startWall) < 200 + 2 * lateness.worst && duration > 1000, `its end has begun with the signal: ${Date.parse(startedAt) - startWall} ms after it`)
       if (!native && phase === 'onClose') t.match(line?.['stalledBy'], [{ name: 'close' }])
     })
   }

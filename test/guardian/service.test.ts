@@ -79,7 +79,7 @@ t.test('probes off the loop agree with those on it', async (t) => {
   const app = hanging({ options, stall: 'draining' })
   const { url, guardian } = await watched(app)
   await until(`${guardian}/readyz`, /^ok$/)
-  for (const path of ['/readyz?verbose', '/livez?verbose', '/startupz?verbose', '/readyz/database', '/readyz?exclude=database&verbose', '/readyz/nothing']) {
+  for (const path of ['/readyz?verbose', '/livez?verbose', '/startupz?verbose', '/readyz/database', '/readyz?exclude=database&verbose', '/readyz?exclude=nothing&exclude=nothing&exclude=data&verbose', '/readyz/database?exclude=nothing&verbose', '/readyz/nothing']) {
     const [status, text] = await textOf(url + path)
     const [ours, said] = await textOf(guardian + path)
     t.strictSame([ours, said.replace('[+]event-loop ok\n', '')], [status, text], path)
