@@ -8,6 +8,7 @@ import { phaseNumber } from '../lifecycle/phase.ts'
 import { Viewers } from '../page/viewers.ts'
 import type { SupervisorSettings } from './options.ts'
 import { statusOf } from './overview.ts'
+import { clearSocket } from './socket.ts'
 import type { Supervisor } from './supervisor.ts'
 
 /** The open status routes. */
@@ -24,9 +25,9 @@ export async function openStatus (supervisor: Supervisor, { listen, token, unixS
   const app: FastifyInstance = Fastify({ forceCloseConnections: true })
   registerProbes(app, { verdict: async (kind, options) => verdictOf(supervisor, kind, options) }, { prefix: '', expose: true }, {})
   const publicStatus = (): PublicStatus => {
-      const { phase, since, ready } = supervisor.whole
-      return { phase, number: phaseNumber(phase), since, ready }
-    }
+    const { phase, since, ready } = supervisor.whole
+    return { phase, number: phaseNumber(phase), since, ready }
+  }
   const viewers = new Viewers({ publicStatus, status: () => statusOf(supervisor) })
   registerAdmin(app, { prefix: '/-', unixSocket, ...token === undefined ? {} : { token } }, {
     publicStatus,
@@ -43,6 +44,7 @@ export async function openStatus (supervisor: Supervisor, { listen, token, unixS
       error: (details, message) => supervisor.log.error(details, message)
     }
   }, {})
+  if ('path' in listen) await clearSocket(listen.path)
   const address = await app.listen(listen)
   supervisor.log.info({ event: 'graceful.supervisor.status', address }, `status routes at ${address}`)
   return { address, close: async () => { await app.close() } }

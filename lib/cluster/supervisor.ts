@@ -92,6 +92,7 @@ export class Supervisor {
     const { script, workers, gracePeriod, childGracePeriod } = this.settings
     this.log.info({ event: 'graceful.supervisor.start', script, workers, gracePeriod, childGracePeriod }, `supervisor starts ${workers} ${workers === 1 ? 'child' : 'children'}`)
     this.#message.check()
+    if (process.pid === 1) this.log.info({ event: 'graceful.supervisor.init' }, 'supervisor is process 1: it ends and reaps its children, but nobody reaps what their own children leave behind. Where they have some, start an init before it: docker run --init, tini, or shareProcessNamespace in a pod')
     this.#listeners.install()
     for (const place of this.places) this.fill(place)
   }

@@ -51,16 +51,23 @@ export function isAlive (pid: number): boolean {
   }
 }
 
+/** What a command runs in: a terminal, or as process 1 of a namespace of its own, as in a container. */
+const wrappers = {
+  terminal: (command: string[]) => ['script', '-qec', `exec ${command.map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(' ')}`, '/dev/null'],
+  namespace: (command: string[]) => ['unshare', ...process.getuid?.() === 0 ? [] : ['--map-root-user'], '--pid', '--fork', '--mount-proc', '--kill-child', ...command]
+}
+
 /** Starts `fastify-graceful` with these arguments; `merged`: both streams into one pipe. What is left of the tree when the test ends is killed. */
-export function start (t: Pick<Test, 'teardown'>, args: string[], { env = {}, cwd, merged = false }: { env?: NodeJS.ProcessEnv, cwd?: string, merged?: boolean } = {}): Tree {
+export function start (t: Pick<Test, 'teardown'>, args: string[], { env = {}, cwd, merged = false, within }: { env?: NodeJS.ProcessEnv, cwd?: string, merged?: boolean, within?: 'terminal' | 'namespace' } = {}): Tree {
   const command = [...clean, process.execPath, cli, ...args]
-  const [program = '', ...parameters] = merged ? ['sh', '-c', 'exec "$@" 2>&1', 'sh', ...command] : command
+  const [program = '', ...parameters] = merged ? ['sh', '-c', 'exec "$@" 2>&1', 'sh', ...command] : within === undefined ? command : wrappers[within](command)
   const child = spawn(program, parameters, { env: { ...process.env, ...env }, ...cwd === undefined ? {} : { cwd }, stdio: ['pipe', 'pipe', 'pipe'] })
   let output = ''
   const streams = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (text: string) => {
-      output += text
+      // A terminal ends lines in its own way, and shows what was typed.
+      output += text.replaceAll(/\r|\^C/g, '')
       streams[name] += text
     })
   }

@@ -1,0 +1,100 @@
+import { execFile } from 'node:child_process'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { isAlive, service, start, until } from './tree.ts'
+
+const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
+
+t.test('Ctrl-C at a terminal: everybody gets it at once, once, and nobody announces', async (t) => {
+  const tree = start(t, ['run', '--workers', '2', '--min-ready', '2', fixture('steps.js'), JSON.stringify({ announcing: 60_000, draining: 500 })], { within: 'terminal' })
+  await tree.ready()
+  tree.child.stdin!.write('\u0003')
+  t.same(await tree.result, [0, null])
+  t.match(tree.lines('shutdown'), [{ reason: 'SIGINT' }])
+  for (const child of [1, 2]) {
+    t.notMatch(tree.output(), new RegExp(`^${child} announcing`, 'm'))
+    t.match(tree.output(), new RegExp(`${child} closing[^]*${child} draining[^]*${child} terminated`))
+  }
+  t.notMatch(tree.output(), /capped at 1 s/, 'what the terminal and the supervisor say is one signal')
+})
+
+t.test('a terminal that hangs up ends everybody, and is no reload', async (t) => {
+  const tree = start(t, ['run', '--workers', '2', '--min-ready', '2', service], { within: 'terminal' })
+  await tree.ready()
+  const pids = [Number(tree.lines('start')[0]!['pid']), ...tree.lines('spawn').map(({ childPid }) => childPid!)]
+  t.ok(pids.length === 3 && pids.every(isAlive))
+  tree.child.kill('SIGKILL')
+  await until(() => !pids.some(isAlive), 'all have ended')
+})
+
+/** The processes of a namespace, by their number in it. */
+function processesOf (init: number): Map<number, number> {
+  const namespace = readlinkSync(`/proc/${init}/ns/pid`)
+  const found = new Map<number, number>()
+  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    try {
+      if (readlinkSync(`/proc/${name}/ns/pid`) === namespace) found.set(Number(/^NSpid:.*\s(\d+)$/m.exec(readFileSync(`/proc/${name}/status`, 'utf8'))![1]), Number(name))
+    } catch {
+      // It has ended in this moment.
+    }
+  }
+  return found
+}
+
+t.test('as process 1 of a container it ends, reloads and is never left with orphans that run', async (t) => {
+  const tree = start(t, ['run', fixture('family.js'), 'old', 'young'], { within: 'namespace' })
+  await tree.ready()
+  await until(() => /^young listens/m.test(tree.output()), 'the child of the child listens')
+  t.match(tree.lines('start'), [{ pid: 1 }])
+  t.match(tree.lines('init'), [{ msg: /start an init before it/ }])
+  const init = Number((await promisify(execFile)('ps', ['-o', 'pid=', '--ppid', String(tree.pid)])).stdout)
+  const pidOf = (name: string): number => processesOf(init).get(Number(new RegExp(`^${name} listens on \\d+ as (\\d+)`, 'm').exec(tree.output())![1]))!
+  const young = pidOf('young')
+  process.kill(pidOf('old'), 'SIGKILL')
+  await until(() => !isAlive(young), 'the orphan has ended')
+  t.match(tree.output(), /young closing[^]*young draining[^]*young terminated/, 'in its phases')
+  await until(() => tree.output().match(/^old listens/gm)?.length === 2, 'a successor')
+  await until(() => tree.lines('readiness').length === 3, 'it is ready')
+  process.kill(init, 'SIGHUP')
+  await until(() => /reload done/.test(tree.output()), 'the reload is done')
+  process.kill(init, 'SIGTERM')
+  t.same(await tree.result, [0, null])
+})
+
+t.test('status on a unix socket: whoever may open it is authorised, and a dead one is replaced', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'graceful-socket-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const socketPath = join(directory, 'status')
+  const call = (path: string, method = 'GET'): Promise<[status: number | undefined, body: string]> => new Promise((resolve, reject) => {
+    request({ socketPath, path, method, headers: { connection: 'close' } }, (response) => {
+      let body = ''
+      response.setEncoding('utf8').on('data', (text: string) => { body += text }).on('end', () => resolve([response.statusCode, body]))
+    }).on('error', reject).end()
+  })
+  const first = start(t, ['run', '--status-socket', socketPath, service])
+  await first.ready()
+  t.same(await call('/readyz'), [200, 'ok'])
+  const [status, body] = await call('/-/status')
+  t.equal(status, 200)
+  t.match(JSON.parse(body), { ready: true, children: [{ child: 1, ready: true }] })
+  t.match(await call('/-/drain', 'POST'), [200])
+  t.match(await call('/readyz'), [503])
+  t.match(await call('/-/undrain', 'POST'), [200])
+  const taken = start(t, ['run', '--status-socket', socketPath, service])
+  t.same(await taken.result, [1, null], 'one that is in use is not taken away')
+  t.match(taken.output(), /the status routes could not be opened: .*EADDRINUSE/)
+  process.kill(first.pid, 'SIGKILL')
+  await first.result
+  const second = start(t, ['run', '--status-socket', socketPath, service])
+  await second.ready()
+  t.same(await call('/livez'), [200, 'ok'])
+  process.kill(second.pid, 'SIGTERM')
+  t.same(await second.result, [0, null])
+  await t.rejects(call('/livez'), 'gone with the supervisor')
+})
