@@ -200,6 +200,7 @@ t.test('environment variables', async (t) => {
       GRACEFUL_EXTERNAL_PATH: '/up',
       GRACEFUL_EXTERNAL_STATUS: '404',
       GRACEFUL_EXTERNAL_DELAY_SECONDS: '3',
+      GRACEFUL_GUARDIAN_PORT: '9000',
       GRACEFUL_ADMIN_PREFIX: '/ops',
       GRACEFUL_ADMIN_TOKEN: `${aToken}, ${aToken}2`,
       GRACEFUL_TERMINATION_MESSAGE_PATH: '/run/message'
@@ -209,6 +210,7 @@ t.test('environment variables', async (t) => {
       idle: 7000,
       toldAfter: 3000,
       probes: { prefix: '/health', expose: false, external: { path: '/up', status: 404, delay: 3000 } },
+      guardian: { port: 9000, stall: 2000 },
       admin: { prefix: '/ops', token: [aToken, `${aToken}2`] },
       terminationMessagePath: '/run/message'
     })
@@ -217,9 +219,11 @@ t.test('environment variables', async (t) => {
   })
 
   t.test('give way option by option, and to a group that is switched off', async (t) => {
-    const environment = readEnvironment({ GRACEFUL_ANNOUNCE_MIN_SECONDS: '4', GRACEFUL_ANNOUNCE_MAX_SECONDS: '9', GRACEFUL_ADMIN_TOKEN: aToken, GRACEFUL_EXTERNAL_PATH: '/up', GRACEFUL_TERMINATION_MESSAGE_PATH: '/run/message' })
+    const environment = readEnvironment({ GRACEFUL_ANNOUNCE_MIN_SECONDS: '4', GRACEFUL_ANNOUNCE_MAX_SECONDS: '9', GRACEFUL_ADMIN_TOKEN: aToken, GRACEFUL_EXTERNAL_PATH: '/up', GRACEFUL_GUARDIAN_PORT: '9000', GRACEFUL_TERMINATION_MESSAGE_PATH: '/run/message' })
     t.match(read({ announce: { min: 2000, max: undefined } }, environment).budget.announce, { min: 2000, max: 9000 })
     t.match(read({ admin: false, probes: false, kubernetes: false }, environment), { admin: false, probes: false, terminationMessagePath: undefined })
+    for (const guardian of [false, { enabled: false }] as const) t.equal(read({ guardian }, environment).guardian, undefined)
+    t.match(read({ guardian: { port: 9001 } }, environment).guardian, { port: 9001 })
     t.match(read({ probes: { external: false } }, environment).probes, { external: false })
     t.match(read({ probes: { external: { path: '/code', status: 204 } } }, environment).probes, { external: { path: '/code', status: 204, delay: 0 } })
   })
@@ -230,6 +234,7 @@ t.test('environment variables', async (t) => {
       ['GRACEFUL_ANNOUNCE_ENVOY', 'yes', 'one of true, false'],
       ['GRACEFUL_EXTERNAL_PATH', 'up', "a path that begins with '/', without ':', '*', '?' and '#'"],
       ['GRACEFUL_EXTERNAL_STATUS', '1000', 'an integer from 200 to 599'],
+      ['GRACEFUL_GUARDIAN_PORT', 'http', 'an integer from 0 to 65535'],
       ['GRACEFUL_TERMINATION_MESSAGE_PATH', 'log', 'an absolute path']
     ] as const) {
       t.throws(() => from({ [name]: value }), { code: 'FST_GRACEFUL_INVALID_ENVIRONMENT', message: `fastify-graceful: environment variable '${name}' must be ${expected}, got '${value}'` })

@@ -62,6 +62,7 @@ export const variables: readonly Variable[] = [
   ruled('GRACEFUL_EXTERNAL_PATH', 'probes.external.path', route),
   ruled('GRACEFUL_EXTERNAL_STATUS', 'probes.external.status', integer(200, 599), Number),
   seconds('GRACEFUL_EXTERNAL_DELAY_SECONDS', 'probes.external.delay'),
+  ruled('GRACEFUL_GUARDIAN_PORT', 'guardian.port', integer(0, 65_535), Number),
   ruled('GRACEFUL_ADMIN_PREFIX', 'admin.prefix', prefix),
   ruled('GRACEFUL_ADMIN_TOKEN', 'admin.token', { ...token, expected: 'tokens of at least 16 visible ASCII characters, separated by commas' }, (text) => text.split(',').map((one) => one.trim())),
   ruled('GRACEFUL_TERMINATION_MESSAGE_PATH', 'kubernetes.terminationMessagePath', absolutePath)

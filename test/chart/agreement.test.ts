@@ -111,7 +111,7 @@ t.test('pod and application agree', async (t) => {
     const container = containerOf(manifests)
     const environment = environmentOf(manifests, token)
     for (const variable of Object.keys(environment)) names.add(variable)
-    const { budget, probes, admin, terminationMessagePath } = settingsIn(environment)
+    const { budget, probes, admin, guardian, terminationMessagePath } = settingsIn(environment)
     t.equal(budget.gracePeriod, pod.terminationGracePeriodSeconds * 1000, `${name}: the grace period`)
     const { preStop } = container.lifecycle ?? {}
     const slept = preStop?.sleep?.seconds ?? Number(preStop?.exec?.command.join(' ').match(/sleep (\S+)|(5)000/)?.slice(1).find(Boolean) ?? 0)
@@ -122,6 +122,8 @@ t.test('pod and application agree', async (t) => {
     for (const [probe, path] of [[container.startupProbe, 'startupz'], [container.livenessProbe, 'livez'], [container.readinessProbe, 'readyz']] as const) {
       if (probe !== undefined) t.same([probe.httpGet.path, probe.httpGet.port], [`${prefix}/${path}`, container.ports.at(-1)?.containerPort], `${name}: ${path}`)
     }
+    const port = container.readinessProbe?.httpGet.port
+    t.equal(guardian?.port, port === container.ports[0]?.containerPort ? undefined : port, `${name}: the guardian's port`)
     if (preStop?.httpGet !== undefined) t.equal(preStop.httpGet.path, `${admin === false ? '' : admin.prefix}/prestop`, `${name}: the preStop route`)
   }
   for (const { name } of variables) t.ok(names.has(name), `${name} is set by a case`)

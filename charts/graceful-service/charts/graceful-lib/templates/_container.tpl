@@ -84,6 +84,7 @@ GRACEFUL_ANNOUNCE_SHED: announce.shed
 GRACEFUL_ANNOUNCE_ENVOY: envoy.immediateHealthCheckFail
 GRACEFUL_DRAIN_IDLE_SECONDS: drain.idleSeconds
 GRACEFUL_PROBES_PREFIX: probes.prefix
+GRACEFUL_GUARDIAN_PORT: probes.port
 GRACEFUL_EXTERNAL_PATH: externalHealth.path
 GRACEFUL_EXTERNAL_STATUS: externalHealth.status
 GRACEFUL_EXTERNAL_DELAY_SECONDS: externalHealth.delaySeconds
