@@ -20,7 +20,8 @@ export const cases: Record<string, Values> = {
   autoscaled: { autoscaling: { enabled: true, targetMemoryUtilizationPercentage: 70, behavior: { scaleDown: { stabilizationWindowSeconds: 60 } } }, resources: { requests: { cpu: '100m', memory: '128Mi' } } },
   closed: { networkPolicy: { enabled: true, from: [{ namespaceSelector: {} }], ingress: [{ ports: [{ port: 9090 }] }], egress: [{ ports: [{ port: 53, protocol: 'UDP' }] }] } },
   open: { networkPolicy: { enabled: true } },
-  monitored: { podMonitor: { enabled: true, labels: { release: 'prometheus' } } },
+  monitored: { podMonitor: { enabled: true, labels: { release: 'prometheus' } }, commonAnnotations: { 'example.org/owner': 'north' } },
+  watched: { prometheusRule: { enabled: true, severity: 'page', labels: { release: 'prometheus' } }, dashboard: { enabled: true, labels: { dashboards: 'yes' }, annotations: { grafana_folder: 'Services' } } },
   bare: {
     serviceAccount: { create: false }, podDisruptionBudget: { enabled: false }, topologySpread: { enabled: false }, tests: { enabled: false }, tmp: { enabled: false },
     probes: { startup: { enabled: false }, liveness: { enabled: false }, readiness: { enabled: false } }, shareProcessNamespace: false

@@ -98,8 +98,10 @@ t.test('what the parts are', async (t) => {
     t.match(find(monitored, 'PodMonitor'), { metadata: { labels: { release: 'prometheus' } } })
     t.same(find(monitored, 'PodMonitor')['spec'], {
       selector: { matchLabels: { 'app.kubernetes.io/name': 'graceful-service', 'app.kubernetes.io/instance': 'rel' } },
-      podMetricsEndpoints: [{ port: 'http', path: '/metrics', interval: '30s' }]
+      podMetricsEndpoints: [{ port: 'http', path: '/-/metrics', interval: '30s' }]
     })
+    const apart = await render({ podMonitor: { enabled: true }, probes: { port: 9000 } }, '--api-versions', 'monitoring.coreos.com/v1')
+    t.match(find(apart, 'PodMonitor'), { spec: { podMetricsEndpoints: [{ port: 'probes' }] } }, 'the guardian answers to the end')
   })
 
   t.test('the Service finds the pods of its release, and not the test pod', async (t) => {

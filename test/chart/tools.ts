@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -108,7 +108,10 @@ const environment = { ...process.env, HELM_CACHE_HOME: away, HELM_CONFIG_HOME: a
 export interface Output { code: number, stdout: string, stderr: string }
 
 async function start (program: 'helm' | 'kubectl', args: string[], input: string, from = binaries): Promise<Output> {
-  const file = join(await programFolder(from), program)
+  return output(join(await programFolder(from), program), args, input)
+}
+
+async function output (file: string, args: string[], input: string): Promise<Output> {
   const running = run(file, args, { env: environment, maxBuffer: 2 ** 28 })
   running.child.stdin?.end(input)
   try {
@@ -128,6 +131,40 @@ export const helm3 = (args: string[], input = ''): Promise<Output> => start('hel
 
 /** Runs kubectl 1.35. Never rejects for what kubectl refuses. */
 export const kubectl = (args: string[], input = ''): Promise<Output> => start('kubectl', args, input)
+
+let foundPromtool: Promise<string> | undefined
+
+/**
+ * Where promtool is: on the PATH, or in the cache, out of Debian's package, which is unpacked and not installed (there is a daemon in
+ * it). What apt-get downloads has the checksum that Debian has signed.
+ */
+async function findPromtool (): Promise<string> {
+  const there = await run('promtool', ['--version']).then(() => true, () => false)
+  const target = join(cache, 'promtool')
+  if (there) return 'promtool'
+  if (existsSync(target)) return target
+  mkdirSync(cache, { recursive: true })
+  const work = mkdtempSync(join(cache, 'fetch-'))
+  try {
+    for (const folder of ['lists/partial', 'archives/partial', 'laid']) mkdirSync(join(work, folder), { recursive: true })
+    // A fresh machine knows no packages yet; lists of our own need no rights.
+    const own = ['-o', `Dir::State::Lists=${join(work, 'lists')}`, '-o', `Dir::Cache=${work}`, '-o', 'APT::Sandbox::User=']
+    const download = (options: string[]): Promise<unknown> => run('apt-get', [...options, 'download', 'prometheus'], { cwd: work })
+    await download([]).catch(() => run('apt-get', [...own, 'update'], { maxBuffer: 2 ** 24 }).then(() => download(own)))
+    const name = readdirSync(work).find((file) => file.endsWith('.deb')) ?? ''
+    await run('dpkg-deb', ['--extract', join(work, name), join(work, 'laid')])
+    renameSync(join(work, 'laid', 'usr', 'bin', 'promtool'), target)
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+  return target
+}
+
+/** Runs promtool. Never rejects for what promtool refuses. */
+export async function promtool (args: string[], input = ''): Promise<Output> {
+  foundPromtool ??= findPromtool()
+  return output(await foundPromtool, args, input)
+}
 
 /** The folder of the charts. */
 export const charts: string = fileURLToPath(new URL('../../charts', import.meta.url))

@@ -25,12 +25,12 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- toYaml $labels -}}
 {{- end -}}
 
-{{/* Name, namespace, labels and annotations. Input: dict "context", and maybe "name" and "annotations". */}}
+{{/* Name, namespace, labels and annotations. Input: dict "context", and maybe "name", "labels" and "annotations". */}}
 {{- define "graceful-service.metadata" -}}
 name: {{ .name | default (include "graceful-service.fullname" .context) | quote }}
 namespace: {{ .context.Release.Namespace | quote }}
 labels:
-  {{- include "graceful-service.labels" .context | nindent 2 }}
+  {{- merge (include "graceful-service.labels" .context | fromYaml) (.labels | default dict) | toYaml | nindent 2 }}
 {{- with merge (deepCopy (.annotations | default dict)) .context.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
@@ -93,6 +93,9 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
   {{- fail "autoscaling: expected targetCPUUtilizationPercentage or targetMemoryUtilizationPercentage" -}}
   {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- if and (eq (.context.Values.podMonitor.port | default "") "probes") (not .context.Values.probes.port) -}}
+{{- fail "podMonitor.port: there is no port \"probes\" without probes.port" -}}
 {{- end -}}
 {{- range $variable := .variables -}}
   {{- range $.context.Values.extraEnv -}}
