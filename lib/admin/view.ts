@@ -2,7 +2,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteO
 import { hidden } from '../hidden.ts'
 import { longestTimer } from '../limits.ts'
 import { streamBounds, streamHeaders } from '../page/viewers.ts'
-import type { Access, Viewers } from '../page/viewers.ts'
+import { wantsPage } from '../page/wants.ts'
+import type { Access, Envelope, Viewers } from '../page/viewers.ts'
 import { problem, send } from './answer.ts'
 import type { Guard } from './guard.ts'
 import { publicStatus } from './status.ts'
@@ -27,6 +28,13 @@ export interface ViewGuard {
   token: boolean
 }
 
+/** The page is loaded with its first reader: a service that nobody looks at pays nothing for it. */
+async function sendPage (reply: FastifyReply, state: Envelope): Promise<FastifyReply> {
+  const { makePage } = await import('../page/page.ts')
+  const { headers, body } = makePage(state)
+  return reply.headers(headers).type('text/html; charset=utf-8').send(body)
+}
+
 /** Registers what shows the state and changes nothing: the status as JSON and as a page, and the stream of its changes. */
 export function registerView (root: FastifyInstance, prefix: string, { guard, token }: ViewGuard, ports: ViewPorts, routeConfig: object): void {
   const accessOf = async (request: FastifyRequest): Promise<Access> => {
@@ -39,8 +47,9 @@ export function registerView (root: FastifyInstance, prefix: string, { guard, to
   route('/status', {
     method: ['GET', 'HEAD'] satisfies HTTPMethods[],
     handler: async (request, reply) => {
-      const whole = await accessOf(request) === 'whole'
-      return send(reply, 200, whole ? await ports.status() : publicStatus(ports.publicStatus()))
+      const access = await accessOf(request)
+      if (wantsPage(request.headers.accept)) return sendPage(reply, await ports.viewers.show(access))
+      return send(reply.header('vary', 'accept'), 200, access === 'whole' ? await ports.status() : publicStatus(ports.publicStatus()))
     }
   })
   route('/status/events', {

@@ -1,0 +1,146 @@
+import type { CheckStatus } from '../../status.ts'
+import type { PageElement } from './dom.ts'
+import { amount, bar, draw, duration, element, given, signed, ticking, tickingBar, timeOfDay } from './view.ts'
+import type { Child, Shown, View } from './view.ts'
+
+/** Rows of requests at most. */
+export function mostRows (): number { return 20 }
+
+/** A table row whose first cell names it. */
+export function row (first: Child[], ...cells: Child[][]): PageElement {
+  return element('tr', {}, element('th', { scope: 'row' }, ...first), ...cells.map((cell) => element('td', {}, ...cell)))
+}
+
+/** A table with its caption and column heads. */
+export function table (caption: string, heads: string[], rows: PageElement[]): PageElement {
+  return element('table', {},
+    element('caption', { class: 'sr' }, caption),
+    element('thead', {}, element('tr', {}, ...heads.map((head) => element('th', { scope: 'col' }, head)))),
+    element('tbody', {}, ...rows))
+}
+
+/** Pairs of a term and what it is. */
+export function pairs (entries: Array<[string, Child[]]>): PageElement {
+  return element('dl', { class: 'pairs' }, ...entries.map(([term, value]) => element('div', {}, element('dt', {}, term), element('dd', {}, ...value))))
+}
+
+/** The requests in flight, the oldest first. */
+export function drawRequests (view: View): void {
+  const { requests, inFlight = requests?.length ?? 0, at = 0 } = view.state
+  const shown = requests?.slice(0, mostRows()).map(({ age, ...request }) => ({ ...request, from: Math.round((at - age) / 50) * 50 }))
+  draw(view, 'requests', shown && { shown, inFlight }, () => {
+    if (shown === undefined || shown.length === 0) return [element('p', { class: 'empty' }, 'No request is in flight.')]
+    const oldest = at - Math.min(...shown.map(({ from }) => from))
+    const span = [1000, 5000, 15_000, 60_000, 300_000, 3_600_000].find((length) => length >= oldest) ?? oldest
+    const rows = shown.map(({ method, route, kind, from }) => element('tr', {},
+      element('td', { class: 'method' }, method),
+      element('th', { scope: 'row', class: 'route' }, route ?? 'no route', kind !== 'request' && kind !== undefined && element('span', { class: 'tag' }, kind)),
+      element('td', { class: 'age' }, ticking({ from }), element('div', { class: 'bar', 'aria-hidden': 'true' }, tickingBar(from, span)))))
+    const more = inFlight - shown.length
+    return [table('Requests in flight, the oldest first', ['Method', 'Route', 'Age'], rows), more > 0 && element('p', { class: 'more' }, `and ${more} more`)]
+  })
+  draw(view, 'requests-count', requests && inFlight, () => [String(inFlight)])
+}
+
+/** Open connections by what they do. */
+export function drawConnections (view: View): void {
+  const { connections } = view.state
+  draw(view, 'connections', connections, () => {
+    const { open = 0, busy = 0, idle = 0, upgraded = 0, sessions = 0 } = connections ?? {}
+    const kinds: Array<[string, number]> = [['with a request', busy], ['idle', idle], ['upgraded', upgraded], ['HTTP/2 sessions', sessions]]
+    const rows = kinds.map(([name, count]) => row([name], [element('span', { class: 'number' }, String(count))], [element('div', { class: 'bar', 'aria-hidden': 'true' }, bar(open === 0 ? 0 : count / open))]))
+    return [table('Open connections by kind', ['Kind', 'Number', 'Share'], rows)]
+  })
+  draw(view, 'connections-count', connections?.['open'], () => [String(connections?.['open'])])
+}
+
+/** Who may stall a phase, who holds readiness, and what works in the background. */
+export function drawParticipants (view: View): void {
+  const { participants, holds, work, report } = view.state
+  draw(view, 'participants', participants && { participants, holds, work, over: report !== undefined }, () => {
+    const rows = [
+      ...(holds ?? []).map((reason) => row([reason], [signed('‖', 'holds readiness', 'warn')])),
+      ...(participants ?? []).map(({ name, reason }) => row([name], [reason === undefined || report !== undefined ? signed('–', 'waits for nothing', 'calm') : signed('…', reason, 'warn')])),
+      ...(work ?? []).map((name) => row([name], [signed('↻', 'background work', 'calm')]))
+    ]
+    return rows.length === 0 ? [element('p', { class: 'empty' }, 'Nobody is registered who could make a phase wait.')] : [table('Who may make a phase wait', ['Name', 'What it says'], rows)]
+  })
+}
+
+/** Health checks. */
+export function drawChecks (view: View): void {
+  const { checks, at = 0 } = view.state
+  const shown = checks?.map(({ age, ...check }) => ({ ...check, from: age === undefined ? undefined : Math.round((at - age) / 50) * 50 }))
+  draw(view, 'checks', shown, () => {
+    if (shown === undefined || shown.length === 0) return [element('p', { class: 'empty' }, 'There is no health check.')]
+    const rows = shown.map(({ name, kinds, state, from, duration: took, error }) => row(
+      [name, element('span', { class: 'note' }, kinds.join(', ')), error !== undefined && element('span', { class: 'error' }, error)],
+      [checkSign(state)],
+      from === undefined ? ['–'] : [ticking({ from })],
+      [element('span', { class: 'number' }, took === undefined ? '–' : duration(took))]))
+    return [table('Health checks', ['Check', 'State', 'Age', 'Took'], rows)]
+  })
+}
+
+export function checkSign (state: CheckStatus['state']): PageElement {
+  return state === 'passing' ? signed('✓', 'passing', 'good') : state === 'failing' ? signed('✕', 'failing', 'bad') : signed('?', 'unknown', 'calm')
+}
+
+/** What is known of the traffic. */
+export function drawTraffic (view: View): void {
+  const { traffic, phase } = view.state
+  draw(view, 'traffic', traffic && { traffic, phase }, () => {
+    if (traffic === undefined) return []
+    const { rate, arrivals, evidence, lastArrival, lateArrivals, lateSources, probes } = traffic
+    const announced = phase !== 'running'
+    const entries: Array<[string, Child[]]> = [[announced ? 'New connections before' : 'New connections', [`${Number(rate.toFixed(1))} a second`]]]
+    if (announced) {
+      entries.push(['Since the announcement', [amount(arrivals, 'new connection')]], ['Last of them', [lastArrival === undefined ? 'none came' : `${duration(lastArrival)} after the announcement`]])
+      entries.push(['The balancer has stopped', [evidence === 'observed' ? signed('✓', 'observed', 'good') : signed('?', 'not observed', 'calm')]])
+    }
+    entries.push(['Late connections', [lateArrivals === 0 ? 'none' : signed('!', `${lateArrivals}, from ${lateSources.map(({ address, count }) => `${address} (${count})`).join(', ')}`, 'bad')]])
+    if (probes.length > 0) entries.push(['Told that it is not ready', [probes.map(({ prober, answers, first }) => `${prober}: ${amount(answers, 'time')}, first after ${duration(first)}`).join('; ')]])
+    return [pairs(entries)]
+  })
+}
+
+/** The event loop, as the guardian and `@fastify/under-pressure` see it. */
+export function drawLoop (view: View): void {
+  const { guardian, pressure, eventLoop } = view.state
+  draw(view, 'loop', (guardian ?? pressure ?? eventLoop) && { guardian, pressure, eventLoop: eventLoop?.stalled }, () => {
+    const entries: Array<[string, Child[]]> = []
+    if (eventLoop !== undefined) entries.push(['Event loop', [eventLoop.stalled ? signed('✕', 'blocked', 'bad') : signed('✓', 'turns', 'good')]])
+    if (guardian !== undefined) {
+      const { state, stalls, stalledTime, lastStall } = guardian
+      entries.push(['Guardian', [state === 'watching' ? signed('✓', 'watching', 'good') : signed('!', state, 'warn')]], ['Stalls', [stalls === 0 ? 'none' : `${stalls}, together ${duration(stalledTime)}`]])
+      if (lastStall !== undefined) entries.push(['Last stall', [`${duration(lastStall.duration)} at ${timeOfDay(lastStall.at)}, in ${lastStall.blockedIn ?? 'native code'}`]])
+    }
+    if (pressure !== undefined) {
+      const { underPressure, eventLoopDelay, eventLoopUtilized, heapUsed, rssBytes } = pressure
+      entries.push(['Pressure', [underPressure ? signed('!', 'too high', 'bad') : signed('✓', 'fine', 'good')]])
+      entries.push(['Delay and use of the loop', [`${duration(eventLoopDelay)}, ${Math.round(eventLoopUtilized * 100)} %`]], ['Heap and memory', [`${Math.round(heapUsed / 2 ** 20)} and ${Math.round(rssBytes / 2 ** 20)} MiB`]])
+    }
+    return [pairs(entries)]
+  })
+}
+
+/** The children of a supervisor. */
+export function drawChildren (view: View): void {
+  const { children, readyChildren = 0, workers = 0, minReady = 0, reloading } = view.state
+  const shown = children?.map(({ applications: _applications, ...child }) => child)
+  draw(view, 'children', shown && { shown, readyChildren, workers, minReady, reloading }, () => [
+    element('p', { class: 'lead' }, `${readyChildren} of ${workers} ready, ${minReady} needed${reloading === true ? '; a reload is under way' : ''}.`),
+    table('Children of the supervisor', ['Child', 'Phase', 'Ready', 'In flight', 'Restarts', 'Up'], (shown ?? []).map(({ child, pid, phase, ready, responding, leaving, inFlight, restarts, startedAt }) => row(
+      [String(child), element('span', { class: 'note' }, `pid ${pid}`)],
+      [phase ?? 'unknown', leaving && element('span', { class: 'tag' }, 'leaving')],
+      [!responding ? signed('✕', 'does not answer', 'bad') : ready ? signed('✓', 'ready', 'good') : signed('○', 'not ready', 'warn')],
+      [element('span', { class: 'number' }, inFlight === undefined ? '–' : String(inFlight))],
+      [element('span', { class: 'number' }, String(restarts))],
+      [ticking({ from: startedAt })])))
+  ])
+}
+
+/** How the grace period is spoken of. */
+export function graceText ({ budget }: Shown): string {
+  return budget === undefined ? '' : `Grace period: ${given(budget.gracePeriod)}`
+}

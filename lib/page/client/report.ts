@@ -1,0 +1,52 @@
+import type { Report } from '../../lifecycle/report.ts'
+import type { PageElement } from './dom.ts'
+import { pairs, row, table } from './cards.ts'
+import { amount, bar, draw, duration, element, signed } from './view.ts'
+import type { Child, View } from './view.ts'
+
+/** What a verdict looks like. */
+export function verdictSign (verdict: Report['verdict']): PageElement {
+  return verdict === 'clean' ? signed('✓', 'Clean', 'good') : verdict === 'cut' ? signed('!', 'Cut', 'warn') : signed('✕', 'Failed', 'bad')
+}
+
+/** The report, when the end is over. */
+export function drawReport (view: View): void {
+  const { report } = view.state
+  draw(view, 'report', report, () => {
+    if (report === undefined) return []
+    const { cut, traffic, failures, advice, phases } = report
+    return [
+      element('div', { class: 'verdict', 'data-verdict': report.verdict }, verdictSign(report.verdict), element('p', {}, report.summary)),
+      figures(report),
+      pairs([
+        ['Asked for by', [`${report.reason} (${report.kind})`]],
+        ['Late connections', [String(traffic.lateArrivals)]],
+        ['No longer waited for', [cut.waiting.length === 0 ? 'nobody' : cut.waiting.join(', ')]],
+        ['Told to reconnect', [amount(traffic.shed, 'connection')]]
+      ]),
+      table('How long each phase took', ['Phase', 'Took', 'Share'], phases.map((record) => row(
+        [record.phase, record.endedBy === 'cap' && element('span', { class: 'tag' }, 'cap')],
+        [element('span', { class: 'number' }, duration(record.duration))],
+        [element('div', { class: 'bar', 'aria-hidden': 'true' }, bar(record.duration / Math.max(1, report.duration)))]))),
+      cut.requests.length > 0 && table('Requests that were cut', ['Route cut', 'Method', 'Age'], cut.requests.slice(0, 20).map(({ method, route, age }) => row([route ?? 'no route'], [method], [duration(age)]))),
+      cut.requests.length > 20 && element('p', { class: 'more' }, `and ${cut.requests.length - 20} more`),
+      ...list('What failed', failures.map(({ name, message, phase }) => `${name} (${phase}): ${message}`)),
+      ...list('Advice', advice)
+    ]
+  })
+}
+
+export function figures ({ duration: took, exitCode, cut: { requests, streams, upgraded } }: Report): PageElement {
+  const all: Array<[string, string, boolean]> = [
+    ['requests cut', String(requests.length), requests.length > 0],
+    ['streams cut', String(streams), false],
+    ['upgraded sockets cut', String(upgraded), false],
+    ['took', duration(took), false],
+    ['exit code', String(exitCode), exitCode !== 0]
+  ]
+  return element('dl', { class: 'figures' }, ...all.map(([term, value, bad]) => element('div', bad ? { class: 'bad' } : {}, element('dt', {}, term), element('dd', {}, value))))
+}
+
+export function list (title: string, lines: string[]): Child[] {
+  return lines.length === 0 ? [] : [element('h3', {}, title), element('ul', { class: 'lines' }, ...lines.map((line) => element('li', {}, line)))]
+}

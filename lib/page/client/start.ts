@@ -1,0 +1,142 @@
+import { drawChecks, drawChildren, drawConnections, drawLoop, drawParticipants, drawRequests, drawTraffic, graceText } from './cards.ts'
+import type { PageDocument, PageInput } from './dom.ts'
+import { drawReport, verdictSign } from './report.ts'
+import { readStream } from './stream.ts'
+import { drawGrace, drawTimeline, stepsOf } from './timeline.ts'
+import { draw, duration, element, find, signed, tick, ticking, timeOf, timeOfDay } from './view.ts'
+import type { Shown, View } from './view.ts'
+
+declare const document: PageDocument
+declare const location: { pathname: string }
+
+/** Starts the page: draws the state that came with it, and follows the stream. */
+export function start (): void {
+  const state = JSON.parse(find('state').textContent ?? '{}') as Shown
+  const view: View = { state, ahead: (state.at ?? Date.now()) - Date.now(), frozen: undefined, drawn: new Map() }
+  drawAll(view)
+  setInterval(() => tick(view), 250)
+  const stream = follow(view)
+  find('unlock').addEventListener('submit', (event) => {
+    event.preventDefault()
+    const field = find('token') as PageInput
+    view.drawn.set('tried', 'yes')
+    stream.restart(field.value)
+    field.value = ''
+  })
+}
+
+/** Follows the stream, and says how it stands. */
+export function follow (view: View): ReturnType<typeof readStream> {
+  let last: Shown | undefined
+  return readStream(`${location.pathname.replace(/\/+$/, '')}/events`, {
+    open () {
+      draw(view, 'link', 'open', () => [signed('●', 'Live', 'good')])
+    },
+    event (name, data) {
+      const { state: before } = view
+      if (name === 'status' && before.instance !== undefined && data.instance !== before.instance) tellOther(view, last ?? before)
+      else if (name === 'status') draw(view, 'notice', undefined, () => [])
+      last = undefined
+      view.state = name === 'status' ? data : merge(before, data)
+      view.ahead = (data.at ?? Date.now()) - Date.now()
+      view.frozen = undefined
+      drawAll(view)
+      tellPhase(before, view.state)
+    },
+    lost (delay, why) {
+      last ??= view.state
+      view.frozen ??= timeOf(view)
+      tellLost(view, delay, why)
+      tick(view)
+    }
+  })
+}
+
+/** Lays a change over a state. A field of `null` is gone. */
+export function merge (state: Shown, change: Shown): Shown {
+  return Object.fromEntries(Object.entries({ ...state, ...change }).filter(([, value]) => value !== null)) as Shown
+}
+
+/** Draws everything. Only what has changed is drawn anew. */
+export function drawAll (view: View): void {
+  drawHead(view)
+  drawTimeline(view)
+  drawGrace(view)
+  drawReport(view)
+  for (const drawCard of [drawChildren, drawRequests, drawConnections, drawParticipants, drawChecks, drawTraffic, drawLoop]) drawCard(view)
+  drawUnlock(view)
+  drawAlarm(view)
+  const { versions } = view.state
+  draw(view, 'versions', versions, () => [versions === undefined ? '' : `fastify-graceful ${versions.package}, Fastify ${versions.fastify}, Node ${versions.node}`])
+  tick(view)
+}
+
+/** The phase, in the title, the head and the figures. */
+export function drawHead (view: View): void {
+  const { state } = view
+  const { phase = 'running', number = 0, ready, since = 0, shutdown, report, deadline, inFlight, connections } = state
+  const step = stepsOf(state)[number]
+  const title = step?.title ?? phase
+  document.title = `${report === undefined ? title : `Ended, ${report.verdict}`}${inFlight !== undefined && report === undefined ? ` · ${inFlight} in flight` : ''} · Status`
+  document.body.dataset['phase'] = phase
+  draw(view, 'phase', title, () => [title])
+  draw(view, 'eyebrow', number, () => [`Phase ${number} of 4`])
+  draw(view, 'meaning', step?.purpose, () => [step?.purpose])
+  draw(view, 'ready', ready ?? false, () => [ready === true ? signed('✓', 'Ready', 'good') : signed('○', 'Not ready', 'warn')])
+  const shown = { since, inFlight, open: connections?.['open'], deadline: deadline === undefined ? undefined : Math.round(deadline / 100), over: report !== undefined, reason: shutdown?.reason, drain: shutdown !== undefined && shutdown.kind === undefined }
+  draw(view, 'figures', shown, () => [
+    inFlight !== undefined && element('div', {}, element('dt', {}, 'in flight'), element('dd', { class: 'number' }, String(inFlight))),
+    shown.open !== undefined && element('div', {}, element('dt', {}, 'connections'), element('dd', { class: 'number' }, String(shown.open))),
+    element('div', {}, element('dt', {}, 'in this phase for'), element('dd', {}, ticking({ from: since }))),
+    deadline !== undefined && report === undefined && element('div', { class: 'deadline' }, element('dt', {}, 'left until the deadline'), element('dd', {}, ticking({ to: deadline })))
+  ])
+  const why = shutdown === undefined ? undefined : shutdown.kind === undefined ? 'A drain by hand.' : `${shutdown.kind === 'crash' ? 'Crash' : 'Asked for'} by ${shutdown.reason} at ${timeOfDay(shutdown.startedAt)}.${shutdown.hurried === undefined ? '' : ' A second signal made it fast.'}`
+  draw(view, 'why', why, () => [why])
+  draw(view, 'grace-title', graceText(state) || undefined, () => [graceText(state)])
+}
+
+/** The field for the token, where one would show more. */
+export function drawUnlock (view: View): void {
+  const { access } = view.state
+  find('unlock-panel').hidden = access === 'whole'
+  find('unlock').hidden = access !== 'token'
+  find('closed').hidden = access !== 'public'
+  draw(view, 'unlock-said', access === 'token' && view.drawn.has('tried') ? 'refused' : undefined, () => [signed('✕', 'This token was not accepted.', 'bad')])
+}
+
+/** An event loop that does not turn. */
+export function drawAlarm (view: View): void {
+  const { eventLoop, at = 0 } = view.state
+  const blocked = eventLoop?.stalled === true
+  draw(view, 'alarm', blocked ? { from: Math.round((at - eventLoop.silence) / 100), blockedIn: eventLoop.blockedIn } : undefined, () => eventLoop === undefined ? [] : [
+    element('h2', {}, signed('✕', 'The event loop is blocked', 'bad')),
+    element('p', {}, 'It has not turned for ', ticking({ from: at - eventLoop.silence }), '. ', eventLoop.blockedIn === undefined ? 'Native code, or a function that is not known yet, holds it.' : 'The function that holds it: ', eventLoop.blockedIn !== undefined && element('code', {}, eventLoop.blockedIn))
+  ])
+  if (blocked && view.drawn.get('said') !== 'blocked') find('said').textContent = 'The event loop is blocked.'
+  view.drawn.set('said', blocked ? 'blocked' : '')
+}
+
+/** Says a new phase to whoever does not see it. */
+export function tellPhase (before: Shown, now: Shown): void {
+  if (now.report !== undefined && before.report === undefined) find('said').textContent = `The end is over: ${now.report.verdict}.`
+  else if (before.phase !== now.phase || before.ready !== now.ready) find('said').textContent = `Phase ${now.phase}, ${now.ready === true ? 'ready' : 'not ready'}.`
+}
+
+/** The connection has ended: what is shown is the last that is known. */
+export function tellLost (view: View, delay: number, why: string | undefined): void {
+  const { state, frozen = 0 } = view
+  const over = state.number === 4
+  draw(view, 'link', { delay }, () => [over ? signed('■', 'Ended', 'calm') : signed('!', 'Connection lost', 'warn'), ` · next try in ${duration(delay)}`])
+  const text = over
+    ? `The stream ended at ${timeOfDay(frozen)}, with the process. This is its last state.`
+    : `Connection lost at ${timeOfDay(frozen)}, in phase ${state.phase}. This is the last known state${why === undefined ? '' : `; now ${why}`}.`
+  if (view.drawn.get('notice') !== JSON.stringify(text)) find('said').textContent = text
+  draw(view, 'notice', text, () => [element('p', {}, text)])
+}
+
+/** Another process answers: what became of the one before. */
+export function tellOther (view: View, { report, phase }: Shown): void {
+  draw(view, 'notice', { other: report?.startedAt ?? phase, at: Date.now() }, () => [element('p', {},
+    `Another process answers since ${timeOfDay(Date.now() + view.ahead)}. The one before: `,
+    report === undefined ? `last seen in phase ${phase}.` : verdictSign(report.verdict), report !== undefined && `, ${report.summary}`)])
+}

@@ -1,0 +1,82 @@
+import type { Shown } from './view.ts'
+
+/** What the stream tells. */
+export interface StreamEvents {
+  /** An event, merged into nothing yet. */
+  event (name: string, data: Shown): void
+  /** The stream is open. */
+  open (): void
+  /** It is over, and is tried again in so many milliseconds; `why` is what to tell a person where it never opened. */
+  lost (delay: number, why: string | undefined): void
+}
+
+/** The open stream. */
+export interface Stream {
+  /** Begins anew at once, with another token. */
+  restart (token: string): void
+}
+
+/**
+ * Reads the stream of events, and comes back when it ends: after a second, and after longer each time. `EventSource` can
+ * send no token.
+ */
+export function readStream (url: string, events: StreamEvents): Stream {
+  let token = ''
+  let tries = 0
+  let timer: number | object | undefined
+  let current: AbortController | undefined
+  const again = (own: AbortController, least: number, why?: string): void => {
+    if (own !== current) return
+    current = undefined
+    // Not all viewers of a service at the same moment.
+    const delay = Math.max(least, Math.min(30_000, 1000 * 2 ** tries++) * (0.8 + 0.4 * Math.random()))
+    timer = setTimeout(() => { void open() }, delay)
+    events.lost(delay, why)
+  }
+  const open = async (): Promise<void> => {
+    const own = current = new AbortController()
+    try {
+      const answer = await fetch(url, { headers: { accept: 'text/event-stream', ...token !== '' && { authorization: `Bearer ${token}` } }, cache: 'no-store', signal: own.signal })
+      if (!answer.ok || answer.body === null) return again(own, 1000 * Number(answer.headers.get('retry-after') ?? 0), answer.status === 503 ? 'too many viewers' : `it answers ${answer.status}`)
+      events.open()
+      await readEvents(answer.body, own, (name, data) => {
+        if (own !== current) return
+        tries = 0
+        events.event(name, data)
+      })
+      again(own, 0)
+    } catch {
+      again(own, 0)
+    }
+  }
+  void open()
+  return {
+    restart (given) {
+      token = given
+      tries = 0
+      clearTimeout(timer as Parameters<typeof clearTimeout>[0])
+      current?.abort()
+      void open()
+    }
+  }
+}
+
+/** Takes the events out of a body, until it ends or nothing at all comes: a heartbeat is due every 15 s. */
+export async function readEvents (body: ReadableStream<Uint8Array>, own: AbortController, tell: (name: string, data: Shown) => void): Promise<void> {
+  const reader = body.getReader()
+  const decoder = new TextDecoder()
+  let rest = ''
+  for (;;) {
+    const silence = setTimeout(() => own.abort(), 25_000)
+    // oxlint-disable-next-line no-await-in-loop -- one piece after the other
+    const { done, value } = await reader.read().finally(() => clearTimeout(silence))
+    if (done) return
+    const blocks = (rest + decoder.decode(value, { stream: true })).split('\n\n')
+    rest = blocks.pop() ?? ''
+    for (const block of blocks) {
+      const name = /^event: (.*)$/m.exec(block)?.[1]
+      const data = /^data: (.*)$/m.exec(block)?.[1]
+      if (name !== undefined && data !== undefined) tell(name, JSON.parse(data) as Shown)
+    }
+  }
+}

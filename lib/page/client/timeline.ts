@@ -1,0 +1,96 @@
+import type { Phase } from '../../lifecycle/phase.ts'
+import type { PhaseRecord } from '../../lifecycle/report.ts'
+import type { PageElement } from './dom.ts'
+import { bar, draw, duration, element, given, ticking, tickingBar } from './view.ts'
+import type { Child, Shown, View } from './view.ts'
+
+/** A phase on the time line. */
+interface Step {
+  phase: Phase
+  title: string
+  /** What it is there for. */
+  purpose: string
+  floor: number | undefined
+  /** What it lasts at most; undefined where nothing limits it. */
+  cap: number | undefined
+}
+
+/** The phases with the bounds that they have, or will have. */
+export function stepsOf ({ budget, shutdown, phase, deadline, since = 0 }: Shown): Step[] {
+  const rest = budget && budget.gracePeriod - budget.preStop - budget.reserve - budget.close
+  const steps: Step[] = [
+    { phase: 'running', title: 'Running', purpose: 'In service.', floor: undefined, cap: undefined },
+    { phase: 'announcing', title: 'Announcing', purpose: 'Not ready any more, so that the balancer stops sending. Everything is still served.', floor: budget?.announce.min, cap: budget?.announce.max },
+    { phase: 'closing', title: 'Closing', purpose: 'The accept queue is emptied, then no connection is accepted any more.', floor: undefined, cap: budget?.closing },
+    { phase: 'draining', title: 'Draining', purpose: 'Every request is served to its last byte.', floor: undefined, cap: rest },
+    { phase: 'terminated', title: 'Terminated', purpose: 'Resources are closed, logs are written out, the process ends.', floor: undefined, cap: budget?.close }
+  ]
+  return steps.map((step) => {
+    if (step.phase === phase && shutdown !== undefined) return { ...step, floor: shutdown.floor || undefined, cap: shutdown.cap }
+    // What is left then.
+    return step.phase === 'draining' && deadline !== undefined && phase !== 'terminated' ? { ...step, cap: Math.max(0, Math.min(step.cap ?? Infinity, deadline - since)) } : step
+  })
+}
+
+/** The five phases: what is over and how it ended, where we are, what is to come. */
+export function drawTimeline (view: View): void {
+  const { state } = view
+  const { phase = 'running', number = 0, since = 0, budget, shutdown, report, deadline, participants } = state
+  const records = report?.phases ?? shutdown?.phases ?? []
+  const ended = report !== undefined
+  const reasons = ended ? [] : (participants ?? []).filter(({ reason }) => reason !== undefined)
+  draw(view, 'timeline', { phase, number, since, budget, shutdown, records, ended, deadline: deadline === undefined ? undefined : Math.round(deadline / 100), reasons }, () => stepsOf(state).map((step, index) => {
+    const record = records.find((one) => one.phase === step.phase)
+    const place = record !== undefined || index < number || ended ? 'over' : index === number ? 'now' : 'next'
+    return element('li', { class: `step ${place}`, 'data-phase': step.phase, 'aria-current': place === 'now' ? 'step' : undefined },
+      element('span', { class: 'node', 'aria-hidden': 'true' }, place === 'over' ? '✓' : String(index)),
+      element('h3', {}, step.title),
+      element('p', { class: 'step-state' }, ...stateOf(step, place, record, since)),
+      stepBar(step, place, record, since),
+      boundsOf(step, place, record),
+      element('p', { class: 'purpose' }, step.purpose),
+      place === 'now' && reasons.length > 0 && element('div', { class: 'waits' },
+        element('h4', {}, 'Waits for'),
+        element('ul', {}, ...reasons.map(({ name, reason }) => element('li', {}, element('b', {}, name), ` ${reason}`)))))
+  }))
+}
+
+export function stateOf (step: Step, place: string, record: PhaseRecord | undefined, since: number): Child[] {
+  if (place === 'now') return ['Now, for ', ticking({ from: since })]
+  if (place === 'next') return ['To come']
+  if (record === undefined) return [step.phase === 'running' ? 'Over' : 'Skipped']
+  const why = record.endedBy === 'cap' ? ', cut off at its cap' : record.endedBy === 'undrain' ? ', undone' : ''
+  return [`Over, took ${duration(record.duration)}${why}`]
+}
+
+export function stepBar ({ phase, floor, cap }: Step, place: string, record: PhaseRecord | undefined, since: number): PageElement | false {
+  if (phase === 'running' || cap === undefined || cap === 0) return false
+  const fill = record !== undefined ? bar(record.duration / cap) : place === 'now' ? tickingBar(since, cap) : bar(0)
+  return element('div', { class: 'bar', 'aria-hidden': 'true' }, fill, floor !== undefined && floor > 0 && floor < cap && element('span', { class: 'mark', 'data-left': (floor / cap).toFixed(4) }))
+}
+
+export function boundsOf ({ phase, floor, cap }: Step, place: string, record: PhaseRecord | undefined): PageElement | false {
+  if (phase === 'running') return false
+  if (record !== undefined && record.stalledBy.length > 0) return element('p', { class: 'bounds' }, `still waiting then: ${record.stalledBy.map(({ name }) => name).join(', ')}`)
+  if (place === 'over') return false
+  if (cap === undefined) return place === 'now' && element('p', { class: 'bounds' }, 'no limit: a drain by hand')
+  return element('p', { class: 'bounds' }, floor !== undefined && floor > 0 ? `${given(floor)} to ${given(cap)}` : `at most ${given(cap)}`)
+}
+
+/** The grace period as a whole, and where in it we are. */
+export function drawGrace (view: View): void {
+  const { budget, deadline, report, phase } = view.state
+  draw(view, 'grace', budget && { budget, deadline: deadline === undefined ? undefined : Math.round(deadline / 100), report: report !== undefined, phase }, () => {
+    if (budget === undefined) return []
+    const { gracePeriod, preStop, reserve, close } = budget
+    const work = gracePeriod - preStop - reserve - close
+    const parts = ([['preStop', 'preStop hook', preStop], ['work', 'announcing, closing, draining', work], ['close', 'onClose hooks', close], ['reserve', 'reserve', reserve]] as Array<[string, string, number]>).filter(([, , length]) => length > 0)
+    const start = deadline === undefined ? undefined : deadline - (gracePeriod - reserve - close)
+    return [
+      element('div', { class: 'ribbon', 'aria-hidden': 'true' },
+        ...parts.map(([name, , length]) => element('span', { class: `part ${name}`, 'data-part': (length / gracePeriod).toFixed(4) })),
+        start !== undefined && report === undefined && element('span', { class: 'gone' }, tickingBar(start, gracePeriod))),
+      element('ul', { class: 'legend' }, ...parts.map(([name, words, length]) => element('li', { class: name }, element('span', { class: 'swatch', 'aria-hidden': 'true' }), element('b', {}, given(length)), ` ${words}`)))
+    ]
+  })
+}

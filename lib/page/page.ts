@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto'
+import type { PublicStatus } from '../admin/status.ts'
+import { makeScript } from './script.ts'
+import { style } from './style.ts'
+import type { Envelope } from './viewers.ts'
+
+/** The page, and what has to go with it. */
+export interface Page { headers: Record<string, string>, body: string }
+
+/** What never changes; made with the first page. */
+let script: string | undefined
+
+/**
+ * The page that shows a state and follows it. It asks for nothing but the stream: all it needs is in it.
+ *
+ * @param state what the reader may know, see `Viewers.show`
+ */
+export function makePage (state: Envelope & Partial<PublicStatus>): Page {
+  const nonce = randomBytes(18).toString('base64')
+  script ??= makeScript()
+  return {
+    headers: {
+      'content-security-policy': `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-store',
+      vary: 'accept'
+    },
+    body: documentOf(state, nonce, script)
+  }
+}
+
+/** Text as it may stand in a document. */
+function escape (text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+}
+
+/** The head of a card: its title, and where it has one, a number. */
+function card (id: string, title: string, kind = '', count = false): string {
+  return `<section class="card ${kind}" id="${id}-card" aria-labelledby="${id}-title" hidden><h2><span id="${id}-title">${title}</span>${count ? `<span class="count" id="${id}-count"></span>` : ''}</h2><div id="${id}"></div></section>`
+}
+
+/** What is said without a script, and until it runs. */
+function summary ({ phase = 'running', ready, since, inFlight }: Partial<PublicStatus> & { inFlight?: number }): string {
+  const time = since === undefined || since === 0 ? '' : ` since ${new Date(since).toISOString()}`
+  return escape(`Phase ${phase}${time}, ${ready === true ? 'ready' : 'not ready'}${inFlight === undefined ? '' : `, ${inFlight} in flight`}.`)
+}
+
+function documentOf (state: Envelope & Partial<PublicStatus>, nonce: string, code: string): string {
+  const { phase = 'running' } = state
+  const name = escape(phase.charAt(0).toUpperCase() + phase.slice(1))
+  // Inside a script element only `</script` and `<!--` mean anything; both begin with the same sign.
+  const json = JSON.stringify(state).replaceAll('<', '\\u003c')
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex, nofollow">
+<title>${name} · Status</title>
+<style nonce="${nonce}">${style}</style>
+</head>
+<body data-phase="${escape(phase)}">
+<header class="wrap top"><p class="brand">Service status <span>· fastify-graceful</span></p><p class="link" id="link"></p></header>
+<main class="wrap">
+<p class="sr" id="said" aria-live="polite"></p>
+<section class="hero" aria-labelledby="phase">
+<div><p class="eyebrow" id="eyebrow">Phase</p><div class="title"><h1 id="phase">${name}</h1><p class="badge" id="ready">${state.ready === true ? 'Ready' : 'Not ready'}</p></div><p class="meaning" id="meaning"></p><p class="why" id="why"></p></div>
+<dl class="figures" id="figures"></dl>
+</section>
+<noscript><div class="panel"><p>${summary(state)} This page follows the service with JavaScript; without it, reload.</p></div></noscript>
+<section class="panel alarm" id="alarm" aria-label="Alarm" hidden></section>
+<section class="panel" id="notice" aria-label="Connection" hidden></section>
+${card('report', 'Report')}
+<section class="card" aria-labelledby="timeline-title"><h2 id="timeline-title">Time line</h2><ol class="steps" id="timeline"></ol><div class="grace" id="grace-card" hidden><h3 id="grace-title"></h3><div id="grace"></div></div></section>
+<section class="panel" id="unlock-panel" aria-labelledby="unlock-title"><form id="unlock" hidden><p id="unlock-title">There is more to see for those who have the token.</p><div class="field"><label for="token">Token, kept in the memory of this page alone</label><input id="token" type="password" autocomplete="off" spellcheck="false" required></div><button type="submit">Show all</button><p id="unlock-said" hidden></p></form><p id="closed" hidden>Only the phase is shown to you.</p></section>
+${card('children', 'Children', 'children')}
+<div class="grid">
+${card('requests', 'Requests in flight', 'wide', true)}
+${card('connections', 'Connections', 'slim', true)}
+${card('participants', 'Who may wait', 'wide')}
+${card('checks', 'Health checks', 'slim')}
+${card('traffic', 'Traffic', 'wide')}
+${card('loop', 'Event loop', 'slim')}
+</div>
+</main>
+<footer class="wrap foot" id="versions" hidden></footer>
+<script type="application/json" id="state" nonce="${nonce}">${json}</script>
+<script type="module" nonce="${nonce}">${code}</script>
+</body>
+</html>
+`
+}
