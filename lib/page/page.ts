@@ -76,12 +76,16 @@ ${card('report', 'Report')}
 <section class="panel" id="unlock-panel" aria-labelledby="unlock-title"><form id="unlock" hidden><p id="unlock-title">There is more to see for those who have the token.</p><div class="field"><label for="token">Token, kept in the memory of this page alone</label><input id="token" type="password" autocomplete="off" spellcheck="false" required></div><button type="submit">Show all</button><p id="unlock-said" hidden></p></form><p id="closed" hidden>Only the phase is shown to you.</p></section>
 ${card('children', 'Children', 'children')}
 <div class="grid">
-${card('requests', 'Requests in flight', 'wide', true)}
-${card('connections', 'Connections', 'slim', true)}
-${card('participants', 'Who may wait', 'wide')}
-${card('checks', 'Health checks', 'slim')}
-${card('traffic', 'Traffic', 'wide')}
-${card('loop', 'Event loop', 'slim')}
+<div>
+${card('requests', 'Requests in flight', '', true)}
+${card('participants', 'Participants')}
+${card('traffic', 'Traffic')}
+</div>
+<div>
+${card('connections', 'Connections', '', true)}
+${card('checks', 'Health checks')}
+${card('loop', 'Event loop')}
+</div>
 </div>
 </main>
 <footer class="wrap foot" id="versions" hidden></footer>

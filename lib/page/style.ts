@@ -27,7 +27,7 @@ h1, h2, h3, h4, p, ul, ol, dl, dd, figure { margin: 0; padding: 0 }
 ul, ol { list-style: none }
 .sr { position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap }
 .wrap { max-width: 78rem; margin: 0 auto; padding: 0 clamp(1rem, 3vw, 2rem) }
-.number { font-variant-numeric: tabular-nums }
+.number { font-variant-numeric: tabular-nums; white-space: nowrap }
 :focus-visible { outline: 3px solid var(--tone); outline-offset: 2px; border-radius: 4px }
 
 .top { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; justify-content: space-between; align-items: center; padding-top: 1rem; padding-bottom: 1rem; font-size: .875rem }
@@ -40,7 +40,8 @@ ul, ol { list-style: none }
 .sign.good { color: var(--good) } .sign.warn { color: var(--warn) } .sign.bad { color: var(--bad) } .sign.calm { color: var(--calm) }
 
 .hero, .card, .panel { background: var(--card); border: 1px solid var(--line); border-radius: 14px }
-.hero { position: relative; overflow: hidden; display: grid; gap: 1.25rem 2rem; padding: clamp(1.25rem, 3vw, 2rem); border-top: 4px solid var(--tone) }
+.hero { position: relative; overflow: hidden; display: grid; gap: 1.25rem 2rem; padding: clamp(1.35rem, 3vw, 2.1rem) clamp(1.1rem, 3vw, 2rem) clamp(1.25rem, 3vw, 2rem) }
+.hero::before { content: ""; position: absolute; inset: 0 0 auto; height: 4px; background: var(--tone) }
 .eyebrow { color: var(--tone); font-size: .8125rem; font-weight: 650; letter-spacing: .04em }
 h1 { font-size: clamp(2.25rem, 7vw, 3.5rem); line-height: 1.05; letter-spacing: -.035em; font-weight: 700 }
 .title { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem 1rem; margin: .15rem 0 .5rem }
@@ -71,8 +72,9 @@ h2 { font-size: 1rem; font-weight: 650; letter-spacing: -.01em }
 .card { padding: 1.1rem clamp(1rem, 2.5vw, 1.4rem) 1.25rem; margin-top: 1rem; min-width: 0 }
 .card > h2 { display: flex; justify-content: space-between; gap: 1rem; margin-bottom: .75rem }
 .count { color: var(--mute); font-weight: 500; font-variant-numeric: tabular-nums }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 0 1rem; align-items: start }
-@media (min-width: 56rem) { .grid { grid-template-columns: repeat(12, 1fr) } .grid .card { grid-column: span 6 } .grid .wide { grid-column: span 7 } .grid .slim { grid-column: span 5 } }
+.grid { display: grid; gap: 0 1rem; align-items: start }
+.grid > div { min-width: 0 }
+@media (min-width: 56rem) { .grid { grid-template-columns: minmax(0, 7fr) minmax(0, 5fr) } }
 
 .steps { display: grid; gap: 1.1rem }
 .step { position: relative; padding-left: 3rem; min-width: 0 }
@@ -142,12 +144,18 @@ td .bar { margin-top: .5rem; min-width: 3rem }
 .pairs div:first-child { border-top: 0; padding-top: 0 }
 .pairs dt { color: var(--mute) }
 .pairs dd { font-variant-numeric: tabular-nums }
-@media (max-width: 28rem) { .pairs div { grid-template-columns: 1fr } .children table, .children tbody, .children tr, .children td, .children tbody th { display: block } }
+@media (max-width: 28rem) {
+  .pairs div { grid-template-columns: 1fr }
+  table { font-size: .875rem }
+  th, td { padding-right: .5rem }
+  .glyph { min-width: 1em }
+}
 
 .verdict { margin-bottom: 1.1rem }
 .verdict .sign { font-size: 1.75rem; font-weight: 700; letter-spacing: -.02em }
 .verdict p { color: var(--mute) }
 #report .figures { margin-bottom: 1.1rem }
+#report .pairs { max-width: 48rem }
 #report table { margin-top: 1rem }
 #report h3 { font-size: .9375rem; margin: 1.1rem 0 .3rem }
 .lines li { padding: .4rem 0; border-top: 1px solid var(--line); font-size: .9375rem }

@@ -26,7 +26,9 @@ export function pairs (entries: Array<[string, Child[]]>): PageElement {
 
 /** The requests in flight, the oldest first. */
 export function drawRequests (view: View): void {
-  const { requests, inFlight = requests?.length ?? 0, at = 0 } = view.state
+  const { requests: all, inFlight = all?.length ?? 0, at = 0, report } = view.state
+  // After the end there are none.
+  const requests = report === undefined ? all : undefined
   const shown = requests?.slice(0, mostRows()).map(({ age, ...request }) => ({ ...request, from: Math.round((at - age) / 50) * 50 }))
   draw(view, 'requests', shown && { shown, inFlight }, () => {
     if (shown === undefined || shown.length === 0) return [element('p', { class: 'empty' }, 'No request is in flight.')]
@@ -44,7 +46,8 @@ export function drawRequests (view: View): void {
 
 /** Open connections by what they do. */
 export function drawConnections (view: View): void {
-  const { connections } = view.state
+  const { connections: all, report } = view.state
+  const connections = report === undefined ? all : undefined
   draw(view, 'connections', connections, () => {
     const { open = 0, busy = 0, idle = 0, upgraded = 0, sessions = 0 } = connections ?? {}
     const kinds: Array<[string, number]> = [['with a request', busy], ['idle', idle], ['upgraded', upgraded], ['HTTP/2 sessions', sessions]]
@@ -56,11 +59,12 @@ export function drawConnections (view: View): void {
 
 /** Who may stall a phase, who holds readiness, and what works in the background. */
 export function drawParticipants (view: View): void {
-  const { participants, holds, work, report } = view.state
-  draw(view, 'participants', participants && { participants, holds, work, over: report !== undefined }, () => {
+  const { participants: all, holds, work, report } = view.state
+  const participants = report === undefined ? all : undefined
+  draw(view, 'participants', participants && { participants, holds, work }, () => {
     const rows = [
       ...(holds ?? []).map((reason) => row([reason], [signed('‖', 'holds readiness', 'warn')])),
-      ...(participants ?? []).map(({ name, reason }) => row([name], [reason === undefined || report !== undefined ? signed('–', 'waits for nothing', 'calm') : signed('…', reason, 'warn')])),
+      ...(participants ?? []).map(({ name, reason }) => row([name], [reason === undefined ? signed('–', 'has nothing to wait for', 'calm') : signed('…', reason, 'warn')])),
       ...(work ?? []).map((name) => row([name], [signed('↻', 'background work', 'calm')]))
     ]
     return rows.length === 0 ? [element('p', { class: 'empty' }, 'Nobody is registered who could make a phase wait.')] : [table('Who may make a phase wait', ['Name', 'What it says'], rows)]
@@ -130,13 +134,11 @@ export function drawChildren (view: View): void {
   const shown = children?.map(({ applications: _applications, ...child }) => child)
   draw(view, 'children', shown && { shown, readyChildren, workers, minReady, reloading }, () => [
     element('p', { class: 'lead' }, `${readyChildren} of ${workers} ready, ${minReady} needed${reloading === true ? '; a reload is under way' : ''}.`),
-    table('Children of the supervisor', ['Child', 'Phase', 'Ready', 'In flight', 'Restarts', 'Up'], (shown ?? []).map(({ child, pid, phase, ready, responding, leaving, inFlight, restarts, startedAt }) => row(
-      [String(child), element('span', { class: 'note' }, `pid ${pid}`)],
-      [phase ?? 'unknown', leaving && element('span', { class: 'tag' }, 'leaving')],
-      [!responding ? signed('✕', 'does not answer', 'bad') : ready ? signed('✓', 'ready', 'good') : signed('○', 'not ready', 'warn')],
+    table('Children of the supervisor', ['Child', 'Phase', 'In flight', 'Restarts'], (shown ?? []).map(({ child, pid, phase, ready, responding, leaving, inFlight, restarts, startedAt }) => row(
+      [`Child ${child}`, element('span', { class: 'note' }, `pid ${pid}, up for `, ticking({ from: startedAt }))],
+      [phase ?? 'unknown', leaving && element('span', { class: 'tag' }, 'leaving'), element('span', { class: 'note' }, !responding ? signed('✕', 'does not answer', 'bad') : ready ? signed('✓', 'ready', 'good') : signed('○', 'not ready', 'warn'))],
       [element('span', { class: 'number' }, inFlight === undefined ? '–' : String(inFlight))],
-      [element('span', { class: 'number' }, String(restarts))],
-      [ticking({ from: startedAt })])))
+      [element('span', { class: 'number' }, String(restarts))])))
   ])
 }
 

@@ -1,7 +1,7 @@
 import type { Report } from '../../lifecycle/report.ts'
 import type { PageElement } from './dom.ts'
 import { pairs, row, table } from './cards.ts'
-import { amount, bar, draw, duration, element, signed } from './view.ts'
+import { amount, draw, duration, element, signed } from './view.ts'
 import type { Child, View } from './view.ts'
 
 /** What a verdict looks like. */
@@ -14,7 +14,7 @@ export function drawReport (view: View): void {
   const { report } = view.state
   draw(view, 'report', report, () => {
     if (report === undefined) return []
-    const { cut, traffic, failures, advice, phases } = report
+    const { cut, traffic, failures, advice } = report
     return [
       element('div', { class: 'verdict', 'data-verdict': report.verdict }, verdictSign(report.verdict), element('p', {}, report.summary)),
       figures(report),
@@ -24,10 +24,6 @@ export function drawReport (view: View): void {
         ['No longer waited for', [cut.waiting.length === 0 ? 'nobody' : cut.waiting.join(', ')]],
         ['Told to reconnect', [amount(traffic.shed, 'connection')]]
       ]),
-      table('How long each phase took', ['Phase', 'Took', 'Share'], phases.map((record) => row(
-        [record.phase, record.endedBy === 'cap' && element('span', { class: 'tag' }, 'cap')],
-        [element('span', { class: 'number' }, duration(record.duration))],
-        [element('div', { class: 'bar', 'aria-hidden': 'true' }, bar(record.duration / Math.max(1, report.duration)))]))),
       cut.requests.length > 0 && table('Requests that were cut', ['Route cut', 'Method', 'Age'], cut.requests.slice(0, 20).map(({ method, route, age }) => row([route ?? 'no route'], [method], [duration(age)]))),
       cut.requests.length > 20 && element('p', { class: 'more' }, `and ${cut.requests.length - 20} more`),
       ...list('What failed', failures.map(({ name, message, phase }) => `${name} (${phase}): ${message}`)),
@@ -36,12 +32,11 @@ export function drawReport (view: View): void {
   })
 }
 
-export function figures ({ duration: took, exitCode, cut: { requests, streams, upgraded } }: Report): PageElement {
+export function figures ({ exitCode, cut: { requests, streams, upgraded } }: Report): PageElement {
   const all: Array<[string, string, boolean]> = [
     ['requests cut', String(requests.length), requests.length > 0],
     ['streams cut', String(streams), false],
     ['upgraded sockets cut', String(upgraded), false],
-    ['took', duration(took), false],
     ['exit code', String(exitCode), exitCode !== 0]
   ]
   return element('dl', { class: 'figures' }, ...all.map(([term, value, bad]) => element('div', bad ? { class: 'bad' } : {}, element('dt', {}, term), element('dd', {}, value))))

@@ -81,13 +81,14 @@ export function drawHead (view: View): void {
   document.body.dataset['phase'] = phase
   draw(view, 'phase', title, () => [title])
   draw(view, 'eyebrow', number, () => [`Phase ${number} of 4`])
-  draw(view, 'meaning', step?.purpose, () => [step?.purpose])
-  draw(view, 'ready', ready ?? false, () => [ready === true ? signed('✓', 'Ready', 'good') : signed('○', 'Not ready', 'warn')])
+  const meaning = report === undefined ? step?.purpose : 'The end is over.'
+  draw(view, 'meaning', meaning, () => [meaning])
+  draw(view, 'ready', report?.verdict ?? ready ?? false, () => [report !== undefined ? verdictSign(report.verdict) : ready === true ? signed('✓', 'Ready', 'good') : signed('○', 'Not ready', 'warn')])
   const shown = { since, inFlight, open: connections?.['open'], deadline: deadline === undefined ? undefined : Math.round(deadline / 100), over: report !== undefined, reason: shutdown?.reason, drain: shutdown !== undefined && shutdown.kind === undefined }
   draw(view, 'figures', shown, () => [
-    inFlight !== undefined && element('div', {}, element('dt', {}, 'in flight'), element('dd', { class: 'number' }, String(inFlight))),
-    shown.open !== undefined && element('div', {}, element('dt', {}, 'connections'), element('dd', { class: 'number' }, String(shown.open))),
-    element('div', {}, element('dt', {}, 'in this phase for'), element('dd', {}, ticking({ from: since }))),
+    inFlight !== undefined && report === undefined && element('div', {}, element('dt', {}, 'in flight'), element('dd', { class: 'number' }, String(inFlight))),
+    shown.open !== undefined && report === undefined && element('div', {}, element('dt', {}, 'connections'), element('dd', { class: 'number' }, String(shown.open))),
+    element('div', {}, element('dt', {}, report === undefined ? 'in this phase for' : 'from the announcement to the end'), element('dd', { class: 'number' }, report === undefined ? ticking({ from: since }) : duration(report.duration))),
     deadline !== undefined && report === undefined && element('div', { class: 'deadline' }, element('dt', {}, 'left until the deadline'), element('dd', {}, ticking({ to: deadline })))
   ])
   const why = shutdown === undefined ? undefined : shutdown.kind === undefined ? 'A drain by hand.' : `${shutdown.kind === 'crash' ? 'Crash' : 'Asked for'} by ${shutdown.reason} at ${timeOfDay(shutdown.startedAt)}.${shutdown.hurried === undefined ? '' : ' A second signal made it fast.'}`

@@ -36,7 +36,7 @@ export function readStream (url: string, events: StreamEvents): Stream {
   const open = async (): Promise<void> => {
     const own = current = new AbortController()
     try {
-      const answer = await fetch(url, { headers: { accept: 'text/event-stream', ...token !== '' && { authorization: `Bearer ${token}` } }, cache: 'no-store', signal: own.signal })
+      const answer = await fetch(url, { headers: { accept: 'text/event-stream', ...token !== '' && { authorization: `Bearer ${token}` } }, signal: own.signal })
       if (!answer.ok || answer.body === null) return again(own, 1000 * Number(answer.headers.get('retry-after') ?? 0), answer.status === 503 ? 'too many viewers' : `it answers ${answer.status}`)
       events.open()
       await readEvents(answer.body, own, (name, data) => {

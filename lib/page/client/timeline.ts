@@ -35,10 +35,11 @@ export function stepsOf ({ budget, shutdown, phase, deadline, since = 0 }: Shown
 /** The five phases: what is over and how it ended, where we are, what is to come. */
 export function drawTimeline (view: View): void {
   const { state } = view
-  const { phase = 'running', number = 0, since = 0, budget, shutdown, report, deadline, participants } = state
+  const { phase = 'running', number = 0, since = 0, budget, shutdown, report, deadline, participants, at = 0 } = state
   const records = report?.phases ?? shutdown?.phases ?? []
   const ended = report !== undefined
   const reasons = ended ? [] : (participants ?? []).filter(({ reason }) => reason !== undefined)
+  if (reasons.length === 0 && shutdown !== undefined && !ended && at - since < shutdown.floor) reasons.push({ name: 'floor', reason: `of this phase, ${given(shutdown.floor)}` })
   draw(view, 'timeline', { phase, number, since, budget, shutdown, records, ended, deadline: deadline === undefined ? undefined : Math.round(deadline / 100), reasons }, () => stepsOf(state).map((step, index) => {
     const record = records.find((one) => one.phase === step.phase)
     const place = record !== undefined || index < number || ended ? 'over' : index === number ? 'now' : 'next'
@@ -89,7 +90,7 @@ export function drawGrace (view: View): void {
     return [
       element('div', { class: 'ribbon', 'aria-hidden': 'true' },
         ...parts.map(([name, , length]) => element('span', { class: `part ${name}`, 'data-part': (length / gracePeriod).toFixed(4) })),
-        start !== undefined && report === undefined && element('span', { class: 'gone' }, tickingBar(start, gracePeriod))),
+        element('span', { class: 'gone' }, report !== undefined ? bar((preStop + report.duration - report.announcedBefore) / gracePeriod) : start !== undefined && tickingBar(start, gracePeriod))),
       element('ul', { class: 'legend' }, ...parts.map(([name, words, length]) => element('li', { class: name }, element('span', { class: 'swatch', 'aria-hidden': 'true' }), element('b', {}, given(length)), ` ${words}`)))
     ]
   })

@@ -86,8 +86,8 @@ export function bar (part: number): PageElement {
 /** Brings all that follows the time up to date. */
 export function tick (view: View): void {
   const now = timeOf(view)
-  for (const node of document.querySelectorAll('[data-from]')) setText(node, duration(now - Number(node.dataset['from'])))
-  for (const node of document.querySelectorAll('[data-to]')) setText(node, duration(Number(node.dataset['to']) - now))
+  for (const node of document.querySelectorAll('[data-from]')) setText(node, running(now - Number(node.dataset['from'])))
+  for (const node of document.querySelectorAll('[data-to]')) setText(node, running(Number(node.dataset['to']) - now))
   for (const node of document.querySelectorAll('[data-bar]')) node.style.width = percent((now - Number(node.dataset['bar'])) / Number(node.dataset['span']))
   for (const node of document.querySelectorAll('[data-part]')) node.style.width = percent(Number(node.dataset['part']))
   for (const node of document.querySelectorAll('[data-left]')) node.style.left = percent(Number(node.dataset['left']))
@@ -110,6 +110,11 @@ export function duration (milliseconds: number): string {
   const [days, hours, minutes, seconds] = [ms / 86_400_000, ms / 3_600_000 % 24, ms / 60_000 % 60, ms / 1000 % 60].map(Math.floor)
   if (ms < 3_600_000) return `${minutes} min ${seconds} s`
   return ms < 86_400_000 ? `${hours} h ${minutes} min` : `${days} d ${hours} h`
+}
+
+/** A time span that changes while it is looked at: milliseconds would only flicker. */
+export function running (milliseconds: number): string {
+  return milliseconds < 1000 ? `${(Math.max(0, Math.floor(milliseconds / 100)) / 10).toFixed(1)} s` : duration(milliseconds)
 }
 
 /** A time span that was given: whole seconds have no decimals. */

@@ -1,0 +1,225 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { request } from 'node:http'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { Browser } from 'playwright-core'
+import t from 'tap'
+import type { Test } from 'tap'
+import type { GracefulOptions } from '../../lib/index.ts'
+import { makePage } from '../../lib/page/page.ts'
+import { wantsPage } from '../../lib/page/wants.ts'
+import { bind, build } from '../support/app.ts'
+import { launch, open, overflow, sees, textOf, violations } from './chromium.ts'
+
+const token = 'a-token-of-16-or-more'
+const path = '/-/status'
+let browser: Browser
+t.before(async () => { browser = await launch() })
+t.teardown(async () => browser?.close())
+
+t.test('who gets the page', async (t) => {
+  const rows: Array<[string | undefined, boolean]> = [
+    ['text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8', true],
+    ['text/html', true],
+    ['TEXT/HTML; q=0.5', true],
+    ['application/json, text/html;q=0.9', false],
+    ['text/html;q=0', false],
+    ['*/*', false],
+    ['application/json', false],
+    [undefined, false],
+    ['', false]
+  ]
+  for (const [accept, expected] of rows) t.equal(wantsPage(accept), expected, accept)
+})
+
+t.test('the document and what goes with it', async (t) => {
+  const app = build({ admin: { token } })
+  const page = await app.inject({ url: path, headers: { accept: 'text/html' } })
+  t.match(page.headers, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', vary: 'accept' })
+  const policy = String(page.headers['content-security-policy'])
+  const nonce = /'nonce-([^']+)'/.exec(policy)?.[1] ?? ''
+  t.equal(policy, `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`)
+  t.equal(page.body.split(`nonce="${nonce}"`).length, 4, 'on the style and the two scripts')
+  const other = await app.inject({ url: path, headers: { accept: 'text/html' } })
+  t.notMatch(other.headers['content-security-policy'], nonce, 'another one each time')
+  t.notMatch(page.body, /<[^>]+ (?:on\w+|style|src|href)=/, 'no handler, no inline style, nothing from elsewhere')
+  t.match((await app.inject(path)).headers, { 'content-type': 'application/json; charset=utf-8', vary: 'accept' })
+  const head = await app.inject({ url: path, method: 'HEAD', headers: { accept: 'text/html' } })
+  t.strictSame([head.body, head.headers['content-length']], ['', `${Buffer.byteLength(page.body)}`])
+  const { body } = makePage({ at: 1, instance: 'x', access: 'whole', phase: 'running', number: 0, since: 1, ready: true, ...{ holds: ['</script><script>alert(1)</script><!--'] } })
+  t.equal(body.split('</script').length, 3, 'data cannot end the element it stands in')
+  t.match(body, 'Phase running since 1970-01-01T00:00:00.001Z, ready.')
+  await app.close()
+})
+
+interface Process { child: ChildProcess, port: number, ended: Promise<unknown> }
+
+async function start (t: Test, given: { port?: number, options?: GracefulOptions }): Promise<Process> {
+  const { NODE_OPTIONS: _loaders, ...env } = process.env
+  const child = spawn(process.execPath, [fileURLToPath(new URL('fixtures/service.js', import.meta.url)), JSON.stringify(given)], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => { child.kill('SIGKILL') })
+  const ended = once(child, 'exit')
+  const [line] = await once(createInterface({ input: child.stdout }), 'line') as [string]
+  return { child, port: Number(/\d+/.exec(line)?.[0]), ended }
+}
+
+/** Asks, and says how it went. */
+async function ask (port: number, url: string): Promise<number | string> {
+  return new Promise((resolve) => {
+    const sent = request({ port, host: '127.0.0.1', path: url, agent: false }, (answer) => {
+      answer.resume().on('end', () => resolve(answer.statusCode ?? 0)).on('error', () => resolve('cut'))
+    })
+    sent.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'cut')).end()
+  })
+}
+
+t.test('a whole shutdown under load, watched to its report', async (t) => {
+  const service = await start(t, { options: { announce: { min: 1500 } } })
+  const url = `http://127.0.0.1:${service.port}${path}`
+  const { page, problems } = await open(browser, url, { viewport: { width: 1280, height: 800 } })
+  const answers: Array<Promise<number | string>> = []
+  const load = setInterval(() => { answers.push(ask(service.port, '/orders/7')) }, 20)
+  t.teardown(() => clearInterval(load))
+  const slow = Array.from({ length: 30 }, (_, index) => ask(service.port, `/orders/${index}?ms=5000`))
+
+  t.match(await sees(page, '#requests', /and 1\d more/), /GET \/orders\/:id/)
+  t.match(await textOf(page, 'h1'), 'Running')
+  t.match(await page.title(), /^Running · 3\d in flight/)
+  t.match(await textOf(page, '#link'), 'Live')
+  t.match(await textOf(page, '#checks'), /database readiness/)
+  t.equal(await page.locator('#requests tbody tr').count(), 20)
+  t.equal(await page.locator('[aria-current=step]').innerText().then((text) => text.split('\n')[1]), 'Running')
+  for (const [colorScheme, width] of [['light', 320], ['dark', 320], ['light', 768], ['dark', 768], ['light', 1280], ['dark', 1280]] as const) {
+    await page.emulateMedia({ colorScheme })
+    await page.setViewportSize({ width, height: 800 })
+    t.same(await violations(page), [], `${colorScheme}, ${width} px`)
+    t.equal(await overflow(page), 0, `${width} px: nothing to scroll sideways`)
+  }
+
+  await page.evaluate("said = []; new MutationObserver(() => said.push(document.getElementById('said').textContent)).observe(document.getElementById('said'), { childList: true })")
+  service.child.kill('SIGTERM')
+  await sees(page, 'h1', /Announcing/)
+  t.match(await textOf(page, '.step.now'), /Now, for .* 1.5 s to 18 s .*Waits for floor of this phase, 1.5 s/)
+  t.match(await textOf(page, '#ready'), 'Not ready')
+  t.match(await textOf(page, '#why'), 'Asked for by SIGTERM')
+  await sees(page, 'h1', /Draining/)
+  clearInterval(load)
+  await sees(page, '.waits', /traffic \d+ requests in flight/)
+  t.match(await sees(page, '.waits', /outbox/), /outbox \d messages unsent/)
+  t.match(await textOf(page, '#timeline'), /Announcing Over, took [\d.]+ s/)
+  await page.setViewportSize({ width: 320, height: 800 })
+  t.same(await violations(page), [], 'dark, 320 px, draining')
+  t.equal(await overflow(page), 0)
+
+  await sees(page, '#report', /Clean/)
+  t.match(await textOf(page, '#report'), /SIGTERM .* nothing cut 0 requests cut .* 0 exit code/)
+  t.match(await sees(page, '#notice', /stream ended/), /with the process. This is its last state./)
+  t.match(await page.title(), /^Ended, clean/)
+  t.match(await textOf(page, '#link'), /Ended · next try in/)
+  t.strictSame(await service.ended, [0, null])
+  t.strictSame([...new Set(await Promise.all(slow))], [200], 'nothing was lost')
+  t.same((await Promise.all(answers)).filter((answer) => answer !== 200 && answer !== 'ECONNREFUSED'), [])
+  const said = await page.evaluate('said') as string[]
+  t.match(said[0], 'Phase announcing, not ready.')
+  t.ok(said.includes('Phase draining, not ready.') && said.includes('The end is over: clean.'), said.join(' '))
+  t.ok(said.length <= 8, 'numbers that tick are not said')
+  await page.emulateMedia({ colorScheme: 'light' })
+  t.same(await violations(page), [], 'light, 320 px, report')
+
+  await start(t, { port: service.port })
+  t.match(await sees(page, '#notice', /Another process/), /The one before: ✓ ?Clean, shutdown by SIGTERM/)
+  t.match(await textOf(page, 'h1'), 'Running')
+  t.equal(await page.locator('#report').isVisible(), false)
+  t.same(problems, [])
+  await page.context().close()
+})
+
+t.test('a connection that is lost: the last state stays, and is said to be the last', async (t) => {
+  const service = await start(t, {})
+  const { page, problems } = await open(browser, `http://127.0.0.1:${service.port}${path}`, { reducedMotion: 'reduce' })
+  void ask(service.port, '/orders/7?ms=20000')
+  await sees(page, '#requests', /\/orders\/:id/)
+  service.child.kill('SIGKILL')
+  t.match(await sees(page, '#notice', /Connection lost/), /Connection lost at .* in phase running. This is the last known state/)
+  t.match(await textOf(page, '#link'), /Connection lost · next try in/)
+  const age = await textOf(page, '#requests .age')
+  await page.waitForTimeout(600)
+  t.equal(await textOf(page, '#requests .age'), age, 'nothing grows older any more')
+  t.same(await violations(page), [])
+  t.same(problems, [])
+  await page.context().close()
+})
+
+t.test('what is not ours stays text, and an injected script does not run', async (t) => {
+  const markup = '<img src=x onerror=document.title="hit"></script><script>document.title="hit"</script>'
+  const app = build({ admin: { authorize: () => true } })
+  let release = (): void => {}
+  app.get(`/${markup.replaceAll('/', '')}`, async () => { await new Promise<void>((resolve) => { release = resolve }) })
+  await app.ready()
+  app.graceful.addCheck('image', () => { throw new Error(markup) }, { ttl: 0, kinds: ['readiness'] })
+  app.graceful.stall(`participant ${markup}`, () => markup)
+  app.graceful.hold(`hold ${markup}`)
+  const port = await bind(app)
+  t.teardown(async () => { release(); await app.close() })
+  void ask(port, `/${encodeURIComponent(markup.replaceAll('/', ''))}`)
+  await ask(port, '/readyz')
+  const { page, problems } = await open(browser, `http://127.0.0.1:${port}${path}`)
+  t.ok((await sees(page, '#requests', /onerror/)).includes('<img src=x onerror=document.title="hit">'))
+  t.ok((await sees(page, '#checks', /onerror/)).includes(markup))
+  t.ok((await textOf(page, '#participants')).includes(`participant ${markup}`))
+  t.ok((await textOf(page, '#participants')).includes(`hold ${markup}`))
+  t.equal(await page.locator('img').count(), 0)
+  t.same(problems, [])
+  t.match(await page.title(), /^Running/)
+  // By hand, past all that the page does itself: it is the policy that stops it.
+  await page.evaluate("const made = document.createElement('script'); made.textContent = 'document.title = \"hit\"'; document.body.append(made)")
+  await page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p onclick=\"document.title = 1\" id=bait>x</p>'); document.getElementById('bait').click()")
+  await page.waitForTimeout(100)
+  t.match(await page.title(), /^Running/)
+  t.ok(problems.length >= 2 && problems.every((problem) => problem.includes('Content Security Policy')), problems.join('\n'))
+  await page.context().close()
+})
+
+t.test('who is not authorised sees the phase alone, until a token is given', async (t) => {
+  const app = build({ admin: { token } })
+  await app.ready()
+  app.graceful.addCheck('inner-matter', () => true)
+  app.graceful.hold('inner-matter')
+  const port = await bind(app)
+  const { page, problems } = await open(browser, `http://127.0.0.1:${port}${path}`, { viewport: { width: 320, height: 700 } })
+  await sees(page, '#link', /Live/)
+  t.match(await textOf(page, 'body'), /Phase 0 of 4 Running/)
+  t.notMatch(await page.content(), 'inner-matter')
+  t.equal(await page.locator('#requests-card, #checks-card, #participants-card').filter({ visible: true }).count(), 0)
+  t.same(await violations(page), [])
+  t.equal(await overflow(page), 0)
+  const field = page.getByLabel('Token')
+  await field.fill('a-wrong-token-of-some-length')
+  await field.press('Enter')
+  await sees(page, '#unlock-said', /This token was not accepted/)
+  await field.fill(token)
+  await page.getByRole('button', { name: 'Show all' }).click()
+  t.match(await sees(page, '#participants', /inner-matter/), 'holds readiness')
+  t.equal(await page.locator('#unlock-panel').isVisible(), false)
+  t.equal(page.url(), `http://127.0.0.1:${port}${path}`)
+  t.equal(await page.evaluate('localStorage.length + sessionStorage.length + document.cookie.length'), 0)
+  t.notMatch(await page.content(), token)
+  const ending = app.close()
+  await sees(page, '#report', /Clean/)
+  await ending
+  t.same(problems, [])
+  await page.context().close()
+})
+
+t.test('without JavaScript', async (t) => {
+  const app = build({ admin: false })
+  const open1 = build({ admin: {} })
+  const port = await bind(open1)
+  t.teardown(async () => Promise.all([app.close(), open1.close()]))
+  const { page } = await open(browser, `http://127.0.0.1:${port}${path}`, { javaScriptEnabled: false })
+  t.match(await textOf(page, 'body'), /Running Ready .*Phase running since .*, ready\. This page follows the service with JavaScript; without it, reload\./)
+  t.equal((await app.inject({ url: path, headers: { accept: 'text/html' } })).statusCode, 404)
+  await page.context().close()
+})
