@@ -60,7 +60,7 @@ export async function open (browser: Browser, url: string, options: BrowserConte
   const problems: string[] = []
   page.on('pageerror', (error) => { problems.push(error.message) })
   page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type()) && !message.text().includes('ERR_CONNECTION_REFUSED')) problems.push(message.text())
+    if (['error', 'warning'].includes(message.type()) && !/net::ERR_(CONNECTION|INCOMPLETE)/.test(message.text())) problems.push(message.text())
   })
   await page.goto(url)
   return { page, problems }

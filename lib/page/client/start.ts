@@ -54,7 +54,7 @@ export function follow (view: View): ReturnType<typeof readStream> {
 
 /** Lays a change over a state. A field of `null` is gone. */
 export function merge (state: Shown, change: Shown): Shown {
-  return Object.fromEntries(Object.entries({ ...state, ...change }).filter(([, value]) => value !== null)) as Shown
+  return Object.fromEntries(Object.entries({ ...state, ...change }).filter(([, value]) => value !== null))
 }
 
 /** Draws everything. Only what has changed is drawn anew. */
