@@ -64,7 +64,7 @@ function makeApp (t: Test, options: Partial<AdminOptions>, { fastify = {}, confi
   const ports: AdminPorts = {
     publicStatus: () => ({ phase: lifecycle.phase, number: phaseNumber(lifecycle.phase), since: lifecycle.since, ready: lifecycle.phase === 'running' }),
     status,
-    viewers: new Viewers({ publicStatus: () => ({}), status }),
+    viewers: new Viewers({ publicStatus: () => ({ phase: lifecycle.phase }), status }),
     exempt: () => {},
     drain: () => lifecycle.drain(),
     undrain: () => lifecycle.undrain(),
@@ -112,8 +112,8 @@ t.test('GET /-/status', async (t) => {
     ['anyone', {}, false],
     ['a wrong token', { authorization: 'Bearer wrong' }, false],
     ['the token', bearer, true],
-    ['a browser', { accept: 'text/html,*/*;q=0.8', cookie: 'header-secret' }, false],
-    ['a browser with the token', { ...bearer, accept: 'text/html', cookie: 'header-secret' }, true]
+    ['what takes anything', { accept: '*/*', cookie: 'header-secret' }, false],
+    ['what prefers JSON, with the token', { ...bearer, accept: 'application/json,text/html;q=0.5', cookie: 'header-secret' }, true]
   ]
   for (const [name, headers, whole] of rows) {
     const response = await app.inject({ url: `/-/status${secrets}`, headers })
@@ -124,6 +124,12 @@ t.test('GET /-/status', async (t) => {
     t.notMatch(response.body, /query-secret|header-secret|correct-horse/, name)
     const head = await app.inject({ url: '/-/status', headers, method: 'HEAD' })
     t.strictSame([head.statusCode, head.body, head.headers['content-length']], [200, '', `${response.body.length}`])
+  }
+  for (const [headers, whole] of [[{}, false], [bearer, true]] as const) {
+    const page = await app.inject({ url: `/-/status${secrets}`, headers: { ...headers, accept: 'text/html,*/*;q=0.8', cookie: 'header-secret' } })
+    t.match([page.statusCode, page.headers['content-type']], [200, 'text/html; charset=utf-8'], 'a browser')
+    t.equal(page.body.includes('inner matter'), whole)
+    t.notMatch(page.body, /query-secret|header-secret|correct-horse/)
   }
   lifecycle.drain()
   t.match((await app.inject('/-/status')).json(), { phase: 'announcing', number: 1, ready: false })

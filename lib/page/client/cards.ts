@@ -64,7 +64,7 @@ export function drawParticipants (view: View): void {
   draw(view, 'participants', participants && { participants, holds, work }, () => {
     const rows = [
       ...(holds ?? []).map((reason) => row([reason], [signed('‖', 'holds readiness', 'warn')])),
-      ...(participants ?? []).map(({ name, reason }) => row([name], [reason === undefined ? signed('–', 'has nothing to wait for', 'calm') : signed('…', reason, 'warn')])),
+      ...(participants ?? []).map(({ name, reason }) => row([name], [reason === undefined ? signed('–', 'does not stall', 'calm') : signed('…', reason, 'warn')])),
       ...(work ?? []).map((name) => row([name], [signed('↻', 'background work', 'calm')]))
     ]
     return rows.length === 0 ? [element('p', { class: 'empty' }, 'Nobody is registered who could make a phase wait.')] : [table('Who may make a phase wait', ['Name', 'What it says'], rows)]
