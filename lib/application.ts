@@ -1,8 +1,7 @@
 import { setMaxListeners } from 'node:events'
-import { clearTimeout, setTimeout } from 'node:timers'
 import type { FastifyInstance } from 'fastify'
-import { buildStatus } from './admin/status.ts'
 import type { PublicStatus, Status } from './admin/status.ts'
+import { afterUnref } from './after.ts'
 import type { Graceful } from './api.ts'
 import { makeFace } from './face.ts'
 import type { Guarded } from './guardian/types.ts'
@@ -13,12 +12,12 @@ import { TerminationMessage } from './kubernetes/termination.ts'
 import { systemClock } from './lifecycle/clock.ts'
 import { Holds } from './lifecycle/holds.ts'
 import { Lifecycle } from './lifecycle/lifecycle.ts'
-import { isAtLeast, phaseNumber } from './lifecycle/phase.ts'
+import { isAtLeast } from './lifecycle/phase.ts'
 import type { Stall } from './lifecycle/participants.ts'
 import type { Phase } from './lifecycle/phase.ts'
 import type { Telemetry } from './metrics/telemetry.ts'
 import type { Settings } from './options.ts'
-import { version } from './package.ts'
+import { readPublicStatus, readStatus } from './overview.ts'
 import { abortBoot, boundServers, wrapClose } from './process/close.ts'
 import { flushLogger } from './process/flush.ts'
 import { joinProcess } from './process/registry.ts'
@@ -36,12 +35,6 @@ import { guardApplication } from './ward.ts'
 const mostShown = 50
 /** How many applications this process has had: their names in logs. */
 let applications = 0
-
-/** Sets a timer that does not keep the process. */
-function afterUnref (delay: number, callback: () => void): () => void {
-  const timer = setTimeout(callback, delay).unref()
-  return () => clearTimeout(timer)
-}
 
 /** One application: its rooms, built and connected. */
 export class Application {
@@ -150,37 +143,14 @@ export class Application {
 
   /** What anyone may know. */
   publicStatus (): PublicStatus {
-    const { phase, since } = this.lifecycle
-    return { phase, number: phaseNumber(phase), since, ready: this.health.ready() }
+    return readPublicStatus(this)
   }
 
   /** All that is known, as data; of the requests at most so many. */
   status (mostRequests?: number): Status {
-    const { lifecycle, traffic, health } = this
-    const { phase, since, deadline, progress, budget, report } = lifecycle
-    const { rateBefore, evidence, arrivals, lastArrival, lateArrivals, lateSources, probes } = traffic.summary()
-    return buildStatus({
-      phase,
-      since,
-      deadline,
-      shutdown: progress,
-      budget,
-      report,
-      started: this.#started,
-      ready: this.health.ready(),
-      holds: this.holds.reasons(),
-      inFlight: traffic.requests.count(),
-      requests: traffic.requests.list(mostRequests),
-      connections: { ...traffic.connections.counts() },
-      participants: lifecycle.participants.names(),
-      stalls: lifecycle.stalls(),
-      checks: health.checks(),
-      pressure: this.#pressure.state(),
-      traffic: { rate: rateBefore, evidence: phase === 'running' ? undefined : evidence, arrivals, lastArrival, lateArrivals, lateSources, probes },
-      work: lifecycle.work.names(),
-      guardian: this.#guarded?.status(),
-      versions: { package: version, node: process.version, fastify: this.#root.version }
-    })
+    const { lifecycle, traffic, health, holds } = this
+    const sources = { lifecycle, traffic, health, holds, started: this.#started, pressure: this.#pressure.state(), guardian: this.#guarded?.status(), fastify: this.#root.version }
+    return readStatus(sources, mostRequests)
   }
 
   #makeLifecycle (): Lifecycle {

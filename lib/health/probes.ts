@@ -1,5 +1,5 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
-import { hidden } from '../hidden.ts'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { registerQuiet } from '../quiet-route.ts'
 import type { CheckKind, ExternalProbeOptions, ProbesOptions } from './options.ts'
 import type { Health } from './health.ts'
 import { formatJson, formatText, negotiate } from './format.ts'
@@ -34,15 +34,7 @@ export interface ExternalRoute extends Required<Omit<ExternalProbeOptions, 'dela
 export function registerProbes (root: FastifyInstance, health: Pick<Health, 'verdict'>, options: ProbeRoutes, routeConfig: object): void {
   for (const [probe, kind] of Object.entries(probes)) {
     for (const path of [probe, `${probe}/:check`]) {
-      root.route<OneCheck>({
-        // One route for both: the application may have switched Fastify's own HEAD routes off.
-        method: ['GET', 'HEAD'] satisfies HTTPMethods[],
-        url: `${options.prefix}/${path}`,
-        config: { ...routeConfig },
-        schema: hidden(),
-        logLevel: 'silent',
-        handler: async (request, reply) => answer(request, reply, { ...options, probe, kind, health })
-      })
+      registerQuiet(root, `${options.prefix}/${path}`, routeConfig, async (request, reply) => answer(request, reply, { ...options, probe, kind, health }))
     }
   }
   if (options.external) registerExternal(root, health, { ...options.external, notReady: options.notReady, answered: options.answered }, routeConfig)
@@ -53,27 +45,18 @@ const leavingChecks = ['shutdown', 'hold']
 
 /** A balancer may tell the two apart: one that leaves is asked again, one whose checks fail (always 503) is down. */
 function registerExternal (root: FastifyInstance, health: Pick<Health, 'verdict'>, { path, status, leaving, notReady, answered }: ExternalRoute & { notReady: NotReady | undefined, answered: Answered | undefined }, routeConfig: object): void {
-  root.route({
-    method: ['GET', 'HEAD'] satisfies HTTPMethods[],
-    url: path,
-    config: { ...routeConfig },
-    schema: hidden(),
-    logLevel: 'silent',
-    handler: async (request, reply) => {
-      const { ok } = await health.verdict('readiness', { exclude: leavingChecks })
-      const code = leaving() ? status : ok ? 200 : 503
-      const good = ok && !leaving()
-      answered?.('external', good, request)
-      if (!good) notReady?.(request, reply)
-      reply.code(code).headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }).type('text/plain; charset=utf-8')
-      // Neither has a body, and a content type would be that of one.
-      if (code === 204 || code === 304) return reply.removeHeader('content-type').send()
-      return reply.send(leaving() ? 'leaving' : ok ? 'ok' : 'failing')
-    }
+  registerQuiet(root, path, routeConfig, async (request, reply) => {
+    const { ok } = await health.verdict('readiness', { exclude: leavingChecks })
+    const code = leaving() ? status : ok ? 200 : 503
+    const good = ok && !leaving()
+    answered?.('external', good, request)
+    if (!good) notReady?.(request, reply)
+    reply.code(code).headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }).type('text/plain; charset=utf-8')
+    // Neither has a body, and a content type would be that of one.
+    if (code === 204 || code === 304) return reply.removeHeader('content-type').send()
+    return reply.send(leaving() ? 'leaving' : ok ? 'ok' : 'failing')
   })
 }
-
-interface OneCheck { Params: { check?: string } }
 
 interface Probe extends ProbeRoutes {
   probe: string
@@ -81,9 +64,9 @@ interface Probe extends ProbeRoutes {
   health: Pick<Health, 'verdict'>
 }
 
-async function answer (request: FastifyRequest<OneCheck>, reply: FastifyReply, { probe, kind, health, expose, notReady, answered }: Probe): Promise<FastifyReply> {
+async function answer (request: FastifyRequest, reply: FastifyReply, { probe, kind, health, expose, notReady, answered }: Probe): Promise<FastifyReply> {
   // An empty one is the probe with a slash behind it.
-  const only = request.params.check || undefined
+  const only = (request.params as { check?: string }).check || undefined
   const query = queryOf(request.url)
   const verdict = await health.verdict(kind, only === undefined ? { exclude: query.getAll('exclude') } : { only })
   reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', vary: 'accept' })

@@ -1,5 +1,5 @@
-import type { FastifyInstance, HTTPMethods } from 'fastify'
-import { hidden } from '../hidden.ts'
+import type { FastifyInstance } from 'fastify'
+import { registerQuiet } from '../quiet-route.ts'
 import type { MetricsRegistry } from './options.ts'
 
 /**
@@ -9,15 +9,8 @@ import type { MetricsRegistry } from './options.ts'
  * @param routeConfig the route's `config`, which exempts it from what meets ordinary traffic
  */
 export function registerMetrics (root: FastifyInstance, path: string, registry: MetricsRegistry, routeConfig: object): void {
-  root.route({
-    method: ['GET', 'HEAD'] satisfies HTTPMethods[],
-    url: path,
-    config: { ...routeConfig },
-    schema: hidden(),
-    logLevel: 'silent',
-    handler: async (_request, reply) => {
-      const text = await registry.metrics()
-      return reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }).type(registry.contentType).send(text)
-    }
+  registerQuiet(root, path, routeConfig, async (_request, reply) => {
+    const text = await registry.metrics()
+    return reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }).type(registry.contentType).send(text)
   })
 }

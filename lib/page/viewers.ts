@@ -1,6 +1,7 @@
 // Imported, not global: a test may have replaced the global timers.
-import { clearTimeout, setTimeout } from 'node:timers'
+import { setTimeout } from 'node:timers'
 import { randomUUID } from 'node:crypto'
+import { afterUnref } from '../after.ts'
 import { changesOf } from './changes.ts'
 
 /** What a viewer is shown: the whole, the state that anyone may know, or that where a token would show the whole. */
@@ -222,9 +223,4 @@ export class Viewers {
 
 function event (name: string, data: object): string {
   return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
-}
-
-function afterUnref (delay: number, callback: () => void): () => void {
-  const timer = setTimeout(callback, delay).unref()
-  return () => clearTimeout(timer)
 }

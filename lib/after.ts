@@ -1,0 +1,12 @@
+// Imported, not global: a test may have replaced the global timers.
+import { clearTimeout, setTimeout } from 'node:timers'
+
+/**
+ * Calls back once after `delay` milliseconds, and does not keep the process for it.
+ *
+ * @returns cancels it
+ */
+export function afterUnref (delay: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, delay).unref()
+  return () => clearTimeout(timer)
+}

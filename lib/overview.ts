@@ -1,0 +1,51 @@
+import { buildStatus } from './admin/status.ts'
+import type { PublicStatus, Status, StatusParts } from './admin/status.ts'
+import type { Health } from './health/health.ts'
+import type { Holds } from './lifecycle/holds.ts'
+import type { Lifecycle } from './lifecycle/lifecycle.ts'
+import { phaseNumber } from './lifecycle/phase.ts'
+import { version } from './package.ts'
+import type { Traffic } from './traffic/traffic.ts'
+
+/** What of an application its status is read from. */
+export interface StatusSources extends Pick<StatusParts, 'started' | 'pressure' | 'guardian'> {
+  lifecycle: Lifecycle
+  traffic: Traffic
+  health: Health
+  holds: Holds
+  /** Its version. */
+  fastify: string
+}
+
+/** What anyone may know. */
+export function readPublicStatus ({ lifecycle: { phase, since }, health }: Pick<StatusSources, 'lifecycle' | 'health'>): PublicStatus {
+  return { phase, number: phaseNumber(phase), since, ready: health.ready() }
+}
+
+/** All that is known, as data; of the requests at most so many. */
+export function readStatus ({ lifecycle, traffic, health, holds, started, pressure, guardian, fastify }: StatusSources, mostRequests?: number): Status {
+  const { phase, since, deadline, progress, budget, report } = lifecycle
+  const { rateBefore, evidence, arrivals, lastArrival, lateArrivals, lateSources, probes } = traffic.summary()
+  return buildStatus({
+    phase,
+    since,
+    deadline,
+    shutdown: progress,
+    budget,
+    report,
+    started,
+    ready: health.ready(),
+    holds: holds.reasons(),
+    inFlight: traffic.requests.count(),
+    requests: traffic.requests.list(mostRequests),
+    connections: { ...traffic.connections.counts() },
+    participants: lifecycle.participants.names(),
+    stalls: lifecycle.stalls(),
+    checks: health.checks(),
+    pressure,
+    traffic: { rate: rateBefore, evidence: phase === 'running' ? undefined : evidence, arrivals, lastArrival, lateArrivals, lateSources, probes },
+    work: lifecycle.work.names(),
+    guardian,
+    versions: { package: version, node: process.version, fastify }
+  })
+}
