@@ -70,9 +70,9 @@ t.test('a place that has served does not, while enough others do', async (t) => 
   const { args, mend } = await brokenFrom(t, 3)
   const flags = ['run', '--workers', '2', '--max-crashes', '0']
   const [tree, needy] = [start(t, [...flags, ...args]), start(t, [...flags, '--min-ready', '2', ...args])]
-  await until(() => [tree, needy].every((of) => of.output().match(/^serves as/gm)?.length === 2), 'both places are filled')
+  await until(() => [tree, needy].every((one) => one.output().match(/^serves as/gm)?.length === 2), 'both places are filled')
   await Promise.all([tree.ready(), needy.ready()])
-  for (const of of [tree, needy]) process.kill(of.lines('spawn')[1]!.childPid!, 'SIGKILL')
+  for (const one of [tree, needy]) process.kill(one.lines('spawn')[1]!.childPid!, 'SIGKILL')
   t.same(await needy.result, [7, null], 'where all are needed, one is too few')
   t.match(needy.lines('giveUp'), [{ msg: /too few others are ready/ }])
   await until(() => tree.lines('backoff').at(-1)?.['failedStarts'] === 1, 'a start has failed')
