@@ -6,6 +6,7 @@ import type { ServerData, StallRecord, ThreadData, ToMain, ToThread, Verdicts } 
 import { Census } from './census.ts'
 import { Errands } from './errands.ts'
 import { Greetings } from './greetings.ts'
+import { limitOf } from './plan.ts'
 import { heartbeatInterval, Pulse } from './pulse.ts'
 import { inspectorOf, makeWorker } from './worker.ts'
 import type { Guarded, GuardianSettings, GuardianStatus, Ward } from './types.ts'
@@ -88,7 +89,8 @@ export class Guardian {
     this.#lookForDebugger()
     this.#timer = setInterval(() => this.#beat(), heartbeatInterval).unref()
     this.#start()
-    if (process.pid === 1) this.#log?.info({ event: 'graceful.guardian' }, 'this process is PID 1, which cannot kill itself: where native code hangs at the deadline, only the kubelet ends it. An init, or shareProcessNamespace, avoids that')
+    const limit = limitOf(process.pid)
+    if (limit !== undefined) this.#log?.info({ event: 'graceful.guardian' }, limit)
   }
 
   #start (): void {

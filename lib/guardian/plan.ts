@@ -59,6 +59,11 @@ function endOf (ward: WardState, { signals: [first], prestop }: Unheard): Proces
   return { hung, turning, last: end - Math.min(100, reserve * 0.2), exitCode: 1 }
 }
 
+/** What a guardian cannot do in a process of this id; undefined where it can do all. */
+export function limitOf (pid: number): string | undefined {
+  return pid === 1 ? 'this process is PID 1, which cannot kill itself: where native code hangs at the deadline, only the kubelet ends it. An init, or shareProcessNamespace, avoids that' : undefined
+}
+
 /** By when an application's work must be over, on the shared clock; undefined while no end is under way. */
 export function deadlineOf (ward: WardState, { signals, prestop }: Unheard): number | undefined {
   const { graceStart, gracePeriod, preStop, reserve, close } = ward

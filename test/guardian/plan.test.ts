@@ -1,7 +1,7 @@
 import { Gauge, Registry } from 'prom-client'
 import t from 'tap'
 import { Scrape } from '../../lib/guardian/scrape.ts'
-import { deadlineOf, planEnd } from '../../lib/guardian/plan.ts'
+import { deadlineOf, limitOf, planEnd } from '../../lib/guardian/plan.ts'
 import type { WardState } from '../../lib/guardian/protocol.ts'
 import { Watch } from '../../lib/guardian/watch.ts'
 import { buildVerdict } from '../../lib/guardian/answers.ts'
@@ -44,6 +44,11 @@ t.test('by when all work has to be over', async (t) => {
   t.equal(deadlineOf(ward({ preStop: 4000 }), { ...heard, signals: [signal('SIGTERM', 5000)] }), 24_000, 'or would have it')
   t.equal(deadlineOf(ward(), { ...heard, signals: [signal('SIGUSR2', 5000)] }), undefined)
   t.equal(deadlineOf(ward(), { signals: [], prestop: 2000 }), 25_000)
+})
+
+t.test('what a guardian cannot do is said at boot', async (t) => {
+  t.equal(limitOf(2), undefined)
+  t.match(limitOf(1), /PID 1, which cannot kill itself: .* only the kubelet ends it/)
 })
 
 t.test('several applications', async (t) => {

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -56,6 +56,41 @@ t.test('an open inspector', async (t) => {
   const output = await endsInTime(t, ['--inspect=127.0.0.1:0'])
   t.match(output, /"blockedIn":"spinForEver/)
   t.match(output, /exit listener 1/)
+})
+
+/** What makes a process PID 1 of a namespace of its own; undefined where that is not permitted. */
+const alone = [['--pid'], ['--user', '--map-root-user', '--pid']]
+  .map((flags) => ['unshare', ...flags, '--fork', '--mount-proc', '--kill-child'])
+  .find(([program = '', ...flags]) => spawnSync('env', ['-u', 'NODE_OPTIONS', program, ...flags, 'true']).status === 0)
+
+t.test('as PID 1', async (t) => {
+  if (alone === undefined) {
+    t.comment('no namespace may be made here, so nothing can be PID 1: what is said at boot is tested in plan.test.ts, the rest is not')
+    return
+  }
+  const end = async (way: string): Promise<{ time: number, code: number | null, output: string }> => {
+    const app = hanging({ way, ms: 4000, options: { gracePeriod, guardian } }, { under: alone })
+    const { url } = await watched(app)
+    t.equal(eventsOf(app.output(), 'graceful.guardian').filter(({ msg }) => msg.includes('this process is PID 1')).length, 1, 'said at boot')
+    fetch(`${url}/hang`).catch(() => {})
+    await app.waitForLine(/hanging/)
+    const inside = Number(readFileSync(`/proc/${app.child.pid}/task/${app.child.pid}/children`, 'utf8'))
+    const start = performance.now()
+    process.kill(inside, 'SIGTERM')
+    const [code, , output] = await app.result
+    return { time: performance.now() - start, code, output }
+  }
+  const looping = await end('loop')
+  t.equal(looping.code, 1, looping.output)
+  t.ok(looping.time < gracePeriod + 1000, `${looping.time} ms`)
+  t.match(eventsOf(looping.output, 'graceful.killed'), [{ pid: 1, blockedIn: /^spinForEver/ }])
+  t.match(looping.output, /exit listener 1/)
+
+  const native = await end('sleep')
+  t.match(eventsOf(native.output, 'graceful.killed'), [{ pid: 1, native: true }], 'told in time')
+  t.ok(native.time > 3500, 'SIGKILL from inside does not end it')
+  t.equal(native.code, 1, 'but the return from native code does, if the kubelet has not')
+  t.notMatch(native.output, /free/, 'at once')
 })
 
 t.test("a person's breakpoint is no stall", async (t) => {

@@ -8,6 +8,8 @@ export interface ForkOptions {
   given?: unknown
   /** Node's own arguments. */
   node?: string[]
+  /** A program that runs it, with its own arguments. */
+  under?: readonly string[]
   env?: NodeJS.ProcessEnv
   /** Whether it has an IPC channel. */
   ipc?: boolean
@@ -44,8 +46,8 @@ export const early = ['--import', new URL('../../dist/process/early.js', import.
 const clean = ['env', ...['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'KUBERNETES_SERVICE_HOST', 'PRESTOP_SECONDS'].flatMap((name) => ['-u', name])]
 
 /** Starts a program of `fixtures/`. */
-export function fork (fixture: string, { given = {}, node = [], env = {}, ipc = false, terminal = false, timeout = 40_000 }: ForkOptions = {}): Fork {
-  const command = [...clean, process.execPath, ...node, fileURLToPath(new URL(fixture, fixtures)), JSON.stringify(given)]
+export function fork (fixture: string, { given = {}, node = [], under = [], env = {}, ipc = false, terminal = false, timeout = 40_000 }: ForkOptions = {}): Fork {
+  const command = [...under, ...clean, process.execPath, ...node, fileURLToPath(new URL(fixture, fixtures)), JSON.stringify(given)]
   const [program = '', ...parameters] = terminal ? ['script', '-qec', `exec ${command.map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(' ')}`, '/dev/null'] : command
   const child = spawn(program, parameters, { env: { ...process.env, TERMINATION_GRACE_PERIOD_SECONDS: '', ...env }, stdio: [terminal ? 'pipe' : 'ignore', 'pipe', 'pipe', ...ipc ? ['ipc' as const] : []] })
   let output = ''
