@@ -9,6 +9,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import WebSocket from 'ws'
 import { fork, listening } from '../process/fork.ts'
+import type { ForkOptions } from '../process/fork.ts'
 import { eventOf, eventsOf, hanging, watched } from './support.ts'
 
 t.jobs = 2
@@ -19,8 +20,8 @@ const guardian = { enabled: true, stall: 600 }
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Hangs, is told to end, and ends as it has to. */
-async function endsInTime (t: Test, node: string[], given: object = {}, env: NodeJS.ProcessEnv = {}): Promise<string> {
-  const app = hanging({ way: 'loop', options: { gracePeriod, guardian }, ...given }, { node, env })
+async function endsInTime (t: Test, node: string[], given: object = {}, more: ForkOptions = {}): Promise<string> {
+  const app = hanging({ way: 'loop', options: { gracePeriod, guardian }, ...given }, { ...more, node })
   const { url } = await watched(app)
   fetch(`${url}/hang`).catch(() => {})
   await app.waitForLine(/hanging/)
@@ -136,10 +137,23 @@ t.test('the permission model', async (t) => {
   t.match(whole, /the guardian cannot be started/)
 })
 
+/** A program's line that says where it runs. */
+const say = (what: string): string => `writeSync(1, \`${what} in \${threadId} \${isMainThread}\\n\`)`
+
 t.test('loaders stay out of the thread', async (t) => {
-  const folder = t.testdir({ 'loader.mjs': "import { writeSync } from 'node:fs'; import { threadId } from 'node:worker_threads'; writeSync(1, `loaded in ${threadId}\\n`)" })
-  const output = await endsInTime(t, ['--import', `${folder}/loader.mjs`])
-  t.strictSame(output.match(/loaded in \d+/g), ['loaded in 0'])
+  const folder = t.testdir({
+    'import.mjs': `import { writeSync } from 'node:fs'; import { isMainThread, threadId } from 'node:worker_threads'; ${say('import')}`,
+    'require.cjs': `const { writeSync } = require('node:fs'); const { isMainThread, threadId } = require('node:worker_threads'); ${say('require')}`,
+    'register.mjs': "import { register } from 'node:module'; register('./hooks.mjs', import.meta.url)",
+    'hooks.mjs': "import { writeSync } from 'node:fs'; export async function resolve (name, context, next) { writeSync(1, `resolve for ${context.parentURL}\\n`); return next(name, context) }"
+  })
+  const options = `NODE_OPTIONS=--import ${folder}/import.mjs --require ${folder}/require.cjs --import ${folder}/register.mjs --stack-trace-limit=5 --enable-source-maps`
+  const output = await endsInTime(t, ['--import', `${folder}/import.mjs`], {}, { under: ['env', options] })
+  t.match(output, /"blockedIn":"spinForEver/)
+  t.strictSame(output.match(/import in .*/g), ['import in 0 true'])
+  t.match(output, 'require in 0 true')
+  t.match(output, /resolve for file:.*\/dist\/index\.js/, 'hooks see what the application loads')
+  t.notMatch(output, /resolve for .*guardian\/thread/, 'and nothing of the thread')
 })
 
 t.test('node:cluster', async (t) => {

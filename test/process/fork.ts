@@ -47,7 +47,7 @@ const clean = ['env', ...['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'KUBERNETES_SERVIC
 
 /** Starts a program of `fixtures/`. */
 export function fork (fixture: string, { given = {}, node = [], under = [], env = {}, ipc = false, terminal = false, timeout = 40_000 }: ForkOptions = {}): Fork {
-  const command = [...under, ...clean, process.execPath, ...node, fileURLToPath(new URL(fixture, fixtures)), JSON.stringify(given)]
+  const command = [...clean, ...under, process.execPath, ...node, fileURLToPath(new URL(fixture, fixtures)), JSON.stringify(given)]
   const [program = '', ...parameters] = terminal ? ['script', '-qec', `exec ${command.map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(' ')}`, '/dev/null'] : command
   const child = spawn(program, parameters, { env: { ...process.env, TERMINATION_GRACE_PERIOD_SECONDS: '', ...env }, stdio: [terminal ? 'pipe' : 'ignore', 'pipe', 'pipe', ...ipc ? ['ipc' as const] : []] })
   let output = ''
