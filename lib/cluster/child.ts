@@ -1,7 +1,7 @@
 import type { Worker } from 'node:cluster'
-import { constants } from 'node:os'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { deferred } from '../lifecycle/deferred.ts'
+import type { ChildEnd } from './code.ts'
 import { Forward } from './output.ts'
 import { Orphans } from './orphans.ts'
 import type { Sink } from './output.ts'
@@ -19,9 +19,6 @@ const patience = 5000
 const messageTime = 1000
 /** Milliseconds of silence after which a pipe that somebody else holds open is left. */
 const quiet = 500
-
-/** How a child ended. */
-export interface ChildEnd { code: number | null, signal: NodeJS.Signals | null }
 
 /** What a child tells its supervisor, at once. */
 export interface ChildEvents {
@@ -226,11 +223,6 @@ export class Child {
     for (const stream of this.#streams) stream.finish(quiet)
     await Promise.all(this.#streams.map(({ ended }) => ended))
   }
-}
-
-/** The exit code that a shell would show. */
-export function codeOf ({ code, signal }: ChildEnd): number {
-  return code ?? 128 + (signal === null ? 0 : constants.signals[signal])
 }
 
 /** What a person should look at. */

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { channel } from 'node:diagnostics_channel'
+import { codeOf } from './code.ts'
 import type { ChildState, ShutdownMessage, Whisper } from './protocol.ts'
 import { whisper } from './protocol.ts'
 
@@ -12,6 +13,7 @@ export class Descendants {
   readonly #states = new Map<ChildProcess, ChildState>()
   readonly #told = new Set<ChildProcess>()
   #order: Order | undefined
+  #exitCode = 0
 
   /** @param changed called when one is new, has changed or has ended */
   constructor (changed: () => void) {
@@ -41,9 +43,13 @@ export class Descendants {
     this.#tell()
   }
 
-  /** This process ends: who was told and is not gone has had its time. */
-  kill (): void {
-    if (this.#order !== undefined) for (const [child] of this.#users) child.kill('SIGKILL')
+  /** This process ends: who was told and is not gone has had its time. Answers the exit code of all: the first that was not 0. */
+  end (): number {
+    for (const [child] of this.#users) {
+      child.kill('SIGKILL')
+      this.#exitCode ||= 1
+    }
+    return this.#exitCode
   }
 
   get #users (): Array<[child: ChildProcess, state: ChildState]> {
@@ -58,7 +64,11 @@ export class Descendants {
       this.#tell()
       this.#changed()
     })
-    events.once('exit', () => { if (this.#states.delete(child)) this.#changed() })
+    events.once('exit', (code: number | null, signal: NodeJS.Signals | null) => {
+      if (!this.#states.delete(child)) return
+      if (this.#order !== undefined) this.#exitCode ||= codeOf({ code, signal })
+      this.#changed()
+    })
   }
 
   #tell (): void {

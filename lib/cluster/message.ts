@@ -4,7 +4,8 @@ import type { ApplicationRecord } from '../kubernetes/message.ts'
 import type { Phase } from '../lifecycle/phase.ts'
 import type { Report } from '../lifecycle/report.ts'
 import { counted } from '../text.ts'
-import type { Child, ChildEnd } from './child.ts'
+import type { Child } from './child.ts'
+import type { ChildEnd } from './code.ts'
 import type { SupervisorLog } from './log.ts'
 import type { SupervisorSettings } from './options.ts'
 
@@ -46,6 +47,8 @@ export class TreeMessage {
   /** All are to end. The first cause wins. */
   begin (cause: TreeCause): void {
     this.#cause ??= cause
+    // No phase begins where a drain by hand had begun it.
+    if (this.#phase !== 'running') this.#provisional()
   }
 
   /** The whole is in another phase. */

@@ -44,7 +44,10 @@ function lead (): void {
   const [first] = ends
   if (first === undefined || ends.includes(undefined) || leading) return
   leading = true
-  process.on('exit', () => descendants.kill())
+  process.on('exit', (code) => {
+    const below = descendants.end()
+    if (code === 0) process.exitCode = below
+  })
   descendants.shutdown({ signal: signalOf(first.reason), elapsed: elapsed() })
 }
 let leading = false

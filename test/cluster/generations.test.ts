@@ -36,6 +36,14 @@ t.test('SIGTERM goes down three generations, and the youngest are gone first', a
   t.same(tree.output().match(/^young got .*$/gm)?.map((line) => JSON.parse(line.slice('young got '.length)).type), ['shutdown'])
 })
 
+t.test('the first exit code wins, up the tree', async (t) => {
+  const { tree } = await grow(t, ['old', 'young', 'failing'])
+  process.kill(tree.pid, 'SIGTERM')
+  t.same(await tree.result, [1, null])
+  t.same(tree.output().match(/^\w+ exits$/gm), ['failing exits', 'young exits', 'old exits'])
+  t.match(tree.lines('exit'), [{ exitCode: 1 }])
+})
+
 t.test('so do the children of a supervisor below a service', async (t) => {
   const { tree, pids } = await grow(t, ['old', 'supervisor', 'young'])
   process.kill(tree.pid, 'SIGTERM')
