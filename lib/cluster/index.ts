@@ -82,7 +82,7 @@ export function supervise (options: SuperviseOptions): Supervised {
 
 async function end (supervisor: Supervisor, status: Promise<OpenStatus | undefined>, sinks: { stdout: Sink, stderr: Sink }, clean: () => void): Promise<number> {
   const code = await supervisor.done
-  await within(status.then((open) => open?.close()).catch(() => {}), flushTimeout)
+  await within(status.then((open) => open?.close(code)).catch(() => {}), flushTimeout)
   await Promise.all([sinks.stdout.flush(flushTimeout), sinks.stderr.flush(flushTimeout)])
   clean()
   return code

@@ -42,17 +42,18 @@ export interface SupervisorStatus {
 /** How long a child may take for its part of the status, in milliseconds. */
 const patience = 500
 
-/** Asks every child, and waits for none longer than half a second. */
-export async function statusOf (supervisor: Supervisor): Promise<SupervisorStatus> {
+/** Asks every child, and waits for none longer than half a second. Of each child's requests, at most so many are named. */
+export async function statusOf (supervisor: Supervisor, mostRequests?: number): Promise<SupervisorStatus> {
   const { whole: { phase, since, ready, readyChildren }, reloading, settings: { workers, minReady } } = supervisor
   const alive = [...supervisor.children].filter((child) => child.alive)
-  const children = await Promise.all(alive.map((child) => childStatus(child, supervisor.places[child.place - 1]?.restarts ?? 0)))
+  const children = await Promise.all(alive.map((child) => childStatus(child, supervisor.places[child.place - 1]?.restarts ?? 0, mostRequests)))
   return { phase, number: phaseNumber(phase), since, ready, workers, minReady, readyChildren, reloading, children: children.toSorted((a, b) => a.child - b.child) }
 }
 
-async function childStatus (child: Child, restarts: number): Promise<ChildStatus> {
-  const applications = await child.ask('status', patience).catch(() => undefined) as Status[] | undefined
+async function childStatus (child: Child, restarts: number, mostRequests?: number): Promise<ChildStatus> {
+  const statuses = await child.ask('status', patience).catch(() => undefined) as Status[] | undefined
   const { place, pid, ready, responding, leaving, startedAt, state: { phase } } = child
-  const inFlight = applications?.reduce((sum, { requests }) => sum + requests.length, 0)
+  const inFlight = statuses?.reduce((sum, { requests }) => sum + requests.length, 0)
+  const applications = statuses?.map((status) => ({ ...status, requests: status.requests.slice(0, mostRequests) }))
   return { child: place, pid, phase, ready, responding, leaving, startedAt, restarts, inFlight, applications }
 }

@@ -15,8 +15,14 @@ import type { Supervisor } from './supervisor.ts'
 export interface OpenStatus {
   /** Where they are: a URL, or the path of a socket. */
   address: string
-  close (): Promise<void>
+  /** The last answer to everybody who watches, and the end. */
+  close (exitCode: number): Promise<void>
 }
+
+/** Requests of each child that those who watch are shown by name. */
+const mostShown = 50
+/** Milliseconds between two looks for them, each of which asks every child. */
+const lookInterval = 500
 
 /** Opens the supervisor's own health and admin routes: those of the plugin, for the whole. */
 export async function openStatus (supervisor: Supervisor, { listen, token, unixSocket }: NonNullable<SupervisorSettings['status']>): Promise<OpenStatus> {
@@ -28,7 +34,7 @@ export async function openStatus (supervisor: Supervisor, { listen, token, unixS
     const { phase, since, ready } = supervisor.whole
     return { phase, number: phaseNumber(phase), since, ready }
   }
-  const viewers = new Viewers({ publicStatus, status: () => statusOf(supervisor) })
+  const viewers = new Viewers({ publicStatus, status: () => statusOf(supervisor, mostShown), interval: lookInterval })
   registerAdmin(app, { prefix: '/-', unixSocket, ...token === undefined ? {} : { token } }, {
     publicStatus,
     status: () => statusOf(supervisor),
@@ -47,7 +53,13 @@ export async function openStatus (supervisor: Supervisor, { listen, token, unixS
   if ('path' in listen) await clearSocket(listen.path)
   const address = await app.listen(listen)
   supervisor.log.info({ event: 'graceful.supervisor.status', address }, `status routes at ${address}`)
-  return { address, close: async () => { await app.close() } }
+  return {
+    address,
+    async close (exitCode) {
+      viewers.finish({ ...await statusOf(supervisor), exitCode }, publicStatus())
+      await app.close()
+    }
+  }
 }
 
 /** Readiness: enough children are ready, and nobody ends. Start-up: that was so once. Liveness: this answers. */

@@ -33,6 +33,8 @@ export interface ViewerPorts {
   publicStatus: () => object
   /** The whole; a big list in it is cut. */
   status: () => object | Promise<object>
+  /** Milliseconds between two looks at least. Default: a quarter of a second. */
+  interval?: number
   /** Milliseconds of a clock that never goes backwards. Default: the machine's. */
   now?: () => number
   /** Calls once after `delay` milliseconds, without keeping the process; the answer cancels it. Default: a timer. */
@@ -184,7 +186,7 @@ export class Viewers {
   #wait (least: number): void {
     if (this.#cancel !== undefined || this.#looking || this.#finished || this.#viewers.size === 0) return
     const after = this.#ports.after ?? afterUnref
-    this.#cancel = after(Math.max(streamBounds.interval, least), () => { void this.#look() })
+    this.#cancel = after(Math.max(this.#ports.interval ?? streamBounds.interval, least), () => { void this.#look() })
   }
 
   #write (viewer: Viewer, text: string): void {

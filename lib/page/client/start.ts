@@ -129,7 +129,7 @@ export function tellLost (view: View, delay: number, why: string | undefined): v
   const over = state.number === 4
   draw(view, 'link', { delay }, () => [over ? signed('■', 'Ended', 'calm') : signed('!', 'Connection lost', 'warn'), ` · next try in ${duration(delay)}`])
   const text = over
-    ? `The stream ended at ${timeOfDay(frozen)}, with the process. This is its last state.`
+    ? `The stream ended at ${timeOfDay(frozen)}, with the process${state.exitCode === undefined ? '' : ` and code ${state.exitCode}`}. This is its last state.`
     : `Connection lost at ${timeOfDay(frozen)}, in phase ${state.phase}. This is the last known state${why === undefined ? '' : `; now ${why}`}.`
   if (view.drawn.get('notice') !== JSON.stringify(text)) find('said').textContent = text
   draw(view, 'notice', text, () => [element('p', {}, text)])

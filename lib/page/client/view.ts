@@ -18,6 +18,8 @@ export interface EventLoop {
 export interface Shown extends Partial<Envelope>, Partial<Omit<Status, keyof Envelope | 'requests'>>, Partial<Omit<SupervisorStatus, 'phase' | 'number' | 'since' | 'ready'>> {
   requests?: RequestStatus[]
   eventLoop?: EventLoop
+  /** Of a supervisor, at its end. */
+  exitCode?: number
 }
 
 /** What the page keeps. */
