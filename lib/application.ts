@@ -91,7 +91,7 @@ export class Application {
     this.health = this.#makeHealth()
     this.telemetry = makeTelemetry(this.#name, this)
     this.#membership = this.#join()
-    this.#guarded = guardApplication({ lifecycle: this.lifecycle, traffic: this.traffic, health: this.health, log: this.log, name: this.#name, settings, membership: this.#membership, started: () => this.#started, status: () => this.status(), telemetry: this.telemetry })
+    this.#guarded = guardApplication({ lifecycle: this.lifecycle, traffic: this.traffic, health: this.health, log: this.log, name: this.#name, settings, membership: this.#membership, started: () => this.#started, status: (mostRequests) => this.status(mostRequests), telemetry: this.telemetry })
     this.#close = wrapClose(root, { lifecycle: this.lifecycle, closeWith: settings.closeWith, onUncaught: (listener) => this.#membership.onUncaught(listener) })
     this.#connect()
   }
@@ -239,6 +239,7 @@ export class Application {
       this.#message.finish(report)
       this.#story.report(report)
       this.viewers.finish(this.status(mostShown), this.publicStatus())
+      this.#guarded?.farewell()
       this.#membership.leave()
       // Until the process has ended, its end is watched.
       if (!this.#membership.endsProcess()) this.#guarded?.leave()

@@ -1,4 +1,3 @@
-import type { Graceful } from './api.ts'
 import { joinGuardian } from './guardian/guardian.ts'
 import type { GuardianSetup } from './guardian/guardian.ts'
 import type { Guarded, GuardianSettings, Ward } from './guardian/types.ts'
@@ -27,7 +26,7 @@ export interface WardParts {
   membership: Membership
   log: Ward['log']
   started: () => boolean
-  status: Graceful['status']
+  status: Ward['status']
   telemetry: Telemetry
 }
 

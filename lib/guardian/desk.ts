@@ -1,5 +1,6 @@
 import { buildVerdict, publicStatusOf } from './answers.ts'
 import type { LoopState } from './answers.ts'
+import { Display } from './display.ts'
 import { deadlineOf } from './plan.ts'
 import type { Unheard } from './plan.ts'
 import { ProbeTally } from './probe-tally.ts'
@@ -35,6 +36,7 @@ export class Desk {
   readonly #questions = new Questions()
   readonly #tally = new ProbeTally(monotonic)
   readonly #scrape: Scrape
+  readonly #display: Display
   #prestop: number | undefined
 
   constructor (sight: Sight) {
@@ -43,6 +45,13 @@ export class Desk {
       // Told before it is asked, so that the counters are exact.
       this.report()
       sight.post({ type: 'metrics' })
+    })
+    this.#display = new Display({
+      publicStatus: () => publicStatusOf(sight.wards(), this.#ready()),
+      eventLoop: () => ({ ...sight.loop(), blockedIn: sight.blockedIn() }),
+      told: () => this.#told(),
+      ask: (mostRequests, timeout) => this.#questions.ask((id) => sight.post({ type: 'status', id, mostRequests }), timeout),
+      counted: (viewers) => sight.post({ type: 'watched', viewers })
     })
   }
 
@@ -58,13 +67,19 @@ export class Desk {
       publicStatus: () => publicStatusOf(wards(), this.#ready()),
       status: () => this.#status(),
       metrics: () => this.#scrape.read(loop().silence <= silent, () => this.#live()),
-      prestop: () => this.#announce()
+      prestop: () => this.#announce(),
+      viewers: this.#display.viewers
     }
   }
 
   receive (message: ToThread & { type: 'answer' | 'metrics' }): void {
     if (message.type === 'metrics') this.#scrape.receive(message.metrics)
     else this.#questions.answer(message.id, message.value)
+  }
+
+  /** The end is over: whoever watches is told. */
+  farewell (status: object): void {
+    this.#display.finish(status)
   }
 
   /** An application has booted: what it measures is known from the start, whatever happens then. */
@@ -103,12 +118,22 @@ export class Desk {
     }
   }
 
+  /** What is known of the application that is shown, as its status would say it. */
+  #told (): object {
+    const { wards, unheard } = this.#sight
+    const [ward] = wards()
+    if (ward === undefined) return {}
+    const { inFlight, requests, stalls, started } = ward
+    const deadline = epochOf(deadlineOf(ward, unheard()))
+    return { started, inFlight, requests, participants: stalls, deadline: deadline && Math.round(deadline) }
+  }
+
   async #status (): Promise<object> {
     const { wards, loop, blockedIn, post } = this.#sight
     const { silence, stalled } = loop()
     const known = { ...publicStatusOf(wards(), this.#ready()), applications: wards(), eventLoop: { silence: Math.round(silence), stalled, blockedIn: blockedIn() } }
     if (silence > silent) return known
-    const answer = await this.#questions.ask((id) => post({ type: 'status', id }), statusTimeout)
+    const answer = await this.#questions.ask((id) => post({ type: 'status', id, mostRequests: undefined }), statusTimeout)
     return typeof answer === 'object' && answer !== null ? answer : known
   }
 

@@ -18,7 +18,7 @@ export class Errands {
   run (errand: Errand): void {
     switch (errand.type) {
       case 'status':
-        this.#post({ type: 'answer', id: errand.id, value: JSON.parse(JSON.stringify(this.#wards.values().next().value?.status() ?? {})) })
+        this.#post({ type: 'answer', id: errand.id, value: JSON.parse(JSON.stringify(this.#wards.values().next().value?.status(errand.mostRequests) ?? {})) })
         return
       case 'metrics':
         this.#metrics().catch(() => this.#post({ type: 'metrics', metrics: undefined }))

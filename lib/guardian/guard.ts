@@ -72,6 +72,10 @@ export class Guard {
       case 'hello':
         this.#post({ type: 'ready', id: message.id, signals: this.#signals.available })
         return
+      case 'farewell':
+        this.#desk.farewell(message.status)
+        this.#pulse.bidFarewell()
+        return
       case 'wards': this.#hear(message)
     }
   }

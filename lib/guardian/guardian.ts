@@ -18,6 +18,9 @@ const verdictsEvery = 10
 const passing: ReadonlySet<string> = new Set(['duration', 'age', 'time'])
 /** How long a boot waits for the thread at most, in milliseconds. */
 const readyTimeout = 1000
+/** How long the main thread waits for those who watch to be told of the end, in milliseconds, and how many requests they are told of. */
+const farewellTimeout = 50
+const mostTold = 50
 
 /** What the first application brings. */
 export interface GuardianSetup {
@@ -55,6 +58,8 @@ export class Guardian {
   #timer: NodeJS.Timeout | undefined
   #deaths = 0
   #beats = 0
+  /** How many watch on the guardian's port. */
+  #watched = 0
   #told = ''
   #judged = ''
   #asking = false
@@ -73,6 +78,7 @@ export class Guardian {
       ready: () => this.#ready(),
       changed: () => this.#tell(),
       status: () => ({ ...this.#status }),
+      farewell: () => this.#farewell(ward),
       leave: () => this.#leave(ward)
     }
   }
@@ -139,6 +145,7 @@ export class Guardian {
   #died (error: unknown): void {
     const why = error === undefined ? 'its thread has ended' : messageOf(error)
     this.#worker = undefined
+    this.#watched = 0
     this.#status.port = undefined
     if (++this.#deaths > 1) return this.#failed(`the guardian has died again (${why}), and is not started any more`)
     this.#log?.error({ event: 'graceful.guardian', err: error }, `the guardian has died (${why}), and is started once more`)
@@ -151,6 +158,13 @@ export class Guardian {
     this.#greetings.giveUp()
     clearInterval(this.#timer)
     this.#log?.error({ event: 'graceful.guardian' }, message)
+  }
+
+  #farewell (ward: Ward): void {
+    // The first application is the one that is shown.
+    if (this.#watched === 0 || this.#worker === undefined || ward !== this.#wards.values().next().value) return
+    this.#post({ type: 'farewell', status: JSON.parse(JSON.stringify(ward.status(mostTold))) })
+    this.#pulse.awaitFarewell(farewellTimeout)
   }
 
   #leave (ward: Ward): void {
@@ -231,6 +245,9 @@ export class Guardian {
       case 'signal':
         // Whoever takes all listeners away wants the signal to be deadly, as it is without our thread's listener.
         if (process.listenerCount(message.signal) === 0) this.#setup.exit(128 + message.number)
+        return
+      case 'watched':
+        this.#watched = message.viewers
         return
       case 'status':
       case 'metrics':

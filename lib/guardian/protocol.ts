@@ -105,6 +105,8 @@ export type ToThread =
   /** Asks for `ready`, which tells that all before it has been heard. */
   | { type: 'hello', id: number }
   | { type: 'answer', id: number, value: unknown }
+  /** The end is over. Answered through the pulse, for the main thread waits. */
+  | { type: 'farewell', status: object }
   /** The metrics that were asked for; undefined where there are none. */
   | { type: 'metrics', metrics: MetricsText | undefined }
 
@@ -117,6 +119,8 @@ export type ToMain =
   | { type: 'warning', message: string }
   | { type: 'signal', signal: string, number: number }
   | { type: 'prestop', id: number, at: number }
-  | { type: 'status', id: number }
+  | { type: 'status', id: number, mostRequests: number | undefined }
+  /** So many watch on the guardian's port. */
+  | { type: 'watched', viewers: number }
   | { type: 'metrics' }
   | { type: 'probed', answers: ProbeAnswers[] }

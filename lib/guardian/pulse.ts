@@ -8,7 +8,7 @@ export function monotonic (): number {
   return Number(process.hrtime.bigint()) / 1e6
 }
 
-const slots = { beat: 0, debuggable: 1, signalled: 2 } as const
+const slots = { beat: 0, debuggable: 1, signalled: 2, farewell: 3 } as const
 
 /**
  * What the two threads share without a message: one writes, the other reads, and neither waits. All that changes less often
@@ -49,6 +49,17 @@ export class Pulse {
 
   set signalled (at: number) {
     this.#write(slots.signalled, at)
+  }
+
+  /** Holds the main thread until the guardian has told everybody that the end is over, at most `timeout` milliseconds. */
+  awaitFarewell (timeout: number): void {
+    Atomics.wait(this.#words, slots.farewell, 0n, timeout)
+  }
+
+  /** Everybody has been told. */
+  bidFarewell (): void {
+    Atomics.store(this.#words, slots.farewell, 1n)
+    Atomics.notify(this.#words, slots.farewell)
   }
 
   #read (slot: number): number {

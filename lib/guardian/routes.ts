@@ -1,9 +1,13 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { PublicStatus } from '../admin/status.ts'
 import { digest, showsToken } from '../admin/token.ts'
 import { formatJson, formatText, negotiate } from '../health/format.ts'
 import type { Verdict } from '../health/health.ts'
 import type { CheckKind } from '../health/options.ts'
+import { makePage } from '../page/page.ts'
+import { streamBounds, streamHeaders } from '../page/viewers.ts'
+import type { Access, Viewers } from '../page/viewers.ts'
+import { wantsPage } from '../page/wants.ts'
 import { proberOf } from '../traffic/probers.ts'
 import type { Question } from './answers.ts'
 import type { MetricsText, ServerData } from './protocol.ts'
@@ -20,6 +24,8 @@ export interface ServerPorts {
   metrics: () => Promise<MetricsText | undefined>
   /** Phase 1 for a preStop hook; settles when it could end. */
   prestop: () => Promise<void>
+  /** Those who watch the status. */
+  viewers: Viewers
 }
 
 /** What a request is answered with. */
@@ -66,6 +72,28 @@ export class Routes {
     return this.#probe(kind, probe, decode(only), new URLSearchParams(query), request.headers)
   }
 
+  /** Answers with the stream of changes, where a request asks for it. */
+  watch (request: IncomingMessage, response: ServerResponse): boolean {
+    const { admin } = this.#data
+    if (admin === undefined || request.method !== 'GET' || request.url?.split('?', 1)[0] !== `${admin.prefix}/status/events`) return false
+    const access = this.#accessOf(request)
+    const { viewers } = this.#ports
+    if (!viewers.hasRoom(access)) {
+      response.writeHead(503, { 'retry-after': `${streamBounds.retryAfter}`, 'cache-control': 'no-store', 'content-type': 'text/plain; charset=utf-8' })
+      response.end(`${streamBounds.viewers} viewers are watching, which is the most: try again later\n`)
+      return true
+    }
+    this.#busy.add(request.socket)
+    response.writeHead(200, streamHeaders(request.httpVersionMajor))
+    void viewers.add(response, access)
+    return true
+  }
+
+  #accessOf ({ headers: { authorization } }: IncomingMessage): Access {
+    if (showsToken(authorization, this.#tokens)) return 'whole'
+    return this.#tokens.length > 0 ? 'token' : 'public'
+  }
+
   #probe (kind: CheckKind, probe: string, only: string, query: URLSearchParams, { accept, 'user-agent': userAgent }: IncomingHttpHeaders): Reply {
     const expose = this.#data.probes?.expose ?? false
     const verdict = this.#ports.verdict(kind, { exclude: query.getAll('exclude'), only: only === '' ? undefined : only })
@@ -83,8 +111,12 @@ export class Routes {
   }
 
   async #status (request: IncomingMessage): Promise<Reply> {
-    const granted = showsToken(request.headers.authorization, this.#tokens)
-    return json(200, granted ? await this.#ports.status() : this.#ports.publicStatus())
+    const access = this.#accessOf(request)
+    if (wantsPage(request.headers.accept)) {
+      const { headers, body } = makePage(await this.#ports.viewers.show(access))
+      return { code: 200, type: 'text/html', body, headers }
+    }
+    return json(200, access === 'whole' ? await this.#ports.status() : this.#ports.publicStatus())
   }
 
   async #prestop (request: IncomingMessage): Promise<Reply> {

@@ -23,6 +23,7 @@ export function makeServer (data: ServerData, ports: ServerPorts): Server {
     connectionsCheckingInterval: bounds.look,
     maxHeaderSize: bounds.headerBytes
   }, (request, response) => {
+    if (routes.watch(request, response)) return
     void routes.answer(request).then((reply) => send(request, response, reply), () => response.destroy())
   })
   server.maxHeadersCount = bounds.headers

@@ -40,7 +40,8 @@ export interface Ward {
   probed (answers: readonly ProbeAnswers[]): void
   /** What its registry says. Undefined where that is not to be served, or there is nothing yet. */
   metrics: (() => Promise<MetricsText | undefined>) | undefined
-  status (): object
+  /** All that is known, with at most so many requests. */
+  status (mostRequests?: number): object
   /** The event loop turns again. */
   stalled (stall: StallRecord): void
   /** Phase 1 for a preStop hook that called `ago` milliseconds ago; settles when it could end. */
@@ -55,6 +56,8 @@ export interface Guarded {
   changed (): void
   /** What the guardian is, and what it has seen. */
   status (): GuardianStatus
+  /** The end is over: whoever watches on the guardian's port is told. Waits for the thread, a moment at the longest, where somebody does. */
+  farewell (): void
   /** The application has ended, and the process stays. */
   leave (): void
 }

@@ -10,6 +10,7 @@ body[data-phase=announcing] { --tone: #8a5200; --tint: #fbefd9 }
 body[data-phase=closing] { --tone: #a33b12; --tint: #fdeae1 }
 body[data-phase=draining] { --tone: #2350ba; --tint: #e6edfc }
 body[data-phase=terminated] { --tone: #4a5262; --tint: #e9ecf1 }
+body[data-alarm=yes] { --tone: #b3261e; --tint: #fbe7e5 }
 @media (prefers-color-scheme: dark) {
   :root {
     --bg: #0e1116; --card: #161a21; --sunk: #232934; --ink: #e9ecf2; --mute: #a0a9b8; --line: #2a313d; --edge: #6c7688;
@@ -19,6 +20,7 @@ body[data-phase=terminated] { --tone: #4a5262; --tint: #e9ecf1 }
   body[data-phase=closing] { --tone: #ff9f75; --tint: #31201a }
   body[data-phase=draining] { --tone: #93b5ff; --tint: #18233c }
   body[data-phase=terminated] { --tone: #b4bdcb; --tint: #232934 }
+  body[data-alarm=yes] { --tone: #ff9188; --tint: #371d1b }
 }
 *, ::before, ::after { box-sizing: border-box }
 [hidden] { display: none !important }
@@ -60,7 +62,8 @@ h1 { font-size: clamp(2.25rem, 7vw, 3.5rem); line-height: 1.05; letter-spacing: 
 .panel.alarm { border-left-color: var(--bad) }
 .panel.alarm h2 { font-size: 1.125rem }
 .panel code { font: .875rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace }
-.panel form { display: flex; flex-wrap: wrap; gap: .5rem .75rem; align-items: end; margin-top: .5rem }
+.panel form > p { flex-basis: 100% }
+.panel form { display: flex; flex-wrap: wrap; gap: .5rem .75rem; align-items: end; margin: 0 }
 .panel label { display: block; font-size: .8125rem; color: var(--mute) }
 input, button { font: inherit; color: inherit; min-height: 2.75rem; border-radius: 8px; border: 1px solid var(--edge); background: var(--card); padding: .25rem .75rem }
 input { width: min(22rem, 100%) }

@@ -33,6 +33,8 @@ export interface ViewerPorts {
   publicStatus: () => object
   /** The whole; a big list in it is cut. */
   status: () => object | Promise<object>
+  /** How many watch, whenever that changes. */
+  counted?: (viewers: number) => void
   /** Milliseconds between two looks at least. Default: a quarter of a second. */
   interval?: number
   /** Milliseconds of a clock that never goes backwards. Default: the machine's. */
@@ -109,6 +111,7 @@ export class Viewers {
     if (this.#viewers.size >= streamBounds.viewers) this.#end(this.#idler())
     const viewer: Viewer = { outlet, access, told: undefined }
     this.#viewers.add(viewer)
+    this.#ports.counted?.(this.#viewers.size)
     outlet.on('close', () => this.#remove(viewer))
     // Whatever it is, 'close' follows.
     outlet.on('error', () => {})
@@ -213,7 +216,8 @@ export class Viewers {
   }
 
   #remove (viewer: Viewer): void {
-    this.#viewers.delete(viewer)
+    if (!this.#viewers.delete(viewer)) return
+    this.#ports.counted?.(this.#viewers.size)
     const isWhole = viewer.access === 'whole'
     // Nobody looks for them any more.
     if (![...this.#viewers].some(({ access }) => (access === 'whole') === isWhole)) this.#told.delete(isWhole)

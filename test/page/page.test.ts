@@ -10,6 +10,7 @@ import type { Test } from 'tap'
 import type { GracefulOptions } from '../../lib/index.ts'
 import { makePage } from '../../lib/page/page.ts'
 import { wantsPage } from '../../lib/page/wants.ts'
+import { start as startTree } from '../cluster/tree.ts'
 import { bind, build } from '../support/app.ts'
 import { launch, open, overflow, sees, textOf, violations } from './chromium.ts'
 
@@ -55,7 +56,7 @@ t.test('the document and what goes with it', async (t) => {
   await app.close()
 })
 
-interface Process { child: ChildProcess, port: number, ended: Promise<unknown> }
+interface Process { child: ChildProcess, port: number, guardian: number, ended: Promise<unknown> }
 
 async function start (t: Test, given: { port?: number, options?: GracefulOptions }): Promise<Process> {
   const { NODE_OPTIONS: _loaders, ...env } = process.env
@@ -63,7 +64,8 @@ async function start (t: Test, given: { port?: number, options?: GracefulOptions
   t.teardown(() => { child.kill('SIGKILL') })
   const ended = once(child, 'exit')
   const [line] = await once(createInterface({ input: child.stdout }), 'line') as [string]
-  return { child, port: Number(/\d+/.exec(line)?.[0]), ended }
+  const [port = 0, , guardian = 0] = [...line.matchAll(/\d+/g)].map(Number)
+  return { child, port, guardian, ended }
 }
 
 /** Asks, and says how it went. */
@@ -227,5 +229,61 @@ t.test('without JavaScript', async (t) => {
   const { page } = await open(browser, `http://127.0.0.1:${port}${path}`, { javaScriptEnabled: false })
   t.match(await textOf(page, 'body'), /Running Ready .*Phase running since .*, ready\. This page follows the service with JavaScript; without it, reload\./)
   t.equal((await app.inject({ url: path, headers: { accept: 'text/html' } })).statusCode, 404)
+  await page.context().close()
+})
+
+t.test("on the guardian's port, while the event loop hangs, and to the report", async (t) => {
+  const service = await start(t, { options: { admin: { token }, announce: { min: 500 }, guardian: { port: 0, host: '127.0.0.1', stall: 1000 } } })
+  const { page, problems } = await open(browser, `http://127.0.0.1:${service.guardian}${path}`, { viewport: { width: 768, height: 900 }, colorScheme: 'dark' })
+  await page.getByRole('textbox').fill(token)
+  await page.getByRole('button', { name: 'Show all' }).click()
+  t.match(await sees(page, '#loop', /watching/), /Event loop ✓ ?turns/)
+  const sent = Date.now()
+  const slow = ask(service.port, '/orders/7?ms=7000')
+  await sees(page, '#requests', /\/orders\/:id/)
+  const hung = ask(service.port, '/spin')
+  t.match(await sees(page, '#alarm', /The function that holds it/), /The event loop is blocked It has not turned for \d+\.\d s\. The function that holds it: spinAround \(.*service\.js:\d+:\d+\)/)
+  t.match(await textOf(page, '#ready'), 'Not ready')
+  const begun = Number(await page.locator('#requests .age [data-from]').first().getAttribute('data-from'))
+  t.match(await textOf(page, '#requests'), /\/orders\/:id/, 'what was known last stays')
+  t.ok(begun >= sent - 150 && begun <= sent + 1000, `and grows older: its request came at ${begun - sent} ms`)
+  t.match(await page.title(), /^Blocked · Running/)
+  const before = Number.parseFloat(await textOf(page, '#alarm .number'))
+  await page.waitForTimeout(500)
+  t.ok(Number.parseFloat(await textOf(page, '#alarm .number')) > before, 'the time goes on')
+  t.match(await textOf(page, '#link'), 'Live')
+  t.same(await violations(page), [])
+  t.equal(await overflow(page), 0)
+  t.equal(await hung, 200)
+  t.match(await sees(page, '#loop', /Last stall/), /Stalls 1, together .* in spinAround/)
+  t.equal(await page.locator('#alarm').isVisible(), false)
+  service.child.kill('SIGTERM')
+  await sees(page, '#report', /Clean/)
+  t.match(await sees(page, '#notice', /stream ended/), 'with the process')
+  t.strictSame(await service.ended, [0, null])
+  t.equal(await slow, 200)
+  t.same(problems, [])
+  await page.context().close()
+})
+
+t.test('under a supervisor', async (t) => {
+  const tree = startTree(t, ['run', '--workers', '2', '--status-port', '0', '--status-token', token, fileURLToPath(new URL('fixtures/service.js', import.meta.url))])
+  await tree.ready()
+  const { page, problems } = await open(browser, `${await tree.status()}${path}`, { viewport: { width: 320, height: 900 } })
+  t.match(await textOf(page, 'h1'), 'Running')
+  await page.getByRole('textbox').fill(token)
+  await page.getByRole('textbox').press('Enter')
+  t.match(await sees(page, '#children', /Child 2/), /2 of 2 ready, 1 needed\. .*Child 1 pid \d+, up for .* running ✓ ?ready 0 0 .*Child 2/)
+  t.same(await violations(page), [])
+  t.equal(await overflow(page), 0)
+  const served = ask(await tree.port(), '/orders/7?ms=3000')
+  await sees(page, '#children tbody', /running ✓ ?ready 1 0/)
+  tree.child.kill('SIGTERM')
+  await sees(page, 'h1', /Draining/)
+  t.match(await sees(page, '#notice', /stream ended/), 'with the process and code 0')
+  t.match(await textOf(page, 'h1'), 'Terminated')
+  t.equal(await served, 200)
+  t.strictSame(await tree.result, [0, null])
+  t.same(problems, [])
   await page.context().close()
 })

@@ -1,6 +1,6 @@
 import type { CheckStatus } from '../../status.ts'
 import type { PageElement } from './dom.ts'
-import { amount, bar, draw, duration, element, given, signed, ticking, tickingBar, timeOfDay } from './view.ts'
+import { amount, bar, draw, duration, element, given, signed, ticking, tickingBar, timeOf, timeOfDay } from './view.ts'
 import type { Child, Shown, View } from './view.ts'
 
 /** Rows of requests at most. */
@@ -26,13 +26,13 @@ export function pairs (entries: Array<[string, Child[]]>): PageElement {
 
 /** The requests in flight, the oldest first. */
 export function drawRequests (view: View): void {
-  const { requests: all, inFlight = all?.length ?? 0, at = 0, report } = view.state
+  const { requests: all, inFlight = all?.length ?? 0, report } = view.state
   // After the end there are none.
   const requests = report === undefined ? all : undefined
-  const shown = requests?.slice(0, mostRows()).map(({ age, ...request }) => ({ ...request, from: Math.round((at - age) / 50) * 50 }))
+  const shown = requests?.slice(0, mostRows()).map(({ age: _age, from = 0, ...request }) => ({ ...request, from: Math.round(from / 50) * 50 }))
   draw(view, 'requests', shown && { shown, inFlight }, () => {
     if (shown === undefined || shown.length === 0) return [element('p', { class: 'empty' }, 'No request is in flight.')]
-    const oldest = at - Math.min(...shown.map(({ from }) => from))
+    const oldest = timeOf(view) - Math.min(...shown.map(({ from }) => from))
     const span = [1000, 5000, 15_000, 60_000, 300_000, 3_600_000].find((length) => length >= oldest) ?? oldest
     const rows = shown.map(({ method, route, kind, from }) => element('tr', {},
       element('td', { class: 'method' }, method),
@@ -73,8 +73,8 @@ export function drawParticipants (view: View): void {
 
 /** Health checks. */
 export function drawChecks (view: View): void {
-  const { checks, at = 0 } = view.state
-  const shown = checks?.map(({ age, ...check }) => ({ ...check, from: age === undefined ? undefined : Math.round((at - age) / 50) * 50 }))
+  const { checks } = view.state
+  const shown = checks?.map(({ age: _age, from, ...check }) => ({ ...check, from: from === undefined ? undefined : Math.round(from / 50) * 50 }))
   draw(view, 'checks', shown, () => {
     if (shown === undefined || shown.length === 0) return [element('p', { class: 'empty' }, 'There is no health check.')]
     const rows = shown.map(({ name, kinds, state, from, duration: took, error }) => row(

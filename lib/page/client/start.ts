@@ -3,7 +3,7 @@ import type { PageDocument, PageInput } from './dom.ts'
 import { drawReport, verdictSign } from './report.ts'
 import { readStream } from './stream.ts'
 import { drawGrace, drawTimeline, stepsOf } from './timeline.ts'
-import { draw, duration, element, find, signed, tick, ticking, timeOf, timeOfDay } from './view.ts'
+import { anchor, draw, duration, element, find, signed, tick, ticking, timeOf, timeOfDay } from './view.ts'
 import type { Shown, View } from './view.ts'
 
 declare const document: PageDocument
@@ -11,7 +11,7 @@ declare const location: { pathname: string }
 
 /** Starts the page: draws the state that came with it, and follows the stream. */
 export function start (): void {
-  const state = JSON.parse(find('state').textContent ?? '{}') as Shown
+  const state = anchor(JSON.parse(find('state').textContent ?? '{}') as Shown)
   const view: View = { state, ahead: (state.at ?? Date.now()) - Date.now(), frozen: undefined, drawn: new Map() }
   drawAll(view)
   setInterval(() => tick(view), 250)
@@ -37,7 +37,7 @@ export function follow (view: View): ReturnType<typeof readStream> {
       if (name === 'status' && before.instance !== undefined && data.instance !== before.instance) tellOther(view, last ?? before)
       else if (name === 'status') draw(view, 'notice', undefined, () => [])
       last = undefined
-      view.state = name === 'status' ? data : merge(before, data)
+      view.state = name === 'status' ? anchor(data) : merge(before, anchor(data))
       view.ahead = (data.at ?? Date.now()) - Date.now()
       view.frozen = undefined
       drawAll(view)
@@ -77,7 +77,8 @@ export function drawHead (view: View): void {
   const { phase = 'running', number = 0, ready, since = 0, shutdown, report, deadline, inFlight, connections } = state
   const step = stepsOf(state)[number]
   const title = step?.title ?? phase
-  document.title = `${report === undefined ? title : `Ended, ${report.verdict}`}${inFlight !== undefined && report === undefined ? ` · ${inFlight} in flight` : ''} · Status`
+  const alarm = state.eventLoop?.stalled === true ? 'Blocked · ' : ''
+  document.title = `${alarm}${report === undefined ? title : `Ended, ${report.verdict}`}${inFlight !== undefined && report === undefined ? ` · ${inFlight} in flight` : ''} · Status`
   document.body.dataset['phase'] = phase
   draw(view, 'phase', title, () => [title])
   draw(view, 'eyebrow', number, () => [`Phase ${number} of 4`])
@@ -107,11 +108,13 @@ export function drawUnlock (view: View): void {
 
 /** An event loop that does not turn. */
 export function drawAlarm (view: View): void {
-  const { eventLoop, at = 0 } = view.state
+  const { eventLoop } = view.state
   const blocked = eventLoop?.stalled === true
-  draw(view, 'alarm', blocked ? { from: Math.round((at - eventLoop.silence) / 100), blockedIn: eventLoop.blockedIn } : undefined, () => eventLoop === undefined ? [] : [
+  const { from = 0 } = eventLoop ?? {}
+  document.body.dataset['alarm'] = blocked ? 'yes' : 'no'
+  draw(view, 'alarm', blocked ? { from: Math.round(from / 100), blockedIn: eventLoop.blockedIn } : undefined, () => eventLoop === undefined ? [] : [
     element('h2', {}, signed('✕', 'The event loop is blocked', 'bad')),
-    element('p', {}, 'It has not turned for ', ticking({ from: at - eventLoop.silence }), '. ', eventLoop.blockedIn === undefined ? 'Native code, or a function that is not known yet, holds it.' : 'The function that holds it: ', eventLoop.blockedIn !== undefined && element('code', {}, eventLoop.blockedIn))
+    element('p', {}, 'It has not turned for ', ticking({ from }), '. ', eventLoop.blockedIn === undefined ? 'Native code, or a function that is not known yet, holds it.' : 'The function that holds it: ', eventLoop.blockedIn !== undefined && element('code', {}, eventLoop.blockedIn))
   ])
   if (blocked && view.drawn.get('said') !== 'blocked') find('said').textContent = 'The event loop is blocked.'
   view.drawn.set('said', blocked ? 'blocked' : '')

@@ -1,7 +1,7 @@
 import type { Phase } from '../../lifecycle/phase.ts'
 import type { PhaseRecord } from '../../lifecycle/report.ts'
 import type { PageElement } from './dom.ts'
-import { bar, draw, duration, element, given, ticking, tickingBar } from './view.ts'
+import { bar, draw, duration, element, given, ticking, tickingBar, timeOf } from './view.ts'
 import type { Child, Shown, View } from './view.ts'
 
 /** A phase on the time line. */
@@ -35,11 +35,11 @@ export function stepsOf ({ budget, shutdown, phase, deadline, since = 0 }: Shown
 /** The five phases: what is over and how it ended, where we are, what is to come. */
 export function drawTimeline (view: View): void {
   const { state } = view
-  const { phase = 'running', number = 0, since = 0, budget, shutdown, report, deadline, participants, at = 0 } = state
+  const { phase = 'running', number = 0, since = 0, budget, shutdown, report, deadline, participants } = state
   const records = report?.phases ?? shutdown?.phases ?? []
   const ended = report !== undefined
   const reasons = ended ? [] : (participants ?? []).filter(({ reason }) => reason !== undefined)
-  if (reasons.length === 0 && shutdown !== undefined && !ended && at - since < shutdown.floor) reasons.push({ name: 'floor', reason: `of this phase, ${given(shutdown.floor)}` })
+  if (reasons.length === 0 && shutdown !== undefined && !ended && timeOf(view) - since < shutdown.floor) reasons.push({ name: 'floor', reason: `of this phase, ${given(shutdown.floor)}` })
   draw(view, 'timeline', { phase, number, since, budget, shutdown, records, ended, deadline: deadline === undefined ? undefined : Math.round(deadline / 100), reasons }, () => stepsOf(state).map((step, index) => {
     const record = records.find((one) => one.phase === step.phase)
     const place = record !== undefined || index < number || ended ? 'over' : index === number ? 'now' : 'next'

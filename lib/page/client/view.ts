@@ -1,4 +1,5 @@
 import type { RequestStatus, Status } from '../../admin/status.ts'
+import type { CheckStatus } from '../../status.ts'
 import type { SupervisorStatus } from '../../cluster/overview.ts'
 import type { Envelope } from '../viewers.ts'
 import type { PageDocument, PageElement } from './dom.ts'
@@ -10,13 +11,19 @@ export interface EventLoop {
   /** Milliseconds since it turned last. */
   silence: number
   stalled: boolean
+  /** See {@link Anchored}. */
+  from?: number
   /** The function that holds it. */
   blockedIn?: string | undefined
 }
 
+/** When what has an age began. A change does not tell of what has only grown older, so an age counts from the event it came in. */
+export interface Anchored { from?: number | undefined }
+
 /** The state that is shown: of an application, of a supervisor, or what the guardian knows; and what precedes it. */
-export interface Shown extends Partial<Envelope>, Partial<Omit<Status, keyof Envelope | 'requests'>>, Partial<Omit<SupervisorStatus, 'phase' | 'number' | 'since' | 'ready'>> {
-  requests?: RequestStatus[]
+export interface Shown extends Partial<Envelope>, Partial<Omit<Status, keyof Envelope | 'requests' | 'checks'>>, Partial<Omit<SupervisorStatus, 'phase' | 'number' | 'since' | 'ready'>> {
+  requests?: Array<RequestStatus & Anchored>
+  checks?: Array<CheckStatus & Anchored>
   eventLoop?: EventLoop
   /** Of a supervisor, at its end. */
   exitCode?: number
@@ -31,6 +38,13 @@ export interface View {
   frozen: number | undefined
   /** What each part was drawn from. */
   drawn: Map<string, string>
+}
+
+/** Ties the ages of an event to its time. */
+export function anchor (data: Shown): Shown {
+  const { at = 0, requests, checks, eventLoop } = data
+  const tie = <T extends { age: number | undefined }>(item: T): T & Anchored => ({ ...item, from: item.age === undefined ? undefined : at - item.age })
+  return { ...data, ...requests && { requests: requests.map(tie) }, ...checks && { checks: checks.map(tie) }, ...eventLoop && { eventLoop: { ...eventLoop, from: at - eventLoop.silence } } }
 }
 
 /** The service's time, in milliseconds since 1970; it stands still where nothing is heard of it. */
