@@ -11,7 +11,8 @@ import type { GracefulOptions } from '../../lib/index.ts'
 import { makePage } from '../../lib/page/page.ts'
 import { wantsPage } from '../../lib/page/wants.ts'
 import { start as startTree } from '../cluster/tree.ts'
-import { bind, build } from '../support/app.ts'
+import { bind, build, until } from '../support/app.ts'
+import { Viewer } from './viewer.ts'
 import { launch, open, overflow, sees, textOf, violations } from './chromium.ts'
 
 const token = 'a-token-of-16-or-more'
@@ -257,10 +258,17 @@ t.test("on the guardian's port, while the event loop hangs, and to the report", 
   t.equal(await hung, 200)
   t.match(await sees(page, '#loop', /Last stall/), /Stalls 1, together .* in spinAround/)
   t.equal(await page.locator('#alarm').isVisible(), false)
+  const others = Array.from({ length: 19 }, () => Viewer.open(service.guardian, { authorization: `Bearer ${token}` }))
+  await until(() => others.every(({ names }) => names[0] === 'status'))
+  const refused = Viewer.open(service.guardian)
+  await until(() => refused.ended)
+  t.match([refused.status, refused.headers['retry-after'], refused.body], [503, '5', /^20 viewers are watching/])
   service.child.kill('SIGTERM')
   await sees(page, '#report', /Clean/)
   t.match(await sees(page, '#notice', /stream ended/), 'with the process')
   t.strictSame(await service.ended, [0, null])
+  await until(() => others.every(({ ended }) => ended))
+  t.ok(others.every(({ names, complete }) => names.at(-1) === 'report' && complete), 'everybody was told of the end')
   t.equal(await slow, 200)
   t.same(problems, [])
   await page.context().close()
