@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
 import { isAlive, service, start, until } from './tree.ts'
 
@@ -53,7 +51,7 @@ t.test('as process 1 of a container it ends, reloads and is never left with orph
   await until(() => /^young listens/m.test(tree.output()), 'the child of the child listens')
   t.match(tree.lines('start'), [{ pid: 1 }])
   t.match(tree.lines('init'), [{ msg: /start an init before it/ }])
-  const init = Number((await promisify(execFile)('ps', ['-o', 'pid=', '--ppid', String(tree.pid)])).stdout)
+  const init = Number(readFileSync(`/proc/${tree.pid}/task/${tree.pid}/children`, 'utf8'))
   const pidOf = (name: string): number => processesOf(init).get(Number(new RegExp(`^${name} listens on \\d+ as (\\d+)`, 'm').exec(tree.output())![1]))!
   const young = pidOf('young')
   process.kill(pidOf('old'), 'SIGKILL')
