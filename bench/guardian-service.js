@@ -31,5 +31,14 @@ await sleep(rest)
 const { user, system } = process.cpuUsage(before)
 globalThis.gc()
 await sleep(200)
-process.send({ boot, held, rss: process.memoryUsage.rss() / 2 ** 20, cpu: (user + system) / 10 / (performance.now() - began), state: app.graceful.status().guardian?.state ?? 'none' })
-setInterval(() => {}, 1000)
+process.send({ boot, held, rss: process.memoryUsage.rss() / 2 ** 20, cpu: (user + system) / 10 / (performance.now() - began), ports: { 'application': app.server.address().port, 'guardian': app.graceful.status().guardian?.port } })
+process.on('message', ({ busy }) => {
+  const end = Date.now() + busy
+  // Turns, but never rests: 50 ms of work per turn.
+  const turn = () => {
+    for (const pause = Date.now() + 50; Date.now() < pause;) Math.random()
+    if (Date.now() < end) setImmediate(turn)
+  }
+  setImmediate(turn)
+  process.send({ busy })
+})
