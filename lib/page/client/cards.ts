@@ -86,6 +86,7 @@ export function drawChecks (view: View): void {
   })
 }
 
+/** The state of a check. */
 export function checkSign (state: CheckStatus['state']): PageElement {
   return state === 'passing' ? signed('✓', 'passing', 'good') : state === 'failing' ? signed('✕', 'failing', 'bad') : signed('?', 'unknown', 'calm')
 }

@@ -32,6 +32,7 @@ export function drawReport (view: View): void {
   })
 }
 
+/** The figures of a report: what was lost. */
 export function figures ({ exitCode, cut: { requests, streams, upgraded } }: Report): PageElement {
   const all: Array<[string, string, boolean]> = [
     ['requests cut', String(requests.length), requests.length > 0],
@@ -42,6 +43,7 @@ export function figures ({ exitCode, cut: { requests, streams, upgraded } }: Rep
   return element('dl', { class: 'figures' }, ...all.map(([term, value, bad]) => element('div', bad ? { class: 'bad' } : {}, element('dt', {}, term), element('dd', {}, value))))
 }
 
+/** A list under a title, where there is anything in it. */
 export function list (title: string, lines: string[]): Child[] {
   return lines.length === 0 ? [] : [element('h3', {}, title), element('ul', { class: 'lines' }, ...lines.map((line) => element('li', {}, line)))]
 }

@@ -28,6 +28,7 @@ export function start (): void {
 /** Follows the stream, and says how it stands. */
 export function follow (view: View): ReturnType<typeof readStream> {
   let last: Shown | undefined
+  let over = false
   return readStream(`${location.pathname.replace(/\/+$/, '')}/events`, {
     open () {
       draw(view, 'link', 'open', () => [signed('●', 'Live', 'good')])
@@ -37,6 +38,7 @@ export function follow (view: View): ReturnType<typeof readStream> {
       if (name === 'status' && before.instance !== undefined && data.instance !== before.instance) tellOther(view, last ?? before)
       else if (name === 'status') draw(view, 'notice', undefined, () => [])
       last = undefined
+      over = name === 'report'
       view.state = name === 'status' ? anchor(data) : merge(before, anchor(data))
       view.ahead = (data.at ?? Date.now()) - Date.now()
       view.frozen = undefined
@@ -46,7 +48,7 @@ export function follow (view: View): ReturnType<typeof readStream> {
     lost (delay, why) {
       last ??= view.state
       view.frozen ??= timeOf(view)
-      tellLost(view, delay, why)
+      tellLost(view, delay, over, why)
       tick(view)
     }
   })
@@ -126,10 +128,9 @@ export function tellPhase (before: Shown, now: Shown): void {
   else if (before.phase !== now.phase || before.ready !== now.ready) find('said').textContent = `Phase ${now.phase}, ${now.ready === true ? 'ready' : 'not ready'}.`
 }
 
-/** The connection has ended: what is shown is the last that is known. */
-export function tellLost (view: View, delay: number, why: string | undefined): void {
+/** The connection has ended: what is shown is the last that is known. `over`: it was the end of the process. */
+export function tellLost (view: View, delay: number, over: boolean, why: string | undefined): void {
   const { state, frozen = 0 } = view
-  const over = state.number === 4
   draw(view, 'link', { delay }, () => [over ? signed('■', 'Ended', 'calm') : signed('!', 'Connection lost', 'warn'), ` · next try in ${duration(delay)}`])
   const text = over
     ? `The stream ended at ${timeOfDay(frozen)}, with the process${state.exitCode === undefined ? '' : ` and code ${state.exitCode}`}. This is its last state.`

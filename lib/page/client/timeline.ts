@@ -46,7 +46,7 @@ export function drawTimeline (view: View): void {
     return element('li', { class: `step ${place}`, 'data-phase': step.phase, 'aria-current': place === 'now' ? 'step' : undefined },
       element('span', { class: 'node', 'aria-hidden': 'true' }, place === 'over' ? '✓' : String(index)),
       element('h3', {}, step.title),
-      element('p', { class: 'step-state' }, ...stateOf(step, place, record, since)),
+      element('p', { class: 'step-state' }, ...stateOf(place, record, since, index > 0 && (shutdown ?? report) !== undefined)),
       stepBar(step, place, record, since),
       boundsOf(step, place, record),
       element('p', { class: 'purpose' }, step.purpose),
@@ -56,20 +56,23 @@ export function drawTimeline (view: View): void {
   }))
 }
 
-export function stateOf (step: Step, place: string, record: PhaseRecord | undefined, since: number): Child[] {
+/** What became of a phase, is becoming of it, or will. `known`: one that is over without a record was skipped. */
+export function stateOf (place: string, record: PhaseRecord | undefined, since: number, known: boolean): Child[] {
   if (place === 'now') return ['Now, for ', ticking({ from: since })]
   if (place === 'next') return ['To come']
-  if (record === undefined) return [step.phase === 'running' ? 'Over' : 'Skipped']
+  if (record === undefined) return [known ? 'Skipped' : 'Over']
   const why = record.endedBy === 'cap' ? ', cut off at its cap' : record.endedBy === 'undrain' ? ', undone' : ''
   return [`Over, took ${duration(record.duration)}${why}`]
 }
 
+/** How much of what a phase may last is over, with a mark at its floor. */
 export function stepBar ({ phase, floor, cap }: Step, place: string, record: PhaseRecord | undefined, since: number): PageElement | false {
   if (phase === 'running' || cap === undefined || cap === 0) return false
   const fill = record !== undefined ? bar(record.duration / cap) : place === 'now' ? tickingBar(since, cap) : bar(0)
   return element('div', { class: 'bar', 'aria-hidden': 'true' }, fill, floor !== undefined && floor > 0 && floor < cap && element('span', { class: 'mark', 'data-left': (floor / cap).toFixed(4) }))
 }
 
+/** What a phase lasts at least and at most; of one that was cut off, who was still waiting. */
 export function boundsOf ({ phase, floor, cap }: Step, place: string, record: PhaseRecord | undefined): PageElement | false {
   if (phase === 'running') return false
   if (record !== undefined && record.stalledBy.length > 0) return element('p', { class: 'bounds' }, `still waiting then: ${record.stalledBy.map(({ name }) => name).join(', ')}`)

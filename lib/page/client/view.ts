@@ -109,6 +109,7 @@ export function tick (view: View): void {
   for (const node of document.querySelectorAll('[data-left]')) node.style.left = percent(Number(node.dataset['left']))
 }
 
+/** Writes a text where it is another one. */
 export function setText (node: PageElement, text: string): void {
   if (node.textContent !== text) node.textContent = text
 }
