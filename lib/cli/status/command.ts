@@ -53,7 +53,6 @@ export const status: Command = {
     if (settings.watch) await watch(subjects, settings)
     else await once(subjects, settings)
     for (const subject of subjects) subject.close()
-    process.exitCode = Math.max(...subjects.map(({ exitCode }) => exitCode))
   }
 }
 
@@ -103,6 +102,7 @@ const wrong = (message: string): UsageError => new UsageError(`status: ${message
 
 async function once (subjects: Subject[], { json }: Settings): Promise<void> {
   await Promise.all(subjects.map((subject) => subject.ask()))
+  judge(subjects)
   write(json ? subjects.map(asJson) : whole(subjects, most.plain))
 }
 
@@ -112,7 +112,13 @@ async function watch (subjects: Subject[], settings: Settings): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stopped)
   const show = settings.json ? new JsonLines() : isTerminal(process.stdout, process.env) ? new Frames(subjects) : new Changes()
   await Promise.all(subjects.map((subject) => subject.follow(settings.interval, stop.signal, () => show.changed(subject))))
+  judge(subjects)
   show.finish(subjects)
+}
+
+/** Before the last is written: whoever reads no more ends the process. */
+function judge (subjects: Subject[]): void {
+  process.exitCode = Math.max(...subjects.map(({ exitCode }) => exitCode))
 }
 
 /** What is done with news. */

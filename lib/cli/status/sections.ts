@@ -92,7 +92,7 @@ function traffic (status: Fields): Line[] {
   const parts = [`${amount(given.number('rate'))} new connections/s${announced ? ' before' : ''}`]
   if (announced) parts.push(`${given.number('arrivals') ?? 0} since the announcement`)
   if (given.at('lastArrival').there) parts.push(`the last after ${duration(given.number('lastArrival'))}`)
-  if (given.text('evidence') !== undefined) parts.push(given.text('evidence') === 'observed' ? 'the balancer has stopped sending' : 'no evidence yet that the balancer has stopped')
+  if (given.text('evidence') !== undefined) parts.push(given.text('evidence') === 'observed' ? 'the balancer has stopped sending' : 'no evidence that the balancer has stopped')
   return [labelled('traffic', parts.join(', ')), ...late(status), ...probes(given)]
 }
 

@@ -116,7 +116,8 @@ export class Subject {
   /** What changes when something has happened, and not with every second. */
   get gist (): string {
     const status = this.#status
-    return [this.#problem, status?.text('phase'), status?.flag('ready'), status && waiting(status)].join('\n')
+    // Reasons count down, or say since when: as long as nothing else of one changes, that is no news.
+    return [this.#problem, status?.text('phase'), status?.flag('ready'), status && waiting(status).replaceAll(/\d+/g, '#')].join('\n')
   }
 
   /** In one line: what {@link gist} tells. */
