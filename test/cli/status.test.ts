@@ -223,14 +223,27 @@ const frames = (text: string): string[] => text.split(`${escape}[J`).slice(1)
 // oxlint-disable-next-line no-control-regex -- that is what is looked for
 const linesOf = (frame: string): string[] => frame.replaceAll(/\u001b\[[?\d;]*[a-zA-Z]/g, '').split('\r\n').map((line) => line.replaceAll('\r', ''))
 
-t.test('a whole shutdown is watched, in a terminal and in a pipe, on the port of the guardian', async (t) => {
+/** Hands on what `/-/status` of another port says, and no stream. */
+async function withoutStream (t: Test, port: number): Promise<number> {
+  return bound(t, createServer((request, response) => {
+    if (request.url !== '/-/status') {
+      response.writeHead(404).end()
+      return
+    }
+    fetch(`http://127.0.0.1:${port}/-/status`, { headers: { authorization: request.headers.authorization ?? '' } })
+      .then(async (answer) => { response.end(await answer.text()) })
+      .catch(() => { request.socket.destroy() })
+  }))
+}
+
+t.test('a whole shutdown is watched, in a terminal and in a pipe, with a stream and without one', async (t) => {
   const child = fork('app.js', { given: { options: { gracePeriod: 12_000, announce: { min: 1200, max: 3000 }, admin: { token }, guardian: { port: 0, host: '127.0.0.1' } } } })
   t.teardown(() => child.kill('SIGKILL'))
   const address = await listening(child)
   const look = async (): Promise<{ guardian?: { port?: number } }> => (await fetch(`${address}/-/status`, { headers: { authorization: `Bearer ${token}` } })).json() as never
   const port = await until(async () => (await look()).guardian?.port, 'the port of the guardian')
   const env = { GRACEFUL_TOKEN: token }
-  const args = [`127.0.0.1:${port}`, '--watch', '--interval', '100ms']
+  const args = [`127.0.0.1:${await withoutStream(t, port)}`, '--watch', '--interval', '100ms']
   const pipe = command(t, args, { env })
   const screen = command(t, args, { env, terminal: { columns: 60, rows: 12 } })
   const grey = command(t, args, { env: { ...env, NO_COLOR: '1' }, terminal: { columns: 200, rows: 50 } })
@@ -240,7 +253,8 @@ t.test('a whole shutdown is watched, in a terminal and in a pipe, on the port of
   const live = command(t, own, { env })
   const bright = command(t, own, { env, terminal: { columns: 100, rows: 40 } })
   const stranger = command(t, own)
-  await until(() => [pipe, screen, grey, json, live, bright, stranger].every((run) => run.text().includes('running')), 'all of them see it run')
+  const guarded = command(t, [`127.0.0.1:${port}`, '--watch'], { env })
+  await until(() => [pipe, screen, grey, json, live, bright, stranger, guarded].every((run) => run.text().includes('running')), 'all of them see it run')
   const slow = fetch(`${address}/slow?ms=2600`).then((response) => response.text())
   await child.waitForLine(/slow begins/)
   child.kill('SIGTERM')
@@ -251,7 +265,7 @@ t.test('a whole shutdown is watched, in a terminal and in a pipe, on the port of
   const piped = await pipe.result
   t.equal(piped.code, 1, 'not ready, as the last was that was heard')
   t.notMatch(piped.out, controls, 'plain text')
-  t.match(piped.out, /^127\.0\.0\.1:\d+ {2}ready, phase 0 running for [^]*\n\S+Z 127\.0\.0\.1:\d+ {2}NOT READY, phase 1 announcing for [^]*\n\S+Z 127\.0\.0\.1:\d+ {2}NOT READY, phase 3 draining for [^\n]*waits for traffic \(1 request in flight\)[^]*\n\n127\.0\.0\.1:\d+ {2}GONE, after it had begun to end: connection refused; what follows is /)
+  t.match(piped.out, /^127\.0\.0\.1:\d+ {2}ready, phase 0 running for [^]*\n\S+Z 127\.0\.0\.1:\d+ {2}NOT READY, phase 1 announcing for [^]*\n\S+Z 127\.0\.0\.1:\d+ {2}NOT READY, phase 3 draining for [^\n]*waits for traffic \(1 request in flight\)[^]*\n\n127\.0\.0\.1:\d+ {2}GONE, after it had begun to end: the connection was closed without an answer; what follows is /)
   const last = piped.out.slice(piped.out.lastIndexOf('GONE'))
   t.match(last, /\n[> ] 3 draining .*(1\.\d|\d\d\d ms)/)
 
@@ -291,6 +305,7 @@ t.test('a whole shutdown is watched, in a terminal and in a pipe, on the port of
   t.match(end, /\n {2}1 announcing {2}1\.2 s to 3 s +1\.\d s/, 'how long the phases lasted')
   t.match(end, /\n {2}report +clean, exit code 0: shutdown by SIGTERM in \d+ ms, nothing cut\n/)
   t.notMatch(end, 'GONE')
+  t.match((await guarded.result).out, /\n {2}report +clean, exit code 0: shutdown by SIGTERM/, 'on the port of the guardian, too')
   const brightened = await bright.result
   t.match(linesOf(frames(brightened.out).at(-1) ?? '').join('\n'), /report +clean, exit code 0: shutdown by SIGTERM/)
   t.match(frames(brightened.out).map((frame) => linesOf(frame).join('\n')).join(), /> 1 announcing .*\[#+\.+\]/, 'time goes on')
@@ -409,6 +424,6 @@ t.test('a supervisor shows its children, and what each is at', async (t) => {
   t.same(await tree.result, [0, null])
   const { code, out } = await run.result
   t.equal(code, 1)
-  t.match(out, /NOT READY, phase [123] \w+ for /)
-  t.match(out, 'GONE, after it had begun to end')
+  t.match(out, /Z .*NOT READY, phase [123] \w+ for /)
+  t.match(out, /\n\n.*NOT READY, phase 4 terminated for /)
 })
