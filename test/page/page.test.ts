@@ -17,6 +17,8 @@ import { launch, open, overflow, sees, textOf, violations } from './chromium.ts'
 
 const token = 'a-token-of-16-or-more'
 const path = '/-/status'
+// Where Chromium has to be installed first.
+t.setTimeout(400_000)
 let browser: Browser
 t.before(async () => { browser = await launch() })
 t.teardown(async () => browser?.close())
