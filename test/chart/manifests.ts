@@ -33,6 +33,8 @@ export async function typeErrors (subjects: Subject[]): Promise<string[]> {
         `export const m${position}: import('./${types}-${index}/${modulePath(manifest.apiVersion)}').${manifest.kind} = ${JSON.stringify(manifest)}`)
       writeFileSync(join(folder, `kubernetes-${version}-${index}.ts`), lines.join('\n'))
     }
+    // So that a package above the folder for temporary files has no say.
+    writeFileSync(join(folder, 'package.json'), '{}')
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({
       compilerOptions: { noEmit: true, strict: true, skipLibCheck: true, module: 'nodenext', types: [], preserveSymlinks: true, exactOptionalPropertyTypes: true },
       include: ['kubernetes-*.ts']
