@@ -63,11 +63,6 @@ export class Traffic {
   readonly #envoy: EnvoySignal
   readonly #idle: IdleSweep
   readonly #options: TrafficOptions
-  /** Another process serves in this one's place: kept-alive clients get the time to hear of it with their next answer. */
-  linger (): void {
-    this.#idle.extend(replacedIdle)
-  }
-
   /** Whether phase 1 took place while a server was open. */
   #announced = false
 
@@ -84,6 +79,11 @@ export class Traffic {
     this.#shedding = new Shedding(clock, this.requests, this.connections, () => this.arrivals.shed())
     this.#envoy = new EnvoySignal(this.requests, options.envoy ?? false)
     this.#idle = new IdleSweep(this.connections, clock, options.idle)
+  }
+
+  /** Another process serves in this one's place: kept-alive clients get the time to hear of it with their next answer. */
+  linger (): void {
+    this.#idle.extend(replacedIdle)
   }
 
   /** The servers are bound. */
