@@ -1,18 +1,10 @@
 #!/usr/bin/env node
 import { messageOf } from '../errors.ts'
 import { version } from '../package.ts'
+import type { Command } from './command.ts'
 import { run } from './run.ts'
 import { status } from './status/command.ts'
 import { UsageError } from './usage.ts'
-
-/** One subcommand. */
-export interface Command {
-  /** One line. */
-  summary: string
-  /** What `--help` shows. */
-  help (): string
-  act (args: string[]): Promise<void>
-}
 
 /** The subcommands by name. A new one is a line here and a file beside. */
 const commands: Readonly<Record<string, Command>> = { run, status }

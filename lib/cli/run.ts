@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { supervise } from '../cluster/index.ts'
 import { readSupervisorOptions, supervisorOptions } from '../cluster/options.ts'
 import { flagOf, packageKey, readConfig, readPackageKey, variableOf } from './config.ts'
-import type { Command } from './index.ts'
+import type { Command } from './command.ts'
 import { UsageError } from './usage.ts'
 
 const help = (): string => `Usage: fastify-graceful run [options] <file> [-- <arguments of the service>]

@@ -2,7 +2,7 @@ import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timer
 import { parseArgs } from 'node:util'
 import { messageOf } from '../../errors.ts'
 import { readDuration } from '../config.ts'
-import type { Command } from '../index.ts'
+import type { Command } from '../command.ts'
 import { UsageError } from '../usage.ts'
 import { Asker } from './ask.ts'
 import type { AskOptions } from './ask.ts'
