@@ -1,14 +1,18 @@
 import type { FastifyRequest } from 'fastify'
 import { typeName } from '../errors.ts'
+import { isCrossSite, isForSomebodyElse } from './origin.ts'
 import { digest, showsToken } from './token.ts'
 
 /** Who may use the admin routes. Without any of the three, nobody may. */
 export interface GuardOptions {
   /** What `Authorization: Bearer` must carry, at least 16 characters; several while one is being replaced. */
   token?: string | readonly string[]
-  /** Decides over requests that carry no accepted token. Only `true` lets in; a throw and any other answer does not. */
+  /**
+   * Decides over requests that carry no accepted token. Only `true` lets in; a throw and any other answer does not. It is not asked
+   * where a browser would change something for a page of another site.
+   */
   authorize?: (request: FastifyRequest) => boolean | Promise<boolean>
-  /** Whether everything that comes through a unix socket is let in: its file mode is the guard. Not where a proxy reaches the application that way. Default: `false`. */
+  /** Whether everything that comes through a unix socket is let in: its file mode is the guard. Not where a proxy reaches the application that way. A browser, through a tunnel, is let in under a loopback name only, and not for a page of another origin. Default: `false`. */
   unixSocket?: boolean
 }
 
@@ -26,9 +30,10 @@ export function createGuard (options: GuardOptions, log: GuardLog): Guard | unde
   const { authorize, unixSocket = false } = options
   if (tokens.length === 0 && authorize === undefined && !unixSocket) return undefined
   return async (request) => {
-    if (unixSocket && cameThroughUnixSocket(request)) return 'granted'
+    if (unixSocket && cameThroughUnixSocket(request) && !isForSomebodyElse(request.headers)) return 'granted'
     if (showsToken(request.headers.authorization, tokens)) return 'granted'
-    if (authorize !== undefined && await asks(authorize, request, log)) return 'granted'
+    const acts = request.method !== 'GET' && request.method !== 'HEAD'
+    if (authorize !== undefined && !(acts && isCrossSite(request.headers)) && await asks(authorize, request, log)) return 'granted'
     return request.headers.authorization === undefined ? 'no credentials' : 'wrong credentials'
   }
 }

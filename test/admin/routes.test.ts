@@ -190,6 +190,20 @@ t.test('tokens', async (t) => {
   t.equal((await ask({ port, path: '/-/drain', method: 'POST', headers })).statusCode, 200, 'a token beyond ASCII, as curl sends it')
 })
 
+t.test('authorize is not asked to let a page of another site act', async (t) => {
+  let asked = 0
+  const { app, lifecycle } = makeApp(t, { token, authorize: () => { asked++; return true } })
+  const act = async (headers: Record<string, string>, name = 'drain'): Promise<number> => (await app.inject({ url: `/-/${name}`, method: 'POST', headers: { host: 'shop.example', ...headers } })).statusCode
+  t.equal(await act({ 'sec-fetch-site': 'cross-site' }), 401)
+  t.equal(await act({ origin: 'https://evil.example' }), 401)
+  t.equal(await act({ origin: 'null' }), 401, 'a sandboxed frame')
+  t.equal(asked, 0)
+  t.equal(lifecycle.phase, 'running')
+  t.match((await app.inject({ url: '/-/status', headers: { 'sec-fetch-site': 'cross-site' } })).json(), { holds: ['inner matter'] }, 'somebody who follows a link reads')
+  t.equal(await act({ 'sec-fetch-site': 'cross-site', ...bearer }), 200, 'a token is never sent by itself')
+  t.equal(await act({ origin: 'https://shop.example', 'sec-fetch-site': 'same-origin' }, 'undrain'), 200)
+})
+
 t.test('authorize', async (t) => {
   const rows: Array<[string, (request: FastifyRequest) => unknown, number, number]> = [
     ['true', () => true, 200, 0],
@@ -339,6 +353,28 @@ t.test('unix sockets', async (t) => {
     await app.listen({ path: socketPath })
     t.equal((await ask({ socketPath, path: '/-/drain', method: 'POST' })).statusCode, 200)
     t.match(JSON.parse((await ask({ socketPath, path: '/-/status' })).body), { phase: 'announcing', holds: ['inner matter'] })
+  })
+
+  t.test('a browser is let in for nobody else', async (t) => {
+    const { app, lifecycle } = makeApp(t, { unixSocket: true })
+    await app.listen({ path: socketPath })
+    const browser = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64)' }
+    const rows: Array<[string, Record<string, string>, boolean]> = [
+      ['another site', { ...browser, host: 'localhost:9000', origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }, false],
+      ['a neighbouring site', { ...browser, host: 'localhost:9000', 'sec-fetch-site': 'same-site' }, false],
+      ['another site, from a browser that says no more', { host: 'localhost:9000', origin: 'https://evil.example' }, false],
+      ['a foreign name that leads here', { ...browser, host: 'evil.example:9000', origin: 'http://evil.example:9000' }, false],
+      ['a name that only looks like ours', { ...browser, host: 'localhost.evil.example' }, false],
+      ['the page itself', { ...browser, host: 'localhost:9000', origin: 'http://localhost:9000', 'sec-fetch-site': 'same-origin' }, true],
+      ['by address', { ...browser, host: '[::1]:9000', 'sec-fetch-site': 'none' }, true],
+      ['a program under any name', { host: 'shop' }, true]
+    ]
+    for (const [name, headers, granted] of rows) {
+      const { body } = await ask({ agent: false, socketPath, path: '/-/status', headers })
+      t.equal('holds' in JSON.parse(body), granted, `${name}: the status`)
+      t.equal((await ask({ agent: false, socketPath, path: '/-/undrain', method: 'POST', headers })).statusCode, granted ? 409 : 401, `${name}: an action`)
+    }
+    t.equal(lifecycle.phase, 'running')
   })
 
   t.test('also on a connection that outlives the listener', async (t) => {
