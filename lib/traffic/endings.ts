@@ -3,7 +3,7 @@ import type { ServerHttp2Session } from 'node:http2'
 import { setMaxListeners } from 'node:events'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../lifecycle/clock.ts'
-import { isUpgraded } from './connections.ts'
+import { isUpgraded, isUsed } from './connections.ts'
 import type { Connections } from './connections.ts'
 import { isGone } from './handlers.ts'
 import { replyOf } from './naming.ts'
@@ -73,7 +73,7 @@ export class Endings {
     this.#stops.push(
       pace(this.#clock, () => this.#signals.values(), spread, (controller) => controller.abort(drainReason()), 1),
       pace(this.#clock, () => this.#webSockets(), spread, (socket) => this.#endWebSocket(socket, told), 5),
-      pace(this.#clock, () => this.#connections.sessions, Math.min(spread, 1000), (session) => this.#connections.kindOf(session) !== undefined ? this.endSession(session) : this.adoptSession(session))
+      pace(this.#clock, () => this.#connections.sessions, Math.min(spread, 1000), (session) => isUsed(session) ? this.endSession(session) : this.adoptSession(session))
     )
   }
 

@@ -1,6 +1,6 @@
 import type { ServerHttp2Session } from 'node:http2'
 import type { Clock } from '../lifecycle/clock.ts'
-import { isUpgraded } from './connections.ts'
+import { isProbed, isUpgraded, isUsed, kind } from './connections.ts'
 import type { Connections } from './connections.ts'
 import type { Requests, Tracked } from './requests.ts'
 
@@ -48,13 +48,12 @@ export class Shedding {
 
   /** A session that has just been opened is left alone until its first request is here: its client would give that up. */
   considerSession (session: ServerHttp2Session): void {
-    const kind = this.#connections.kindOf(session)
-    if (kind === undefined) return
+    if (!isUsed(session)) return
     let threshold = this.#thresholds.get(session)
     if (threshold === undefined) this.#thresholds.set(session, threshold = Math.random())
     if (threshold >= this.#share || this.#connections.wasTold(session) || session.destroyed || session.closed) return
     this.#connections.tellSession(session, this.#clock.now())
-    if (kind !== 'probe') this.#onShed()
+    if (!isProbed(session)) this.#onShed()
   }
 
   #consider (tracked: Tracked): void {
@@ -64,6 +63,6 @@ export class Shedding {
     tracked.shed = true
     reply.shouldKeepAlive = false
     // Nobody's absence is evidence but the balancer's; and nobody was told before the reply is out.
-    if (this.#connections.kindOf(socket) !== 'probe') reply.once('finish', () => { if (tracked.shed) this.#onShed() })
+    if (socket[kind] !== 'probe') reply.once('finish', () => { if (tracked.shed) this.#onShed() })
   }
 }

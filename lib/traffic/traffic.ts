@@ -8,7 +8,7 @@ import type { StallPhase } from '../lifecycle/phase.ts'
 import { counted } from '../text.ts'
 import { Arrivals } from './arrivals.ts'
 import type { OnLate } from './arrivals.ts'
-import { Connections } from './connections.ts'
+import { Connections, kind } from './connections.ts'
 import type { HttpSocket } from './connections.ts'
 import { Endings } from './endings.ts'
 import { EnvoySignal } from './envoy.ts'
@@ -54,7 +54,6 @@ export interface TrafficOptions {
 export class Traffic {
   readonly requests: Requests
   readonly connections: Connections
-  readonly #carrying: Set<HttpSocket>
   readonly listeners: Listeners
   readonly arrivals: Arrivals
   readonly endings: Endings
@@ -70,7 +69,6 @@ export class Traffic {
     const { clock, wake } = options
     this.#options = options
     this.connections = new Connections(wake, (socket) => this.requests.lose(socket), (session) => this.endings.adoptSession(session))
-    this.#carrying = this.connections.carrying
     this.requests = new Requests(this.connections, wake)
     this.arrivals = new Arrivals(() => clock.now(), options.late)
     this.probes = new ProbeWitness(() => clock.now())
@@ -96,8 +94,8 @@ export class Traffic {
   }
 
   /**
-   * The one thing done per request, as the body of an `onRequest` hook. While the service runs, the fast path is one
-   * look into a set and two writes: a reply that has its connection's socket is what the connection shows as being written;
+   * The one thing done per request, as the body of an `onRequest` hook. While the service runs, the fast path is two
+   * property reads and two writes: a reply that has its connection's socket is what the connection shows as being written;
    * a pipelined one has none yet, one of `inject` or HTTP/2 has one that nobody marked.
    *
    * @returns whether each reply is followed now
@@ -106,7 +104,8 @@ export class Traffic {
     const { requests } = this
     requests.name(reply)
     const { exact } = requests
-    if (exact || !this.#carrying.has(reply.raw.socket as HttpSocket)) this.#arriveSlowly(request, reply, request.raw.socket)
+    const socket = reply.raw.socket as HttpSocket | null | undefined
+    if (exact || socket?.[kind] !== 'traffic') this.#arriveSlowly(request, reply, request.raw.socket)
     return exact
   }
 
@@ -250,12 +249,11 @@ export class Traffic {
   }
 
   #classify (request: FastifyRequest, session: ServerHttp2Session | undefined, socket: HttpSocket, isTraffic: boolean): void {
-    const holder = session ?? socket
-    const { connections } = this
-    if (connections.kindOf(holder) === 'traffic') return
+    const holder = (session ?? socket) as HttpSocket
+    if (holder[kind] === 'traffic') return
     const probe = !isTraffic || proberOf(request.headers['user-agent']) !== undefined
     if (!probe) this.arrivals.arrive(() => socket.remoteAddress)
-    connections.mark(holder, probe ? 'probe' : 'traffic')
+    holder[kind] = probe ? 'probe' : 'traffic'
   }
 
   #noteClosed (): void {
