@@ -22,7 +22,10 @@ export interface Outlet {
   end (): unknown
   destroy (): unknown
   on (event: 'close' | 'error', listener: () => void): unknown
-  readonly destroyed: boolean
+  /** Undefined for HTTP/2, whose reply knows no such thing. */
+  readonly destroyed?: boolean | undefined
+  /** That of HTTP/2. */
+  readonly stream?: { readonly destroyed: boolean }
   /** Bytes that the peer has not taken. */
   readonly writableLength: number
 }
@@ -59,6 +62,11 @@ export function streamHeaders (httpVersion: number): Record<string, string> {
     'x-accel-buffering': 'no',
     ...httpVersion < 2 && { connection: 'close' }
   }
+}
+
+/** Whether the peer has left: no 'close' will follow for who asks only now. */
+export function isGone ({ destroyed, stream }: Pick<Outlet, 'destroyed' | 'stream'>): boolean {
+  return destroyed === true || stream?.destroyed === true
 }
 
 interface Viewer {
@@ -106,8 +114,9 @@ export class Viewers {
     return { ...this.#envelope(access), ...await this.#read(access === 'whole') }
   }
 
-  /** Somebody watches from now on. */
+  /** Somebody watches from now on, unless he has left meanwhile. */
   async add (outlet: Outlet, access: Access): Promise<void> {
+    if (isGone(outlet)) return
     if (this.#viewers.size >= streamBounds.viewers) this.#end(this.#idler())
     const viewer: Viewer = { outlet, access, told: undefined }
     this.#viewers.add(viewer)
@@ -166,7 +175,7 @@ export class Viewers {
       const state = await reading.catch(() => undefined)
       if (state !== undefined && !this.#finished) this.#tell(whole, state)
     }
-    for (const viewer of this.#viewers) if (viewer.told !== undefined && this.#now() - viewer.told >= streamBounds.heartbeat) this.#write(viewer, ':\n\n')
+    for (const viewer of this.#viewers) if (viewer.told !== undefined && this.#now() - viewer.told >= streamBounds.heartbeat) this.#tellOne(viewer, ':\n\n')
     this.#looking = false
     this.#wait(cost / share)
   }
@@ -178,7 +187,7 @@ export class Viewers {
     if (changes === undefined) return
     this.#told.set(whole, { state, at: this.#now() })
     const text = event('change', { at: Date.now(), ...changes })
-    for (const viewer of this.#viewers) if (viewer.told !== undefined && (viewer.access === 'whole') === whole) this.#write(viewer, text)
+    for (const viewer of this.#viewers) if (viewer.told !== undefined && (viewer.access === 'whole') === whole) this.#tellOne(viewer, text)
   }
 
   #changes (whole: boolean, state: object): object | undefined {
@@ -193,11 +202,14 @@ export class Viewers {
   }
 
   #write (viewer: Viewer, text: string): void {
-    if (viewer.outlet.destroyed) return
+    if (isGone(viewer.outlet)) return
     viewer.outlet.write(text)
     viewer.told = this.#now()
-    // Whoever reads nothing must not fill our memory.
-    if (viewer.outlet.writableLength <= streamBounds.buffered) return
+  }
+
+  /** Whoever reads nothing must not fill our memory. What is just being written says nothing yet of how he reads. */
+  #tellOne (viewer: Viewer, text: string): void {
+    if (viewer.outlet.writableLength <= streamBounds.buffered) return this.#write(viewer, text)
     this.#remove(viewer)
     viewer.outlet.destroy()
   }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import type { FastifyServerOptions } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -34,7 +35,8 @@ t.test('what of a state is new', async (t) => {
 
 /** A reply whose peer reads, or does not. */
 class FakeOutlet extends EventReader implements Outlet {
-  destroyed = false
+  destroyed: boolean | undefined = false
+  stream?: { destroyed: boolean }
   ended = false
   reads = true
   writableLength = 0
@@ -163,6 +165,15 @@ t.test('at most twenty, and the authorised come first', async (t) => {
   t.equal(viewers.size, 20)
 })
 
+t.test('who has left before he is added is no viewer', async (t) => {
+  const { viewers, clock, asked } = makeViewers()
+  for (const gone of [{ destroyed: true }, { destroyed: undefined, stream: { destroyed: true } }]) {
+    const outlet = Object.assign(new FakeOutlet(), gone)
+    await viewers.add(outlet, 'whole')
+    t.strictSame([viewers.size, clock.timers, asked(), outlet.writes], [0, 0, 0, 0])
+  }
+})
+
 t.test('a state that cannot be read, and looks that cost much', async (t) => {
   const clock = new FakeClock()
   let asked = 0
@@ -189,6 +200,11 @@ t.test('a state that cannot be read, and looks that cost much', async (t) => {
   await settle()
   t.ok(asked >= 4 && asked <= 6, `${asked} looks of 50 ms in five seconds: a twentieth of the time`)
 })
+
+/** How many sockets are open. */
+async function connectionsOf ({ server }: ReturnType<typeof build>): Promise<number> {
+  return new Promise((resolve) => { server.getConnections((_error, count) => resolve(count)) })
+}
 
 /** A service with a viewer who is authorised. */
 async function watched (t: Test, options: GracefulOptions = {}, server: FastifyServerOptions & { http2?: true } = {}, http2 = false): Promise<{ app: ReturnType<typeof build>, port: number, viewer: Viewer, held: { release: () => void } }> {
@@ -321,6 +337,47 @@ t.test('what shares a session with a viewer is cut all the same', async (t) => {
   await until(() => viewer.ended)
 })
 
+for (const http2 of [false, true]) {
+  t.test(`clients that leave while \`authorize\` is asked keep no place: ${http2 ? 'HTTP/2' : 'HTTP/1'}`, async (t) => {
+    const gate = { open: (): void => {} }
+    const asked = new Promise<void>((resolve) => { gate.open = resolve })
+    let count = 0
+    const server: FastifyServerOptions & { http2?: true } = http2 ? { http2: true } : {}
+    const app = build({ admin: { authorize: async () => { count++; return asked.then(() => true) } }, guardian: false }, server)
+    const port = await bind(app)
+    t.teardown(async () => { gate.open(); await app.close() })
+    const watch = (): Viewer => http2 ? Viewer.openHttp2(port) : Viewer.open(port)
+    const impatient = Array.from({ length: streamBounds.viewers }, watch)
+    await until(() => count === streamBounds.viewers)
+    for (const viewer of impatient) viewer.leave()
+    let open = await connectionsOf(app)
+    // oxlint-disable-next-line no-await-in-loop -- looks again until all are gone
+    for (const end = Date.now() + 10_000; open > 0 && Date.now() < end; open = await connectionsOf(app)) await sleep(5)
+    t.equal(open, 0)
+    gate.open()
+    const viewers = Array.from({ length: streamBounds.viewers }, watch)
+    t.teardown(() => { for (const viewer of viewers) viewer.leave() })
+    await until(() => viewers.every(({ events, ended }) => events.length > 0 || ended))
+    t.ok(viewers.every(({ status, names }) => status === 200 && names[0] === 'status'), 'all places are free')
+    t.match(app.graceful.status(), { inFlight: 0, requests: [], connections: { open: 0, sessions: 0 } })
+  })
+}
+
+t.test('a viewer that reads is kept, however big an event is', async (t) => {
+  const { app, viewer } = await watched(t)
+  for (let count = 0; count < 4; count++) {
+    const hold = app.graceful.hold(`${count}${'x'.repeat(2 ** 20)}`)
+    await until(() => String((viewer.state['holds'] as string[])[0]).startsWith(`${count}x`) || viewer.ended)
+    hold.release()
+  }
+  t.notOk(viewer.ended)
+  app.graceful.hold(`last${'x'.repeat(2 ** 20)}`)
+  const late = Viewer.open((app.server.address() as AddressInfo).port, bearer)
+  t.teardown(() => late.leave())
+  await until(() => String((late.state['holds'] as string[] | undefined)?.[0]).startsWith('last') || late.ended)
+  t.notOk(late.ended, 'nor is the first one too big')
+})
+
 t.test('a viewer that stops reading is dropped', async (t) => {
   const app = build({ admin: { token }, guardian: false })
   const bulk = 'x'.repeat(2 ** 20)
@@ -335,8 +392,7 @@ t.test('a viewer that stops reading is dropped', async (t) => {
     const hold = app.graceful.hold(`${Date.now()}${bulk}`)
     await sleep(260)
     hold.release()
-    const connections = await new Promise<number>((resolve) => { app.server.getConnections((_error, count) => resolve(count)) })
-    if (connections === 0) break
+    if (await connectionsOf(app) === 0) break
   }
   t.ok(Date.now() < end, 'its connection was ended')
 })
