@@ -193,7 +193,7 @@ export class Guard {
     pause?.release()
     const hang = this.#hang(age, stack)
     this.#stall = { duration: age, at: Date.now(), blockedIn: stack?.[0] && frameText(stack[0]) }
-    writeError(logLine(50, { event: 'graceful.stall', ...hangFields(hang) }, `the event loop has not turned for ${Math.round(age)} ms, ${heldBy(hang)}`))
+    void writeError(logLine(50, { event: 'graceful.stall', ...hangFields(hang) }, `the event loop has not turned for ${Math.round(age)} ms, ${heldBy(hang)}`))
     if (pause === undefined) this.#awaitReturn(this.#stall)
   }
 

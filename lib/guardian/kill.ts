@@ -39,8 +39,9 @@ export async function killProcess ({ mainThread, exitCode, left, terminationMess
   const pause = await mainThread?.pause(Math.min(pauseTimeout, time * 2 / 3)).catch(() => undefined)
   const obituary = compose(pause, pause && await snapshot(pause, start + time - exitTime - performance.now()))
   leaveTerminationMessage(terminationMessagePath, obituary)
-  writeError(obituaryLine(obituary))
-  if (pause === undefined) sigkill()
+  const written = await writeError(obituaryLine(obituary))
+  // An exit would wait for a write that has not come back.
+  if (pause === undefined || !written) sigkill()
   // As PID 1 we are still here: the kernel delivers no SIGKILL to it from inside. What is left is the return from native code.
   const late = pause ?? await mainThread?.pending
   if (late === undefined) return

@@ -227,21 +227,35 @@ t.test('an exit listener that hangs', async (t) => {
   t.match(eventsOf(output, 'graceful.killed'), [{ phase: 'terminated', blockedIn: /^spinForEver/ }])
 })
 
-t.test('a full pipe holds nobody', async (t) => {
-  const app = hanging({ way: 'loop', fastify: { logger: false }, options: { gracePeriod, guardian: { ...guardian, stall: 60_000 } } })
-  const { url } = await watched(app)
-  fetch(`${url}/hang`).catch(() => {})
-  await app.waitForLine(/hanging/)
-  app.child.stderr?.pause()
-  // What the pipe holds is filled from outside, through another description of it.
-  execFileSync('sh', ['-c', `dd if=/dev/zero of=/proc/${app.child.pid}/fd/2 bs=4096 count=64 oflag=nonblock 2>/dev/null || true`])
-  const start = performance.now()
-  app.kill('SIGTERM')
-  const exit = await once(app.child, 'exit')
-  t.strictSame(exit, [1, null])
-  t.ok(performance.now() - start < gracePeriod + 1000)
-  app.child.stderr?.resume()
-  await app.result
+t.test('a full standard error holds nobody', async (t) => {
+  /** Hangs with a standard error that takes nothing any more, has its stall told, and is told to end. */
+  const end = async (type: 'FIFO' | 'socket', more: ForkOptions = {}): Promise<void> => {
+    const app = hanging({ way: 'loop', fill: true, fastify: { logger: false }, options: { gracePeriod, guardian: { ...guardian, port: 0, host: '127.0.0.1' } } }, more)
+    app.child.stderr?.pause()
+    const exit = once(app.child, 'exit')
+    const { url, guardian: address } = await watched(app)
+    t.match(app.output(), new RegExp(`^standard error is a ${type}, which waits, and is full: EAGAIN$`, 'm'))
+    fetch(`${url}/hang`).catch(() => {})
+    await app.waitForLine(/hanging/)
+    for (let text = ''; !text.includes('event-loop failed'); await sleep(20)) text = await (await fetch(`${address}/readyz`)).text()
+    for (const until = performance.now() + 1000; performance.now() < until; await sleep(50)) {
+      t.equal((await fetch(`${address}/livez`, { signal: AbortSignal.timeout(1000) })).status, 200, 'the port answers while the line waits')
+    }
+    const start = performance.now()
+    app.kill('SIGTERM')
+    const [code, signal] = await exit
+    // Node's own line about its debugger, which comes before the exit, waits in the FIFO for SIGKILL.
+    t.ok(signal === 'SIGKILL' || (type === 'FIFO' && code === 1), `${type}: ${code} ${signal}`)
+    t.ok(performance.now() - start < gracePeriod + 1000, `${type}: ${performance.now() - start} ms`)
+    app.child.stderr?.resume()
+    const [, , output] = await app.result
+    t.notMatch(output, /graceful\.(?:stall|killed)/, 'nobody could read it')
+  }
+  const fifo = `${t.testdir({})}/stderr`
+  execFileSync('mkfifo', [fifo])
+  // Opened for both, so that it waits for no reader and always has one.
+  const into = ['sh', '-c', 'exec "$@" 2<>"$0"', fifo]
+  await Promise.all([end('socket'), end('FIFO', { under: into })])
 })
 
 t.test('logs to the last line', async (t) => {
