@@ -17,7 +17,7 @@ import { Supervisor } from './supervisor.ts'
 
 export type { SupervisorLog } from './log.ts'
 export type { SuperviseOptions, SupervisorOptions } from './options.ts'
-export type { ChildStatus, SupervisorStatus } from './overview.ts'
+export type { ChildStatus, EndedChild, SupervisorStatus } from './overview.ts'
 
 /** A running supervisor. */
 export interface Supervised {

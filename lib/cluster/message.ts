@@ -2,7 +2,7 @@ import { Board } from '../kubernetes/board.ts'
 import type { OwnRecord } from '../kubernetes/board.ts'
 import type { ApplicationRecord } from '../kubernetes/message.ts'
 import type { Phase } from '../lifecycle/phase.ts'
-import type { Report } from '../lifecycle/report.ts'
+import type { Report, ShutdownKind } from '../lifecycle/report.ts'
 import { counted } from '../text.ts'
 import type { Child } from './child.ts'
 import type { ChildEnd } from './code.ts'
@@ -17,9 +17,21 @@ export interface TreeMessagePorts {
 }
 
 /** What set the end off. */
-export type TreeCause = Pick<OwnRecord, 'kind' | 'reason'> & {
+export interface TreeCause {
+  kind: ShutdownKind
+  reason: string
   /** What went wrong, where that is why. */
   problem?: string
+}
+
+/** An end that is under way, or over. */
+export interface TreeEnd {
+  kind: ShutdownKind
+  reason: string
+  /** Epoch milliseconds of the announcement. */
+  startedAt: number
+  /** Those who have ended since it was asked for. */
+  ended: ReadonlyMap<Child, ChildEnd>
 }
 
 const rank = { clean: 0, cut: 1, failed: 2, unfinished: 3 } as const
@@ -37,6 +49,11 @@ export class TreeMessage {
   constructor (ports: TreeMessagePorts) {
     this.#ports = ports
     if (ports.settings.terminationMessagePath !== undefined) this.#board = Board.at(ports.settings.terminationMessagePath)
+  }
+
+  /** The end; undefined while none was asked for. */
+  get end (): TreeEnd | undefined {
+    return this.#cause === undefined ? undefined : { kind: this.#cause.kind, reason: this.#cause.reason, startedAt: this.#startedAt, ended: this.#ended }
   }
 
   /** A message that could not be written is warned of while that can be changed. */
@@ -118,11 +135,13 @@ export class TreeMessage {
   }
 }
 
-function worstReport ({ reports }: Child): Report | undefined {
+/** Of the applications of a child, the report of the one that ended worst. */
+export function worstReport ({ reports }: Child): Report | undefined {
   return reports.toSorted((a, b) => rank[b.verdict] - rank[a.verdict])[0]
 }
 
-function recordOf (child: Child, end: ChildEnd | undefined): ApplicationRecord {
+/** How a child has ended, or that it has not. */
+export function recordOf (child: Child, end: ChildEnd | undefined): ApplicationRecord {
   const name = `child ${child.place} (process ${child.pid})`
   const phase = child.state.phase ?? 'running'
   if (end === undefined) return { name, final: false, verdict: 'unfinished', phase, summary: `in phase '${phase}'` }

@@ -1,7 +1,10 @@
 import type { Status } from '../admin/status.ts'
 import { phaseNumber } from '../lifecycle/phase.ts'
 import type { Phase } from '../lifecycle/phase.ts'
+import type { Report, ShutdownKind } from '../lifecycle/report.ts'
 import type { Child } from './child.ts'
+import type { ChildEnd } from './code.ts'
+import { recordOf, worstReport } from './message.ts'
 import type { Supervisor } from './supervisor.ts'
 
 /** A child as the status shows it. */
@@ -26,6 +29,20 @@ export interface ChildStatus {
   applications: Status[] | undefined
 }
 
+/** How a child has ended. */
+export interface EndedChild {
+  child: number
+  pid: number | undefined
+  /** Its own; null where a signal ended it. */
+  exitCode: number | null
+  signal: NodeJS.Signals | null
+  /** `failed`, too, where it ended otherwise than it had told, or was killed. */
+  verdict: Report['verdict'] | 'unfinished'
+  summary: string
+  /** Of its applications, the report of the one that ended worst; undefined where it told nothing. */
+  report: Report | undefined
+}
+
 /** All that is known of a supervisor, as data. */
 export interface SupervisorStatus {
   phase: Phase
@@ -36,7 +53,13 @@ export interface SupervisorStatus {
   minReady: number
   readyChildren: number
   reloading: boolean
+  /** Epoch milliseconds by which the work of all children must be over, the earliest that one of them tells; undefined while no end was asked for. */
+  deadline: number | undefined
+  /** What the end came from; undefined while none was asked for. */
+  shutdown: { kind: ShutdownKind, reason: string, startedAt: number } | undefined
   children: ChildStatus[]
+  /** Those who have ended since the end of all was asked for. */
+  ended: EndedChild[]
 }
 
 /** How long a child may take for its part of the status, in milliseconds. */
@@ -47,7 +70,27 @@ export async function statusOf (supervisor: Supervisor, mostRequests?: number): 
   const { whole: { phase, since, ready, readyChildren }, reloading, settings: { workers, minReady } } = supervisor
   const alive = [...supervisor.children].filter((child) => child.alive)
   const children = await Promise.all(alive.map((child) => childStatus(child, supervisor.places[child.place - 1]?.restarts ?? 0, mostRequests)))
-  return { phase, number: phaseNumber(phase), since, ready, workers, minReady, readyChildren, reloading, children: children.toSorted((a, b) => a.child - b.child) }
+  const deadlines = children.flatMap(({ applications }) => applications ?? []).flatMap(({ deadline }) => deadline ?? [])
+  const { end } = supervisor
+  return {
+    phase,
+    number: phaseNumber(phase),
+    since,
+    ready,
+    workers,
+    minReady,
+    readyChildren,
+    reloading,
+    deadline: end === undefined || deadlines.length === 0 ? undefined : Math.min(...deadlines),
+    shutdown: end && { kind: end.kind, reason: end.reason, startedAt: end.startedAt },
+    children: children.toSorted((a, b) => a.child - b.child),
+    ended: [...end?.ended ?? []].map((ended) => endedChild(...ended)).toSorted((a, b) => a.child - b.child)
+  }
+}
+
+function endedChild (child: Child, end: ChildEnd): EndedChild {
+  const { verdict, summary } = recordOf(child, end)
+  return { child: child.place, pid: child.pid, exitCode: end.code, signal: end.signal, verdict, summary, report: worstReport(child) }
 }
 
 async function childStatus (child: Child, restarts: number, mostRequests?: number): Promise<ChildStatus> {

@@ -19,7 +19,7 @@ export interface OpenStatus {
   close (exitCode: number): Promise<void>
 }
 
-/** Requests of each child that those who watch are shown by name. */
+/** Requests of each child that the stream names. The page shows the oldest of them, the command as many as fit. */
 const mostShown = 50
 /** Milliseconds between two looks for them, each of which asks every child. */
 const lookInterval = 500

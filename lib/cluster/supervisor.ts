@@ -8,6 +8,7 @@ import type { DrainQuestion } from './drain.ts'
 import { Listeners } from './listeners.ts'
 import type { SupervisorLog } from './log.ts'
 import { TreeMessage } from './message.ts'
+import type { TreeEnd } from './message.ts'
 import type { SupervisorSettings } from './options.ts'
 import type { Sink } from './output.ts'
 import { Place } from './place.ts'
@@ -87,6 +88,8 @@ export class Supervisor {
   /** Settles with the exit code when the last child is gone and all it wrote was forwarded. */
   get done (): Promise<number> { return this.#done.promise }
   get stopping (): boolean { return this.#stopping }
+  /** The end of all; undefined while none was asked for. */
+  get end (): TreeEnd | undefined { return this.#message.end }
   get reloading (): boolean { return this.#reload.running }
 
   start (): void {

@@ -1,4 +1,5 @@
 import * as cards from './client/cards.ts'
+import * as children from './client/children.ts'
 import * as report from './client/report.ts'
 import * as start from './client/start.ts'
 import * as stream from './client/stream.ts'
@@ -14,7 +15,7 @@ export function makeScript (): string {
     '\'use strict\'',
     // What some compilers put around functions, to keep their names.
     'const __name = (made) => made',
-    ...functionsOf(view, cards, timeline, report, stream, start),
+    ...functionsOf(view, cards, children, timeline, report, stream, start),
     `${start.start.name}()`
   ].join('\n')
 }

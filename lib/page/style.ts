@@ -138,7 +138,7 @@ td .bar { margin-top: .5rem; min-width: 3rem }
 .route { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .875rem }
 .age { width: 30%; min-width: 5rem }
 .age .bar { height: 5px; margin-top: .3rem }
-.tag { display: inline-block; margin-left: .5rem; padding: 0 .45rem; border: 1px solid var(--edge); border-radius: 99px; font: 500 .75rem/1.4 system-ui, sans-serif; color: var(--mute) }
+.tag { display: inline-block; white-space: nowrap; margin-left: .5rem; padding: 0 .45rem; border: 1px solid var(--edge); border-radius: 99px; font: 500 .75rem/1.4 system-ui, sans-serif; color: var(--mute) }
 .note { display: block; color: var(--mute); font-size: .8125rem; font-weight: 400 }
 .error { display: block; color: var(--bad); font-size: .8125rem; font-weight: 400 }
 .empty, .more, .lead { color: var(--mute); font-size: .9375rem }
@@ -160,7 +160,8 @@ td .bar { margin-top: .5rem; min-width: 3rem }
 #report .figures { margin-bottom: 1.1rem }
 #report .pairs { max-width: 48rem }
 #report table { margin-top: 1rem }
-#report h3 { font-size: .9375rem; margin: 1.1rem 0 .3rem }
+#report h3, #children h3 { font-size: .9375rem; margin: 1.1rem 0 .3rem }
+#children table + table { margin-top: 1.1rem }
 .lines li { padding: .4rem 0; border-top: 1px solid var(--line); font-size: .9375rem }
 .foot { padding-top: 1.5rem; padding-bottom: 2.5rem; color: var(--mute); font-size: .8125rem }
 

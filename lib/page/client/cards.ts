@@ -129,20 +129,6 @@ export function drawLoop (view: View): void {
   })
 }
 
-/** The children of a supervisor. */
-export function drawChildren (view: View): void {
-  const { children, readyChildren = 0, workers = 0, minReady = 0, reloading } = view.state
-  const shown = children?.map(({ applications: _applications, ...child }) => child)
-  draw(view, 'children', shown && { shown, readyChildren, workers, minReady, reloading }, () => [
-    element('p', { class: 'lead' }, `${readyChildren} of ${workers} ready, ${minReady} needed${reloading === true ? '; a reload is under way' : ''}.`),
-    table('Children of the supervisor', ['Child', 'Phase', 'In flight', 'Restarts'], (shown ?? []).map(({ child, pid, phase, ready, responding, leaving, inFlight, restarts, startedAt }) => row(
-      [`Child ${child}`, element('span', { class: 'note' }, `pid ${pid}, up for `, ticking({ from: startedAt }))],
-      [phase ?? 'unknown', leaving && element('span', { class: 'tag' }, 'leaving'), element('span', { class: 'note' }, !responding ? signed('✕', 'does not answer', 'bad') : ready ? signed('✓', 'ready', 'good') : signed('○', 'not ready', 'warn'))],
-      [element('span', { class: 'number' }, inFlight === undefined ? '–' : String(inFlight))],
-      [element('span', { class: 'number' }, String(restarts))])))
-  ])
-}
-
 /** How the grace period is spoken of. */
 export function graceText ({ budget }: Shown): string {
   return budget === undefined ? '' : `Grace period: ${given(budget.gracePeriod)}`

@@ -1,4 +1,5 @@
-import { drawChecks, drawChildren, drawConnections, drawLoop, drawParticipants, drawRequests, drawTraffic, graceText } from './cards.ts'
+import { drawChecks, drawConnections, drawLoop, drawParticipants, drawRequests, drawTraffic, graceText } from './cards.ts'
+import { drawChildren, wholeOf } from './children.ts'
 import type { PageDocument, PageInput } from './dom.ts'
 import { drawReport, verdictSign } from './report.ts'
 import { readStream } from './stream.ts'
@@ -61,9 +62,10 @@ export function merge (state: Shown, change: Shown): Shown {
 
 /** Draws everything. Only what has changed is drawn anew. */
 export function drawAll (view: View): void {
-  drawHead(view)
-  drawTimeline(view)
-  drawGrace(view)
+  const whole = { ...view, state: wholeOf(view.state) }
+  drawHead({ ...whole, state: { ...whole.state, shutdown: whole.state.shutdown ?? view.state.shutdown } })
+  drawTimeline(whole)
+  drawGrace(whole)
   drawReport(view)
   for (const drawCard of [drawChildren, drawRequests, drawConnections, drawParticipants, drawChecks, drawTraffic, drawLoop]) drawCard(view)
   drawUnlock(view)

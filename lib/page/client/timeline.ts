@@ -48,7 +48,7 @@ export function drawTimeline (view: View): void {
       element('h3', {}, step.title),
       element('p', { class: 'step-state' }, ...stateOf(place, record, since, index > 0 && (shutdown ?? report) !== undefined)),
       stepBar(step, place, record, since),
-      boundsOf(step, place, record),
+      boundsOf(step, place, record, shutdown !== undefined && shutdown.kind === undefined),
       element('p', { class: 'purpose' }, step.purpose),
       place === 'now' && reasons.length > 0 && element('div', { class: 'waits' },
         element('h4', {}, 'Waits for'),
@@ -72,12 +72,12 @@ export function stepBar ({ phase, floor, cap }: Step, place: string, record: Pha
   return element('div', { class: 'bar', 'aria-hidden': 'true' }, fill, floor !== undefined && floor > 0 && floor < cap && element('span', { class: 'mark', 'data-left': (floor / cap).toFixed(4) }))
 }
 
-/** What a phase lasts at least and at most; of one that was cut off, who was still waiting. */
-export function boundsOf ({ phase, floor, cap }: Step, place: string, record: PhaseRecord | undefined): PageElement | false {
+/** What a phase lasts at least and at most; of one that was cut off, who was still waiting. `byHand`: nobody has asked for an end. */
+export function boundsOf ({ phase, floor, cap }: Step, place: string, record: PhaseRecord | undefined, byHand: boolean): PageElement | false {
   if (phase === 'running') return false
   if (record !== undefined && record.stalledBy.length > 0) return element('p', { class: 'bounds' }, `still waiting then: ${record.stalledBy.map(({ name }) => name).join(', ')}`)
   if (place === 'over') return false
-  if (cap === undefined) return place === 'now' && element('p', { class: 'bounds' }, 'no limit: a drain by hand')
+  if (cap === undefined) return place === 'now' && byHand && element('p', { class: 'bounds' }, 'no limit: a drain by hand')
   return element('p', { class: 'bounds' }, floor !== undefined && floor > 0 ? `${given(floor)} to ${given(cap)}` : `at most ${given(cap)}`)
 }
 

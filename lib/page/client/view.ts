@@ -1,6 +1,6 @@
 import type { RequestStatus, Status } from '../../admin/status.ts'
 import type { CheckStatus } from '../../status.ts'
-import type { SupervisorStatus } from '../../cluster/overview.ts'
+import type { ChildStatus, SupervisorStatus } from '../../cluster/overview.ts'
 import type { Envelope } from '../viewers.ts'
 import type { PageDocument, PageElement } from './dom.ts'
 
@@ -20,11 +20,18 @@ export interface EventLoop {
 /** When what has an age began. A change does not tell of what has only grown older, so an age counts from the event it came in. */
 export interface Anchored { from?: number | undefined }
 
+/** An application of a child. */
+export interface ShownApplication extends Omit<Status, 'requests'> { requests: Array<RequestStatus & Anchored> }
+
+/** A child of a supervisor. */
+export interface ShownChild extends Omit<ChildStatus, 'applications'> { applications?: ShownApplication[] | undefined }
+
 /** The state that is shown: of an application, of a supervisor, or what the guardian knows; and what precedes it. */
-export interface Shown extends Partial<Envelope>, Partial<Omit<Status, keyof Envelope | 'requests' | 'checks'>>, Partial<Omit<SupervisorStatus, 'phase' | 'number' | 'since' | 'ready'>> {
+export interface Shown extends Partial<Envelope>, Partial<Omit<Status, keyof Envelope | 'requests' | 'checks'>>, Partial<Omit<SupervisorStatus, keyof Status | 'children'>> {
   requests?: Array<RequestStatus & Anchored>
   checks?: Array<CheckStatus & Anchored>
   eventLoop?: EventLoop
+  children?: ShownChild[]
   /** Of a supervisor, at its end. */
   exitCode?: number
 }
@@ -42,9 +49,9 @@ export interface View {
 
 /** Ties the ages of an event to its time. */
 export function anchor (data: Shown): Shown {
-  const { at = 0, requests, checks, eventLoop } = data
+  const { at = 0, requests, checks, eventLoop, children } = data
   const tie = <T extends { age: number | undefined }>(item: T): T & Anchored => ({ ...item, from: item.age === undefined ? undefined : at - item.age })
-  return { ...data, ...requests && { requests: requests.map(tie) }, ...checks && { checks: checks.map(tie) }, ...eventLoop && { eventLoop: { ...eventLoop, from: at - eventLoop.silence } } }
+  return { ...data, ...requests && { requests: requests.map(tie) }, ...checks && { checks: checks.map(tie) }, ...children && { children: children.map((child) => ({ ...child, applications: child.applications?.map((one) => ({ ...one, requests: one.requests.map(tie) })) })) }, ...eventLoop && { eventLoop: { ...eventLoop, from: at - eventLoop.silence } } }
 }
 
 /** The service's time, in milliseconds since 1970; it stands still where nothing is heard of it. */

@@ -1,0 +1,102 @@
+import type { EndedChild } from '../../cluster/overview.ts'
+import type { ParticipantStatus } from '../../admin/status.ts'
+import type { PageElement } from './dom.ts'
+import { mostRows, row, table } from './cards.ts'
+import { list, verdictSign } from './report.ts'
+import { stepsOf } from './timeline.ts'
+import { draw, element, signed, ticking } from './view.ts'
+import type { Child, Shown, ShownApplication, ShownChild, View } from './view.ts'
+
+/** Requests that are named of each child, at most. */
+export function mostOfChild (): number { return 5 }
+
+/** What a child of the supervisor waits for now. */
+export function waitsOf ({ responding, phase, applications }: ShownChild): ParticipantStatus[] {
+  if (!responding) return [{ name: 'event loop', reason: `does not answer${phase === undefined ? '' : `, last heard of in phase ${phase}`}` }]
+  return (applications ?? []).flatMap(({ participants }) => participants).filter(({ reason }) => reason !== undefined)
+}
+
+/**
+ * A supervisor's state as if it were an application's: with what its children wait for, and how far the slowest of them has
+ * come. Any other state as it is.
+ */
+export function wholeOf (state: Shown): Shown {
+  const { children, ended, number = 0, shutdown } = state
+  if (children === undefined) return state
+  const applications = children.flatMap((child) => child.applications ?? [])
+  const slowest = applications.reduce<ShownApplication | undefined>((a, b) => a === undefined || b.number < a.number ? b : a, undefined)
+  const told = slowest?.shutdown
+  // Before there is an end, children may be waiting for nothing but their next request.
+  const waits = number === 0 ? [] : children.flatMap((child) => waitsOf(child).map(({ name, reason }) => ({ name: `child ${child.child}: ${name}`, reason })))
+    // Those who wait for other children last: the others are what a reader looks for.
+    .toSorted((a, b) => Number(a.name.endsWith(': supervisor')) - Number(b.name.endsWith(': supervisor')))
+  const more = waits.length - mostRows()
+  const records = told?.phases ?? ended?.find(({ report }) => report !== undefined)?.report?.phases
+  // A child may be ahead of the whole.
+  const phases = (records ?? []).filter((record) => stepsOf(state).findIndex((step) => step.phase === record.phase) < number)
+  const { budget } = slowest ?? {}
+  return {
+    ...state,
+    ...children.length > 0 && { inFlight: children.reduce((sum, { inFlight = 0 }) => sum + inFlight, 0) },
+    ...budget !== undefined && { budget },
+    participants: more > 0 ? [...waits.slice(0, mostRows()), { name: `${more} more`, reason: 'in the list of children' }] : waits,
+    // Where no child tells of its phases, none of them is known to have been skipped.
+    shutdown: records === undefined ? undefined : { kind: undefined, reason: undefined, startedAt: 0, hurried: undefined, floor: 0, cap: undefined, ...told, ...shutdown, phases }
+  }
+}
+
+/** The children of a supervisor, and how those have ended who are gone. */
+export function drawChildren (view: View): void {
+  const { children, ended = [], readyChildren = 0, workers = 0, minReady = 0, reloading } = view.state
+  const shown = children?.map(({ applications, ...child }) => ({ ...child, details: detailsOf({ ...child, applications }) }))
+  draw(view, 'children', shown && { shown, ended, readyChildren, workers, minReady, reloading }, () => [
+    element('p', { class: 'lead' }, `${readyChildren} of ${workers} ready, ${minReady} needed${reloading === true ? '; a reload is under way' : ''}.`),
+    shown !== undefined && shown.length > 0 && table('Children of the supervisor', ['Child', 'Phase', 'In flight', 'Restarts'], shown.map(({ child, pid, phase, ready, responding, leaving, inFlight, restarts, startedAt }) => row(
+      [`Child ${child}`, element('span', { class: 'note' }, `pid ${pid}, up for `, ticking({ from: startedAt }))],
+      [phase ?? 'unknown', leaving && element('span', { class: 'tag' }, 'leaving'), element('span', { class: 'note' }, !responding ? signed('✕', 'does not answer', 'bad') : ready ? signed('✓', 'ready', 'good') : signed('○', 'not ready', 'warn'))],
+      [element('span', { class: 'number' }, inFlight === undefined ? '–' : String(inFlight))],
+      [element('span', { class: 'number' }, String(restarts))]))),
+    ...(shown ?? []).flatMap(({ child, details }) => drawDetails(child, details)),
+    ended.length > 0 && table('How children have ended', ['Child', 'How it ended', 'Exit code'], ended.map(endedRow))
+  ])
+}
+
+/** What is shown of a child besides its row. */
+export interface ChildDetails {
+  waits: ParticipantStatus[]
+  failing: Array<{ name: string, error: string | undefined }>
+  requests: Array<{ method: string, route: string | undefined, from: number }>
+  more: number
+}
+
+/** Takes it out of what its applications tell. */
+export function detailsOf (child: ShownChild): ChildDetails {
+  const { applications = [], inFlight = 0 } = child
+  const requests = applications.flatMap((one) => one.requests).map(({ method, route, from = 0 }) => ({ method, route, from: Math.round(from / 50) * 50 })).toSorted((a, b) => a.from - b.from).slice(0, mostOfChild())
+  return {
+    waits: waitsOf(child),
+    failing: applications.flatMap(({ checks }) => checks).filter(({ state }) => state === 'failing').map(({ name, error }) => ({ name, error })),
+    requests,
+    more: inFlight - requests.length
+  }
+}
+
+/** What one child waits for, which of its checks fail, and its oldest requests. */
+export function drawDetails (child: number, { waits, failing, requests, more }: ChildDetails): Child[] {
+  const lines: PageElement[] = [
+    ...waits.map(({ name, reason }) => element('li', {}, signed('…', 'waits for ', 'warn'), element('b', {}, name), ` ${reason}`)),
+    ...failing.map(({ name, error }) => element('li', {}, signed('✕', 'check ', 'bad'), element('b', {}, name), ` ${error ?? 'fails'}`)),
+    ...requests.map(({ method, route, from }) => element('li', {}, element('span', { class: 'method' }, method), ' ', element('span', { class: 'route' }, route ?? 'no route'), ', for ', ticking({ from })))
+  ]
+  if (lines.length === 0) return []
+  return [element('h3', {}, `Child ${child}`), element('ul', { class: 'lines' }, ...lines), more > 0 && requests.length > 0 && element('p', { class: 'more' }, `and ${more} more`)]
+}
+
+/** How one child has ended. */
+export function endedRow ({ child, pid, exitCode, signal, verdict, summary, report }: EndedChild): PageElement {
+  const cut = report?.cut.requests ?? []
+  return row(
+    [`Child ${child}`, element('span', { class: 'note' }, `pid ${pid}`)],
+    [verdictSign(verdict === 'unfinished' ? 'failed' : verdict), element('span', { class: 'note' }, summary), ...list('Requests that were cut', cut.slice(0, mostOfChild()).map(({ method, route }) => `${method} ${route ?? 'no route'}`)), cut.length > mostOfChild() && element('p', { class: 'more' }, `and ${cut.length - mostOfChild()} more`)],
+    [element('span', { class: 'number' }, signal ?? String(exitCode))])
+}
