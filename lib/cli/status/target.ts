@@ -57,8 +57,10 @@ function readUrl (given: string): Target {
   }
 }
 
-function complete (path: string): string {
-  return path.endsWith('/status') ? path : path.replace(/\/$/, '') + standardPath
+function complete (given: string): string {
+  const path = given.replace(/\/+$/, '')
+  if (path.endsWith('/status')) return path
+  return path.endsWith('/-') ? `${path}/status` : path + standardPath
 }
 
 function refusal (given: string): UsageError {
