@@ -63,10 +63,11 @@ export class Asker {
    * @param told called with the state when it is there, and after each change; it goes on by itself
    */
   async stream (told: (state: StreamedState) => void): Promise<StreamEnd> {
+    const deadline = Date.now() + this.#options.timeout
     try {
       const path = this.#target.path.replace(/\/status(?=\?|$)/, '/status/events')
       const response = await this.#send(path, 'text/event-stream', this.#options.timeout)
-      if (response.statusCode === 200 && response.headers['content-type']?.startsWith('text/event-stream') === true) return await follow(response, told)
+      if (response.statusCode === 200 && response.headers['content-type']?.startsWith('text/event-stream') === true) return await follow(response, deadline - Date.now(), told)
       response.destroy()
     } catch {
       // Whoever asks next learns why.
@@ -112,19 +113,24 @@ export class Asker {
   }
 }
 
-async function follow (response: IncomingMessage, told: (state: StreamedState) => void): Promise<StreamEnd> {
+async function follow (response: IncomingMessage, timeout: number, told: (state: StreamedState) => void): Promise<StreamEnd> {
   const state = new StreamedState()
+  // A proxy that collects what it passes on lets the head through, and nothing else.
+  const timer = setTimeout(() => { response.destroy() }, timeout)
   response.setTimeout(silence, () => { response.destroy() })
   try {
     for await (const { name, data } of readEvents(response.setEncoding('utf8') as AsyncIterable<string>)) {
       if (name !== 'status' && !(state.there && (name === 'change' || name === 'report'))) continue
       state.take(data, name === 'status')
       if (!isStatus(state.fields)) break
+      clearTimeout(timer)
       told(state)
       if (name === 'report') return 'told'
     }
   } catch {
     // As if it had ended.
+  } finally {
+    clearTimeout(timer)
   }
   response.destroy()
   return state.there ? 'broken' : 'none'
