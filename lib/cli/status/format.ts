@@ -36,3 +36,28 @@ export function fit (text: string, width: number): string {
   const characters = Array.from(text)
   return characters.length <= width ? text : `${characters.slice(0, Math.max(0, width - 1)).join('')}…`
 }
+
+/** So many are named in one line. */
+const mostNamed = 10
+
+/** Items of the same name: how many, and the first of them. `label` is the name with their number, where there are several. */
+export interface Group<T> { items: number, first: T, label: string }
+
+/** Items by their names, in the order in which these come. */
+export function grouped<T> (all: T[], nameOf: (item: T) => string): Array<Group<T>> {
+  const groups = new Map<string, Group<T>>()
+  for (const item of all) {
+    const name = nameOf(item)
+    const group = groups.get(name)
+    const items = (group?.items ?? 0) + 1
+    groups.set(name, { items, first: group === undefined ? item : group.first, label: items > 1 ? `${name} x${items}` : name })
+  }
+  return [...groups.values()]
+}
+
+/** Parts in one line: the first ten, and how many there are besides. A part may stand for several items. */
+export function enumerate (parts: Array<string | { text: string, items: number }>, separator = ', '): string {
+  const shown = parts.slice(0, mostNamed).map((part) => typeof part === 'string' ? part : part.text)
+  const more = parts.slice(mostNamed).reduce((sum, part) => sum + (typeof part === 'string' ? 1 : part.items), 0)
+  return more === 0 ? shown.join(separator) : `${shown.join(separator)} and ${more} more`
+}

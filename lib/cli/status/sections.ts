@@ -1,6 +1,6 @@
 import { counted } from '../../text.ts'
 import type { Fields } from './fields.ts'
-import { amount, bar, columns, duration } from './format.ts'
+import { amount, bar, columns, duration, enumerate, grouped } from './format.ts'
 
 /** How a line is meant; a terminal has a colour for it. */
 export type Tone = 'good' | 'bad' | 'strong' | 'dim'
@@ -29,18 +29,20 @@ export function labelled (label: string, text: string, tone?: Tone): Line {
 
 const indented = (lines: string[]): Line[] => lines.map((text) => line(`    ${text}`))
 
+const rest = (count: number): Line[] => count > 0 ? indented([`and ${count} more`]) : []
+
 /** What an application tells besides its phases. */
 export function sections (status: Fields, context: Context): Line[] {
   return [
     ...requests(status, context),
-    connections(status),
-    ...participants(status),
-    ...checks(status),
+    ...connections(status),
+    ...participants(status, context),
+    ...checks(status, context),
     ...pressure(status),
     ...traffic(status),
     ...work(status),
     ...thread(status, context),
-    ...report(status.at('report'))
+    ...report(status.at('report'), context)
   ]
 }
 
@@ -51,30 +53,34 @@ export function requests (status: Fields, { most }: Context): Line[] {
   const rows = all.slice(0, most).map((request) => [duration(request.number('age')), bar(request.number('age') ?? 0, oldest, 10), request.text('method') ?? '?', request.text('route') ?? '(no route)', request.text('kind') ?? ''])
   // Of very many not all are listed.
   const count = Math.max(all.length, status.number('inFlight') ?? 0)
-  return [labelled('in flight', count === 0 ? 'nothing' : counted(count, 'request')), ...indented(columns(rows)), ...count > rows.length ? indented([`and ${count - rows.length} more`]) : []]
+  return [labelled('in flight', count === 0 ? 'nothing' : counted(count, 'request')), ...indented(columns(rows)), ...rest(count - rows.length)]
 }
 
-function connections (status: Fields): Line {
+function connections (status: Fields): Line[] {
   const names: Record<string, string> = { sessions: 'http2' }
-  return labelled('connections', status.entries('connections').map(([name, count]) => `${names[name] ?? name} ${amount(count.number())}`).join(', '))
+  if (!status.at('connections').there) return []
+  return [labelled('connections', status.entries('connections').map(([name, count]) => `${names[name] ?? name} ${amount(count.number())}`).join(', '))]
 }
 
-function participants (status: Fields): Line[] {
+function participants (status: Fields, { most }: Context): Line[] {
   const all = status.list('participants')
-  const rows = all.map((participant) => [participant.text('name') ?? '?', participant.text('reason') ?? 'does not stall'])
-  return all.length === 0 ? [] : [line('  participants'), ...indented(columns(rows))]
+  // Those of a name that stall, and those that do not.
+  const groups = [true, false].flatMap((stalls) => grouped(all.filter((one) => stalls === (one.text('reason') !== undefined)), (one) => one.text('name') ?? '?'))
+  const shown = groups.slice(0, most)
+  const rows = shown.map(({ label, first }) => [label, first.text('reason') ?? 'does not stall'])
+  return all.length === 0 ? [] : [line('  participants'), ...indented(columns(rows)), ...rest(all.length - shown.reduce((sum, { items }) => sum + items, 0))]
 }
 
-function checks (status: Fields): Line[] {
+function checks (status: Fields, { most }: Context): Line[] {
   const all = status.list('checks')
-  const rows = columns(all.map((check) => [
+  const rows = columns(all.slice(0, most).map((check) => [
     check.text('name') ?? '?',
     check.text('state') ?? '?',
     check.number('age') === undefined ? 'never run' : `took ${duration(check.number('duration'))}, ${duration(check.number('age'))} ago`,
     `for ${check.texts('kinds').join(', ')}`,
     check.text('error') ?? ''
   ]))
-  return all.length === 0 ? [] : [line('  checks'), ...rows.map((text, index) => line(`    ${text}`, all[index]?.text('state') === 'failing' ? 'bad' : undefined))]
+  return all.length === 0 ? [] : [line('  checks'), ...rows.map((text, index) => line(`    ${text}`, all[index]?.text('state') === 'failing' ? 'bad' : undefined)), ...rest(all.length - rows.length)]
 }
 
 function pressure (status: Fields): Line[] {
@@ -107,19 +113,19 @@ function late (status: Fields): Line[] {
   return [labelled('late', [
     counted(count, 'connection'),
     after === undefined ? '' : `the last ${duration(after)} after the announcement`,
-    sources.length === 0 ? '' : `from ${sources.join(', ')}`,
+    sources.length === 0 ? '' : `from ${enumerate(sources)}`,
     advice === undefined ? '' : `announce.min of ${duration(advice)} would have been enough`
   ].filter((part) => part !== '').join(', '), 'bad')]
 }
 
 function probes (given: Fields): Line[] {
   const told = given.list('probes').map((probe) => `${probe.text('prober')} (${counted(probe.number('answers') ?? 0, 'answer')}, the first after ${duration(probe.number('first'))})`)
-  return told.length === 0 ? [] : [labelled('told not ready', ` ${told.join(', ')}`)]
+  return told.length === 0 ? [] : [labelled('told not ready', ` ${enumerate(told)}`)]
 }
 
 function work (status: Fields): Line[] {
   const names = status.texts('work')
-  return names.length === 0 ? [] : [labelled('background', names.join(', '))]
+  return names.length === 0 ? [] : [labelled('background', enumerate(grouped(names, (name) => name).map(({ label, items }) => ({ text: label, items }))))]
 }
 
 function thread (status: Fields, { at }: Context): Line[] {
@@ -132,12 +138,16 @@ function thread (status: Fields, { at }: Context): Line[] {
   return [labelled('guardian', parts.filter((part) => part !== '').join(', '), given.text('state') === 'failed' ? 'bad' : undefined)]
 }
 
-function report (given: Fields): Line[] {
+function report (given: Fields, { most }: Context): Line[] {
   if (!given.there) return []
   const cut = given.list('cut', 'requests').map((request) => `${request.text('method')} ${request.text('route') ?? '(no route)'} after ${duration(request.number('age'))}`)
   const failures = given.list('failures').map((failure) => `${failure.text('name')} failed in phase ${failure.text('phase')}: ${failure.text('message')}`)
   return [
     labelled('report', `${given.text('verdict')}, exit code ${amount(given.number('exitCode'))}: ${given.text('summary')}`, given.text('verdict') === 'clean' ? 'good' : 'bad'),
-    ...indented([...cut.map((text) => `cut: ${text}`), ...failures, ...given.texts('advice')])
+    ...indented(cut.slice(0, most).map((text) => `cut: ${text}`)),
+    ...rest(cut.length - most),
+    ...indented(failures.slice(0, most)),
+    ...rest(failures.length - most),
+    ...indented(given.texts('advice'))
   ]
 }

@@ -35,8 +35,8 @@ function readEvent (lines: string[]): StreamEvent | undefined {
 
 /** What of a state is as it was, however long ago. */
 const settled: ReadonlySet<string> = new Set(['report', 'shutdown', 'traffic'])
-/** What grows with the time, in milliseconds; a stream does not repeat it for that alone. */
-const growing: ReadonlySet<string> = new Set(['age', 'silence'])
+/** Whether it grows with the time, in milliseconds; a stream does not repeat it for that alone. An event loop that turns has no silence to speak of. */
+const isGrowing = (name: string, owner: object): boolean => name === 'age' || (name === 'silence' && 'stalled' in owner && owner.stalled === true)
 
 /** A state that is told by its changes. */
 export class StreamedState {
@@ -78,7 +78,7 @@ function grown (value: unknown, elapsed: number): unknown {
   if (Array.isArray(value)) return value.map((item) => grown(item, elapsed))
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => {
-    if (growing.has(name) && typeof inner === 'number') return [name, inner + elapsed]
+    if (typeof inner === 'number' && isGrowing(name, value)) return [name, inner + elapsed]
     return [name, settled.has(name) ? inner : grown(inner, elapsed)]
   }))
 }

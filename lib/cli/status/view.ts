@@ -1,7 +1,7 @@
 import { phases } from '../../lifecycle/phase.ts'
 import type { Phase } from '../../lifecycle/phase.ts'
 import type { Fields } from './fields.ts'
-import { amount, bar, columns, duration } from './format.ts'
+import { amount, bar, columns, duration, enumerate, grouped } from './format.ts'
 import { labelled, line, requests, sections } from './sections.ts'
 import type { Context, Line } from './sections.ts'
 
@@ -26,14 +26,15 @@ function timeLeft (status: Fields, at: number): number | undefined {
 }
 
 function whyNotReady (status: Fields): string {
-  if (status.text('phase') !== 'running') return ''
-  const failing = status.list('checks').filter((check) => check.text('state') === 'failing').map((check) => check.text('name'))
+  const hang = status.flag('eventLoop', 'stalled') === true ? 'the event loop does not turn' : ''
+  if (status.text('phase') !== 'running') return hang
+  const failing = status.list('checks').filter((check) => check.text('state') === 'failing').map((check) => check.text('name') ?? '?')
   const reasons = [
     status.flag('started') === false ? 'starting' : '',
-    ...status.texts('holds').map((reason) => `held: ${reason}`),
-    failing.length === 0 ? '' : `failing: ${failing.join(', ')}`,
+    enumerate(status.texts('holds').map((reason) => `held: ${reason}`), '; '),
+    failing.length === 0 ? '' : `failing: ${enumerate(failing)}`,
     status.number('readyChildren') === undefined ? '' : `${status.number('readyChildren')} of ${status.number('workers')} children ready, ${status.number('minReady')} needed`,
-    status.flag('eventLoop', 'stalled') === true ? 'the event loop does not turn' : ''
+    hang
   ]
   return reasons.filter((reason) => reason !== '').join('; ')
 }
@@ -41,19 +42,35 @@ function whyNotReady (status: Fields): string {
 /** What the phase waits for, in one line; empty where it waits for nobody. */
 export function waiting (status: Fields): string {
   const stalls = [...status.list('participants'), ...status.list('stalls')].filter((participant) => participant.text('reason') !== undefined)
-  return stalls.map((stall) => `${stall.text('name')} (${stall.text('reason')})`).join(', ')
+  return named(stalls)
+}
+
+/** Each name once, with the reason of its first; how long each of a thousand has run is no help. */
+function named (stalls: Fields[]): string {
+  const groups = grouped(stalls, (stall) => stall.text('name') ?? '?')
+  return enumerate(groups.map(({ label, items, first }) => ({ text: `${label} (${first.text('reason')})`, items })))
 }
 
 /** Everything below the headline: of an application, of a supervisor, or what a guardian knows. */
 export function details (status: Fields, context: Context): Line[] {
   if (status.at('children').there) return supervisor(status, context)
-  if (status.at('eventLoop').there) return guardian(status, context)
   if (status.at('budget').there) return application(status, context)
-  return [...timeline(status, context), line(`  ${context.authorised ? 'the token is not accepted: ' : ''}the rest is for those with a token (--token, GRACEFUL_TOKEN)`, 'dim')]
+  if (status.at('applications').there) return guardian(status, context)
+  // Whoever began to look during a hang; strangers are not told of the event loop.
+  if (status.at('eventLoop').there) return application(status, context)
+  return [...timeline(status, context), line(`  ${withheld(status, context)}`, 'dim')]
+}
+
+/** Why there is no more; only a stream tells whether the service has a token. */
+function withheld (status: Fields, { authorised }: Context): string {
+  const access = status.text('access')
+  if (access === 'public') return 'the rest is for those with a token, and no admin.token is set there'
+  const why = !authorised ? '' : access === 'token' ? 'the token is not accepted: ' : 'the token is not accepted, or no admin.token is set there: '
+  return `${why}the rest is for those with a token (what admin.token is there, as --token or GRACEFUL_TOKEN here)`
 }
 
 function application (status: Fields, context: Context): Line[] {
-  return [...timeline(status, context), ...sections(status, context)]
+  return [...timeline(status, context), ...status.flag('eventLoop', 'stalled') === true ? [eventLoop(status)] : [], ...sections(status, context)]
 }
 
 function timeline (status: Fields, context: Context): Line[] {
@@ -68,7 +85,7 @@ function budgetOf (phase: Phase, budget: Fields): string {
   switch (phase) {
     case 'announcing': return `${duration(time('announce', 'min'))} to ${duration(time('announce', 'max'))}`
     case 'closing': return `up to ${duration(time('closing'))}`
-    case 'draining': return `rest of ${duration(time('gracePeriod') - time('reserve') - time('close'))}`
+    case 'draining': return `rest of ${duration(time('gracePeriod') - time('preStop') - time('reserve') - time('close'))}`
     case 'terminated': return `up to ${duration(time('close'))}`
   }
 }
@@ -86,7 +103,7 @@ function progress (phase: Phase, status: Fields, { at }: Context): string[] {
   return [since === 0 ? '' : duration(elapsed), [cap === undefined ? '' : bar(elapsed, cap, 10), waits === '' ? '' : `waits for ${waits}`].filter((part) => part !== '').join(' ')]
 }
 
-const stalledBy = (record: Fields): string => record.list('stalledBy').map((stall) => `${stall.text('name')} (${stall.text('reason')})`).join(', ') || 'nobody'
+const stalledBy = (record: Fields): string => named(record.list('stalledBy')) || 'nobody'
 
 /** The longest that the phase may last; undefined where it has no end of its own. */
 function capOf (phase: Phase, status: Fields): number | undefined {
@@ -103,12 +120,16 @@ function capOf (phase: Phase, status: Fields): number | undefined {
   }
 }
 
-/** What the guardian knows while the event loop hangs. */
-function guardian (status: Fields, context: Context): Line[] {
+function eventLoop (status: Fields): Line {
   const loop = status.at('eventLoop')
-  const stalled = loop.flag('stalled') === true
-  const state = `has not turned for ${duration(loop.number('silence'))}${stalled ? `, held by ${loop.text('blockedIn') ?? 'native code'}` : ''}`
-  return [...timeline(status, context), labelled('event loop', state, 'bad'), ...status.list('applications').flatMap((one) => {
+  // A short silence is no stall, and yet why there is no more than this.
+  if (loop.flag('stalled') !== true) return labelled('event loop', 'too busy to answer')
+  return labelled('event loop', `has not turned for ${duration(loop.number('silence'))}, held by ${loop.text('blockedIn') ?? 'native code'}`, 'bad')
+}
+
+/** What the guardian knows of all applications while they do not answer. */
+function guardian (status: Fields, context: Context): Line[] {
+  return [...timeline(status, context), ...status.at('eventLoop').there ? [eventLoop(status)] : [], ...status.list('applications').flatMap((one) => {
     const waits = waiting(one)
     return [
       line(`  ${one.text('name')}  phase ${one.text('phase')}, ${one.flag('ready') === true ? 'ready' : 'not ready'}${waits === '' ? '' : `, waits for ${waits}`}`, 'strong'),

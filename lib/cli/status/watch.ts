@@ -117,7 +117,7 @@ export class Subject {
   get gist (): string {
     const status = this.#status
     // Reasons count down, or say since when: as long as nothing else of one changes, that is no news.
-    return [this.#problem, status?.text('phase'), status?.flag('ready'), status && waiting(status).replaceAll(/\d+/g, '#')].join('\n')
+    return [this.#problem, status?.text('phase'), status?.flag('ready'), status?.flag('eventLoop', 'stalled') === true, status && waiting(status).replaceAll(/\d+/g, '#')].join('\n')
   }
 
   /** In one line: what {@link gist} tells. */
