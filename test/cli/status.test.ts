@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, request as plainRequest } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import { createServer as createTcpServer } from 'node:net'
@@ -63,7 +63,7 @@ async function bound (t: Test, server: Server, where: number | string = 0): Prom
 
 t.test('one look: ready, not ready, unreachable, and the worst of several', async (t) => {
   const app = Fastify()
-  await app.register(graceful, { exit: false, signals: { SIGTERM: false, SIGINT: false, SIGHUP: false }, admin: { token, unixSocket: true }, gracePeriod: 20_000, announce: { min: 3000 } })
+  await app.register(graceful, { exit: false, signals: { SIGTERM: false, SIGINT: false, SIGHUP: false }, admin: { token, unixSocket: true }, gracePeriod: 30_000, preStop: 10_000, announce: { min: 13_000 } })
   app.graceful.addCheck('database', () => true)
   app.graceful.addCheck('mail', () => { throw new Error(`gone ${escape}[31m`) }, { kinds: ['liveness'] })
   app.graceful.stall('outbox', () => false)
@@ -80,13 +80,14 @@ t.test('one look: ready, not ready, unreachable, and the worst of several', asyn
   const [, port = ''] = host.split(':')
   const order = fetch(`${address}/orders/1?secret=yes`)
   await until(() => release, 'a request in flight')
-  await fetch(`${address}/livez`)
+  await (await fetch(`${address}/livez`)).text()
 
-  const [public_, whole, nobody, several] = await Promise.all([
+  // Alone: each that asks is a busy connection.
+  const whole = await status(t, [host, '--token', token])
+  const [public_, nobody, several] = await Promise.all([
     status(t, [port]),
-    status(t, [host, '--token', token]),
     status(t, ['127.0.0.1:1']),
-    status(t, [`${address}/`, `${address}/-/status`, 'http://127.0.0.1:1', '--json'], { GRACEFUL_TOKEN: token })
+    status(t, [`${address}/`, `${address}/-/status`, 'http://127.0.0.1:1', `${address}/-/`, `${address}/-/status/?x`, `${address}/-`, '--json'], { GRACEFUL_TOKEN: token })
   ])
   t.equal(public_.code, 0)
   t.match(public_.out, new RegExp(`^${port}  ready, phase 0 running for `))
@@ -106,7 +107,7 @@ t.test('one look: ready, not ready, unreachable, and the worst of several', asyn
   t.equal(nobody.out, '127.0.0.1:1  UNREACHABLE, connection refused\n')
   t.equal(several.code, 2, 'the worst')
   const lines = several.out.trim().split('\n').map((line) => JSON.parse(line) as { target: string, exitCode: number, problem?: string, status?: { phase: string, requests: unknown[] } })
-  t.same(lines.map(({ exitCode, problem }) => [exitCode, problem]), [[0, undefined], [0, undefined], [2, 'connection refused']])
+  t.same(lines.map(({ exitCode, problem }) => [exitCode, problem]), [[0, undefined], [0, undefined], [2, 'connection refused'], [0, undefined], [0, undefined], [0, undefined]])
   t.match(lines[0]?.status, { phase: 'running', checks: [{ name: 'database' }, { error: 'gone \\u001b[31m' }] })
 
   // Held, and over a unix socket, where no token is needed.
@@ -150,8 +151,11 @@ t.test('what is no status: one line each, and never a hang', async (t) => {
     '/cut/-/status': (request) => { request.socket.destroy() }
   }
   const asked: string[] = []
+  let [open, most] = [0, 0]
   const port = await bound(t, createServer((request, response) => {
     asked.push(request.url ?? '')
+    most = Math.max(most, ++open)
+    response.once('close', () => { open-- })
     pages[request.url ?? '']?.(request, response)
   }))
   const garbage = await bound(t, createTcpServer((socket) => { socket.on('error', () => {}).end('SSH-2.0-OpenSSH_9.2\r\n') }))
@@ -166,8 +170,6 @@ t.test('what is no status: one line each, and never a hang', async (t) => {
     [`127.0.0.1:${port}/other`, 'answers with JSON that is no status of fastify-graceful'],
     [`127.0.0.1:${port}/list`, 'answers with JSON that is no status of fastify-graceful'],
     [`127.0.0.1:${port}/huge`, 'answers with more than 16 MiB'],
-    [`127.0.0.1:${port}/silent`, 'no answer within 2 s'],
-    [`127.0.0.1:${port}/slow`, 'no answer within 2 s'],
     [`127.0.0.1:${port}/cut`, 'the connection was closed without an answer'],
     [`127.0.0.1:${garbage}`, 'no HTTP is spoken there: is it https?'],
     [`https://127.0.0.1:${port}`, 'no TLS is spoken there: is it http?'],
@@ -175,11 +177,10 @@ t.test('what is no status: one line each, and never a hang', async (t) => {
     ['no-such-host.invalid', /^(no host of this name|the name of the host could not be looked up)$/],
     ['unix:/no/such.sock', 'no socket of this path']
   ]
-  const before = Date.now()
-  const { code, out, errors } = await status(t, [...table.map(([address]) => address), '--timeout', '2s'], { GRACEFUL_TOKEN: token })
+  // A name that is looked up, and 17 MiB, take as long as they take.
+  const { code, out, errors } = await status(t, [...table.map(([address]) => address), '--timeout', '50s'], { GRACEFUL_TOKEN: token })
   t.equal(code, 2)
   t.equal(errors, '')
-  t.ok(Date.now() - before < 15_000, 'side by side')
   const lines = out.split('\n').filter((line) => line !== '')
   for (const [index, [address, said]] of table.entries()) {
     const [name, problem] = lines[index]?.split('  UNREACHABLE, ') ?? []
@@ -188,6 +189,11 @@ t.test('what is no status: one line each, and never a hang', async (t) => {
     else t.match(problem, said)
   }
   t.notMatch(out, controls)
+  most = 0
+  const late = await status(t, [`127.0.0.1:${port}/silent`, `127.0.0.1:${port}/slow/`, '--timeout', '2s'])
+  t.equal(late.code, 2)
+  t.equal(late.out, `127.0.0.1:${port}/silent  UNREACHABLE, no answer within 2 s\n\n127.0.0.1:${port}/slow/  UNREACHABLE, no answer within 2 s\n`)
+  t.equal(most, 2, 'side by side')
   t.equal(asked.length, 12, 'each asked once, and the redirect not followed')
 })
 
@@ -315,6 +321,93 @@ t.test('a whole shutdown is watched, in a terminal and in a pipe, with a stream 
   t.notMatch(little.out, 'report')
 })
 
+t.test('on the port of the guardian a service is shown whole, before a hang, during it and after it', async (t) => {
+  const child = fork('../../guardian/fixtures/hang.js', { given: { way: 'short', ms: 6000, options: { gracePeriod: 30_000, admin: { token }, guardian: { port: 0, host: '127.0.0.1' } } } })
+  t.teardown(() => child.kill('SIGKILL'))
+  const [, port = ''] = await child.waitForLine(/^guardian watching (\d+)$/m)
+  const address = await listening(child)
+  const held = new AbortController()
+  const slow = fetch(`${address}/slow/1`, { signal: held.signal }).catch(() => {})
+  await child.waitForLine(/slow begins/)
+  const args = [`127.0.0.1:${port}`, '-w']
+  const env = { GRACEFUL_TOKEN: token }
+  const screen = command(t, args, { env, terminal: { columns: 120, rows: 60 } })
+  const pipe = command(t, args, { env })
+  const shown = (): string[] => frames(screen.text()).map((frame) => linesOf(frame).join('\n'))
+  const parts = ['GET  /slow/:id', '\n  connections  open', '\n  checks\n    database', '\n  guardian     watching']
+  const isWhole = (frame: string): boolean => parts.every((part) => frame.includes(part))
+  await until(() => shown().slice(0, -1).filter(isWhole).length > 3 && pipe.text().includes('GET  /slow/:id'), 'seconds of a healthy service')
+  t.same(shown().filter((frame) => frame.includes('has not turned')), [])
+
+  const calm = shown().length
+  const hang = fetch(`${address}/hang`).then((response) => response.text())
+  const during = /NOT READY, phase 0 running for .*, the event loop does not turn\n[^]*\n  event loop   has not turned for (\d\S*) m?s, held by .*spinShortly/
+  await until(() => shown().slice(calm, -1).filter((frame) => during.test(frame)).length > 1, 'the hang')
+  t.equal(await hang, 'over')
+  const hung = shown().slice(calm, -1).filter((frame) => during.test(frame))
+  t.ok(hung.every(isWhole), hung[0] ?? '')
+  t.ok(new Set(hung.map((frame) => during.exec(frame)?.[1])).size > 1, 'the silence grows')
+  const back = shown().length
+  await until(() => shown().slice(back, -1).some((frame) => /  ready, phase 0/.test(frame) && isWhole(frame) && !frame.includes('has not turned')), 'the end of the hang')
+  t.match(await until(() => /NOT READY[^]*Z .*  (ready, phase 0 running.*)/.exec(pipe.text())?.[1], 'both in the pipe'), 'ready')
+  t.match(pipe.text(), /Z .*NOT READY, phase 0 running for .*, the event loop does not turn\n/)
+  screen.type('\u0003')
+  pipe.kill('SIGINT')
+  t.equal((await screen.result).code, 0)
+  t.equal((await pipe.result).code, 0)
+  held.abort()
+  await slow
+})
+
+t.test('a proxy that holds a stream back counts as none', async (t) => {
+  const app = Fastify({ forceCloseConnections: true })
+  await app.register(graceful, { exit: false, signals: { SIGTERM: false, SIGINT: false, SIGHUP: false }, kubernetes: false })
+  t.teardown(() => app.close())
+  const address = await app.listen({ port: 0, host: '127.0.0.1' })
+  const held: string[] = []
+  let polls = 0
+  // Hands on the head at once, and of the body whole blocks.
+  const port = await bound(t, createServer((request, response) => {
+    const passed = plainRequest(`${address}${request.url}`, { agent: false }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers).flushHeaders()
+      if (request.url === '/-/status') polls++
+      let block = ''
+      answer.setEncoding('utf8').on('data', (text: string) => {
+        block += text
+        if (request.url !== '/-/status') held.push(text)
+        if (block.length < 65_536) return
+        response.write(block)
+        block = ''
+      }).once('end', () => response.end(block)).once('error', () => response.destroy())
+    })
+    passed.on('error', () => response.destroy()).end()
+    response.once('close', () => passed.destroy())
+  }))
+  const runs = [command(t, [`127.0.0.1:${port}`, '-w', '--interval', '100ms', '--timeout', '1s']), command(t, [address, '-w'])] as const
+  await until(() => polls > 3, 'it is asked')
+  t.match(held.join(), 'event: status')
+  const hold = app.graceful.hold('by hand')
+  await until(() => runs.every((run) => run.text().includes('NOT READY')), 'a change')
+  hold.release()
+  for (const run of runs) run.kill('SIGINT')
+  const [, live] = await Promise.all(runs.map((run) => run.result))
+  t.match(live?.out, 'the rest is for those with a token, and no admin.token is set there')
+})
+
+t.test('long lists are cut, and equal names counted', async (t) => {
+  const mail = Array.from({ length: 1500 }, (_, index) => ({ name: 'mail', reason: `running for ${index} ms` }))
+  const named = Array.from({ length: 30 }, (_, index) => ({ name: `job-${index}`, reason: 'busy' }))
+  const checks = Array.from({ length: 150 }, (_, index) => ({ name: `check-${index}`, state: 'failing', kinds: ['readiness'] }))
+  const body = { phase: 'draining', number: 3, since: Date.now(), ready: false, budget: {}, participants: [{ name: 'mail' }, ...mail, ...named], checks, work: mail.map(({ name }) => name) }
+  const port = await bound(t, createServer((request, response) => { response.end(JSON.stringify(request.url?.includes('held') === true ? { ...body, phase: 'running', number: 0, holds: named.map(({ name }) => name) } : body)) }))
+  const { out } = await status(t, [`127.0.0.1:${port}`, `127.0.0.1:${port}/held`])
+  t.match(out, 'waits for mail x1500 (running for 0 ms), job-0 (busy), job-1 (busy), job-2 (busy), job-3 (busy), job-4 (busy), job-5 (busy), job-6 (busy), job-7 (busy), job-8 (busy) and 21 more\n')
+  t.match(out, /\n {4}mail x1500 +running for 0 ms\n {4}job-0 +busy\n[^]*\n {4}job-29 +busy\n {4}mail +does not stall\n {2}checks\n/)
+  t.match(out, /\n {4}check-99 +failing .*\n {4}and 50 more\n {2}background {3}mail x1500\n/)
+  t.match(out, /, held: job-0; [^,]*held: job-9 and 20 more; failing: check-0, [^;]*check-9 and 140 more\n/)
+  t.ok(out.split('\n').every((line) => line.length < 500))
+})
+
 t.test('a stream that breaks off, or is none', async (t) => {
   const whole = { at: Date.now() - 3_600_000, phase: 'running', number: 0, since: Date.now() - 3_660_000, ready: true, budget: {}, inFlight: 1, requests: [{ method: 'GET', route: '/a', age: 1000, kind: 'request' }] }
   let streams = 0
@@ -408,18 +501,22 @@ t.test('a supervisor shows its children, and what each is at', async (t) => {
   const tree = start(t, ['run', '--workers', '2', '--min-ready', '2', '--status-port', '0', service], { env: { GRACEFUL_RUN_STATUS_TOKEN: token } })
   const address = await tree.status()
   await tree.ready()
-  const slow = fetch(`http://127.0.0.1:${await tree.port()}/slow?ms=1500`)
-  await until(() => tree.output().includes('slow begins'), 'a request in flight')
+  const held = new AbortController()
+  const slow = fetch(`http://127.0.0.1:${await tree.port()}/held`, { signal: held.signal }).catch(() => {})
+  await until(() => tree.output().includes('held in '), 'a request in flight')
   const [once, stranger] = await Promise.all([status(t, [address], { GRACEFUL_TOKEN: token }), status(t, [address], { GRACEFUL_TOKEN: 'a-token-that-is-wrong' })])
   t.equal(once.code, 0)
   t.match(once.out, /children +2 of 2 ready, 2 needed\n +child +pid +phase +in flight +restarts +up +waits for\n +1 +\d+ +running +ready +\d +0 [^]*\n +2 +\d+ +running +ready +\d +0 /)
   t.match(once.out, /\n {2}child 2 {2}ready, phase 0 running/)
-  t.match(once.out, 'GET  /slow')
+  t.match(once.out, 'GET  /held')
   t.equal(stranger.code, 0)
-  t.match(stranger.out, 'the token is not accepted: the rest is for those with a token')
+  t.match(stranger.out, 'the token is not accepted, or no admin.token is set there: the rest is for those with a token')
   const run = command(t, [address, '-w', '--interval', '100ms'], { env: { GRACEFUL_TOKEN: token } })
   await until(() => run.text().includes('running'), 'the first look')
   process.kill(tree.pid, 'SIGTERM')
+  // Nothing ends before it has been seen.
+  await until(() => /Z .*NOT READY, phase [123] /.test(run.text()), 'the end is watched')
+  held.abort()
   await slow
   t.same(await tree.result, [0, null])
   const { code, out } = await run.result
