@@ -261,7 +261,7 @@ t.test('a whole shutdown is watched, in a terminal and in a pipe, with a stream 
   const stranger = command(t, own)
   const guarded = command(t, [`127.0.0.1:${port}`, '--watch'], { env })
   await until(() => [pipe, screen, grey, json, live, bright, stranger, guarded].every((run) => run.text().includes('running')), 'all of them see it run')
-  const slow = fetch(`${address}/slow?ms=2600`).then((response) => response.text())
+  const slow = fetch(`${address}/slow?ms=5000`).then((response) => response.text())
   await child.waitForLine(/slow begins/)
   child.kill('SIGTERM')
   t.equal(await slow, 'slow')
@@ -273,7 +273,7 @@ t.test('a whole shutdown is watched, in a terminal and in a pipe, with a stream 
   t.notMatch(piped.out, controls, 'plain text')
   t.match(piped.out, /^127\.0\.0\.1:\d+ {2}ready, phase 0 running for [^]*\n\S+Z 127\.0\.0\.1:\d+ {2}NOT READY, phase 1 announcing for [^]*\n\S+Z 127\.0\.0\.1:\d+ {2}NOT READY, phase 3 draining for [^\n]*waits for traffic \(1 request in flight\)[^]*\n\n127\.0\.0\.1:\d+ {2}GONE, after it had begun to end: the connection was closed without an answer; what follows is /)
   const last = piped.out.slice(piped.out.lastIndexOf('GONE'))
-  t.match(last, /\n[> ] 3 draining .*(1\.\d|\d\d\d ms)/)
+  t.match(last, /\n[> ] 3 draining .*\d m?s/)
 
   const shown = await screen.result
   t.equal(shown.code, 1)
