@@ -53,6 +53,7 @@ function makeWard ({ name, settings, lifecycle, traffic, health, membership, log
         phase,
         since,
         ready: health.ready(),
+        unreadyFrom: unreadyFrom(lifecycle, announce.readinessDelay),
         started: started(),
         open: membership.serves(),
         ending: membership.endsProcess(),
@@ -88,6 +89,12 @@ function makeWard ({ name, settings, lifecycle, traffic, health, membership, log
     stalled: (stall) => telemetry.stalled(stall),
     prestop: (ago) => lifecycle.prestop(systemClock.now() - ago)
   }
+}
+
+/** When the check `shutdown` begins to fail: where another process has taken over, the service as such stays ready. */
+function unreadyFrom ({ phase, since, request }: Lifecycle, delay: number): number | undefined {
+  if (phase === 'running' || request?.replaced === true) return undefined
+  return phase === 'announcing' ? since + delay : since
 }
 
 /** Where Prometheus looks if nobody tells it otherwise, and the application's own route. */

@@ -24,13 +24,25 @@ export interface Question {
 
 /** Name of the check that the guardian adds. */
 const loopCheck = 'event-loop'
+/** Name of the check that fails with the end, as the main thread has it. */
+const shutdownCheck = 'shutdown'
+
+/** What is known in the thread. */
+export interface Known {
+  /** The last verdicts of all applications. A slow check holds them up. */
+  verdicts: readonly Verdicts[]
+  wards: readonly Pick<WardState, 'unreadyFrom'>[]
+  loop: LoopState
+}
 
 /**
  * What a probe is answered with: the last verdicts of all applications, and whether the event loop turns. Readiness fails
- * with the stall, liveness when nothing but a restart helps.
+ * with the end, whatever the verdicts still say, and with the stall, liveness when nothing but a restart helps.
  */
-export function buildVerdict (kind: CheckKind, verdicts: readonly Verdicts[], loop: LoopState, { exclude, only }: Question): Verdict {
-  const given = verdicts.flatMap((own, index) => own[kind].checks.map((check) => verdicts.length === 1 ? check : { ...check, name: `${check.name}-${index + 1}` }))
+export function buildVerdict (kind: CheckKind, { verdicts, wards, loop }: Known, { exclude, only }: Question): Verdict {
+  const given = verdicts.flatMap((own, index) => own[kind].checks
+    .map((check) => check.name === shutdownCheck && isLeaving(wards[index]) ? line(shutdownCheck, 'process is shutting down') : check)
+    .map((check) => verdicts.length === 1 ? check : { ...check, name: `${check.name}-${index + 1}` }))
   const unknown = verdicts.length === 0 ? [line('started', 'the application has said nothing yet')] : []
   const failed = kind === 'liveness' ? loop.dead : kind === 'readiness' && loop.stalled
   const all = [...unknown, ...given, line(loopCheck, failed ? `the event loop has not turned for ${Math.round(loop.silence)} ms` : undefined)]
@@ -38,6 +50,10 @@ export function buildVerdict (kind: CheckKind, verdicts: readonly Verdicts[], lo
   const checks = asked.map((check) => only === undefined && exclude.includes(check.name) ? { ...check, ok: true, excluded: true } : check)
   const unmatched = only === undefined ? [...new Set(exclude)].filter((name) => !all.some((check) => check.name === name)) : []
   return { kind, ok: checks.every(({ ok }) => ok), checks, warnings: excludeWarnings(unmatched) }
+}
+
+function isLeaving (ward: Known['wards'][number] | undefined): boolean {
+  return ward?.unreadyFrom !== undefined && Date.now() >= ward.unreadyFrom
 }
 
 function line (name: string, output: string | undefined): CheckVerdict {

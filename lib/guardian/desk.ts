@@ -62,7 +62,7 @@ export class Desk {
   get ports (): ServerPorts {
     const { wards, verdicts, loop } = this.#sight
     return {
-      verdict: (kind, question) => buildVerdict(kind, verdicts(), loop(), question),
+      verdict: (kind, question) => buildVerdict(kind, { verdicts: verdicts(), wards: wards(), loop: loop() }, question),
       probed: (prober, probe, ok) => this.#tally.add(prober, probe, ok),
       publicStatus: () => publicStatusOf(wards(), this.#ready()),
       status: () => this.#status(),

@@ -12,6 +12,8 @@ export interface WardState {
   /** Epoch milliseconds at which the phase began. */
   since: number
   ready: boolean
+  /** Epoch milliseconds from which readiness fails because of the end; undefined while it need not. */
+  unreadyFrom: number | undefined
   /** Boot is over: from here on a silent event loop is a stall. */
   started: boolean
   /** It serves, so the process stays for it. */

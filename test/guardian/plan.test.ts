@@ -7,7 +7,7 @@ import { Watch } from '../../lib/guardian/watch.ts'
 import { buildVerdict } from '../../lib/guardian/answers.ts'
 
 const ward = (given: Partial<WardState> = {}): WardState => ({
-  name: 'application 1', phase: 'running', since: 0, ready: true, started: true, open: true, ending: false, exit: true, kind: undefined, reason: undefined,
+  name: 'application 1', phase: 'running', since: 0, ready: true, unreadyFrom: undefined, started: true, open: true, ending: false, exit: true, kind: undefined, reason: undefined,
   startedAt: undefined, graceStart: undefined, gracePeriod: 30_000, preStop: 0, reserve: 2000, close: 5000, announceMax: 18_000, signals: ['SIGTERM'], stalls: [], requests: [], inFlight: 0, measured: false, ...given
 })
 const heard = { signals: [], prestop: undefined }
@@ -77,15 +77,26 @@ t.test('verdicts', async (t) => {
   const verdicts = { readiness: verdict('readiness', check('started')), liveness: verdict('liveness', check('ping')), startup: verdict('startup', check('started')) } as never
   const turns = { silence: 0, stalled: false, dead: false }
   const question = { exclude: [], only: undefined }
-  t.equal(buildVerdict('readiness', [verdicts], turns, question).ok, true)
-  t.equal(buildVerdict('readiness', [], turns, question).ok, false, 'not before the main thread has said so')
-  t.equal(buildVerdict('readiness', [verdicts], { ...turns, stalled: true }, question).ok, false)
-  t.equal(buildVerdict('readiness', [verdicts], { ...turns, stalled: true }, { ...question, exclude: ['event-loop'] }).ok, true)
-  t.equal(buildVerdict('liveness', [verdicts], { ...turns, stalled: true }, question).ok, true)
-  t.equal(buildVerdict('liveness', [verdicts], { silence: 40_000, stalled: true, dead: true }, question).ok, false)
-  t.equal(buildVerdict('startup', [verdicts], { silence: 40_000, stalled: true, dead: true }, question).ok, true)
-  t.same(buildVerdict('readiness', [verdicts, verdicts], turns, question).checks.map(({ name }) => name), ['started-1', 'started-2', 'event-loop'])
-  t.same(buildVerdict('readiness', [verdicts], turns, { exclude: [], only: 'nothing' }).checks, [])
+  t.equal(buildVerdict('readiness', { verdicts: [verdicts], wards: [ward()], loop: turns }, question).ok, true)
+  t.equal(buildVerdict('readiness', { verdicts: [], wards: [ward()], loop: turns }, question).ok, false, 'not before the main thread has said so')
+  t.equal(buildVerdict('readiness', { verdicts: [verdicts], wards: [ward()], loop: { ...turns, stalled: true } }, question).ok, false)
+  t.equal(buildVerdict('readiness', { verdicts: [verdicts], wards: [ward()], loop: { ...turns, stalled: true } }, { ...question, exclude: ['event-loop'] }).ok, true)
+  t.equal(buildVerdict('liveness', { verdicts: [verdicts], wards: [ward()], loop: { ...turns, stalled: true } }, question).ok, true)
+  t.equal(buildVerdict('liveness', { verdicts: [verdicts], wards: [ward()], loop: { silence: 40_000, stalled: true, dead: true } }, question).ok, false)
+  t.equal(buildVerdict('startup', { verdicts: [verdicts], wards: [ward()], loop: { silence: 40_000, stalled: true, dead: true } }, question).ok, true)
+  t.same(buildVerdict('readiness', { verdicts: [verdicts, verdicts], wards: [ward()], loop: turns }, question).checks.map(({ name }) => name), ['started-1', 'started-2', 'event-loop'])
+  t.same(buildVerdict('readiness', { verdicts: [verdicts], wards: [ward()], loop: turns }, { exclude: [], only: 'nothing' }).checks, [])
+
+  const left = { readiness: verdict('readiness', check('started'), check('shutdown')), liveness: verdict('liveness', check('ping')) } as never
+  const known = { verdicts: [left], wards: [ward({ phase: 'announcing', unreadyFrom: Date.now() - 1 })], loop: turns }
+  const failing = buildVerdict('readiness', known, question)
+  t.equal(failing.ok, false, 'the end counts before a slow check has let the verdict follow')
+  t.match(failing.checks.find(({ name }) => name === 'shutdown'), { ok: false, output: 'process is shutting down' })
+  t.equal(buildVerdict('readiness', known, { exclude: ['shutdown'], only: undefined }).ok, true)
+  t.equal(buildVerdict('readiness', known, { exclude: [], only: 'started' }).ok, true)
+  t.equal(buildVerdict('liveness', known, question).ok, true)
+  t.equal(buildVerdict('readiness', { ...known, wards: [ward({ phase: 'announcing', unreadyFrom: Date.now() + 60_000 })] }, question).ok, true, 'not before readinessDelay')
+  t.same(buildVerdict('readiness', { ...known, verdicts: [left, left], wards: [ward(), ...known.wards] }, question).checks.filter(({ ok }) => !ok).map(({ name }) => name), ['shutdown-2'])
 })
 
 t.test('metrics off the loop', async (t) => {

@@ -107,6 +107,22 @@ t.test('probes off the loop agree with those on it', async (t) => {
   t.match(report?.report.traffic.probes.find((told) => (told as { prober: string }).prober === 'kube-probe'), { answers: 2, first: Number, last: Number }, 'the report knows who has seen it fail')
 })
 
+t.test('readiness fails with the end, also while a slow check runs', async (t) => {
+  const slow = 5000
+  const app = hanging({ options, slow, stall: 'announcing' })
+  const { guardian } = await watched(app)
+  await until(`${guardian}/readyz?verbose`, /\[\+\]slow ok/)
+  // The verdict that is told with this was asked for before: the next one takes as long as the check.
+  await sleep(500)
+  const start = performance.now()
+  app.kill('SIGTERM')
+  t.equal(await until(`${guardian}/readyz?verbose`, /\[-\]shutdown failed/), 503)
+  t.ok(performance.now() - start < slow / 2, `${performance.now() - start} ms after the signal`)
+  t.match(await textOf(`${guardian}/readyz?exclude=shutdown`), [200, 'ok'])
+  app.kill('SIGKILL')
+  await app.result
+})
+
 t.test('probes answer while the event loop is busy', async (t) => {
   const app = hanging({ options })
   const { url, guardian } = await watched(app)
