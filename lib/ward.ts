@@ -47,7 +47,7 @@ function makeWard ({ name, settings, lifecycle, traffic, health, membership, log
   return {
     log,
     state () {
-      const { phase, since, deadline, request } = lifecycle
+      const { phase, since, deadline, request, hurriedAt } = lifecycle
       return {
         name,
         phase,
@@ -61,6 +61,8 @@ function makeWard ({ name, settings, lifecycle, traffic, health, membership, log
         kind: request?.kind,
         reason: request?.reason,
         startedAt,
+        heard: membership.signalled().map((signal) => ({ ...signal, at: sharedTime(signal.at) })),
+        hurriedAt: hurriedAt === undefined ? undefined : sharedTime(hurriedAt),
         graceStart: deadline === undefined ? undefined : Math.round(deadline - (gracePeriod - reserve - close) - Date.now() + monotonic()),
         gracePeriod,
         preStop,
@@ -89,6 +91,11 @@ function makeWard ({ name, settings, lifecycle, traffic, health, membership, log
     stalled: (stall) => telemetry.stalled(stall),
     prestop: (ago) => lifecycle.prestop(systemClock.now() - ago)
   }
+}
+
+/** A time of the machine's clock, on the one that the threads share. */
+function sharedTime (at: number): number {
+  return Math.round(at - systemClock.now() + monotonic())
 }
 
 /** When the check `shutdown` begins to fail: where another process has taken over, the service as such stays ready. */

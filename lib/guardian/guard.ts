@@ -87,7 +87,6 @@ export class Guard {
     this.#wards = message.wards
     if (booted) this.#desk.started()
     if (message.verdicts !== undefined) this.#verdicts = message.verdicts
-    this.#signals.ending = this.#wards.some(({ ending }) => ending)
     this.#signals.update(this.#wards)
     this.#hasten()
   }

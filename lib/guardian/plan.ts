@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import type { WardState } from './protocol.ts'
+import type { Signal, WardState } from './protocol.ts'
 
 /** What the kill itself may take, in milliseconds: pause, stack, message, exit listeners. */
 export const killTime = 700
@@ -9,9 +9,6 @@ const lead = 250
 const leastTail = 600
 /** Phases that a second signal leaves, at a second each. */
 const hurriedTime = 4000
-
-/** A signal; `count` is 1 for the first, 2 for the one that hurries, 3 for the one that exits at once. */
-export interface Signal { name: string, at: number, count: number }
 
 /** What has come that the main thread may not know of. Times are of the shared clock. */
 export interface Unheard {
@@ -42,11 +39,17 @@ export function planEnd (wards: readonly WardState[], unheard: Unheard): Process
   const ends = wards.filter(acts)
   if (!ends.some((ward) => ward.exit) || wards.some((ward) => ward.open && !acts(ward))) return undefined
   const latest = ends.map((ward) => endOf(ward, unheard)).reduce((a, b) => (b.last > a.last ? b : a))
+  const heard = { ...latest, hung: Math.min(latest.hung, hurriedEnd(ends)) }
   return unheard.signals.reduce((end, { name, at, count }) => {
     if (count < 2) return end
     if (count === 2) return { ...end, hung: Math.min(end.hung, at + hurriedTime) }
     return { ...end, hung: Math.min(end.hung, at), exitCode: 128 + (constants.signals[name as NodeJS.Signals] ?? 0) }
-  }, latest)
+  }, heard)
+}
+
+/** When the phases are over that a second signal has left, of all who end. */
+function hurriedEnd (ends: readonly WardState[]): number {
+  return Math.max(...ends.map(({ hurriedAt }) => hurriedAt ?? Infinity)) + hurriedTime
 }
 
 function endOf (ward: WardState, { signals: [first], prestop }: Unheard): ProcessEnd {

@@ -5,7 +5,10 @@ import type { Phase } from '../lifecycle/phase.ts'
 import type { Stall } from '../lifecycle/participants.ts'
 import type { ShutdownKind } from '../lifecycle/report.ts'
 
-/** One application as the guardian has to know it. Times are milliseconds; those of `graceStart` are of the shared clock. */
+/** A signal; `count` is 1 for the first, 2 for the one that hurries, 3 for the one that exits at once. `at` is of the shared clock. */
+export interface Signal { name: string, at: number, count: number }
+
+/** One application as the guardian has to know it. Times are milliseconds; those of `graceStart`, `hurriedAt` and `heard` are of the shared clock. */
 export interface WardState {
   name: string
   phase: Phase
@@ -26,6 +29,10 @@ export interface WardState {
   reason: string | undefined
   /** Epoch milliseconds of the announcement. */
   startedAt: number | undefined
+  /** The last signals that the main thread has counted, the oldest first. */
+  heard: Signal[]
+  /** When a second signal capped the phases; undefined where none did. */
+  hurriedAt: number | undefined
   /** When the kubelet's clock started; undefined while it does not run. */
   graceStart: number | undefined
   gracePeriod: number

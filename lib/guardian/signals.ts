@@ -1,6 +1,5 @@
 import { createRequire } from 'node:module'
-import type { WardState } from './protocol.ts'
-import type { Signal } from './plan.ts'
+import type { Signal, WardState } from './protocol.ts'
 import { heartbeatInterval } from './pulse.ts'
 
 /** What Node's main thread uses to listen for signals; it works in every thread, but is wired up in that one only. */
@@ -33,6 +32,8 @@ export class Signals {
   readonly #now: () => number
   readonly #onSignal: (signal: Signal) => void
   #seen: Signal[] = []
+  /** Those that it has counted. */
+  #heard: readonly Signal[] = []
 
   constructor (now: () => number, onSignal: (signal: Signal) => void) {
     this.#now = now
@@ -44,8 +45,10 @@ export class Signals {
   /** Those that the main thread may not have heard of. */
   get seen (): readonly Signal[] { return this.#seen }
 
-  /** Listens for what some application acts on, and for nothing else: a listener that is left behind would swallow its signal. */
+  /** Goes on from what the main thread has counted, and listens for what some application acts on, and for nothing else: a listener that is left behind would swallow its signal. */
   update (wards: readonly WardState[]): void {
+    // All applications tell of the same ones.
+    this.#heard = wards[0]?.heard ?? []
     const wanted = new Set(wards.flatMap((ward) => ward.signals))
     for (const [name, listener] of this.#listeners) {
       if (wanted.has(name)) continue
@@ -62,21 +65,20 @@ export class Signals {
   }
 
   /** A signal has come. */
-  receive (name: string, ending: boolean): void {
+  receive (name: string): void {
     const at = this.#now()
-    const last = this.#seen.findLast((signal) => signal.name === name)
-    if (last !== undefined && at - last.at < duplicateWindow) return
-    const signal = { name, at, count: (this.#seen.at(-1)?.count ?? (ending ? 1 : 0)) + 1 }
+    const isSame = (signal: Signal): boolean => signal.name === name && at - signal.at < duplicateWindow
+    if (this.#seen.some(isSame)) return
+    // The main thread may have been faster: then this is the one that it has told of.
+    const count = this.#heard.findLast(isSame)?.count ?? Math.max(0, ...[...this.#heard, ...this.#seen].map((signal) => signal.count)) + 1
+    const signal = { name, at, count }
     this.#seen.push(signal)
     this.#onSignal(signal)
   }
 
-  /** Whether an end is under way that the main thread knows of. */
-  ending = false
-
   #listen (name: string): void {
     if (this.#listeners.has(name) || this.#listening === undefined) return
-    const listener = (): void => this.receive(name, this.ending)
+    const listener = (): void => this.receive(name)
     this.#listeners.set(name, listener)
     try {
       process.on(name, listener)

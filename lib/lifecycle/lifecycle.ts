@@ -73,6 +73,8 @@ export class Lifecycle {
   /** Settles with the report when phase 4 is over. */
   get done (): Promise<Report> { return this.#done.promise }
   get request (): Readonly<ShutdownRequest> | undefined { return this.#terms.request }
+  /** When the phases were capped at a second each, on the machine's clock; undefined where they were not. */
+  get hurriedAt (): number | undefined { return this.#terms.hurriedAt }
 
   /** Epoch milliseconds by which all work must be over; undefined while no end was asked for. */
   get deadline (): number | undefined {
@@ -135,6 +137,7 @@ export class Lifecycle {
   /** Every phase is capped at one second from now on. */
   hurry (): void {
     this.#terms.hurried ??= this.#phase
+    this.#terms.hurriedAt ??= this.#clock.now()
     this.poke()
   }
 

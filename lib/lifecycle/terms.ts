@@ -12,6 +12,8 @@ export class Terms {
   request: ShutdownRequest | undefined
   /** The phase in which every phase was capped at one second; undefined where none was. */
   hurried: Phase | undefined
+  /** When that was. */
+  hurriedAt: number | undefined
   /** Whether there is anybody to announce the end to. */
   serving = true
   /** When the kubelet's clock started; undefined while no shutdown was asked for. */

@@ -78,6 +78,7 @@ export class ProcessRegistry implements SharedRegistry {
       listening: () => this.#listening(member),
       serves: () => member.listens && !member.finished,
       endsProcess: () => member.exit && member.lifecycle.ending && (member.exitAsked || member.lifecycle.request?.kind !== 'close'),
+      signalled: () => this.#signals.counted,
       askExit: () => { member.exitAsked = true },
       exitAsked: () => member.exitAsked,
       leave: () => this.#leave(member),

@@ -1,9 +1,11 @@
 import type { Host, Listener } from './host.ts'
 import type { ReceivedSignal } from './shared.ts'
-import type { Member } from './types.ts'
+import type { CountedSignal, Member } from './types.ts'
 
 /** The same signal again within this time is a duplicate (terminals, npm and pnpm deliver two), in milliseconds. */
 export const duplicateWindow = 1000
+/** How many of the signals that counted are told of. */
+const mostTold = 3
 
 /** The signal that began the end, and whether it came as the order of a supervisor that has a replacement. */
 interface FirstSignal extends ReceivedSignal { replaced: boolean }
@@ -28,6 +30,7 @@ export class SignalDesk {
   #first: FirstSignal | undefined
   /** Signals counted so far: 1 shuts down, 2 makes it fast, 3 exits at once. */
   #count = 0
+  #last: CountedSignal[] = []
 
   constructor (host: Host, registry: Registry) {
     this.#host = host
@@ -48,6 +51,9 @@ export class SignalDesk {
     for (const signal of wanted) this.#listen(signal)
   }
 
+  /** The last signals that counted, the oldest first. */
+  get counted (): readonly CountedSignal[] { return this.#last }
+
   /** A signal has come. `at` is when, `replaced` that another process serves in this one's place, `elapsed` how much of the grace period is over. */
   receive (signal: string, { at = this.#host.clock.now(), replaced = false, elapsed = 0 }: { at?: number, replaced?: boolean, elapsed?: number } = {}): void {
     const members = this.#registry.members()
@@ -64,6 +70,7 @@ export class SignalDesk {
     for (const member of acting) if (actionOf(member, signal) === 'ignore') warnIgnored(member, signal)
     if (ending.length === 0) return
     this.#count++
+    this.#last = [...this.#last, { name: signal, at, count: this.#count }].slice(-mostTold)
     if (this.#count === 1) this.#begin({ signal, at: at - elapsed, replaced })
     else this.#escalate(signal, members)
   }
@@ -80,6 +87,7 @@ export class SignalDesk {
   reset (): void {
     this.#first = undefined
     this.#count = 0
+    this.#last = []
     this.#counted.clear()
   }
 

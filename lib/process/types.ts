@@ -36,6 +36,9 @@ export interface MemberOptions {
   exited?: (exitCode: number) => void
 }
 
+/** A signal that counted. `at` is on the clock of `performance.now()`; `count` is 1 for the first, 2 for the one that hurries. */
+export interface CountedSignal { name: string, at: number, count: number }
+
 /** What {@link joinProcess} answers. */
 export interface Membership {
   /**
@@ -52,6 +55,8 @@ export interface Membership {
   serves (): boolean
   /** Whether its end was asked for, and the process is to end with it. */
   endsProcess (): boolean
+  /** The last signals that counted, whoever acts on them; the oldest first. */
+  signalled (): readonly CountedSignal[]
   /** Somebody asks for the end of the process; matters where a plain close is under way, which by itself does not end it. */
   askExit (): void
   /** Whether somebody did. */

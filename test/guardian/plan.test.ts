@@ -3,12 +3,13 @@ import t from 'tap'
 import { Scrape } from '../../lib/guardian/scrape.ts'
 import { deadlineOf, limitOf, planEnd } from '../../lib/guardian/plan.ts'
 import type { WardState } from '../../lib/guardian/protocol.ts'
+import { Signals } from '../../lib/guardian/signals.ts'
 import { Watch } from '../../lib/guardian/watch.ts'
 import { buildVerdict } from '../../lib/guardian/answers.ts'
 
 const ward = (given: Partial<WardState> = {}): WardState => ({
   name: 'application 1', phase: 'running', since: 0, ready: true, unreadyFrom: undefined, started: true, open: true, ending: false, exit: true, kind: undefined, reason: undefined,
-  startedAt: undefined, graceStart: undefined, gracePeriod: 30_000, preStop: 0, reserve: 2000, close: 5000, announceMax: 18_000, signals: ['SIGTERM'], stalls: [], requests: [], inFlight: 0, measured: false, ...given
+  startedAt: undefined, heard: [], hurriedAt: undefined, graceStart: undefined, gracePeriod: 30_000, preStop: 0, reserve: 2000, close: 5000, announceMax: 18_000, signals: ['SIGTERM'], stalls: [], requests: [], inFlight: 0, measured: false, ...given
 })
 const heard = { signals: [], prestop: undefined }
 const signal = (name: string, at: number, count = 1): { name: string, at: number, count: number } => ({ name, at, count })
@@ -36,6 +37,34 @@ t.test('a signal that the main thread has not heard', async (t) => {
   t.equal(planEnd([ward({ graceStart: 1000 })], { ...heard, signals: [signal('SIGTERM', 50_000)] })?.hung, 50_000 + 27_750, 'unless it is over')
   t.equal(planEnd([ward({ ending: true, graceStart: 0 })], { ...heard, signals: [signal('SIGTERM', 9000, 2)] })?.hung, 13_000, 'a second one shortens it')
   t.match(planEnd([ward({ ending: true, graceStart: 0 })], { ...heard, signals: [signal('SIGTERM', 9000, 2), signal('SIGINT', 9500, 3)] }), { hung: 9500, exitCode: 130 }, 'a third ends it')
+})
+
+t.test('signals that the main thread has heard', async (t) => {
+  const ending = ward({ ending: true, graceStart: 0, hurriedAt: 9000 })
+  t.match(planEnd([ending], heard), { hung: 13_000, exitCode: 1 }, 'a second one has shortened it')
+  t.equal(planEnd([ward({ ending: true, graceStart: 0, hurriedAt: 26_000 })], heard)?.hung, 27_750, 'never lengthens it')
+  t.equal(planEnd([ending, ward({ ending: true, graceStart: 0, hurriedAt: 9500 })], heard)?.hung, 13_500, 'of several, the last')
+  t.equal(planEnd([ending, ward({ ending: true, graceStart: 0 })], heard)?.hung, 27_750, 'where it hurries all of them')
+  t.match(planEnd([ending], { ...heard, signals: [signal('SIGINT', 9500, 3)] }), { hung: 9500, exitCode: 130 })
+
+  let now = 5000
+  const told: Array<[string, number]> = []
+  const signals = new Signals(() => now, ({ name, count }) => { told.push([name, count]) })
+  const listening = (...counted: Array<ReturnType<typeof signal>>): void => signals.update([ward({ signals: [], heard: counted })])
+  listening(signal('SIGTERM', 4990, 1))
+  signals.receive('SIGTERM')
+  signals.receive('SIGTERM')
+  signals.receive('SIGINT')
+  now += 60_000
+  signals.forget(now)
+  t.equal(signals.seen.length, 0, 'what is long heard is forgotten')
+  listening(signal('SIGTERM', 4990, 1), signal('SIGINT', 5001, 2))
+  signals.receive('SIGTERM')
+  listening()
+  now += 60_000
+  signals.forget(now)
+  signals.receive('SIGTERM')
+  t.same(told, [['SIGTERM', 1], ['SIGINT', 2], ['SIGTERM', 3], ['SIGTERM', 1]], 'one that the main thread told of first is the same, and the count goes on from its own')
 })
 
 t.test('by when all work has to be over', async (t) => {

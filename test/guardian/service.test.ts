@@ -205,3 +205,25 @@ t.test('slow and oversized requests keep no probe out', async (t) => {
   app.kill('SIGTERM')
   t.strictSame((await app.result).slice(0, 2), [0, null])
 })
+
+t.test('a second signal that the main thread has heard shortens the countdown, and a third that it has not ends it', async (t) => {
+  const end = async (third: boolean): Promise<void> => {
+    const app = hanging({ way: 'sleep', ms: 15_000, phase: 'onClose', stall: 'draining', options: { gracePeriod: 30_000, announce: { max: 500 }, guardian: { enabled: true } } })
+    await watched(app)
+    app.kill('SIGTERM')
+    await app.waitForLine(/draining/)
+    const hurried = performance.now()
+    app.kill('SIGINT')
+    await app.waitForLine(/hanging/)
+    // From here on a signal is the guardian's alone, and the second is one that it has long forgotten.
+    await sleep(1500)
+    const start = performance.now()
+    if (third) app.kill('SIGHUP')
+    const [code, signal, output] = await app.result
+    t.strictSame([code, signal], [null, 'SIGKILL'], output)
+    t.match(eventsOf(output, 'graceful.killed'), [{ native: true, exitCode: third ? 129 : 1 }])
+    const time = performance.now() - (third ? start : hurried)
+    t.ok(time < (third ? 1000 : 5500) + 2 * lateness.worst, `${Math.round(time)} ms`)
+  }
+  await Promise.all([end(false), end(true)])
+})
