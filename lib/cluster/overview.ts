@@ -39,6 +39,8 @@ export interface EndedChild {
   /** `failed`, too, where it ended otherwise than it had told, or was killed. */
   verdict: Report['verdict'] | 'unfinished'
   summary: string
+  /** How many requests it cut, in all of its applications. */
+  cutRequests: number
   /** Of its applications, the report of the one that ended worst; undefined where it told nothing. */
   report: Report | undefined
 }
@@ -65,7 +67,7 @@ export interface SupervisorStatus {
 /** How long a child may take for its part of the status, in milliseconds. */
 const patience = 500
 
-/** Asks every child, and waits for none longer than half a second. Of each child's requests, at most so many are named. */
+/** Asks every child, and waits for none longer than half a second. Of each child's requests, in flight or cut, at most so many are named. */
 export async function statusOf (supervisor: Supervisor, mostRequests?: number): Promise<SupervisorStatus> {
   const { whole: { phase, since, ready, readyChildren }, reloading, settings: { workers, minReady } } = supervisor
   const alive = [...supervisor.children].filter((child) => child.alive)
@@ -84,13 +86,15 @@ export async function statusOf (supervisor: Supervisor, mostRequests?: number): 
     deadline: end === undefined || deadlines.length === 0 ? undefined : Math.min(...deadlines),
     shutdown: end && { kind: end.kind, reason: end.reason, startedAt: end.startedAt },
     children: children.toSorted((a, b) => a.child - b.child),
-    ended: [...end?.ended ?? []].map((ended) => endedChild(...ended)).toSorted((a, b) => a.child - b.child)
+    ended: [...end?.ended ?? []].map((ended) => endedChild(...ended, mostRequests)).toSorted((a, b) => a.child - b.child)
   }
 }
 
-function endedChild (child: Child, end: ChildEnd): EndedChild {
+function endedChild (child: Child, end: ChildEnd, mostRequests?: number): EndedChild {
   const { verdict, summary } = recordOf(child, end)
-  return { child: child.place, pid: child.pid, exitCode: end.code, signal: end.signal, verdict, summary, report: worstReport(child) }
+  const report = worstReport(child)
+  const cutRequests = child.reports.reduce((sum, { cut }) => sum + cut.requests.length, 0)
+  return { child: child.place, pid: child.pid, exitCode: end.code, signal: end.signal, verdict, summary, cutRequests, report: report && { ...report, cut: { ...report.cut, requests: report.cut.requests.slice(0, mostRequests) } } }
 }
 
 async function childStatus (child: Child, restarts: number, mostRequests?: number): Promise<ChildStatus> {

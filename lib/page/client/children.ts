@@ -93,10 +93,10 @@ export function drawDetails (child: number, { waits, failing, requests, more }: 
 }
 
 /** How one child has ended. */
-export function endedRow ({ child, pid, exitCode, signal, verdict, summary, report }: EndedChild): PageElement {
-  const cut = report?.cut.requests ?? []
+export function endedRow ({ child, pid, exitCode, signal, verdict, summary, cutRequests, report }: EndedChild): PageElement {
+  const cut = (report?.cut.requests ?? []).slice(0, mostOfChild())
   return row(
     [`Child ${child}`, element('span', { class: 'note' }, `pid ${pid}`)],
-    [verdictSign(verdict === 'unfinished' ? 'failed' : verdict), element('span', { class: 'note' }, summary), ...list('Requests that were cut', cut.slice(0, mostOfChild()).map(({ method, route }) => `${method} ${route ?? 'no route'}`)), cut.length > mostOfChild() && element('p', { class: 'more' }, `and ${cut.length - mostOfChild()} more`)],
+    [verdictSign(verdict === 'unfinished' ? 'failed' : verdict), element('span', { class: 'note' }, summary), ...list('Requests that were cut', cut.map(({ method, route }) => `${method} ${route ?? 'no route'}`)), cutRequests > cut.length && element('p', { class: 'more' }, `and ${cutRequests - cut.length} more`)],
     [element('span', { class: 'number' }, signal ?? String(exitCode))])
 }
