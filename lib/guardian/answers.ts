@@ -43,7 +43,7 @@ export function buildVerdict (kind: CheckKind, { verdicts, wards, loop }: Known,
   const given = verdicts.flatMap((own, index) => own[kind].checks
     .map((check) => check.name === shutdownCheck && isLeaving(wards[index]) ? line(shutdownCheck, 'process is shutting down') : check)
     .map((check) => verdicts.length === 1 ? check : { ...check, name: `${check.name}-${index + 1}` }))
-  const unknown = verdicts.length === 0 ? [line('started', 'the application has said nothing yet')] : []
+  const unknown = verdicts.length === 0 && kind !== 'liveness' ? [line('started', 'the application has said nothing yet')] : []
   const failed = kind === 'liveness' ? loop.dead : kind === 'readiness' && loop.stalled
   const all = [...unknown, ...given, line(loopCheck, failed ? `the event loop has not turned for ${Math.round(loop.silence)} ms` : undefined)]
   const asked = only === undefined ? all : all.filter(({ name }) => name === only)

@@ -97,7 +97,7 @@ export class Guard {
   #loop (): LoopState {
     const silence = this.#watch.silence(this.#pulse.last, monotonic())
     const { stalled } = this.#watch
-    return { silence, stalled: stalled || this.#isLeavingUnheard(silence), dead: stalled && silence > this.#data.liveness }
+    return { silence, stalled: stalled || this.#isLeavingUnheard(silence), dead: this.#hasBooted && stalled && silence > this.#data.liveness }
   }
 
   get #hasBooted (): boolean {

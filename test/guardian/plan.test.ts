@@ -108,6 +108,8 @@ t.test('verdicts', async (t) => {
   const question = { exclude: [], only: undefined }
   t.equal(buildVerdict('readiness', { verdicts: [verdicts], wards: [ward()], loop: turns }, question).ok, true)
   t.equal(buildVerdict('readiness', { verdicts: [], wards: [ward()], loop: turns }, question).ok, false, 'not before the main thread has said so')
+  t.equal(buildVerdict('startup', { verdicts: [], wards: [], loop: turns }, question).ok, false)
+  t.equal(buildVerdict('liveness', { verdicts: [], wards: [], loop: turns }, question).ok, true, 'a boot may take its time')
   t.equal(buildVerdict('readiness', { verdicts: [verdicts], wards: [ward()], loop: { ...turns, stalled: true } }, question).ok, false)
   t.equal(buildVerdict('readiness', { verdicts: [verdicts], wards: [ward()], loop: { ...turns, stalled: true } }, { ...question, exclude: ['event-loop'] }).ok, true)
   t.equal(buildVerdict('liveness', { verdicts: [verdicts], wards: [ward()], loop: { ...turns, stalled: true } }, question).ok, true)

@@ -1,5 +1,6 @@
-import { connect } from 'node:net'
-import type { Socket } from 'node:net'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { metricPrefix } from '../../lib/metrics/table.ts'
@@ -178,6 +179,28 @@ t.test('a second signal shortens the countdown of a main thread that hangs, a th
   const [code, signal, output] = await app.result
   t.strictSame([code, signal], [129, null], output)
   t.ok(performance.now() - start < 1000 + 2 * lateness.worst)
+})
+
+t.test('a boot that computes for long fails readiness and startup, not liveness', async (t) => {
+  const free = createServer().listen(0, '127.0.0.1')
+  await once(free, 'listening')
+  const { port } = free.address() as AddressInfo
+  free.close()
+  const ms = 4000
+  const app = hanging({ way: 'short', ms, phase: 'boot', fastify: { logger: true, pluginTimeout: 20_000 }, options: { ...options, guardian: { ...options.guardian, port } } })
+  await app.waitForLine(/hanging/)
+  const start = performance.now()
+  const guardian = `http://127.0.0.1:${port}`
+  for (; performance.now() - start < ms - 500; await sleep(100)) {
+    t.strictSame([(await fetch(`${guardian}/livez`)).status, (await fetch(`${guardian}/readyz`)).status, (await fetch(`${guardian}/startupz`)).status], [200, 503, 503])
+  }
+  t.ok(ms - 500 > options.guardian.liveness, 'longer than in service')
+  t.equal(eventsOf(app.output(), 'graceful.stall').length, 0)
+  t.notMatch(app.output(), /^free$/m, 'all of it while it computed')
+  await watched(app)
+  t.equal(await until(`${guardian}/readyz`, /^ok$/), 200)
+  app.kill('SIGTERM')
+  t.strictSame((await app.result).slice(0, 2), [0, null])
 })
 
 t.test('slow and oversized requests keep no probe out', async (t) => {
