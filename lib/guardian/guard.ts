@@ -186,14 +186,16 @@ export class Guard {
   }
 
   async #report (age: number): Promise<void> {
+    const stall: StallRecord = this.#stall = { duration: age, at: Date.now(), blockedIn: undefined }
     const pause = await this.#pause()
     if (this.#killing) return
     const stack = pause?.stack
     pause?.release()
     const hang = this.#hang(age, stack)
-    this.#stall = { duration: age, at: Date.now(), blockedIn: stack?.[0] && frameText(stack[0]) }
+    stall.blockedIn = stack?.[0] && frameText(stack[0])
     void writeError(logLine(50, { event: 'graceful.stall', ...hangFields(hang) }, `the event loop has not turned for ${Math.round(age)} ms, ${heldBy(hang)}`))
-    if (pause === undefined) this.#awaitReturn(this.#stall)
+    // It may be over by now.
+    if (pause === undefined && this.#stall === stall) this.#awaitReturn(stall)
   }
 
   /** Native code gives no pause before it returns; what called it is known then. */

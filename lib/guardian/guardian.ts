@@ -104,7 +104,7 @@ export class Guardian {
       const worker = makeWorker(this.#threadData())
       this.#worker = worker
       let failure: unknown
-      worker.on('message', (message: ToMain) => this.#receive(message))
+      worker.on('message', (message: ToMain) => this.#heed(message))
       worker.on('error', (error) => { failure = error })
       worker.on('exit', () => { if (this.#worker === worker) this.#died(failure) })
       worker.unref()
@@ -182,8 +182,16 @@ export class Guardian {
     try {
       this.#publish()
     } catch (error) {
-      // Whatever cannot be told, the service goes on.
-      this.#log?.debug({ event: 'graceful.guardian', err: error }, 'the guardian could not be told')
+      this.#pass(error, 'the guardian could not be told')
+    }
+  }
+
+  /** Whatever goes wrong between the threads, the service goes on. */
+  #pass (error: unknown, message: string): void {
+    try {
+      this.#log?.debug({ event: 'graceful.guardian', err: error }, message)
+    } catch {
+      // A log that throws is no reason to end, either.
     }
   }
 
@@ -226,7 +234,22 @@ export class Guardian {
     this.#worker?.postMessage(message)
   }
 
-  #receive (message: ToMain): void {
+  #heed (message: ToMain): void {
+    // An exit listener may throw, which is the service's own matter.
+    if (message.type === 'signal') return this.#signalled(message)
+    try {
+      this.#receive(message)
+    } catch (error) {
+      this.#pass(error, 'the guardian could not be heard or answered')
+    }
+  }
+
+  /** Whoever takes all listeners away wants the signal to be deadly, as it is without our thread's listener. */
+  #signalled ({ signal, number }: ToMain & { type: 'signal' }): void {
+    if (process.listenerCount(signal) === 0) this.#setup.exit(128 + number)
+  }
+
+  #receive (message: Exclude<ToMain, { type: 'signal' }>): void {
     switch (message.type) {
       case 'ready':
         this.#greetings.heard(message.id)
@@ -242,10 +265,6 @@ export class Guardian {
         this.#log?.warn({ event: 'graceful.guardian' }, message.message)
         return
       case 'recovered': return this.#recovered(message.stall)
-      case 'signal':
-        // Whoever takes all listeners away wants the signal to be deadly, as it is without our thread's listener.
-        if (process.listenerCount(message.signal) === 0) this.#setup.exit(128 + message.number)
-        return
       case 'watched':
         this.#watched = message.viewers
         return

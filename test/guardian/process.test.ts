@@ -258,6 +258,17 @@ t.test('a full standard error holds nobody', async (t) => {
   await Promise.all([end('socket'), end('FIFO', { under: into })])
 })
 
+t.test('a log that throws does not end the service', async (t) => {
+  const app = hanging({ way: 'short', ms: 1500, unloggable: 'graceful.recovered', options: { gracePeriod, guardian } })
+  const { url } = await watched(app)
+  t.equal(await (await fetch(`${url}/hang`)).text(), 'over')
+  for (let stalls = 0; stalls === 0; await sleep(20)) stalls = ((await (await fetch(`${url}/status`)).json()) as { guardian: { stalls: number } }).guardian.stalls
+  t.equal(await (await fetch(url)).text(), 'ok')
+  app.kill('SIGTERM')
+  const [code, , output] = await app.result
+  t.equal(code, 0, output)
+})
+
 t.test('logs to the last line', async (t) => {
   const folder = t.testdir({})
   const run = async (kind: string, way: string, lines: number): Promise<void> => {
