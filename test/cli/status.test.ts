@@ -515,7 +515,7 @@ t.test('a supervisor shows its children, and what each is at', async (t) => {
   await until(() => run.text().includes('running'), 'the first look')
   process.kill(tree.pid, 'SIGTERM')
   // Nothing ends before it has been seen.
-  await until(() => /Z .*NOT READY, phase [123] /.test(run.text()), 'the end is watched')
+  await until(() => /Z .*NOT READY, phase [123] \w+ for .*, because of SIGTERM.*, waits for .*child \d: .*traffic \(/.test(run.text()), 'the end is watched: the signal, and what a child waits for')
   held.abort()
   await slow
   t.same(await tree.result, [0, null])

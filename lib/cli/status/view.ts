@@ -42,7 +42,16 @@ function whyNotReady (status: Fields): string {
 /** What the phase waits for, in one line; empty where it waits for nobody. */
 export function waiting (status: Fields): string {
   const stalls = [...status.list('participants'), ...status.list('stalls')].filter((participant) => participant.text('reason') !== undefined)
-  return named(stalls)
+  return [named(stalls), enumerate(waitingChildren(status), '; ')].filter((text) => text !== '').join('; ')
+}
+
+/** What the children of a supervisor wait for, once it has left phase 0. */
+function waitingChildren (status: Fields): string[] {
+  if (status.text('phase') === 'running') return []
+  return status.list('children').flatMap((child) => {
+    const waits = child.flag('responding') === false ? 'it does not answer' : child.list('applications').map(waiting).filter((text) => text !== '').join('; ')
+    return waits === '' ? [] : [`child ${child.number('child') ?? '?'}: ${waits}`]
+  })
 }
 
 /** Each name once, with the reason of its first; how long each of a thousand has run is no help. */
