@@ -1,5 +1,6 @@
 import type { Worker } from 'node:cluster'
 import { clearTimeout, setTimeout } from 'node:timers'
+import { messageOf } from '../errors.ts'
 import { deferred } from '../lifecycle/deferred.ts'
 import type { ChildEnd } from './code.ts'
 import { Forward } from './output.ts'
@@ -57,6 +58,7 @@ export class Child {
   #state: ChildState = { phase: undefined, ready: false, ending: false, inStep: false, waitsIn: undefined, descendants: [] }
   #together = false
   #end: ChildEnd | undefined
+  #problem = ''
   #readySince: number | undefined
   #heardAt = performance.now()
   /** It listens to us. */
@@ -74,21 +76,29 @@ export class Child {
     this.#events = events
     this.settled = this.#settled.promise
     const { stdout, stderr } = worker.process
-    this.#streams = [...stdout === null ? [] : [new Forward(stdout, sinks.stdout)], ...stderr === null ? [] : [new Forward(stderr, sinks.stderr)]]
+    // A process that could not be started may have neither.
+    this.#streams = [...stdout ? [new Forward(stdout, sinks.stdout)] : [], ...stderr ? [new Forward(stderr, sinks.stderr)] : []]
     worker.on('message', (message: unknown) => { if (isOurs(message)) this.#hear(message as Tell) })
-    // A message to a child that has just gone is no news.
-    worker.on('error', () => {})
     this.gone = new Promise((resolve) => {
-      worker.once('exit', (code: number | null, signal: NodeJS.Signals | null) => {
-        const end = { code, signal }
-        this.#exited(end)
-        void this.#afterwards().then(() => resolve(end))
+      const end = (code: number | null, signal: NodeJS.Signals | null): void => {
+        if (!this.alive) return
+        this.#exited({ code, signal })
+        void this.#afterwards().then(() => resolve({ code, signal }))
+      }
+      worker.once('exit', end)
+      worker.on('error', (error: Error) => {
+        // A message to a child that has just gone is no news. What could not be started has no exit, and this is its end.
+        if (worker.process.pid !== undefined) return
+        this.#problem = `it could not be started: ${messageOf(error)}`
+        end(1, null)
       })
     })
     this.#lookLater()
   }
 
   get pid (): number | undefined { return this.worker.process.pid }
+  /** What messages call it. */
+  get title (): string { return `child ${this.place} (${this.pid === undefined ? 'no process' : `process ${this.pid}`})` }
   get state (): Readonly<ChildState> { return this.#state }
   get alive (): boolean { return this.#end === undefined }
   /** Whether it is on its way out, told to or by itself. */
@@ -101,7 +111,7 @@ export class Child {
   get ready (): boolean { return this.alive && !this.late && this.#state.ready && this.responding }
   get responding (): boolean { return performance.now() - this.#heardAt < patience }
   /** The last lines it wrote, those of standard error last. */
-  get lastWords (): string { return this.#streams.map(({ lastWords }) => lastWords).filter((words) => words !== '').join('\n') }
+  get lastWords (): string { return [...this.#streams.map(({ lastWords }) => lastWords), this.#problem].filter((words) => words !== '').join('\n') }
 
   /**
    * Asks the child something.

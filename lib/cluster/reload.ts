@@ -82,7 +82,7 @@ export class Reload {
       const { pid } = successor
       const problem = successor.alive
         ? `process ${pid} was not ready within ${settings.startTimeout} ms: ${whyNotReady(successor)}`
-        : `process ${pid} ended while starting; its last words: ${successor.lastWords}`
+        : `${pid === undefined ? 'the new one' : `process ${pid}`} ended while starting; its last words: ${successor.lastWords}`
       if (successor.alive) this.#supervisor.dismiss(successor, 'SIGTERM', true)
       // Where the old one has ended meanwhile, somebody must follow it all the same.
       if (!place.waiting) this.#supervisor.fill(place)

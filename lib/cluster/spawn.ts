@@ -1,6 +1,6 @@
-import cluster from 'node:cluster'
+import { ChildProcess } from 'node:child_process'
+import cluster, { Worker } from 'node:cluster'
 import { statSync } from 'node:fs'
-import type { Worker } from 'node:cluster'
 import { resolve } from 'node:path'
 import { programFile } from '../package.ts'
 import type { SupervisorSettings } from './options.ts'
@@ -23,14 +23,26 @@ export function setupChildren ({ script, args }: SupervisorSettings): void {
   })
 }
 
-/** Starts a child. */
+/** Starts a child. One that cannot be started has no process number, and says so by the event `error`. */
 export function forkChild ({ childGracePeriod }: SupervisorSettings): Worker {
-  return cluster.fork({
-    TERMINATION_GRACE_PERIOD_SECONDS: String(childGracePeriod / 1000),
-    [supervisorVariable]: String(process.pid),
-    // The message of the container is the supervisor's.
-    GRACEFUL_TERMINATION_MESSAGE_PATH: ''
-  })
+  try {
+    return cluster.fork({
+      TERMINATION_GRACE_PERIOD_SECONDS: String(childGracePeriod / 1000),
+      [supervisorVariable]: String(process.pid),
+      // The message of the container is the supervisor's.
+      GRACEFUL_TERMINATION_MESSAGE_PATH: ''
+    })
+  } catch (error) {
+    return notStarted(error)
+  }
+}
+
+/** Node throws for some reasons, and emits `error` for others: all are to look alike. */
+function notStarted (error: unknown): Worker {
+  const child = new ChildProcess()
+  const worker = new (Worker as new (options: { process: ChildProcess }) => Worker)({ process: child })
+  process.nextTick(() => child.emit('error', error))
+  return worker
 }
 
 /**

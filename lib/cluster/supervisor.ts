@@ -110,7 +110,7 @@ export class Supervisor {
       killed: (parent, pids) => this.log.error({ event: 'graceful.supervisor.kill', child: parent.place, childPid: parent.pid, pids }, `what child ${parent.place} (process ${parent.pid}) had left behind did not end in time: killed ${pids.join(', ')}`)
     })
     this.children.add(child)
-    this.log.info({ event: 'graceful.supervisor.spawn', child: place.number, childPid: child.pid }, `child ${place.number} starts as process ${child.pid}`)
+    this.log.info({ event: 'graceful.supervisor.spawn', child: place.number, childPid: child.pid }, `child ${place.number} ${child.pid === undefined ? 'cannot be started' : `starts as process ${child.pid}`}`)
     void child.settled.then(() => this.#hand.join(child))
     void child.gone.then(() => {
       this.children.delete(child)
@@ -216,7 +216,7 @@ export class Supervisor {
     const expected = child.leaving && !child.killed && code === 0
     const exitCode = codeOf({ code, signal })
     const details = { event: 'graceful.supervisor.exit', child: place.number, childPid: child.pid, exitCode: code, signal, ...expected ? {} : { lastWords: child.lastWords } }
-    this.log[expected ? 'info' : 'error'](details, `child ${place.number} (process ${child.pid}) ended with ${signal ?? `code ${code}`}`)
+    this.log[expected ? 'info' : 'error'](details, `${child.title} ended with ${signal ?? `code ${code}`}`)
     if (this.#stopping) this.#codes.push(child.killed ? 1 : exitCode)
     this.#message.ended(child, { code, signal })
     this.whole.look()

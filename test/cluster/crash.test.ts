@@ -1,8 +1,11 @@
+import { mkdtemp, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
 import { replicaUsers, startLoad } from '../e2e/client.ts'
-import { start, until } from './tree.ts'
+import { service, start, until } from './tree.ts'
 import type { Tree } from './tree.ts'
 
 const replica = fileURLToPath(new URL('../e2e/replica.js', import.meta.url))
@@ -64,3 +67,31 @@ for (const workers of [1, 2, 4]) {
     t.same(await tree.result, [0, null])
   })
 }
+
+t.test('a child that cannot be started is one that has ended: its place is filled when it can be, and the end does not wait for it', async (t) => {
+  const root = await mkdtemp(join(tmpdir(), 'graceful-moved-'))
+  t.teardown(() => rm(root, { recursive: true, force: true }))
+  const cwd = await mkdtemp(join(root, 'release-'))
+  const tree = start(t, ['run', '--workers', '2', '--min-ready', '2', service], { cwd, env: { PWD: cwd } })
+  await tree.ready()
+  await rename(cwd, `${cwd}-moved`)
+  process.kill(tree.lines('spawn')[0]!.childPid!, 'SIGKILL')
+  const [, failed] = await until(() => tree.lines('exit').length >= 2 && tree.lines('exit'), 'a start that fails')
+  t.match(failed, { child: 1, exitCode: 1, lastWords: /it could not be started: spawn .* ENOENT/ })
+  await rename(`${cwd}-moved`, cwd)
+  await until(() => tree.lines('readiness').at(-1)?.['ready'] === true && tree.lines('readiness').length === 3, 'both are ready again')
+  await rename(cwd, `${cwd}-moved`)
+  const starts = tree.lines('exit').length
+  process.kill(tree.lines('spawn')[1]!.childPid!, 'SIGKILL')
+  await until(() => tree.lines('exit').length >= starts + 2, 'a start that fails again')
+  process.kill(tree.pid, 'SIGTERM')
+  t.same(await tree.result, [0, null])
+})
+
+t.test('a supervisor that has no descriptors left outlives it, and ends in order', async (t) => {
+  const tree = start(t, ['run', '--workers', '12', '--max-crashes', '1000', service], { within: 'few descriptors' })
+  await until(() => tree.lines('exit').some(({ lastWords }) => /it could not be started: .*EMFILE/.test(String(lastWords))), 'a start that fails')
+  await tree.ready()
+  process.kill(tree.pid, 'SIGTERM')
+  t.same(await tree.result, [0, null])
+})

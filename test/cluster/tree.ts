@@ -51,14 +51,15 @@ export function isAlive (pid: number): boolean {
   }
 }
 
-/** What a command runs in: a terminal, or as process 1 of a namespace of its own, as in a container. */
+/** What a command runs in: a terminal, with few file descriptors, or as process 1 of a namespace of its own, as in a container. */
 const wrappers = {
+  'few descriptors': (command: string[]) => ['sh', '-c', 'ulimit -n 44; exec "$@"', 'sh', ...command],
   terminal: (command: string[]) => ['script', '-qec', `exec ${command.map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(' ')}`, '/dev/null'],
   namespace: (command: string[]) => ['unshare', ...process.getuid?.() === 0 ? [] : ['--map-root-user'], '--pid', '--fork', '--mount-proc', '--kill-child', ...command]
 }
 
 /** Starts `fastify-graceful` with these arguments; `merged`: both streams into one pipe. What is left of the tree when the test ends is killed. */
-export function start (t: Pick<Test, 'teardown'>, args: string[], { env = {}, cwd, merged = false, within }: { env?: NodeJS.ProcessEnv, cwd?: string, merged?: boolean, within?: 'terminal' | 'namespace' } = {}): Tree {
+export function start (t: Pick<Test, 'teardown'>, args: string[], { env = {}, cwd, merged = false, within }: { env?: NodeJS.ProcessEnv, cwd?: string, merged?: boolean, within?: keyof typeof wrappers } = {}): Tree {
   const command = [...clean, process.execPath, cli, ...args]
   const [program = '', ...parameters] = merged ? ['sh', '-c', 'exec "$@" 2>&1', 'sh', ...command] : within === undefined ? command : wrappers[within](command)
   const child = spawn(program, parameters, { env: { ...process.env, ...env }, ...cwd === undefined ? {} : { cwd }, stdio: ['pipe', 'pipe', 'pipe'] })
