@@ -26,12 +26,15 @@ export function setupChildren ({ script, args }: SupervisorSettings): void {
 /** Starts a child. One that cannot be started has no process number, and says so by the event `error`. */
 export function forkChild ({ childGracePeriod }: SupervisorSettings): Worker {
   try {
-    return cluster.fork({
+    const worker = cluster.fork({
       TERMINATION_GRACE_PERIOD_SECONDS: String(childGracePeriod / 1000),
       [supervisorVariable]: String(process.pid),
       // The message of the container is the supervisor's.
       GRACEFUL_TERMINATION_MESSAGE_PATH: ''
     })
+    // Node forgets only those that exit or disconnect.
+    if (worker.process.pid === undefined) delete cluster.workers?.[worker.id]
+    return worker
   } catch (error) {
     return notStarted(error)
   }

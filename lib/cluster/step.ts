@@ -62,6 +62,7 @@ export class Barrier {
   /** Something has changed. */
   look (): void {
     const members = [...this.#children].filter(({ alive, inStep }) => alive && inStep)
+    this.#passLate(members)
     for (const phase of stepped) {
       const number = phaseNumber(phase)
       if (number <= this.#passed) continue
@@ -69,6 +70,14 @@ export class Barrier {
       this.#passed = number
       this.#onPass(phase)
       for (const member of members) member.pass(phase)
+    }
+  }
+
+  /** Who was not there yet when the others passed. */
+  #passLate (members: readonly Member[]): void {
+    for (const member of members) {
+      const { phase, waitsIn } = member.state
+      if (waitsIn !== undefined && waitsIn === phase && phaseNumber(waitsIn) <= this.#passed) member.pass(waitsIn)
     }
   }
 }

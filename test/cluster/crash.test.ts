@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -89,9 +92,19 @@ t.test('a child that cannot be started is one that has ended: its place is fille
 })
 
 t.test('a supervisor that has no descriptors left outlives it, and ends in order', async (t) => {
-  const tree = start(t, ['run', '--workers', '12', '--max-crashes', '1000', service], { within: 'few descriptors' })
-  await until(() => tree.lines('exit').some(({ lastWords }) => /it could not be started: .*EMFILE/.test(String(lastWords))), 'a start that fails')
+  const tree = start(t, ['run', '--workers', '9', '--max-crashes', '1000', service], { within: 'few descriptors' })
   await tree.ready()
+  t.ok(tree.lines('exit').some(({ lastWords }) => /it could not be started: .*EMFILE/.test(String(lastWords))), 'some could not be started')
   process.kill(tree.pid, 'SIGTERM')
   t.same(await tree.result, [0, null])
+})
+
+t.test('what Node throws is one more start that fails', async (t) => {
+  // No program takes an argument of this length: E2BIG.
+  const program = `const { supervise } = await import(${JSON.stringify(new URL('../../dist/cluster/index.js', import.meta.url).href)}); supervise({ script: 'a.js', args: ['x'.repeat(1 << 18)], maxCrashes: 0 })`
+  const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, '--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [output, [exitCode]] = await Promise.all([text(child.stdout), once(child, 'close')])
+  t.match(output, /"exitCode":1,"signal":null,"lastWords":"it could not be started: spawn E2BIG"/)
+  t.match(output, /"event":"graceful.supervisor.giveUp"/)
+  t.equal(exitCode, 1)
 })

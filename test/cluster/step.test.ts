@@ -83,6 +83,16 @@ t.test('nobody waits for a supervisor that is gone, nor for one that has ended',
   t.ok(Date.now() - killedAt < 3000, 'the other goes on at once')
 })
 
+t.test('one that boots while the others end waits for nobody', async (t) => {
+  const tree = start(t, ['run', '--workers', '2', steps, JSON.stringify({ boot: 1500 })])
+  await tree.ready()
+  const begin = Date.now()
+  process.kill(tree.pid, 'SIGTERM')
+  t.same(await tree.result, [0, null])
+  t.ok(Date.now() - begin < 6000, 'although phase 1 may take three times as long')
+  t.same(tree.lines('kill'), [])
+})
+
 t.test('the termination message tells of all, and of the worst in full', async (t) => {
   const tree = await grow(t, '--grace', '4s', steps, JSON.stringify({ draining: 60_000 }))
   process.kill(tree.pid, 'SIGTERM')
