@@ -84,6 +84,17 @@ export function messageOf (error: unknown): string {
 }
 
 /**
+ * Refuses options that do not exist.
+ *
+ * @param nameOf how a message names one
+ * @throws FST_GRACEFUL_UNKNOWN_OPTION
+ */
+export function refuseUnknownOptions (given: readonly string[], known: readonly string[], nameOf: (name: string) => string = (name) => `'${name}'`): void {
+  const unknown = given.find((name) => !known.includes(name))
+  if (unknown !== undefined) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(nameOf(unknown), known.join(', '))
+}
+
+/**
  * Refuses what is no object, and keys that do not exist.
  *
  * @param owner whose options they are, as a message names it
@@ -91,6 +102,5 @@ export function messageOf (error: unknown): string {
  */
 export function refuseUnknownKeys (options: unknown, owner: string, known: readonly string[]): asserts options is object {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalidArgument(`the options of ${owner}`, 'an object', options)
-  const unknown = Object.keys(options).find((key) => !known.includes(key))
-  if (unknown !== undefined) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(`'${unknown}' of ${owner}`, known.join(', '))
+  refuseUnknownOptions(Object.keys(options), known, (key) => `'${key}' of ${owner}`)
 }

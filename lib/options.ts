@@ -1,7 +1,7 @@
 import type { AdminOptions } from './admin/routes.ts'
 import { checkBudget, cutBudget } from './lifecycle/budget.ts'
 import type { AnnounceBudget, Budget } from './lifecycle/budget.ts'
-import { errors, show, typeName } from './errors.ts'
+import { errors, refuseUnknownOptions, show, typeName } from './errors.ts'
 import type { GuardianOptions, GuardianSettings } from './guardian/types.ts'
 import type { ExternalProbeOptions, ProbesOptions } from './health/options.ts'
 import type { PressureOptions } from './health/pressure.ts'
@@ -222,9 +222,7 @@ function pathOf (kubernetes: GracefulOptions['kubernetes'] = {}, speaksForContai
 
 function refuseUnknownIn (given: object, group: string): void {
   const known = optionTable.map(({ name }) => name).filter((name) => name.startsWith(group) && !name.slice(group.length).includes('.'))
-  for (const key of Object.keys(given)) {
-    if (!known.includes(group + key)) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(`'${group}${key}'`, known.join(', '))
-  }
+  refuseUnknownOptions(Object.keys(given).map((key) => group + key), known)
 }
 
 function refuseUnknown (options: object): void {

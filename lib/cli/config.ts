@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { errors, show, typeName } from '../errors.ts'
+import { errors, refuseUnknownOptions, show, typeName } from '../errors.ts'
 import { supervisorOptions } from '../cluster/options.ts'
 import type { SupervisorOption, SupervisorOptions } from '../cluster/options.ts'
 
@@ -33,9 +33,7 @@ export function readConfig (flags: Readonly<Record<string, unknown>>, env: NodeJ
   const names = new Map<string, string>()
   const options: Record<string, unknown> = {}
   const known = supervisorOptions.map(({ name }) => name as string)
-  for (const key of Object.keys(fromPackage)) {
-    if (!known.includes(key)) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(nameInPackage(key), known.join(', '))
-  }
+  refuseUnknownOptions(Object.keys(fromPackage), known, nameInPackage)
   for (const option of supervisorOptions) {
     const [flag, variable] = [flagOf(option), variableOf(option)]
     const sources: Array<[name: string, value: unknown]> = [

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { supervise } from '../cluster/index.ts'
 import { readSupervisorOptions, supervisorOptions } from '../cluster/options.ts'
+import { checkScript } from '../cluster/script.ts'
 import { flagOf, packageKey, readConfig, readPackageKey, variableOf } from './config.ts'
 import type { Command } from './command.ts'
 import { UsageError } from './usage.ts'
@@ -27,6 +28,7 @@ export const run: Command = {
     const options = { ...config.options, script, args: rest }
     // Once more than needed, for messages that name the flag, the variable or the key.
     readSupervisorOptions(options, process.env, config.nameOf)
+    checkScript(script, () => '<file>')
     await supervise(options).done
   }
 }

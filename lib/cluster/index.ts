@@ -2,11 +2,12 @@ import cluster from 'node:cluster'
 import { fstatSync } from 'node:fs'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { publishSupervisor } from '../channel.ts'
-import { errors } from '../errors.ts'
+import { errors, messageOf } from '../errors.ts'
 import { jsonLog } from './log.ts'
-import { readSupervisorOptions } from './options.ts'
+import { readSuperviseOptions } from './options.ts'
 import type { SuperviseOptions } from './options.ts'
 import { Sink } from './output.ts'
+import { checkScript } from './script.ts'
 import { SupervisorSignals } from './signals.ts'
 import { setupChildren } from './spawn.ts'
 import { openStatus } from './status.ts'
@@ -23,7 +24,10 @@ export type { ChildStatus, EndedChild, SupervisorStatus } from './overview.ts'
 export interface Supervised {
   /** Settles with the exit code when the last child is gone and all it wrote was forwarded. */
   readonly done: Promise<number>
-  /** Where the status routes are, once they are open; undefined where they were not asked for. */
+  /**
+   * Where the status routes are, once they are open; undefined where they were not asked for. Rejects with FST_GRACEFUL_SUPERVISOR
+   * where they cannot be opened: no child is started then, and `done` settles with 1.
+   */
   readonly statusAddress: Promise<string | undefined>
   /** Replaces every child, one after the other. A second call meanwhile is done once more afterwards. */
   reload (reason?: string): void
@@ -46,12 +50,10 @@ let running = false
  * @throws FST_GRACEFUL_SUPERVISOR a supervisor runs in this process already, or this process is itself a child of `node:cluster`
  */
 export function supervise (options: SuperviseOptions): Supervised {
-  const { log, signals = true, exit = true, ...own } = options
-  const read = readSupervisorOptions(own, process.env)
-  // A process that goes on afterwards has no last word.
-  const settings = exit ? read : { ...read, terminationMessagePath: undefined }
+  const { settings, log, signals, exit } = readSuperviseOptions(options, process.env)
   if (running) throw new errors.FST_GRACEFUL_SUPERVISOR('one supervisor per process', 'a second one')
   if (!cluster.isPrimary) throw new errors.FST_GRACEFUL_SUPERVISOR('a process that is no child of node:cluster', 'such a child')
+  checkScript(settings.script)
   running = true
   const stdout = new Sink(process.stdout)
   // Where both end in one pipe (2>&1, the journal), two writers would cut each other's lines.
@@ -66,14 +68,18 @@ export function supervise (options: SuperviseOptions): Supervised {
     listeners.uninstall()
     running = false
   })
-  status.then(() => supervisor.start(), (error: unknown) => {
-    supervisor.log.error({ event: 'graceful.supervisor.status', err: String(error) }, `the status routes could not be opened: ${String(error)}`)
-    void supervisor.shutdown({ reason: 'no status routes', exitCode: 1, problem: `the status routes could not be opened: ${String(error)}` })
+  status.then(() => { if (!supervisor.stopping) supervisor.start() }, (error: unknown) => {
+    const problem = messageOf(error)
+    supervisor.log.error({ event: 'graceful.supervisor.status', problem }, problem)
+    void supervisor.shutdown({ reason: 'no status routes', exitCode: 1, problem })
   })
+  const statusAddress = status.then((open) => open?.address)
+  // The log and the exit code have told it; whoever does not ask for the address must not end by that.
+  statusAddress.catch(() => {})
   if (exit) void done.then((code) => { process.exit(code) })
   return {
     done,
-    statusAddress: status.then((open) => open?.address),
+    statusAddress,
     reload: (reason = 'reload()') => supervisor.reload(reason),
     shutdown: ({ reason = 'shutdown()', exitCode = 0 } = {}) => supervisor.shutdown({ reason, exitCode }),
     status: () => statusOf(supervisor)

@@ -1,6 +1,8 @@
-import { errors, show, typeName } from '../errors.ts'
+import { errors, refuseUnknownOptions, show, typeName } from '../errors.ts'
 import { defaultMessagePath } from '../kubernetes/message.ts'
 import { readEnvironment } from '../kubernetes/environment.ts'
+import { boolean, isObject } from '../rules.ts'
+import type { Rule } from '../rules.ts'
 import { usableCores } from './cores.ts'
 import type { SupervisorLog } from './log.ts'
 
@@ -96,8 +98,41 @@ export const supervisorOptions: readonly SupervisorOption[] = [
   { name: 'statusToken', kind: 'secret', expected: 'at least 16 visible ASCII characters', default: 'none', test: (value) => typeof value === 'string' && value.length >= 16 && /^[\x21-\x7e]+$/.test(value) }
 ]
 
+/** What only a program can give. */
+const programOptions: Readonly<Record<Exclude<keyof SuperviseOptions, keyof SupervisorOptions>, Rule>> = {
+  log: { expected: 'a logger with the methods info, warn and error', test: (value) => isObject(value) && ['info', 'warn', 'error'].every((level) => typeof (value as Record<string, unknown>)[level] === 'function') },
+  signals: boolean,
+  exit: boolean
+}
+
 /** Kept of the grace period for the supervisor's own end: the last lines of its children, its own, the exit. */
 const reserveOf = (gracePeriod: number): number => Math.min(1000, Math.floor(gracePeriod / 20))
+
+/** What a program has given, with every default filled in but that of the logger. */
+export interface SuperviseSettings {
+  settings: SupervisorSettings
+  log: SupervisorLog | undefined
+  signals: boolean
+  exit: boolean
+}
+
+/**
+ * As {@link readSupervisorOptions}, for whatever a program gives.
+ *
+ * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET, FST_GRACEFUL_INVALID_ENVIRONMENT
+ */
+export function readSuperviseOptions (options: SuperviseOptions, env: NodeJS.ProcessEnv): SuperviseSettings {
+  if (!isObject(options)) throw new errors.FST_GRACEFUL_INVALID_OPTION('options', 'an object', show(options), typeName(options))
+  refuseUnknownOptions(Object.keys(options), ['script', 'args', ...supervisorOptions.map(({ name }) => name), ...Object.keys(programOptions)])
+  for (const [name, { expected, test }] of Object.entries(programOptions)) {
+    const value = options[name as keyof SuperviseOptions]
+    if (value !== undefined && !test(value)) throw new errors.FST_GRACEFUL_INVALID_OPTION(name, expected, show(value), typeName(value))
+  }
+  const { log, signals = true, exit = true } = options
+  const settings = readSupervisorOptions(options, env)
+  // A process that goes on afterwards has no last word.
+  return { settings: exit ? settings : { ...settings, terminationMessagePath: undefined }, log, signals, exit }
+}
 
 /**
  * Checks the options and fills in the defaults. The caller's object is never changed.

@@ -1,9 +1,9 @@
 import { ChildProcess } from 'node:child_process'
 import cluster, { Worker } from 'node:cluster'
-import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { programFile } from '../package.ts'
 import type { SupervisorSettings } from './options.ts'
+import { launchDirectory } from './script.ts'
 import { supervisorVariable } from '../kubernetes/environment.ts'
 
 const preload = programFile('cluster/worker').href
@@ -12,7 +12,7 @@ const preload = programFile('cluster/worker').href
 export function setupChildren ({ script, args }: SupervisorSettings): void {
   // Round-robin lost requests whenever a child closed: those that the parent had accepted and the child not yet.
   cluster.schedulingPolicy = cluster.SCHED_NONE
-  const cwd = workingDirectory(process.env['PWD'], process.cwd())
+  const cwd = launchDirectory()
   cluster.setupPrimary({
     exec: resolve(cwd, script),
     args: [...args],
@@ -46,18 +46,4 @@ function notStarted (error: unknown): Worker {
   const worker = new (Worker as new (options: { process: ChildProcess }) => Worker)({ process: child })
   process.nextTick(() => child.emit('error', error))
   return worker
-}
-
-/**
- * The directory as the shell that started us calls it: where that is a link to the current release, new children are to start in
- * what it points to by then.
- */
-export function workingDirectory (named: string | undefined, actual: string): string {
-  if (named === undefined) return actual
-  try {
-    const [one, other] = [statSync(named), statSync(actual)]
-    return one.dev === other.dev && one.ino === other.ino ? named : actual
-  } catch {
-    return actual
-  }
 }

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { registerAdmin } from '../admin/routes.ts'
 import type { PublicStatus } from '../admin/status.ts'
+import { errors, messageOf } from '../errors.ts'
 import { registerProbes } from '../health/probes.ts'
 import type { CheckVerdict, Verdict, VerdictOptions } from '../health/health.ts'
 import type { CheckKind } from '../health/options.ts'
@@ -50,8 +51,7 @@ export async function openStatus (supervisor: Supervisor, { listen, token, unixS
       error: (details, message) => supervisor.log.error(details, message)
     }
   }, {})
-  if ('path' in listen) await clearSocket(listen.path)
-  const address = await app.listen(listen)
+  const address = await listenOn(app, listen)
   supervisor.log.info({ event: 'graceful.supervisor.status', address }, `status routes at ${address}`)
   return {
     address,
@@ -59,6 +59,18 @@ export async function openStatus (supervisor: Supervisor, { listen, token, unixS
       viewers.finish({ ...await statusOf(supervisor), exitCode }, publicStatus())
       await app.close()
     }
+  }
+}
+
+/** @throws FST_GRACEFUL_SUPERVISOR */
+async function listenOn (app: FastifyInstance, listen: NonNullable<SupervisorSettings['status']>['listen']): Promise<string> {
+  try {
+    if ('path' in listen) await clearSocket(listen.path)
+    return await app.listen(listen)
+  } catch (error) {
+    await app.close()
+    const option = 'path' in listen ? 'statusSocket (--status-socket)' : 'statusPort (--status-port)'
+    throw new errors.FST_GRACEFUL_SUPERVISOR(`${option} to be one that it can listen on`, messageOf(error))
   }
 }
 

@@ -6,9 +6,9 @@ import t from 'tap'
 import { flagOf, readConfig, readPackageKey, variableOf } from '../../lib/cli/config.ts'
 import { Backoff } from '../../lib/cluster/backoff.ts'
 import { usableCores } from '../../lib/cluster/cores.ts'
-import { readSupervisorOptions, supervisorOptions } from '../../lib/cluster/options.ts'
-import type { SupervisorOptions } from '../../lib/cluster/options.ts'
-import { workingDirectory } from '../../lib/cluster/spawn.ts'
+import { readSuperviseOptions, readSupervisorOptions, supervisorOptions } from '../../lib/cluster/options.ts'
+import type { SuperviseOptions, SupervisorOptions } from '../../lib/cluster/options.ts'
+import { checkScript, workingDirectory } from '../../lib/cluster/script.ts'
 import { service, start } from './tree.ts'
 
 /** What the command does before it starts anything. */
@@ -44,6 +44,36 @@ t.test('wrong values name the flag, the variable or the key', async (t) => {
   t.throws(read({}, {}, { worker: 2 }), { code: 'FST_GRACEFUL_UNKNOWN_OPTION' })
   t.throws(() => readSupervisorOptions({ script: '' }, {}), { code: 'FST_GRACEFUL_INVALID_OPTION' })
   t.throws(() => readSupervisorOptions({ script: 'a', args: [1] } as unknown as SupervisorOptions, {}), { code: 'FST_GRACEFUL_INVALID_OPTION' })
+})
+
+t.test('what a program gives is checked as the options of the plugin are', async (t) => {
+  const known = ['script', 'args', ...supervisorOptions.map(({ name }) => name), 'log', 'signals', 'exit'].join(', ')
+  for (const [given, code, message] of [
+    [undefined, 'FST_GRACEFUL_INVALID_OPTION', "option 'options' must be an object, got undefined (undefined)"],
+    [null, 'FST_GRACEFUL_INVALID_OPTION', "option 'options' must be an object, got null (null)"],
+    [['app.js'], 'FST_GRACEFUL_INVALID_OPTION', "option 'options' must be an object, got [\"app.js\"] (array)"],
+    [{}, 'FST_GRACEFUL_INVALID_OPTION', "option 'script' must be the path of the service's file, got undefined (undefined)"],
+    [{ script: 'a', worker: 2 }, 'FST_GRACEFUL_UNKNOWN_OPTION', `unknown option 'worker', expected one of: ${known}`],
+    [{ script: 'a', log: {} }, 'FST_GRACEFUL_INVALID_OPTION', "option 'log' must be a logger with the methods info, warn and error, got {} (object)"],
+    [{ script: 'a', log: console.log }, 'FST_GRACEFUL_INVALID_OPTION', "option 'log' must be a logger with the methods info, warn and error, got function log (function)"],
+    [{ script: 'a', exit: 0 }, 'FST_GRACEFUL_INVALID_OPTION', "option 'exit' must be a boolean, got 0 (number)"],
+    [{ script: 'a', signals: ['SIGTERM'] }, 'FST_GRACEFUL_INVALID_OPTION', "option 'signals' must be a boolean, got [\"SIGTERM\"] (array)"]
+  ] as const) t.throws(() => readSuperviseOptions(given as unknown as SuperviseOptions, {}), { code, message: `fastify-graceful: ${message}` })
+  t.match(readSuperviseOptions({ script: 'a' }, {}), { log: undefined, signals: true, exit: true, settings: { script: 'a', workers: 1 } })
+  t.match(readSuperviseOptions({ script: 'a', log: console, signals: false, exit: false }, {}), { log: console, signals: false, exit: false, settings: { terminationMessagePath: undefined } })
+})
+
+t.test("the service's file is looked for in the way of Node before anything is started", async (t) => {
+  const root = await mkdtemp(join(tmpdir(), 'graceful-script-'))
+  t.teardown(() => rm(root, { recursive: true, force: true }))
+  await mkdir(join(root, 'service'))
+  await mkdir(join(root, 'empty'))
+  for (const file of ['app.js', 'app.mjs', 'other.mjs', 'service/index.js']) await writeFile(join(root, file), '')
+  for (const found of ['app.js', 'app.mjs', 'app', 'service', 'service/']) t.doesNotThrow(() => checkScript(join(root, found)), found)
+  for (const missing of ['gone.js', 'other', 'empty', 'app.js/x']) {
+    const path = join(root, missing)
+    t.throws(() => checkScript(path, () => '<file>'), { code: 'FST_GRACEFUL_INVALID_OPTION', message: `fastify-graceful: option '<file>' must be a file that Node can read and run, got ${JSON.stringify(path)} (no such file)` })
+  }
 })
 
 t.test('the grace period is one number for the whole tree', async (t) => {

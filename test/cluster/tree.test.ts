@@ -83,7 +83,7 @@ t.test('a program supervises', async (t) => {
   program.stderr.setEncoding('utf8').on('data', (text: string) => { said += text })
   const [code] = await once(program, 'close')
   t.equal(code, 0, 'it ends by itself')
-  t.same(said.trim().split('\n'), ['invalid true', 'second true', 'address true', 'replaced true', 'code [5,5,5]', 'end 0'])
+  t.same(said.trim().split('\n'), ['invalid true', 'left behind 0', 'blocked [1,false]', 'why ["FST_GRACEFUL_SUPERVISOR",true]', 'second true', 'address true', 'replaced true', 'code [5,5,5]', 'end 0'])
 })
 
 t.test('the example runs, and a status port that is taken is said and ends it', async (t) => {
@@ -94,7 +94,7 @@ t.test('the example runs, and a status port that is taken is said and ends it', 
   const { port: taken } = new URL(await tree.status())
   const second = start(t, ['run', '--status-port', taken, service])
   t.same(await second.result, [1, null])
-  t.match(second.output(), /the status routes could not be opened: .*EADDRINUSE/)
+  t.match(second.output(), /a supervisor cannot be started here: expected statusPort \(--status-port\) to be one that it can listen on, got listen EADDRINUSE: [^]*supervisor ends with code 1/)
   process.kill(tree.pid, 'SIGTERM')
   t.same(await tree.result, [0, null])
 })
