@@ -4,5 +4,6 @@ export interface Command {
   summary: string
   /** What `--help` shows. */
   help (): string
-  act (args: string[]): Promise<void>
+  /** Answers `'help'` where that is all that was asked for. */
+  act (args: string[]): Promise<'help' | undefined>
 }

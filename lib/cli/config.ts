@@ -99,6 +99,9 @@ function readCount ({ expected }: SupervisorOption, name: string, value: string)
   return Number(value)
 }
 
+/** What a time is, as messages say it. */
+export const aTime = 'a time with its unit, such as 30s, 500ms or 2m'
+
 const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 /**
@@ -109,6 +112,6 @@ const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 
  */
 export function readDuration (name: string, value: string): number {
   const [, amount, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(value) ?? []
-  if (amount === undefined) throw new errors.FST_GRACEFUL_INVALID_OPTION(name, 'a time with its unit, such as 30s, 500ms or 2m', show(value), 'text')
+  if (amount === undefined) throw new errors.FST_GRACEFUL_INVALID_OPTION(name, aTime, show(value), 'text')
   return Number(amount) * (units[unit] ?? 1)
 }

@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util'
 import { supervise } from '../cluster/index.ts'
 import { readSupervisorOptions, supervisorOptions } from '../cluster/options.ts'
+import type { SupervisorOption } from '../cluster/options.ts'
 import { checkScript } from '../cluster/script.ts'
-import { flagOf, packageKey, readConfig, readPackageKey, variableOf } from './config.ts'
+import { aTime, flagOf, packageKey, readConfig, readPackageKey, variableOf } from './config.ts'
 import type { Command } from './command.ts'
 import { UsageError } from './usage.ts'
 
@@ -14,36 +15,60 @@ SIGTERM and SIGINT shut all of them down, SIGHUP replaces one after the other.
 Options (flag, variable, default); each also as key of "${packageKey}" in package.json:
 ${supervisorOptions.map((option) => `  --${flagOf(option).padEnd(15)} ${variableOf(option).padEnd(26)} ${option.default.replaceAll('`', '')}`).join('\n')}
 
-Times carry their unit: 30s, 500ms, 2m.`
+Times carry their unit: 30s, 500ms, 2m. What follows the file goes to the service.
+
+Exit code: 0, or the first one of a child that is not 0; 64 for a wrong command, where nothing was started.`
 
 /** `fastify-graceful run`. */
 export const run: Command = {
   summary: 'runs a service in one or more processes, and replaces them without a gap',
   help,
   async act (args) {
-    const { values, positionals } = parse(args)
-    const [script, ...rest] = positionals
-    if (script === undefined) throw new UsageError('run: expected the path of the service\'s file, got none')
+    const { values, file, rest } = parse(args)
+    if (values === undefined) return 'help'
     const config = readConfig(values, process.env, readPackageKey(process.cwd()))
-    const options = { ...config.options, script, args: rest }
+    const options = { ...config.options, script: file, args: rest }
     // Once more than needed, for messages that name the flag, the variable or the key.
     readSupervisorOptions(options, process.env, config.nameOf)
-    checkScript(script, () => '<file>')
+    checkScript(file, () => '<file>')
     await supervise(options).done
+    return undefined
   }
 }
 
+/** What was given. Without `values`, only help is wanted. */
+type Given = { values: Record<string, string>, file: string, rest: string[] } | { values: undefined, file?: never, rest?: never }
+
+type Token = Extract<NonNullable<ReturnType<typeof parseArgs>['tokens']>[number], { kind: 'option' }>
+
+const optionsByFlag: ReadonlyMap<string, SupervisorOption> = new Map(supervisorOptions.map((option) => [flagOf(option), option]))
+
 /** The service's own arguments follow its file, with or without `--`. */
-function parse (args: string[]): { values: Record<string, unknown>, positionals: string[] } {
-  const options = Object.fromEntries(supervisorOptions.map((option) => [flagOf(option), { type: 'string' as const }]))
-  const { tokens } = parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true })
+function parse (args: string[]): Given {
+  // Not `strict`: that would take what belongs to the service for ours, and its messages are of many lines.
+  const { tokens } = parseArgs({ args, options: Object.fromEntries([...optionsByFlag.keys()].map((flag) => [flag, { type: 'string' as const }])), strict: false, allowPositionals: true, tokens: true })
   const file = tokens.find((token) => token.kind === 'positional')
-  const own = file === undefined ? args : args.slice(0, file.index)
-  const rest = file === undefined ? [] : args.slice(file.index + 1)
-  try {
-    const { values } = parseArgs({ args: own, options, strict: true })
-    return { values, positionals: file === undefined ? [] : [file.value, ...rest[0] === '--' ? rest.slice(1) : rest] }
-  } catch (error) {
-    throw new UsageError(`run: ${(error as Error).message}`)
-  }
+  const own = tokens.slice(0, file === undefined ? undefined : tokens.indexOf(file)).filter((token) => token.kind === 'option')
+  if (own.some(({ rawName, value, inlineValue }) => inlineValue !== true && (isHelp(rawName) || isHelp(value)))) return { values: undefined }
+  const values = Object.fromEntries(own.map((token) => [token.name, readValue(token)]))
+  if (file === undefined) throw new UsageError(`run: expected the path of the service's file, got none${whereItWent(own.at(-1))}`)
+  const rest = args.slice(file.index + 1)
+  return { values, file: file.value, rest: rest[0] === '--' ? rest.slice(1) : rest }
+}
+
+const isHelp = (text: string | undefined): boolean => text === '--help' || text === '-h'
+
+function readValue ({ name, rawName, value, inlineValue }: Token): string {
+  const option = rawName.startsWith('--') ? optionsByFlag.get(name) : undefined
+  if (option === undefined) throw new UsageError(`run: unknown option '${rawName}', expected one of: ${[...optionsByFlag.keys()].map((flag) => `--${flag}`).join(', ')}`)
+  // A number below 0 is no option: its own message says what was expected.
+  const isOption = inlineValue !== true && /^-(?!\d)/.test(value ?? '')
+  if (value === undefined || isOption) throw new UsageError(`run: option '${rawName}' must be followed by ${option.kind === 'time' ? aTime : option.expected}, got ${isOption ? `another option (what begins with - is written as ${rawName}=-...)` : 'nothing'}`)
+  return value
+}
+
+/** The file is easily taken for the value of an option before it. */
+function whereItWent (last: Token | undefined): string {
+  if (last?.value === undefined || last.inlineValue || optionsByFlag.get(last.name)?.kind === 'secret') return ''
+  return `: '${last.value}' is the value of ${last.rawName}`
 }

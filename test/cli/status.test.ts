@@ -215,7 +215,7 @@ t.test('a wrong option or address is 64, with the way to the help', async (t) =>
     t.same([code, out], [64, ''], args.join(' '))
     t.ok(errors.startsWith('fastify-graceful: '), errors)
     t.match(errors, message)
-    t.match(errors, 'See fastify-graceful --help')
+    t.match(errors, 'See fastify-graceful status --help')
     t.notMatch(errors, 'secret')
   }))
   const { code, out } = await status(t, ['host', '--help'])

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { flagOf, readConfig, readPackageKey, variableOf } from '../../lib/cli/config.ts'
@@ -152,20 +153,32 @@ t.test('the page about the supervisor lists every option with its default', asyn
   }
 })
 
-t.test('the command line', async (t) => {
-  const run = async (...args: string[]): Promise<[code: number | null, output: string]> => {
+/** Code, standard output and standard error of a command that was written wrongly. */
+const wrong = (message: string, way = 'run '): unknown[] => [64, /^$/, `fastify-graceful: ${message}\nSee fastify-graceful ${way}--help\n`]
+
+t.test('the command line: help on standard output, what was wrong on standard error with code 64', async (t) => {
+  const run = async (...args: string[]): Promise<[code: number | null, out: string, errors: string]> => {
     const tree = start(t, args)
     const [code] = await tree.result
-    return [code, tree.output()]
+    return [code, tree.stream('stdout'), tree.stream('stderr')]
   }
-  const [wrong, unknown, none, help, overview, version, argument] = await Promise.all([
-    run('run', '--workers', 'x', service), run('walk'), run('run', '--workers', '2'), run('run', '--help'), run(), run('--version'), run('run', '--worker', '2', service)
-  ])
-  t.match(wrong, [2, /option '--workers' must be an integer/])
-  t.match(unknown, [2, /expected one of the commands run/])
-  t.match(none, [2, /expected the path of the service's file, got none/])
-  t.match(argument, [2, /Unknown option '--worker'/])
-  t.match(help, [0, /--child-timeout +GRACEFUL_RUN_CHILD_TIMEOUT/])
-  t.match(overview, [0, /run +runs a service/])
-  t.match(version, [0, /^\d+\.\d+\.\d+/])
+  const [runHelp, overview] = [/^Usage: fastify-graceful run [^]*--child-timeout +GRACEFUL_RUN_CHILD_TIMEOUT/, /^Usage: fastify-graceful <command>[^]*run +runs a service/]
+  const table: Array<[args: string[], expected: unknown[]]> = [
+    [['walk'], wrong("expected one of the commands run, status, got 'walk'", '')],
+    [['run'], wrong("run: expected the path of the service's file, got none")],
+    [['run', '--workers', service], wrong(`run: expected the path of the service's file, got none: '${service}' is the value of --workers`)],
+    [['run', '--status-token', service], wrong("run: expected the path of the service's file, got none")],
+    [['run', '--workers', '-1', service], wrong("option '--workers' must be an integer from 1 to 1024, or 'auto', got \"-1\" (text)")],
+    [['run', '--workers', 'x', service], wrong("option '--workers' must be an integer from 1 to 1024, or 'auto', got \"x\" (text)")],
+    [['run', '--workers', '--grace', '5s', service], wrong("run: option '--workers' must be followed by an integer from 1 to 1024, or 'auto', got another option (what begins with - is written as --workers=-...)")],
+    [['run', '--grace'], wrong("run: option '--grace' must be followed by a time with its unit, such as 30s, 500ms or 2m, got nothing")],
+    [['run', '--worker', '2', service], wrong(`run: unknown option '--worker', expected one of: ${supervisorOptions.map((option) => `--${flagOf(option)}`).join(', ')}`)],
+    [['run', '-w4', service], [64, /^$/, /run: unknown option '-w'/]],
+    [['run', `${service}.gone`], wrong(`option '<file>' must be a file that Node can read and run, got ${JSON.stringify(`${service}.gone`)} (no such file)`)],
+    ...[['run', '--help'], ['run', '-h'], ['run', '--workers', '2', '-h', service], ['run', '--workers', '--help'], ['help', 'run']].map((args): [string[], unknown[]] => [args, [0, runHelp, /^$/]]),
+    ...[[], ['--help'], ['-h'], ['help']].map((args): [string[], unknown[]] => [args, [0, overview, /^$/]]),
+    [['--version'], [0, /^\d+\.\d+\.\d+\S*\n$/, /^$/]],
+    [['run', '--max-crashes', '0', fileURLToPath(new URL('fixtures/exits.js', import.meta.url)), '2', '--help', '-h'], [2, /supervisor ends with code 2/, /not there/]]
+  ]
+  await Promise.all(table.map(async ([args, expected]) => t.match(await run(...args), expected, args.join(' '))))
 })

@@ -7,7 +7,7 @@ import { UsageError } from '../usage.ts'
 import { Asker } from './ask.ts'
 import type { AskOptions } from './ask.ts'
 import { isTerminal, paint, Screen, wantsColours } from './screen.ts'
-import { readTarget, usageExitCode } from './target.ts'
+import { readTarget } from './target.ts'
 import type { Line } from './sections.ts'
 import { Subject } from './watch.ts'
 
@@ -43,16 +43,14 @@ export const status: Command = {
   help: () => help,
   async act (args) {
     const settings = read(args, process.env)
-    if (settings === undefined) {
-      process.stdout.write(`${help}\n`)
-      return
-    }
+    if (settings === undefined) return 'help'
     // Whoever reads no more (`head`) is no error.
     process.stdout.on('error', () => process.exit())
     const subjects = settings.addresses.map(readTarget).map((target) => new Subject(target.name, new Asker(target, settings), settings.token !== undefined))
     if (settings.watch) await watch(subjects, settings)
     else await once(subjects, settings)
     for (const subject of subjects) subject.close()
+    return undefined
   }
 }
 
@@ -98,7 +96,7 @@ function time (option: keyof typeof bounds, text: string): number {
   return value
 }
 
-const wrong = (message: string): UsageError => new UsageError(`status: ${message}`, usageExitCode)
+const wrong = (message: string): UsageError => new UsageError(`status: ${message}`)
 
 async function once (subjects: Subject[], { json }: Settings): Promise<void> {
   await Promise.all(subjects.map((subject) => subject.ask()))

@@ -1,9 +1,6 @@
 import { UsageError } from '../usage.ts'
 import { printable } from './fields.ts'
 
-/** Exit code for a command that was written wrongly, as in BSD's `sysexits.h`; 1 and 2 tell of the service. */
-export const usageExitCode = 64
-
 /** Where a status is asked for. */
 export interface Target {
   /** As it is shown: without what was added. */
@@ -44,7 +41,7 @@ function readUrl (given: string): Target {
   const { protocol, username, password, hostname, host, port, pathname, search } = new URL(text)
   if (protocol !== 'http:' && protocol !== 'https:') throw refusal(given)
   // It would be in every log on the way, and is no form of authorisation here.
-  if (username !== '' || password !== '') throw new UsageError('status: expected a URL without credentials, and the token as --token or in GRACEFUL_TOKEN', usageExitCode)
+  if (username !== '' || password !== '') throw new UsageError('status: expected a URL without credentials, and the token as --token or in GRACEFUL_TOKEN')
   const secure = protocol === 'https:'
   return {
     name: printable(given),
@@ -64,5 +61,5 @@ function complete (given: string): string {
 }
 
 function refusal (given: string): UsageError {
-  return new UsageError(`status: expected a URL, host:port or unix:/path/of/socket, got '${printable(given)}'`, usageExitCode)
+  return new UsageError(`status: expected a URL, host:port or unix:/path/of/socket, got '${printable(given)}'`)
 }
