@@ -1,6 +1,6 @@
 import type { CheckStatus } from '../../status.ts'
 import type { PageElement } from './dom.ts'
-import { amount, bar, draw, duration, element, given, signed, ticking, tickingBar, timeOf, timeOfDay } from './view.ts'
+import { amount, bar, draw, duration, element, given, group, signed, ticking, tickingBar, timeOf, timeOfDay, times } from './view.ts'
 import type { Child, Shown, View } from './view.ts'
 
 /** Rows of requests at most. */
@@ -61,13 +61,16 @@ export function drawConnections (view: View): void {
 export function drawParticipants (view: View): void {
   const { participants: all, holds, work, report } = view.state
   const participants = report === undefined ? all : undefined
-  draw(view, 'participants', participants && { participants, holds, work }, () => {
+  // Who stalls comes first, so that it is not among those that are only counted.
+  const [held, asked, busy] = [group(holds ?? []), group((participants ?? []).toSorted((a, b) => Number(a.reason === undefined) - Number(b.reason === undefined))), group(work ?? [])]
+  draw(view, 'participants', participants && { held, asked, busy }, () => {
     const rows = [
-      ...(holds ?? []).map((reason) => row([reason], [signed('‖', 'holds readiness', 'warn')])),
-      ...(participants ?? []).map(({ name, reason }) => row([name], [reason === undefined ? signed('–', 'does not stall', 'calm') : signed('…', reason, 'warn')])),
-      ...(work ?? []).map((name) => row([name], [signed('↻', 'background work', 'calm')]))
+      ...held.shown.map(([reason, count]) => row([`${reason}${times(count)}`], [signed('‖', 'holds readiness', 'warn')])),
+      ...asked.shown.map(([{ name, reason }, count]) => row([`${name}${times(count)}`], [reason === undefined ? signed('–', 'does not stall', 'calm') : signed('…', reason, 'warn free')])),
+      ...busy.shown.map(([name, count]) => row([`${name}${times(count)}`], [signed('↻', 'background work', 'calm')]))
     ]
-    return rows.length === 0 ? [element('p', { class: 'empty' }, 'Nobody is registered who could make a phase wait.')] : [table('Who may make a phase wait', ['Name', 'What it says'], rows)]
+    const more = held.more + asked.more + busy.more
+    return rows.length === 0 ? [element('p', { class: 'empty' }, 'Nobody is registered who could make a phase wait.')] : [table('Who may make a phase wait', ['Name', 'What it says'], rows), more > 0 && element('p', { class: 'more' }, `and ${more} more`)]
   })
 }
 

@@ -1,7 +1,7 @@
 import type { Report } from '../../lifecycle/report.ts'
 import type { PageElement } from './dom.ts'
 import { pairs, row, table } from './cards.ts'
-import { amount, draw, duration, element, signed } from './view.ts'
+import { amount, draw, duration, element, group, namesOf, signed, times } from './view.ts'
 import type { Child, View } from './view.ts'
 
 /** What a verdict looks like. */
@@ -9,7 +9,7 @@ export function verdictSign (verdict: Report['verdict']): PageElement {
   return verdict === 'clean' ? signed('✓', 'Clean', 'good') : verdict === 'cut' ? signed('!', 'Cut', 'warn') : signed('✕', 'Failed', 'bad')
 }
 
-/** The report, when the end is over. */
+/** The report, when the shutdown is over. */
 export function drawReport (view: View): void {
   const { report } = view.state
   draw(view, 'report', report, () => {
@@ -21,7 +21,7 @@ export function drawReport (view: View): void {
       pairs([
         ['Asked for by', [`${report.reason} (${report.kind})`]],
         ['Late connections', [String(traffic.lateArrivals)]],
-        ['No longer waited for', [cut.waiting.length === 0 ? 'nobody' : cut.waiting.join(', ')]],
+        ['No longer waited for', [cut.waiting.length === 0 ? 'nobody' : namesOf(cut.waiting)]],
         ['Told to reconnect', [amount(traffic.shed, 'connection')]]
       ]),
       cut.requests.length > 0 && table('Requests that were cut', ['Route cut', 'Method', 'Age'], cut.requests.slice(0, 20).map(({ method, route, age }) => row([route ?? 'no route'], [method], [duration(age)]))),
@@ -45,5 +45,6 @@ export function figures ({ exitCode, cut: { requests, streams, upgraded } }: Rep
 
 /** A list under a title, where there is anything in it. */
 export function list (title: string, lines: string[]): Child[] {
-  return lines.length === 0 ? [] : [element('h3', {}, title), element('ul', { class: 'lines' }, ...lines.map((line) => element('li', {}, line)))]
+  const { shown, more } = group(lines)
+  return lines.length === 0 ? [] : [element('h3', {}, title), element('ul', { class: 'lines' }, ...shown.map(([line, count]) => element('li', {}, `${line}${times(count)}`)), more > 0 && element('li', {}, `and ${more} more`))]
 }

@@ -4,7 +4,7 @@ import type { Shown } from './view.ts'
 export interface StreamEvents {
   /** An event, merged into nothing yet. */
   event (name: string, data: Shown): void
-  /** The stream is open. */
+  /** The stream is open, and its first event has come. */
   open (): void
   /** It is over, and is tried again in so many milliseconds; `why` is what to tell a person where it never opened. */
   lost (delay: number, why: string | undefined): void
@@ -35,12 +35,15 @@ export function readStream (url: string, events: StreamEvents): Stream {
   }
   const open = async (): Promise<void> => {
     const own = current = new AbortController()
+    let told = false
     try {
       const answer = await fetch(url, { headers: { accept: 'text/event-stream', ...token !== '' && { authorization: `Bearer ${token}` } }, signal: own.signal })
-      if (!answer.ok || answer.body === null) return again(own, 1000 * Number(answer.headers.get('retry-after') ?? 0), answer.status === 503 ? 'too many viewers' : `it answers ${answer.status}`)
-      events.open()
+      if (!answer.ok || answer.body === null) return again(own, retryAfter(answer.headers.get('retry-after')), answer.status === 503 ? 'too many viewers' : `it answers ${answer.status}`)
       await readEvents(answer.body, own, (name, data) => {
         if (own !== current) return
+        // Not at the head already: what comes through may be nothing.
+        if (!told) events.open()
+        told = true
         tries = 0
         events.event(name, data)
       })
@@ -59,6 +62,12 @@ export function readStream (url: string, events: StreamEvents): Stream {
       void open()
     }
   }
+}
+
+/** How long a refusal asks to wait, in milliseconds, a minute at most; 0 where it does not say it in seconds. */
+export function retryAfter (header: string | null): number {
+  const seconds = Number(header)
+  return Number.isFinite(seconds) ? 1000 * Math.max(0, Math.min(60, seconds)) : 0
 }
 
 /** Takes the events out of a body, until it ends or nothing at all comes: a heartbeat is due every 15 s. */

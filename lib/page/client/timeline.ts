@@ -1,7 +1,7 @@
 import type { Phase } from '../../lifecycle/phase.ts'
 import type { PhaseRecord } from '../../lifecycle/report.ts'
 import type { PageElement } from './dom.ts'
-import { bar, draw, duration, element, given, ticking, tickingBar, timeOf } from './view.ts'
+import { bar, draw, duration, element, given, group, namesOf, ticking, tickingBar, timeOf, times } from './view.ts'
 import type { Child, Shown, View } from './view.ts'
 
 /** A phase on the time line. */
@@ -16,10 +16,10 @@ interface Step {
 }
 
 /** The phases with the bounds that they have, or will have. */
-export function stepsOf ({ budget, shutdown, phase, deadline, since = 0 }: Shown): Step[] {
+export function stepsOf ({ budget, shutdown, phase, ready, deadline, since = 0 }: Shown): Step[] {
   const rest = budget && budget.gracePeriod - budget.preStop - budget.reserve - budget.close
   const steps: Step[] = [
-    { phase: 'running', title: 'Running', purpose: 'In service.', floor: undefined, cap: undefined },
+    { phase: 'running', title: 'Running', purpose: ready === false ? 'The process runs, but asks for no traffic.' : 'In service.', floor: undefined, cap: undefined },
     { phase: 'announcing', title: 'Announcing', purpose: 'Not ready any more, so that the balancer stops sending. Everything is still served.', floor: budget?.announce.min, cap: budget?.announce.max },
     { phase: 'closing', title: 'Closing', purpose: 'The accept queue is emptied, then no connection is accepted any more.', floor: undefined, cap: budget?.closing },
     { phase: 'draining', title: 'Draining', purpose: 'Every request is served to its last byte.', floor: undefined, cap: rest },
@@ -35,12 +35,13 @@ export function stepsOf ({ budget, shutdown, phase, deadline, since = 0 }: Shown
 /** The five phases: what is over and how it ended, where we are, what is to come. */
 export function drawTimeline (view: View): void {
   const { state } = view
-  const { phase = 'running', number = 0, since = 0, budget, shutdown, report, deadline, participants } = state
+  const { phase = 'running', number = 0, ready, since = 0, budget, shutdown, report, deadline, participants } = state
   const records = report?.phases ?? shutdown?.phases ?? []
   const ended = report !== undefined
   const reasons = ended ? [] : (participants ?? []).filter(({ reason }) => reason !== undefined)
-  if (reasons.length === 0 && shutdown !== undefined && !ended && timeOf(view) - since < shutdown.floor) reasons.push({ name: 'floor', reason: `of this phase, ${given(shutdown.floor)}` })
-  draw(view, 'timeline', { phase, number, since, budget, shutdown, records, ended, deadline: deadline === undefined ? undefined : Math.round(deadline / 100), reasons }, () => stepsOf(state).map((step, index) => {
+  if (reasons.length === 0 && shutdown !== undefined && !ended && timeOf(view) - since < shutdown.floor) reasons.push({ name: 'its shortest time', reason: given(shutdown.floor) })
+  const { shown, more } = group(reasons)
+  draw(view, 'timeline', { phase, number, ready, since, budget, shutdown, records, ended, deadline: deadline === undefined ? undefined : Math.round(deadline / 100), shown, more }, () => stepsOf(state).map((step, index) => {
     const record = records.find((one) => one.phase === step.phase)
     const place = record !== undefined || index < number || ended ? 'over' : index === number ? 'now' : 'next'
     return element('li', { class: `step ${place}`, 'data-phase': step.phase, 'aria-current': place === 'now' ? 'step' : undefined },
@@ -52,7 +53,7 @@ export function drawTimeline (view: View): void {
       element('p', { class: 'purpose' }, step.purpose),
       place === 'now' && reasons.length > 0 && element('div', { class: 'waits' },
         element('h4', {}, 'Waits for'),
-        element('ul', {}, ...reasons.map(({ name, reason }) => element('li', {}, element('b', {}, name), ` ${reason}`)))))
+        element('ul', {}, ...shown.map(([{ name, reason }, count]) => element('li', {}, element('b', {}, name), ` ${reason}${times(count)}`)), more > 0 && element('li', {}, `and ${more} more`))))
   }))
 }
 
@@ -75,7 +76,7 @@ export function stepBar ({ phase, floor, cap }: Step, place: string, record: Pha
 /** What a phase lasts at least and at most; of one that was cut off, who was still waiting. `byHand`: nobody has asked for an end. */
 export function boundsOf ({ phase, floor, cap }: Step, place: string, record: PhaseRecord | undefined, byHand: boolean): PageElement | false {
   if (phase === 'running') return false
-  if (record !== undefined && record.stalledBy.length > 0) return element('p', { class: 'bounds' }, `still waiting then: ${record.stalledBy.map(({ name }) => name).join(', ')}`)
+  if (record !== undefined && record.stalledBy.length > 0) return element('p', { class: 'bounds' }, `still waiting then: ${namesOf(record.stalledBy.map(({ name }) => name))}`)
   if (place === 'over') return false
   if (cap === undefined) return place === 'now' && byHand && element('p', { class: 'bounds' }, 'no limit: a drain by hand')
   return element('p', { class: 'bounds' }, floor !== undefined && floor > 0 ? `${given(floor)} to ${given(cap)}` : `at most ${given(cap)}`)

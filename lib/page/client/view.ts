@@ -151,6 +151,28 @@ export function timeOfDay (epoch: number): string {
   return new Date(epoch).toLocaleTimeString()
 }
 
+/** Equal items once, with their number: ten of them at most, and how many more items there are. */
+export function group<T> (items: T[]): { shown: Array<[item: T, count: number]>, more: number } {
+  const groups = new Map<string, [T, number]>()
+  for (const item of items) {
+    const key = JSON.stringify(item)
+    groups.set(key, [item, (groups.get(key)?.[1] ?? 0) + 1])
+  }
+  const shown = [...groups.values()].slice(0, 10)
+  return { shown, more: items.length - shown.reduce((sum, [, count]) => sum + count, 0) }
+}
+
+/** How often there is what was grouped. */
+export function times (count: number): string {
+  return count === 1 ? '' : ` ×${count}`
+}
+
+/** Names in one line. */
+export function namesOf (names: string[]): string {
+  const { shown, more } = group(names)
+  return shown.map(([name, count]) => `${name}${times(count)}`).join(', ') + (more > 0 ? ` and ${more} more` : '')
+}
+
 /** A number of things in words. */
 export function amount (count: number, thing: string): string {
   return `${count} ${thing}${count === 1 ? '' : 's'}`
