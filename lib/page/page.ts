@@ -49,6 +49,7 @@ function summary ({ phase = 'running', ready, since, inFlight }: Partial<PublicS
 function documentOf (state: Envelope & Partial<PublicStatus>, nonce: string, code: string): string {
   const { phase = 'running' } = state
   const name = escape(phase.charAt(0).toUpperCase() + phase.slice(1))
+  const replica = state.process === undefined ? '' : escape(`${state.process.hostname}, pid ${state.process.pid}`)
   // Inside a script element only `</script` and `<!--` mean anything; both begin with the same sign.
   const json = JSON.stringify(state).replaceAll('<', '\\u003c')
   return `<!doctype html>
@@ -57,7 +58,7 @@ function documentOf (state: Envelope & Partial<PublicStatus>, nonce: string, cod
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex, nofollow">
-<title>${name} · Status</title>
+<title>${name}${replica === '' ? '' : ` · ${replica}`} · Status</title>
 <style nonce="${nonce}">${style}</style>
 </head>
 <body data-phase="${escape(phase)}">
@@ -73,7 +74,7 @@ function documentOf (state: Envelope & Partial<PublicStatus>, nonce: string, cod
 <section class="panel" id="notice" aria-label="Connection" hidden></section>
 ${card('report', 'Report')}
 <section class="card" aria-labelledby="timeline-title"><h2 id="timeline-title">Time line</h2><ol class="steps" id="timeline"></ol><div class="grace" id="grace-card" hidden><h3 id="grace-title"></h3><div id="grace"></div></div></section>
-<section class="panel" id="unlock-panel" aria-labelledby="unlock-title"><form id="unlock" hidden><p id="unlock-title">There is more to see for those who have the token.</p><div class="field"><label for="token">Token, kept in the memory of this page alone</label><input id="token" type="password" autocomplete="off" spellcheck="false" required></div><button type="submit">Show all</button><p id="unlock-said" hidden></p></form><p id="closed" hidden>Only the phase is shown to you.</p></section>
+<section class="panel" id="unlock-panel" aria-labelledby="unlock-title"><form id="unlock" hidden><p id="unlock-title">There is more to see for those who have the token.</p><div class="field"><label for="token">Token, kept in the memory of this page alone</label><input id="token" type="password" autocomplete="off" spellcheck="false" required></div><button type="submit">Show all</button><p id="unlock-said" hidden></p></form><p id="closed" hidden>Only the phase is shown to you. A token opens the rest, where the service sets one: option <code>admin.token</code>, under a supervisor <code>--status-token</code>.</p></section>
 ${card('children', 'Children', 'children')}
 <div class="grid">
 <div>
@@ -88,7 +89,7 @@ ${card('loop', 'Event loop')}
 </div>
 </div>
 </main>
-<footer class="wrap foot" id="versions" hidden></footer>
+<footer class="wrap foot" id="versions"${replica === '' ? ' hidden' : ''}>${replica}</footer>
 <script type="application/json" id="state" nonce="${nonce}">${json}</script>
 <script type="module" nonce="${nonce}">${code}</script>
 </body>

@@ -37,7 +37,8 @@ ul, ol { list-style: none }
 .brand span { color: var(--mute); font-weight: 400 }
 .link { color: var(--mute); font-variant-numeric: tabular-nums }
 
-.sign { white-space: normal }
+td .sign, .tag { overflow-wrap: normal; white-space: nowrap }
+td .sign.free { overflow-wrap: anywhere; white-space: normal }
 .glyph { display: inline-block; min-width: 1.15em; margin-right: .2em; text-align: center; font-weight: 700 }
 .sign.good { color: var(--good) } .sign.warn { color: var(--warn) } .sign.bad { color: var(--bad) } .sign.calm { color: var(--calm) }
 

@@ -1,6 +1,7 @@
 // Imported, not global: a test may have replaced the global timers.
 import { setTimeout } from 'node:timers'
 import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
 import { afterUnref } from '../after.ts'
 import { changesOf } from './changes.ts'
 
@@ -14,6 +15,8 @@ export interface Envelope {
   /** Another one is another process. */
   instance: string
   access: Access
+  /** Which of the service's processes it is; for those who are shown the whole. */
+  process?: { hostname: string, pid: number }
 }
 
 /** Where events go: a reply of Node's HTTP server, or of its HTTP/2 server, whose head has been written. */
@@ -159,7 +162,7 @@ export class Viewers {
   }
 
   #envelope (access: Access, at = this.#now()): Envelope {
-    return { at: Math.round(Date.now() - (this.#now() - at)), instance: this.#instance ??= randomUUID(), access }
+    return { at: Math.round(Date.now() - (this.#now() - at)), instance: this.#instance ??= randomUUID(), access, ...access === 'whole' && { process: { hostname: hostname(), pid: process.pid } } }
   }
 
   /** Looks for changes, and tells them. */

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { request } from 'node:http'
+import { createServer, request } from 'node:http'
+import type { ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import type { Browser } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { GracefulOptions } from '../../lib/index.ts'
@@ -133,7 +135,7 @@ t.test('a whole shutdown under load, watched to its report', async (t) => {
   t.same((await Promise.all(answers)).filter((answer) => answer !== 200 && answer !== 'ECONNREFUSED'), [])
   const said = await page.evaluate('said') as string[]
   t.match(said[0], 'Phase announcing, not ready.')
-  t.ok(said.includes('Phase draining, not ready.') && said.includes('The end is over: clean.'), said.join(' '))
+  t.ok(said.includes('Phase draining, not ready.') && said.includes('The shutdown is over: clean.'), said.join(' '))
   t.ok(said.length <= 8, 'numbers that tick are not said')
   await page.emulateMedia({ colorScheme: 'light' })
   t.same(await violations(page), [], 'light, 320 px, report')
@@ -193,6 +195,11 @@ t.test('what is not ours stays text, and an injected script does not run', async
   await page.context().close()
 })
 
+/** Counts how often the time line speaks of a drain by hand. */
+async function noteByHand (page: Page): Promise<void> {
+  await page.evaluate("byHand = 0; new MutationObserver(() => { if (document.getElementById('timeline').textContent.includes('by hand')) byHand++ }).observe(document.getElementById('timeline'), { childList: true })")
+}
+
 t.test('who is not authorised sees the phase alone, until a token is given', async (t) => {
   const app = build({ admin: { token } })
   await app.ready()
@@ -219,14 +226,112 @@ t.test('who is not authorised sees the phase alone, until a token is given', asy
   t.notMatch(await page.content(), token)
   const guest = await open(browser, `http://127.0.0.1:${port}${path}`)
   await sees(guest.page, '#link', /Live/)
+  await noteByHand(guest.page)
   const ending = app.close()
   await sees(page, '#report', /Clean/)
   t.match(await textOf(page, '#timeline'), /Announcing Skipped .*Draining Over, took/)
   t.match(await sees(guest.page, '#notice', /stream ended/), 'This is its last state.')
   t.match(await textOf(guest.page, '#timeline'), /Announcing Over .*Draining Over/, 'whoever does not know, does not say')
+  t.strictSame(await guest.page.evaluate('byHand'), 0)
   t.equal(await guest.page.locator('#report').isVisible(), false)
   await guest.page.context().close()
   await ending
+  t.same(problems, [])
+  await page.context().close()
+})
+
+/** What answers the page's stream; `turn` counts the tries. */
+type Streams = (answer: ServerResponse, turn: number, authorization: string | undefined) => void
+
+/** The page of a state that the test makes up, with a stream that the test answers. */
+async function host (t: Test, state: object, streams: Streams): Promise<{ url: string, turns: () => number }> {
+  let turns = 0
+  const server = createServer(({ url, headers: { authorization } }, answer) => {
+    if (url === `${path}/events`) return streams(answer, turns++, authorization)
+    const { headers, body } = makePage({ ...base, ...state })
+    answer.writeHead(url === path ? 200 : 404, { ...headers, 'content-type': 'text/html; charset=utf-8' }).end(url === path ? body : '')
+  })
+  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
+  t.teardown(() => { server.closeAllConnections(); server.close() })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`, turns: () => turns }
+}
+
+const base = { at: Date.now(), instance: 'x', access: 'whole', phase: 'running', number: 0, since: Date.now(), ready: true } as const
+
+t.test('a refusal that says when to come back, and one that says it as a date', async (t) => {
+  const date = await host(t, {}, (answer) => { answer.writeHead(503, { 'retry-after': 'Wed, 21 Oct 2099 07:28:00 GMT' }).end() })
+  const long = await host(t, {}, (answer) => { answer.writeHead(503, { 'retry-after': '9999999' }).end() })
+  const { page } = await open(browser, date.url)
+  t.notMatch(await sees(page, '#link', /next try in/), 'NaN')
+  await page.waitForTimeout(1200)
+  t.ok(date.turns() <= 3, `${date.turns()} tries in a second`)
+  await page.goto(long.url)
+  t.match(await sees(page, '#link', /next try in/), 'next try in 1 min 0 s')
+  await page.context().close()
+})
+
+t.test('live is said with the first event, and a token that no header can carry is refused at once', async (t) => {
+  const streams: ServerResponse[] = []
+  const tokens: Array<string | undefined> = []
+  const { url } = await host(t, { access: 'token' }, (answer, _turn, authorization) => {
+    tokens.push(authorization)
+    answer.writeHead(200, { 'content-type': 'text/event-stream' })
+    answer.flushHeaders()
+    streams.push(answer)
+  })
+  const { page, problems } = await open(browser, url)
+  await until(() => streams.length === 1)
+  await page.waitForTimeout(300)
+  t.notMatch(await textOf(page, '#link'), 'Live', 'the head alone is not it')
+  streams[0]?.write(`event: status\ndata: ${JSON.stringify({ ...base, access: 'token' })}\n\n`)
+  await sees(page, '#link', /Live/)
+  for (const odd of ['a-token-with-a-\u20ac', 'a token with spaces', 't\u00f6ken']) {
+    await page.getByRole('textbox').fill(odd)
+    await page.getByRole('textbox').press('Enter')
+    await sees(page, '#unlock-said', /This is not a token/)
+  }
+  t.strictSame(tokens, [undefined], 'it was not sent')
+  await page.getByRole('textbox').fill(token)
+  await page.getByRole('textbox').press('Enter')
+  await until(() => tokens.length === 2)
+  t.equal(tokens[1], `Bearer ${token}`)
+  t.same(problems, [])
+  await page.context().close()
+})
+
+t.test('lists with a bound, the process by its name, and why it is not ready', async (t) => {
+  const work = [...Array.from({ length: 2500 }, () => 'confirmation of order'), ...Array.from({ length: 40 }, (_, index) => `invoice ${index}`)]
+  const participants = [...Array.from({ length: 30 }, (_, index) => ({ name: `idle ${index}` })), { name: 'outbox', reason: '3 messages unsent, to several recipients' }, ...work.map((name) => ({ name, reason: 'not yet' }))]
+  const shutdown = { kind: 'signal', reason: 'SIGTERM', startedAt: Date.now(), floor: 0, cap: undefined, phases: [] }
+  const checks = [{ name: 'database', kinds: ['readiness'], state: 'failing', age: 10, duration: 1, error: 'no connection' }, { name: 'disk', kinds: ['liveness'], state: 'passing', age: 10, duration: 1 }]
+  const states = [
+    { phase: 'draining', number: 3, ready: false, participants, work, holds: ['import'], checks, shutdown, process: { hostname: 'web-<7>', pid: 4711 } },
+    { ready: false, started: true, holds: ['import', 'import'], checks },
+    { access: 'public' }
+  ]
+  let index = 0
+  const { url } = await host(t, {}, (answer) => { answer.writeHead(200).write(`event: status\ndata: ${JSON.stringify({ ...base, ...states[index] })}\n\n`) })
+  const { page, problems } = await open(browser, url, { viewport: { width: 320, height: 800 } })
+  t.match(await sees(page, '.waits', /more/), /Waits for outbox 3 messages unsent, to several recipients confirmation of order not yet ×2500 .*and 32 more$/)
+  t.notMatch(await textOf(page, '#timeline'), 'by hand', 'whoever does not know the cap does not say that there is none')
+  t.match(await textOf(page, '#participants'), /confirmation of order ×2500 ?↻ ?background work.*and \d+ more$/)
+  t.ok(await page.locator('#participants tbody tr').count() <= 30)
+  t.ok(await page.evaluate<number>('document.documentElement.scrollHeight') < 8000)
+  t.match(await page.title(), 'Draining · web-<7>, pid 4711 · Status')
+  t.match(await textOf(page, '#versions'), 'web-<7>, pid 4711')
+  t.equal(await overflow(page), 0)
+  const heights = await page.evaluate("[...document.querySelectorAll('#checks .sign')].map((sign) => sign.getClientRects().length)")
+  t.strictSame(heights, [1, 1], 'no word is broken')
+  t.same(await violations(page), [])
+  index++
+  await page.goto(url)
+  t.match(await sees(page, '#why', /Held/), 'Held by: import ×2. Health checks: database (failing).')
+  t.match(await textOf(page, '#meaning'), 'The process runs, but asks for no traffic.')
+  t.notMatch(await textOf(page, 'body'), 'In service.')
+  index++
+  await page.goto(url)
+  t.match(await sees(page, '#closed', /Only/), 'admin.token')
+  t.notMatch(await page.title(), 'pid')
   t.same(problems, [])
   await page.context().close()
 })
@@ -297,6 +402,7 @@ t.test('under a supervisor: what each child waits for, and how it ended', async 
   const port = await tree.port()
   const stuck = Array.from({ length: 14 }, () => ask(port, '/orders/7?ms=30000'))
   await sees(page, '#children', /GET \/orders\/:id, for [\d.]+ s .*and \d+ more/)
+  await noteByHand(page)
   tree.child.kill('SIGTERM')
   await sees(page, 'h1', /Draining/)
   t.match(await sees(page, '.waits', /child \d: traffic/), /child \d: traffic \d+ requests? in flight/)
@@ -308,6 +414,7 @@ t.test('under a supervisor: what each child waits for, and how it ended', async 
   t.equal(await overflow(page), 0)
   t.match(await sees(page, '#notice', /stream ended/), 'with the process and code 1')
   t.match(await textOf(page, 'h1'), 'Terminated')
+  t.strictSame(await page.evaluate('byHand'), 0, 'nobody drained it by hand')
   t.notMatch(await textOf(page, '#timeline'), 'by hand')
   t.match(await textOf(page, '#children'), /0 of 2 ready.* Child How it ended Exit code Child 1 pid \d+ .*Child 2 pid \d+ /)
   t.match(await textOf(page, '#children'), /! ?Cut .*requests? cut.* Requests that were cut (GET \/orders\/:id ){5}and \d+ more 1/)

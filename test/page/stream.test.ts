@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import { hostname } from 'node:os'
 import type { FastifyServerOptions } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -222,8 +223,8 @@ t.test('the head of a stream, and its first event', async (t) => {
   const { app, port, viewer } = await watched(t)
   t.equal(viewer.status, 200)
   t.match(viewer.headers, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no', connection: 'close' })
-  const { at, instance, access, ...shown } = viewer.events[0]?.data ?? {}
-  t.match({ at, instance, access }, { at: Number, instance: String, access: 'whole' })
+  const { at, instance, access, process: own, ...shown } = viewer.events[0]?.data ?? {}
+  t.match({ at, instance, access, process: own }, { at: Number, instance: String, access: 'whole', process: { hostname: hostname(), pid: process.pid } })
   const answered = await app.inject({ url: '/-/status', headers: bearer }).then((response) => response.json<Record<string, unknown>>())
   t.same(Object.keys(shown).toSorted(), Object.keys(answered).toSorted(), 'the fields of /-/status')
   const stranger = Viewer.open(port, { authorization: 'Bearer wrong' })

@@ -4,7 +4,7 @@ import type { PageDocument, PageInput } from './dom.ts'
 import { drawReport, verdictSign } from './report.ts'
 import { readStream } from './stream.ts'
 import { drawGrace, drawTimeline, stepsOf } from './timeline.ts'
-import { anchor, draw, duration, element, find, signed, tick, ticking, timeOf, timeOfDay } from './view.ts'
+import { anchor, draw, duration, element, find, namesOf, signed, tick, ticking, timeOf, timeOfDay } from './view.ts'
 import type { Shown, View } from './view.ts'
 
 declare const document: PageDocument
@@ -20,8 +20,11 @@ export function start (): void {
   find('unlock').addEventListener('submit', (event) => {
     event.preventDefault()
     const field = find('token') as PageInput
-    view.drawn.set('tried', 'yes')
-    stream.restart(field.value)
+    // What no header can carry is no token.
+    const isToken = /^[!-~]+$/.test(field.value)
+    view.drawn.set('tried', isToken ? 'refused' : 'odd')
+    if (isToken) stream.restart(field.value)
+    else drawUnlock(view)
     field.value = ''
   })
 }
@@ -70,23 +73,42 @@ export function drawAll (view: View): void {
   for (const drawCard of [drawChildren, drawRequests, drawConnections, drawParticipants, drawChecks, drawTraffic, drawLoop]) drawCard(view)
   drawUnlock(view)
   drawAlarm(view)
-  const { versions } = view.state
-  draw(view, 'versions', versions, () => [versions === undefined ? '' : `fastify-graceful ${versions.package}, Fastify ${versions.fastify}, Node ${versions.node}`])
+  const { process, versions } = view.state
+  draw(view, 'versions', process && { process, versions }, () => [replicaOf(process), versions !== undefined && ` · fastify-graceful ${versions.package}, Fastify ${versions.fastify}, Node ${versions.node}`])
   tick(view)
+}
+
+/** Which of the service's processes this is. */
+export function replicaOf (process: Shown['process']): string {
+  return process === undefined ? '' : `${process.hostname}, pid ${process.pid}`
+}
+
+/** Why an application that runs is not ready, as far as it is known. */
+export function unreadiness ({ holds = [], checks = [], started, workers, readyChildren, minReady = 0, pressure }: Shown): string {
+  const kind = started === false ? 'startup' : 'readiness'
+  const failing = checks.filter(({ kinds, state }) => state !== 'passing' && kinds.includes(kind)).map(({ name, state }) => `${name} (${state})`)
+  const reasons = [
+    started === false && 'It has not started yet.',
+    holds.length > 0 && `Held by: ${namesOf(holds)}.`,
+    failing.length > 0 && `Health checks: ${namesOf(failing)}.`,
+    workers !== undefined && readyChildren !== undefined && readyChildren < minReady && `${readyChildren} of ${workers} children ready, ${minReady} needed.`,
+    pressure?.underPressure === true && 'The process is under pressure.'
+  ]
+  return reasons.filter((reason) => reason !== false).join(' ')
 }
 
 /** The phase, in the title, the head and the figures. */
 export function drawHead (view: View): void {
   const { state } = view
-  const { phase = 'running', number = 0, ready, since = 0, shutdown, report, deadline, inFlight, connections } = state
+  const { phase = 'running', number = 0, ready, since = 0, shutdown, report, deadline, inFlight, connections, process } = state
   const step = stepsOf(state)[number]
   const title = step?.title ?? phase
   const alarm = state.eventLoop?.stalled === true ? 'Blocked · ' : ''
-  document.title = `${alarm}${report === undefined ? title : `Ended, ${report.verdict}`}${inFlight !== undefined && report === undefined ? ` · ${inFlight} in flight` : ''} · Status`
+  document.title = `${alarm}${report === undefined ? title : `Ended, ${report.verdict}`}${inFlight !== undefined && report === undefined ? ` · ${inFlight} in flight` : ''}${process === undefined ? '' : ` · ${replicaOf(process)}`} · Status`
   document.body.dataset['phase'] = phase
   draw(view, 'phase', title, () => [title])
   draw(view, 'eyebrow', number, () => [`Phase ${number} of 4`])
-  const meaning = report === undefined ? step?.purpose : 'The end is over.'
+  const meaning = report === undefined ? step?.purpose : 'The shutdown is over.'
   draw(view, 'meaning', meaning, () => [meaning])
   draw(view, 'ready', report?.verdict ?? ready ?? false, () => [report !== undefined ? verdictSign(report.verdict) : ready === true ? signed('✓', 'Ready', 'good') : signed('○', 'Not ready', 'warn')])
   const shown = { since, inFlight, open: connections?.['open'], deadline: deadline === undefined ? undefined : Math.round(deadline / 100), over: report !== undefined, reason: shutdown?.reason, drain: shutdown !== undefined && shutdown.kind === undefined }
@@ -96,7 +118,7 @@ export function drawHead (view: View): void {
     element('div', {}, element('dt', {}, report === undefined ? 'in this phase for' : 'from the announcement to the end'), element('dd', { class: 'number' }, report === undefined ? ticking({ from: since }) : duration(report.duration))),
     deadline !== undefined && report === undefined && element('div', { class: 'deadline' }, element('dt', {}, 'left until the deadline'), element('dd', {}, ticking({ to: deadline })))
   ])
-  const why = shutdown === undefined ? undefined : shutdown.kind === undefined ? 'A drain by hand.' : `${shutdown.kind === 'crash' ? 'Crash' : 'Asked for'} by ${shutdown.reason} at ${timeOfDay(shutdown.startedAt)}.${shutdown.hurried === undefined ? '' : ' A second signal made it fast.'}`
+  const why = shutdown === undefined ? phase === 'running' && ready === false ? unreadiness(state) || undefined : undefined : shutdown.kind === undefined ? 'A drain by hand.' : `${shutdown.kind === 'crash' ? 'Crash' : 'Asked for'} by ${shutdown.reason} at ${timeOfDay(shutdown.startedAt)}.${shutdown.hurried === undefined ? '' : ' A second signal made it fast.'}`
   draw(view, 'why', why, () => [why])
   draw(view, 'grace-title', graceText(state) || undefined, () => [graceText(state)])
 }
@@ -107,7 +129,8 @@ export function drawUnlock (view: View): void {
   find('unlock-panel').hidden = access === 'whole'
   find('unlock').hidden = access !== 'token'
   find('closed').hidden = access !== 'public'
-  draw(view, 'unlock-said', access === 'token' && view.drawn.has('tried') ? 'refused' : undefined, () => [signed('✕', 'This token was not accepted.', 'bad')])
+  const tried = view.drawn.get('tried')
+  draw(view, 'unlock-said', access === 'token' ? tried : undefined, () => [signed('✕', tried === 'odd' ? 'This is not a token: it has characters that no token has.' : 'This token was not accepted.', 'bad')])
 }
 
 /** An event loop that does not turn. */
@@ -126,7 +149,7 @@ export function drawAlarm (view: View): void {
 
 /** Says a new phase to whoever does not see it. */
 export function tellPhase (before: Shown, now: Shown): void {
-  if (now.report !== undefined && before.report === undefined) find('said').textContent = `The end is over: ${now.report.verdict}.`
+  if (now.report !== undefined && before.report === undefined) find('said').textContent = `The shutdown is over: ${now.report.verdict}.`
   else if (before.phase !== now.phase || before.ready !== now.ready) find('said').textContent = `Phase ${now.phase}, ${now.ready === true ? 'ready' : 'not ready'}.`
 }
 
