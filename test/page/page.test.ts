@@ -307,6 +307,7 @@ t.test('lists with a bound, the process by its name, and why it is not ready', a
   const states = [
     { phase: 'draining', number: 3, ready: false, participants, work, holds: ['import'], checks, shutdown, process: { hostname: 'web-<7>', pid: 4711 } },
     { ready: false, started: true, holds: ['import', 'import'], checks },
+    { phase: 'announcing', number: 1, ready: false, shutdown: { ...shutdown, floor: 60_000, cap: 90_000 } },
     { access: 'public' }
   ]
   let index = 0
@@ -328,6 +329,9 @@ t.test('lists with a bound, the process by its name, and why it is not ready', a
   t.match(await sees(page, '#why', /Held/), 'Held by: import ×2. Health checks: database (failing).')
   t.match(await textOf(page, '#meaning'), 'The process runs, but asks for no traffic.')
   t.notMatch(await textOf(page, 'body'), 'In service.')
+  index++
+  await page.goto(url)
+  t.match(await sees(page, '.waits', /./), 'Waits for its shortest time, 1 min 0 s')
   index++
   await page.goto(url)
   t.match(await sees(page, '#closed', /Only/), 'admin.token')

@@ -97,6 +97,15 @@ export function unreadiness ({ holds = [], checks = [], started, workers, readyC
   return reasons.filter((reason) => reason !== false).join(' ')
 }
 
+/** Why it is as it is: who asked for the end, or what keeps it from being ready. */
+export function whyOf (state: Shown): string | undefined {
+  const { phase, ready, shutdown } = state
+  if (shutdown === undefined) return phase === 'running' && ready === false ? unreadiness(state) || undefined : undefined
+  const { kind, reason, startedAt, hurried } = shutdown
+  if (kind === undefined) return 'A drain by hand.'
+  return `${kind === 'crash' ? 'Crash' : 'Asked for'} by ${reason} at ${timeOfDay(startedAt)}.${hurried === undefined ? '' : ' A second signal made it fast.'}`
+}
+
 /** The phase, in the title, the head and the figures. */
 export function drawHead (view: View): void {
   const { state } = view
@@ -118,7 +127,7 @@ export function drawHead (view: View): void {
     element('div', {}, element('dt', {}, report === undefined ? 'in this phase for' : 'from the announcement to the end'), element('dd', { class: 'number' }, report === undefined ? ticking({ from: since }) : duration(report.duration))),
     deadline !== undefined && report === undefined && element('div', { class: 'deadline' }, element('dt', {}, 'left until the deadline'), element('dd', {}, ticking({ to: deadline })))
   ])
-  const why = shutdown === undefined ? phase === 'running' && ready === false ? unreadiness(state) || undefined : undefined : shutdown.kind === undefined ? 'A drain by hand.' : `${shutdown.kind === 'crash' ? 'Crash' : 'Asked for'} by ${shutdown.reason} at ${timeOfDay(shutdown.startedAt)}.${shutdown.hurried === undefined ? '' : ' A second signal made it fast.'}`
+  const why = whyOf(state)
   draw(view, 'why', why, () => [why])
   draw(view, 'grace-title', graceText(state) || undefined, () => [graceText(state)])
 }

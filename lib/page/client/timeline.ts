@@ -39,7 +39,7 @@ export function drawTimeline (view: View): void {
   const records = report?.phases ?? shutdown?.phases ?? []
   const ended = report !== undefined
   const reasons = ended ? [] : (participants ?? []).filter(({ reason }) => reason !== undefined)
-  if (reasons.length === 0 && shutdown !== undefined && !ended && timeOf(view) - since < shutdown.floor) reasons.push({ name: 'its shortest time', reason: given(shutdown.floor) })
+  if (reasons.length === 0 && shutdown !== undefined && !ended && timeOf(view) - since < shutdown.floor) reasons.push({ name: 'its shortest time,', reason: given(shutdown.floor) })
   const { shown, more } = group(reasons)
   draw(view, 'timeline', { phase, number, ready, since, budget, shutdown, records, ended, deadline: deadline === undefined ? undefined : Math.round(deadline / 100), shown, more }, () => stepsOf(state).map((step, index) => {
     const record = records.find((one) => one.phase === step.phase)
