@@ -421,7 +421,7 @@ t.test('under a supervisor: what each child waits for, and how it ended', async 
   t.strictSame(await page.evaluate('byHand'), 0, 'nobody drained it by hand')
   t.notMatch(await textOf(page, '#timeline'), 'by hand')
   t.match(await textOf(page, '#children'), /0 of 2 ready.* Child How it ended Exit code Child 1 pid \d+ .*Child 2 pid \d+ /)
-  t.match(await textOf(page, '#children'), /! ?Cut .*requests? cut.* Requests that were cut (GET \/orders\/:id ){5}and \d+ more 1/)
+  t.match(await textOf(page, '#children'), /! ?Cut .*requests? cut.* Requests that were cut GET \/orders\/:id ×5 and \d+ more 1/)
   t.same(await violations(page), [], 'the end')
   t.equal(await overflow(page), 0)
   t.strictSame(await tree.result, [1, null])
