@@ -289,12 +289,16 @@ t.test('live is said with the first event, and a token that no header can carry 
     await page.getByRole('textbox').fill(odd)
     await page.getByRole('textbox').press('Enter')
     await sees(page, '#unlock-said', /This is not a token/)
+    // The word may be that of the one before: only when the field is empty has this one been looked at.
+    await page.waitForFunction("document.getElementById('token').value === ''")
   }
   t.strictSame(tokens, [undefined], 'it was not sent')
   await page.getByRole('textbox').fill(token)
   await page.getByRole('textbox').press('Enter')
-  await until(() => tokens.length === 2)
-  t.equal(tokens[1], `Bearer ${token}`)
+  await until(() => streams.length > 1)
+  streams.at(-1)?.write(`event: status\ndata: ${JSON.stringify(base)}\n\n`)
+  await page.locator('#unlock-panel').waitFor({ state: 'hidden' })
+  t.strictSame(tokens, [undefined, `Bearer ${token}`], 'asked for once, whatever the browser has in its cache')
   t.same(problems, [])
   await page.context().close()
 })

@@ -37,7 +37,9 @@ export function readStream (url: string, events: StreamEvents): Stream {
     const own = current = new AbortController()
     let told = false
     try {
-      const answer = await fetch(url, { headers: { accept: 'text/event-stream', ...token !== '' && { authorization: `Bearer ${token}` } }, signal: own.signal })
+      // A browser's cache asks twice at times, where an answer before was cut short: two places among the viewers.
+      const options = { cache: 'no-store', headers: { accept: 'text/event-stream', ...token !== '' && { authorization: `Bearer ${token}` } }, signal: own.signal }
+      const answer = await fetch(url, options)
       if (!answer.ok || answer.body === null) return again(own, retryAfter(answer.headers.get('retry-after')), answer.status === 503 ? 'too many viewers' : `it answers ${answer.status}`)
       await readEvents(answer.body, own, (name, data) => {
         if (own !== current) return
