@@ -16,7 +16,7 @@ export interface Frame {
 export interface Pause {
   /** Its frames, without Node's own; the innermost first. */
   stack: Frame[]
-  /** Runs an expression in the innermost frame, and answers its value. */
+  /** Runs an expression in the application's own global scope, and answers its value. */
   evaluate (expression: string): Promise<unknown>
   /** Lets it run, and disconnects. */
   release (): void
@@ -96,11 +96,11 @@ export class MainThread {
 
   #describe (session: Session, frames: Debugger.CallFrame[]): Pause {
     const stack = frames.map((frame) => this.#frame(frame)).filter(({ file }) => file !== '' && !file.startsWith('node:')).slice(0, most)
-    const callFrameId = frames[0]?.callFrameId ?? ''
     return {
       stack,
       evaluate: (expression) => new Promise((resolve) => {
-        session.post('Debugger.evaluateOnCallFrame', { callFrameId, expression, returnByValue: true, silent: true }, (error, answer) => {
+        // Not in a frame: that may be one of a context of node:vm, which has no process.
+        session.post('Runtime.evaluate', { expression, returnByValue: true, silent: true }, (error, answer) => {
           resolve(error === null && answer.exceptionDetails === undefined ? answer.result.value : undefined)
         })
       }),

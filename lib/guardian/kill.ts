@@ -30,7 +30,7 @@ export interface Kill {
 
 /**
  * Ends the process, whatever its main thread does. The last step is armed before the first: pause, stack, message, line,
- * `process.exit` in the paused frame, and SIGKILL where that has not ended it.
+ * `process.exit` on the paused main thread, and SIGKILL where that has not ended it.
  */
 export async function killProcess ({ mainThread, exitCode, left, terminationMessagePath, compose }: Kill): Promise<void> {
   const time = Math.max(0, Math.min(killTime, left))
@@ -39,9 +39,8 @@ export async function killProcess ({ mainThread, exitCode, left, terminationMess
   const pause = await mainThread?.pause(Math.min(pauseTimeout, time * 2 / 3)).catch(() => undefined)
   const obituary = compose(pause, pause && await snapshot(pause, start + time - exitTime - performance.now()))
   leaveTerminationMessage(terminationMessagePath, obituary)
-  const written = await writeError(obituaryLine(obituary))
-  // An exit would wait for a write that has not come back.
-  if (pause === undefined || !written) sigkill()
+  await writeError(obituaryLine(obituary))
+  if (pause === undefined) sigkill()
   // As PID 1 we are still here: the kernel delivers no SIGKILL to it from inside. What is left is the return from native code.
   const late = pause ?? await mainThread?.pending
   if (late === undefined) return

@@ -1,47 +1,66 @@
-import { constants, closeSync, openSync, fstatSync, readFileSync, write, writeSync } from 'node:fs'
+import { constants, closeSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { hostname } from 'node:os'
-import { clearTimeout, setTimeout } from 'node:timers'
+import { setTimeout as sleep } from 'node:timers/promises'
 
-/** How long a full pipe is tried again, and a write elsewhere is waited for, in milliseconds. */
+/** How long a reader who takes nothing is tried again, and how often, in milliseconds. */
 const patience = 100
+const interval = 5
 
 /** A line as pino writes it. `level` 40 is a warning, 50 an error, 60 fatal. */
 export function logLine (level: 40 | 50 | 60, fields: object, message: string): string {
   return `${JSON.stringify({ level, time: Date.now(), pid: process.pid, hostname: hostname(), ...fields, msg: message })}\n`
 }
 
-/** The write that has not come back. It holds a thread of the pool, which the whole process shares, so there is one at most. */
-let pending: Promise<true> | undefined
+/** The line that is being written; another one takes its place. */
+let current: Buffer | undefined
+/** The last line was given up in its midst. */
+let torn = false
 
 /**
- * Writes to standard error without ever waiting for its reader longer than a moment: a thread that hangs on a full pipe kills
- * nobody. It does not reject. Answers false where the write still holds a thread of the pool, for which an exit would wait.
+ * Writes to standard error without ever waiting inside a write: one that waits for a reader who has stopped holds whoever
+ * exits. A line that nobody takes within a moment is lost, and so is the rest of one that another one follows. It does not
+ * reject.
  */
-export async function writeError (text: string): Promise<boolean> {
-  const bytes = Buffer.from(text)
+export async function writeError (text: string): Promise<void> {
+  const bytes = current = Buffer.from(torn ? `\n${text}` : text)
+  const until = performance.now() + patience
   try {
-    const file = openAtHand()
-    if (file === undefined) return await writeAside(bytes)
-    try {
-      writePatiently(file, bytes)
-    } finally {
-      if (file !== 2) closeSync(file)
+    for (let written = 0; ;) {
+      written += tryWrite(bytes.subarray(written))
+      torn = written > 0 && written < bytes.length
+      if (written === bytes.length || performance.now() > until) return
+      // oxlint-disable-next-line no-await-in-loop -- it is a wait
+      await sleep(interval)
+      if (current !== bytes) return
     }
   } catch {
     // Nobody reads it; what it was about goes on.
   }
-  return true
 }
 
-/** Where a write comes back at once; undefined where it could wait for its reader, as into a socket, which cannot be opened anew. */
-function openAtHand (): number | undefined {
-  const stat = fstatSync(2)
-  if (stat.isFile()) return 2
-  if (!stat.isFIFO()) return undefined
-  return waits() ? reopen() : 2
+/** How many bytes were taken at once. */
+function tryWrite (bytes: Buffer): number {
+  if (fstatSync(2).isFile() || !waits()) return write(2, bytes)
+  const file = reopen()
+  if (file === undefined) return writeWithoutWaiting(bytes)
+  try {
+    return write(file, bytes)
+  } finally {
+    closeSync(file)
+  }
 }
 
-/** Whether a write to the pipe could wait. */
+function write (file: number, bytes: Buffer): number {
+  try {
+    return writeSync(file, bytes)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+    return 0
+  }
+}
+
+/** Whether a write could wait. */
 function waits (): boolean {
   try {
     const flags = /^flags:\s*(\d+)/m.exec(readFileSync('/proc/self/fdinfo/2', 'latin1'))?.[1]
@@ -51,8 +70,9 @@ function waits (): boolean {
   }
 }
 
-/** A description of the same pipe that does not wait; the other one may be shared with other processes. */
+/** A description of the same pipe or terminal that does not wait; the other one may be shared with other processes. A socket has no second one. */
 function reopen (): number | undefined {
+  if (process.platform !== 'linux') return undefined
   try {
     return openSync('/proc/self/fd/2', constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
   } catch {
@@ -60,45 +80,27 @@ function reopen (): number | undefined {
   }
 }
 
-function writePatiently (file: number, bytes: Buffer): void {
-  const until = performance.now() + patience
-  const bell = new Int32Array(new SharedArrayBuffer(4))
-  let written = 0
-  while (written < bytes.length) {
-    try {
-      written += writeSync(file, bytes, written)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || performance.now() > until) throw error
-      Atomics.wait(bell, 0, 0, 5)
-    }
-  }
-}
+/** As much of a stream's handle as no public interface offers. */
+interface Handle { setBlocking?: (wait: boolean) => number }
 
-/** Writes in the pool of threads; whether that came back in time. */
-async function writeAside (bytes: Buffer): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<false>((resolve) => { timer = setTimeout(resolve, patience, false) })
+/** Of standard error, where that is a pipe or a stream socket. It is kept, reads nothing, and closes nothing. */
+let handle: Handle | undefined
+
+/** Whoever shares standard error sees it not to wait for no longer than this takes. */
+function writeWithoutWaiting (bytes: Buffer): number {
+  handle ??= handleOf()
+  handle.setBlocking?.(false)
   try {
-    if (pending !== undefined && !await Promise.race([pending, late])) return false
-    pending = writeAll(bytes).finally(() => { pending = undefined })
-    return await Promise.race([pending, late])
+    return write(2, bytes)
   } finally {
-    clearTimeout(timer)
+    handle.setBlocking?.(true)
   }
 }
 
-async function writeAll (bytes: Buffer): Promise<true> {
-  const until = performance.now() + patience
-  for (let written = 0; written < bytes.length;) {
-    const error = await new Promise<NodeJS.ErrnoException | null>((resolve) => {
-      write(2, bytes, written, (failure, count) => {
-        written += count ?? 0
-        resolve(failure)
-      })
-    })
-    if (error === null) continue
-    if (error.code !== 'EAGAIN' || performance.now() > until) break
-    await new Promise((resolve) => { setTimeout(resolve, 5) })
+function handleOf (): Handle {
+  try {
+    return (new Socket({ fd: 2, readable: false, writable: true }).unref() as unknown as { _handle?: Handle })._handle ?? {}
+  } catch {
+    return {}
   }
-  return true
 }

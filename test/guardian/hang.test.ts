@@ -14,10 +14,22 @@ const deadline = 1900
 const lateness = measureLateness()
 t.teardown(() => lateness.stop())
 
-const names = { loop: 'spinForEver', regexp: 'matchForEver', wait: 'waitForEver', parse: 'parseHuge' } as Record<string, string>
+const place = (name: string, way: string): RegExp => new RegExp(`^${name} \\(.*hang\\.js:${markedLine(way)}:\\d+\\)$`)
+const caller = /^hang \(.*hang\.js:\d+:\d+\)$/
+/** The innermost frames of what can be paused. */
+const frames: Record<string, RegExp[]> = {
+  loop: [place('spinForEver', 'loop'), caller],
+  regexp: [place('matchForEver', 'regexp'), caller],
+  wait: [place('waitForEver', 'wait'), caller],
+  parse: [place('parseHuge', 'parse'), caller],
+  // In a context that has no process.
+  vm: [/^renderForEver \(template\.js:1:\d+\)$/, place('renderInContext', 'vm'), caller],
+  // And nothing of the application's below it.
+  microtask: [/^renderForEver \(template\.js:1:\d+\)$/]
+}
 
-for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo']) {
-  for (const phase of ['running', 'announcing', 'draining', 'onClose']) {
+for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo', 'vm', 'microtask']) {
+  for (const phase of way === 'vm' || way === 'microtask' ? ['running'] : ['running', 'announcing', 'draining', 'onClose']) {
     t.test(`${way} in ${phase}`, async (t) => {
       const message = t.testdir({ log: '' }) + '/log'
       const app = hanging({ way, ...phase !== 'running' && { phase }, options: { gracePeriod, guardian: { enabled: true }, kubernetes: { terminationMessagePath: message } } })
@@ -38,7 +50,7 @@ for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo']) {
       const [code, signal, output] = await app.result
       const time = performance.now() - start
       // A fast machine has read the huge text by the deadline and calls the reviver, where it can be paused; a slow one is reading still.
-      const native = way === 'parse' ? signal === 'SIGKILL' : names[way] === undefined
+      const native = way === 'parse' ? signal === 'SIGKILL' : frames[way] === undefined
       t.strictSame([code, signal], native ? [null, 'SIGKILL'] : [1, null], output)
       t.ok(time >= deadline - 250 && time < deadline + 500 + 2 * lateness.worst, `gone at ${Math.round(time)} ms, on a machine that is up to ${Math.round(lateness.worst)} ms late`)
       t.match(output, native ? /hanging/ : /exit listener 1/, 'an exit runs the exit listeners')
@@ -48,8 +60,7 @@ for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo']) {
       if (native) {
         t.match(line, { native: true, msg: /inside native code/ })
       } else {
-        const place = new RegExp(`^${names[way]} \\(.*hang\\.js:${markedLine(way)}:\\d+\\)$`)
-        t.match(line, { blockedIn: place, stack: [place, /^hang \(.*hang\.js:\d+:\d+\)$/], msg: new RegExp(names[way]!) })
+        t.match(line, { blockedIn: frames[way]![0], stack: frames[way], msg: /the event loop has not turned for \d+ ms, in \w+ \(/ })
       }
       const requests = line?.['requests'] as Array<{ route: string }>
       // Native code leaves what was known a second before.

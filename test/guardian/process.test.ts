@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, createReadStream, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,14 +9,16 @@ import t from 'tap'
 import type { Test } from 'tap'
 import WebSocket from 'ws'
 import { fork, listening } from '../process/fork.ts'
-import type { ForkOptions } from '../process/fork.ts'
-import { eventOf, eventsOf, hanging, watched } from './support.ts'
+import type { Fork, ForkOptions } from '../process/fork.ts'
+import { eventOf, eventsOf, hanging, measureLateness, watched } from './support.ts'
 
 t.jobs = 2
 t.setTimeout(120_000)
 
 const gracePeriod = 2500
 const guardian = { enabled: true, stall: 600 }
+const lateness = measureLateness()
+t.teardown(() => lateness.stop())
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Hangs, is told to end, and ends as it has to. */
@@ -64,13 +66,9 @@ const alone = [['--pid'], ['--user', '--map-root-user', '--pid']]
   .map((flags) => ['unshare', ...flags, '--fork', '--mount-proc', '--kill-child'])
   .find(([program = '', ...flags]) => spawnSync('env', ['-u', 'NODE_OPTIONS', program, ...flags, 'true']).status === 0)
 
-t.test('as PID 1', async (t) => {
-  if (alone === undefined) {
-    t.comment('no namespace may be made here, so nothing can be PID 1: what is said at boot is tested in plan.test.ts, the rest is not')
-    return
-  }
+t.test('as PID 1', { skip: alone === undefined && 'no namespace may be made here, so nothing can be PID 1' }, async (t) => {
   const end = async (way: string): Promise<{ time: number, code: number | null, output: string }> => {
-    const app = hanging({ way, ms: 4000, options: { gracePeriod, guardian } }, { under: alone })
+    const app = hanging({ way, ms: 4000, options: { gracePeriod, guardian } }, { under: alone! })
     const { url } = await watched(app)
     t.equal(eventsOf(app.output(), 'graceful.guardian').filter(({ msg }) => msg.includes('this process is PID 1')).length, 1, 'said at boot')
     fetch(`${url}/hang`).catch(() => {})
@@ -228,13 +226,24 @@ t.test('an exit listener that hangs', async (t) => {
 })
 
 t.test('a full standard error holds nobody', async (t) => {
-  /** Hangs with a standard error that takes nothing any more, has its stall told, and is told to end. */
-  const end = async (type: 'FIFO' | 'socket', more: ForkOptions = {}): Promise<void> => {
-    const app = hanging({ way: 'loop', fill: true, fastify: { logger: false }, options: { gracePeriod, guardian: { ...guardian, port: 0, host: '127.0.0.1' } } }, more)
+  const fifo = `${t.testdir({})}/stderr`
+  execFileSync('mkfifo', [fifo])
+  // Opened for both, so that it waits for no reader and always has one.
+  const into = ['sh', '-c', 'exec "$@" 2<>"$0"', fifo]
+  /** Starts with a standard error that takes nothing any more, and makes whoever writes to it wait. */
+  const stuffed = async (type: 'FIFO' | 'socket', given: object): Promise<{ app: Fork, url: string, address: string, exit: Promise<[number | null, NodeJS.Signals | null]> }> => {
+    const app = hanging({ fill: true, fastify: { logger: false }, ...given }, type === 'FIFO' ? { under: into } : {})
     app.child.stderr?.pause()
-    const exit = once(app.child, 'exit')
+    const exit = once(app.child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
     const { url, guardian: address } = await watched(app)
     t.match(app.output(), new RegExp(`^standard error is a ${type}, which waits, and is full: EAGAIN$`, 'm'))
+    return { app, url, address, exit }
+  }
+  const port = { port: 0, host: '127.0.0.1' }
+
+  /** Hangs, has its stall told, and is told to end. */
+  const hang = async (type: 'FIFO' | 'socket'): Promise<void> => {
+    const { app, url, address, exit } = await stuffed(type, { way: 'loop', options: { gracePeriod, guardian: { ...guardian, ...port } } })
     fetch(`${url}/hang`).catch(() => {})
     await app.waitForLine(/hanging/)
     for (let text = ''; !text.includes('event-loop failed'); await sleep(20)) text = await (await fetch(`${address}/readyz`)).text()
@@ -244,18 +253,47 @@ t.test('a full standard error holds nobody', async (t) => {
     const start = performance.now()
     app.kill('SIGTERM')
     const [code, signal] = await exit
-    // Node's own line about its debugger, which comes before the exit, waits in the FIFO for SIGKILL.
-    t.ok(signal === 'SIGKILL' || (type === 'FIFO' && code === 1), `${type}: ${code} ${signal}`)
+    // Node's own line about its debugger, which comes before the exit, waits for SIGKILL where the reader does not take it.
+    t.ok(signal === 'SIGKILL' || code === 1, `${type}: ${code} ${signal}`)
     t.ok(performance.now() - start < gracePeriod + 1000, `${type}: ${performance.now() - start} ms`)
     app.child.stderr?.resume()
     const [, , output] = await app.result
     t.notMatch(output, /graceful\.(?:stall|killed)/, 'nobody could read it')
   }
-  const fifo = `${t.testdir({})}/stderr`
-  execFileSync('mkfifo', [fifo])
-  // Opened for both, so that it waits for no reader and always has one.
-  const into = ['sh', '-c', 'exec "$@" 2<>"$0"', fifo]
-  await Promise.all([end('socket'), end('FIFO', { under: into })])
+
+  /** Hangs for a while, and ends long after. */
+  const recover = async (type: 'FIFO' | 'socket'): Promise<void> => {
+    const { app, url, exit } = await stuffed(type, { way: 'short', ms: 1000, options: { gracePeriod: 20_000, guardian } })
+    t.equal(await (await fetch(`${url}/hang`)).text(), 'over')
+    for (let stalls = 0; stalls === 0; await sleep(20)) stalls = ((await (await fetch(`${url}/status`)).json()) as { guardian: { stalls: number } }).guardian.stalls
+    const start = performance.now()
+    app.kill('SIGTERM')
+    t.strictSame(await exit, [0, null], `${type}: a line that was lost holds no exit`)
+    t.ok(performance.now() - start < 10_000, `${type}: ${performance.now() - start} ms`)
+    app.child.stderr?.resume()
+    await app.result
+  }
+
+  /** The same, and is read by then. */
+  const read = async (type: 'FIFO' | 'socket'): Promise<void> => {
+    const { app, url, exit } = await stuffed(type, { way: 'short', ms: 1000, options: { gracePeriod: 20_000, guardian } })
+    let read = ''
+    const reader = type === 'FIFO' ? createReadStream(fifo, 'utf8').on('data', (text) => { read += text as string }) : app.child.stderr?.resume()
+    const start = Date.now()
+    t.equal(await (await fetch(`${url}/hang`)).text(), 'over')
+    for (const end = Date.now() + 5000; !`${read}${app.output()}`.includes('graceful.stall') && Date.now() < end;) await sleep(20)
+    const [, told = '{}'] = /(\{"level":50.*"graceful\.stall".*\})$/m.exec(`${read}${app.output()}`) ?? []
+    const { time = Infinity, blockedIn } = JSON.parse(told) as { time?: number, blockedIn?: string }
+    t.match(blockedIn, /^spinShortly /, `${type}: whoever reads has the line whole`)
+    t.ok(time - start < guardian.stall + 500 + 2 * lateness.worst, `${type}: told after ${time - start} ms`)
+    app.kill('SIGTERM')
+    t.strictSame(await exit, [0, null])
+    reader?.destroy()
+    await app.result
+  }
+  await Promise.all([hang('socket'), hang('FIFO')])
+  await Promise.all([recover('socket'), recover('FIFO')])
+  await Promise.all([read('socket'), read('FIFO')])
 })
 
 t.test('a log that throws does not end the service', async (t) => {
