@@ -13,6 +13,8 @@ export interface PublishedApplication {
   readonly graceful: Graceful
   /** Settles when its end is over. */
   readonly done: Promise<Report>
+  /** What it goes by, in milliseconds. */
+  readonly gracePeriod: number
   /** What anyone may know. Asks nobody. */
   publicStatus (): PublicStatus
   /** Whether a server of it accepts connections. */
@@ -43,6 +45,8 @@ export interface PublishedSupervisor {
   readonly phase: Phase
   readonly ready: boolean
   readonly ending: boolean
+  /** What it goes by, in milliseconds. */
+  readonly gracePeriod: number
   /** The processes that it has started. */
   readonly pids: readonly number[]
   onChange (listener: () => void): void
@@ -52,20 +56,21 @@ export interface PublishedSupervisor {
 export const supervisorChannel: Channel = channel('fastify-graceful.supervisor')
 
 /** Publishes a supervisor. Costs nothing where nobody subscribes. */
-export function publishSupervisor (supervisor: { whole: Pick<PublishedSupervisor, 'phase' | 'ready' | 'onChange'>, pids: number[], stopping: boolean }): void {
+export function publishSupervisor (supervisor: { whole: Pick<PublishedSupervisor, 'phase' | 'ready' | 'onChange'>, pids: number[], stopping: boolean, settings: { gracePeriod: number } }): void {
   if (!supervisorChannel.hasSubscribers) return
   supervisorChannel.publish({
     get phase () { return supervisor.whole.phase },
     get ready () { return supervisor.whole.ready },
     get ending () { return supervisor.stopping },
     get pids () { return supervisor.pids },
+    gracePeriod: supervisor.settings.gracePeriod,
     onChange: (listener) => supervisor.whole.onChange(listener)
   } satisfies PublishedSupervisor)
 }
 
 /** As much of an application as is published. */
 interface Parts extends Pick<PublishedApplication, 'publicStatus' | 'processEnd' | 'goWith'> {
-  lifecycle: Pick<Lifecycle, 'done' | 'onPhase' | 'poke' | 'drain' | 'undrain' | 'prestop'>
+  lifecycle: Pick<Lifecycle, 'done' | 'budget' | 'onPhase' | 'poke' | 'drain' | 'undrain' | 'prestop'>
   traffic: { listeners: { open: boolean } }
   health: Pick<PublishedApplication, 'verdict'>
 }
@@ -77,6 +82,7 @@ export function publishApplication (application: Parts, graceful: Graceful): voi
   applicationChannel.publish({
     graceful,
     done: lifecycle.done,
+    gracePeriod: lifecycle.budget.gracePeriod,
     publicStatus: () => application.publicStatus(),
     serving: () => traffic.listeners.open,
     verdict: (kind) => health.verdict(kind),

@@ -55,7 +55,7 @@ export class Child {
   readonly #answers = new Map<number, (tell: Tell) => void>()
   readonly #streams: Forward[]
   readonly #orphans = new Orphans()
-  #state: ChildState = { phase: undefined, ready: false, ending: false, inStep: false, waitsIn: undefined, descendants: [] }
+  #state: ChildState = { phase: undefined, ready: false, ending: false, inStep: false, waitsIn: undefined, descendants: [], gracePeriod: undefined }
   #together = false
   #end: ChildEnd | undefined
   #problem = ''

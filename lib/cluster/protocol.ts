@@ -18,6 +18,8 @@ export interface ChildState {
   waitsIn: Phase | undefined
   /** The processes below it that use the package. */
   descendants: number[]
+  /** The longest grace period that one of its applications goes by, in milliseconds; undefined while there is none. */
+  gracePeriod: number | undefined
 }
 
 /**

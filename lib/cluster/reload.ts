@@ -22,6 +22,7 @@ export class Reload {
   /** Who was replaced and is not gone yet. */
   readonly #leaving = new Set<Promise<unknown>>()
   #running = false
+  #replaced = 0
   #queued: string | undefined
 
   constructor (supervisor: Reloadable) {
@@ -47,11 +48,19 @@ export class Reload {
     })
   }
 
+  /** The end of all cuts it off. */
+  stop (reason: string): void {
+    if (!this.#running) return
+    const { log, places } = this.#supervisor
+    const problem = `the supervisor shuts down: ${reason}`
+    log.warn({ event: 'graceful.supervisor.reload', replaced: this.#replaced, problem }, `reload cut off after ${this.#replaced} of ${places.length}${this.#queued === undefined ? '' : ', and the one queued behind it left out'}: ${problem}`)
+  }
+
   async #run (reason: string): Promise<void> {
     const { log, places, settings } = this.#supervisor
     const startedAt = performance.now()
     log.info({ event: 'graceful.supervisor.reload', reason }, `reload of ${places.length} ${places.length === 1 ? 'child' : 'children'}: ${reason}`)
-    let replaced = 0
+    this.#replaced = 0
     for (const place of places) {
       /* oxlint-disable no-await-in-loop -- one after the other is the point */
       while (this.#leaving.size >= settings.maxSurge && !this.#supervisor.stopping) await Promise.race(this.#leaving)
@@ -60,15 +69,15 @@ export class Reload {
       /* oxlint-enable no-await-in-loop */
       if (this.#supervisor.stopping) return
       if (problem !== undefined) {
-        log.error({ event: 'graceful.supervisor.reload', replaced, child: place.number, problem }, `reload stopped after ${replaced} of ${places.length}, the old children stay: ${problem}`)
+        log.error({ event: 'graceful.supervisor.reload', replaced: this.#replaced, child: place.number, problem }, `reload stopped after ${this.#replaced} of ${places.length}, the old children stay: ${problem}`)
         return
       }
-      replaced++
+      this.#replaced++
     }
     await Promise.all(this.#leaving)
     if (this.#supervisor.stopping) return
     const duration = Math.round(performance.now() - startedAt)
-    log.info({ event: 'graceful.supervisor.reload', replaced, duration }, `reload done: ${replaced} replaced in ${duration} ms`)
+    log.info({ event: 'graceful.supervisor.reload', replaced: this.#replaced, duration }, `reload done: ${this.#replaced} replaced in ${duration} ms`)
   }
 
   /** Answers why the new child did not get the place; undefined where it did. */

@@ -5,6 +5,7 @@ import { codeOf } from './code.ts'
 import type { ChildEnd } from './code.ts'
 import { HandDrain } from './drain.ts'
 import type { DrainQuestion } from './drain.ts'
+import { GraceWarning } from './grace.ts'
 import { Listeners } from './listeners.ts'
 import type { SupervisorLog } from './log.ts'
 import { TreeMessage } from './message.ts'
@@ -52,6 +53,7 @@ export class Supervisor {
   readonly #listeners: Listeners
   readonly #barrier: Barrier
   readonly #hand: HandDrain
+  readonly #grace: GraceWarning
   readonly #codes: number[] = []
   #stopping = false
   #ended = false
@@ -66,6 +68,7 @@ export class Supervisor {
     this.places = Array.from({ length: settings.workers }, (_, index) => new Place(index + 1))
     this.#reload = new Reload(this)
     this.#hand = new HandDrain(this)
+    this.#grace = new GraceWarning(settings, log)
     this.whole = new Whole({ settings, places: this.places, children: this.children, log, stopping: () => this.#stopping, drained: () => this.#hand.drained })
     this.#message = new TreeMessage({ settings, children: this.children, log })
     // From phase 2 on nobody but the children holds a port, so that it is closed when they close it.
@@ -148,6 +151,7 @@ export class Supervisor {
     this.#exitCode = exitCode
     this.#endAt = performance.now() + this.#patience - elapsed
     this.log.info({ event: 'graceful.supervisor.shutdown', reason, children: this.children.size }, `supervisor shuts down: ${reason}`)
+    this.#reload.stop(reason)
     for (const place of this.places) place.leaveEmpty()
     this.#listeners.release()
     this.#message.begin({ kind: problem === undefined ? 'shutdown' : 'crash', reason, ...problem !== undefined && { problem } })
@@ -197,6 +201,7 @@ export class Supervisor {
   }
 
   #changed (place: Place, child: Child): void {
+    this.#grace.look(child)
     if (child.ready) {
       place.served = true
       place.backoff.started()

@@ -78,7 +78,13 @@ function stateNow (): ChildState {
   // A deadline exists from the moment an end was asked for.
   const ending = all.length > 0 && all.every((one) => 'graceful' in one ? one.graceful.deadline !== undefined : one.ending)
   const ready = nested?.ready ?? isReady()
-  return { phase, ready, ending, inStep: nested === undefined && applications.size > 0, waitsIn: step.waitsIn, descendants: [...descendants.pids, ...nested?.pids ?? []] }
+  return { phase, ready, ending, inStep: nested === undefined && applications.size > 0, waitsIn: step.waitsIn, descendants: [...descendants.pids, ...nested?.pids ?? []], gracePeriod: longestGrace(all) }
+}
+
+/** An older copy of the package in the service does not tell. */
+function longestGrace (all: ReadonlyArray<{ gracePeriod?: number }>): number | undefined {
+  const known = all.flatMap(({ gracePeriod }) => gracePeriod ?? [])
+  return known.length === 0 ? undefined : Math.max(...known)
 }
 
 function isReady (): boolean {
