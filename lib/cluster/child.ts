@@ -2,6 +2,7 @@ import type { Worker } from 'node:cluster'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { messageOf } from '../errors.ts'
 import { deferred } from '../lifecycle/deferred.ts'
+import { isRequest } from './code.ts'
 import type { ChildEnd } from './code.ts'
 import { Forward } from './output.ts'
 import { Orphans } from './orphans.ts'
@@ -55,7 +56,7 @@ export class Child {
   readonly #answers = new Map<number, (tell: Tell) => void>()
   readonly #streams: Forward[]
   readonly #orphans = new Orphans()
-  #state: ChildState = { phase: undefined, ready: false, ending: false, inStep: false, waitsIn: undefined, descendants: [], gracePeriod: undefined }
+  #state: ChildState = { phase: undefined, ready: false, ending: false, signalled: false, inStep: false, waitsIn: undefined, descendants: [], gracePeriod: undefined }
   #together = false
   #end: ChildEnd | undefined
   #problem = ''
@@ -101,6 +102,8 @@ export class Child {
   get title (): string { return `child ${this.place} (${this.pid === undefined ? 'no process' : `process ${this.pid}`})` }
   get state (): Readonly<ChildState> { return this.#state }
   get alive (): boolean { return this.#end === undefined }
+  /** Whether it was ended before it could listen for the signal that ended it. */
+  get unborn (): boolean { return this.#state.phase === undefined && isRequest(this.#end?.signal) }
   /** Whether it is on its way out, told to or by itself. */
   get ending (): boolean { return this.leaving || this.#state.ending }
   /** Whether it goes through its phases together with others. */

@@ -5,7 +5,7 @@ import type { ChildState, ShutdownMessage, Whisper } from './protocol.ts'
 import { whisper } from './protocol.ts'
 
 /** What a descendant is told. */
-type Order = Pick<ShutdownMessage, 'signal' | 'elapsed'>
+type Order = Pick<ShutdownMessage, 'signal' | 'elapsed' | 'count'>
 
 /** The processes that this one has forked and that use the package, seen from inside: nobody has to register them. */
 export class Descendants {

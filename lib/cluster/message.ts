@@ -148,6 +148,7 @@ export function recordOf (child: Child, end: ChildEnd | undefined): ApplicationR
   const { verdict, summary } = worstReport(child) ?? { verdict: 'clean', summary: 'it told nothing' }
   const how = end.signal ?? `code ${end.code}`
   if (child.killed) return { name, final: true, verdict: 'failed', phase, summary: `it did not end in time and was killed in phase '${phase}'` }
+  if (child.unborn) return { name, final: true, verdict, phase, summary: `${end.signal} ended it before it had begun` }
   // What it told last is not how it ended.
   if (end.signal !== null || (end.code !== 0 && verdict === 'clean')) return { name, final: true, verdict: 'failed', phase, summary: `it ended with ${how} in phase '${phase}'` }
   return { name, final: true, verdict, phase, summary }

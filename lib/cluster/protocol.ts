@@ -12,6 +12,8 @@ export interface ChildState {
   ready: boolean
   /** Whether it is on its way to its end, which a drain by hand is not. */
   ending: boolean
+  /** Whether a signal has asked for that end: others may have got it, too. */
+  signalled: boolean
   /** Whether it can go through its phases together with others. */
   inStep: boolean
   /** The phase that it has done with, and stays in until all others have, too. */
@@ -60,6 +62,8 @@ export interface ShutdownMessage {
   together?: boolean
   /** How much of the grace period is over, in milliseconds. */
   elapsed?: number
+  /** Which order it is: 1 ends, 2 makes haste. What comes as a signal as well counts once. */
+  count: 1 | 2
 }
 
 /** Whether a message is one of ours. */

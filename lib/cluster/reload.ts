@@ -1,6 +1,8 @@
 import { clearTimeout, setTimeout } from 'node:timers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { whyNotReady } from './child.ts'
 import type { Child } from './child.ts'
+import { groupWindow } from './doubts.ts'
 import type { SupervisorLog } from './log.ts'
 import type { SupervisorSettings } from './options.ts'
 import type { Place } from './place.ts'
@@ -86,6 +88,8 @@ export class Reload {
     const successor = place.successor = this.#supervisor.spawn(place)
     await within(successor.settled, settings.startTimeout)
     place.successor = undefined
+    // A signal to the whole process group may have reached it first.
+    if (!successor.alive) await sleep(groupWindow)
     if (this.#supervisor.stopping) return undefined
     if (successor.readyFor === undefined || !successor.alive) {
       const { pid } = successor

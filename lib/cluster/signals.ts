@@ -14,6 +14,8 @@ export class SupervisorSignals {
   /** A terminal that hangs up sends SIGHUP as well, and is no terminal any more by then. */
   readonly #terminal = isatty(0)
   #count = 0
+  /** Those of them that were no orders of a parent that counts: one that is sent to a whole process group comes both ways. */
+  #own = 0
 
   constructor (supervisor: Supervisor, exit: (code: number) => void) {
     this.#supervisor = supervisor
@@ -41,9 +43,9 @@ export class SupervisorSignals {
   }
 
   #onMessage (message: unknown): void {
-    const { type, signal, elapsed } = (typeof message === 'object' ? message ?? {} : { type: message }) as { type?: unknown, signal?: unknown, elapsed?: unknown }
+    const { type, signal, elapsed, count } = (typeof message === 'object' ? message ?? {} : { type: message }) as { type?: unknown, signal?: unknown, elapsed?: unknown, count?: unknown }
     if (type !== 'shutdown') return
-    this.#stop(signal === 'SIGINT' ? signal : 'SIGTERM', 'the message shutdown', typeof elapsed === 'number' ? elapsed : 0)
+    this.#stop(signal === 'SIGINT' ? signal : 'SIGTERM', 'the message shutdown', typeof elapsed === 'number' ? elapsed : 0, typeof count === 'number' ? count : undefined)
   }
 
   #hangUp (): void {
@@ -51,12 +53,13 @@ export class SupervisorSignals {
     else this.#supervisor.reload('SIGHUP')
   }
 
-  #stop (signal: 'SIGTERM' | 'SIGINT', reason: string = signal, elapsed = 0): void {
-    const now = performance.now()
-    const last = this.#counted.get(signal)
-    if (last !== undefined && now - last < duplicateWindow) return
-    this.#counted.set(signal, now)
-    this.#count++
+  #stop (signal: 'SIGTERM' | 'SIGINT', reason: string = signal, elapsed = 0, order?: number): void {
+    if (order === undefined && this.#isDuplicate(signal)) return
+    const count = order ?? ++this.#own
+    if (count <= this.#count) return
+    // Whoever was told to make haste before anything else ends, too.
+    if (this.#count === 0 && count > 1) void this.#supervisor.shutdown({ signal, reason, elapsed })
+    this.#count = count
     // An end that nobody sent a signal for is not hurried by the first one, either.
     if (this.#count === 1) return void this.#supervisor.shutdown({ signal, reason, elapsed })
     if (this.#count === 2) {
@@ -67,5 +70,13 @@ export class SupervisorSignals {
     this.#supervisor.log.error({ signal, exitCode: code }, `${signal} for the third time: all children are killed, exiting with code ${code}`)
     this.#supervisor.kill(code)
     this.#exit(code)
+  }
+
+  #isDuplicate (signal: string): boolean {
+    const now = performance.now()
+    const last = this.#counted.get(signal)
+    if (last !== undefined && now - last < duplicateWindow) return true
+    this.#counted.set(signal, now)
+    return false
   }
 }

@@ -6,27 +6,41 @@ import type { Child } from './child.ts'
 /** The phases at whose end children wait for each other. */
 const stepped = ['announcing', 'closing', 'draining'] as const
 
+/** Milliseconds within which a supervisor says whether a signal has ended this child alone, or all. */
+const longestDoubt = 1000
+
 /** The child's side: at the end of each phase it waits until its supervisor lets it pass. The caps of its phases are its own. */
 export class Step {
   readonly #changed: () => void
+  readonly #signalled: () => boolean
   #together = false
+  /** Whether the supervisor has said how it ends. */
+  #told = false
+  #doubtEnd: number | undefined
   #passed = 0
   #waitsIn: Phase | undefined
 
-  /** @param changed called when there is something new to tell */
-  constructor (changed: () => void) {
+  /**
+   * @param changed called when there is something new to tell
+   * @param signalled whether a signal ends it that its supervisor may have got as well
+   */
+  constructor (changed: () => void, signalled: () => boolean) {
     this.#changed = changed
+    this.#signalled = signalled
   }
 
   /** The phase that is over for this process. */
   get waitsIn (): Phase | undefined { return this.#waitsIn }
 
-  begin (): void {
-    this.#together = true
+  /** The supervisor has told it to end, together with others or alone. */
+  begin (together: boolean): void {
+    this.#told = true
+    this.#together ||= together
   }
 
   /** There is nobody to wait for any more. */
   end (): void {
+    this.#told = true
     this.#together = false
   }
 
@@ -36,12 +50,18 @@ export class Step {
 
   /** Whom an application waits for that has done with its phase. */
   ask (phase: Phase): Stall | undefined {
-    if (!this.#together || phase === 'terminated' || phaseNumber(phase) <= this.#passed) return undefined
+    if (phase === 'terminated' || phaseNumber(phase) <= this.#passed || !(this.#together || this.#doubts)) return undefined
     if (this.#waitsIn !== phase) {
       this.#waitsIn = phase
       this.#changed()
     }
     return { name: 'supervisor', reason: `other children are in phase '${phase}'` }
+  }
+
+  get #doubts (): boolean {
+    if (this.#told || !this.#signalled()) return false
+    this.#doubtEnd ??= performance.now() + longestDoubt
+    return performance.now() < this.#doubtEnd
   }
 }
 

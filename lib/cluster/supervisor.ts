@@ -1,8 +1,9 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { deferred } from '../lifecycle/deferred.ts'
 import { Child, whyNotReady } from './child.ts'
-import { codeOf } from './code.ts'
+import { codeOf, isRequest } from './code.ts'
 import type { ChildEnd } from './code.ts'
+import { Doubts } from './doubts.ts'
 import { HandDrain } from './drain.ts'
 import type { DrainQuestion } from './drain.ts'
 import { GraceWarning } from './grace.ts'
@@ -54,9 +55,10 @@ export class Supervisor {
   readonly #barrier: Barrier
   readonly #hand: HandDrain
   readonly #grace: GraceWarning
+  readonly #doubts = new Doubts()
   readonly #codes: number[] = []
   #stopping = false
-  #ended = false
+  #over = false
   #exitCode = 0
   /** When the last child is killed, on the clock that never goes backwards; Infinity while no end was asked for. */
   #endAt = Infinity
@@ -124,7 +126,7 @@ export class Supervisor {
 
   /** Tells one child to end. It is killed where it does not within its own grace period and `childTimeout`. */
   dismiss (child: Child, signal: NodeJS.Signals, replaced: boolean): void {
-    child.shutdown({ signal, replaced })
+    child.shutdown({ signal, replaced, count: 1 })
     this.#limit(child)
   }
 
@@ -156,19 +158,25 @@ export class Supervisor {
     this.#listeners.release()
     this.#message.begin({ kind: problem === undefined ? 'shutdown' : 'crash', reason, ...problem !== undefined && { problem } })
     this.whole.enter('announcing')
+    this.#doubts.settle()
     // Who is on its way out already has its order; a second one would cut it short.
     for (const child of this.children) {
       if (child.leaving) continue
-      child.shutdown({ signal, replaced: false, together: true, elapsed })
+      child.shutdown({ signal, replaced: false, together: true, elapsed, count: 1 })
       this.#limit(child)
     }
+    // Those whom the signal has reached itself may have done with a phase.
+    this.#barrier.look()
     this.#endIfEmpty()
     return this.done
   }
 
   /** Hands one more signal on, which makes every child fast. */
   hurry (signal: NodeJS.Signals): void {
-    for (const child of this.children) this.dismiss(child, signal, false)
+    for (const child of this.children) {
+      child.shutdown({ signal, replaced: false, count: 2 })
+      this.#limit(child)
+    }
   }
 
   /** The end at once: this process is about to exit with this code. */
@@ -208,18 +216,33 @@ export class Supervisor {
       this.#listeners.settle()
     }
     this.whole.look()
-    // It ends by itself (a crash, a signal that somebody sent to it alone): its place is filled while it still drains.
-    if (child.state.ending && place.child === child && !child.leaving && !this.#stopping && !this.#hand.drained) {
-      child.leaving = true
-      this.log.warn({ event: 'graceful.supervisor.leaving', child: place.number, childPid: child.pid, phase: child.state.phase }, `child ${place.number} (process ${child.pid}) shuts down by itself`)
-      this.#limit(child)
-      this.#refill(place, child)
-    }
+    if (!child.state.ending || child.leaving || this.#stopping || this.#doubts.has(child)) return
+    if (child.state.signalled) this.#doubts.wait(child, () => this.#leaves(place, child))
+    else this.#leaves(place, child)
   }
 
-  #exited (place: Place, child: Child, { code, signal }: ChildEnd): void {
-    const expected = child.leaving && !child.killed && code === 0
-    const exitCode = codeOf({ code, signal })
+  /** It ends by itself (a crash, a signal that somebody sent to it alone): its place is filled while it still drains. */
+  #leaves (place: Place, child: Child): void {
+    if (child.leaving || this.#stopping) return
+    child.pass('draining')
+    if (place.child !== child || this.#hand.drained) return
+    child.leaving = true
+    this.log.warn({ event: 'graceful.supervisor.leaving', child: place.number, childPid: child.pid, phase: child.state.phase }, `child ${place.number} (process ${child.pid}) shuts down by itself`)
+    this.#limit(child)
+    this.#refill(place, child)
+  }
+
+  #exited (place: Place, child: Child, end: ChildEnd): void {
+    const doubtful = this.#doubts.has(child) || (isRequest(end.signal) && !child.leaving && !this.#stopping)
+    if (!doubtful) return this.#ended(place, child, end)
+    this.whole.look()
+    this.#doubts.wait(child, () => this.#ended(place, child, end))
+  }
+
+  #ended (place: Place, child: Child, { code, signal }: ChildEnd): void {
+    const asked = child.leaving || this.#stopping
+    const expected = asked && !child.killed && (code === 0 || child.unborn)
+    const exitCode = expected ? 0 : codeOf({ code, signal })
     const details = { event: 'graceful.supervisor.exit', child: place.number, childPid: child.pid, exitCode: code, signal, ...expected ? {} : { lastWords: child.lastWords } }
     this.log[expected ? 'info' : 'error'](details, `${child.title} ended with ${signal ?? `code ${code}`}`)
     if (this.#stopping) this.#codes.push(child.killed ? 1 : exitCode)
@@ -252,8 +275,8 @@ export class Supervisor {
   }
 
   #endIfEmpty (): void {
-    if (!this.#stopping || this.children.size > 0 || this.#ended) return
-    this.#ended = true
+    if (!this.#stopping || this.children.size > 0 || this.#over) return
+    this.#over = true
     this.#listeners.uninstall()
     this.whole.enter('terminated')
     const code = this.#exitCode || (this.#codes.find((exitCode) => exitCode !== 0) ?? 0)

@@ -7,6 +7,7 @@ import type { PublishedApplication, PublishedSupervisor } from '../channel.ts'
 import { messageOf } from '../errors.ts'
 import { supervisorVariable } from '../kubernetes/environment.ts'
 import { phaseNumber } from '../lifecycle/phase.ts'
+import { sharedState } from '../process/shared.ts'
 import { Descendants } from './descendants.ts'
 import type { Ask, ChildState, Pass, Question, ShutdownMessage, Tell } from './protocol.ts'
 import { isOurs, messageType, whisper } from './protocol.ts'
@@ -15,7 +16,7 @@ import { Step } from './step.ts'
 /** Whether the parent is the supervisor; else it is some service that has forked this process. */
 const isChild = process.env[supervisorVariable] === String(process.ppid)
 const applications = new Set<PublishedApplication>()
-const step = new Step(tellState)
+const step = new Step(tellState, () => isChild && isSignalled())
 const descendants = new Descendants(onDescendant)
 /** Those whose end waits for the descendants. */
 const waiting = new WeakSet<PublishedApplication>()
@@ -48,7 +49,7 @@ function lead (): void {
     const below = descendants.end()
     if (code === 0) process.exitCode = below
   })
-  descendants.shutdown({ signal: signalOf(first.reason), elapsed: elapsed() })
+  descendants.shutdown({ signal: signalOf(first.reason), elapsed: elapsed(), count: 1 })
 }
 let leading = false
 
@@ -78,13 +79,17 @@ function stateNow (): ChildState {
   // A deadline exists from the moment an end was asked for.
   const ending = all.length > 0 && all.every((one) => 'graceful' in one ? one.graceful.deadline !== undefined : one.ending)
   const ready = nested?.ready ?? isReady()
-  return { phase, ready, ending, inStep: nested === undefined && applications.size > 0, waitsIn: step.waitsIn, descendants: [...descendants.pids, ...nested?.pids ?? []], gracePeriod: longestGrace(all) }
+  return { phase, ready, ending, signalled: ending && isSignalled(), inStep: nested === undefined && applications.size > 0, waitsIn: step.waitsIn, descendants: [...descendants.pids, ...nested?.pids ?? []], gracePeriod: longestGrace(all) }
 }
 
 /** An older copy of the package in the service does not tell. */
 function longestGrace (all: ReadonlyArray<{ gracePeriod?: number }>): number | undefined {
   const known = all.flatMap(({ gracePeriod }) => gracePeriod ?? [])
   return known.length === 0 ? undefined : Math.max(...known)
+}
+
+function isSignalled (): boolean {
+  return [...applications].some((application) => (application.processEnd()?.reason ?? '') in constants.signals)
 }
 
 function isReady (): boolean {
@@ -138,12 +143,16 @@ function onMessage (message: unknown): void {
     step.pass((message as Pass).pass)
     for (const application of applications) application.wake()
   } else if (isShutdown(message)) {
-    if (message.together === true) step.begin()
-    // A second one makes haste, below as well.
-    if (leading) descendants.shutdown({ signal: signalOf(message.signal), elapsed: elapsed() })
+    if (isChild) step.begin(message.together === true)
+    // A second one makes haste, below as well. Whether it was one is known when the applications have got it.
+    if (leading) process.nextTick(handHasteOn, signalOf(message.signal))
     // Each application has its own listener for this; without one, what remembers early signals is the only one there.
-    if (isChild && applications.size === 0) process.kill(process.pid, signalOf(message.signal))
+    if (isChild && applications.size === 0 && !(message.count === 1 && sharedState().early?.first !== undefined)) process.kill(process.pid, signalOf(message.signal))
   }
+}
+
+function handHasteOn (signal: NodeJS.Signals): void {
+  if ([...applications].some(({ graceful }) => graceful.status().shutdown?.hurried !== undefined)) descendants.shutdown({ signal, elapsed: elapsed(), count: 2 })
 }
 
 function isShutdown (message: unknown): message is Partial<ShutdownMessage> {
@@ -159,7 +168,8 @@ function onOrphaned (): void {
   step.end()
   if (applications.size === 0 && !cluster.isWorker) return
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
-  process.kill(process.pid, 'SIGTERM')
+  // Where the end is under way, a signal would be the second one, and make haste.
+  if (!stateNow().ending) process.kill(process.pid, 'SIGTERM')
 }
 
 /** A process that does not serve must end by itself as it did before. */

@@ -8,6 +8,8 @@ export interface ShutdownOrder {
   replaced: boolean
   /** How much of the grace period is over already, in milliseconds: a parent that has less itself says so. */
   elapsed: number
+  /** Which of the parent's orders it is; undefined where the parent does not count. */
+  count: number | undefined
 }
 
 /**
@@ -22,8 +24,8 @@ export class ShutdownMessage {
   constructor (host: Host, onShutdown: (order: ShutdownOrder) => void) {
     this.#host = host
     this.#listener = (message) => {
-      const { type, signal, replaced, elapsed } = (typeof message === 'object' ? message ?? {} : { type: message }) as { type?: unknown, signal?: unknown, replaced?: unknown, elapsed?: unknown }
-      if (type === 'shutdown') onShutdown({ signal: typeof signal === 'string' ? signal : 'SIGTERM', replaced: replaced === true, elapsed: typeof elapsed === 'number' && elapsed > 0 ? elapsed : 0 })
+      const { type, signal, replaced, elapsed, count } = (typeof message === 'object' ? message ?? {} : { type: message }) as { type?: unknown, signal?: unknown, replaced?: unknown, elapsed?: unknown, count?: unknown }
+      if (type === 'shutdown') onShutdown({ signal: typeof signal === 'string' ? signal : 'SIGTERM', replaced: replaced === true, elapsed: typeof elapsed === 'number' && elapsed > 0 ? elapsed : 0, count: typeof count === 'number' && count > 0 ? count : undefined })
     }
   }
 

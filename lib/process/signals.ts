@@ -30,6 +30,8 @@ export class SignalDesk {
   #first: FirstSignal | undefined
   /** Signals counted so far: 1 shuts down, 2 makes it fast, 3 exits at once. */
   #count = 0
+  /** Those of them that were no orders of a parent that counts: one that is sent to a whole process group comes both ways. */
+  #own = 0
   #last: CountedSignal[] = []
 
   constructor (host: Host, registry: Registry) {
@@ -54,25 +56,22 @@ export class SignalDesk {
   /** The last signals that counted, the oldest first. */
   get counted (): readonly CountedSignal[] { return this.#last }
 
-  /** A signal has come. `at` is when, `replaced` that another process serves in this one's place, `elapsed` how much of the grace period is over. */
-  receive (signal: string, { at = this.#host.clock.now(), replaced = false, elapsed = 0 }: { at?: number, replaced?: boolean, elapsed?: number } = {}): void {
+  /** A signal has come. `at` is when, `replaced` that another process serves in this one's place, `elapsed` how much of the grace period is over, `count` which order of a parent it is. */
+  receive (signal: string, { at = this.#host.clock.now(), replaced = false, elapsed = 0, count }: { at?: number, replaced?: boolean, elapsed?: number, count?: number | undefined } = {}): void {
     const members = this.#registry.members()
     const acting = members.filter((member) => actionOf(member, signal) !== false)
     const [first] = acting
     if (first === undefined) return
-    const last = this.#counted.get(signal)
-    if (last !== undefined && at - last < duplicateWindow) {
-      first.log.debug({ signal }, `${signal} again within ${duplicateWindow} ms: a duplicate, ignored`)
-      return
-    }
-    this.#counted.set(signal, at)
+    if (count === undefined && this.#isDuplicate(signal, at)) return first.log.debug({ signal }, `${signal} again within ${duplicateWindow} ms: a duplicate, ignored`)
     const ending = acting.filter((member) => actionOf(member, signal) !== 'ignore')
     for (const member of acting) if (actionOf(member, signal) === 'ignore') warnIgnored(member, signal)
     if (ending.length === 0) return
-    this.#count++
-    this.#last = [...this.#last, { name: signal, at, count: this.#count }].slice(-mostTold)
-    if (this.#count === 1) this.#begin({ signal, at: at - elapsed, replaced })
-    else this.#escalate(signal, members)
+    const counted = count ?? ++this.#own
+    if (counted <= this.#count) return first.log.debug({ signal }, `${signal} has come another way already`)
+    this.#count = counted
+    this.#last = [...this.#last, { name: signal, at, count: counted }].slice(-mostTold)
+    if (this.#first === undefined) this.#begin({ signal, at: at - elapsed, replaced })
+    if (counted > 1) this.#escalate(signal, members)
   }
 
   /** A member that joins after a signal has come is shut down as well. */
@@ -86,9 +85,16 @@ export class SignalDesk {
   /** Nobody ends any more and nobody will exit: the next signal is a first one. */
   reset (): void {
     this.#first = undefined
-    this.#count = 0
+    this.#count = this.#own = 0
     this.#last = []
     this.#counted.clear()
+  }
+
+  #isDuplicate (signal: string, at: number): boolean {
+    const last = this.#counted.get(signal)
+    if (last !== undefined && at - last < duplicateWindow) return true
+    this.#counted.set(signal, at)
+    return false
   }
 
   #listen (signal: string): void {

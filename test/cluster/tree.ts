@@ -51,9 +51,10 @@ export function isAlive (pid: number): boolean {
   }
 }
 
-/** What a command runs in: a terminal, with few file descriptors, or as process 1 of a namespace of its own, as in a container. */
+/** What a command runs in: a process group of its own, a terminal, with few file descriptors, or as process 1 of a namespace of its own, as in a container. */
 const wrappers = {
   'few descriptors': (command: string[]) => ['sh', '-c', 'ulimit -n 36; exec "$@"', 'sh', ...command],
+  group: (command: string[]) => ['setsid', ...command],
   terminal: (command: string[]) => ['script', '-qec', `exec ${command.map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(' ')}`, '/dev/null'],
   namespace: (command: string[]) => ['unshare', ...process.getuid?.() === 0 ? [] : ['--map-root-user'], '--pid', '--fork', '--mount-proc', '--kill-child', ...command]
 }

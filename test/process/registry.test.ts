@@ -287,6 +287,21 @@ t.test('signals', async (t) => {
       t.strictSame(child.lifecycle.request, { at: 0, ...expected }, 'what a supervisor adds')
     }
 
+    const both = new FakeProcess()
+    both.channelCount = 1
+    const twice = both.join()
+    const order = (count: number): boolean => both.emitter.emit('message', { type: 'shutdown', signal: 'SIGTERM', count })
+    for (const come of [() => order(1), () => both.emitter.emit('SIGTERM'), () => order(1)]) {
+      come()
+      both.clock.turn(2000)
+    }
+    t.equal(twice.lifecycle.hurried, 0, 'the order of a parent that counts, and the signal itself, are one')
+    both.emitter.emit('SIGINT')
+    both.clock.turn(2000)
+    order(2)
+    t.equal(twice.lifecycle.hurried, 1, 'so are the second ones')
+    t.strictSame(both.exits, [])
+
     const other = new FakeProcess()
     other.channelCount = 1
     const member = other.join()
