@@ -1,6 +1,5 @@
 import { joinGuardian } from './guardian/guardian.ts'
-import type { GuardianSetup } from './guardian/guardian.ts'
-import type { Guarded, GuardianSettings, Ward } from './guardian/types.ts'
+import type { Guarded, GuardianSettings, GuardianSetup, Ward } from './guardian/types.ts'
 import { monotonic } from './guardian/pulse.ts'
 import type { Health } from './health/health.ts'
 import { systemClock } from './lifecycle/clock.ts'

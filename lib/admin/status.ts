@@ -44,7 +44,7 @@ export interface GuardianState {
   stalls: number
   /** How long it did not turn in these, together. */
   stalledTime: number
-  /** The last of them: how long, when it was noticed, and in what function; undefined for native code. */
+  /** The last of them: how long, when it was noticed, and in what function; undefined where it could not be paused, as native code. */
   lastStall: { duration: number, at: number, blockedIn: string | undefined } | undefined
 }
 

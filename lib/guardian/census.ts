@@ -1,11 +1,12 @@
 import type { WardState } from './protocol.ts'
+import { monotonic } from './pulse.ts'
 import type { Ward } from './types.ts'
 
 /** How many requests are told of each application. */
 const mostRequests = 10
 
-type Sight = Pick<WardState, 'requests' | 'inFlight'>
-const unseen: Sight = { requests: [], inFlight: undefined }
+type Sight = Pick<WardState, 'requests' | 'seenAt' | 'inFlight'>
+const unseen: Sight = { requests: [], seenAt: undefined, inFlight: undefined }
 
 /** The applications of a process, as they are told of. */
 export class Census {
@@ -33,7 +34,7 @@ export class Census {
 
 function sightOf (ward: Ward): Sight {
   const requests = ward.requests()
-  return { requests: requests.slice(0, mostRequests), inFlight: requests.length }
+  return { requests: requests.slice(0, mostRequests), seenAt: monotonic(), inFlight: requests.length }
 }
 
 function stateOf (ward: Ward, sight: Sight): WardState {

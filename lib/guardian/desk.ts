@@ -1,3 +1,4 @@
+import { agedWards } from './ages.ts'
 import { buildVerdict, publicStatusOf } from './answers.ts'
 import type { LoopState } from './answers.ts'
 import { Display } from './display.ts'
@@ -121,7 +122,7 @@ export class Desk {
   /** What is known of the application that is shown, as its status would say it. */
   #told (): object {
     const { wards, unheard } = this.#sight
-    const [ward] = wards()
+    const [ward] = agedWards(wards().slice(0, 1), monotonic())
     if (ward === undefined) return {}
     const { inFlight, requests, stalls, started } = ward
     const deadline = epochOf(deadlineOf(ward, unheard()))
@@ -131,7 +132,7 @@ export class Desk {
   async #status (): Promise<object> {
     const { wards, loop, blockedIn, post } = this.#sight
     const { silence, stalled } = loop()
-    const known = { ...publicStatusOf(wards(), this.#ready()), applications: wards(), eventLoop: { silence: Math.round(silence), stalled, blockedIn: blockedIn() } }
+    const known = { ...publicStatusOf(wards(), this.#ready()), applications: agedWards(wards(), monotonic()), eventLoop: { silence: Math.round(silence), stalled, blockedIn: blockedIn() } }
     if (silence > silent) return known
     const answer = await this.#questions.ask((id) => post({ type: 'status', id, mostRequests: undefined }), statusTimeout)
     return typeof answer === 'object' && answer !== null ? answer : known

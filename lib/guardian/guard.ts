@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { setTimeout } from 'node:timers'
+import { agedWards } from './ages.ts'
 import type { LoopState } from './answers.ts'
 import { Desk } from './desk.ts'
 import { frameText, MainThread } from './inspect.ts'
@@ -24,6 +25,7 @@ const restInterval = 1000
 const pauseTimeout = 350
 /** How long before a stall is reported the inspector is connected to a main thread that does not turn, in milliseconds. */
 const preparation = 500
+
 /** What watches, in its own thread. Nothing here waits for the main thread. */
 export class Guard {
   readonly #data: ThreadData
@@ -232,7 +234,7 @@ export class Guard {
     const [signal] = this.#signals.seen
     const signalledAt = signal && Date.now() - (now - Math.min(signal.at, this.#desk.prestop ?? signal.at))
     const compose = (pause: Pause | undefined, wards: WardState[] | undefined): Obituary =>
-      ({ wards: wards ?? this.#wards, signal: signal?.name, signalledAt, exitCode: end.exitCode, hang: silence > silent ? this.#hang(silence, pause?.stack) : undefined })
+      ({ wards: wards ?? agedWards(this.#wards, monotonic()), signal: signal?.name, signalledAt, exitCode: end.exitCode, hang: silence > silent ? this.#hang(silence, pause?.stack) : undefined })
     const { inspect, terminationMessagePath } = this.#data
     return killProcess({ mainThread: inspect ? this.#mainThread : undefined, exitCode: end.exitCode, left: end.last - now, terminationMessagePath, compose })
   }

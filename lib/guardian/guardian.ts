@@ -1,37 +1,23 @@
 import { clearInterval, setInterval } from 'node:timers'
 import { isMainThread } from 'node:worker_threads'
-import type { Worker } from 'node:worker_threads'
-import { messageOf } from '../errors.ts'
-import type { ServerData, StallRecord, ThreadData, ToMain, ToThread, Verdicts } from './protocol.ts'
+import type { StallRecord, ThreadData, ToMain, ToThread } from './protocol.ts'
 import { Census } from './census.ts'
 import { Errands } from './errands.ts'
 import { Greetings } from './greetings.ts'
+import { Keeper } from './keeper.ts'
 import { limitOf } from './plan.ts'
 import { heartbeatInterval, Pulse } from './pulse.ts'
-import { inspectorOf, makeWorker } from './worker.ts'
-import type { Guarded, GuardianSettings, GuardianStatus, Ward } from './types.ts'
+import { VerdictNews } from './verdict-news.ts'
+import { inspectorOf } from './worker.ts'
+import type { Guarded, GuardianSetup, GuardianStatus, Ward } from './types.ts'
 
 /** Heartbeats between two looks at the requests in flight. */
 const requestsEvery = 5
-/** Heartbeats after which verdicts are told though nothing has turned, and what of them does not count as a turn. */
-const verdictsEvery = 10
-const passing: ReadonlySet<string> = new Set(['duration', 'age', 'time'])
 /** How long a boot waits for the thread at most, in milliseconds. */
 const readyTimeout = 1000
 /** How long the main thread waits for those who watch to be told of the end, in milliseconds, and how many requests they are told of. */
 const farewellTimeout = 50
 const mostTold = 50
-
-/** What the first application brings. */
-export interface GuardianSetup {
-  settings: GuardianSettings
-  probes: ServerData['probes']
-  admin: ServerData['admin']
-  metrics: ServerData['metrics']
-  terminationMessagePath: string | undefined
-  /** Ends the process. */
-  exit: (code: number) => void
-}
 
 /**
  * Puts an application under the guardian of its process, which all copies of the package share; the first one brings the
@@ -53,16 +39,20 @@ export class Guardian {
   readonly #status: GuardianStatus = { state: 'starting', port: undefined, stalls: 0, stalledTime: 0, lastStall: undefined }
   readonly #greetings = new Greetings()
   readonly #census = new Census(this.#wards)
+  readonly #news = new VerdictNews(this.#wards)
   readonly #errands = new Errands(this.#wards, (message) => this.#post(message))
-  #worker: Worker | undefined
+  readonly #keeper = new Keeper({
+    data: () => this.#threadData(),
+    started: () => this.#started(),
+    heed: (message) => this.#heed(message),
+    died: (why, error) => this.#died(why, error),
+    failed: (message) => this.#failed(message)
+  })
   #timer: NodeJS.Timeout | undefined
-  #deaths = 0
   #beats = 0
   /** How many watch on the guardian's port. */
   #watched = 0
   #told = ''
-  #judged = ''
-  #asking = false
 
   constructor (setup: GuardianSetup, stopped: () => void) {
     this.#setup = setup
@@ -94,28 +84,18 @@ export class Guardian {
     this.#pulse.beat()
     this.#lookForDebugger()
     this.#timer = setInterval(() => this.#beat(), heartbeatInterval).unref()
-    this.#start()
+    this.#keeper.start()
     const limit = limitOf(process.pid)
     if (limit !== undefined) this.#log?.info({ event: 'graceful.guardian' }, limit)
   }
 
-  #start (): void {
-    try {
-      const worker = makeWorker(this.#threadData())
-      this.#worker = worker
-      let failure: unknown
-      worker.on('message', (message: ToMain) => this.#heed(message))
-      worker.on('error', (error) => { failure = error })
-      worker.on('exit', () => { if (this.#worker === worker) this.#died(failure) })
-      worker.unref()
-      this.#told = this.#judged = ''
-      queueMicrotask(() => {
-        this.#tell()
-        this.#hello(this.#greetings.last)
-      })
-    } catch (error) {
-      this.#failed(`the guardian cannot be started, so nothing ends this process where its event loop hangs: ${messageOf(error)}`)
-    }
+  #started (): void {
+    this.#told = ''
+    this.#news.forget()
+    queueMicrotask(() => {
+      this.#tell()
+      this.#hello(this.#greetings.last)
+    })
   }
 
   /** A hang that begins before the thread is up would outlive every deadline. */
@@ -142,18 +122,16 @@ export class Guardian {
     }
   }
 
-  #died (error: unknown): void {
-    const why = error === undefined ? 'its thread has ended' : messageOf(error)
-    this.#worker = undefined
+  #died (why: string, error: unknown): void {
     this.#watched = 0
     this.#status.port = undefined
-    if (++this.#deaths > 1) return this.#failed(`the guardian has died again (${why}), and is not started any more`)
-    this.#log?.error({ event: 'graceful.guardian', err: error }, `the guardian has died (${why}), and is started once more`)
     this.#status.state = 'starting'
-    this.#start()
+    this.#log?.error({ event: 'graceful.guardian', err: error }, `the guardian has died (${why}), and is started once more`)
   }
 
   #failed (message: string): void {
+    this.#watched = 0
+    this.#status.port = undefined
     this.#status.state = 'failed'
     this.#greetings.giveUp()
     clearInterval(this.#timer)
@@ -162,7 +140,7 @@ export class Guardian {
 
   #farewell (ward: Ward): void {
     // The first application is the one that is shown.
-    if (this.#watched === 0 || this.#worker === undefined || ward !== this.#wards.values().next().value) return
+    if (this.#watched === 0 || !this.#keeper.alive || ward !== this.#wards.values().next().value) return
     this.#post({ type: 'farewell', status: JSON.parse(JSON.stringify(ward.status(mostTold))) })
     this.#pulse.awaitFarewell(farewellTimeout)
   }
@@ -171,10 +149,8 @@ export class Guardian {
     if (!this.#wards.delete(ward) || this.#wards.size > 0) return this.#tell()
     clearInterval(this.#timer)
     this.#greetings.giveUp()
-    const worker = this.#worker
-    this.#worker = undefined
     this.#stopped()
-    void worker?.terminate()
+    this.#keeper.stop()
   }
 
   #beat (): void {
@@ -216,22 +192,12 @@ export class Guardian {
   }
 
   async #tellVerdicts (): Promise<void> {
-    if (this.#asking) return
-    this.#asking = true
-    try {
-      const verdicts: Verdicts[] = await Promise.all([...this.#wards].map((ward) => ward.verdicts()))
-      const text = JSON.stringify(verdicts, (key, value: unknown) => passing.has(key) ? undefined : value)
-      // What only grows older is told once in a while.
-      if (text === this.#judged && this.#beats % verdictsEvery !== 0) return
-      this.#judged = text
-      this.#post({ type: 'wards', wards: this.#census.states(), verdicts })
-    } finally {
-      this.#asking = false
-    }
+    const verdicts = await this.#news.ask()
+    if (verdicts !== undefined) this.#post({ type: 'wards', wards: this.#census.states(), verdicts })
   }
 
   #post (message: ToThread): void {
-    this.#worker?.postMessage(message)
+    this.#keeper.post(message)
   }
 
   #heed (message: ToMain): void {

@@ -22,16 +22,22 @@ export interface Hang {
 export function heldBy ({ stack, inspect, state }: Hang): string {
   if (stack !== undefined) return stack[0] === undefined ? "inside Node's own code" : `in ${frameText(stack[0])}`
   if (!inspect) return 'at a place that cannot be named without the inspector'
-  const doing = state.computes === undefined ? '' : state.computes ? ', computing' : ', waiting for the kernel or another thread'
-  return `inside native code${doing}: its JavaScript stack cannot be read`
+  if (isNative(state)) return 'inside native code, waiting for the kernel: its JavaScript stack cannot be read'
+  const doing = state.computes === undefined ? '' : state.computes ? ', computing' : ', waiting'
+  return `at a place that is not known${doing}: it could not be paused in time, as inside native code`
+}
+
+/** A call into the kernel can be told from outside; native code that computes looks like JavaScript that takes long to be paused. */
+function isNative ({ computes, waits }: ThreadState): boolean {
+  return computes === false && !waits
 }
 
 /** The fields that tell of a hang, in a line as in the termination message. */
-export function hangFields ({ silence, stack, inspect }: Hang): HangFields {
+export function hangFields ({ silence, stack, inspect, state }: Hang): HangFields {
   const [first] = stack ?? []
   return {
     silence: Math.round(silence),
-    ...(stack === undefined && inspect && { native: true }),
+    ...(stack === undefined && inspect && isNative(state) && { native: true }),
     ...(first !== undefined && { blockedIn: frameText(first) }),
     ...(stack !== undefined && { stack: stack.map(frameText) })
   }

@@ -8,7 +8,7 @@ import type { ShutdownKind } from '../lifecycle/report.ts'
 /** A signal; `count` is 1 for the first, 2 for the one that hurries, 3 for the one that exits at once. `at` is of the shared clock. */
 export interface Signal { name: string, at: number, count: number }
 
-/** One application as the guardian has to know it. Times are milliseconds; those of `graceStart`, `hurriedAt` and `heard` are of the shared clock. */
+/** One application as the guardian has to know it. Times are milliseconds; those of `graceStart`, `hurriedAt`, `seenAt` and `heard` are of the shared clock. */
 export interface WardState {
   name: string
   phase: Phase
@@ -44,8 +44,10 @@ export interface WardState {
   signals: string[]
   /** Who stalls the phase. */
   stalls: Stall[]
-  /** In flight, the oldest first, at most some, and at most a second old. */
+  /** In flight, the oldest first, at most some, as old as they were at `seenAt`. */
   requests: RequestRecord[]
+  /** When they were looked at, at most a second before it was told; undefined where they were not. Of the shared clock. */
+  seenAt: number | undefined
   /** How many they are; undefined where they are too many to be looked at. */
   inFlight: number | undefined
   /** Whether it has metrics to serve. */
@@ -104,7 +106,7 @@ export interface StallRecord {
   duration: number
   /** Epoch milliseconds at which it was noticed. */
   at: number
-  /** The function that held it, as `name (file:line:column)`; undefined inside native code. */
+  /** The function that held it, as `name (file:line:column)`; undefined where it could not be paused, as inside native code. */
   blockedIn: string | undefined
 }
 

@@ -1,6 +1,6 @@
 import type { Log } from '../log.ts'
 import type { RequestRecord } from '../kubernetes/message.ts'
-import type { MetricsText, ProbeAnswers, StallRecord, Verdicts, WardState } from './protocol.ts'
+import type { MetricsText, ProbeAnswers, ServerData, StallRecord, Verdicts, WardState } from './protocol.ts'
 
 /** The option `guardian`. Times are milliseconds. */
 export interface GuardianOptions {
@@ -27,10 +27,21 @@ export interface GuardianSettings {
   host: string
 }
 
+/** What the first application brings. */
+export interface GuardianSetup {
+  settings: GuardianSettings
+  probes: ServerData['probes']
+  admin: ServerData['admin']
+  metrics: ServerData['metrics']
+  terminationMessagePath: string | undefined
+  /** Ends the process. */
+  exit: (code: number) => void
+}
+
 /** One application, as the guardian asks it. */
 export interface Ward {
   log: Log
-  state (): Omit<WardState, 'requests' | 'inFlight' | 'measured'>
+  state (): Omit<WardState, 'requests' | 'seenAt' | 'inFlight' | 'measured'>
   /** Requests in flight, the oldest first. */
   requests (): RequestRecord[]
   /** So many connections that to list the requests costs time. */

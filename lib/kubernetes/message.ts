@@ -62,7 +62,7 @@ export interface TerminationRecord {
   silence?: number
   /** The function that held it, as `name (file:line:column)`. */
   blockedIn?: string
-  /** It was native code that held it, and nobody can tell which. */
+  /** It was native code that held it, waiting for the kernel, and nobody can tell which. */
   native?: boolean
   /** The innermost frames of the main thread. */
   stack?: string[]

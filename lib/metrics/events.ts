@@ -38,7 +38,7 @@ export interface StallEvent extends FromApplication {
   duration: number
   /** Epoch milliseconds at which that was noticed. */
   at: number
-  /** The function that held it; undefined inside native code. */
+  /** The function that held it; undefined where it could not be paused, as inside native code. */
   blockedIn: string | undefined
 }
 

@@ -9,7 +9,7 @@ import { buildVerdict } from '../../lib/guardian/answers.ts'
 
 const ward = (given: Partial<WardState> = {}): WardState => ({
   name: 'application 1', phase: 'running', since: 0, ready: true, unreadyFrom: undefined, started: true, open: true, ending: false, exit: true, kind: undefined, reason: undefined,
-  startedAt: undefined, heard: [], hurriedAt: undefined, graceStart: undefined, gracePeriod: 30_000, preStop: 0, reserve: 2000, close: 5000, announceMax: 18_000, signals: ['SIGTERM'], stalls: [], requests: [], inFlight: 0, measured: false, ...given
+  startedAt: undefined, heard: [], hurriedAt: undefined, graceStart: undefined, gracePeriod: 30_000, preStop: 0, reserve: 2000, close: 5000, announceMax: 18_000, signals: ['SIGTERM'], stalls: [], requests: [], seenAt: undefined, inFlight: 0, measured: false, ...given
 })
 const heard = { signals: [], prestop: undefined }
 const signal = (name: string, at: number, count = 1): { name: string, at: number, count: number } => ({ name, at, count })

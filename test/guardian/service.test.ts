@@ -147,9 +147,21 @@ t.test('a preStop call starts the countdown though the main thread hangs', async
   const app = hanging({ way: 'loop', options: { ...options, gracePeriod: 4000, announce: { max: 500 } } })
   const { url, guardian } = await watched(app)
   await until(`${guardian}/readyz`, /^ok$/)
+  fetch(`${url}/slow/1`).catch(() => {})
+  await app.waitForLine(/slow begins/)
+  const begun = performance.now()
+  // By then the guardian has been told of it.
+  await sleep(1500)
   fetch(`${url}/hang`).catch(() => {})
   await app.waitForLine(/hanging/)
   await sleep(500)
+  for (let times = 0; times < 2; times++) {
+    const { applications: [{ requests }] } = (await (await fetch(`${guardian}/-/status`, { headers })).json()) as { applications: [{ requests: Array<{ route: string, age: number }> }] }
+    const age = performance.now() - begun
+    t.match(requests, [{ route: '/slow/:id' }])
+    t.ok(Math.abs(requests[0]!.age - age) < 100 + 2 * lateness.worst, `${requests[0]!.age} ms, as old as it is: ${Math.round(age)} ms`)
+    await sleep(500)
+  }
   const start = performance.now()
   const answer = fetch(`${guardian}/-/prestop`, { headers: { ...headers, 'user-agent': 'kube-lifecycle/1.30' } })
   t.equal(await until(`${guardian}/readyz`, /event-loop failed/), 503, 'and readiness fails')

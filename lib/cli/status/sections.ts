@@ -134,7 +134,7 @@ function thread (status: Fields, { at }: Context): Line[] {
   const stalls = given.number('stalls') ?? 0
   const last = given.at('lastStall')
   const parts = [given.text('state') ?? '?', given.at('port').there ? `on port ${given.number('port')}` : '', stalls === 0 ? 'no stall' : `${counted(stalls, 'stall')} of ${duration(given.number('stalledTime'))}`]
-  if (last.there) parts.push(`the last of ${duration(last.number('duration'))} ${duration(at - (last.number('at') ?? at))} ago in ${last.text('blockedIn') ?? 'native code'}`)
+  if (last.there) parts.push(`the last of ${duration(last.number('duration'))} ${duration(at - (last.number('at') ?? at))} ago in ${last.text('blockedIn') ?? 'a place that is not known, as inside native code'}`)
   return [labelled('guardian', parts.filter((part) => part !== '').join(', '), given.text('state') === 'failed' ? 'bad' : undefined)]
 }
 

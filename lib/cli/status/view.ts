@@ -133,7 +133,7 @@ function eventLoop (status: Fields): Line {
   const loop = status.at('eventLoop')
   // A short silence is no stall, and yet why there is no more than this.
   if (loop.flag('stalled') !== true) return labelled('event loop', 'too busy to answer')
-  return labelled('event loop', `has not turned for ${duration(loop.number('silence'))}, held by ${loop.text('blockedIn') ?? 'native code'}`, 'bad')
+  return labelled('event loop', `has not turned for ${duration(loop.number('silence'))}, held by ${loop.text('blockedIn') ?? 'what is not known, as native code'}`, 'bad')
 }
 
 /** What the guardian knows of all applications while they do not answer. */

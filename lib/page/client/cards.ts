@@ -121,7 +121,7 @@ export function drawLoop (view: View): void {
     if (guardian !== undefined) {
       const { state, stalls, stalledTime, lastStall } = guardian
       entries.push(['Guardian', [state === 'watching' ? signed('✓', 'watching', 'good') : signed('!', state, 'warn')]], ['Stalls', [stalls === 0 ? 'none' : `${stalls}, together ${duration(stalledTime)}`]])
-      if (lastStall !== undefined) entries.push(['Last stall', [`${duration(lastStall.duration)} at ${timeOfDay(lastStall.at)}, in ${lastStall.blockedIn ?? 'native code'}`]])
+      if (lastStall !== undefined) entries.push(['Last stall', [`${duration(lastStall.duration)} at ${timeOfDay(lastStall.at)}, in ${lastStall.blockedIn ?? 'a place that is not known, as inside native code'}`]])
     }
     if (pressure !== undefined) {
       const { underPressure, eventLoopDelay, eventLoopUtilized, heapUsed, rssBytes } = pressure
