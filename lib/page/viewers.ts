@@ -172,11 +172,14 @@ export class Viewers {
     const began = this.#now()
     const kinds = new Set([...this.#viewers].map(({ access }) => access === 'whole'))
     const states = [...kinds].map((whole) => [whole, this.#read(whole)] as const)
-    const cost = this.#now() - began
+    // What others take for their answer is not this event loop's time: the reading counts, and the telling, not what is between.
+    let cost = this.#now() - began
     for (const [whole, reading] of states) {
       // oxlint-disable-next-line no-await-in-loop -- two at most, both under way
       const state = await reading.catch(() => undefined)
+      const told = this.#now()
       if (state !== undefined && !this.#finished) this.#tell(whole, state)
+      cost += this.#now() - told
     }
     for (const viewer of this.#viewers) if (viewer.told !== undefined && this.#now() - viewer.told >= streamBounds.heartbeat) this.#tellOne(viewer, ':\n\n')
     this.#looking = false

@@ -438,16 +438,14 @@ t.test('a stream that breaks off, or is none', async (t) => {
 t.test('Ctrl-C ends it at once, with the last state and the cursor, also while an answer is awaited', async (t) => {
   let answers = true
   const port = await bound(t, createServer((_request, response) => { if (answers) response.end(`{"phase":"running","number":0,"since":${Date.now() - 5000},"ready":true}`) }))
-  const runs = [command(t, [String(port), '-w', '--interval', '100ms'], { terminal: { columns: 80, rows: 24 } }), command(t, [String(port), '-w', '--interval', '100ms'])] as const
+  const runs = [command(t, [String(port), '-w', '--interval', '100ms', '--timeout', '1h'], { terminal: { columns: 80, rows: 24 } }), command(t, [String(port), '-w', '--interval', '100ms', '--timeout', '1h'])] as const
   await until(() => runs.every((run) => run.text().includes('running for 5')), 'the first frame')
   const hung = new Promise((resolve) => { setTimeout(resolve, 300) })
   answers = false
   await hung
-  const before = Date.now()
   runs[0].type('\u0003')
   runs[1].kill('SIGINT')
   const [screen, plain] = await Promise.all(runs.map((run) => run.result))
-  t.ok(Date.now() - before < 3000, 'not after the timeout')
   t.equal(screen?.code, 0)
   t.ok(screen?.out.trimEnd().endsWith(`${escape}[?25h`))
   t.match(linesOf(frames(screen?.out ?? '').at(-1) ?? '').join('\n'), /ready, phase 0 running for/)

@@ -195,11 +195,21 @@ t.test('a state that cannot be read, and looks that cost much', async (t) => {
   t.equal(viewers.size, 0)
   let spent = 0
   const slow = new Viewers({ publicStatus: () => ({}), status: () => { asked++; spent += 50; return {} }, now: () => clock.now() + spent, after: clock.after })
-  await slow.add(new FakeOutlet(), 'whole')
+  const watcher = new FakeOutlet()
+  await slow.add(watcher, 'whole')
   asked = 0
   await clock.pass(5000)
   await settle()
   t.ok(asked >= 4 && asked <= 6, `${asked} looks of 50 ms in five seconds: a twentieth of the time`)
+  watcher.destroy()
+  // To tell twenty of them costs more than to read what is told.
+  const many = new Viewers({ publicStatus: () => ({}), status: () => ({ count: ++asked }), now: () => clock.now() + spent, after: clock.after })
+  // oxlint-disable-next-line no-await-in-loop -- one after the other, so that all see the same state
+  for (let count = 0; count < 20; count++) await many.add(Object.assign(new FakeOutlet(), { write: () => { spent += 2.5 } }), 'whole')
+  asked = 0
+  await clock.pass(5000)
+  await settle()
+  t.ok(asked >= 4 && asked <= 6, `${asked} looks that twenty are told of in 50 ms`)
 })
 
 /** How many sockets are open. */
@@ -282,34 +292,31 @@ for (const [name, options, server, http2] of manners) {
     t.same(viewer.state['report'], JSON.parse(JSON.stringify(report)))
     t.match(viewer.state, { phase: 'terminated', number: 4 })
     t.same(hooks, ['watching'])
-    const { phases } = report
-    const last = phases.at(-1)
-    t.ok(last !== undefined && last.duration < 250, `phase 4 took ${last?.duration} ms`)
+    t.match(report.phases.at(-1), { phase: 'terminated', endedBy: 'condition', stalledBy: [] })
   })
 }
 
 t.test('a viewer does not delay the end, and is told also when requests had to be cut', async (t) => {
-  const times: number[] = []
-  for (const viewers of [0, 20]) {
-    const app = build({ admin: { token }, guardian: false })
-    const port = await bind(app)
-    const all = Array.from({ length: viewers }, () => Viewer.open(port, bearer))
-    await until(() => all.every(({ events }) => events.length > 0))
-    if (viewers === 20) {
-      const refused = Viewer.open(port, bearer)
-      await until(() => refused.ended)
-      t.equal(refused.status, 503)
-      t.match(refused.headers, { 'retry-after': '5', 'content-type': 'application/json; charset=utf-8' })
-      t.match(JSON.parse(refused.body), { message: /^20 viewers are watching, which is the most/ })
-    }
-    const begin = performance.now()
-    await app.close()
-    times.push(performance.now() - begin)
-    await until(() => all.every(({ ended }) => ended))
-    t.ok(all.every(({ complete, names }) => complete && names.at(-1) === 'report'))
-  }
-  const [without = 0, withThem = 0] = times
-  t.ok(withThem < without + 200, `${Math.round(without)} ms without, ${Math.round(withThem)} ms with twenty`)
+  const full = build({ admin: { token }, guardian: false })
+  const place = await bind(full)
+  const all = Array.from({ length: 19 }, () => Viewer.open(place, bearer))
+  // It neither reads nor leaves: the stream's last word is cut only when its time is over.
+  const stubborn = await Client.open(place)
+  stubborn.socket.write(`GET /-/status/events HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+  await until(() => stubborn.text.includes('event: status') && all.every(({ events }) => events.length > 0))
+  stubborn.socket.pause()
+  const refused = Viewer.open(place, bearer)
+  await until(() => refused.ended)
+  t.equal(refused.status, 503)
+  t.match(refused.headers, { 'retry-after': '5', 'content-type': 'application/json; charset=utf-8' })
+  t.match(JSON.parse(refused.body), { message: /^20 viewers are watching, which is the most/ })
+  const order: string[] = []
+  stubborn.socket.on('close', () => { order.push('dropped') })
+  await full.close().then(() => { order.push('closed') })
+  stubborn.socket.on('error', () => {}).resume()
+  await until(() => order.length === 2 && all.every(({ ended }) => ended))
+  t.strictSame(order, ['closed', 'dropped'])
+  t.ok(all.every(({ complete, names }) => complete && names.at(-1) === 'report'))
   const { app, port, viewer } = await watched(t, { gracePeriod: 1000 })
   const client = await Client.open(port)
   client.get('/held/7')
