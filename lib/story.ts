@@ -6,13 +6,15 @@ import type { PhaseRecord, Report } from './lifecycle/report.ts'
 import type { Log } from './log.ts'
 
 /** What the story is told of. */
-export type StoryLifecycle = Pick<Lifecycle, 'budget' | 'elapsed' | 'observers' | 'phase' | 'request' | 'stalls'>
+export type StoryLifecycle = Pick<Lifecycle, 'budget' | 'elapsed' | 'observers' | 'phase' | 'progress' | 'request' | 'stalls'>
 
 /** Calls back once after `delay` milliseconds; the answer cancels it. */
 type After = (delay: number, callback: () => void) => () => void
 
 /** Time between two lines that say what a phase waits for, in milliseconds. */
 export const waitingInterval = 10_000
+/** From this share of its cap on, a phase that still waits is likely to be cut. */
+const lateShare = 1 / 2
 
 /** More names than this fill the log. */
 const most = 10
@@ -94,14 +96,15 @@ export class Story {
     const elapsed = Math.round(lifecycle.elapsed)
     const stalls = lifecycle.stalls()
     if (stalls.length === 0) return
-    const level = this.#isExpected(stalls) ? 'debug' : 'info'
+    const level = this.#isExpected(stalls) ? 'debug' : 'warn'
     const fields = { event: 'graceful.waiting', phase, elapsed, stalls: stalls.length, stalledBy: stalls.slice(0, most), reason: this.#reason }
     this.#log[level](fields, `${phase} for ${Math.round(elapsed / 1000)} s, waiting for ${describe(stalls)} (${this.#reason})`)
   }
 
-  /** Phase 1 waits for the balancer in every clean shutdown, as long as it was told to. */
+  /** A clean shutdown waits, too, and a drain by hand for as long as somebody likes; phase 1 for the balancer as long as it was told to. */
   #isExpected (stalls: Stall[]): boolean {
-    const { phase, elapsed, budget: { announce }, observers } = this.#lifecycle()
+    const { phase, elapsed, budget: { announce }, observers, progress } = this.#lifecycle()
+    if (progress?.cap === undefined || elapsed <= lateShare * progress.cap) return true
     const own = observers.names()
     return phase === 'announcing' && elapsed <= Math.max(announce.min, announce.blind) && stalls.every(({ name }) => own.includes(name))
   }

@@ -111,16 +111,16 @@ function narrate (options: WorldOptions = {}): { world: World, said: Said[], wai
 }
 
 t.test('a long phase', async (t) => {
-  t.test('is told of every ten seconds, with what it waits for', async (t) => {
+  t.test('is told of every ten seconds, with what it waits for, and as a warning once half of its cap is over', async (t) => {
     const { world, said, waiting } = narrate({ budget: { gracePeriod: 60_000 } })
     world.lifecycle.observers.add('traffic', (phase) => phase === 'draining' && '2 requests in flight')
     world.lifecycle.participants.add('outbox', (phase, elapsed) => phase === 'draining' && elapsed < 15_000 && '3 messages unsent')
     world.signal()
     await world.finish()
     t.same(waiting().slice(0, 3), [
-      'info draining for 10 s, waiting for traffic: 2 requests in flight, outbox: 3 messages unsent (SIGTERM)',
-      'info draining for 20 s, waiting for traffic: 2 requests in flight (SIGTERM)',
-      'info draining for 30 s, waiting for traffic: 2 requests in flight (SIGTERM)'
+      'debug draining for 10 s, waiting for traffic: 2 requests in flight, outbox: 3 messages unsent (SIGTERM)',
+      'debug draining for 20 s, waiting for traffic: 2 requests in flight (SIGTERM)',
+      'warn draining for 30 s, waiting for traffic: 2 requests in flight (SIGTERM)'
     ])
     t.equal(waiting().length, 4)
     t.match(said.find(({ fields }) => fields['event'] === 'graceful.waiting')?.fields, {
@@ -141,15 +141,16 @@ t.test('a long phase', async (t) => {
     t.equal(said.filter(({ level }) => level !== 'debug').length, 5)
   })
 
-  t.test('of the announcement is told of where somebody else stalls, or the balancer goes on', async (t) => {
+  t.test('of the announcement is warned of where somebody else stalls, or the balancer goes on, past half of its cap', async (t) => {
     const { world, waiting } = narrate({ budget: { gracePeriod: 60_000 } })
     world.lifecycle.observers.add('traffic', (phase) => phase === 'announcing' && 'the balancer still sends')
-    world.lifecycle.hooks.add('announcing', () => new Promise(() => {}), { name: 'deregister', timeout: 12_000 })
+    world.lifecycle.hooks.add('announcing', () => new Promise(() => {}), { name: 'deregister', timeout: 22_000 })
     world.signal()
     await world.reach('closing')
-    t.same(waiting().slice(0, 2), [
-      "info announcing for 10 s, waiting for traffic: the balancer still sends, deregister: hook of phase 'announcing' is running (SIGTERM)",
-      'info announcing for 20 s, waiting for traffic: the balancer still sends (SIGTERM)'
+    t.same(waiting().slice(0, 3), [
+      "debug announcing for 10 s, waiting for traffic: the balancer still sends, deregister: hook of phase 'announcing' is running (SIGTERM)",
+      "debug announcing for 20 s, waiting for traffic: the balancer still sends, deregister: hook of phase 'announcing' is running (SIGTERM)",
+      'warn announcing for 30 s, waiting for traffic: the balancer still sends (SIGTERM)'
     ])
   })
 

@@ -308,8 +308,10 @@ t.test('lists with a bound, the process by its name, and why it is not ready', a
   const participants = [...Array.from({ length: 30 }, (_, index) => ({ name: `idle ${index}` })), { name: 'outbox', reason: '3 messages unsent, to several recipients' }, ...work.map((name) => ({ name, reason: 'not yet' }))]
   const shutdown = { kind: 'signal', reason: 'SIGTERM', startedAt: Date.now(), floor: 0, cap: undefined, phases: [] }
   const checks = [{ name: 'database', kinds: ['readiness'], state: 'failing', age: 10, duration: 1, error: 'no connection' }, { name: 'disk', kinds: ['liveness'], state: 'passing', age: 10, duration: 1 }]
+  const budget = { gracePeriod: 30_000, preStop: 0, reserve: 2000, close: 5000, closing: 500, announce: { min: 5000, max: 15_500, quiet: 1000, blind: 15_000 } }
+  const cut = { phase: 'announcing', duration: 10_000, endedBy: 'cap', stalledBy: [{ name: 'registry', reason: 'not yet' }] }
   const states = [
-    { phase: 'draining', number: 3, ready: false, participants, work, holds: ['import'], checks, shutdown, process: { hostname: 'web-<7>', pid: 4711 } },
+    { phase: 'draining', number: 3, ready: false, participants, work, holds: ['import'], checks, budget, shutdown: { ...shutdown, phases: [cut] }, process: { hostname: 'web-<7>', pid: 4711 } },
     { ready: false, started: true, holds: ['import', 'import'], checks },
     { phase: 'announcing', number: 1, ready: false, shutdown: { ...shutdown, floor: 60_000, cap: 90_000 } },
     { access: 'public' }
@@ -318,6 +320,8 @@ t.test('lists with a bound, the process by its name, and why it is not ready', a
   const { url } = await host(t, {}, (answer) => { answer.writeHead(200).write(`event: status\ndata: ${JSON.stringify({ ...base, ...states[index] })}\n\n`) })
   const { page, problems } = await open(browser, url, { viewport: { width: 320, height: 800 } })
   t.match(await sees(page, '.waits', /more/), /Waits for outbox 3 messages unsent, to several recipients confirmation of order not yet ×2500 .*and 32 more$/)
+  t.match(await textOf(page, '[data-phase=announcing]'), /Over, took 10.0 s, cut off at its cap still waiting then: registry/)
+  t.equal(await page.evaluate("document.querySelector('[data-phase=announcing] .fill').style.width"), '100.0%', 'as the word says, whatever cap the budget has')
   t.notMatch(await textOf(page, '#timeline'), 'by hand', 'whoever does not know the cap does not say that there is none')
   t.match(await textOf(page, '#participants'), /confirmation of order ×2500 ?↻ ?background work.*and \d+ more$/)
   t.ok(await page.locator('#participants tbody tr').count() <= 30)

@@ -69,8 +69,10 @@ export function stateOf (place: string, record: PhaseRecord | undefined, since: 
 /** How much of what a phase may last is over, with a mark at its floor. */
 export function stepBar ({ phase, floor, cap }: Step, place: string, record: PhaseRecord | undefined, since: number): PageElement | false {
   if (phase === 'running' || cap === undefined || cap === 0) return false
-  const fill = record !== undefined ? bar(record.duration / cap) : place === 'now' ? tickingBar(since, cap) : bar(0)
-  return element('div', { class: 'bar', 'aria-hidden': 'true' }, fill, floor !== undefined && floor > 0 && floor < cap && element('span', { class: 'mark', 'data-left': (floor / cap).toFixed(4) }))
+  // A second signal, or what the phases before have left, made its cap another one than the budget has.
+  const whole = record?.endedBy === 'cap' ? Math.max(1, record.duration) : cap
+  const fill = record !== undefined ? bar(record.duration / whole) : place === 'now' ? tickingBar(since, whole) : bar(0)
+  return element('div', { class: 'bar', 'aria-hidden': 'true' }, fill, floor !== undefined && floor > 0 && floor < whole && element('span', { class: 'mark', 'data-left': (floor / whole).toFixed(4) }))
 }
 
 /** What a phase lasts at least and at most; of one that was cut off, who was still waiting. `byHand`: nobody has asked for an end. */
