@@ -321,7 +321,7 @@ t.test('lists with a bound, the process by its name, and why it is not ready', a
   const { page, problems } = await open(browser, url, { viewport: { width: 320, height: 800 } })
   t.match(await sees(page, '.waits', /more/), /Waits for outbox 3 messages unsent, to several recipients confirmation of order not yet ×2500 .*and 32 more$/)
   t.match(await textOf(page, '[data-phase=announcing]'), /Over, took 10.0 s, cut off at its cap still waiting then: registry/)
-  t.equal(await page.evaluate("document.querySelector('[data-phase=announcing] .fill').style.width"), '100.0%', 'as the word says, whatever cap the budget has')
+  t.equal(await page.evaluate("document.querySelector('[data-phase=announcing] .fill').style.width"), '100%', 'as the word says, whatever cap the budget has')
   t.notMatch(await textOf(page, '#timeline'), 'by hand', 'whoever does not know the cap does not say that there is none')
   t.match(await textOf(page, '#participants'), /confirmation of order ×2500 ?↻ ?background work.*and \d+ more$/)
   t.ok(await page.locator('#participants tbody tr').count() <= 30)
