@@ -6,7 +6,7 @@ import { isRequest } from './code.ts'
 import type { ChildEnd } from './code.ts'
 import { Forward } from './output.ts'
 import { Orphans } from './orphans.ts'
-import type { Sink } from './output.ts'
+import type { Sinks } from './output.ts'
 import { isOurs, messageType } from './protocol.ts'
 import type { Ask, ChildState, Pass, Question, ShutdownMessage, Tell } from './protocol.ts'
 import type { Phase } from '../lifecycle/phase.ts'
@@ -52,6 +52,8 @@ export class Child {
   /** It had to be killed. */
   killed = false
   readonly #events: ChildEvents
+  /** How long its end may take, in milliseconds. */
+  readonly #longestEnd: number
   readonly #settled = deferred<void>()
   readonly #answers = new Map<number, (tell: Tell) => void>()
   readonly #streams: Forward[]
@@ -71,10 +73,11 @@ export class Child {
   #messageTimer: NodeJS.Timeout | undefined
   #killTimer: NodeJS.Timeout | undefined
 
-  constructor (worker: Worker, place: number, sinks: { stdout: Sink, stderr: Sink }, events: ChildEvents) {
+  constructor (worker: Worker, place: number, sinks: Sinks, longestEnd: number, events: ChildEvents) {
     this.worker = worker
     this.place = place
     this.#events = events
+    this.#longestEnd = longestEnd
     this.settled = this.#settled.promise
     const { stdout, stderr } = worker.process
     // A process that could not be started may have neither.
@@ -233,7 +236,7 @@ export class Child {
       const killed = await this.#orphans.gone(this.#events.orphaned(this, pids))
       if (killed.length > 0) this.#events.killed(this, killed)
     }
-    for (const stream of this.#streams) stream.finish(quiet)
+    for (const stream of this.#streams) stream.finish(quiet, this.#longestEnd)
     await Promise.all(this.#streams.map(({ ended }) => ended))
   }
 }

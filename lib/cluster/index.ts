@@ -7,6 +7,7 @@ import { jsonLog } from './log.ts'
 import { readSuperviseOptions } from './options.ts'
 import type { SuperviseOptions } from './options.ts'
 import { Sink } from './output.ts'
+import type { Sinks } from './output.ts'
 import { checkScript } from './script.ts'
 import { SupervisorSignals } from './signals.ts'
 import { setupChildren } from './spawn.ts'
@@ -58,7 +59,7 @@ export function supervise (options: SuperviseOptions): Supervised {
   const stdout = new Sink(process.stdout)
   // Where both end in one pipe (2>&1, the journal), two writers would cut each other's lines.
   const sinks = { stdout, stderr: isSameFile(1, 2) ? stdout : new Sink(process.stderr) }
-  const supervisor = new Supervisor(settings, { sinks, log: log ?? jsonLog(sinks.stdout) })
+  const supervisor = new Supervisor(settings, { sinks, log: log ?? jsonLog({ write: (line) => (stdout.stuck ? sinks.stderr : stdout).write(line) }) })
   publishSupervisor(supervisor)
   const listeners = new SupervisorSignals(supervisor, (code) => { process.exit(code) })
   if (signals) listeners.install()
@@ -66,6 +67,7 @@ export function supervise (options: SuperviseOptions): Supervised {
   const status = settings.status === undefined ? Promise.resolve(undefined) : openStatus(supervisor, settings.status)
   const done = end(supervisor, status, sinks, () => {
     listeners.uninstall()
+    for (const sink of Object.values(sinks)) sink.release()
     running = false
   })
   status.then(() => { if (!supervisor.stopping) supervisor.start() }, (error: unknown) => {
@@ -86,10 +88,16 @@ export function supervise (options: SuperviseOptions): Supervised {
   }
 }
 
-async function end (supervisor: Supervisor, status: Promise<OpenStatus | undefined>, sinks: { stdout: Sink, stderr: Sink }, clean: () => void): Promise<number> {
+async function end (supervisor: Supervisor, status: Promise<OpenStatus | undefined>, sinks: Sinks, clean: () => void): Promise<number> {
   const code = await supervisor.done
-  await within(status.then((open) => open?.close(code)).catch(() => {}), flushTimeout)
-  await Promise.all([sinks.stdout.flush(flushTimeout), sinks.stderr.flush(flushTimeout)])
+  const timeout = Math.min(flushTimeout, supervisor.remaining / 3)
+  await within(status.then((open) => open?.close(code)).catch(() => {}), timeout)
+  await Promise.all([sinks.stdout.flush(timeout), sinks.stderr.flush(timeout)])
+  const lost = [...new Set(Object.values(sinks))].reduce((sum, sink) => sum + sink.lost, 0)
+  if (lost > 0) {
+    supervisor.lose(lost, code)
+    await sinks.stderr.flush(timeout)
+  }
   clean()
   return code
 }

@@ -84,15 +84,16 @@ export class TreeMessage {
     this.#provisional()
   }
 
-  /** The last one is gone, or this process exits before that. */
-  finish (exitCode: number): void {
+  /** The last one is gone, or this process exits before that. Told again with what is known by then. */
+  finish (exitCode: number, droppedLines = 0): void {
     const { problem } = this.#cause ?? {}
     const children = this.#records()
     const [worst] = children
     const verdict = problem !== undefined || worst?.verdict === 'unfinished' ? 'failed' : worst?.verdict ?? 'clean'
     const what = `${this.#what} ended ${counted(children.length, 'child', 'children')} in ${Date.now() - this.#startedAt} ms`
     const why = problem ?? (worst !== undefined && worst.verdict !== 'clean' ? `${worst.name}: ${worst.summary}` : undefined)
-    this.#put({ final: true, verdict, exitCode, summary: why === undefined ? what : `${what}; ${why}` }, children)
+    const dropped = droppedLines > 0 ? [`${counted(droppedLines, 'line', 'lines')} of output dropped, which nobody read`] : []
+    this.#put({ final: true, verdict, exitCode, summary: [what, ...why === undefined ? [] : [why], ...dropped].join('; ') }, children)
   }
 
   #provisional (): void {

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { clearTimeout, setTimeout } from 'node:timers'
+import { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
 
 /** Bytes after which a line that has no end is cut: a child must not fill the parent's memory. */
@@ -12,21 +13,54 @@ const newline = 0x0a
 export class Sink {
   readonly #stream: Writable
   readonly #sources = new Set<Readable>()
+  /** Written, and not taken yet by whoever reads. */
+  readonly #pending: Array<Buffer | string> = []
   #broken = false
+  #stuck = false
+  #dropped = 0
 
   constructor (stream: Writable) {
     this.#stream = stream
-    stream.on('drain', () => { for (const source of this.#sources) source.resume() })
+    stream.on('drain', () => {
+      this.#stuck = false
+      this.#resume()
+    })
     // Nobody reads any more. The service goes on, as nginx does without its log.
     stream.on('error', () => {
       this.#broken = true
-      for (const source of this.#sources) source.resume()
+      this.#resume()
     })
+  }
+
+  /** Whether its reader has stopped, and nobody waits for that one any more. */
+  get stuck (): boolean { return this.#stuck }
+
+  /** Lines that nobody got because their reader had stopped: those that were dropped, and those that are not taken yet. */
+  get lost (): number {
+    return this.#broken ? 0 : this.#pending.reduce((sum, lines) => sum + linesIn(lines), this.#dropped)
+  }
+
+  /**
+   * From now on a reader who takes nothing for `longest` milliseconds, though there is something, is not waited for any more, nor is any
+   * after `last` milliseconds: what comes is dropped until he goes on.
+   */
+  limit (longest: number, last: number): void {
+    // A socket, as of a pipe or a terminal, is the one to know of what was taken in part. A file takes all at once.
+    if (this.#stream instanceof Socket) {
+      this.#stream.on('timeout', this.#giveUp)
+      this.#stream.setTimeout(longest)
+    }
+    setTimeout(() => this.#giveUp(), last).unref()
+  }
+
+  /** So many lines have come that nobody waits for. */
+  drop (lines: number): void {
+    this.#dropped += lines
   }
 
   add (source: Readable): void {
     this.#sources.add(source)
-    if (this.#stream.writableNeedDrain && !this.#broken) source.pause()
+    if (this.#stream.writableNeedDrain && !this.#broken && !this.#stuck) source.pause()
   }
 
   remove (source: Readable): void {
@@ -35,22 +69,54 @@ export class Sink {
 
   /** Writes whole lines. Whoever reads too slowly slows the children down, and not the parent. */
   write (lines: Buffer | string): void {
-    if (this.#broken || this.#stream.write(lines)) return
+    if (this.#stuck) return this.drop(linesIn(lines))
+    if (this.#broken) return
+    this.#pending.push(lines)
+    if (this.#stream.write(lines, () => { this.#pending.shift() })) return
     for (const source of this.#sources) source.pause()
   }
 
   /** Settles when all is written, or after `timeout` milliseconds. */
   flush (timeout: number): Promise<void> {
-    if (this.#broken) return Promise.resolve()
+    if (this.#broken || this.#stuck) return Promise.resolve()
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, timeout)
+      const timer = setTimeout(() => {
+        this.#stuck = true
+        resolve()
+      }, timeout)
       this.#stream.write('', () => {
         clearTimeout(timer)
         resolve()
       })
     })
   }
+
+  /** Nobody is limited any more. */
+  release (): void {
+    if (!(this.#stream instanceof Socket)) return
+    this.#stream.off('timeout', this.#giveUp)
+    this.#stream.setTimeout(0)
+  }
+
+  readonly #giveUp = (): void => {
+    if (this.#broken || !this.#stream.writableNeedDrain) return
+    this.#stuck = true
+    this.#resume()
+  }
+
+  #resume (): void {
+    for (const source of this.#sources) source.resume()
+  }
 }
+
+function linesIn (lines: Buffer | string): number {
+  let count = 0
+  for (let end = lines.indexOf('\n'); end !== -1; end = lines.indexOf('\n', end + 1)) count++
+  return count
+}
+
+/** The parent's two streams, which may be one and the same. */
+export interface Sinks { stdout: Sink, stderr: Sink }
 
 /** One stream of one child, forwarded line by line to its very end. */
 export class Forward {
@@ -62,6 +128,7 @@ export class Forward {
   #heldBytes = 0
   #lastWords: Buffer = Buffer.alloc(0)
   #readAt = 0
+  #dropping = false
 
   constructor (source: Readable, sink: Sink) {
     this.#source = source
@@ -87,19 +154,29 @@ export class Forward {
 
   /**
    * The child has exited: what it wrote is in the pipe, and is read to the end of file. Where a process that it left behind holds
-   * the pipe open, reading goes on until nothing has come for `quiet` milliseconds, or for ten times as long.
+   * the pipe open, reading goes on until nothing has come for `quiet` milliseconds, or for ten times as long. Where whoever reads the
+   * parent's output has taken nothing for `longest` milliseconds, the rest is dropped.
    */
-  finish (quiet: number): void {
+  finish (quiet: number, longest: number): void {
     let since = this.#readAt = performance.now()
+    let takenAt = since
     const look = (): void => {
       if (this.#source.destroyed) return
       const now = performance.now()
       // Whoever reads slowly gets all the same all of it.
-      if (this.#source.isPaused()) since = this.#readAt = now
+      if (!this.#source.isPaused()) takenAt = now
+      else if (now - takenAt < longest) since = this.#readAt = now
+      else this.#drop()
       if (now - this.#readAt >= quiet || now - since >= 10 * quiet) this.#source.destroy()
       else setTimeout(look, quiet / 4)
     }
     look()
+  }
+
+  #drop (): void {
+    this.#dropping = true
+    this.#sink.remove(this.#source)
+    this.#source.resume()
   }
 
   #read (chunk: Buffer): void {
@@ -122,6 +199,7 @@ export class Forward {
     const whole = this.#heldBytes === 0 ? lines : Buffer.concat([...this.#held, lines])
     this.#held = []
     this.#heldBytes = 0
-    this.#sink.write(whole)
+    if (this.#dropping) this.#sink.drop(linesIn(whole))
+    else this.#sink.write(whole)
   }
 }

@@ -12,16 +12,17 @@ import type { SupervisorLog } from './log.ts'
 import { TreeMessage } from './message.ts'
 import type { TreeEnd } from './message.ts'
 import type { SupervisorSettings } from './options.ts'
-import type { Sink } from './output.ts'
+import type { Sinks } from './output.ts'
 import { Place } from './place.ts'
 import { Reload } from './reload.ts'
+import { counted } from '../text.ts'
 import { forkChild } from './spawn.ts'
 import { Barrier } from './step.ts'
 import { Whole } from './whole.ts'
 
 /** What the supervisor is given. */
 export interface SupervisorPorts {
-  sinks: { stdout: Sink, stderr: Sink }
+  sinks: Sinks
   log: SupervisorLog
 }
 
@@ -37,6 +38,9 @@ export interface SupervisorEnd {
   /** What went wrong, where that is why. */
   problem?: string
 }
+
+/** Milliseconds in which somebody who reads our output takes something, or is not waited for while all end; a quarter of the children's grace period, where that is less. */
+const longestStall = 5000
 
 /** The children of a service: started, kept, replaced and ended together. */
 export class Supervisor {
@@ -108,7 +112,7 @@ export class Supervisor {
 
   /** A new child, which nobody has counted on yet. */
   spawn (place: Place): Child {
-    const child = new Child(forkChild(this.settings), place.number, this.#sinks, {
+    const child = new Child(forkChild(this.settings), place.number, this.#sinks, this.#longestEnd, {
       changed: (changed) => this.#changed(place, changed),
       exited: (exited, end) => this.#exited(place, exited, end),
       orphaned: (parent, pids) => this.#orphaned(parent, pids),
@@ -132,7 +136,14 @@ export class Supervisor {
 
   /** How long whoever ends now may take, in milliseconds. */
   get #patience (): number {
-    return Math.max(0, Math.min(this.settings.childGracePeriod + this.settings.childTimeout, this.#endAt - performance.now()))
+    return Math.max(0, Math.min(this.#longestEnd, this.#endAt - performance.now()))
+  }
+
+  get #longestEnd (): number { return this.settings.childGracePeriod + this.settings.childTimeout }
+
+  /** What is left of the grace period, in milliseconds; Infinity while no end was asked for. */
+  get remaining (): number {
+    return Math.max(0, this.#endAt + this.settings.gracePeriod - this.#longestEnd - performance.now())
   }
 
   #limit (child: Child): void {
@@ -155,6 +166,9 @@ export class Supervisor {
     this.log.info({ event: 'graceful.supervisor.shutdown', reason, children: this.children.size }, `supervisor shuts down: ${reason}`)
     this.#reload.stop(reason)
     for (const place of this.places) place.leaveEmpty()
+    // What a child writes that is killed at its deadline gets half of what is kept for the end of this process.
+    const last = (this.#patience + this.remaining) / 2
+    for (const sink of new Set(Object.values(this.#sinks))) sink.limit(Math.min(longestStall, this.settings.childGracePeriod / 4), last)
     this.#listeners.release()
     this.#message.begin({ kind: problem === undefined ? 'shutdown' : 'crash', reason, ...problem !== undefined && { problem } })
     this.whole.enter('announcing')
@@ -177,6 +191,12 @@ export class Supervisor {
       child.shutdown({ signal, replaced: false, count: 2 })
       this.#limit(child)
     }
+  }
+
+  /** Lines were lost at the end, because nobody read them. */
+  lose (lines: number, exitCode: number): void {
+    this.log.warn({ event: 'graceful.supervisor.dropped', lines }, `${counted(lines, 'line', 'lines')} of the output ${lines === 1 ? 'was' : 'were'} dropped: whoever reads it had stopped`)
+    this.#message.finish(exitCode, lines)
   }
 
   /** The end at once: this process is about to exit with this code. */

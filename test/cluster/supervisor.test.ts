@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -28,6 +29,44 @@ for (const [how, exitCode, merged] of [['exit', 1, false], ['crash', 1, true], [
     }
   })
 }
+
+t.test('who reads slowly gets all of it, at the end as well', async (t) => {
+  const tree = start(t, ['run', '--workers', '4', '--grace', '12s', '--max-crashes', '0', fixture('lines.js'), 'exit'])
+  const { stdout } = tree.child
+  let chunks = 0
+  stdout!.on('data', () => {
+    stdout!.pause()
+    setTimeout(() => stdout!.resume(), chunks++ === 0 ? 1500 : 10)
+  })
+  t.equal((await tree.result)[0], 1)
+  t.equal(tree.stream('stdout').match(/^out \d \d+ x* end$/gm)?.length, 80_000)
+  t.same(tree.lines('dropped'), [])
+})
+
+t.test('who has stopped reading does not hold the end, and how much was lost is said', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'graceful-message-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const path = join(directory, 'termination-log')
+  await writeFile(path, '')
+  const tree = start(t, ['run', '--workers', '4', '--min-ready', '4', '--grace', '8s', fixture('chatty.js')], { env: { GRACEFUL_TERMINATION_MESSAGE_PATH: path } })
+  await tree.ready()
+  const { stdout } = tree.child
+  stdout!.pause()
+  for (const { childPid } of tree.lines('spawn')) process.kill(childPid!, 'SIGUSR2')
+  const begin = Date.now()
+  process.kill(tree.pid, 'SIGTERM')
+  const [code] = await once(tree.child, 'exit')
+  const took = Date.now() - begin
+  t.equal(code, 0, 'all have ended in order')
+  t.ok(took >= 1500 && took < 8000, `within the grace period (${took} ms)`)
+  await until(() => tree.lines('dropped').length === 1, 'said on standard error')
+  stdout!.resume()
+  await tree.result
+  const lost = Number(tree.lines('dropped')[0]!['lines'])
+  const read = tree.output().match(/^chat \d+ \d+ x{40}$/gm)?.length ?? 0
+  t.ok(lost > 0 && read + lost >= 80_000 && read + lost < 80_020, `${read} read + ${lost} lost, the supervisor's own included`)
+  t.match(JSON.parse(await readFile(path, 'utf8')), { verdict: 'clean', exitCode: 0, summary: new RegExp(`; ${lost} lines of output dropped, which nobody read$`) })
+})
 
 t.test('a crash loop backs off, says why, and ends the supervisor with the code of the child', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'graceful-message-'))
