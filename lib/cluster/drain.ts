@@ -23,12 +23,15 @@ const patience = 1000
 export class HandDrain {
   readonly #supervisor: Drainable
   #drained = false
+  #graceStart: number | undefined
 
   constructor (supervisor: Drainable) {
     this.#supervisor = supervisor
   }
 
   get drained (): boolean { return this.#drained }
+  /** When a preStop call has started the kubelet's clock, on that of `performance.now()`; undefined where none came. */
+  get graceStart (): number | undefined { return this.#graceStart }
 
   /**
    * Asks all children; `prestop` settles when phase 1 of all could end.
@@ -43,6 +46,8 @@ export class HandDrain {
     if (stopping) throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(whole.phase, to, 'a shutdown is under way')
     if (this.#drained === drained && question !== 'prestop') throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(whole.phase, to, drained ? 'a drain needs phase running' : 'only phase announcing can be undone')
     this.#drained = drained
+    if (question === 'prestop') this.#graceStart ??= performance.now()
+    else if (question === 'undrain') this.#graceStart = undefined
     whole.enter(to)
     const timeout = question === 'prestop' ? settings.gracePeriod : patience
     await Promise.all([...children].filter(({ alive, leaving }) => alive && !leaving).map((child) => this.#ask(child, question, timeout)))

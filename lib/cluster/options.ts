@@ -52,6 +52,8 @@ export interface SupervisorSettings {
   args: readonly string[]
   workers: number
   gracePeriod: number
+  /** What a preStop hook takes of it before the signal. */
+  preStop: number
   /** The grace period that children are given. */
   childGracePeriod: number
   childTimeout: number
@@ -160,19 +162,22 @@ function readContainer (env: NodeJS.ProcessEnv): Pick<SupervisorSettings, 'termi
   return { terminationMessagePath: speaksForContainer ? given ?? defaultMessagePath : undefined, inKubernetes }
 }
 
-function readTimes (options: SupervisorOptions, env: NodeJS.ProcessEnv, nameOf: (name: string) => string): Pick<SupervisorSettings, 'gracePeriod' | 'childGracePeriod' | 'childTimeout'> {
-  const gracePeriod = options.gracePeriod ?? readEnvironment(env).options['gracePeriod'] as number | undefined ?? defaults.gracePeriod
+function readTimes (options: SupervisorOptions, env: NodeJS.ProcessEnv, nameOf: (name: string) => string): Pick<SupervisorSettings, 'gracePeriod' | 'preStop' | 'childGracePeriod' | 'childTimeout'> {
+  const { gracePeriod: given, preStop = 0 } = readEnvironment(env).options as { gracePeriod?: number, preStop?: number }
+  const gracePeriod = options.gracePeriod ?? given ?? defaults.gracePeriod
   const childTimeout = options.childTimeout ?? Math.min(5000, Math.floor(gracePeriod / 6))
   const reserve = reserveOf(gracePeriod)
   const childGracePeriod = gracePeriod - childTimeout - reserve
+  const less = preStop > 0 ? ` - preStop ${preStop} ms` : ''
   // A child that has less than a second refuses to start.
-  if (childGracePeriod < 1000 && options.childTimeout !== undefined) {
-    throw new errors.FST_GRACEFUL_BUDGET(nameOf('childTimeout'), `at most ${gracePeriod - reserve - 1000} ms, so that children have a grace period of 1000 ms (gracePeriod ${gracePeriod} ms - childTimeout - ${reserve} ms for the end of the supervisor)`, `${childTimeout} ms`)
+  const tooShort = childGracePeriod - preStop < 1000
+  if (tooShort && options.childTimeout !== undefined) {
+    throw new errors.FST_GRACEFUL_BUDGET(nameOf('childTimeout'), `at most ${Math.max(0, gracePeriod - preStop - reserve - 1000)} ms, so that children have a grace period of 1000 ms (gracePeriod ${gracePeriod} ms${less} - childTimeout - ${reserve} ms for the end of the supervisor)`, `${childTimeout} ms`)
   }
-  if (childGracePeriod < 1000) {
-    throw new errors.FST_GRACEFUL_BUDGET(nameOf('gracePeriod'), `more, so that children have a grace period of 1000 ms (gracePeriod - childTimeout ${childTimeout} ms - ${reserve} ms for the end of the supervisor)`, `${gracePeriod} ms`)
+  if (tooShort) {
+    throw new errors.FST_GRACEFUL_BUDGET(nameOf('gracePeriod'), `more, so that children have a grace period of 1000 ms (gracePeriod${less} - childTimeout ${childTimeout} ms - ${reserve} ms for the end of the supervisor)`, `${gracePeriod} ms`)
   }
-  return { gracePeriod, childGracePeriod, childTimeout }
+  return { gracePeriod, preStop, childGracePeriod, childTimeout }
 }
 
 function readStatus (options: SupervisorOptions, nameOf: (name: string) => string): SupervisorSettings['status'] {

@@ -3,6 +3,7 @@ import { deferred } from '../lifecycle/deferred.ts'
 import { Child, whyNotReady } from './child.ts'
 import { codeOf, isRequest } from './code.ts'
 import type { ChildEnd } from './code.ts'
+import { Deadline } from './deadline.ts'
 import { Doubts } from './doubts.ts'
 import { HandDrain } from './drain.ts'
 import type { DrainQuestion } from './drain.ts'
@@ -39,9 +40,6 @@ export interface SupervisorEnd {
   problem?: string
 }
 
-/** Milliseconds in which somebody who reads our output takes something, or is not waited for while all end; a quarter of the children's grace period, where that is less. */
-const longestStall = 5000
-
 /** The children of a service: started, kept, replaced and ended together. */
 export class Supervisor {
   readonly settings: SupervisorSettings
@@ -60,18 +58,18 @@ export class Supervisor {
   readonly #hand: HandDrain
   readonly #grace: GraceWarning
   readonly #doubts = new Doubts()
+  readonly #deadline: Deadline
   readonly #codes: number[] = []
   #stopping = false
   #over = false
   #exitCode = 0
-  /** When the last child is killed, on the clock that never goes backwards; Infinity while no end was asked for. */
-  #endAt = Infinity
 
   constructor (settings: SupervisorSettings, { sinks, log }: SupervisorPorts) {
     this.settings = settings
     this.log = log
     this.#sinks = sinks
     this.places = Array.from({ length: settings.workers }, (_, index) => new Place(index + 1))
+    this.#deadline = new Deadline(settings)
     this.#reload = new Reload(this)
     this.#hand = new HandDrain(this)
     this.#grace = new GraceWarning(settings, log)
@@ -112,7 +110,7 @@ export class Supervisor {
 
   /** A new child, which nobody has counted on yet. */
   spawn (place: Place): Child {
-    const child = new Child(forkChild(this.settings), place.number, this.#sinks, this.#longestEnd, {
+    const child = new Child(forkChild(this.settings), place.number, this.#sinks, this.#deadline.longest, {
       changed: (changed) => this.#changed(place, changed),
       exited: (exited, end) => this.#exited(place, exited, end),
       orphaned: (parent, pids) => this.#orphaned(parent, pids),
@@ -134,20 +132,11 @@ export class Supervisor {
     this.#limit(child)
   }
 
-  /** How long whoever ends now may take, in milliseconds. */
-  get #patience (): number {
-    return Math.max(0, Math.min(this.#longestEnd, this.#endAt - performance.now()))
-  }
-
-  get #longestEnd (): number { return this.settings.childGracePeriod + this.settings.childTimeout }
-
   /** What is left of the grace period, in milliseconds; Infinity while no end was asked for. */
-  get remaining (): number {
-    return Math.max(0, this.#endAt + this.settings.gracePeriod - this.#longestEnd - performance.now())
-  }
+  get remaining (): number { return this.#deadline.remaining }
 
   #limit (child: Child): void {
-    const timeout = Math.round(this.#patience)
+    const timeout = Math.round(this.#deadline.patience)
     child.limit(timeout, () => this.log.error({ event: 'graceful.supervisor.kill', child: child.place, childPid: child.pid, phase: child.state.phase }, `child ${child.place} (process ${child.pid}) did not end within ${timeout} ms, in phase '${child.state.phase ?? 'unknown'}': killed`))
   }
 
@@ -162,13 +151,11 @@ export class Supervisor {
     if (this.#stopping) return this.done
     this.#stopping = true
     this.#exitCode = exitCode
-    this.#endAt = performance.now() + this.#patience - elapsed
+    this.#deadline.begin(elapsed, this.#hand.graceStart)
     this.log.info({ event: 'graceful.supervisor.shutdown', reason, children: this.children.size }, `supervisor shuts down: ${reason}`)
     this.#reload.stop(reason)
     for (const place of this.places) place.leaveEmpty()
-    // What a child writes that is killed at its deadline gets half of what is kept for the end of this process.
-    const last = (this.#patience + this.remaining) / 2
-    for (const sink of new Set(Object.values(this.#sinks))) sink.limit(Math.min(longestStall, this.settings.childGracePeriod / 4), last)
+    for (const sink of new Set(Object.values(this.#sinks))) sink.limit(...this.#deadline.output)
     this.#listeners.release()
     this.#message.begin({ kind: problem === undefined ? 'shutdown' : 'crash', reason, ...problem !== undefined && { problem } })
     this.whole.enter('announcing')
@@ -273,7 +260,7 @@ export class Supervisor {
 
   #orphaned (child: Child, pids: readonly number[]): number {
     this.log.warn({ event: 'graceful.supervisor.orphans', child: child.place, childPid: child.pid, pids }, `child ${child.place} (process ${child.pid}) has left processes behind: ${pids.join(', ')}`)
-    return this.#patience
+    return this.#deadline.patience
   }
 
   /** Fills a place whose child ends or has ended without having been told to. */

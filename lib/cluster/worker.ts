@@ -57,7 +57,8 @@ let leading = false
 function elapsed (): number {
   const deadlines = [...applications].flatMap(({ graceful }) => graceful.deadline ?? [])
   const gracePeriod = (Number(process.env['TERMINATION_GRACE_PERIOD_SECONDS']) || 30) * 1000
-  return Math.max(0, gracePeriod - (Math.min(...deadlines) - Date.now()))
+  const preStop = (Number(process.env['PRESTOP_SECONDS']) || 0) * 1000
+  return Math.max(0, gracePeriod - preStop - (Math.min(...deadlines) - Date.now()))
 }
 
 function onDescendant (): void {

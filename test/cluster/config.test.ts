@@ -81,6 +81,9 @@ t.test('the grace period is one number for the whole tree', async (t) => {
   t.same(times({}, {}), { gracePeriod: 30_000, childGracePeriod: 24_000, childTimeout: 5000 })
   t.same(times({}, { TERMINATION_GRACE_PERIOD_SECONDS: '60' }), { gracePeriod: 60_000, childGracePeriod: 54_000, childTimeout: 5000 })
   t.same(times({ gracePeriod: 12_000 }, { TERMINATION_GRACE_PERIOD_SECONDS: '60' }), { gracePeriod: 12_000, childGracePeriod: 9400, childTimeout: 2000 })
+  t.same(times({}, { PRESTOP_SECONDS: '10' }), { gracePeriod: 30_000, childGracePeriod: 24_000, childTimeout: 5000 }, 'a child takes it off by itself')
+  t.throws(() => times({ gracePeriod: 6000 }, { PRESTOP_SECONDS: '4' }), { message: "fastify-graceful: option 'gracePeriod' does not fit into the grace period: expected more, so that children have a grace period of 1000 ms (gracePeriod - preStop 4000 ms - childTimeout 1000 ms - 300 ms for the end of the supervisor), got 6000 ms" })
+  t.throws(() => times({ gracePeriod: 6000, childTimeout: 2000 }, { PRESTOP_SECONDS: '4' }), { message: /at most 700 ms, .*\(gracePeriod 6000 ms - preStop 4000 ms - childTimeout - / })
 })
 
 t.test('package.json is looked for upwards', async (t) => {

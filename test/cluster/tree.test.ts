@@ -52,6 +52,30 @@ t.test('SIGINT shuts down, a child that does not end in time is killed, and the 
   t.equal(tree.lines('shutdown')[0]!.msg, 'supervisor shuts down: SIGINT')
 })
 
+t.test('a preStop hook is off the grace period once: its length, or what has passed since its call', async (t) => {
+  const args = ['run', '--grace', '6s']
+  const hang = JSON.stringify({ hang: true })
+  const authorization = 'Bearer a-token-of-16-or-more'
+  const [slept, called] = [
+    start(t, [...args, service, hang], { env: { PRESTOP_SECONDS: '2' } }),
+    start(t, [...args, '--status-port', '0', service, hang], { env: { GRACEFUL_RUN_STATUS_TOKEN: 'a-token-of-16-or-more' } })
+  ]
+  await Promise.all([slept.ready(), called.ready()])
+  const calledAt = Date.now()
+  t.equal((await fetch(`${await called.status()}/-/prestop`, { method: 'POST', headers: { authorization } })).status, 200)
+  await until(() => Date.now() - calledAt >= 1500, 'the rest of the hook')
+  const signalledAt = Date.now()
+  for (const { pid } of [slept, called]) process.kill(pid, 'SIGTERM')
+  const took = async ({ result }: Tree, since: number): Promise<number> => {
+    t.same(await result, [1, null])
+    return Date.now() - since
+  }
+  const [own, all] = await Promise.all([took(slept, signalledAt), took(called, calledAt)])
+  // Of 6 s a child is killed after 5.7 s.
+  t.ok(own >= 3600 && own < 5600, `${own} ms after the signal, which is 2 s later than the hook`)
+  t.ok(all >= 5600 && all < 7000, `${all} ms after the call`)
+})
+
 t.test('a child that is told before it has registered the plugin never listens, and a third signal ends everything', async (t) => {
   const early = start(t, ['run', service])
   await until(() => early.lines('spawn').length === 1, 'the child starts')

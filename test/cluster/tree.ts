@@ -29,7 +29,7 @@ const cli = fileURLToPath(new URL('../../dist/cli/index.js', import.meta.url))
 export const service: string = fileURLToPath(new URL('fixtures/service.js', import.meta.url))
 
 /** The test runner puts its loaders into the NODE_OPTIONS of whatever is spawned, after we have let go of it; `env` then becomes the program. */
-const clean = ['env', ...['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'KUBERNETES_SERVICE_HOST', 'PRESTOP_SECONDS', 'TERMINATION_GRACE_PERIOD_SECONDS'].flatMap((name) => ['-u', name])]
+const clean = (env: NodeJS.ProcessEnv): string[] => ['env', ...['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'KUBERNETES_SERVICE_HOST', 'PRESTOP_SECONDS', 'TERMINATION_GRACE_PERIOD_SECONDS'].filter((name) => !(name in env)).flatMap((name) => ['-u', name])]
 
 /** Polls until `look` answers something else than undefined and false. */
 export async function until<T> (look: () => T | undefined | false | Promise<T | undefined | false>, what: string, timeout = 20_000): Promise<T> {
@@ -61,7 +61,7 @@ const wrappers = {
 
 /** Starts `fastify-graceful` with these arguments; `merged`: both streams into one pipe. What is left of the tree when the test ends is killed. */
 export function start (t: Pick<Test, 'teardown'>, args: string[], { env = {}, cwd, merged = false, within }: { env?: NodeJS.ProcessEnv, cwd?: string, merged?: boolean, within?: keyof typeof wrappers } = {}): Tree {
-  const command = [...clean, process.execPath, cli, ...args]
+  const command = [...clean(env), process.execPath, cli, ...args]
   const [program = '', ...parameters] = merged ? ['sh', '-c', 'exec "$@" 2>&1', 'sh', ...command] : within === undefined ? command : wrappers[within](command)
   const child = spawn(program, parameters, { env: { ...process.env, ...env }, ...cwd === undefined ? {} : { cwd }, stdio: ['pipe', 'pipe', 'pipe'] })
   let output = ''
