@@ -281,7 +281,7 @@ t.test('app.graceful', async (t) => {
     t.same(Object.keys(status), keys)
     t.match(status, { phase: 'running', number: 0, started: true, deadline: undefined, connections: { open: 0, busy: 0, idle: 0, upgraded: 0, sessions: 0 }, budget: { gracePeriod: 30_000 }, traffic: { rate: 0, arrivals: 0, evidence: undefined }, report: undefined })
     t.match(status.versions, { package: /^\d+\.\d+\.\d+/, node: process.version, fastify: app.version })
-    t.same(Object.keys((await app.inject('/-/status')).json()), ['phase', 'number', 'since', 'ready'], 'anyone gets the phase and nothing else')
+    t.same(Object.keys((await app.inject('/-/status')).json()), ['phase', 'number', 'since', 'ready', 'access'], 'anyone gets the phase and nothing else')
     const whole = (await app.inject({ url: '/-/status', headers: { authorization: 'Bearer a-token-of-enough-length' } })).json() as object
     t.same(Object.keys(whole), keys.filter((key) => !['deadline', 'shutdown', 'pressure', 'guardian', 'report'].includes(key)), 'whoever is authorised gets the whole')
     const { report } = (await reportOf(app), app.graceful.status())

@@ -49,7 +49,7 @@ export function registerView (root: FastifyInstance, prefix: string, { guard, to
     handler: async (request, reply) => {
       const access = await accessOf(request)
       if (wantsPage(request.headers.accept)) return sendPage(reply, await ports.viewers.show(access))
-      return send(reply.header('vary', 'accept'), 200, access === 'whole' ? await ports.status() : publicStatus(ports.publicStatus()))
+      return send(reply.header('vary', 'accept'), 200, { ...access === 'whole' ? await ports.status() : publicStatus(ports.publicStatus()), access })
     }
   })
   route('/status/events', {

@@ -25,6 +25,8 @@ export interface ChildStatus {
   restarts: number
   /** Requests in flight; undefined where the child did not answer. */
   inFlight: number | undefined
+  /** Open connections, likewise. */
+  connections: number | undefined
   /** What `app.graceful.status()` of each of its applications says. */
   applications: Status[] | undefined
 }
@@ -101,6 +103,7 @@ async function childStatus (child: Child, restarts: number, mostRequests?: numbe
   const statuses = await child.ask('status', patience).catch(() => undefined) as Status[] | undefined
   const { place, pid, ready, responding, leaving, startedAt, state: { phase } } = child
   const inFlight = statuses?.reduce((sum, { requests }) => sum + requests.length, 0)
+  const connections = statuses?.reduce((sum, { connections: { open = 0 } }) => sum + open, 0)
   const applications = statuses?.map((status) => ({ ...status, requests: status.requests.slice(0, mostRequests) }))
-  return { child: place, pid, phase, ready, responding, leaving, startedAt, restarts, inFlight, applications }
+  return { child: place, pid, phase, ready, responding, leaving, startedAt, restarts, inFlight, connections, applications }
 }

@@ -116,7 +116,7 @@ export class Routes {
       const { headers, body } = makePage(await this.#ports.viewers.show(access))
       return { code: 200, type: 'text/html', body, headers }
     }
-    return json(200, access === 'whole' ? await this.#ports.status() : this.#ports.publicStatus())
+    return json(200, { ...access === 'whole' ? await this.#ports.status() : this.#ports.publicStatus(), access })
   }
 
   async #prestop (request: IncomingMessage): Promise<Reply> {

@@ -14,6 +14,8 @@ export function headline (name: string, status: Fields, { at }: Pick<Context, 'a
   const parts = [ready ? 'ready' : 'NOT READY', `phase ${status.number('number') ?? '?'} ${status.text('phase')}${since === undefined || since === 0 ? '' : ` for ${duration(at - since)}`}`]
   if (reason !== undefined) parts.push(`because of ${reason}`)
   if (left !== undefined) parts.push(left >= 0 ? `${duration(left)} left for all work` : `${duration(-left)} over its deadline`)
+  // Of a supervisor, whether it is ready or not.
+  if (status.number('readyChildren') !== undefined) parts.push(`${status.number('readyChildren')} of ${status.number('workers')} children ready, ${status.number('minReady')} needed`)
   const why = ready ? '' : whyNotReady(status)
   if (why !== '') parts.push(why)
   return line(`${name}  ${parts.join(', ')}`, ready ? 'good' : 'bad')
@@ -33,7 +35,6 @@ function whyNotReady (status: Fields): string {
     status.flag('started') === false ? 'starting' : '',
     enumerate(status.texts('holds').map((reason) => `held: ${reason}`), '; '),
     failing.length === 0 ? '' : `failing: ${enumerate(failing)}`,
-    status.number('readyChildren') === undefined ? '' : `${status.number('readyChildren')} of ${status.number('workers')} children ready, ${status.number('minReady')} needed`,
     hang
   ]
   return reasons.filter((reason) => reason !== '').join('; ')
@@ -70,12 +71,11 @@ export function details (status: Fields, context: Context): Line[] {
   return [...timeline(status, context), line(`  ${withheld(status, context)}`, 'dim')]
 }
 
-/** Why there is no more; only a stream tells whether the service has a token. */
+/** Why there is no more. */
 function withheld (status: Fields, { authorised }: Context): string {
   const access = status.text('access')
   if (access === 'public') return 'the rest is for those with a token, and no admin.token is set there'
-  const why = !authorised ? '' : access === 'token' ? 'the token is not accepted: ' : 'the token is not accepted, or no admin.token is set there: '
-  return `${why}the rest is for those with a token (what admin.token is there, as --token or GRACEFUL_TOKEN here)`
+  return `${authorised ? 'the token is not accepted: ' : ''}the rest is for those with a token (what admin.token is there, as --token or GRACEFUL_TOKEN here)`
 }
 
 function application (status: Fields, context: Context): Line[] {
@@ -155,15 +155,15 @@ function supervisor (status: Fields, context: Context): Line[] {
     child.text('phase') ?? 'starting',
     child.flag('responding') === false ? 'DOES NOT ANSWER' : child.flag('ready') === true ? 'ready' : 'not ready',
     amount(child.number('inFlight')),
+    amount(child.number('connections')),
     amount(child.number('restarts')),
     duration(context.at - (child.number('startedAt') ?? context.at)),
     [child.flag('leaving') === true ? 'leaves' : '', child.list('applications').map(waiting).filter((text) => text !== '').join('; ')].filter((text) => text !== '').join(', ')
   ])
-  const [head = '', ...table] = columns([['child', 'pid', 'phase', '', 'in flight', 'restarts', 'up', 'waits for'], ...rows])
-  const summary = `${status.number('readyChildren')} of ${status.number('workers')} ready, ${status.number('minReady')} needed${status.flag('reloading') === true ? ', reloading' : ''}`
+  const [head = '', ...table] = columns([['child', 'pid', 'phase', '', 'in flight', 'connections', 'restarts', 'up', 'waits for'], ...rows])
   return [
     ...timeline(status, context),
-    labelled('children', summary),
+    line(`  children${status.flag('reloading') === true ? ', reloading' : ''}`),
     line(`    ${head}`, 'dim'),
     ...table.map((text, index) => line(`    ${text}`, children[index]?.flag('responding') === false ? 'bad' : undefined)),
     ...children.flatMap((child) => child.list('applications').flatMap((one) => [

@@ -4,7 +4,7 @@ import type { PageElement } from './dom.ts'
 import { mostRows, row, table } from './cards.ts'
 import { list, verdictSign } from './report.ts'
 import { stepsOf } from './timeline.ts'
-import { draw, element, signed, ticking } from './view.ts'
+import { amount, draw, element, signed, ticking } from './view.ts'
 import type { Child, Shown, ShownApplication, ShownChild, View } from './view.ts'
 
 /** Requests that are named of each child, at most. */
@@ -37,7 +37,7 @@ export function wholeOf (state: Shown): Shown {
   const { budget } = slowest ?? {}
   return {
     ...state,
-    ...children.length > 0 && { inFlight: children.reduce((sum, { inFlight = 0 }) => sum + inFlight, 0) },
+    ...children.length > 0 && { inFlight: children.reduce((sum, { inFlight = 0 }) => sum + inFlight, 0), connections: { open: children.reduce((sum, { connections = 0 }) => sum + connections, 0) } },
     ...budget !== undefined && { budget },
     participants: more > 0 ? [...waits.slice(0, mostRows()), { name: `${more} more`, reason: 'in the list of children' }] : waits,
     // Where no child tells of its phases, none of them is known to have been skipped.
@@ -47,15 +47,15 @@ export function wholeOf (state: Shown): Shown {
 
 /** The children of a supervisor, and how those have ended who are gone. */
 export function drawChildren (view: View): void {
-  const { children, ended = [], readyChildren = 0, workers = 0, minReady = 0, reloading } = view.state
+  const { children, ended = [], reloading } = view.state
   const shown = children?.map(({ applications, ...child }) => ({ ...child, details: detailsOf({ ...child, applications }) }))
-  draw(view, 'children', shown && { shown, ended, readyChildren, workers, minReady, reloading }, () => [
-    element('p', { class: 'lead' }, `${readyChildren} of ${workers} ready, ${minReady} needed${reloading === true ? '; a reload is under way' : ''}.`),
-    shown !== undefined && shown.length > 0 && table('Children of the supervisor', ['Child', 'Phase', 'In flight', 'Restarts'], shown.map(({ child, pid, phase, ready, responding, leaving, inFlight, restarts, startedAt }) => row(
-      [`Child ${child}`, element('span', { class: 'note' }, `pid ${pid}, up for `, ticking({ from: startedAt }))],
+  draw(view, 'children', shown && { shown, ended, reloading }, () => [
+    reloading === true && element('p', { class: 'lead' }, 'A reload is under way.'),
+    shown !== undefined && shown.length > 0 && table('Children of the supervisor', ['Child', 'Phase', 'In flight', 'Connections'], shown.map(({ child, pid, phase, ready, responding, leaving, inFlight, connections, restarts, startedAt }) => row(
+      [`Child ${child}`, element('span', { class: 'note' }, `pid ${pid}, up for `, ticking({ from: startedAt }), `, ${amount(restarts, 'restart')}`)],
       [phase ?? 'unknown', leaving && element('span', { class: 'tag' }, 'leaving'), element('span', { class: 'note' }, !responding ? signed('✕', 'does not answer', 'bad') : ready ? signed('✓', 'ready', 'good') : signed('○', 'not ready', 'warn'))],
       [element('span', { class: 'number' }, inFlight === undefined ? '–' : String(inFlight))],
-      [element('span', { class: 'number' }, String(restarts))]))),
+      [element('span', { class: 'number' }, connections === undefined ? '–' : String(connections))]))),
     ...(shown ?? []).flatMap(({ child, details }) => drawDetails(child, details)),
     ended.length > 0 && table('How children have ended', ['Child', 'How it ended', 'Exit code'], ended.map(endedRow))
   ])

@@ -84,25 +84,25 @@ export function replicaOf (process: Shown['process']): string {
 }
 
 /** Why an application that runs is not ready, as far as it is known. */
-export function unreadiness ({ holds = [], checks = [], started, workers, readyChildren, minReady = 0, pressure }: Shown): string {
+export function unreadiness ({ holds = [], checks = [], started, pressure }: Shown): string {
   const kind = started === false ? 'startup' : 'readiness'
   const failing = checks.filter(({ kinds, state }) => state !== 'passing' && kinds.includes(kind)).map(({ name, state }) => `${name} (${state})`)
   const reasons = [
     started === false && 'It has not started yet.',
     holds.length > 0 && `Held by: ${namesOf(holds)}.`,
     failing.length > 0 && `Health checks: ${namesOf(failing)}.`,
-    workers !== undefined && readyChildren !== undefined && readyChildren < minReady && `${readyChildren} of ${workers} children ready, ${minReady} needed.`,
     pressure?.underPressure === true && 'The process is under pressure.'
   ]
   return reasons.filter((reason) => reason !== false).join(' ')
 }
 
-/** Why it is as it is: who asked for the end, or what keeps it from being ready. */
+/** Why it is as it is: who asked for the end, or what keeps it from being ready; of a supervisor, how many of its children are. */
 export function whyOf (state: Shown): string | undefined {
-  const { phase, ready, shutdown } = state
-  if (shutdown === undefined) return phase === 'running' && ready === false ? unreadiness(state) || undefined : undefined
+  const { phase, ready, shutdown, readyChildren, workers, minReady } = state
+  const children = readyChildren === undefined ? '' : `${readyChildren} of ${workers} children ready, ${minReady} needed.`
+  if (shutdown === undefined) return [children, phase === 'running' && ready === false ? unreadiness(state) : ''].filter((part) => part !== '').join(' ') || undefined
   const { kind, reason, startedAt, hurried } = shutdown
-  if (kind === undefined) return 'A drain by hand.'
+  if (kind === undefined) return `A drain by hand. ${children}`.trim()
   return `${kind === 'crash' ? 'Crash' : 'Asked for'} by ${reason} at ${timeOfDay(startedAt)}.${hurried === undefined ? '' : ' A second signal made it fast.'}`
 }
 
