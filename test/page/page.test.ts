@@ -408,7 +408,7 @@ t.test('under a supervisor: what each child waits for, and how it ended', async 
   t.match(await textOf(page, 'h1'), 'Running')
   await page.getByRole('textbox').fill(token)
   await page.getByRole('textbox').press('Enter')
-  t.match(await sees(page, '#children', /Child 2/), /In flight Connections Child 1 pid \d+, up for .*, 0 restarts running ✓ ?ready 0 \d+ .*Child 2/)
+  t.match(await sees(page, '#children', /Child 2/), /Load Child 1 pid \d+, up for .*, 0 restarts running ✓ ?ready 0 in flight \d connections? .*Child 2/)
   t.equal(await textOf(page, '#why'), '2 of 2 children ready, 1 needed.')
   t.match(await textOf(page, '#figures'), /connections \d/)
   t.same(await violations(page), [])

@@ -51,11 +51,10 @@ export function drawChildren (view: View): void {
   const shown = children?.map(({ applications, ...child }) => ({ ...child, details: detailsOf({ ...child, applications }) }))
   draw(view, 'children', shown && { shown, ended, reloading }, () => [
     reloading === true && element('p', { class: 'lead' }, 'A reload is under way.'),
-    shown !== undefined && shown.length > 0 && table('Children of the supervisor', ['Child', 'Phase', 'In flight', 'Connections'], shown.map(({ child, pid, phase, ready, responding, leaving, inFlight, connections, restarts, startedAt }) => row(
+    shown !== undefined && shown.length > 0 && table('Children of the supervisor', ['Child', 'Phase', 'Load'], shown.map(({ child, pid, phase, ready, responding, leaving, inFlight, connections, restarts, startedAt }) => row(
       [`Child ${child}`, element('span', { class: 'note' }, `pid ${pid}, up for `, ticking({ from: startedAt }), `, ${amount(restarts, 'restart')}`)],
       [phase ?? 'unknown', leaving && element('span', { class: 'tag' }, 'leaving'), element('span', { class: 'note' }, !responding ? signed('✕', 'does not answer', 'bad') : ready ? signed('✓', 'ready', 'good') : signed('○', 'not ready', 'warn'))],
-      [element('span', { class: 'number' }, inFlight === undefined ? '–' : String(inFlight))],
-      [element('span', { class: 'number' }, connections === undefined ? '–' : String(connections))]))),
+      [element('span', { class: 'number' }, inFlight === undefined ? '–' : `${inFlight} in flight`), connections !== undefined && element('span', { class: 'note number' }, amount(connections, 'connection'))]))),
     ...(shown ?? []).flatMap(({ child, details }) => drawDetails(child, details)),
     ended.length > 0 && table('How children have ended', ['Child', 'How it ended', 'Exit code'], ended.map(endedRow))
   ])
