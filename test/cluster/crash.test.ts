@@ -101,7 +101,7 @@ t.test('a supervisor that has no descriptors left outlives it, and ends in order
 
 t.test('what Node throws is one more start that fails', async (t) => {
   // No program takes an argument of this length: E2BIG.
-  const program = `const { supervise } = await import(${JSON.stringify(new URL('../../dist/cluster/index.js', import.meta.url).href)}); supervise({ script: 'a.js', args: ['x'.repeat(1 << 18)], maxCrashes: 0 })`
+  const program = `const { supervise } = await import(${JSON.stringify(new URL('../../dist/cluster/index.js', import.meta.url).href)}); supervise({ script: ${JSON.stringify(service)}, args: ['x'.repeat(1 << 18)], maxCrashes: 0 })`
   const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, '--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [output, [exitCode]] = await Promise.all([text(child.stdout), once(child, 'close')])
   t.match(output, /"exitCode":1,"signal":null,"lastWords":"it could not be started: spawn E2BIG"/)
