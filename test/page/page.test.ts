@@ -370,6 +370,7 @@ t.test("on the guardian's port, while the event loop hangs, and to the report", 
   await sees(page, '#requests', /\/orders\/:id/)
   const hung = ask(service.port, '/spin')
   t.match(await sees(page, '#alarm', /The function that holds it/), /The event loop is blocked It has not turned for \d+\.\d s\. The function that holds it: spinAround \(.*service\.js:\d+:\d+\)/)
+  t.match(await textOf(page, '#alarm'), /The guardian tells this\. What else is here it was told before/)
   t.match(await textOf(page, '#ready'), 'Not ready')
   const begun = Number(await page.locator('#requests .age [data-from]').first().getAttribute('data-from'))
   t.match(await textOf(page, '#requests'), /\/orders\/:id/, 'what was known last stays')

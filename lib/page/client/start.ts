@@ -150,7 +150,8 @@ export function drawAlarm (view: View): void {
   document.body.dataset['alarm'] = blocked ? 'yes' : 'no'
   draw(view, 'alarm', blocked ? { from: Math.round(from / 100), blockedIn: eventLoop.blockedIn } : undefined, () => eventLoop === undefined ? [] : [
     element('h2', {}, signed('✕', 'The event loop is blocked', 'bad')),
-    element('p', {}, 'It has not turned for ', ticking({ from }), '. ', eventLoop.blockedIn === undefined ? 'Native code, or a function that is not known yet, holds it.' : 'The function that holds it: ', eventLoop.blockedIn !== undefined && element('code', {}, eventLoop.blockedIn))
+    element('p', {}, 'It has not turned for ', ticking({ from }), '. ', eventLoop.blockedIn === undefined ? 'Native code, or a function that is not known yet, holds it.' : 'The function that holds it: ', eventLoop.blockedIn !== undefined && element('code', {}, eventLoop.blockedIn)),
+    element('p', {}, 'The guardian tells this. What else is here it was told before, and has grown older since.')
   ])
   if (blocked && view.drawn.get('said') !== 'blocked') find('said').textContent = 'The event loop is blocked.'
   view.drawn.set('said', blocked ? 'blocked' : '')
