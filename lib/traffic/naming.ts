@@ -6,17 +6,22 @@ import type { HttpSocket } from './connections.ts'
 // until the next one comes, and with it would hold all that was ever tied to it. The garbage collector then copies it again
 // and again: two to four percent of a small request, and twice the memory of an idle connection (measured with `bench/`).
 const fastifyReply: unique symbol = Symbol('fastify-graceful.reply')
-const startedAt: unique symbol = Symbol('fastify-graceful.started')
 const rawReply: unique symbol = Symbol('fastify-graceful.raw')
+
+/** Where the start of a request is kept: on its connection where it is the one being answered, otherwise on its raw reply. */
+export const startedAt: unique symbol = Symbol('fastify-graceful.started')
 
 interface NamedResponse extends ServerResponse { [fastifyReply]?: FastifyReply, [startedAt]?: number }
 interface FollowedMessage extends IncomingMessage { [rawReply]?: ServerResponse }
 
-/** Ties Fastify's reply to the raw one, so that a request in flight can be named when somebody asks. `now` is a whole number of milliseconds. */
-export function name (reply: FastifyReply, now: number): void {
-  const raw = reply.raw as NamedResponse
-  raw[fastifyReply] = reply
-  raw[startedAt] = now
+/** Ties Fastify's reply to the raw one, so that a request in flight can be named when somebody asks. */
+export function name (reply: FastifyReply): void {
+  (reply.raw as NamedResponse)[fastifyReply] = reply
+}
+
+/** Notes when a request came, in whole milliseconds, where its connection cannot: a pipelined one, one of HTTP/2 or `inject`. */
+export function noteStart (raw: ServerResponse, now: number): void {
+  (raw as NamedResponse)[startedAt] = now
 }
 
 /** Fastify's reply behind a raw one, where a route has been reached. */
@@ -26,7 +31,7 @@ export function replyOf (raw: ServerResponse): FastifyReply | undefined {
 
 /** When a request came. */
 export function startOf (raw: ServerResponse): number | undefined {
-  return (raw as NamedResponse)[startedAt]
+  return (raw as NamedResponse)[startedAt] ?? (raw.req.socket as HttpSocket | null)?.[startedAt]
 }
 
 /** Lets {@link replyTo} find a reply that its connection does not show. */

@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { CutRequest } from '../lifecycle/report.ts'
 import { CoarseClock } from './coarse.ts'
 import { isBusy, isUpgraded } from './connections.ts'
 import type { Connections, HttpSocket } from './connections.ts'
 import { isEventStream } from './event-stream.ts'
 import { handlerRuns, isGone, watchHandler } from './handlers.ts'
-import { name, replyOf, startOf, tie } from './naming.ts'
+import { noteStart, replyOf, startOf, tie } from './naming.ts'
 
 /** Connections whose reply is found in one turn of the event loop. */
 const adoptBatch = 1000
@@ -65,9 +65,9 @@ export class Requests {
     this.#onIdle = onIdle
   }
 
-  /** Names a request; the one thing done for every one while the service runs. */
-  name (reply: FastifyReply): void {
-    name(reply, this.clock.now)
+  /** Notes when a request came. */
+  noteStart (reply: ServerResponse): void {
+    noteStart(reply, this.clock.now)
   }
 
   /**

@@ -14,6 +14,7 @@ import { Endings } from './endings.ts'
 import { EnvoySignal } from './envoy.ts'
 import { IdleSweep } from './idle.ts'
 import { Listeners } from './listeners.ts'
+import { name, startedAt } from './naming.ts'
 import { ProbeWitness } from './probe-witness.ts'
 import { proberOf } from './probers.ts'
 import { ramp } from './ramp.ts'
@@ -94,7 +95,7 @@ export class Traffic {
   }
 
   /**
-   * The one thing done per request, as the body of an `onRequest` hook. While the service runs, the fast path is two
+   * The one thing done per request, as the body of an `onRequest` hook. While the service runs, the fast path is a few
    * property reads and two writes: a reply that has its connection's socket is what the connection shows as being written;
    * a pipelined one has none yet, one of `inject` or HTTP/2 has one that nobody marked.
    *
@@ -102,10 +103,11 @@ export class Traffic {
    */
   arrive (request: FastifyRequest, reply: FastifyReply): boolean {
     const { requests } = this
-    requests.name(reply)
+    name(reply)
     const { exact } = requests
     const socket = reply.raw.socket as HttpSocket | null | undefined
     if (exact || socket?.[kind] !== 'traffic') this.#arriveSlowly(request, reply, request.raw.socket)
+    else socket[startedAt] = requests.clock.now
     return exact
   }
 
@@ -231,6 +233,7 @@ export class Traffic {
 
   #arriveSlowly (request: FastifyRequest, reply: FastifyReply, socket: HttpSocket): void {
     const { raw } = request
+    this.requests.noteStart(reply.raw)
     const { traffic } = request.routeOptions.config.graceful ?? {}
     const isHttp2 = raw.httpVersionMajor >= 2
     const session = isHttp2 ? (raw as unknown as { stream: { session?: ServerHttp2Session } }).stream.session : undefined
