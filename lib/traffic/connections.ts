@@ -184,8 +184,10 @@ export class Connections {
     // three percent slower per request.
     socket[kind] = undefined
     socket[startedAt] = 0
-    socket._destroy = this.#destroySocket
     this.sockets.add(socket)
+    // A stream of somebody's own that was handed to the server, or one that two servers share.
+    if (socket.destroyed || Object.hasOwn(socket, '_destroy')) socket.once('close', () => this.#lostSocket(socket))
+    else socket._destroy = this.#destroySocket
   }
 
   #addSession (session: ServerHttp2Session): void {
@@ -201,7 +203,7 @@ export class Connections {
     if (this.size === 0) this.#onGone()
   }
 
-  // Not a listener for 'close': Node adds and removes one of its own with each reply, and where another stays between, that
+  // Not a listener for 'close': Node adds and removes one of its own with each reply, and where another stays beside it, that
   // costs half a percent of a small request and most of what we add to an idle connection. One function for all sockets.
   readonly #destroySocket = this.#makeDestroySocket()
 

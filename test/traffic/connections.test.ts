@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import { Agent, get } from 'node:http'
+import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
@@ -83,6 +85,53 @@ t.test('a head that drips in byte by byte is bounded', async (t) => {
   t.match(report, { verdict: 'clean' })
   const { duration } = phaseOf(report, 'draining')!
   t.ok(duration >= 1000 && duration < 3000, `draining took ${duration} ms`)
+})
+
+t.test('a connection that is no plain socket of the server, or was destroyed by anybody, is followed to its end', async (t) => {
+  const service = await serve(t)
+  const connected = (of = service): unknown => of.status().connections['open']
+  const { server } = service.app
+
+  const written: string[] = []
+  const destroyed: string[] = []
+  const stream = new Duplex({
+    read () {},
+    write (chunk: Buffer, _encoding, callback) {
+      written.push(chunk.toString())
+      callback()
+    },
+    destroy (error, callback) {
+      destroyed.push('by its own destroy')
+      callback(error)
+    }
+  })
+  server.emit('connection', stream)
+  stream.push('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  await until(() => written.length > 0)
+  t.match(written.join(''), /^HTTP\/1.1 200 OK/v)
+  t.equal(connected(), 1)
+  stream.destroy()
+  await until(() => connected() === 0)
+  t.strictSame(destroyed, ['by its own destroy'])
+
+  // Two servers share it.
+  const other = await serve(t)
+  server.once('connection', (socket: Socket) => other.app.server.emit('connection', socket))
+  const wire = await keepAlive(service)
+  t.equal(connected(), 1)
+  t.equal(connected(other), 1)
+  wire.socket.destroy()
+  await until(() => connected() === 0 && connected(other) === 0)
+
+  // Gone before anybody heard of it.
+  server.prependOnceListener('connection', (socket: Socket) => { socket.destroy() })
+  await (await open(service.port)).end()
+  await until(() => connected() === 0)
+  server.once('connection', (socket: Socket) => { socket.destroy(new Error('by the application')) })
+  await (await open(service.port)).end()
+  await until(() => connected() === 0)
+  t.match(await service.shutdown(), { verdict: 'clean' })
+  t.match(await other.shutdown(), { verdict: 'clean' })
 })
 
 t.test('a connection in use is not taken for one that drips', async (t) => {
