@@ -108,7 +108,7 @@ t.test('a connection that is no plain socket of the server, or was destroyed by 
   server.emit('connection', stream)
   stream.push('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
   await until(() => written.length > 0)
-  t.match(written.join(''), /^HTTP\/1.1 200 OK/v)
+  t.match(written.join(''), 'HTTP/1.1 200 OK')
   t.equal(connected(), 1)
   stream.destroy()
   await until(() => connected() === 0)
