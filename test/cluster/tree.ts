@@ -99,6 +99,11 @@ export function start (t: Pick<Test, 'teardown'>, args: string[], { env = {}, cw
   }
 }
 
+/** Milliseconds between the last two lines of these events, on the supervisor's own clock. */
+export function between (tree: Tree, one: string, other: string): number {
+  return Number(tree.lines(other).at(-1)?.['time']) - Number(tree.lines(one).at(-1)?.['time'])
+}
+
 /** What the service answers at `/`. */
 export interface Answer { pid: number, release: string, grace: string }
 
