@@ -1,14 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
-import { startLoad } from '../e2e/client.ts'
-import { ask, isAlive, service, start, until } from './tree.ts'
-
-const replica = fileURLToPath(new URL('../e2e/replica.js', import.meta.url))
+import { ask, service, start, until } from './tree.ts'
 
 /** A file that says which release the next child is. */
 async function releaseFile (t: Test): Promise<{ given: string, deploy: (release: string) => Promise<void> }> {
@@ -18,30 +14,6 @@ async function releaseFile (t: Test): Promise<{ given: string, deploy: (release:
   const deploy = (name: string): Promise<void> => writeFile(release, name)
   await deploy('one')
   return { given: JSON.stringify({ release }), deploy }
-}
-
-/** Replaces all children once under 300 requests a second. */
-async function reloadUnderLoad (t: Test, workers: number, flags: string[] = []): Promise<void> {
-  const tree = start(t, ['run', '--workers', String(workers), '--min-ready', String(workers), ...flags, replica], { env: { REPLICA: 'supervised' } })
-  const [, port] = await until(() => /"port":(\d+),"msg":"replica listens"/.exec(tree.output()) ?? undefined, 'it listens')
-  await tree.ready()
-  const old = tree.lines('spawn').map(({ childPid }) => childPid!)
-  const load = startLoad(Number(port), 300)
-  process.kill(tree.pid, 'SIGHUP')
-  await until(() => /reload done|reload stopped/.test(tree.output()), 'the reload is done', 60_000)
-  const { requests, losses } = await load.stop()
-  t.match(tree.lines('reload').at(-1), { replaced: workers, msg: /^reload done/ })
-  t.same(losses, [], `${requests} requests, none lost`)
-  t.ok(requests > 300)
-  t.notOk(old.some(isAlive), 'the old ones are gone')
-  t.equal(tree.lines('spawn').length, 2 * workers)
-  t.same(tree.lines('readiness').map(({ ready }) => ready), [true], 'never less than all were ready')
-  process.kill(tree.pid, 'SIGTERM')
-  t.same(await tree.result, [0, null])
-}
-
-for (const [workers, flags] of [[1, []], [2, ['--max-surge', '2']], [4, ['--max-surge', '4']]] as const) {
-  t.test(`SIGHUP replaces ${workers} under load and loses nothing`, async (t) => reloadUnderLoad(t, workers, [...flags]))
 }
 
 t.test('a release that does not start, or is never ready, stops the reload and takes nobody out of service', async (t) => {

@@ -121,9 +121,11 @@ class Population {
   readonly #free = new Map<Manner, VirtualUser[]>()
   readonly #localPorts = new WeakMap<Socket, number>()
   readonly #port: number
+  readonly #idle: number
 
-  constructor (port: number, manners: readonly Manner[]) {
+  constructor (port: number, manners: readonly Manner[], idle: number) {
     this.#port = port
+    this.#idle = idle
     for (const manner of manners) this.#free.set(manner, [])
   }
 
@@ -134,7 +136,7 @@ class Population {
   }
 
   /** Users with nothing to do for long hang up themselves. */
-  sweep (oldest = longestIdle): void {
+  sweep (oldest = this.#idle): void {
     const now = Date.now()
     for (const [manner, users] of this.#free) {
       this.#free.set(manner, users.filter((user) => {
@@ -148,7 +150,7 @@ class Population {
   #take (manner: Manner): VirtualUser | undefined {
     const now = Date.now()
     const users = this.#free.get(manner)!
-    const isFit = (user: VirtualUser): boolean => user.readyAt <= now && now - user.freeSince < longestIdle
+    const isFit = (user: VirtualUser): boolean => user.readyAt <= now && now - user.freeSince < this.#idle
     // Who thinks comes back in the order of leaving; everybody else at once, so the newest first.
     const index = manner.think === undefined ? users.findLastIndex(isFit) : users.findIndex(isFit)
     return index === -1 ? undefined : users.splice(index, 1)[0]
@@ -225,10 +227,10 @@ class Population {
 
 /**
  * Sends requests to 127.0.0.1 at this rate (per second), whatever the answers do: arrivals are random and independent (Poisson),
- * a slow answer only means more users at a time. Each user has one connection and obeys `Connection: close`.
+ * a slow answer only means more users at a time. Each user has one connection, obeys `Connection: close`, and hangs up after `idle` ms.
  */
-export function startLoad (port: number, rate: number, manners: readonly Manner[] = replicaUsers): Load {
-  const population = new Population(port, manners)
+export function startLoad (port: number, rate: number, manners: readonly Manner[] = replicaUsers, idle: number = longestIdle): Load {
+  const population = new Population(port, manners, idle)
   const gap = (): number => -Math.log(1 - Math.random()) * 1000 / rate
   let nextAt = performance.now() + gap()
   let isStopped = false

@@ -1,0 +1,48 @@
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { longestIdle, replicaUsers, startLoad } from '../e2e/client.ts'
+import type { LoadResult, Manner } from '../e2e/client.ts'
+import { start, until } from './tree.ts'
+import type { Tree } from './tree.ts'
+
+const replica = fileURLToPath(new URL('../e2e/replica.js', import.meta.url))
+
+/** Who sends the requests. */
+export interface Users {
+  manners: readonly Manner[]
+  /** How long a connection idles before its user hangs up, in milliseconds. */
+  idle: number
+}
+
+/** Those of all the end-to-end tests; some of their requests take 4 s, and so does the end of each child. */
+export const allUsers: Users = { manners: replicaUsers, idle: longestIdle }
+
+/** The same, without what takes long, so that a child is gone in less than a second. */
+export const quickUsers: Users = {
+  manners: replicaUsers.filter(({ name }) => name !== 'very slow').map((manner) => manner.think === undefined ? manner : { ...manner, think: 300 }),
+  idle: 300
+}
+
+/** What came of it. */
+export interface Reloaded extends LoadResult {
+  tree: Tree
+  /** Of each reload in milliseconds. */
+  durations: number[]
+}
+
+/** Replaces all children again and again under 300 requests a second that nobody retries. */
+export async function reloadUnderLoad (t: Pick<Test, 'teardown'>, { workers, reloads, users: { manners, idle }, maxSurge }: { workers: number, reloads: number, users: Users, maxSurge?: number }): Promise<Reloaded> {
+  const tree = start(t, ['run', '--workers', String(workers), '--min-ready', String(workers), ...maxSurge === undefined ? [] : ['--max-surge', String(maxSurge)], replica], { env: { REPLICA: 'supervised' } })
+  const [, port] = await until(() => /"port":(\d+),"msg":"replica listens"/.exec(tree.output()) ?? undefined, 'it listens', 60_000)
+  await tree.ready()
+  const load = startLoad(Number(port), 300, manners, idle)
+  const durations = (): number[] => tree.lines('reload').flatMap(({ duration }) => typeof duration === 'number' ? duration : [])
+  for (let count = 1; count <= reloads; count++) {
+    process.kill(tree.pid, 'SIGHUP')
+    await until(() => {
+      if (tree.output().includes('reload stopped')) throw new Error(tree.output())
+      return durations().length === count
+    }, 'the reload is done', 120_000)
+  }
+  return { ...await load.stop(), tree, durations: durations() }
+}
