@@ -1,7 +1,7 @@
 import t from 'tap'
-import { allUsers, quickUsers, reloadUnderLoad } from './reloads.ts'
-import type { Users } from './reloads.ts'
-import { isAlive } from './tree.ts'
+import { allUsers, quickUsers, reloadUnderLoad } from '../cluster/reloads.ts'
+import type { Users } from '../cluster/reloads.ts'
+import { isAlive } from '../cluster/tree.ts'
 
 // As many as fit into the time of a test; ten reloads of each, and with the slow users: npm run soak:reload.
 const plans: Array<{ workers: number, reloads: number, users: Users, maxSurge?: number }> = [
@@ -15,7 +15,7 @@ for (const plan of plans) {
   const { workers, reloads, maxSurge = 1 } = plan
   t.test(`${reloads} reloads of ${workers} under load lose nothing, ${maxSurge} at a time`, async (t) => {
     const { tree, requests, losses, durations } = await reloadUnderLoad(t, plan)
-    t.same(losses, [], `${requests} requests, none lost`)
+    t.same(losses.slice(0, 5), [], `${losses.length} of ${requests} requests lost`)
     t.ok(requests > 200 * reloads, 'under load')
     t.equal(durations.length, reloads)
     const spawned = tree.lines('spawn').map(({ childPid }) => childPid!)
