@@ -108,13 +108,16 @@ t.test('a place that was never filled ends the supervisor, though another one se
 t.test('a place that has served does not, while enough others do', async (t) => {
   const { args, mend } = await brokenFrom(t, 3)
   const flags = ['run', '--workers', '2', '--max-crashes', '0']
-  const [tree, needy] = [start(t, [...flags, ...args]), start(t, [...flags, '--min-ready', '2', ...args])]
-  await until(() => [tree, needy].every((one) => one.output().match(/^serves as/gm)?.length === 2), 'both places are filled')
-  await Promise.all([tree.ready(), needy.ready()])
+  const tree = start(t, [...flags, '--status-port', '0', ...args], { env: { GRACEFUL_RUN_STATUS_TOKEN: token } })
+  const needy = start(t, [...flags, '--min-ready', '2', ...args])
+  const status = await tree.status()
+  const readyChildren = async (): Promise<unknown> => (await (await fetch(`${status}/-/status`, { headers: { authorization: `Bearer ${token}` } })).json() as { readyChildren: number }).readyChildren
+  await until(async () => await readyChildren() === 2, 'both places have served')
+  await needy.ready()
   for (const one of [tree, needy]) process.kill(one.lines('spawn')[1]!.childPid!, 'SIGKILL')
   t.same(await needy.result, [7, null], 'where all are needed, one is too few')
   t.match(needy.lines('giveUp'), [{ msg: /too few others are ready/ }])
-  await until(() => tree.lines('backoff').at(-1)?.['failedStarts'] === 1, 'a start has failed')
+  await until(() => tree.lines('backoff').some(({ failedStarts }) => failedStarts === 1), 'a start has failed')
   await mend()
   await until(() => tree.output().match(/^serves as/gm)?.length === 3, 'a later start does not')
   t.same(tree.lines('giveUp'), [])
