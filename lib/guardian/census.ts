@@ -34,7 +34,8 @@ export class Census {
 
 function sightOf (ward: Ward): Sight {
   const requests = ward.requests()
-  return { requests: requests.slice(0, mostRequests), seenAt: monotonic(), inFlight: requests.length }
+  // Where there are none the time is no news: a service that rests tells nothing.
+  return { requests: requests.slice(0, mostRequests), seenAt: requests.length > 0 ? monotonic() : undefined, inFlight: requests.length }
 }
 
 function stateOf (ward: Ward, sight: Sight): WardState {
