@@ -3,6 +3,7 @@ import * as children from './client/children.ts'
 import * as report from './client/report.ts'
 import * as start from './client/start.ts'
 import * as stream from './client/stream.ts'
+import * as sums from './client/sums.ts'
 import * as timeline from './client/timeline.ts'
 import * as view from './client/view.ts'
 
@@ -15,7 +16,7 @@ export function makeScript (): string {
     '\'use strict\'',
     // What some compilers put around functions, to keep their names.
     'const __name = (made) => made',
-    ...functionsOf(view, cards, children, timeline, report, stream, start),
+    ...functionsOf(view, cards, sums, children, timeline, report, stream, start),
     `${start.start.name}()`
   ].join('\n')
 }

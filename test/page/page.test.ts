@@ -348,6 +348,55 @@ t.test('lists with a bound, the process by its name, and why it is not ready', a
   await page.context().close()
 })
 
+t.test('a supervisor: the figures of its children, added up', async (t) => {
+  const connections = { open: 7, busy: 3, upgraded: 1, sessions: 1, idle: 2 }
+  const probe = { prober: 'kube-probe', answers: 2, first: 900, last: 5900 }
+  const traffic = { rate: 2.5, arrivals: 4, evidence: 'observed', lastArrival: 1200, lateArrivals: 2, lateSources: [{ address: '10.0.0.9', count: 2 }], probes: [probe] }
+  const guardian = { state: 'watching', stalls: 1, stalledTime: 2100, lastStall: { duration: 2100, at: Date.now() - 9000, blockedIn: 'older (a.js:1:1)' } }
+  const draining = { phase: 'draining', number: 3, since: Date.now(), ready: false, requests: [], participants: [], checks: [], holds: [], work: [], connections, traffic, guardian }
+  const child = { pid: 41, phase: 'draining', ready: false, responding: true, leaving: true, startedAt: Date.now(), restarts: 0, inFlight: 3, connections: 7 }
+  const other = { ...draining, connections: { open: 5, busy: 5, upgraded: 0, sessions: 0, idle: 0 }, traffic: { ...traffic, rate: 1, lastArrival: 3400, lateSources: [{ address: '10.0.0.7', count: 1 }, { address: '10.0.0.9', count: 1 }], probes: [{ ...probe, first: 400 }] }, guardian: { ...guardian, stalledTime: 3000, lastStall: { ...guardian.lastStall, at: Date.now(), duration: 3000, blockedIn: undefined } } }
+  // Two applications of one process have one guardian.
+  const twice = { ...draining, connections: { open: 0, busy: 0, upgraded: 0, sessions: 0, idle: 0 }, traffic: { ...traffic, rate: 0, arrivals: 0, lateArrivals: 0, lastArrival: undefined, lateSources: [], probes: [] } }
+  const silent = { ...child, child: 3, responding: false, inFlight: undefined, connections: undefined, applications: undefined }
+  const report = { verdict: 'clean', exitCode: 0, phases: [], cut: { requests: [], streams: 0, upgraded: 0, waiting: [] }, traffic: { ...traffic, rateBefore: 0.5, arrivals: 1, evidence: 'absent', lateArrivals: 0, lateSources: [], probes: [] } }
+  const whole = { phase: 'draining', number: 3, since: Date.now(), ready: false, workers: 4, minReady: 1, readyChildren: 0, reloading: false }
+  const children = [{ ...child, child: 1, applications: [draining, twice] }, { ...child, child: 2, inFlight: 5, connections: 5, applications: [other] }]
+  const ended = [{ child: 4, pid: 44, exitCode: 0, signal: null, verdict: 'clean', summary: 'clean', cutRequests: 0, report }]
+  const states: object[] = [
+    { ...whole, children: [...children, silent], ended },
+    // A reload: the one that leaves has given its traffic to its successor.
+    { ...whole, phase: 'running', number: 0, ready: true, children: [{ ...child, child: 1, applications: [draining] }, { ...child, child: 1, applications: [{ ...other, phase: 'running', number: 0, guardian: undefined }] }], ended: [] },
+    { ...whole, children: [silent], ended: [] },
+    { ...whole, phase: 'terminated', number: 4, children: [], ended }
+  ]
+  let index = 0
+  const { url } = await host(t, {}, (answer) => { answer.writeHead(200).write(`event: status\ndata: ${JSON.stringify({ ...base, ...states[index] })}\n\n`) })
+  const { page, problems } = await open(browser, url, { viewport: { width: 320, height: 800 } })
+  t.match(await sees(page, '#connections', /with a request/), /with a request 8 idle 2 upgraded 1 HTTP\/2 sessions 1 without child 3$/)
+  t.equal(await textOf(page, '#connections-count'), '12')
+  t.match(await textOf(page, '#figures'), /in flight 8|8 in flight/)
+  t.match(await textOf(page, '#traffic'), /before 4 a second .*announcement 9 new connections .*3\.4 s after .*stopped \? ?not observed .*! ?4, from 10\.0\.0\.9 \(3\), 10\.0\.0\.7 \(1\) .*kube-probe: 4 times, first after 400 ms/)
+  t.match(await textOf(page, '#loop'), /Event loops ✕ ?no answer from child 3 Guardians ✓ ?watching Stalls 2, together 5\.1 s Last stall 3\.0 s at .*, in child 2: a place that is not known/)
+  t.same(await violations(page), [])
+  t.equal(await overflow(page), 0)
+  index++
+  await page.goto(url)
+  t.match(await sees(page, '#traffic', /New/), /^New connections 1 a second Late connections/)
+  t.match(await textOf(page, '#loop'), /Event loops ✓ ?all answer .*Stalls 1,/)
+  index++
+  await page.goto(url)
+  t.match(await sees(page, '#loop', /no answer/), /^Event loops ✕ ?no answer from child 3$/)
+  t.equal(await page.locator('#connections-card, #traffic-card').filter({ visible: true }).count(), 0, 'what nobody tells is not 0')
+  t.notMatch(await textOf(page, '#figures'), /in flight|connections/)
+  index++
+  await page.goto(url)
+  t.match(await sees(page, '#traffic', /New/), /0\.5 a second .*1 new connection /, 'that of the ended stays')
+  t.equal(await page.locator('#connections-card, #loop-card').filter({ visible: true }).count(), 0)
+  t.same(problems, [])
+  await page.context().close()
+})
+
 t.test('without JavaScript', async (t) => {
   const app = build({ admin: false })
   const shown = build({ admin: {} })
@@ -412,6 +461,8 @@ t.test('under a supervisor: what each child waits for, and how it ended', async 
   t.match(await sees(page, '#children', /Child 2/), /Load Child 1 pid \d+, up for .*, 0 restarts running ✓ ?ready 0 in flight \d connections? .*Child 2/)
   t.equal(await textOf(page, '#why'), '2 of 2 children ready, 1 needed.')
   t.match(await textOf(page, '#figures'), /connections \d/)
+  t.match(await textOf(page, '#connections'), /with a request \d+ idle \d+/)
+  t.match(await textOf(page, '#loop'), /Event loops ✓ ?all answer/)
   t.same(await violations(page), [])
   t.equal(await overflow(page), 0)
   const port = await tree.port()
@@ -425,6 +476,8 @@ t.test('under a supervisor: what each child waits for, and how it ended', async 
   t.match(await sees(page, '#children', /waits for traffic/), /Child \d … ?waits for .*traffic \d+ requests? in flight .*GET \/orders\/:id, for/)
   t.match(await textOf(page, '#why'), 'Asked for by SIGTERM')
   t.match(await textOf(page, '#figures'), /in flight 14 .*left until the deadline/)
+  t.match(await textOf(page, '#connections'), /with a request 14 /)
+  t.match(await textOf(page, '#traffic'), /Since the announcement \d+ new connections/)
   t.same(await violations(page), [], 'draining')
   t.equal(await overflow(page), 0)
   t.match(await sees(page, '#notice', /stream ended/), 'with the process and code 1')

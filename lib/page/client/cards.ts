@@ -1,5 +1,6 @@
 import type { CheckStatus } from '../../status.ts'
 import type { PageElement } from './dom.ts'
+import { untold } from './sums.ts'
 import { amount, bar, draw, duration, element, given, group, signed, ticking, tickingBar, timeOf, timeOfDay, times } from './view.ts'
 import type { Child, Shown, View } from './view.ts'
 
@@ -46,13 +47,14 @@ export function drawRequests (view: View): void {
 
 /** Open connections by what they do. */
 export function drawConnections (view: View): void {
-  const { connections: all, report } = view.state
+  const { connections: all, report, children } = view.state
   const connections = report === undefined ? all : undefined
-  draw(view, 'connections', connections, () => {
+  const missing = untold(children)
+  draw(view, 'connections', connections && { connections, missing }, () => {
     const { open = 0, busy = 0, idle = 0, upgraded = 0, sessions = 0 } = connections ?? {}
     const kinds: Array<[string, number]> = [['with a request', busy], ['idle', idle], ['upgraded', upgraded], ['HTTP/2 sessions', sessions]]
     const rows = kinds.map(([name, count]) => row([name], [element('span', { class: 'number' }, String(count))], [element('div', { class: 'bar', 'aria-hidden': 'true' }, bar(open === 0 ? 0 : count / open))]))
-    return [table('Open connections by kind', ['Kind', 'Number', 'Share'], rows)]
+    return [table('Open connections by kind', ['Kind', 'Number', 'Share'], rows), missing !== '' && element('p', { class: 'more' }, `without ${missing}`)]
   })
   draw(view, 'connections-count', connections?.['open'], () => [String(connections?.['open'])])
 }
@@ -112,15 +114,17 @@ export function drawTraffic (view: View): void {
   })
 }
 
-/** The event loop, as the guardian and `@fastify/under-pressure` see it. */
+/** The event loop, as the guardian and `@fastify/under-pressure` see it; those of a supervisor's children, as it and the guardians do. */
 export function drawLoop (view: View): void {
-  const { guardian, pressure, eventLoop } = view.state
-  draw(view, 'loop', (guardian ?? pressure ?? eventLoop) && { guardian, pressure, eventLoop: eventLoop?.stalled }, () => {
+  const { guardian, pressure, eventLoop, children = [] } = view.state
+  const silent = children.filter(({ responding }) => !responding).map(({ child }) => `child ${child}`).join(', ')
+  draw(view, 'loop', (guardian ?? pressure ?? eventLoop ?? children[0]) && { guardian, pressure, eventLoop: eventLoop?.stalled, children: children.length, silent }, () => {
     const entries: Array<[string, Child[]]> = []
+    if (children.length > 0) entries.push(['Event loops', [silent === '' ? signed('✓', 'all answer', 'good') : signed('✕', `no answer from ${silent}`, 'bad')]])
     if (eventLoop !== undefined) entries.push(['Event loop', [eventLoop.stalled ? signed('✕', 'blocked', 'bad') : signed('✓', 'turns', 'good')]])
     if (guardian !== undefined) {
       const { state, stalls, stalledTime, lastStall } = guardian
-      entries.push(['Guardian', [state === 'watching' ? signed('✓', 'watching', 'good') : signed('!', state, 'warn')]], ['Stalls', [stalls === 0 ? 'none' : `${stalls}, together ${duration(stalledTime)}`]])
+      entries.push([children.length > 0 ? 'Guardians' : 'Guardian', [state === 'watching' ? signed('✓', 'watching', 'good') : signed('!', state, 'warn')]], ['Stalls', [stalls === 0 ? 'none' : `${stalls}, together ${duration(stalledTime)}`]])
       if (lastStall !== undefined) entries.push(['Last stall', [`${duration(lastStall.duration)} at ${timeOfDay(lastStall.at)}, in ${lastStall.blockedIn ?? 'a place that is not known, as inside native code'}`]])
     }
     if (pressure !== undefined) {

@@ -3,6 +3,7 @@ import type { ParticipantStatus } from '../../admin/status.ts'
 import type { PageElement } from './dom.ts'
 import { mostRows, row, table } from './cards.ts'
 import { list, verdictSign } from './report.ts'
+import { sumConnections, sumGuardians, sumTraffic } from './sums.ts'
 import { stepsOf } from './timeline.ts'
 import { amount, draw, element, signed, ticking } from './view.ts'
 import type { Child, Shown, ShownApplication, ShownChild, View } from './view.ts'
@@ -17,8 +18,8 @@ export function waitsOf ({ responding, phase, applications }: ShownChild): Parti
 }
 
 /**
- * A supervisor's state as if it were an application's: with what its children wait for, and how far the slowest of them has
- * come. Any other state as it is.
+ * A supervisor's state as if it were an application's: with what its children wait for, how far the slowest of them has come,
+ * and their figures added up. Any other state as it is.
  */
 export function wholeOf (state: Shown): Shown {
   const { children, ended, number = 0, shutdown } = state
@@ -35,10 +36,15 @@ export function wholeOf (state: Shown): Shown {
   // A child may be ahead of the whole.
   const phases = (records ?? []).filter((record) => stepsOf(state).findIndex((step) => step.phase === record.phase) < number)
   const { budget } = slowest ?? {}
+  const [connections, traffic] = [sumConnections(children), sumTraffic(state)]
   return {
     ...state,
-    ...children.length > 0 && { inFlight: children.reduce((sum, { inFlight = 0 }) => sum + inFlight, 0), connections: { open: children.reduce((sum, { connections = 0 }) => sum + connections, 0) } },
+    // What nobody tells is not 0.
+    ...applications.length > 0 && { inFlight: children.reduce((sum, { inFlight = 0 }) => sum + inFlight, 0) },
+    ...connections !== undefined && { connections },
+    ...traffic !== undefined && { traffic },
     ...budget !== undefined && { budget },
+    guardian: sumGuardians(children),
     participants: more > 0 ? [...waits.slice(0, mostRows()), { name: `${more} more`, reason: 'in the list of children' }] : waits,
     // Where no child tells of its phases, none of them is known to have been skipped.
     shutdown: records === undefined ? undefined : { kind: undefined, reason: undefined, startedAt: 0, hurried: undefined, floor: 0, cap: undefined, ...told, ...shutdown, phases }

@@ -70,7 +70,9 @@ export function drawAll (view: View): void {
   drawTimeline(whole)
   drawGrace(whole)
   drawReport(view)
-  for (const drawCard of [drawChildren, drawRequests, drawConnections, drawParticipants, drawChecks, drawTraffic, drawLoop]) drawCard(view)
+  // Requests, participants and checks of a supervisor stand at each child.
+  for (const drawCard of [drawChildren, drawRequests, drawParticipants, drawChecks]) drawCard(view)
+  for (const drawCard of [drawConnections, drawTraffic, drawLoop]) drawCard(whole)
   drawUnlock(view)
   drawAlarm(view)
   const { process, versions } = view.state
