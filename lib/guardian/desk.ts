@@ -12,8 +12,8 @@ import type { ServerPorts } from './routes.ts'
 import { Scrape } from './scrape.ts'
 import type { LiveValues } from './scrape.ts'
 
-/** How long the main thread may take for the whole status, in milliseconds. */
-const statusTimeout = 15
+/** How long the main thread may take for the whole status, in milliseconds: as long as for those who watch. One that is merely busy answers within it. */
+const statusTimeout = 200
 
 /** What is known in the thread. */
 export interface Sight {

@@ -128,6 +128,8 @@ t.test('probes answer while the event loop is busy', async (t) => {
   const app = hanging({ options })
   const { url, guardian } = await watched(app)
   await until(`${guardian}/readyz`, /^ok$/)
+  await fetch(`${url}/busy?ms=1000`)
+  for (let count = 0; count < 10; count++) t.match((await textOf(`${guardian}/-/status`, { headers }))[1], /"budget":/, 'a main thread that is merely busy is asked for the whole')
   await fetch(`${url}/busy?ms=2000`)
   const times: number[] = []
   for (const end = performance.now() + 1500; performance.now() < end; await sleep(2)) {
