@@ -2,6 +2,7 @@ import { joinGuardian } from './guardian/guardian.ts'
 import type { Guarded, GuardianSettings, GuardianSetup, Ward } from './guardian/types.ts'
 import { monotonic } from './guardian/pulse.ts'
 import type { Health } from './health/health.ts'
+import { supervisorVariable } from './kubernetes/environment.ts'
 import { systemClock } from './lifecycle/clock.ts'
 import type { Lifecycle } from './lifecycle/lifecycle.ts'
 import type { Telemetry } from './metrics/telemetry.ts'
@@ -117,6 +118,12 @@ function setupOf (all: Settings, settings: GuardianSettings): GuardianSetup {
     admin: admin === false ? undefined : { prefix: admin.prefix, tokens },
     metrics: servedOf(all),
     terminationMessagePath,
+    parent: parentOf(),
     exit: (code) => exitProcess(systemHost, sharedState(), code)
   }
+}
+
+/** Below a supervisor a process ends with the one that has forked it: the loss of its channel says so. */
+function parentOf (): number | undefined {
+  return process.env[supervisorVariable] !== undefined && process.connected ? process.ppid : undefined
 }

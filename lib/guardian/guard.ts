@@ -9,6 +9,7 @@ import { killProcess } from './kill.ts'
 import { hangFields, heldBy } from './obituary.ts'
 import type { Hang, Obituary } from './obituary.ts'
 import { logLine, writeError } from './output.ts'
+import { ParentWatch } from './parent.ts'
 import { planEnd } from './plan.ts'
 import type { ProcessEnd, Unheard } from './plan.ts'
 import type { StallRecord, ThreadData, ToMain, ToThread, Verdicts, WardState } from './protocol.ts'
@@ -32,6 +33,7 @@ export class Guard {
   readonly #post: (message: ToMain) => void
   readonly #pulse: Pulse
   readonly #watch: Watch
+  readonly #parent: ParentWatch
   readonly #signals = new Signals(monotonic, ({ name }) => this.#signalled(name))
   readonly #mainThread = new MainThread()
   readonly #desk: Desk
@@ -51,6 +53,7 @@ export class Guard {
     this.#post = post
     this.#pulse = new Pulse(data.buffer)
     this.#watch = new Watch(data.stall, monotonic())
+    this.#parent = new ParentWatch(data.parent)
     this.#desk = new Desk({
       wards: () => this.#wards,
       verdicts: () => this.#verdicts,
@@ -135,6 +138,7 @@ export class Guard {
     if (seen.length > 0) this.#pulse.signalled = seen.at(-1)!.at
     this.#signals.forget(beat)
     if (now - beat <= silent) this.#desk.turned(beat)
+    else this.#parent.look()
     const look = this.#watch.look(beat, now, this.#due)
     // Boot is allowed to take its time.
     if (look?.change === 'stalled' && this.#hasBooted) void this.#report(look.age)

@@ -111,13 +111,14 @@ export class Guardian {
   }
 
   #threadData (): ThreadData {
-    const { settings: { stall, liveness, port, host }, probes, admin, metrics, terminationMessagePath } = this.#setup
+    const { settings: { stall, liveness, port, host }, probes, admin, metrics, terminationMessagePath, parent } = this.#setup
     return {
       buffer: this.#pulse.buffer,
       stall,
       liveness,
       inspect: this.#inspector !== undefined,
       terminationMessagePath,
+      parent,
       server: port === undefined ? undefined : { port, host, probes, admin, metrics }
     }
   }

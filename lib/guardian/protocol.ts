@@ -85,6 +85,8 @@ export interface ThreadData {
   /** Whether the inspector may be used at all. */
   inspect: boolean
   terminationMessagePath: string | undefined
+  /** The number of the process with which this one is to end; undefined where there is none. */
+  parent: number | undefined
   server: ServerData | undefined
 }
 

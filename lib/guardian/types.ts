@@ -34,6 +34,8 @@ export interface GuardianSetup {
   admin: ServerData['admin']
   metrics: ServerData['metrics']
   terminationMessagePath: string | undefined
+  /** The number of the process with which this one is to end; undefined where there is none. */
+  parent: number | undefined
   /** Ends the process. */
   exit: (code: number) => void
 }

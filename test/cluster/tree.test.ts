@@ -38,6 +38,20 @@ t.test('children whose parent is killed finish what they have and end', async (t
   await t.rejects(ask(port), 'nobody listens any more')
 })
 
+t.test('a child that hangs does not outlive its grace period when its parent is killed', async (t) => {
+  const tree = start(t, ['run', '--grace', '4s', service, JSON.stringify({ options: { guardian: { enabled: true } } })])
+  const port = await tree.port()
+  await tree.ready()
+  const answer = ask(port, '/block?ms=120000').catch(() => 'cut')
+  await until(() => tree.output().includes('blocks'), 'the event loop is blocked')
+  process.kill(tree.pid, 'SIGKILL')
+  const begin = Date.now()
+  await until(() => !pids(tree).some(isAlive), 'its guardian ends it')
+  // Its own 3.1 s count from the moment in which the guardian has noticed.
+  t.ok(Date.now() - begin >= 2000, `not at once (${Date.now() - begin} ms)`)
+  t.equal(await answer, 'cut')
+})
+
 t.test('SIGINT shuts down, a child that does not end in time is killed, and the code says so', async (t) => {
   const tree = start(t, ['run', '--grace', '4s', service, JSON.stringify({ hang: true })])
   await tree.ready()
