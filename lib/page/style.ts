@@ -152,7 +152,7 @@ td .bar { margin-top: .5rem; min-width: 3rem }
   .pairs div { grid-template-columns: 1fr }
   table { font-size: .875rem }
   th, td { padding-right: .5rem }
-  th, td { padding-right: .5rem }
+  #participants th { min-width: 6rem }
   .glyph { min-width: 1em }
 }
 

@@ -331,6 +331,8 @@ t.test('lists with a bound, the process by its name, and why it is not ready', a
   t.equal(await overflow(page), 0)
   const heights = await page.evaluate("[...document.querySelectorAll('#checks .sign')].map((sign) => sign.getClientRects().length)")
   t.strictSame(heights, [1, 1], 'no word is broken')
+  const names = await page.evaluate("[...document.querySelectorAll('#participants th[scope=row]')].filter(({ textContent }) => textContent === 'outbox').map((cell) => { const range = document.createRange(); range.selectNodeContents(cell); return range.getClientRects().length })")
+  t.strictSame(names, [1], 'nor a name beside a long reason')
   t.same(await violations(page), [])
   index++
   await page.goto(url)
@@ -368,6 +370,7 @@ t.test('a supervisor: the figures of its children, added up', async (t) => {
     // A reload: the one that leaves has given its traffic to its successor.
     { ...whole, phase: 'running', number: 0, ready: true, children: [{ ...child, child: 1, applications: [draining] }, { ...child, child: 1, applications: [{ ...other, phase: 'running', number: 0, guardian: undefined }] }], ended: [] },
     { ...whole, children: [silent], ended: [] },
+    { ...whole, phase: 'running', number: 0, children: [...children, { ...silent, responding: true }], ended: [] },
     { ...whole, phase: 'terminated', number: 4, children: [], ended }
   ]
   let index = 0
@@ -389,6 +392,9 @@ t.test('a supervisor: the figures of its children, added up', async (t) => {
   t.match(await sees(page, '#loop', /no answer/), /^Event loops ✕ ?no answer from child 3$/)
   t.equal(await page.locator('#connections-card, #traffic-card').filter({ visible: true }).count(), 0, 'what nobody tells is not 0')
   t.notMatch(await textOf(page, '#figures'), /in flight|connections/)
+  index++
+  await page.goto(url)
+  t.match(await sees(page, '#loop', /yet/), /^Event loops … ?nothing yet from child 3 /, 'one that is late, or starts')
   index++
   await page.goto(url)
   t.match(await sees(page, '#traffic', /New/), /0\.5 a second .*1 new connection /, 'that of the ended stays')

@@ -118,9 +118,10 @@ export function drawTraffic (view: View): void {
 export function drawLoop (view: View): void {
   const { guardian, pressure, eventLoop, children = [] } = view.state
   const silent = children.filter(({ responding }) => !responding).map(({ child }) => `child ${child}`).join(', ')
-  draw(view, 'loop', (guardian ?? pressure ?? eventLoop ?? children[0]) && { guardian, pressure, eventLoop: eventLoop?.stalled, children: children.length, silent }, () => {
+  const late = untold(children)
+  draw(view, 'loop', (guardian ?? pressure ?? eventLoop ?? children[0]) && { guardian, pressure, eventLoop: eventLoop?.stalled, children: children.length, silent, late }, () => {
     const entries: Array<[string, Child[]]> = []
-    if (children.length > 0) entries.push(['Event loops', [silent === '' ? signed('✓', 'all answer', 'good') : signed('✕', `no answer from ${silent}`, 'bad')]])
+    if (children.length > 0) entries.push(['Event loops', [silent !== '' ? signed('✕', `no answer from ${silent}`, 'bad') : late !== '' ? signed('…', `nothing yet from ${late}`, 'warn') : signed('✓', 'all answer', 'good')]])
     if (eventLoop !== undefined) entries.push(['Event loop', [eventLoop.stalled ? signed('✕', 'blocked', 'bad') : signed('✓', 'turns', 'good')]])
     if (guardian !== undefined) {
       const { state, stalls, stalledTime, lastStall } = guardian
