@@ -21,7 +21,7 @@ import { Watch } from './watch.ts'
 
 /** Milliseconds between two looks at a heartbeat that is overdue, and at most between two others. */
 const lookInterval = 100
-const restInterval = 1000
+const restInterval = 1500
 /** How long a pause is waited for before the stall is reported without a stack, in milliseconds. */
 const pauseTimeout = 350
 /** How long before a stall is reported the inspector is connected to a main thread that does not turn, in milliseconds. */

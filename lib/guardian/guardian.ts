@@ -1,17 +1,17 @@
-import { clearInterval, setInterval } from 'node:timers'
 import { isMainThread } from 'node:worker_threads'
+import { onTick, tickInterval } from '../ticker.ts'
 import type { StallRecord, ThreadData, ToMain, ToThread } from './protocol.ts'
 import { Census } from './census.ts'
 import { Errands } from './errands.ts'
 import { Greetings } from './greetings.ts'
 import { Keeper } from './keeper.ts'
 import { limitOf } from './plan.ts'
-import { heartbeatInterval, Pulse } from './pulse.ts'
+import { heartbeatInterval, monotonic, Pulse } from './pulse.ts'
 import { VerdictNews } from './verdict-news.ts'
 import { inspectorOf } from './worker.ts'
 import type { Guarded, GuardianSetup, GuardianStatus, Ward } from './types.ts'
 
-/** Heartbeats between two looks at the requests in flight. */
+/** How often the thread is told, from one look at the requests in flight to the next. */
 const requestsEvery = 5
 /** How long a boot waits for the thread at most, in milliseconds. */
 const readyTimeout = 1000
@@ -48,8 +48,9 @@ export class Guardian {
     died: (why, error) => this.#died(why, error),
     failed: (message) => this.#failed(message)
   })
-  #timer: NodeJS.Timeout | undefined
-  #beats = 0
+  #rest: (() => void) | undefined
+  #publishedAt = 0
+  #publications = 0
   /** How many watch on the guardian's port. */
   #watched = 0
   #told = ''
@@ -61,12 +62,16 @@ export class Guardian {
 
   join (ward: Ward): Guarded {
     this.#wards.add(ward)
-    if (this.#timer === undefined) this.#begin()
+    if (this.#rest === undefined) this.#begin()
     // It joins before it can be asked.
     queueMicrotask(() => this.#tell())
     return {
       ready: () => this.#ready(),
-      changed: () => this.#tell(),
+      changed: () => {
+        // What a phase begins with may hang in native code, where nothing can be asked.
+        this.#census.look()
+        this.#tell()
+      },
       status: () => ({ ...this.#status }),
       farewell: () => this.#farewell(ward),
       leave: () => this.#leave(ward)
@@ -83,7 +88,7 @@ export class Guardian {
   #begin (): void {
     this.#pulse.beat()
     this.#lookForDebugger()
-    this.#timer = setInterval(() => this.#beat(), heartbeatInterval).unref()
+    this.#rest = onTick(() => this.#beat())
     this.#keeper.start()
     const limit = limitOf(process.pid)
     if (limit !== undefined) this.#log?.info({ event: 'graceful.guardian' }, limit)
@@ -135,7 +140,7 @@ export class Guardian {
     this.#status.port = undefined
     this.#status.state = 'failed'
     this.#greetings.giveUp()
-    clearInterval(this.#timer)
+    this.#rest?.()
     this.#log?.error({ event: 'graceful.guardian' }, message)
   }
 
@@ -148,14 +153,18 @@ export class Guardian {
 
   #leave (ward: Ward): void {
     if (!this.#wards.delete(ward) || this.#wards.size > 0) return this.#tell()
-    clearInterval(this.#timer)
+    this.#rest?.()
     this.#greetings.giveUp()
     this.#stopped()
     this.#keeper.stop()
   }
 
   #beat (): void {
-    this.#pulse.beat()
+    const now = monotonic()
+    this.#pulse.beat(now)
+    // By the clock: ticks of a busy event loop are late.
+    if (now - this.#publishedAt < heartbeatInterval - tickInterval / 2) return
+    this.#publishedAt = now
     try {
       this.#publish()
     } catch (error) {
@@ -174,8 +183,7 @@ export class Guardian {
 
   #publish (): void {
     this.#lookForDebugger()
-    this.#beats++
-    if (this.#beats % requestsEvery === 0) this.#census.look()
+    if (++this.#publications % requestsEvery === 0) this.#census.look()
     this.#tell()
   }
 

@@ -1,4 +1,4 @@
-/** Milliseconds between two heartbeats of the main thread. */
+/** Milliseconds between two heartbeats of the main thread at most, and between two tellings of what is new. */
 export const heartbeatInterval = 200
 /** A heartbeat older than this means that the event loop does not turn now, in milliseconds. */
 export const silent: number = 2 * heartbeatInterval

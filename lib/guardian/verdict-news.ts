@@ -3,8 +3,6 @@ import type { Ward } from './types.ts'
 
 /** How often what has only grown older is told all the same: each so many times that it is asked. */
 const retoldEvery = 10
-/** What of a verdict does not count as a turn. */
-const passing: ReadonlySet<string> = new Set(['duration', 'age', 'time'])
 
 /** The verdicts of all applications, told where something has turned. */
 export class VerdictNews {
@@ -28,7 +26,7 @@ export class VerdictNews {
     this.#asking = true
     try {
       const verdicts = await Promise.all([...this.#wards].map((ward) => ward.verdicts()))
-      const text = JSON.stringify(verdicts, (key, value: unknown) => passing.has(key) ? undefined : value)
+      const text = JSON.stringify(verdicts.map(lasting))
       if (text === this.#told && ++this.#asked % retoldEvery !== 0) return undefined
       this.#told = text
       return verdicts
@@ -36,4 +34,9 @@ export class VerdictNews {
       this.#asking = false
     }
   }
+}
+
+/** What of an application's verdicts counts as a turn: not how long ago it was, and how long it took. */
+function lasting ({ readiness, liveness, startup }: Verdicts): unknown[] {
+  return [readiness, liveness, startup].map(({ checks, warnings }) => [warnings, checks.map(({ name, ok, excluded, output }) => [name, ok, excluded, output])])
 }

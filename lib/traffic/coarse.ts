@@ -1,7 +1,4 @@
-import { clearInterval, setInterval } from 'node:timers'
-
-/** Milliseconds between two readings. */
-const interval = 100
+import { onTick } from '../ticker.ts'
 
 /**
  * A clock that is read ten times a second instead of once per request: asking the real one costs one and a half percent of
@@ -10,14 +7,14 @@ const interval = 100
 export class CoarseClock {
   /** Whole milliseconds of `performance.now()`, at most a tenth of a second old while it runs: a fraction would be an object of its own per request. */
   now: number = Math.floor(performance.now())
-  #timer: NodeJS.Timeout | undefined
+  #stop: (() => void) | undefined
 
   start (): void {
-    this.#timer ??= setInterval(() => { this.now = Math.floor(performance.now()) }, interval).unref()
+    this.#stop ??= onTick(() => { this.now = Math.floor(performance.now()) })
   }
 
   stop (): void {
-    clearInterval(this.#timer)
-    this.#timer = undefined
+    this.#stop?.()
+    this.#stop = undefined
   }
 }

@@ -1,3 +1,5 @@
+import { createHook } from 'node:async_hooks'
+import { setImmediate } from 'node:timers/promises'
 import { Gauge, Registry } from 'prom-client'
 import t from 'tap'
 import { Scrape } from '../../lib/guardian/scrape.ts'
@@ -6,6 +8,7 @@ import type { WardState } from '../../lib/guardian/protocol.ts'
 import { Signals } from '../../lib/guardian/signals.ts'
 import { Watch } from '../../lib/guardian/watch.ts'
 import { buildVerdict } from '../../lib/guardian/answers.ts'
+import { onTick, tickInterval } from '../../lib/ticker.ts'
 
 const ward = (given: Partial<WardState> = {}): WardState => ({
   name: 'application 1', phase: 'running', since: 0, ready: true, unreadyFrom: undefined, started: true, open: true, ending: false, exit: true, kind: undefined, reason: undefined,
@@ -171,4 +174,27 @@ t.test('metrics off the loop', async (t) => {
     t.match(await late, { text: /age_seconds\{.*\} 0\.1$/m }, 'one that does not come is not waited for')
     asked = 0
   }
+})
+
+t.test('all who want to hear that time goes on share one timer', async (t) => {
+  let timers = 0
+  const hook = createHook({ init: (_id, type) => { if (type === 'Timeout') timers++ } }).enable()
+  t.teardown(() => { hook.disable() })
+  const heard = [0, 0]
+  const stops = heard.map((_, index) => onTick(() => { heard[index]! += 1 }))
+  t.equal(timers, 1)
+  const start = performance.now()
+  while (heard[1]! < 3) await setImmediate()
+  t.equal(heard[0], 3)
+  t.ok(performance.now() - start > 2.5 * tickInterval)
+  stops[0]!()
+  stops[0]!()
+  while (heard[1]! < 4) await setImmediate()
+  t.equal(heard[0], 3, 'who has left is not called')
+  stops[1]!()
+  for (const end = performance.now() + 3 * tickInterval; performance.now() < end;) await setImmediate()
+  t.equal(heard[1], 4)
+  t.equal(timers, 1)
+  onTick(() => {})()
+  t.equal(timers, 2, 'the next one starts it again')
 })

@@ -1,0 +1,31 @@
+// Imported, not global: a test may have replaced the global timers.
+import { clearInterval, setInterval } from 'node:timers'
+
+/** Milliseconds between two ticks. */
+export const tickInterval = 100
+
+const listeners = new Set<() => void>()
+let timer: NodeJS.Timeout | undefined
+
+/**
+ * Calls back ten times a second, and does not keep the process for it. All who want that share one timer: in a process that
+ * rests a wake-up costs more than what is done in it. A listener must not throw.
+ *
+ * @returns ends it
+ */
+export function onTick (listener: () => void): () => void {
+  // Each call is one of its own.
+  const own = (): void => listener()
+  listeners.add(own)
+  timer ??= setInterval(tick, tickInterval).unref()
+  return () => {
+    listeners.delete(own)
+    if (listeners.size > 0) return
+    clearInterval(timer)
+    timer = undefined
+  }
+}
+
+function tick (): void {
+  for (const listener of listeners) listener()
+}
