@@ -101,6 +101,9 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   }
 }
 
+type Plugin = FastifyPluginAsync<GracefulOptions> & { phases: typeof phases, errors: typeof errors }
+const registered: Plugin = Object.assign(fp(plugin, { fastify: '5.x', name: 'fastify-graceful' }), { phases, errors })
+
 /**
  * Takes a service out of rotation and down without losing one request. Register it first, before everything else.
  *
@@ -109,7 +112,6 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
  * app.register(graceful)
  * ```
  */
-export const fastifyGraceful: FastifyPluginAsync<GracefulOptions> & { phases: typeof phases, errors: typeof errors } =
-  Object.assign(fp(plugin, { fastify: '5.x', name: 'fastify-graceful' }), { phases, errors })
+export const fastifyGraceful: Plugin & { fastifyGraceful: Plugin } = Object.assign(registered, { fastifyGraceful: registered })
 
 export { fastifyGraceful as default, fastifyGraceful as 'module.exports', errors, phases }

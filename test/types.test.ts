@@ -16,6 +16,7 @@ function checkPlugin (app: FastifyInstance): void {
   expectTypeOf(fastifyGraceful).toEqualTypeOf(graceful)
   expectTypeOf(fastifyGraceful.phases).toEqualTypeOf(phases)
   expectTypeOf(fastifyGraceful.errors).toEqualTypeOf(errors)
+  expectTypeOf(fastifyGraceful.fastifyGraceful).toExtend<FastifyPluginAsync<GracefulOptions>>()
 
   app.register(graceful)
   app.register(graceful, {})
@@ -140,6 +141,7 @@ function checkData (report: Report, context: HookContext, status: Status): void 
 
 t.test('the types hold at run time as well', async (t) => {
   t.same([checkPlugin, checkAugmentation, checkFace, checkData].map((check) => typeof check), ['function', 'function', 'function', 'function'])
+  t.equal(fastifyGraceful.fastifyGraceful, fastifyGraceful, 'what require() answers')
   const app = Fastify()
   t.teardown(() => app.close())
   app.register(graceful, { exit: false })
