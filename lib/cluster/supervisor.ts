@@ -1,10 +1,7 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { deferred } from '../lifecycle/deferred.ts'
 import { Child, whyNotReady } from './child.ts'
-import { codeOf, isRequest } from './code.ts'
-import type { ChildEnd } from './code.ts'
 import { Deadline } from './deadline.ts'
-import { Doubts } from './doubts.ts'
 import { HandDrain } from './drain.ts'
 import type { DrainQuestion } from './drain.ts'
 import { GraceWarning } from './grace.ts'
@@ -19,6 +16,7 @@ import { Reload } from './reload.ts'
 import { counted } from '../text.ts'
 import { forkChild } from './spawn.ts'
 import { Barrier } from './step.ts'
+import { Turnover } from './turnover.ts'
 import { Whole } from './whole.ts'
 
 /** What the supervisor is given. */
@@ -57,9 +55,8 @@ export class Supervisor {
   readonly #barrier: Barrier
   readonly #hand: HandDrain
   readonly #grace: GraceWarning
-  readonly #doubts = new Doubts()
+  readonly #turnover: Turnover
   readonly #deadline: Deadline
-  readonly #codes: number[] = []
   #stopping = false
   #over = false
   #exitCode = 0
@@ -75,6 +72,7 @@ export class Supervisor {
     this.#grace = new GraceWarning(settings, log)
     this.whole = new Whole({ settings, places: this.places, children: this.children, log, stopping: () => this.#stopping, drained: () => this.#hand.drained })
     this.#message = new TreeMessage({ settings, children: this.children, log })
+    this.#turnover = new Turnover(this, { drained: () => this.#hand.drained, ended: (child, end) => this.#message.ended(child, end) })
     // From phase 2 on nobody but the children holds a port, so that it is closed when they close it.
     this.#barrier = new Barrier(this.children, (phase) => { if (phase === 'announcing') this.#listeners.close() })
     this.#listeners = new Listeners({
@@ -112,7 +110,7 @@ export class Supervisor {
   spawn (place: Place): Child {
     const child = new Child(forkChild(this.settings), place.number, this.#sinks, this.#deadline.longest, {
       changed: (changed) => this.#changed(place, changed),
-      exited: (exited, end) => this.#exited(place, exited, end),
+      exited: (exited, end) => this.#turnover.exited(place, exited, end),
       orphaned: (parent, pids) => this.#orphaned(parent, pids),
       killed: (parent, pids) => this.log.error({ event: 'graceful.supervisor.kill', child: parent.place, childPid: parent.pid, pids }, `what child ${parent.place} (process ${parent.pid}) had left behind did not end in time: killed ${pids.join(', ')}`)
     })
@@ -129,13 +127,14 @@ export class Supervisor {
   /** Tells one child to end. It is killed where it does not within its own grace period and `childTimeout`. */
   dismiss (child: Child, signal: NodeJS.Signals, replaced: boolean): void {
     child.shutdown({ signal, replaced, count: 1 })
-    this.#limit(child)
+    this.limit(child)
   }
 
   /** What is left of the grace period, in milliseconds; Infinity while no end was asked for. */
   get remaining (): number { return this.#deadline.remaining }
 
-  #limit (child: Child): void {
+  /** Kills a child that has not ended when its time is over. */
+  limit (child: Child): void {
     const timeout = Math.round(this.#deadline.patience)
     child.limit(timeout, () => this.log.error({ event: 'graceful.supervisor.kill', child: child.place, childPid: child.pid, phase: child.state.phase }, `child ${child.place} (process ${child.pid}) did not end within ${timeout} ms, in phase '${child.state.phase ?? 'unknown'}': killed`))
   }
@@ -159,12 +158,12 @@ export class Supervisor {
     this.#listeners.release()
     this.#message.begin({ kind: problem === undefined ? 'shutdown' : 'crash', reason, ...problem !== undefined && { problem } })
     this.whole.enter('announcing')
-    this.#doubts.settle()
+    this.#turnover.settle()
     // Who is on its way out already has its order; a second one would cut it short.
     for (const child of this.children) {
       if (child.leaving) continue
       child.shutdown({ signal, replaced: false, together: true, elapsed, count: 1 })
-      this.#limit(child)
+      this.limit(child)
     }
     // Those whom the signal has reached itself may have done with a phase.
     this.#barrier.look()
@@ -176,7 +175,7 @@ export class Supervisor {
   hurry (signal: NodeJS.Signals): void {
     for (const child of this.children) {
       child.shutdown({ signal, replaced: false, count: 2 })
-      this.#limit(child)
+      this.limit(child)
     }
   }
 
@@ -223,39 +222,7 @@ export class Supervisor {
       this.#listeners.settle()
     }
     this.whole.look()
-    if (!child.state.ending || child.leaving || this.#stopping || this.#doubts.has(child)) return
-    if (child.state.signalled) this.#doubts.wait(child, () => this.#leaves(place, child))
-    else this.#leaves(place, child)
-  }
-
-  /** It ends by itself (a crash, a signal that somebody sent to it alone): its place is filled while it still drains. */
-  #leaves (place: Place, child: Child): void {
-    if (child.leaving || this.#stopping) return
-    child.pass('draining')
-    if (place.child !== child || this.#hand.drained) return
-    child.leaving = true
-    this.log.warn({ event: 'graceful.supervisor.leaving', child: place.number, childPid: child.pid, phase: child.state.phase }, `child ${place.number} (process ${child.pid}) shuts down by itself`)
-    this.#limit(child)
-    this.#refill(place, child)
-  }
-
-  #exited (place: Place, child: Child, end: ChildEnd): void {
-    const doubtful = this.#doubts.has(child) || (isRequest(end.signal) && !child.leaving && !this.#stopping)
-    if (!doubtful) return this.#ended(place, child, end)
-    this.whole.look()
-    this.#doubts.wait(child, () => this.#ended(place, child, end))
-  }
-
-  #ended (place: Place, child: Child, { code, signal }: ChildEnd): void {
-    const asked = child.leaving || this.#stopping
-    const expected = asked && !child.killed && (code === 0 || child.unborn)
-    const exitCode = expected ? 0 : codeOf({ code, signal })
-    const details = { event: 'graceful.supervisor.exit', child: place.number, childPid: child.pid, exitCode: code, signal, ...expected ? {} : { lastWords: child.lastWords } }
-    this.log[expected ? 'info' : 'error'](details, `${child.title} ended with ${signal ?? `code ${code}`}`)
-    if (this.#stopping) this.#codes.push(child.killed ? 1 : exitCode)
-    this.#message.ended(child, { code, signal })
-    this.whole.look()
-    if (place.child === child && (!child.leaving || child.late)) this.#refill(place, child, exitCode)
+    if (child.state.ending) this.#turnover.ending(place, child)
   }
 
   #orphaned (child: Child, pids: readonly number[]): number {
@@ -263,30 +230,12 @@ export class Supervisor {
     return this.#deadline.patience
   }
 
-  /** Fills a place whose child ends or has ended without having been told to. */
-  #refill (place: Place, child: Child, exitCode = 0): void {
-    const delay = place.backoff.ended(child.readyFor)
-    if (this.#stopping) return
-    const { failedStarts } = place.backoff
-    if (failedStarts > this.settings.maxCrashes && (!place.served || this.whole.readyChildren < this.settings.minReady)) {
-      const code = exitCode || 1
-      const problem = `child ${place.number} ended ${failedStarts} times in a row before it was ready`
-      this.log.error({ event: 'graceful.supervisor.giveUp', child: place.number, exitCode: code }, `${problem}, ${place.served ? 'and too few others are ready' : 'and never was'}: supervisor gives up with code ${code}`)
-      void this.shutdown({ reason: 'crash loop', exitCode: code, problem: `${problem}, the last time with code ${code}; its last words: ${child.lastWords}` })
-      return
-    }
-    place.restarts++
-    this.log.warn({ event: 'graceful.supervisor.backoff', child: place.number, delay, failedStarts }, `child ${place.number} is started again in ${delay} ms`)
-    place.child = undefined
-    place.fillLater(delay, () => this.fill(place))
-  }
-
   #endIfEmpty (): void {
     if (!this.#stopping || this.children.size > 0 || this.#over) return
     this.#over = true
     this.#listeners.uninstall()
     this.whole.enter('terminated')
-    const code = this.#exitCode || (this.#codes.find((exitCode) => exitCode !== 0) ?? 0)
+    const code = this.#exitCode || this.#turnover.exitCode
     this.#message.finish(code)
     this.log.info({ event: 'graceful.supervisor.end', exitCode: code }, `supervisor ends with code ${code}`)
     this.#done.resolve(code)
