@@ -371,7 +371,8 @@ t.test('a supervisor: the figures of its children, added up', async (t) => {
     { ...whole, phase: 'running', number: 0, ready: true, children: [{ ...child, child: 1, applications: [draining] }, { ...child, child: 1, applications: [{ ...other, phase: 'running', number: 0, guardian: undefined }] }], ended: [] },
     { ...whole, children: [silent], ended: [] },
     { ...whole, phase: 'running', number: 0, children: [...children, { ...silent, responding: true }], ended: [] },
-    { ...whole, phase: 'terminated', number: 4, children: [], ended }
+    { ...whole, phase: 'terminated', number: 4, children: [], ended, exitCode: 0 },
+    { ...whole, phase: 'terminated', number: 4, children: [], ended: [...ended, { ...ended[0], child: 5, verdict: 'unfinished', report: undefined }], exitCode: 1 }
   ]
   let index = 0
   const { url } = await host(t, {}, (answer) => { answer.writeHead(200).write(`event: status\ndata: ${JSON.stringify({ ...base, ...states[index] })}\n\n`) })
@@ -399,6 +400,10 @@ t.test('a supervisor: the figures of its children, added up', async (t) => {
   await page.goto(url)
   t.match(await sees(page, '#traffic', /New/), /0\.5 a second .*1 new connection /, 'that of the ended stays')
   t.equal(await page.locator('#connections-card, #loop-card').filter({ visible: true }).count(), 0)
+  t.match(await textOf(page, '#ready'), /✓ ?Clean/)
+  index++
+  await page.goto(url)
+  t.match(await sees(page, '#ready', /Failed/), /✕/)
   t.same(problems, [])
   await page.context().close()
 })
@@ -488,6 +493,9 @@ t.test('under a supervisor: what each child waits for, and how it ended', async 
   t.equal(await overflow(page), 0)
   t.match(await sees(page, '#notice', /stream ended/), 'with the process and code 1')
   t.match(await textOf(page, 'h1'), 'Terminated')
+  t.match([await textOf(page, '#ready'), await textOf(page, '#meaning'), await page.title()], [/! ?Cut/, 'The shutdown is over.', /^Ended, cut · /])
+  t.match(await textOf(page, '#figures'), /^[\d.]+ s from the announcement to the end$|^from the announcement to the end [\d.]+ s$/)
+  t.match(await textOf(page, '#timeline'), /Draining Over, took .*Terminated Over, took/)
   t.strictSame(await page.evaluate('byHand'), 0, 'nobody drained it by hand')
   t.notMatch(await textOf(page, '#timeline'), 'by hand')
   t.match(await textOf(page, '#children'), /Child How it ended Exit code Child 1 pid \d+ .*Child 2 pid \d+ /)

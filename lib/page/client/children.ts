@@ -1,5 +1,6 @@
 import type { EndedChild } from '../../cluster/overview.ts'
 import type { ParticipantStatus } from '../../admin/status.ts'
+import type { Report } from '../../lifecycle/report.ts'
 import type { PageElement } from './dom.ts'
 import { mostRows, row, table } from './cards.ts'
 import { list, verdictSign } from './report.ts'
@@ -22,7 +23,7 @@ export function waitsOf ({ responding, phase, applications }: ShownChild): Parti
  * and their figures added up. Any other state as it is.
  */
 export function wholeOf (state: Shown): Shown {
-  const { children, ended, number = 0, shutdown } = state
+  const { children, ended, number = 0, shutdown, exitCode } = state
   if (children === undefined) return state
   const applications = children.flatMap((child) => child.applications ?? [])
   const slowest = applications.reduce<ShownApplication | undefined>((a, b) => a === undefined || b.number < a.number ? b : a, undefined)
@@ -34,7 +35,7 @@ export function wholeOf (state: Shown): Shown {
   const more = waits.length - mostRows()
   const records = told?.phases ?? ended?.find(({ report }) => report !== undefined)?.report?.phases
   // A child may be ahead of the whole.
-  const phases = (records ?? []).filter((record) => stepsOf(state).findIndex((step) => step.phase === record.phase) < number)
+  const phases = (records ?? []).filter((record) => exitCode !== undefined || stepsOf(state).findIndex((step) => step.phase === record.phase) < number)
   const { budget } = slowest ?? {}
   const [connections, traffic] = [sumConnections(children), sumTraffic(state)]
   return {
@@ -49,6 +50,14 @@ export function wholeOf (state: Shown): Shown {
     // Where no child tells of its phases, none of them is known to have been skipped.
     shutdown: records === undefined ? undefined : { kind: undefined, reason: undefined, startedAt: 0, hurried: undefined, floor: 0, cap: undefined, ...told, ...shutdown, phases }
   }
+}
+
+/** How the whole has ended: as the worst of its children; undefined until it has. */
+export function verdictOf ({ exitCode, ended = [] }: Shown): Report['verdict'] | undefined {
+  if (exitCode === undefined) return undefined
+  const verdicts = ended.map(({ verdict }) => verdict)
+  if (verdicts.includes('failed') || verdicts.includes('unfinished')) return 'failed'
+  return verdicts.includes('cut') ? 'cut' : exitCode === 0 ? 'clean' : 'failed'
 }
 
 /** The children of a supervisor, and how those have ended who are gone. */

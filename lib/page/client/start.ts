@@ -1,5 +1,5 @@
 import { drawChecks, drawConnections, drawLoop, drawParticipants, drawRequests, drawTraffic, graceText } from './cards.ts'
-import { drawChildren, wholeOf } from './children.ts'
+import { drawChildren, verdictOf, wholeOf } from './children.ts'
 import type { PageDocument, PageInput } from './dom.ts'
 import { drawReport, verdictSign } from './report.ts'
 import { readStream } from './stream.ts'
@@ -111,23 +111,26 @@ export function whyOf (state: Shown): string | undefined {
 /** The phase, in the title, the head and the figures. */
 export function drawHead (view: View): void {
   const { state } = view
-  const { phase = 'running', number = 0, ready, since = 0, shutdown, report, deadline, inFlight, connections, process } = state
+  const { phase = 'running', number = 0, ready, since = 0, shutdown, report, deadline, inFlight, connections, process, at = 0 } = state
+  const verdict = report?.verdict ?? verdictOf(state)
+  const over = verdict !== undefined
+  const took = report?.duration ?? at - (shutdown?.startedAt ?? at)
   const step = stepsOf(state)[number]
   const title = step?.title ?? phase
   const alarm = state.eventLoop?.stalled === true ? 'Blocked · ' : ''
-  document.title = `${alarm}${report === undefined ? title : `Ended, ${report.verdict}`}${inFlight !== undefined && report === undefined ? ` · ${inFlight} in flight` : ''}${process === undefined ? '' : ` · ${replicaOf(process)}`} · Status`
+  document.title = `${alarm}${over ? `Ended, ${verdict}` : title}${inFlight !== undefined && !over ? ` · ${inFlight} in flight` : ''}${process === undefined ? '' : ` · ${replicaOf(process)}`} · Status`
   document.body.dataset['phase'] = phase
   draw(view, 'phase', title, () => [title])
   draw(view, 'eyebrow', number, () => [`Phase ${number} of 4`])
-  const meaning = report === undefined ? step?.purpose : 'The shutdown is over.'
+  const meaning = over ? 'The shutdown is over.' : step?.purpose
   draw(view, 'meaning', meaning, () => [meaning])
-  draw(view, 'ready', report?.verdict ?? ready ?? false, () => [report !== undefined ? verdictSign(report.verdict) : ready === true ? signed('✓', 'Ready', 'good') : signed('○', 'Not ready', 'warn')])
-  const shown = { since, inFlight, open: connections?.['open'], deadline: deadline === undefined ? undefined : Math.round(deadline / 100), over: report !== undefined, reason: shutdown?.reason, drain: shutdown !== undefined && shutdown.kind === undefined }
+  draw(view, 'ready', verdict ?? ready ?? false, () => [verdict !== undefined ? verdictSign(verdict) : ready === true ? signed('✓', 'Ready', 'good') : signed('○', 'Not ready', 'warn')])
+  const shown = { since, inFlight, open: connections?.['open'], deadline: deadline === undefined ? undefined : Math.round(deadline / 100), over, took: over ? took : undefined, reason: shutdown?.reason, drain: shutdown !== undefined && shutdown.kind === undefined }
   draw(view, 'figures', shown, () => [
-    inFlight !== undefined && report === undefined && element('div', {}, element('dt', {}, 'in flight'), element('dd', { class: 'number' }, String(inFlight))),
-    shown.open !== undefined && report === undefined && element('div', {}, element('dt', {}, 'connections'), element('dd', { class: 'number' }, String(shown.open))),
-    element('div', {}, element('dt', {}, report === undefined ? 'in this phase for' : 'from the announcement to the end'), element('dd', { class: 'number' }, report === undefined ? ticking({ from: since }) : duration(report.duration))),
-    deadline !== undefined && report === undefined && element('div', { class: 'deadline' }, element('dt', {}, 'left until the deadline'), element('dd', {}, ticking({ to: deadline })))
+    inFlight !== undefined && !over && element('div', {}, element('dt', {}, 'in flight'), element('dd', { class: 'number' }, String(inFlight))),
+    shown.open !== undefined && !over && element('div', {}, element('dt', {}, 'connections'), element('dd', { class: 'number' }, String(shown.open))),
+    element('div', {}, element('dt', {}, over ? 'from the announcement to the end' : 'in this phase for'), element('dd', { class: 'number' }, over ? duration(took) : ticking({ from: since }))),
+    deadline !== undefined && !over && element('div', { class: 'deadline' }, element('dt', {}, 'left until the deadline'), element('dd', {}, ticking({ to: deadline })))
   ])
   const why = whyOf(state)
   draw(view, 'why', why, () => [why])

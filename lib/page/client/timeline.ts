@@ -37,7 +37,7 @@ export function drawTimeline (view: View): void {
   const { state } = view
   const { phase = 'running', number = 0, ready, since = 0, budget, shutdown, report, deadline, participants } = state
   const records = report?.phases ?? shutdown?.phases ?? []
-  const ended = report !== undefined
+  const ended = report !== undefined || state.exitCode !== undefined
   const reasons = ended ? [] : (participants ?? []).filter(({ reason }) => reason !== undefined)
   if (reasons.length === 0 && shutdown !== undefined && !ended && timeOf(view) - since < shutdown.floor) reasons.push({ name: 'its shortest time,', reason: given(shutdown.floor) })
   const { shown, more } = group(reasons)
