@@ -72,6 +72,7 @@ export class Child {
   #timer: NodeJS.Timeout | undefined
   #messageTimer: NodeJS.Timeout | undefined
   #killTimer: NodeJS.Timeout | undefined
+  #killAt = Infinity
 
   constructor (worker: Worker, place: number, sinks: Sinks, longestEnd: number, events: ChildEvents) {
     this.worker = worker
@@ -156,10 +157,14 @@ export class Child {
     this.#send({ type: messageType, pass: phase })
   }
 
-  /** Kills it in `timeout` milliseconds from the first call, after `onKill`. */
+  /** Kills it in `timeout` milliseconds, after `onKill`, unless an earlier call has left it less. */
   limit (timeout: number, onKill: () => void): void {
-    if (!this.alive) return
-    this.#killTimer ??= setTimeout(() => {
+    const at = performance.now() + timeout
+    // The same end, rounded, is no earlier one.
+    if (!this.alive || at > this.#killAt - 2) return
+    this.#killAt = at
+    clearTimeout(this.#killTimer)
+    this.#killTimer = setTimeout(() => {
       onKill()
       this.kill()
     }, timeout)

@@ -159,10 +159,9 @@ export class Supervisor {
     this.#message.begin({ kind: problem === undefined ? 'shutdown' : 'crash', reason, ...problem !== undefined && { problem } })
     this.whole.enter('announcing')
     this.#turnover.settle()
-    // Who is on its way out already has its order; a second one would cut it short.
     for (const child of this.children) {
-      if (child.leaving) continue
-      child.shutdown({ signal, replaced: false, together: true, elapsed, count: 1 })
+      // Who is on its way out already has its order; a second one would cut it short. What is left of the grace period may be less than it was given.
+      if (!child.leaving) child.shutdown({ signal, replaced: false, together: true, elapsed, count: 1 })
       this.limit(child)
     }
     // Those whom the signal has reached itself may have done with a phase.

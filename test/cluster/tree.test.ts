@@ -68,24 +68,25 @@ t.test('a preStop hook is off the grace period once: its length, or what has pas
   const args = ['run', '--grace', '6s']
   const hang = JSON.stringify({ hang: true })
   const authorization = 'Bearer a-token-of-16-or-more'
-  const [slept, called] = [
-    start(t, [...args, service, hang], { env: { PRESTOP_SECONDS: '2' } }),
-    start(t, [...args, '--status-port', '0', service, hang], { env: { GRACEFUL_RUN_STATUS_TOKEN: 'a-token-of-16-or-more' } })
-  ]
-  await Promise.all([slept.ready(), called.ready()])
+  const withRoutes = (): Tree => start(t, [...args, '--status-port', '0', service, hang], { env: { GRACEFUL_RUN_STATUS_TOKEN: 'a-token-of-16-or-more' } })
+  const [slept, called, reloaded] = [start(t, [...args, service, hang], { env: { PRESTOP_SECONDS: '2' } }), withRoutes(), withRoutes()]
+  await Promise.all([slept, called, reloaded].map((tree) => tree.ready()))
   const calledAt = Date.now()
-  t.equal((await fetch(`${await called.status()}/-/prestop`, { method: 'POST', headers: { authorization } })).status, 200)
+  for (const tree of [called, reloaded]) t.equal((await fetch(`${await tree.status()}/-/prestop`, { method: 'POST', headers: { authorization } })).status, 200)
   await until(() => Date.now() - calledAt >= 1500, 'the rest of the hook')
+  process.kill(reloaded.pid, 'SIGHUP')
+  await until(() => /^hangs in/m.test(reloaded.output()), 'one that was replaced hangs')
   const signalledAt = Date.now()
-  for (const { pid } of [slept, called]) process.kill(pid, 'SIGTERM')
+  for (const { pid } of [slept, called, reloaded]) process.kill(pid, 'SIGTERM')
   const took = async ({ result }: Tree, since: number): Promise<number> => {
     t.same(await result, [1, null])
     return Date.now() - since
   }
-  const [own, all] = await Promise.all([took(slept, signalledAt), took(called, calledAt)])
+  const [own, all, late] = await Promise.all([took(slept, signalledAt), took(called, calledAt), took(reloaded, calledAt)])
   // Of 6 s a child is killed after 5.7 s.
   t.ok(own >= 3600 && own < 5600, `${own} ms after the signal, which is 2 s later than the hook`)
   t.ok(all >= 5600 && all < 7000, `${all} ms after the call`)
+  t.ok(late >= 5600 && late < 7000, `${late} ms after the call, though one was replaced since then`)
 })
 
 t.test('a child that is told before it has registered the plugin never listens, and a third signal ends everything', async (t) => {
