@@ -30,12 +30,15 @@ function isOrderly (t: Test, tree: Tree, children: number): void {
   t.notMatch(tree.output(), /capped at 1 s|"hurried"/)
 }
 
+/** Stalls are counted on the clock that never goes backwards, and phases are told by the other one: on a busy machine milliseconds pass between two looks. Who does not wait is 200 ms early. */
+const slack = 25
+
 function isInStep (t: Test, tree: Tree): void {
   const times = [...timesOf(tree).values()]
   const [slow] = times
   for (const [phase, next, least] of [['announcing', 'closing', 700], ['closing', 'draining', 200], ['draining', 'terminated', 700]] as const) {
     for (const one of times) {
-      t.ok(one[next]! >= slow![phase]! + least - 5, `nobody leaves phase '${phase}' before the slow one may`)
+      t.ok(one[next]! >= slow![phase]! + least - slack, `nobody leaves phase '${phase}' before the slow one may`)
       t.ok(Math.abs(one[next]! - slow![next]!) < 500, `all leave it at the same time (${one[next]! - slow![next]!} ms)`)
     }
   }

@@ -18,6 +18,9 @@ function timesOf (tree: Tree): Array<Record<string, number>> {
   return times
 }
 
+/** Between the clock by which stalls are counted and the one by which phases are told, milliseconds pass on a busy machine. */
+const slack = 25
+
 async function grow (t: Test, ...args: string[]): Promise<Tree & { message: () => TerminationRecord }> {
   const directory = await mkdtemp(join(tmpdir(), 'graceful-message-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
@@ -34,7 +37,7 @@ t.test('children that end together go through their phases in step', async (t) =
   t.same(await tree.result, [0, null])
   const [slow, quick] = timesOf(tree) as [Record<string, number>, Record<string, number>]
   for (const [phase, next] of [['announcing', 'closing'], ['closing', 'draining'], ['draining', 'terminated']] as const) {
-    t.ok(quick[next]! >= slow[phase]! + { announcing: 700, closing: 200, draining: 700 }[phase] - 5, `the quick one stays in phase '${phase}' as long as the slow one`)
+    t.ok(quick[next]! >= slow[phase]! + { announcing: 700, closing: 200, draining: 700 }[phase] - slack, `the quick one stays in phase '${phase}' as long as the slow one`)
     t.ok(Math.abs(quick[next]! - slow[next]!) < 500, `and both leave it at the same time (${quick[next]! - slow[next]!} ms)`)
   }
   const [first, second] = tree.lines('spawn').map(({ childPid }) => childPid!)
