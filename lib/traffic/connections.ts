@@ -51,7 +51,7 @@ export interface ConnectionCounts {
 }
 
 /**
- * Every open connection of every server of the application. One set entry and one shared listener each: an idle connection
+ * Every open connection of every server of the application. One set entry and one shared method each: an idle connection
  * costs what it costs without us.
  */
 export class Connections {
