@@ -52,7 +52,7 @@ export interface ConnectionCounts {
 
 /**
  * Every open connection of every server of the application. One set entry and one shared method each: an idle connection
- * costs what it costs without us.
+ * costs little more than without us.
  */
 export class Connections {
   /** HTTP/1 sockets, upgraded ones too. */
