@@ -1,5 +1,6 @@
 import { connect } from 'node:http2'
 import { PassThrough, Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyReply } from 'fastify'
 import t from 'tap'
 import { gate, open, phaseOf, serve, until } from './support.ts'
@@ -352,4 +353,35 @@ t.test('exit comes soon after the last byte', async (t) => {
   }
   t.comment(`from the last byte to the end: ${figures.join(', ')} ms`)
   for (const figure of figures) t.ok(figure < 1000)
+})
+
+t.test('a request is as old as itself, and not as its connection or the one before it', async (t) => {
+  const door = gate()
+  const service = await serve(t, { routes: (app) => { app.get('/held', async () => door.promise.then(() => 'held')) } })
+  const wire = await open(service.port)
+  await wire.send('GET /').reply()
+  await sleep(1500)
+  const sent = performance.now()
+  wire.send('GET /held')
+  // The clock that is read per request may be a tenth of a second old, and the machine late.
+  const ages = async (count: number): Promise<number[]> => {
+    await until(() => service.status().requests.length === count)
+    return service.status().requests.map(({ age }) => age)
+  }
+  const [held] = await ages(1)
+  t.ok(held! < performance.now() - sent + 700, `${held} ms old`)
+
+  // A pipelined one is counted from its own start, and announcing changes neither.
+  await sleep(1500)
+  const pipelined = performance.now()
+  wire.send('GET /held')
+  const [first, second] = await ages(2)
+  t.ok(first! >= pipelined - sent - 700 && first! < performance.now() - sent + 700, `${first} ms old`)
+  t.ok(second! < performance.now() - pipelined + 700, `${second} ms old`)
+  const end = service.shutdown()
+  const [adopted, successor] = await ages(2)
+  t.ok(adopted! < performance.now() - sent + 700, `${adopted} ms old`)
+  t.ok(successor! < performance.now() - pipelined + 700, `${successor} ms old`)
+  door.open()
+  t.match(await end, { verdict: 'clean' })
 })
