@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
+import { readTerminationMessage } from '../../lib/kubernetes/message.ts'
 import type { TerminationRecord } from '../../lib/kubernetes/message.ts'
 import { between, isAlive, start, until } from './tree.ts'
 import type { Tree } from './tree.ts'
@@ -21,14 +21,15 @@ function timesOf (tree: Tree): Array<Record<string, number>> {
 /** Between the clock by which stalls are counted and the one by which phases are told, milliseconds pass on a busy machine. */
 const slack = 25
 
-async function grow (t: Test, ...args: string[]): Promise<Tree & { message: () => TerminationRecord }> {
+async function grow (t: Test, ...args: string[]): Promise<Tree & { message: () => Partial<TerminationRecord> }> {
   const directory = await mkdtemp(join(tmpdir(), 'graceful-message-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
   const path = join(directory, 'termination-log')
   await writeFile(path, '')
   const tree = start(t, ['run', '--workers', '2', '--min-ready', '2', ...args], { env: { GRACEFUL_TERMINATION_MESSAGE_PATH: path } })
   await tree.ready()
-  return { ...tree, message: () => JSON.parse(readFileSync(path, 'utf8') || '{}') as TerminationRecord }
+  // Read at one go: a text that is replaced between two reads of `readFile` is half of each.
+  return { ...tree, message: () => readTerminationMessage(path) ?? {} }
 }
 
 t.test('children that end together go through their phases in step', async (t) => {
