@@ -13,6 +13,7 @@ import { SupervisorSignals } from './signals.ts'
 import { setupChildren } from './spawn.ts'
 import { openStatus } from './status.ts'
 import type { OpenStatus } from './status.ts'
+import { outputStream } from './terminal.ts'
 import { statusOf } from './overview.ts'
 import type { SupervisorStatus } from './overview.ts'
 import { Supervisor } from './supervisor.ts'
@@ -56,9 +57,9 @@ export function supervise (options: SuperviseOptions): Supervised {
   if (!cluster.isPrimary) throw new errors.FST_GRACEFUL_SUPERVISOR('a process that is no child of node:cluster', 'such a child')
   checkScript(settings.script)
   running = true
-  const stdout = new Sink(process.stdout)
+  const stdout = new Sink(outputStream(1))
   // Where both end in one pipe (2>&1, the journal), two writers would cut each other's lines.
-  const sinks = { stdout, stderr: isSameFile(1, 2) ? stdout : new Sink(process.stderr) }
+  const sinks = { stdout, stderr: isSameFile(1, 2) ? stdout : new Sink(outputStream(2)) }
   const supervisor = new Supervisor(settings, { sinks, log: log ?? jsonLog({ write: (line) => (stdout.stuck ? sinks.stderr : stdout).write(line) }) })
   publishSupervisor(supervisor)
   const listeners = new SupervisorSignals(supervisor, (code) => { process.exit(code) })
@@ -67,7 +68,7 @@ export function supervise (options: SuperviseOptions): Supervised {
   const status = settings.status === undefined ? Promise.resolve(undefined) : openStatus(supervisor, settings.status)
   const done = end(supervisor, status, sinks, () => {
     listeners.uninstall()
-    for (const sink of Object.values(sinks)) sink.release()
+    for (const sink of new Set(Object.values(sinks))) sink.release()
     running = false
   })
   status.then(() => { if (!supervisor.stopping) supervisor.start() }, (error: unknown) => {

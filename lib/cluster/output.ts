@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer'
-import { clearTimeout, setTimeout } from 'node:timers'
+import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
 import { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
+import { closeOutput } from './terminal.ts'
 
 /** Bytes after which a line that has no end is cut: a child must not fill the parent's memory. */
 export const longestLine: number = 1 << 20
@@ -18,18 +19,12 @@ export class Sink {
   #broken = false
   #stuck = false
   #dropped = 0
+  #lastTimer: NodeJS.Timeout | undefined
+  #released = false
 
   constructor (stream: Writable) {
     this.#stream = stream
-    stream.on('drain', () => {
-      this.#stuck = false
-      this.#resume()
-    })
-    // Nobody reads any more. The service goes on, as nginx does without its log.
-    stream.on('error', () => {
-      this.#broken = true
-      this.#resume()
-    })
+    stream.on('drain', this.#onDrain).on('error', this.#onError)
   }
 
   /** Whether its reader has stopped, and nobody waits for that one any more. */
@@ -50,7 +45,7 @@ export class Sink {
       this.#stream.on('timeout', this.#giveUp)
       this.#stream.setTimeout(longest)
     }
-    setTimeout(() => this.#giveUp(), last).unref()
+    this.#lastTimer = setTimeout(this.#giveUp, last).unref()
   }
 
   /** So many lines have come that nobody waits for. */
@@ -72,7 +67,7 @@ export class Sink {
     if (this.#stuck) return this.drop(linesIn(lines))
     if (this.#broken) return
     this.#pending.push(lines)
-    if (this.#stream.write(lines, () => { this.#pending.shift() })) return
+    if (this.#stream.write(lines, this.#onTaken)) return
     for (const source of this.#sources) source.pause()
   }
 
@@ -91,11 +86,39 @@ export class Sink {
     })
   }
 
-  /** Nobody is limited any more. */
+  /** Nothing is written any more, nobody is limited, and the stream is as it was before. */
   release (): void {
-    if (!(this.#stream instanceof Socket)) return
-    this.#stream.off('timeout', this.#giveUp)
-    this.#stream.setTimeout(0)
+    this.#released = true
+    clearTimeout(this.#lastTimer)
+    this.#stream.off('drain', this.#onDrain)
+    if (this.#stream instanceof Socket) {
+      this.#stream.off('timeout', this.#giveUp)
+      this.#stream.setTimeout(0)
+    }
+    this.#leave()
+    closeOutput(this.#stream)
+  }
+
+  /** What is still under way may fail later, which is not the program's concern. */
+  #leave (): void {
+    if (this.#released && this.#pending.length === 0) this.#stream.off('error', this.#onError)
+  }
+
+  readonly #onDrain = (): void => {
+    this.#stuck = false
+    this.#resume()
+  }
+
+  /** Nobody reads any more. The service goes on, as nginx does without its log. */
+  readonly #onError = (): void => {
+    this.#broken = true
+    this.#resume()
+  }
+
+  readonly #onTaken = (): void => {
+    this.#pending.shift()
+    // An error of this very write is told after this.
+    if (this.#released) setImmediate(() => this.#leave())
   }
 
   readonly #giveUp = (): void => {

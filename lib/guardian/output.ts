@@ -71,10 +71,10 @@ function waits (): boolean {
 }
 
 /** A description of the same pipe or terminal that does not wait; the other one may be shared with other processes. A socket has no second one. */
-function reopen (): number | undefined {
+export function reopen (fd = 2): number | undefined {
   if (process.platform !== 'linux') return undefined
   try {
-    return openSync('/proc/self/fd/2', constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
+    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
   } catch {
     return undefined
   }

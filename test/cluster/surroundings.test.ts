@@ -31,6 +31,34 @@ t.test('a terminal that hangs up ends everybody, and is no reload', async (t) =>
   await until(() => !pids.some(isAlive), 'all have ended')
 })
 
+t.test('a terminal that is stopped loses nothing, and holds neither the supervisor nor its end', async (t) => {
+  const tree = start(t, ['run', '--grace', '6s', fixture('chatty.js')], { within: 'terminal' })
+  await tree.ready()
+  const supervisor = Number(tree.lines('start')[0]!['pid'])
+  const { childPid = 0 } = tree.lines('spawn')[0]!
+  const chat = (): number => tree.output().match(/^chat .*x\n/gm)?.length ?? 0
+  // Ctrl-S. What the terminal had taken before is still shown.
+  const stop = async (): Promise<void> => {
+    tree.child.stdin!.write('\u0013')
+    let [seen, since] = [tree.output().length, Date.now()]
+    process.kill(childPid, 'SIGUSR2')
+    await until(() => {
+      if (tree.output().length > seen) [seen, since] = [tree.output().length, Date.now()]
+      return Date.now() - since > 500
+    }, 'nothing is shown any more')
+  }
+  await stop()
+  t.ok(chat() < 20_000, 'stopped')
+  tree.child.stdin!.write('\u0011')
+  await until(() => chat() === 20_000, 'Ctrl-Q: all of it')
+  await stop()
+  const begin = Date.now()
+  process.kill(supervisor, 'SIGTERM')
+  t.same(await tree.result, [0, null])
+  t.ok(Date.now() - begin < 6000, 'within the grace period')
+  t.notOk([supervisor, childPid].some(isAlive))
+})
+
 /** The processes of a namespace, by their number in it. */
 function processesOf (init: number): Map<number, number> {
   const namespace = readlinkSync(`/proc/${init}/ns/pid`)

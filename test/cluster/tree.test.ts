@@ -121,7 +121,7 @@ t.test('a program supervises', async (t) => {
   program.stderr.setEncoding('utf8').on('data', (text: string) => { said += text })
   const [code] = await once(program, 'close')
   t.equal(code, 0, 'it ends by itself')
-  t.same(said.trim().split('\n'), ['invalid true', 'left behind 0', 'blocked [1,false]', 'why ["FST_GRACEFUL_SUPERVISOR",true]', 'second true', 'address true', 'replaced true', 'code [5,5,5]', 'end 0'])
+  t.same(said.trim().split('\n'), ['invalid true', 'left behind 0', 'blocked [1,false]', 'why ["FST_GRACEFUL_SUPERVISOR",true]', 'second true', 'address true', 'replaced true', 'code [5,5,5]', 'end 0', 'listeners true'])
 })
 
 t.test('the example runs, and a status port that is taken is said and ends it', async (t) => {
