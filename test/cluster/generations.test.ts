@@ -68,6 +68,7 @@ t.test('whoever hangs below a child that is gone is killed in time', async (t) =
   const { tree, pids } = await grow(t, ['old', 'young'], ['--grace', '6s'])
   const [, port] = /^young listens on (\d+)/m.exec(tree.output())!
   fetch(`http://127.0.0.1:${port}/`).catch(() => {})
+  await until(() => /^young hangs$/m.test(tree.output()), 'it hangs')
   process.kill(pids.get('old')!, 'SIGKILL')
   await until(() => tree.lines('orphans').length === 1, 'it is noticed')
   process.kill(tree.pid, 'SIGTERM')

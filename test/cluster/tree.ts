@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { readLines } from '../support/lines.ts'
 
 /** A line of the supervisor's own. */
 export interface Line { event?: string, msg: string, child?: number, childPid?: number, [key: string]: unknown }
@@ -11,7 +12,7 @@ export interface Line { event?: string, msg: string, child?: number, childPid?: 
 export interface Tree {
   readonly child: ChildProcess
   readonly pid: number
-  /** Standard output and standard error. */
+  /** Standard output and standard error, as far as their lines are whole. */
   output (): string
   /** One of the two alone. */
   stream (name: 'stdout' | 'stderr'): string
@@ -67,7 +68,7 @@ export function start (t: Pick<Test, 'teardown'>, args: string[], { env = {}, cw
   let output = ''
   const streams = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (text: string) => {
+    readLines(child[name], (text) => {
       // A terminal ends lines in its own way, and shows what was typed.
       output += text.replaceAll(/\r|\^C/g, '')
       streams[name] += text
@@ -77,14 +78,15 @@ export function start (t: Pick<Test, 'teardown'>, args: string[], { env = {}, cw
     child.once('error', reject)
     child.once('close', (code, signal) => resolve([code, signal]))
   })
-  const lines = (event?: string): Line[] => output.split('\n').filter((line) => line.startsWith('{"level"') && line.includes('"name":"fastify-graceful"') && line.endsWith('}')).map((line) => JSON.parse(line) as Line).filter((line) => event === undefined || line.event === `graceful.supervisor.${event}`)
+  const lines = (event?: string): Line[] => output.split('\n').filter((line) => line.startsWith('{"level"') && line.includes('"name":"fastify-graceful"')).map((line) => JSON.parse(line) as Line).filter((line) => event === undefined || line.event === `graceful.supervisor.${event}`)
   t.teardown(() => {
     child.kill('SIGKILL')
     for (const { childPid = 0 } of lines('spawn')) if (childPid > 0 && isAlive(childPid)) process.kill(childPid, 'SIGKILL')
   })
   const found = (pattern: RegExp) => (): RegExpExecArray | undefined => {
-    if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode} before ${pattern}: ${output}`)
-    return pattern.exec(output) ?? undefined
+    const match = pattern.exec(output)
+    if (match === null && child.exitCode !== null) throw new Error(`ended with ${child.exitCode} before ${pattern}: ${output}`)
+    return match ?? undefined
   }
   return {
     child,

@@ -171,8 +171,9 @@ t.test("a guardian's last word stays", async (t) => {
   const slow = fetch(`${url}/slow?ms=20000`).catch(() => {})
   await app.waitForLine(/slow begins/)
   app.kill('SIGTERM')
-  await until(() => at(path).phase === 'draining')
-  const said = { ...at(path), final: true, verdict: 'failed', summary: 'blocked', blockedIn: 'hash (app.js:5)', time: new Date().toISOString() } as TerminationRecord
+  let provisional = at(path)
+  await until(() => (provisional = at(path)).phase === 'draining')
+  const said = { ...provisional, final: true, verdict: 'failed', summary: 'blocked', blockedIn: 'hash (app.js:5)', time: new Date().toISOString() } as TerminationRecord
   writeFileSync(path, formatTerminationMessage(said))
   t.match(await app.result, [7, null])
   await slow

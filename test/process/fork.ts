@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { readLines } from '../support/lines.ts'
 
 /** How a child is started. */
 export interface ForkOptions {
@@ -25,7 +26,7 @@ export type Result = [code: number | null, signal: NodeJS.Signals | null, output
 /** A running fixture. */
 export interface Fork {
   readonly child: ChildProcess
-  /** What it has written so far to standard output and standard error. */
+  /** What it has written so far to standard output and standard error, in whole lines. */
   output (): string
   /** Waits for a line that matches, and answers the match. */
   waitForLine (pattern: RegExp): Promise<RegExpExecArray>
@@ -53,7 +54,8 @@ export function fork (fixture: string, { given = {}, node = [], under = [], env 
   let output = ''
   const waiting = new Set<() => void>()
   for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (text: string) => {
+    if (stream === null) continue
+    readLines(stream, (text) => {
       output += text
       for (const look of waiting) look()
     })
