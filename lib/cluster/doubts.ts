@@ -1,4 +1,4 @@
-import { setTimeout } from 'node:timers'
+import { setImmediate, setTimeout } from 'node:timers'
 import type { Child } from './child.ts'
 
 /** Milliseconds in which a signal to a whole process group reaches everybody. */
@@ -16,7 +16,8 @@ export class Doubts {
     const waiting = this.#open.get(child)
     if (waiting !== undefined) return void waiting.push(decide)
     this.#open.set(child, [decide])
-    setTimeout(() => this.#settle(child), groupWindow)
+    // On a busy machine a timer is late, and a signal that came before it is handled after it: one more turn.
+    setTimeout(() => setImmediate(() => this.#settle(child)), groupWindow)
   }
 
   has (child: Child): boolean {

@@ -18,7 +18,7 @@ function timesOf (tree: Tree): Array<Record<string, number>> {
   return times
 }
 
-/** Between the clock by which stalls are counted and the one by which phases are told, milliseconds pass on a busy machine. */
+/** Milliseconds that pass between two looks at the clock, also on a busy machine. */
 const slack = 25
 
 async function grow (t: Test, ...args: string[]): Promise<Tree & { message: () => Partial<TerminationRecord> }> {
