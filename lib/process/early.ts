@@ -24,7 +24,7 @@ const state = sharedState()
 
 function patience (): number {
   const seconds = Number(process.env['TERMINATION_GRACE_PERIOD_SECONDS'])
-  return (seconds > 0 && Number.isFinite(seconds) ? seconds : 30) * 900
+  return Math.round((seconds > 0 && Number.isFinite(seconds) ? seconds : 30) * 900)
 }
 
 function exit (signal: string, why: string): void {
