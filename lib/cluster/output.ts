@@ -65,7 +65,7 @@ export class Sink {
   /** Writes whole lines. Whoever reads too slowly slows the children down, and not the parent. */
   write (lines: Buffer | string): void {
     if (this.#stuck) return this.drop(linesIn(lines))
-    if (this.#broken) return
+    if (this.#broken || this.#released) return
     this.#pending.push(lines)
     if (this.#stream.write(lines, this.#onTaken)) return
     for (const source of this.#sources) source.pause()

@@ -14,13 +14,22 @@ interface Handle { fd?: number, setBlocking?: (wait: boolean) => number }
 export function outputStream (fd: 1 | 2): Writable {
   const standard = fd === 1 ? process.stdout : process.stderr
   const file = isatty(fd) ? reopen(fd) : undefined
-  if (file === undefined) return standard
-  const terminal = new WriteStream(file)
-  const { _handle: handle } = terminal as unknown as { _handle?: Handle }
-  // Node has opened the terminal once more for itself, unless it is one without a name.
-  if (handle?.fd !== undefined && handle.fd !== file) closeSync(file)
-  handle?.setBlocking?.(false)
-  return terminal
+  return file === undefined ? standard : impatient(file) ?? standard
+}
+
+/** A stream to this terminal. It takes the descriptor over. */
+function impatient (file: number): Writable | undefined {
+  try {
+    const terminal = new WriteStream(file)
+    const { _handle: handle } = terminal as unknown as { _handle?: Handle }
+    // Node has opened the terminal once more for itself, unless it is one without a name.
+    if (handle?.fd !== undefined && handle.fd !== file) closeSync(file)
+    handle?.setBlocking?.(false)
+    return terminal
+  } catch {
+    closeSync(file)
+    return undefined
+  }
 }
 
 /** Gives back what {@link outputStream} has opened. */
