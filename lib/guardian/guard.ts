@@ -10,12 +10,12 @@ import { hangFields, heldBy } from './obituary.ts'
 import type { Hang, Obituary } from './obituary.ts'
 import { logLine, writeError } from './output.ts'
 import { ParentWatch } from './parent.ts'
-import { planEnd } from './plan.ts'
 import type { ProcessEnd, Unheard } from './plan.ts'
 import type { StallRecord, ThreadData, ToMain, ToThread, Verdicts, WardState } from './protocol.ts'
 import { monotonic, Pulse, silent } from './pulse.ts'
 import type { ServerPorts } from './routes.ts'
 import { Signals } from './signals.ts'
+import { planTeardown } from './teardown.ts'
 import { mainThreadState } from './thread-state.ts'
 import { Watch } from './watch.ts'
 
@@ -143,7 +143,7 @@ export class Guard {
     // Boot is allowed to take its time.
     if (look?.change === 'stalled' && this.#hasBooted) void this.#report(look.age)
     if (look?.change === 'recovered') this.#recovered(look.duration)
-    const end = planEnd(this.#wards, this.#unheard)
+    const end = planTeardown(this.#wards, this.#unheard, now)
     if (end !== undefined && this.#isOver(end, now)) {
       void this.#kill(end, now)
       return

@@ -32,13 +32,15 @@ export interface ProcessEnd {
 /**
  * When the process has to be gone, from all that is known of its applications; undefined while nobody asked for that.
  * The process ends when its last application does, so the latest of their deadlines counts.
+ *
+ * @param teardown milliseconds that the kernel needs to take the process down once it is killed
  */
-export function planEnd (wards: readonly WardState[], unheard: Unheard): ProcessEnd | undefined {
+export function planEnd (wards: readonly WardState[], unheard: Unheard, teardown: number = 0): ProcessEnd | undefined {
   const [first] = unheard.signals
   const acts = (ward: WardState): boolean => ward.ending || (first !== undefined && ward.signals.includes(first.name))
   const ends = wards.filter(acts)
   if (!ends.some((ward) => ward.exit) || wards.some((ward) => ward.open && !acts(ward))) return undefined
-  const latest = ends.map((ward) => endOf(ward, unheard)).reduce((a, b) => (b.last > a.last ? b : a))
+  const latest = ends.map((ward) => endOf(ward, unheard, teardown)).reduce((a, b) => (b.last > a.last ? b : a))
   const heard = { ...latest, hung: Math.min(latest.hung, hurriedEnd(ends)) }
   return unheard.signals.reduce((end, { name, at, count }) => {
     if (count < 2) return end
@@ -52,14 +54,15 @@ function hurriedEnd (ends: readonly WardState[]): number {
   return Math.max(...ends.map(({ hurriedAt }) => hurriedAt ?? Infinity)) + hurriedTime
 }
 
-function endOf (ward: WardState, { signals: [first], prestop }: Unheard): ProcessEnd {
+function endOf (ward: WardState, { signals: [first], prestop }: Unheard, longest: number): ProcessEnd {
   const { gracePeriod, preStop, reserve } = ward
   const end = graceStartOf(ward, first?.at ?? 0, preStop, prestop) + gracePeriod
   const deadline = end - Math.max(reserve, Math.min(leastTail, gracePeriod / 4))
-  const hung = deadline - Math.min(lead, gracePeriod / 12)
+  const teardown = Math.min(longest, gracePeriod / 4)
+  const hung = deadline - Math.min(lead, gracePeriod / 12) - teardown
   // Half of the reserve is for the flush of the logs.
-  const turning = Math.max(deadline, end - reserve * 0.4)
-  return { hung, turning, last: end - Math.min(100, reserve * 0.2), exitCode: 1 }
+  const turning = Math.max(deadline, end - reserve * 0.4 - teardown)
+  return { hung, turning, last: turning + reserve * 0.4 - Math.min(100, reserve * 0.2), exitCode: 1 }
 }
 
 /** What a guardian cannot do in a process of this id; undefined where it can do all. */

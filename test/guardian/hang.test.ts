@@ -75,3 +75,19 @@ for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo', 'vm', 'mic
     })
   }
 }
+
+t.test('what the kernel takes for the memory is before the end of the grace period', async (t) => {
+  // Drained to the last, so that the hang is noticed as late as can be.
+  const app = hanging({ way: 'exec', phase: 'onClose', memory: 1024, options: { gracePeriod: 2000, guardian: { enabled: true } } })
+  const url = await listening(app)
+  fetch(`${url}/slow/5`).catch(() => {})
+  await app.waitForLine(/slow begins/)
+  const start = performance.now()
+  app.kill('SIGTERM')
+  const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => { app.child.once('exit', (...end) => resolve(end)) })
+  const time = performance.now() - start
+  t.strictSame([code, signal], [null, 'SIGKILL'])
+  t.ok(time < 2000 + lateness.worst, `gone at ${Math.round(time)} ms, on a machine that is up to ${Math.round(lateness.worst)} ms late`)
+  const [, , output] = await app.result
+  t.match(eventsOf(output, 'graceful.killed'), [{ phase: 'terminated', native: true }], 'told before that')
+})

@@ -6,6 +6,7 @@ import { Scrape } from '../../lib/guardian/scrape.ts'
 import { deadlineOf, limitOf, planEnd } from '../../lib/guardian/plan.ts'
 import type { WardState } from '../../lib/guardian/protocol.ts'
 import { Signals } from '../../lib/guardian/signals.ts'
+import { planTeardown, teardownTime } from '../../lib/guardian/teardown.ts'
 import { Watch } from '../../lib/guardian/watch.ts'
 import { buildVerdict } from '../../lib/guardian/answers.ts'
 import { onTick, tickInterval } from '../../lib/ticker.ts'
@@ -28,6 +29,19 @@ t.test('when the process has to be gone', async (t) => {
   const least = planEnd([ward({ ending: true, graceStart: 0, gracePeriod: 1000, reserve: 100 })], heard)!
   t.ok(least.hung > 600 && least.last < 1000, 'of the shortest grace period, too')
   t.equal(planEnd([ward({ ending: true, exit: false, graceStart: 0 })], heard), undefined, 'exit: false')
+})
+
+t.test('memory that the kernel has to take down', async (t) => {
+  const gibibyte = 2 ** 30
+  t.equal(teardownTime(100 * 2 ** 20), 0, 'there is time for a little of it anyway')
+  t.ok(teardownTime(4 * gibibyte) >= 4 * 330, 'the slowest pace that was measured')
+  t.equal(teardownTime(1000 * gibibyte), 5000)
+  const ending = [ward({ ending: true, graceStart: 0, gracePeriod: 3000, reserve: 300 })]
+  t.same(planEnd(ending, heard, 400), { hung: 1750, turning: 2480, last: 2540, exitCode: 1 }, 'all is that much earlier')
+  t.same(planEnd(ending, heard, 5000), { hung: 1400, turning: 2400, last: 2460, exitCode: 1 }, 'by a quarter of the grace period at most, and what turns has its time until the deadline')
+  t.equal(planTeardown(ending, heard, 0, () => 4 * gibibyte)?.hung, 1400)
+  t.equal(planTeardown([ward({ ending: true, graceStart: 0 })], heard, 20_000, () => t.fail('not looked at so early'))?.hung, 27_750)
+  t.ok(planTeardown(ending, heard, 0)!.hung <= 2150, 'and it is read')
 })
 
 t.test('a signal that the main thread has not heard', async (t) => {
