@@ -1,6 +1,7 @@
 import { constants, closeSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { hostname } from 'node:os'
+import { isatty, WriteStream } from 'node:tty'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** How long a reader who takes nothing is tried again, and how often, in milliseconds. */
@@ -83,23 +84,25 @@ export function reopen (fd = 2): number | undefined {
 /** As much of a stream's handle as no public interface offers. */
 interface Handle { setBlocking?: (wait: boolean) => number }
 
-/** Of standard error, where that is a pipe or a stream socket. It is kept, reads nothing, and closes nothing. */
+/** Of standard error, where that is a pipe, a terminal or a stream socket. It is kept, reads nothing, and closes nothing. */
 let handle: Handle | undefined
 
-/** Whoever shares standard error sees it not to wait for no longer than this takes. */
+/** Whoever shares standard error sees it not to wait for no longer than this takes. Where it cannot be made so, nothing is written: the termination message says the same. */
 function writeWithoutWaiting (bytes: Buffer): number {
   handle ??= handleOf()
-  handle.setBlocking?.(false)
+  if (handle.setBlocking === undefined || handle.setBlocking(false) !== 0) return 0
   try {
     return write(2, bytes)
   } finally {
-    handle.setBlocking?.(true)
+    handle.setBlocking(true)
   }
 }
 
 function handleOf (): Handle {
   try {
-    return (new Socket({ fd: 2, readable: false, writable: true }).unref() as unknown as { _handle?: Handle })._handle ?? {}
+    // A terminal is opened anew where the user may; it may be another user's, as under sudo.
+    const stream = isatty(2) ? new WriteStream(2) : new Socket({ fd: 2, readable: false, writable: true })
+    return (stream.unref() as unknown as { _handle?: Handle })._handle ?? {}
   } catch {
     return {}
   }
