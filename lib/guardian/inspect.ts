@@ -24,6 +24,9 @@ export interface Pause {
 
 /** Frames that are read. */
 const most = 20
+/** How long a pause in Node's own code goes on step by step until it meets the application's, in milliseconds, and for how many steps: a turn of the queues takes about a hundred. */
+const stepTime = 150
+const mostSteps = 300
 
 /**
  * Pauses the main thread through the inspector. Connected only while it is needed: a session that is left connected makes
@@ -34,6 +37,8 @@ export class MainThread {
   #session: Session | undefined
   #asked = false
   #paused: Promise<Pause | undefined> | undefined
+  /** A pause in Node's own code, from which it goes on in steps. */
+  #between: { pause: Pause, since: number, steps: number } | undefined
   #settle: ((pause: Pause | undefined) => void) | undefined
 
   /** Connects, which takes most of the time, and asks for nothing yet. A main thread that computes sends the names of its scripts meanwhile. */
@@ -47,7 +52,7 @@ export class MainThread {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<undefined>((resolve) => { timer = setTimeout(resolve, timeout, undefined) })
     try {
-      return await Promise.race([this.#paused, late])
+      return await Promise.race([this.#paused, late]) ?? this.#between?.pause
     } finally {
       clearTimeout(timer)
     }
@@ -64,6 +69,7 @@ export class MainThread {
     this.#session = undefined
     this.#paused = undefined
     this.#asked = false
+    this.#between = undefined
     this.#urls.clear()
     this.#settle?.(undefined)
     session?.disconnect()
@@ -77,7 +83,7 @@ export class MainThread {
     session.on('Debugger.paused', ({ params }) => {
       // Not our pause, but a person's breakpoint: let go.
       if (!this.#asked) this.disconnect()
-      else this.#settle?.(this.#describe(session, params.callFrames))
+      else this.#meet(session, this.#describe(session, params.callFrames))
     })
     session.connectToMainThread()
     session.post('Debugger.enable')
@@ -92,6 +98,17 @@ export class MainThread {
       // At once behind what connects: native code must find both when it returns, or it is gone before the second comes.
       this.#session?.post('Debugger.pause')
     })
+  }
+
+  /** What keeps the queues of ticks and microtasks full is on the stack for a part of the time only. */
+  #meet (session: Session, pause: Pause): void {
+    const { since, steps } = this.#between ?? { since: performance.now(), steps: 0 }
+    if (pause.stack.length > 0 || steps >= mostSteps || performance.now() - since > stepTime) {
+      this.#settle?.(pause)
+      return
+    }
+    this.#between = { pause, since, steps: steps + 1 }
+    session.post('Debugger.stepInto')
   }
 
   #describe (session: Session, frames: Debugger.CallFrame[]): Pause {
