@@ -11,8 +11,6 @@ import { VerdictNews } from './verdict-news.ts'
 import { inspectorOf } from './worker.ts'
 import type { Guarded, GuardianSetup, GuardianStatus, Ward } from './types.ts'
 
-/** How often the thread is told, from one look at the requests in flight to the next. */
-const requestsEvery = 5
 /** How long a boot waits for the thread at most, in milliseconds. */
 const readyTimeout = 1000
 /** How long the main thread waits for those who watch to be told of the end, in milliseconds, and how many requests they are told of. */
@@ -50,7 +48,6 @@ export class Guardian {
   })
   #rest: (() => void) | undefined
   #publishedAt = 0
-  #publications = 0
   /** How many watch on the guardian's port. */
   #watched = 0
   #told = ''
@@ -183,7 +180,7 @@ export class Guardian {
 
   #publish (): void {
     this.#lookForDebugger()
-    if (++this.#publications % requestsEvery === 0) this.#census.look()
+    this.#census.glance()
     this.#tell()
   }
 

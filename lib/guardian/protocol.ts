@@ -46,7 +46,7 @@ export interface WardState {
   stalls: Stall[]
   /** In flight, the oldest first, at most some, as old as they were at `seenAt`. */
   requests: RequestRecord[]
-  /** When they were looked at, at most a second before it was told; undefined where they were not, or there were none. Of the shared clock. */
+  /** When they were looked at first, of the looks that have brought nothing new since; undefined where they were not, or there were none. Of the shared clock. */
   seenAt: number | undefined
   /** How many they are; undefined where they are too many to be looked at. */
   inFlight: number | undefined
