@@ -12,7 +12,7 @@ import { logLine, writeError } from './output.ts'
 import { ParentWatch } from './parent.ts'
 import type { ProcessEnd, Unheard } from './plan.ts'
 import type { StallRecord, ThreadData, ToMain, ToThread, Verdicts, WardState } from './protocol.ts'
-import { monotonic, Pulse, silent } from './pulse.ts'
+import { heartbeatInterval, monotonic, Pulse, silent } from './pulse.ts'
 import type { ServerPorts } from './routes.ts'
 import { Signals } from './signals.ts'
 import { planTeardown } from './teardown.ts'
@@ -234,12 +234,16 @@ export class Guard {
 
   #kill (end: ProcessEnd, now: number): Promise<void> {
     this.#killing = true
-    const silence = this.#watch.silence(this.#pulse.last, now)
     const [signal] = this.#signals.seen
     const signalledAt = signal && Date.now() - (now - Math.min(signal.at, this.#desk.prestop ?? signal.at))
-    const compose = (pause: Pause | undefined, wards: WardState[] | undefined): Obituary =>
-      ({ wards: wards ?? agedWards(this.#wards, monotonic()), signal: signal?.name, signalledAt, exitCode: end.exitCode, hang: silence > silent ? this.#hang(silence, pause?.stack) : undefined })
     const { inspect, terminationMessagePath } = this.#data
+    const asked = this.#watch.silence(this.#pulse.last, now)
+    const compose = (pause: Pause | undefined, wards: WardState[] | undefined): Obituary => {
+      const silence = pause === undefined ? this.#watch.silence(this.#pulse.last, monotonic()) : asked
+      // At the last moment one missed heartbeat is enough, where there was no pause either.
+      const hangs = silence > (inspect && pause === undefined ? heartbeatInterval / 2 : silent)
+      return { wards: wards ?? agedWards(this.#wards, monotonic()), signal: signal?.name, signalledAt, exitCode: end.exitCode, hang: hangs ? this.#hang(silence, pause?.stack) : undefined }
+    }
     return killProcess({ mainThread: inspect ? this.#mainThread : undefined, exitCode: end.exitCode, left: end.last - now, terminationMessagePath, compose })
   }
 }

@@ -1,3 +1,5 @@
+import { closeSync, openSync } from 'node:fs'
+import { devNull } from 'node:os'
 import { setTimeout } from 'node:timers'
 import type { MainThread, Pause } from './inspect.ts'
 import { leaveTerminationMessage, obituaryLine } from './obituary.ts'
@@ -15,6 +17,22 @@ const exitTime = 120
 const snapshotExpression = "globalThis[Symbol.for('fastify-graceful.process')]?.guardian?.snapshot?.()"
 /** The exit runs the exit listeners, which save what a pino transport holds; it is marked as ours first. */
 const exitExpression = (code: number): string => `{ const state = globalThis[Symbol.for('fastify-graceful.process')]; if (state) state.exiting = true; globalThis.process.exit(${code}) }`
+
+/** A descriptor is kept for the end: the message and the look at the main thread need one, and a process that hangs may have none left. */
+let spare = openSpare()
+
+function openSpare (): number | undefined {
+  try {
+    return openSync(devNull, 'r')
+  } catch {
+    return undefined
+  }
+}
+
+function freeSpare (): void {
+  if (spare !== undefined) closeSync(spare)
+  spare = undefined
+}
 
 /** What {@link killProcess} needs. */
 export interface Kill {
@@ -34,12 +52,21 @@ export interface Kill {
  */
 export async function killProcess ({ mainThread, exitCode, left, terminationMessagePath, compose }: Kill): Promise<void> {
   const time = Math.max(0, Math.min(killTime, left))
-  setTimeout(sigkill, time)
+  let told = false
+  const tell = (obituary: Obituary): Promise<void> => {
+    told = true
+    leaveTerminationMessage(terminationMessagePath, obituary)
+    return writeError(obituaryLine(obituary))
+  }
+  setTimeout(() => {
+    // A busy machine may have left no time for a pause.
+    if (!told) void tell(compose(undefined, undefined))
+    sigkill()
+  }, time)
+  freeSpare()
   const start = performance.now()
   const pause = await mainThread?.pause(Math.min(pauseTimeout, time * 2 / 3)).catch(() => undefined)
-  const obituary = compose(pause, pause && await snapshot(pause, start + time - exitTime - performance.now()))
-  leaveTerminationMessage(terminationMessagePath, obituary)
-  await writeError(obituaryLine(obituary))
+  await tell(compose(pause, pause && await snapshot(pause, start + time - exitTime - performance.now())))
   if (pause === undefined) sigkill()
   // As PID 1 we are still here: the kernel delivers no SIGKILL to it from inside. What is left is the return from native code.
   const late = pause ?? await mainThread?.pending

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { readTerminationMessage } from '../../lib/kubernetes/message.ts'
@@ -25,11 +27,12 @@ const frames: Record<string, RegExp[]> = {
   // In a context that has no process.
   vm: [/^renderForEver \(template\.js:1:\d+\)$/, place('renderInContext', 'vm'), caller],
   // And nothing of the application's below it.
-  microtask: [/^renderForEver \(template\.js:1:\d+\)$/]
+  microtask: [/^renderForEver \(template\.js:1:\d+\)$/],
+  tick: [/^tickForever \(.*hang\.js:\d+:\d+\)$/]
 }
 
-for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo', 'vm', 'microtask']) {
-  for (const phase of way === 'vm' || way === 'microtask' ? ['running'] : ['running', 'announcing', 'draining', 'onClose']) {
+for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo', 'vm', 'microtask', 'tick']) {
+  for (const phase of ['vm', 'microtask', 'tick'].includes(way) ? ['running'] : ['running', 'announcing', 'draining', 'onClose']) {
     t.test(`${way} in ${phase}`, async (t) => {
       const message = t.testdir({ log: '' }) + '/log'
       const app = hanging({ way, ...phase !== 'running' && { phase }, options: { gracePeriod, guardian: { enabled: true }, kubernetes: { terminationMessagePath: message } } })
@@ -84,10 +87,59 @@ t.test('what the kernel takes for the memory is before the end of the grace peri
   await app.waitForLine(/slow begins/)
   const start = performance.now()
   app.kill('SIGTERM')
-  const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => { app.child.once('exit', (...end) => resolve(end)) })
+  const startWall = Date.now()
+  const [code, signal] = await once(app.child, 'exit')
   const time = performance.now() - start
   t.strictSame([code, signal], [null, 'SIGKILL'])
-  t.ok(time < 2000 + lateness.worst, `gone at ${Math.round(time)} ms, on a machine that is up to ${Math.round(lateness.worst)} ms late`)
-  const [, , output] = await app.result
-  t.match(eventsOf(output, 'graceful.killed'), [{ phase: 'terminated', native: true }], 'told before that')
+  const late = `on a machine that is up to ${Math.round(lateness.worst)} ms late`
+  const { time: told = Infinity } = eventsOf(app.output(), 'graceful.killed')[0] as { time?: number } | undefined ?? {}
+  t.ok(told - startWall < 2000 - 300 + lateness.worst, `told at ${told - startWall} ms, ${late}`)
+  // The kernel needs a processor for it, of which a busy machine has none.
+  t.ok(time < 2000 + (lateness.worst < 50 ? 0 : 10 * lateness.worst), `gone at ${Math.round(time)} ms, ${late}`)
+})
+
+t.test('a request that is younger than a second is named, where native code hangs', async (t) => {
+  const app = hanging({ way: 'exec', options: { gracePeriod, guardian: { enabled: true } } })
+  const url = await listening(app)
+  fetch(`${url}/slow/5`).catch(() => {})
+  fetch(`${url}/later?ms=400`).catch(() => {})
+  await app.waitForLine(/hanging/)
+  app.kill('SIGTERM')
+  await once(app.child, 'exit')
+  const [{ requests } = { requests: [] }] = eventsOf(app.output(), 'graceful.killed') as Array<{ requests?: Array<{ route: string, age: number }> }>
+  t.strictSame(requests?.map(({ route }) => route).toSorted(), ['/later', '/slow/:id'], 'the one that hangs it, too')
+  t.ok(requests?.every(({ age }) => age > 1500), 'as old as they are now')
+})
+
+t.test('no descriptor is left', async (t) => {
+  const message = t.testdir({ log: '' }) + '/log'
+  const app = hanging({ way: 'loop', exhaust: true, options: { gracePeriod, guardian: { enabled: true }, kubernetes: { terminationMessagePath: message } } }, { under: ['sh', '-c', 'ulimit -n 200; exec "$@"', 'sh'] })
+  const url = await listening(app)
+  fetch(`${url}/hang`).catch(() => {})
+  await app.waitForLine(/no descriptor is left: EMFILE\nhanging/)
+  app.kill('SIGTERM')
+  const [code, signal, output] = await app.result
+  t.strictSame([code, signal], [1, null], output)
+  t.match(eventsOf(output, 'graceful.killed'), [{ blockedIn: frames['loop']![0] }])
+  t.match(readTerminationMessage(message), { final: true, blockedIn: frames['loop']![0] })
+})
+
+t.test('a terminal that was stopped, and cannot be opened anew, holds nobody', async (t) => {
+  const message = t.testdir({ log: '' }) + '/log'
+  const given = { way: 'loop', deny: true, options: { gracePeriod, guardian: { enabled: true }, kubernetes: { terminationMessagePath: message } } }
+  // A superuser may open what nobody may.
+  const under = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] : []
+  const app = hanging(given, { terminal: true, under, timeout: 10_000 })
+  const url = await listening(app)
+  fetch(`${url}/hang`).catch(() => {})
+  await app.waitForLine(/hanging/)
+  const inside = Number(readFileSync(`/proc/${app.child.pid}/task/${app.child.pid}/children`, 'utf8'))
+  app.child.stdin?.write('\x13')
+  const start = performance.now()
+  process.kill(inside, 'SIGTERM')
+  await once(app.child, 'exit')
+  const time = performance.now() - start
+  t.ok(time < gracePeriod + 2 * lateness.worst, `gone at ${Math.round(time)} ms`)
+  t.notMatch(app.output(), /graceful\.killed/, 'nobody could read it')
+  t.match(readTerminationMessage(message), { final: true, blockedIn: frames['loop']![0] }, 'but here it is')
 })
