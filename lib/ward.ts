@@ -13,6 +13,9 @@ import { sharedState } from './process/shared.ts'
 import type { Membership } from './process/types.ts'
 import type { Traffic } from './traffic/traffic.ts'
 
+/** With more connections than this, requests are not listed once a second: it takes a look at each. */
+const mostConnections = 1000
+
 /** What of an application the guardian has to know. */
 export interface WardParts {
   name: string
@@ -70,7 +73,7 @@ function makeWard ({ name, settings, lifecycle, traffic, health, membership, log
         stalls: lifecycle.stalls().map(({ name: stalling, reason }) => ({ name: stalling, reason }))
       }
     },
-    connections: () => traffic.connections.size,
+    crowded: () => traffic.connections.size > mostConnections,
     requests: () => traffic.requests.list().map(({ method, route, age, kind }) => ({ method, route, age, kind })),
     async verdicts () {
       const [readiness, liveness, startup] = await Promise.all([health.verdict('readiness'), health.verdict('liveness'), health.verdict('startup')])

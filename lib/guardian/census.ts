@@ -8,9 +8,8 @@ const mostRequests = 10
 type Sight = Pick<WardState, 'requests' | 'seenAt' | 'inFlight'>
 const unseen: Sight = { requests: [], seenAt: undefined, inFlight: undefined }
 
-/** With more connections than this, each fifth look takes place, and with more than this none does: it takes a look at each. */
-const manyConnections = 100
-const mostConnections = 1000
+/** Where more requests than this were in flight, only each fifth heartbeat takes a look at them. */
+const manyRequests = 25
 const manyEvery = 5
 /** By how much the begin of the same request may differ in two looks, in milliseconds. */
 const rounding = 3
@@ -27,13 +26,13 @@ export class Census {
 
   /** Takes a look at the requests in flight, of which {@link Census.states} tells until the next one. */
   look (): void {
-    this.#sights = new Map([...this.#wards].map((ward) => [ward, ward.connections() > mostConnections ? unseen : newsOf(sightOf(ward), this.#sights.get(ward))]))
+    this.#sights = new Map([...this.#wards].map((ward) => [ward, ward.crowded() ? unseen : newsOf(sightOf(ward), this.#sights.get(ward))]))
   }
 
-  /** The same, with each heartbeat: not for all of many connections. */
+  /** The same, with each heartbeat: of many requests it takes its time. */
   glance (): void {
     const due = ++this.#looks % manyEvery === 0
-    if (due || ![...this.#wards].some((ward) => ward.connections() > manyConnections)) this.look()
+    if (due || [...this.#sights.values()].every(({ inFlight = 0 }) => inFlight <= manyRequests)) this.look()
   }
 
   states (): WardState[] {

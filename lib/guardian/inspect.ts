@@ -24,8 +24,7 @@ export interface Pause {
 
 /** Frames that are read. */
 const most = 20
-/** How long a pause in Node's own code goes on step by step until it meets the application's, in milliseconds, and for how many steps: a turn of the queues takes about a hundred. */
-const stepTime = 150
+/** For how many steps a pause in Node's own code goes on until it meets the application's: a turn of the queues takes about a hundred. */
 const mostSteps = 300
 
 /**
@@ -38,7 +37,9 @@ export class MainThread {
   #asked = false
   #paused: Promise<Pause | undefined> | undefined
   /** A pause in Node's own code, from which it goes on in steps. */
-  #between: { pause: Pause, since: number, steps: number } | undefined
+  #between: Pause | undefined
+  /** How many steps it may still take. */
+  #steps = 0
   #settle: ((pause: Pause | undefined) => void) | undefined
 
   /** Connects, which takes most of the time, and asks for nothing yet. A main thread that computes sends the names of its scripts meanwhile. */
@@ -52,9 +53,10 @@ export class MainThread {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<undefined>((resolve) => { timer = setTimeout(resolve, timeout, undefined) })
     try {
-      return await Promise.race([this.#paused, late]) ?? this.#between?.pause
+      return await Promise.race([this.#paused, late]) ?? this.#between
     } finally {
       clearTimeout(timer)
+      this.#steps = 0
     }
   }
 
@@ -95,6 +97,7 @@ export class MainThread {
     return new Promise((resolve) => {
       this.#settle = resolve
       this.#asked = true
+      this.#steps = mostSteps
       // At once behind what connects: native code must find both when it returns, or it is gone before the second comes.
       this.#session?.post('Debugger.pause')
     })
@@ -102,12 +105,11 @@ export class MainThread {
 
   /** What keeps the queues of ticks and microtasks full is on the stack for a part of the time only. */
   #meet (session: Session, pause: Pause): void {
-    const { since, steps } = this.#between ?? { since: performance.now(), steps: 0 }
-    if (pause.stack.length > 0 || steps >= mostSteps || performance.now() - since > stepTime) {
+    if (pause.stack.length > 0 || this.#steps-- <= 0) {
       this.#settle?.(pause)
       return
     }
-    this.#between = { pause, since, steps: steps + 1 }
+    this.#between = pause
     session.post('Debugger.stepInto')
   }
 

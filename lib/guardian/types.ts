@@ -46,8 +46,8 @@ export interface Ward {
   state (): Omit<WardState, 'requests' | 'seenAt' | 'inFlight' | 'measured'>
   /** Requests in flight, the oldest first. */
   requests (): RequestRecord[]
-  /** How many connections are open: to list the requests takes a look at each. */
-  connections (): number
+  /** So many connections that to list the requests costs time. */
+  crowded (): boolean
   verdicts (): Promise<Verdicts>
   /** Probes were answered on the guardian's port. Times are milliseconds ago. */
   probed (answers: readonly ProbeAnswers[]): void

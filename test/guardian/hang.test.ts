@@ -63,6 +63,8 @@ for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo', 'vm', 'mic
       if (native) {
         if (way === 'parse') t.match(line, { msg: /at a place that is not known.*could not be paused in time/ }, 'what computes may as well be JavaScript')
         else t.match(line, { native: true, msg: /inside native code, waiting for the kernel/ })
+      } else if (way === 'tick' && lateness.worst > 100 && line?.['blockedIn'] === undefined) {
+        t.match(line, { msg: /inside Node's own code$/ }, 'each step on from there takes its time on a busy machine')
       } else {
         t.match(line, { blockedIn: frames[way]![0], stack: frames[way], msg: /the event loop has not turned for \d+ ms, in \w+ \(/ })
       }
@@ -121,7 +123,7 @@ t.test('no descriptor is left', async (t) => {
   const [code, signal, output] = await app.result
   t.strictSame([code, signal], [1, null], output)
   t.match(eventsOf(output, 'graceful.killed'), [{ blockedIn: frames['loop']![0] }])
-  t.match(readTerminationMessage(message), { final: true, blockedIn: frames['loop']![0] })
+  t.match(readTerminationMessage(message), { final: true, blockedIn: frames['loop']![0] }, 'one is kept for the end')
 })
 
 t.test('a terminal that was stopped, and cannot be opened anew, holds nobody', async (t) => {
@@ -141,5 +143,6 @@ t.test('a terminal that was stopped, and cannot be opened anew, holds nobody', a
   const time = performance.now() - start
   t.ok(time < gracePeriod + 2 * lateness.worst, `gone at ${Math.round(time)} ms`)
   t.notMatch(app.output(), /graceful\.killed/, 'nobody could read it')
-  t.match(readTerminationMessage(message), { final: true, blockedIn: frames['loop']![0] }, 'but here it is')
+  // The pause is late on a machine that is.
+  t.match(readTerminationMessage(message), { final: true, ...lateness.worst < 100 && { blockedIn: frames['loop']![0] } }, 'but here it is')
 })
