@@ -66,7 +66,8 @@ export async function killProcess ({ mainThread, exitCode, left, terminationMess
   freeSpare()
   const start = performance.now()
   const pause = await mainThread?.pause(Math.min(pauseTimeout, time * 2 / 3)).catch(() => undefined)
-  await tell(compose(pause, pause && await snapshot(pause, start + time - exitTime - performance.now())))
+  const wards = pause && await snapshot(pause, start + time - exitTime - performance.now())
+  if (!told) await tell(compose(pause, wards))
   if (pause === undefined) sigkill()
   // As PID 1 we are still here: the kernel delivers no SIGKILL to it from inside. What is left is the return from native code.
   const late = pause ?? await mainThread?.pending
