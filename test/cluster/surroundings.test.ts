@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { request } from 'node:http'
@@ -5,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { isAlive, service, start, until } from './tree.ts'
+import { isAlive, nameless, service, start, until } from './tree.ts'
+import type { Tree } from './tree.ts'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
 
@@ -31,32 +33,57 @@ t.test('a terminal that hangs up ends everybody, and is no reload', async (t) =>
   await until(() => !pids.some(isAlive), 'all have ended')
 })
 
+const chat = (tree: Tree): number => tree.output().match(/^chat .*x\n/gm)?.length ?? 0
+
+/** Ctrl-S while a child writes more than the terminal takes; what it had taken before is still shown. */
+async function stop (tree: Tree, childPid: number): Promise<void> {
+  tree.child.stdin!.write('\u0013')
+  let [seen, since] = [tree.output().length, Date.now()]
+  process.kill(childPid, 'SIGUSR2')
+  await until(() => {
+    if (tree.output().length > seen) [seen, since] = [tree.output().length, Date.now()]
+    return Date.now() - since > 500
+  }, 'nothing is shown any more')
+}
+
 t.test('a terminal that is stopped loses nothing, and holds neither the supervisor nor its end', async (t) => {
   const tree = start(t, ['run', '--grace', '6s', fixture('chatty.js')], { within: 'terminal' })
   await tree.ready()
   const supervisor = Number(tree.lines('start')[0]!['pid'])
   const { childPid = 0 } = tree.lines('spawn')[0]!
-  const chat = (): number => tree.output().match(/^chat .*x\n/gm)?.length ?? 0
-  // Ctrl-S. What the terminal had taken before is still shown.
-  const stop = async (): Promise<void> => {
-    tree.child.stdin!.write('\u0013')
-    let [seen, since] = [tree.output().length, Date.now()]
-    process.kill(childPid, 'SIGUSR2')
-    await until(() => {
-      if (tree.output().length > seen) [seen, since] = [tree.output().length, Date.now()]
-      return Date.now() - since > 500
-    }, 'nothing is shown any more')
-  }
-  await stop()
-  t.ok(chat() < 20_000, 'stopped')
+  await stop(tree, childPid)
+  t.ok(chat(tree) < 20_000, 'stopped')
   tree.child.stdin!.write('\u0011')
-  await until(() => chat() === 20_000, 'Ctrl-Q: all of it')
-  await stop()
+  await until(() => chat(tree) === 20_000, 'Ctrl-Q: all of it')
+  await stop(tree, childPid)
   const begin = Date.now()
   process.kill(supervisor, 'SIGTERM')
   t.same(await tree.result, [0, null])
   t.ok(Date.now() - begin < 6000, 'within the grace period')
   t.notOk([supervisor, childPid].some(isAlive))
+})
+
+/** Processor time of a process so far, in hundredths of a second. */
+function processorTime (pid: number): number {
+  const [user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ').slice(11)
+  return Number(user) + Number(system)
+}
+
+const refused = spawnSync(nameless[0]!, [...nameless.slice(1), 'true']).status !== 0
+
+t.test('a terminal without a name that is stopped keeps no processor busy', { skip: refused && 'no mount namespaces here' }, async (t) => {
+  const tree = start(t, ['run', fixture('chatty.js')], { within: 'nameless terminal' })
+  await tree.ready()
+  const supervisor = Number(tree.lines('start')[0]!['pid'])
+  await stop(tree, tree.lines('spawn')[0]!.childPid!)
+  t.ok(chat(tree) < 20_000, 'stopped')
+  const [begin, used] = [Date.now(), processorTime(supervisor)]
+  await until(() => Date.now() - begin > 500, 'a while')
+  t.ok(processorTime(supervisor) - used < 10, 'it waits')
+  tree.child.stdin!.write('\u0011')
+  await until(() => chat(tree) === 20_000, 'Ctrl-Q: all of it')
+  process.kill(supervisor, 'SIGTERM')
+  t.same(await tree.result, [0, null])
 })
 
 /** The processes of a namespace, by their number in it. */

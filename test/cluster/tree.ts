@@ -52,12 +52,18 @@ export function isAlive (pid: number): boolean {
   }
 }
 
-/** What a command runs in: a process group of its own, a terminal, with few file descriptors, or as process 1 of a namespace of its own, as in a container. */
+const inTerminal = (command: string[]): string[] => ['script', '-qec', `exec ${command.map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(' ')}`, '/dev/null']
+const unshare = ['unshare', ...process.getuid?.() === 0 ? [] : ['--map-root-user']]
+/** Runs a command where no terminal has a name, as after `nsenter` or `chroot`. */
+export const nameless: readonly string[] = [...unshare, '--mount', 'sh', '-c', 'mount -t tmpfs none /dev/pts && exec "$@"', 'sh']
+
+/** What a command runs in: a process group of its own, a terminal, one without a name, with few file descriptors, or as process 1 of a namespace of its own, as in a container. */
 const wrappers = {
   'few descriptors': (command: string[]) => ['sh', '-c', 'ulimit -n 36; exec "$@"', 'sh', ...command],
   group: (command: string[]) => ['setsid', ...command],
-  terminal: (command: string[]) => ['script', '-qec', `exec ${command.map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(' ')}`, '/dev/null'],
-  namespace: (command: string[]) => ['unshare', ...process.getuid?.() === 0 ? [] : ['--map-root-user'], '--pid', '--fork', '--mount-proc', '--kill-child', ...command]
+  terminal: inTerminal,
+  'nameless terminal': (command: string[]) => inTerminal([...nameless, ...command]),
+  namespace: (command: string[]) => [...unshare, '--pid', '--fork', '--mount-proc', '--kill-child', ...command]
 }
 
 /** Starts `fastify-graceful` with these arguments; `merged`: both streams into one pipe. What is left of the tree when the test ends is killed. */
