@@ -13,7 +13,7 @@ import { sharedState } from './process/shared.ts'
 import type { Membership } from './process/types.ts'
 import type { Traffic } from './traffic/traffic.ts'
 
-/** With more connections than this, requests are not listed once a second: it takes a look at each. */
+/** With more connections than this, requests are not listed with each heartbeat: it takes a look at each. */
 const mostConnections = 1000
 
 /** What of an application the guardian has to know. */

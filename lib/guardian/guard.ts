@@ -5,7 +5,7 @@ import type { LoopState } from './answers.ts'
 import { Desk } from './desk.ts'
 import { frameText, MainThread } from './inspect.ts'
 import type { Frame, Pause } from './inspect.ts'
-import { killProcess } from './kill.ts'
+import { killProcess, sigkill } from './kill.ts'
 import { hangFields, heldBy } from './obituary.ts'
 import type { Hang, Obituary } from './obituary.ts'
 import { logLine, writeError } from './output.ts'
@@ -145,7 +145,7 @@ export class Guard {
     if (look?.change === 'recovered') this.#recovered(look.duration)
     const end = planTeardown(this.#wards, this.#unheard, now)
     if (end !== undefined && this.#isOver(end, now)) {
-      void this.#kill(end, now)
+      this.#kill(end, now).catch(sigkill)
       return
     }
     this.#prepare(end, this.#watch.silence(this.#pulse.last, now))
@@ -165,10 +165,11 @@ export class Guard {
     return Math.min(restInterval, Math.max(lookInterval, overdue - now))
   }
 
-  #isOver ({ hung, turning }: ProcessEnd, now: number): boolean {
+  #isOver ({ hung, surely, hurry, turning }: ProcessEnd, now: number): boolean {
     const beat = this.#pulse.last
     if (this.#isHeldByPerson(now - beat)) return false
-    return now >= turning || (now >= hung && this.#watch.silence(beat, now) > silent)
+    const longest = now >= hurry ? heartbeatInterval : silent + Math.max(0, surely - now) / 2
+    return now >= turning || (now >= hung && this.#watch.silence(beat, now) > longest)
   }
 
   /** On a busy machine the connection takes longer than a kill, or a line that tells of a stall, may. */
@@ -240,10 +241,11 @@ export class Guard {
     const asked = this.#watch.silence(this.#pulse.last, now)
     const compose = (pause: Pause | undefined, wards: WardState[] | undefined): Obituary => {
       const silence = pause === undefined ? this.#watch.silence(this.#pulse.last, monotonic()) : asked
-      // At the last moment one missed heartbeat is enough, where there was no pause either.
-      const hangs = silence > (inspect && pause === undefined ? heartbeatInterval / 2 : silent)
+      // At the last moment a missed heartbeat is enough, where there was no pause either.
+      const hangs = silence > (inspect && pause === undefined ? heartbeatInterval : silent)
       return { wards: wards ?? agedWards(this.#wards, monotonic()), signal: signal?.name, signalledAt, exitCode: end.exitCode, hang: hangs ? this.#hang(silence, pause?.stack) : undefined }
     }
-    return killProcess({ mainThread: inspect ? this.#mainThread : undefined, exitCode: end.exitCode, left: end.last - now, terminationMessagePath, compose })
+    const last = now >= end.turning ? end.last : end.last - end.teardown
+    return killProcess({ mainThread: inspect ? this.#mainThread : undefined, exitCode: end.exitCode, left: last - now, terminationMessagePath, spare: this.#data.spare, compose })
   }
 }

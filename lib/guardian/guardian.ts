@@ -112,7 +112,7 @@ export class Guardian {
     this.#post({ type: 'hello', id })
   }
 
-  #threadData (): ThreadData {
+  #threadData (): Omit<ThreadData, 'spare'> {
     const { settings: { stall, liveness, port, host }, probes, admin, metrics, terminationMessagePath, parent } = this.#setup
     return {
       buffer: this.#pulse.buffer,

@@ -1,12 +1,13 @@
 import type { Worker } from 'node:worker_threads'
 import { messageOf } from '../errors.ts'
 import type { ThreadData, ToMain, ToThread } from './protocol.ts'
+import { freeSpare, openSpare } from './spare.ts'
 import { makeWorker } from './worker.ts'
 
 /** What {@link Keeper} needs. */
 export interface KeeperPorts {
   /** What the thread is started with. */
-  data: () => ThreadData
+  data: () => Omit<ThreadData, 'spare'>
   /** A thread is there, and can be told. */
   started: () => void
   heed: (message: ToMain) => void
@@ -30,16 +31,21 @@ export class Keeper {
   get alive (): boolean { return this.#worker !== undefined }
 
   start (): void {
+    const spare = openSpare()
     try {
-      const worker = makeWorker(this.#ports.data())
+      const worker = makeWorker({ ...this.#ports.data(), spare })
       this.#worker = worker
       let failure: unknown
       worker.on('message', (message: ToMain) => this.#ports.heed(message))
       worker.on('error', (error) => { failure = error })
-      worker.on('exit', () => { if (this.#worker === worker) this.#died(failure) })
+      worker.on('exit', () => {
+        freeSpare(spare)
+        if (this.#worker === worker) this.#died(failure)
+      })
       worker.unref()
       this.#ports.started()
     } catch (error) {
+      freeSpare(spare)
       this.#ports.failed(`the guardian cannot be started, so nothing ends this process where its event loop hangs: ${messageOf(error)}`)
     }
   }

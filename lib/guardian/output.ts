@@ -89,9 +89,12 @@ let handle: Handle | undefined
 
 /** Whoever shares standard error sees it not to wait for no longer than this takes. Where it cannot be made so, nothing is written: the termination message says the same. */
 function writeWithoutWaiting (bytes: Buffer): number {
+  // There is nothing like it, and a console is not stopped for long.
+  if (process.platform === 'win32') return write(2, bytes)
   handle ??= handleOf()
-  if (handle.setBlocking === undefined || handle.setBlocking(false) !== 0) return 0
+  if (handle.setBlocking === undefined) return 0
   try {
+    if (handle.setBlocking(false) !== 0) return 0
     return write(2, bytes)
   } finally {
     handle.setBlocking(true)

@@ -22,10 +22,16 @@ export interface Unheard {
 export interface ProcessEnd {
   /** For a main thread that hangs: nothing of the end can happen any more but the exit. A little before the deadline, to be over soon after it. */
   hung: number
+  /** The same for a process without much memory: from then on a short silence is a hang. Before, it may be a long collection of garbage. */
+  surely: number
+  /** From then on a missed heartbeat is a hang: what is left is what the kernel needs for the memory. */
+  hurry: number
   /** For one that turns: it may need its reserve for the logs. */
   turning: number
   /** SIGKILL, at the latest. */
   last: number
+  /** How much earlier that is for a main thread that hangs, in milliseconds: what the kernel needs for the memory. */
+  teardown: number
   exitCode: number
 }
 
@@ -41,12 +47,16 @@ export function planEnd (wards: readonly WardState[], unheard: Unheard, teardown
   const ends = wards.filter(acts)
   if (!ends.some((ward) => ward.exit) || wards.some((ward) => ward.open && !acts(ward))) return undefined
   const latest = ends.map((ward) => endOf(ward, unheard, teardown)).reduce((a, b) => (b.last > a.last ? b : a))
-  const heard = { ...latest, hung: Math.min(latest.hung, hurriedEnd(ends)) }
   return unheard.signals.reduce((end, { name, at, count }) => {
     if (count < 2) return end
-    if (count === 2) return { ...end, hung: Math.min(end.hung, at + hurriedTime) }
-    return { ...end, hung: Math.min(end.hung, at), exitCode: 128 + (constants.signals[name as NodeJS.Signals] ?? 0) }
-  }, heard)
+    if (count === 2) return hasten(end, at + hurriedTime)
+    return { ...hasten(end, at), exitCode: 128 + (constants.signals[name as NodeJS.Signals] ?? 0) }
+  }, hasten(latest, hurriedEnd(ends)))
+}
+
+/** Somebody asks for a faster end. */
+function hasten (end: ProcessEnd, at: number): ProcessEnd {
+  return at < end.hung ? { ...end, hung: at, surely: at } : end
 }
 
 /** When the phases are over that a second signal has left, of all who end. */
@@ -59,10 +69,10 @@ function endOf (ward: WardState, { signals: [first], prestop }: Unheard, longest
   const end = graceStartOf(ward, first?.at ?? 0, preStop, prestop) + gracePeriod
   const deadline = end - Math.max(reserve, Math.min(leastTail, gracePeriod / 4))
   const teardown = Math.min(longest, gracePeriod / 4)
-  const hung = deadline - Math.min(lead, gracePeriod / 12) - teardown
-  // Half of the reserve is for the flush of the logs.
-  const turning = Math.max(deadline, end - reserve * 0.4 - teardown)
-  return { hung, turning, last: turning + reserve * 0.4 - Math.min(100, reserve * 0.2), exitCode: 1 }
+  const surely = deadline - Math.min(lead, gracePeriod / 12)
+  // Half of the reserve is for the flush of the logs, however large the process is.
+  const turning = end - reserve * 0.4 - Math.min(teardown, reserve * 0.1)
+  return { hung: surely - teardown, surely, hurry: end - reserve * 0.4 - teardown, turning, last: end - Math.min(100, reserve * 0.2), teardown, exitCode: 1 }
 }
 
 /** What a guardian cannot do in a process of this id; undefined where it can do all. */

@@ -88,6 +88,8 @@ export interface ThreadData {
   /** The number of the process with which this one is to end; undefined where there is none. */
   parent: number | undefined
   server: ServerData | undefined
+  /** A descriptor that is kept for the end; undefined where there was none left. */
+  spare: number | undefined
 }
 
 /** The guardian's own port. */

@@ -23,14 +23,11 @@ export function planTeardown (wards: readonly WardState[], unheard: Unheard, now
   return end === undefined || now < end.hung - longestTeardown ? end : planEnd(wards, unheard, teardownTime(resident()))
 }
 
-/** What was seen last, for where it cannot be seen any more: it is read from a file. */
-let known = 0
-
-function residentMemory (): number {
+/** In bytes. It is read from a file, for which a process may have no descriptor left: then it is what the process had at most. */
+export function residentMemory (): number {
   try {
-    known = process.memoryUsage.rss()
+    return process.memoryUsage.rss()
   } catch {
-    // A process without a free descriptor, for example.
+    return process.resourceUsage().maxRSS * 1024
   }
-  return known
 }

@@ -1,13 +1,16 @@
 import { createHook } from 'node:async_hooks'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { Gauge, Registry } from 'prom-client'
 import t from 'tap'
+import { Census } from '../../lib/guardian/census.ts'
 import { Scrape } from '../../lib/guardian/scrape.ts'
 import { deadlineOf, limitOf, planEnd } from '../../lib/guardian/plan.ts'
 import type { WardState } from '../../lib/guardian/protocol.ts'
 import { Signals } from '../../lib/guardian/signals.ts'
-import { planTeardown, teardownTime } from '../../lib/guardian/teardown.ts'
+import { planTeardown, residentMemory, teardownTime } from '../../lib/guardian/teardown.ts'
+import type { Ward } from '../../lib/guardian/types.ts'
 import { Watch } from '../../lib/guardian/watch.ts'
+import type { RequestRecord } from '../../lib/kubernetes/message.ts'
 import { buildVerdict } from '../../lib/guardian/answers.ts'
 import { onTick, tickInterval } from '../../lib/ticker.ts'
 
@@ -24,8 +27,8 @@ t.test('when the process has to be gone', async (t) => {
   t.equal(planEnd([], heard), undefined)
   t.equal(planEnd([ward()], heard), undefined, 'nobody asked for it')
   t.equal(planEnd([ward({ graceStart: 0 })], heard), undefined, 'nor does a drain')
-  t.same(planEnd([ward({ ending: true, graceStart: 1000 })], heard), { hung: 28_750, turning: 30_200, last: 30_900, exitCode: 1 }, 'before the reserve, and one that turns has most of it')
-  t.same(planEnd([ward({ ending: true, graceStart: 0, gracePeriod: 3000, reserve: 300 })], heard), { hung: 2150, turning: 2880, last: 2940, exitCode: 1 }, 'the kill needs 600 ms')
+  t.same(planEnd([ward({ ending: true, graceStart: 1000 })], heard), { hung: 28_750, surely: 28_750, hurry: 30_200, turning: 30_200, last: 30_900, teardown: 0, exitCode: 1 }, 'before the reserve, and one that turns has most of it')
+  t.same(planEnd([ward({ ending: true, graceStart: 0, gracePeriod: 3000, reserve: 300 })], heard), { hung: 2150, surely: 2150, hurry: 2880, turning: 2880, last: 2940, teardown: 0, exitCode: 1 }, 'the kill needs 600 ms')
   const least = planEnd([ward({ ending: true, graceStart: 0, gracePeriod: 1000, reserve: 100 })], heard)!
   t.ok(least.hung > 600 && least.last < 1000, 'of the shortest grace period, too')
   t.equal(planEnd([ward({ ending: true, exit: false, graceStart: 0 })], heard), undefined, 'exit: false')
@@ -37,11 +40,46 @@ t.test('memory that the kernel has to take down', async (t) => {
   t.ok(teardownTime(4 * gibibyte) >= 4 * 330, 'the slowest pace that was measured')
   t.equal(teardownTime(1000 * gibibyte), 5000)
   const ending = [ward({ ending: true, graceStart: 0, gracePeriod: 3000, reserve: 300 })]
-  t.same(planEnd(ending, heard, 400), { hung: 1750, turning: 2480, last: 2540, exitCode: 1 }, 'all is that much earlier')
-  t.same(planEnd(ending, heard, 5000), { hung: 1400, turning: 2400, last: 2460, exitCode: 1 }, 'by a quarter of the grace period at most, and what turns has its time until the deadline')
+  t.same(planEnd(ending, heard, 400), { hung: 1750, surely: 2150, hurry: 2480, turning: 2850, last: 2940, teardown: 400, exitCode: 1 }, 'one that hangs is killed that much earlier, one that turns keeps its time for the logs')
+  t.same(planEnd(ending, heard, 5000), { hung: 1400, surely: 2150, hurry: 2130, turning: 2850, last: 2940, teardown: 750, exitCode: 1 }, 'by a quarter of the grace period at most')
   t.equal(planTeardown(ending, heard, 0, () => 4 * gibibyte)?.hung, 1400)
   t.equal(planTeardown([ward({ ending: true, graceStart: 0 })], heard, 20_000, () => { throw new Error('too early to look at it') })?.hung, 27_750)
-  t.ok(planTeardown(ending, heard, 0)!.hung <= 2150, 'and it is read')
+  const resident = residentMemory()
+  t.ok(resident > 0.8 * process.memoryUsage.rss() && resident < 1.2 * process.memoryUsage.rss(), 'and it is read')
+  const hurried = { ...heard, signals: [signal('SIGTERM', 1000, 2), signal('SIGINT', 1300, 3)] }
+  t.match(planEnd(ending, hurried, 5000), { hung: 1300, surely: 1300 }, 'who asks for a faster end waits for no collection of garbage')
+})
+
+t.test('requests in flight are told of when there is news', async (t) => {
+  const begun = performance.now()
+  let routes = ['/a']
+  let looks = 0
+  const requests = (): RequestRecord[] => {
+    looks++
+    return routes.map((route) => ({ method: 'GET', route, kind: 'request', age: Math.round(performance.now() - begun) }))
+  }
+  let crowded = false
+  const census = new Census(new Set([{ requests, state: () => ward(), crowded: () => crowded } as unknown as Ward]))
+  const seen = (): Pick<WardState, 'requests' | 'seenAt' | 'inFlight'> => census.states()[0]!
+  census.glance()
+  const { seenAt } = seen()
+  await sleep(20)
+  census.glance()
+  t.equal(looks, 2, 'each heartbeat looks')
+  t.equal(seen().seenAt, seenAt, 'the same request, merely older, is no news')
+  routes = ['/a', '/b']
+  census.glance()
+  t.match(seen(), { inFlight: 2, requests: [{ route: '/a' }, { route: '/b' }] })
+  t.ok(seen().seenAt! > seenAt!)
+  routes = Array.from({ length: 26 }, () => '/many')
+  census.glance()
+  t.equal(seen().inFlight, 26)
+  const before = looks
+  for (let beat = 0; beat < 10; beat++) census.glance()
+  t.equal(looks - before, 2, 'of many every fifth one')
+  crowded = true
+  census.look()
+  t.match(seen(), { inFlight: undefined, requests: [] })
 })
 
 t.test('a signal that the main thread has not heard', async (t) => {

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { metricPrefix } from '../../lib/metrics/table.ts'
+import { fork } from '../process/fork.ts'
 import { eventOf, eventsOf, hanging, markedLine, measureLateness, watched } from './support.ts'
 
 t.jobs = 2
@@ -36,6 +37,12 @@ async function until (url: string, pattern: RegExp, init: RequestInit = {}): Pro
   }
   throw new Error(`${url} never said ${pattern}`)
 }
+
+t.test('guardians that have gone leave no descriptor behind', async (t) => {
+  const [code, , output] = await fork('../../guardian/fixtures/cycles.js').result
+  t.equal(code, 0, output)
+  t.match(output, /^descriptors: 0 more$/m)
+})
 
 t.test('a stall in service', async (t) => {
   for (const way of ['short', 'sleep']) {

@@ -587,7 +587,7 @@ t.test('foreign listeners are named in one warning', async (t) => {
   two.membership.listening()
   const warnings = one.log.at('warn')
   t.equal(warnings.length, 1)
-  t.match(warnings[0], /SIGTERM: afterFirstSignal, anonymous \(\(\) => \['an arrow function.{10,40}\.\.\.\); SIGINT: anonymous \(\(\) => \{\s*\}\)/)
+  t.match(warnings[0], /SIGTERM: afterFirstSignal, anonymous \(\(\) => \[.an arrow function.{10,40}\.\.\.\); SIGINT: anonymous \(\(\) => \{\s*\}\)/)
   t.notMatch(warnings[0], /SIGUSR2/)
   t.same(two.log.at('warn'), [], 'once per process')
   fake.emitter.on('SIGHUP', function later () {})
