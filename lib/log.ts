@@ -1,4 +1,6 @@
+import { inspect } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
+import { writeError } from './guardian/output.ts'
 
 type Write = (fields: object, message: string) => void
 
@@ -8,9 +10,14 @@ export type Log = Readonly<Record<'debug' | 'info' | 'warn' | 'error' | 'fatal',
 /** What every line of the plugin begins with. */
 const prefix = 'fastify-graceful: '
 
-/** The application's logger, with a prefix that tells the plugin's lines from the application's. */
+/** The application's logger, with a prefix that tells the plugin's lines from the application's. Where it is off, what is fatal goes to standard error. */
 export function prefixed (log: FastifyBaseLogger): Log {
   // The level may change at any time, and a logger's methods with it.
   const write = (level: keyof Log): Write => (fields, message) => log[level](fields, prefix + message)
-  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error'), fatal: write('fatal') }
+  const fatal: Write = (fields, message) => {
+    write('fatal')(fields, message)
+    // A logger that is switched off has one function for all levels. Without the plugin, Node would say what ends the process.
+    if (log.fatal === log.trace) void writeError(`${prefix}${message}\n${inspect((fields as { err?: unknown }).err)}\n`)
+  }
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error'), fatal }
 }

@@ -29,16 +29,19 @@ t.test("'crash: false' leaves crashes to Node", async (t) => {
   t.notMatch(output, /onClose/)
 })
 
-t.test('a crash during a shutdown makes its code 1', async (t) => {
-  const app = fork('crash.js', { given: { draining: true, fastify: { logger: { level: 'fatal' } } } })
-  const url = await listening(app)
-  const held = fetch(`${url}/held`)
-  await app.waitForLine(/held begins/)
-  app.kill('SIGTERM')
-  t.equal(await (await held).text(), 'held')
-  const [code, signal, output] = await app.result
-  t.strictSame([code, signal], [1, null], output)
-  t.match(output, /uncaughtException: boom, during the shutdown[^]*held ends[^]*onClose/)
+t.test('a crash during a shutdown makes its code 1, and is told where the application logs nothing, too', async (t) => {
+  for (const logger of [{ level: 'fatal' }, { level: 'silent' }, false]) {
+    const app = fork('crash.js', { given: { draining: true, fastify: { logger } } })
+    const url = await listening(app)
+    const held = fetch(`${url}/held`)
+    await app.waitForLine(/held begins/)
+    app.kill('SIGTERM')
+    t.equal(await (await held).text(), 'held')
+    const [code, signal, output] = await app.result
+    t.strictSame([code, signal], [1, null], output)
+    t.match(output, /uncaughtException: boom, during the shutdown[^]*held ends[^]*onClose/)
+    t.equal(output.match(/Error: boom(\n|\\n) +at /g)?.length, 1, 'with its stack, once')
+  }
 })
 
 t.test('onClose hooks that misbehave', async (t) => {
