@@ -385,3 +385,23 @@ t.test('a request is as old as itself, and not as its connection or the one befo
   door.open()
   t.match(await end, { verdict: 'clean' })
 })
+
+t.test('what is noted of a request gives all replies of the service one shape, first and later ones, probes and traffic', async (t) => {
+  const shapes: string[] = []
+  const service = await serve(t, {
+    routes: (app) => {
+      app.get('/shape', async (_request, { raw }) => {
+        shapes.push(Reflect.ownKeys(raw).map(String).join())
+        return 'here'
+      })
+    }
+  })
+  const wires = [await open(service.port), await open(service.port)]
+  for (const wire of wires) {
+    for (let index = 0; index < 3; index++) await wire.send('GET /shape').reply()
+  }
+  const probe = await open(service.port)
+  for (let index = 0; index < 2; index++) await probe.sendWith(['User-Agent: kube-probe/1.30'], 'GET /shape').reply()
+  t.equal(shapes.length, 8)
+  t.equal(new Set(shapes).size, 1, [...new Set(shapes)].join(' | '))
+})
