@@ -1,14 +1,18 @@
 // One server of a pair: hello world, set up by a variant. Tells its own processor time when asked.
-//   node bench/cpu-server.js variant [lived-in]
+//   node bench/cpu-server.js variant [fresh|lived-in|served]
 // 'lived-in': V8 inlines `emit` everywhere only in a process that has hardly emitted anything when the load begins. Eight signal
 // listeners or 25 empty modules are enough to lose that, and four percent more is allocated per request; every real service has.
+// 'served': and it has served another application before.
 import Fastify from 'fastify'
 import { pathToFileURL } from 'node:url'
+import { liveEarlier } from './earlier-life.js'
 
 const { default: setUp } = await import(pathToFileURL(process.argv[2]).href)
-if (process.argv[3] === 'lived-in') {
+const life = process.argv[3] ?? 'fresh'
+if (life !== 'fresh') {
   for (const signal of ['SIGUSR2', 'SIGPIPE', 'SIGVTALRM', 'SIGALRM', 'SIGWINCH', 'SIGCONT', 'SIGIO', 'SIGURG']) process.on(signal, () => {})
 }
+if (life === 'served') await liveEarlier()
 const app = Fastify()
 await setUp(app)
 app.get('/', async () => ({ hello: 'world' }))

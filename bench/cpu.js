@@ -2,6 +2,7 @@
 //   node bench/cpu.js [--a variant] [--b variant] [--pairs 15] [--requests 100000] [--warmup 20000] [--connections 128]
 //   node bench/cpu.js --profile folder [--pairs 1] ...  writes a .cpuprofile of each server there
 //   node bench/cpu.js --fresh        in processes that have done nothing before; see cpu-server.js
+//   node bench/cpu.js --served       in processes that have served another application before; see earlier-life.js
 //   node bench/cpu.js --table        every variant of bench/variants against bare Fastify
 // A variant is a name in bench/variants or the path of a file whose default export sets the app up.
 import { spawnSync } from 'node:child_process'
@@ -22,12 +23,14 @@ const { values: options } = parseArgs({
     connections: { type: 'string', default: '128' },
     profile: { type: 'string' },
     fresh: { type: 'boolean', default: false },
+    served: { type: 'boolean', default: false },
     table: { type: 'boolean', default: false }
   }
 })
 const pairs = Number(options.pairs)
 const connections = Number(options.connections)
 const rounds = Math.ceil(Number(options.requests) / connections)
+const life = options.served ? 'served' : options.fresh ? 'fresh' : 'lived-in'
 const warmup = Math.ceil(Number(options.warmup) / connections)
 
 const execArgv = options.profile ? ['--cpu-prof', `--cpu-prof-dir=${resolve(options.profile)}`] : []
@@ -88,6 +91,6 @@ async function compare (a, b) {
 installPeers()
 const tables = ['bare', 'ours', 'on-request', 'on-request-close', 'terminus', 'stoppable', 'http-terminator']
 const jobs = options.table ? tables.map(variant => ['bare', variant]) : [[options.a, options.b]]
-console.log(`${pairs} fresh process pairs, ${rounds * connections} measured requests each in ${options.fresh ? 'fresh' : 'lived-in'} processes, ${connections} connections per server; limit of \`ours\`: 1.02\n`)
+console.log(`${pairs} fresh process pairs, ${rounds * connections} measured requests each in ${life} processes, ${connections} connections per server; limit of \`ours\`: 1.02\n`)
 console.log(head(['set-up', 'against', 'ratio (median)', 'min', 'max', 'µs per request', 'µs against']))
 for (const [a, b] of jobs) console.log(await compare(a, b))
