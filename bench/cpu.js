@@ -2,6 +2,7 @@
 //   node bench/cpu.js [--a variant] [--b variant] [--pairs 15] [--requests 100000] [--warmup 20000] [--connections 128]
 //   node bench/cpu.js --profile folder [--pairs 1] ...  writes a .cpuprofile of each server there
 //   node bench/cpu.js --fresh        in processes that have done nothing before; see cpu-server.js
+//   node bench/cpu.js --uncollected  without the full collection of garbage before the load; see there
 //   node bench/cpu.js --served       in processes that have served another application before; see earlier-life.js
 //   node bench/cpu.js --table        every variant of bench/variants against bare Fastify
 // A variant is a name in bench/variants or the path of a file whose default export sets the app up.
@@ -24,6 +25,7 @@ const { values: options } = parseArgs({
     profile: { type: 'string' },
     fresh: { type: 'boolean', default: false },
     served: { type: 'boolean', default: false },
+    uncollected: { type: 'boolean', default: false },
     table: { type: 'boolean', default: false }
   }
 })
@@ -33,7 +35,12 @@ const rounds = Math.ceil(Number(options.requests) / connections)
 const life = options.served ? 'served' : options.fresh ? 'fresh' : 'lived-in'
 const warmup = Math.ceil(Number(options.warmup) / connections)
 
-const execArgv = options.profile ? ['--cpu-prof', `--cpu-prof-dir=${resolve(options.profile)}`] : []
+const collected = !options.fresh && !options.uncollected
+
+const execArgv = [
+  ...collected ? ['--expose-gc'] : [],
+  ...options.profile ? ['--cpu-prof', `--cpu-prof-dir=${resolve(options.profile)}`] : []
+]
 
 const file = variant => existsSync(variant) ? resolve(variant) : here(`variants/${variant}.js`)
 const title = variant => basename(variant, '.js')
@@ -57,7 +64,7 @@ function pin (child, processor) {
 /** Microseconds per request of both servers of one fresh pair; the first named is started first. */
 async function measure (first, second) {
   const servers = []
-  for (const variant of [first, second]) servers.push(await start('cpu-server.js', [file(variant), options.fresh ? 'fresh' : 'lived-in'], { execArgv }))
+  for (const variant of [first, second]) servers.push(await start('cpu-server.js', [file(variant), life], { execArgv }))
   const load = await start('cpu-load.js', [connections, ...servers.map(server => server.port)])
   const cores = availableParallelism()
   for (const server of servers) pin(server.child, cores - 1)
@@ -82,8 +89,10 @@ async function compare (a, b) {
     console.error(`${title(b)} / ${title(a)}, pair ${pair + 1}: ${measured.map(us => us.toFixed(2)).toReversed().join(' / ')} µs = ${(measured[1] / measured[0]).toFixed(4)}`)
   }
   const ratios = results.map(result => result.ratio)
+  const mean = ratios.reduce((sum, ratio) => sum + ratio, 0) / pairs
+  const error = Math.sqrt(ratios.reduce((sum, ratio) => sum + (ratio - mean) ** 2, 0) / (pairs - 1) / pairs)
   return row([
-    title(b), title(a), median(ratios).toFixed(3), Math.min(...ratios).toFixed(3), Math.max(...ratios).toFixed(3),
+    title(b), title(a), median(ratios).toFixed(3), Math.min(...ratios).toFixed(3), Math.max(...ratios).toFixed(3), pairs > 1 ? `${mean.toFixed(3)} ± ${error.toFixed(3)}` : '-',
     median(results.map(result => result.b)).toFixed(2), median(results.map(result => result.a)).toFixed(2)
   ])
 }
@@ -91,6 +100,6 @@ async function compare (a, b) {
 installPeers()
 const tables = ['bare', 'ours', 'on-request', 'on-request-close', 'terminus', 'stoppable', 'http-terminator']
 const jobs = options.table ? tables.map(variant => ['bare', variant]) : [[options.a, options.b]]
-console.log(`${pairs} fresh process pairs, ${rounds * connections} measured requests each in ${life} processes, ${connections} connections per server; limit of \`ours\`: 1.02\n`)
-console.log(head(['set-up', 'against', 'ratio (median)', 'min', 'max', 'µs per request', 'µs against']))
+console.log(`${pairs} fresh process pairs, ${rounds * connections} measured requests each in ${life} processes${collected ? ', all garbage collected before,' : ','} ${connections} connections per server; limit of \`ours\`: 1.02\n`)
+console.log(head(['set-up', 'against', 'ratio (median)', 'min', 'max', 'mean ± its error', 'µs per request', 'µs against']))
 for (const [a, b] of jobs) console.log(await compare(a, b))

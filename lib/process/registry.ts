@@ -12,6 +12,7 @@ import type { ShutdownOrder } from './ipc.ts'
 import { sharedState } from './shared.ts'
 import type { SharedRegistry, SharedState } from './shared.ts'
 import { actionOf, SignalDesk } from './signals.ts'
+import { holdTick } from './tick.ts'
 import type { Member, MemberOptions, Membership } from './types.ts'
 
 export type { Member, MemberLifecycle, MemberOptions, Membership, SignalAction } from './types.ts'
@@ -25,6 +26,7 @@ export type { Member, MemberLifecycle, MemberOptions, Membership, SignalAction }
 export function joinProcess (options: MemberOptions): Membership {
   const shared = sharedState()
   shared.registry ??= new ProcessRegistry(systemHost, shared)
+  holdTick(shared)
   return shared.registry.join(options)
 }
 

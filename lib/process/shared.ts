@@ -33,6 +33,8 @@ export interface SharedState {
   exiting: boolean
   /** The guardian of the process, as `lib/guardian` knows it. */
   guardian?: object | undefined
+  /** What keeps `process.nextTick` fast: see `holdTick`. */
+  tick?: object | undefined
 }
 
 /** Where the shared state lives on `globalThis`. */
