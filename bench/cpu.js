@@ -2,7 +2,7 @@
 //   node bench/cpu.js [--a variant] [--b variant] [--pairs 15] [--requests 100000] [--warmup 20000] [--connections 128]
 //   node bench/cpu.js --profile folder [--pairs 1] ...  writes a .cpuprofile of each server there
 //   node bench/cpu.js --fresh        in processes that have done nothing before; see cpu-server.js
-//   node bench/cpu.js --uncollected  without the full collection of garbage before the load; see there
+//   node bench/cpu.js --collection none|plain  without the full collection of garbage before the load, or in another way; see there
 //   node bench/cpu.js --served       in processes that have served another application before; see earlier-life.js
 //   node bench/cpu.js --table        every variant of bench/variants against bare Fastify
 // A variant is a name in bench/variants or the path of a file whose default export sets the app up.
@@ -25,7 +25,7 @@ const { values: options } = parseArgs({
     profile: { type: 'string' },
     fresh: { type: 'boolean', default: false },
     served: { type: 'boolean', default: false },
-    uncollected: { type: 'boolean', default: false },
+    collection: { type: 'string' },
     table: { type: 'boolean', default: false }
   }
 })
@@ -35,10 +35,11 @@ const rounds = Math.ceil(Number(options.requests) / connections)
 const life = options.served ? 'served' : options.fresh ? 'fresh' : 'lived-in'
 const warmup = Math.ceil(Number(options.warmup) / connections)
 
-const collected = !options.fresh && !options.uncollected
+const collection = options.collection ?? (options.fresh ? 'none' : 'held')
+if (!['none', 'plain', 'held'].includes(collection)) throw new Error(`--collection: expected none, plain or held, got ${collection}`)
 
 const execArgv = [
-  ...collected ? ['--expose-gc'] : [],
+  ...collection === 'none' ? [] : ['--expose-gc'],
   ...options.profile ? ['--cpu-prof', `--cpu-prof-dir=${resolve(options.profile)}`] : []
 ]
 
@@ -64,7 +65,7 @@ function pin (child, processor) {
 /** Microseconds per request of both servers of one fresh pair; the first named is started first. */
 async function measure (first, second) {
   const servers = []
-  for (const variant of [first, second]) servers.push(await start('cpu-server.js', [file(variant), life], { execArgv }))
+  for (const variant of [first, second]) servers.push(await start('cpu-server.js', [file(variant), life, collection], { execArgv }))
   const load = await start('cpu-load.js', [connections, ...servers.map(server => server.port)])
   const cores = availableParallelism()
   for (const server of servers) pin(server.child, cores - 1)
@@ -100,6 +101,6 @@ async function compare (a, b) {
 installPeers()
 const tables = ['bare', 'ours', 'on-request', 'on-request-close', 'terminus', 'stoppable', 'http-terminator']
 const jobs = options.table ? tables.map(variant => ['bare', variant]) : [[options.a, options.b]]
-console.log(`${pairs} fresh process pairs, ${rounds * connections} measured requests each in ${life} processes${collected ? ', all garbage collected before,' : ','} ${connections} connections per server; limit of \`ours\`: 1.02\n`)
+console.log(`${pairs} fresh process pairs, ${rounds * connections} measured requests each in ${life} processes, collection of garbage before: ${collection}, ${connections} connections per server; limit of \`ours\`: 1.02\n`)
 console.log(head(['set-up', 'against', 'ratio (median)', 'min', 'max', 'mean ± its error', 'µs per request', 'µs against']))
 for (const [a, b] of jobs) console.log(await compare(a, b))
