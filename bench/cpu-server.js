@@ -1,5 +1,5 @@
 // One server of a pair: hello world, set up by a variant. Tells its own processor time when asked.
-//   node [--expose-gc] bench/cpu-server.js variant [fresh|lived-in|served] [none|plain|held]
+//   node [--expose-gc] bench/cpu-server.js variant [fresh|lived-in|served] [none|plain|held] [module]...
 // 'lived-in': V8 inlines `emit` everywhere only in a process that has hardly emitted anything when the load begins. Eight signal
 // listeners or 25 empty modules are enough to lose that, and four percent more is allocated per request; every real service has.
 // 'served': and it has served another application before.
@@ -8,11 +8,13 @@
 // percent faster for good (Node 20): then two servers differ by when that is, not by what they do for a request. The collection
 // also costs a server the shape of its ticks, and a sixth of its speed with it, unless somebody holds one, as the plugin does: with
 // 'held' somebody does in either server, so that this does not count for the plugin; with 'plain' it does.
+// Modules are loaded first, as a service has: with a framework's V8 collects garbage before the load without being told.
 import { executionAsyncResource } from 'node:async_hooks'
 import Fastify from 'fastify'
 import { pathToFileURL } from 'node:url'
 import { liveEarlier } from './earlier-life.js'
 
+for (const module of process.argv.slice(5)) await import(module)
 const { default: setUp } = await import(pathToFileURL(process.argv[2]).href)
 const life = process.argv[3] ?? 'fresh'
 const collection = process.argv[4] ?? 'none'

@@ -3,6 +3,7 @@
 //   node bench/cpu.js --profile folder [--pairs 1] ...  writes a .cpuprofile of each server there
 //   node bench/cpu.js --fresh        in processes that have done nothing before; see cpu-server.js
 //   node bench/cpu.js --collection none|plain  without the full collection of garbage before the load, or in another way; see there
+//   node bench/cpu.js --load module --load ...  in processes that have loaded these modules before
 //   node bench/cpu.js --served       in processes that have served another application before; see earlier-life.js
 //   node bench/cpu.js --table        every variant of bench/variants against bare Fastify
 // A variant is a name in bench/variants or the path of a file whose default export sets the app up.
@@ -26,6 +27,7 @@ const { values: options } = parseArgs({
     fresh: { type: 'boolean', default: false },
     served: { type: 'boolean', default: false },
     collection: { type: 'string' },
+    load: { type: 'string', multiple: true, default: [] },
     table: { type: 'boolean', default: false }
   }
 })
@@ -65,7 +67,7 @@ function pin (child, processor) {
 /** Microseconds per request of both servers of one fresh pair; the first named is started first. */
 async function measure (first, second) {
   const servers = []
-  for (const variant of [first, second]) servers.push(await start('cpu-server.js', [file(variant), life, collection], { execArgv }))
+  for (const variant of [first, second]) servers.push(await start('cpu-server.js', [file(variant), life, collection, ...options.load], { execArgv }))
   const load = await start('cpu-load.js', [connections, ...servers.map(server => server.port)])
   const cores = availableParallelism()
   for (const server of servers) pin(server.child, cores - 1)
@@ -101,6 +103,6 @@ async function compare (a, b) {
 installPeers()
 const tables = ['bare', 'ours', 'on-request', 'on-request-close', 'terminus', 'stoppable', 'http-terminator']
 const jobs = options.table ? tables.map(variant => ['bare', variant]) : [[options.a, options.b]]
-console.log(`${pairs} fresh process pairs, ${rounds * connections} measured requests each in ${life} processes, collection of garbage before: ${collection}, ${connections} connections per server; limit of \`ours\`: 1.02\n`)
+console.log(`${pairs} fresh process pairs, ${rounds * connections} measured requests each in ${life} processes, ${options.load.map(module => `with ${module}, `).join('')}collection of garbage before: ${collection}, ${connections} connections per server; limit of \`ours\`: 1.02\n`)
 console.log(head(['set-up', 'against', 'ratio (median)', 'min', 'max', 'mean ± its error', 'µs per request', 'µs against']))
 for (const [a, b] of jobs) console.log(await compare(a, b))
