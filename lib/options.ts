@@ -239,7 +239,7 @@ function refuseInvalid (options: object, name: string, rule: Rule): void {
   const value = valueOf(options, name)
   if (value === undefined || rule.test(value)) return
   // A token that is too short, or in the wrong place, is still a secret.
-  const shown = name === 'admin.token' || name === 'admin' ? 'something else' : show(value)
+  const shown = name === 'admin.token' || name === 'admin' ? 'a value that is not shown' : show(value)
   throw new errors.FST_GRACEFUL_INVALID_OPTION(name, rule.expected, shown, typeName(value))
 }
 

@@ -90,7 +90,7 @@ for (const [name, { valid, invalid }] of Object.entries(cases)) {
     for (const value of valid) t.doesNotThrow(() => read(set(name, value)), show(value))
     const { expected } = optionTable.find((row) => row.name === name)!.rule
     for (const value of invalid) {
-      const shown = name === 'admin' || name === 'admin.token' ? 'something else' : show(value)
+      const shown = name === 'admin' || name === 'admin.token' ? 'a value that is not shown' : show(value)
       const error = t.throws(() => read(set(name, value)), { code: 'FST_GRACEFUL_INVALID_OPTION', name: 'FastifyError', statusCode: 500 }, show(value)) as unknown as Error
       t.equal(error.message, `fastify-graceful: option '${name}' must be ${expected}, got ${shown} (${typeName(value)})`)
       t.ok(error instanceof TypeError)
@@ -135,7 +135,7 @@ t.test('a token is never shown, wherever it is put', async (t) => {
     const error = t.throws(() => read(options), { code: 'FST_GRACEFUL_INVALID_OPTION' }) as unknown as Error
     t.notMatch(error.message, secret)
     t.notMatch(error.message, aToken)
-    t.match(error.message, /got something else \((?:string|array|object|function)\)$/)
+    t.match(error.message, /got a value that is not shown \((?:string|array|object|function)\)$/)
   }
 })
 
@@ -239,7 +239,7 @@ t.test('environment variables', async (t) => {
     ] as const) {
       t.throws(() => from({ [name]: value }), { code: 'FST_GRACEFUL_INVALID_ENVIRONMENT', message: `fastify-graceful: environment variable '${name}' must be ${expected}, got '${value}'` })
     }
-    t.throws(() => from({ GRACEFUL_ADMIN_TOKEN: 'tooshort!' }), { code: 'FST_GRACEFUL_INVALID_ENVIRONMENT', message: /got 'something else'$/ }, 'a token is never shown')
+    t.throws(() => from({ GRACEFUL_ADMIN_TOKEN: 'tooshort!' }), { code: 'FST_GRACEFUL_INVALID_ENVIRONMENT', message: /got 'a value that is not shown'$/ }, 'a token is never shown')
     t.throws(() => from({ GRACEFUL_EXTERNAL_STATUS: '404' }), { code: 'FST_GRACEFUL_INVALID_OPTION', message: /'probes.external.path' must be a path .*, got undefined/ })
   })
 

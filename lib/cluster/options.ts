@@ -148,7 +148,7 @@ export function readSupervisorOptions (options: SupervisorOptions, env: NodeJS.P
   if (!Array.isArray(args) || !args.every((argument) => typeof argument === 'string')) throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf('args'), 'an array of strings', show(args), typeName(args))
   for (const { name, expected, test, kind } of supervisorOptions) {
     const value = options[name]
-    if (value !== undefined && !test(value)) throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf(name), expected, kind === 'secret' ? 'something else' : show(value), typeName(value))
+    if (value !== undefined && !test(value)) throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf(name), expected, kind === 'secret' ? 'a value that is not shown' : show(value), typeName(value))
   }
   const workers = options.workers === 'auto' ? usableCores() : options.workers ?? defaults.workers
   const { minReady = defaults.minReady, maxSurge = defaults.maxSurge, maxCrashes = defaults.maxCrashes, startTimeout = defaults.startTimeout } = options

@@ -63,7 +63,7 @@ export class SupervisorSignals {
     // An end that nobody sent a signal for is not hurried by the first one, either.
     if (this.#count === 1) return void this.#supervisor.shutdown({ signal, reason, elapsed })
     if (this.#count === 2) {
-      this.#supervisor.log.warn({ signal }, `${signal} while shutting down: every phase of every child is capped at 1 s from now on, one more signal kills`)
+      this.#supervisor.log.warn({ signal }, `${signal} while shutting down: every phase of every child is capped at 1 s, one that has lasted as long ends now; one more signal kills`)
       return this.#supervisor.hurry(signal)
     }
     const code = 128 + constants.signals[signal]

@@ -80,7 +80,7 @@ export function readEnvironment (env: NodeJS.ProcessEnv): Environment {
     if (text === undefined || text === '') continue
     options[option] = read(text)
     // A token that is too short is still a secret.
-    if (options[option] === undefined) throw new errors.FST_GRACEFUL_INVALID_ENVIRONMENT(name, expected, option === 'admin.token' ? 'something else' : text)
+    if (options[option] === undefined) throw new errors.FST_GRACEFUL_INVALID_ENVIRONMENT(name, expected, option === 'admin.token' ? 'a value that is not shown' : text)
   }
   return { inKubernetes: Boolean(env['KUBERNETES_SERVICE_HOST']), inProduction: env['NODE_ENV'] === 'production', speaksForContainer: isMainThread && cluster.isPrimary && !env[supervisorVariable], options }
 }

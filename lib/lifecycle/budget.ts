@@ -20,7 +20,7 @@ export interface AnnounceBudget {
   min: number
   /** Shortest silence that can end it. */
   quiet: number
-  /** Its length where there was too little traffic for silence to mean anything. */
+  /** Its length where there were too few new connections for silence to mean anything. */
   blind: number
   /** Its cap. */
   max: number
@@ -43,6 +43,9 @@ export interface BudgetProblem { option: string, expected: string, given: string
 /** Phase 2 only has to empty the accept queue, which takes microseconds where the event loop is free. */
 const closingCap = 500
 
+/** What phases 2 and 3 are left at least, of what preStop leaves. */
+const drainingShare = (available: number): number => Math.min(5000, Math.floor(available / 4))
+
 const seconds = (milliseconds: number): string => `${milliseconds} ms`
 
 /**
@@ -59,7 +62,7 @@ export function cutBudget (input: BudgetInput, inKubernetes: boolean): Budget {
   const share = (most: number, part: number): number => Math.min(most, Math.floor(available / part))
   const reserve = input.reserve ?? share(2000, 10)
   const close = input.close ?? share(5000, 6)
-  const draining = share(5000, 4)
+  const draining = drainingShare(available)
   const max = given.max ?? Math.max(0, available - reserve - close - draining)
   // A preStop hook has already given the balancer this much time.
   const floor = (ms: number): number => Math.min(Math.max(0, ms - preStop), max)
@@ -102,7 +105,7 @@ export function checkBudget (budget: Budget, given: readonly Deduction[] = []): 
   }
   for (const name of ['min', 'blind', 'quiet', 'readinessDelay'] as const) {
     if (announce[name] > announce.max) {
-      return { option: `announce.${name}`, expected: `at most announce.max = ${seconds(announce.max)} (its default is ${parts} - draining, less the closing part)`, given: announced(name, announce[name], preStop) }
+      return { option: `announce.${name}`, expected: `at most announce.max = ${seconds(announce.max)} (its default is ${parts} - draining ${seconds(drainingShare(gracePeriod - preStop) - closing)})`, given: announced(name, announce[name], preStop) }
     }
   }
   return undefined

@@ -134,7 +134,7 @@ export class Lifecycle {
     this.#enter('running', 'undrain')
   }
 
-  /** Every phase is capped at one second from now on. */
+  /** Every phase is capped at one second, the present one too: where it has lasted as long, it ends. */
   hurry (): void {
     this.#terms.hurried ??= this.#phase
     this.#terms.hurriedAt ??= this.#clock.now()

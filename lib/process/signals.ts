@@ -133,7 +133,7 @@ export class SignalDesk {
   #escalate (signal: string, members: Member[]): void {
     const log = members[0]?.log
     if (this.#count === 2) {
-      log?.warn({ signal }, `${signal} while shutting down: every phase is capped at 1 s from now on, one more signal exits at once`)
+      log?.warn({ signal }, `${signal} while shutting down: every phase is capped at 1 s, one that has lasted as long ends now; one more signal exits at once`)
       for (const member of members) if (member.lifecycle.ending) member.lifecycle.hurry()
       return
     }
