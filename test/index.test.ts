@@ -504,6 +504,30 @@ t.test('close', async (t) => {
     }
   })
 
+  t.test('after a start that failed leaves nothing behind', async (t) => {
+    const other = Fastify()
+    t.teardown(() => other.close())
+    const port = await bind(other)
+    const before = process.listenerCount('SIGTERM')
+    for (const [name, fail] of Object.entries<(app: FastifyInstance) => void>({
+      EADDRINUSE: () => {},
+      'no plugin': (app) => { app.register(async () => { throw new Error('no plugin') }) },
+      'no onReady': (app) => { app.addHook('onReady', async () => { throw new Error('no onReady') }) }
+    })) {
+      const app = build({ exit: true })
+      let closed = 0
+      app.addHook('onClose', async () => { closed++ })
+      fail(app)
+      await t.rejects(app.listen({ port, host: '127.0.0.1' }), { message: new RegExp(name) }, 'its error comes through')
+      t.equal(process.listenerCount('SIGTERM'), before + 1)
+      await app.close()
+      t.equal(closed, 1, name)
+      t.equal(app.server.listening, false)
+      t.match(app.graceful.status().report, { kind: 'close', verdict: 'clean' })
+      t.equal(process.listenerCount('SIGTERM'), before)
+    }
+  })
+
   t.test('awaited inside a request handler waits for that very request, until the budget is over', async (t) => {
     const app = build({ gracePeriod: 1000 })
     const handled = gate()
