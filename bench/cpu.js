@@ -3,7 +3,7 @@
 //   node bench/cpu.js --profile folder [--pairs 1] ...  writes a .cpuprofile of each server there
 //   node bench/cpu.js --fresh        in processes that have done nothing before; see cpu-server.js
 //   node bench/cpu.js --collection none|plain  without the full collection of garbage before the load, or in another way; see there
-//   node bench/cpu.js --load module --load ...  in processes that have loaded these modules before
+//   node bench/cpu.js --load module --load ...  in processes that have loaded these modules, or files, before
 //   node bench/cpu.js --served       in processes that have served another application before; see earlier-life.js
 //   node bench/cpu.js --table        every variant of bench/variants against bare Fastify
 // A variant is a name in bench/variants or the path of a file whose default export sets the app up.
@@ -67,7 +67,7 @@ function pin (child, processor) {
 /** Microseconds per request of both servers of one fresh pair; the first named is started first. */
 async function measure (first, second) {
   const servers = []
-  for (const variant of [first, second]) servers.push(await start('cpu-server.js', [file(variant), life, collection, ...options.load], { execArgv }))
+  for (const variant of [first, second]) servers.push(await start('cpu-server.js', [file(variant), life, collection, ...options.load.map(module => (existsSync(module) ? resolve(module) : module))], { execArgv }))
   const load = await start('cpu-load.js', [connections, ...servers.map(server => server.port)])
   const cores = availableParallelism()
   for (const server of servers) pin(server.child, cores - 1)

@@ -29,7 +29,8 @@ if (options.child === undefined) {
   console.log(`Node ${process.version}, ${options.collections} collections, ${ticks} ticks\n`)
   console.log(head(['set-up', 'ns per tick before', 'after the collections', 'again']))
   for (const setUp of ['bare', 'ours']) {
-    const { stdout } = spawnSync(process.execPath, ['--expose-gc', fileURLToPath(import.meta.url), '--child', setUp, '--collections', options.collections], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+    const { status, stdout } = spawnSync(process.execPath, ['--expose-gc', fileURLToPath(import.meta.url), '--child', setUp, '--collections', options.collections], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+    if (status !== 0) throw new Error(`the process of ${setUp} ended with ${status}`)
     console.log(row([setUp, ...stdout.trim().split(' ')]))
   }
 } else {

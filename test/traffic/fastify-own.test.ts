@@ -55,7 +55,7 @@ async function outcome (file: string, given: NodeJS.ProcessEnv, flags: readonly 
 const exactly = (name: string): string => `--test-name-pattern=^${name.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`)}$`
 
 for (const file of files) {
-  t.test(file, async (t) => {
+  t.test(`Fastify has test/${file}`, async (t) => {
     const bare = await outcome(file, { PLUGIN: 'none' })
     // Some are for other versions of Node.
     const leftOut = Object.keys(different[file] ?? {}).filter((name) => !bare.output.includes(`- ${name} # SKIP`))
