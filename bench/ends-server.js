@@ -1,0 +1,44 @@
+// A service that one thing holds, which ends 700 ms after SIGTERM, and which tells when that was.
+//   node bench/ends-server.js request|participant|work|hook|onClose [requests]
+import Fastify from 'fastify'
+import { writeSync } from 'node:fs'
+import { performance } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import graceful from '../dist/index.js'
+
+const [holder, requests = '0'] = process.argv.slice(2)
+const lasting = 700
+const app = Fastify()
+let over = false
+let inFlight = 0
+let release
+const released = new Promise(resolve => { release = resolve })
+
+function end () {
+  over = true
+  release()
+  // The last of these lines counts.
+  writeSync(1, `${performance.timeOrigin + performance.now()}\n`)
+}
+
+const hold = () => sleep(lasting).then(end)
+
+app.register(graceful, { drain: { idle: 500 } })
+app.get('/', async (request, reply) => {
+  if (++inFlight === Number(requests)) process.send('ready')
+  reply.raw.once('finish', () => writeSync(1, `${performance.timeOrigin + performance.now()}\n`))
+  await released
+  return 'ok'
+})
+app.after(() => {
+  if (holder === 'participant') app.graceful.stall('bench', () => !over)
+  if (holder === 'hook') app.graceful.addHook('draining', hold, { name: 'bench' })
+  if (holder === 'onClose') app.addHook('onClose', hold)
+})
+process.once('SIGTERM', () => {
+  if (holder === 'work') app.graceful.waitUntil(hold(), { name: 'bench' })
+  else if (holder === 'request' || holder === 'participant') setTimeout(end, lasting)
+})
+await app.listen({ port: 0, host: '127.0.0.1' })
+process.send({ port: app.server.address().port })
+if (holder !== 'request') process.send('ready')
