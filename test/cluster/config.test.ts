@@ -39,7 +39,7 @@ t.test('wrong values name the flag, the variable or the key', async (t) => {
     [{ 'min-ready': '3' }, {}, { workers: 2 }, "fastify-graceful: option '--min-ready' must be at most the number of workers (2), got 3 (number)"],
     [{ grace: '5s', 'child-timeout': '4s' }, {}, {}, "fastify-graceful: option '--child-timeout' does not fit into the grace period: expected at most 3750 ms, so that children have a grace period of 1000 ms (gracePeriod 5000 ms - childTimeout - 250 ms for the end of the supervisor), got 4000 ms"],
     [{ grace: '1s' }, {}, {}, "fastify-graceful: option '--grace' does not fit into the grace period: expected more, so that children have a grace period of 1000 ms (gracePeriod - childTimeout 166 ms - 50 ms for the end of the supervisor), got 1000 ms"],
-    [{}, { GRACEFUL_RUN_STATUS_TOKEN: 'too short' }, {}, "fastify-graceful: option 'GRACEFUL_RUN_STATUS_TOKEN' must be at least 16 visible ASCII characters, got something else (string)"],
+    [{}, { GRACEFUL_RUN_STATUS_TOKEN: 'too short' }, {}, "fastify-graceful: option 'GRACEFUL_RUN_STATUS_TOKEN' must be at least 16 visible ASCII characters, got a value that is not shown (string)"],
     [{ 'status-port': '1', 'status-socket': '/tmp/s' }, {}, {}, "fastify-graceful: option '--status-socket' must be left out where --status-port is given, got \"/tmp/s\" (string)"]
   ] as Array<[Record<string, string>, NodeJS.ProcessEnv, Record<string, unknown>, string]>) t.throws(read(flags, env, key), { message })
   t.throws(read({}, {}, { worker: 2 }), { code: 'FST_GRACEFUL_UNKNOWN_OPTION' })
