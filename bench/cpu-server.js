@@ -4,7 +4,7 @@
 // listeners or 25 empty modules are enough to lose that, and four percent more is allocated per request; every real service has.
 // 'served': and it has served another application before.
 // 'held', 'plain': all garbage is collected before the load begins. V8 does that for the first time when some 14 MB are in use, for
-// a service with a few more modules as its boot ends. Bare Fastify alone gets there by its first requests only, which makes it four
+// a service with a few more modules as its boot ends. Bare Fastify alone gets there by its first requests only, which makes it five
 // percent faster for good (Node 20): then two servers differ by when that is, not by what they do for a request. The collection
 // also costs a server the shape of its ticks, and a sixth of its speed with it, unless somebody holds one, as the plugin does: with
 // 'held' somebody does in either server, so that this does not count for the plugin; with 'plain' it does.

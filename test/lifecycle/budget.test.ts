@@ -73,6 +73,11 @@ t.test('contradictions are found, with the sum in words', async (t) => {
     t.match(problem, { option, expected, given }, name)
     t.notMatch(problem?.expected, /\d\.\d|-\d/, `${name}: no fractions, no negative times`)
   }
+  for (const input of [{}, { preStop: 10_000 }, { gracePeriod: 3000 }, { reserve: 500, close: 100 }]) {
+    const { expected = '' } = checkBudget(cut({ ...input, announce: { min: 60_000 } })) ?? {}
+    const [max = 0, first = 0, ...rest] = [...expected.matchAll(/(\d+) ms/g)].map(([, time]) => Number(time))
+    t.equal(first - rest.reduce((total, time) => total + time, 0), max, `the sum adds up: ${expected}`)
+  }
   t.match(checkBudget(cut({ preStop: 30_000 })), { option: 'gracePeriod', expected: /^more than 30000 ms \(preStop 30000 ms \+ reserve 0 ms \+ close 0 ms \+ closing 0 ms\)/ }, 'where nobody gave anything')
   t.equal(checkBudget(cut({ announce: { max: 22_499 } })), undefined)
   t.equal(checkBudget(cut({ announce: { min: 5000, max: 5000, blind: 5000 } })), undefined)

@@ -13,8 +13,8 @@ const preload = fileURLToPath(new URL('fixtures/fastify-own.cjs', import.meta.ur
 const require = createRequire(import.meta.url)
 const folder = require.resolve('fastify').replace(/fastify\.js$/, 'test/')
 
-/** Tests that fail by intent, and why. All others pass. */
 const noRefusal = 'what comes before the listener is closed is served, not refused with 503'
+/** Tests that fail by intent, and why. All others pass. */
 const different: Record<string, Record<string, string>> = {
   'close.test.js': {
     'Should return error while closing (promise) - injection': 'what is injected right after close() is served',
