@@ -47,7 +47,7 @@ function makeWard ({ name, settings, lifecycle, traffic, health, membership, log
   return {
     log,
     state () {
-      const { phase, since, deadline, request, hurriedAt } = lifecycle
+      const { phase, since, graceStart, request, hurriedAt } = lifecycle
       return {
         name,
         phase,
@@ -63,7 +63,7 @@ function makeWard ({ name, settings, lifecycle, traffic, health, membership, log
         startedAt,
         heard: membership.signalled().map((signal) => ({ ...signal, at: sharedTime(signal.at) })),
         hurriedAt: hurriedAt === undefined ? undefined : sharedTime(hurriedAt),
-        graceStart: deadline === undefined ? undefined : Math.round(deadline - (gracePeriod - reserve - close) - Date.now() + monotonic()),
+        graceStart: graceStart === undefined ? undefined : sharedTime(graceStart),
         gracePeriod,
         preStop,
         reserve,

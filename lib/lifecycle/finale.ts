@@ -1,35 +1,102 @@
 import type { OnFailure, Stall } from './participants.ts'
+import type { Released } from './ports.ts'
 import { messageOf } from '../errors.ts'
 
-/** Phase 4's own work, `close`: begun once, and waited for like a hook. */
-export class Finale {
-  readonly #end: () => Promise<unknown>
-  readonly #onFailure: OnFailure
-  readonly #onSettled: () => void
-  #state: 'not begun' | 'running' | 'settled' = 'not begun'
+/** What {@link Finale} drives. */
+export interface FinaleParts {
+  /** Calls what others were kept from doing at the signal. */
+  release: () => Released[]
+  /** Starts the hooks of `terminated`. */
+  startHooks: () => void
+  /** The hooks that have not settled. */
+  hooks: () => Stall[]
+  /** `app.close()`. */
+  end: () => Promise<unknown>
+  onFailure: OnFailure
+  onSettled: () => void
+}
 
-  constructor (end: () => Promise<unknown>, onFailure: OnFailure, onSettled: () => void) {
-    this.#end = end
-    this.#onFailure = onFailure
-    this.#onSettled = onSettled
+/** The steps of phase 4, in their order. */
+const steps = ['not begun', 'others', 'hooks', 'close'] as const
+
+/**
+ * Phase 4: what others were kept from doing at the signal, then the hooks of `terminated`, then `close`. Each step begins when the
+ * one before is over. All of them are waited for to the end of the phase, but `close` begins when the time that is kept for it does.
+ */
+export class Finale {
+  readonly #parts: FinaleParts
+  /** What was begun and is not over, apart from the hooks. */
+  readonly #running = new Set<Stall>()
+  #step: (typeof steps)[number] = 'not begun'
+  /** Somebody waits for the close who is waited for here. */
+  #isCloseAwaited = false
+  /** The same, while the hooks run. */
+  #isCloseDemanded = false
+
+  constructor (parts: FinaleParts) {
+    this.#parts = parts
   }
 
-  /** A second call does nothing. */
+  /** Phase 4 begins: the first step. */
   begin (): void {
-    if (this.#state !== 'not begun') return
-    this.#state = 'running'
-    const settled = (): void => {
-      this.#state = 'settled'
-      this.#onSettled()
+    if (this.#step !== 'not begun') return
+    this.#step = 'others'
+    for (const { name, settled } of this.#release()) this.#follow({ name, reason: 'what it does at the signal is under way' }, () => settled)
+    this.advance(false)
+  }
+
+  /**
+   * Goes on where a step is over.
+   *
+   * @param isCloseDue whether the time has come that is kept for `close`: nobody is waited for first any more
+   */
+  advance (isCloseDue: boolean): void {
+    if (this.#step === 'others' && (isCloseDue || this.#isCloseAwaited || this.#running.size === 0)) {
+      this.#step = 'hooks'
+      this.#parts.startHooks()
+    }
+    if (this.#step === 'hooks' && (isCloseDue || this.#isCloseDemanded || this.#parts.hooks().length === 0)) {
+      this.#step = 'close'
+      this.#follow({ name: 'close', reason: 'onClose hooks are running' }, () => this.#parts.end())
+    }
+  }
+
+  /**
+   * Somebody calls for the close and waits for it. One of the others: the hooks come first, as ever. While the hooks run it may be
+   * one of them, and the close begins beside it.
+   *
+   * @returns whether the close has begun
+   */
+  awaitClose (): boolean {
+    if (this.#step === 'hooks') this.#isCloseDemanded = true
+    this.#isCloseAwaited = true
+    this.#parts.onSettled()
+    return this.#step === 'close'
+  }
+
+  /** Who is waited for. */
+  stalls (): Stall[] {
+    return [...this.#running, ...this.#parts.hooks()]
+  }
+
+  #release (): Released[] {
+    try {
+      return this.#parts.release()
+    } catch (error) {
+      this.#parts.onFailure({ name: 'listeners of others', message: messageOf(error) }, error)
+      return []
+    }
+  }
+
+  #follow (stall: Stall, begin: () => PromiseLike<unknown>): void {
+    this.#running.add(stall)
+    const settle = (): void => {
+      this.#running.delete(stall)
+      this.#parts.onSettled()
     }
     // `end` may throw before it answers.
-    new Promise((resolve) => { resolve(this.#end()) })
-      .catch((error: unknown) => this.#onFailure({ name: 'close', message: messageOf(error) }, error))
-      .then(settled, settled)
-  }
-
-  /** What is to be waited for still. */
-  stalls (): Stall[] {
-    return this.#state === 'settled' ? [] : [{ name: 'close', reason: 'onClose hooks are running' }]
+    new Promise((resolve) => { resolve(begin()) })
+      .catch((error: unknown) => this.#parts.onFailure({ name: stall.name, message: messageOf(error) }, error))
+      .then(settle, settle)
   }
 }

@@ -48,10 +48,12 @@ export class Lifecycle {
     this.#ticker = new Ticker(clock, () => this.#tick())
     this.#since = clock.now()
     this.#sinceEpoch = clock.epoch()
-    this.#waiting = new Waiting(clock, budget, {
+    this.#waiting = new Waiting(clock, {
       failed: (failure, error) => this.fail(failure, error),
       rejected: (failure, error) => ports.failed({ ...failure, phase: this.#phase }, error),
       wake: () => this.poke(),
+      release: () => ports.release?.() ?? [],
+      startHooks: () => this.#startHooks('terminated'),
       end: () => ports.end()
     })
   }
@@ -75,6 +77,9 @@ export class Lifecycle {
   get request (): Readonly<ShutdownRequest> | undefined { return this.#terms.request }
   /** When the phases were capped at a second each, on the machine's clock; undefined where they were not. */
   get hurriedAt (): number | undefined { return this.#terms.hurriedAt }
+
+  /** When the grace period began, on the machine's clock; undefined while no end was asked for. */
+  get graceStart (): number | undefined { return this.#terms.graceStart }
 
   /** Epoch milliseconds by which all work must be over; undefined while no end was asked for. */
   get deadline (): number | undefined {
@@ -141,6 +146,11 @@ export class Lifecycle {
     this.poke()
   }
 
+  /** Somebody calls `app.close()` in phase 4 and is to have the close of this end: true where it has begun, false where it is still to come. */
+  awaitClose (): boolean {
+    return this.#waiting.awaitClose()
+  }
+
   /** Records a failure, which never stops anything; the error behind it goes to the log alone. */
   fail (failure: Failure, error?: unknown): void {
     const entry = { ...failure, phase: this.#phase }
@@ -182,9 +192,10 @@ export class Lifecycle {
     if (this.#report !== undefined || this.#phase === 'running') return
     const phase = this.#phase
     const now = this.#clock.now()
-    const waiting = !this.#waiting.ask(phase, now - this.#since)
     const floor = this.#terms.floor(phase, this.#since)
     const cap = this.#terms.cap(phase, this.#since)
+    const closeDue = this.#terms.closeDue(phase, this.#since)
+    const waiting = !this.#waiting.ask(phase, now - this.#since, now >= closeDue)
     this.#clear = !waiting && now >= floor
     const others = this.#clear ? this.#ports.others() : undefined
     if (others !== undefined) this.#waiting.waitFor(others)
@@ -195,7 +206,7 @@ export class Lifecycle {
     if (now >= cap) return this.#leave('cap')
     // A preStop call must be answered in time, or the kubelet's clock runs out on it.
     if (this.#announced !== undefined && now >= this.#terms.announceEnd) this.#settleAnnounced()
-    this.#ticker.wait(now, floor, cap)
+    this.#ticker.wait(now, floor, cap, closeDue)
   }
 
   #leave (endedBy: PhaseEnd): void {
@@ -222,7 +233,12 @@ export class Lifecycle {
     if (phaseNumber(to) <= phaseNumber(this.#phase)) throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(this.#phase, to, 'phases only go up')
     if (isAtLeast(to, 'closing')) this.#settleAnnounced()
     this.#enter(to, endedBy)
-    this.hooks.start(to as HookPhase, this.request?.reason ?? 'drain', this.deadline)
+    if (to === 'terminated') this.#waiting.startLast()
+    else this.#startHooks(to as HookPhase)
+  }
+
+  #startHooks (phase: HookPhase): void {
+    this.hooks.start(phase, this.request?.reason ?? 'drain', this.deadline)
   }
 
   #record (endedBy: PhaseEnd): PhaseRecord {

@@ -8,7 +8,12 @@ export interface Ports {
   cut (): Omit<Cut, 'waiting'>
   /** Whether anything is bound: without a listener there is nobody to announce the end to, and phase 1 has no floor. Default: yes. */
   serving? (): boolean
-  /** Phase 4: `app.close()`. */
+  /**
+   * Phase 4, first of all: calls what others were kept from doing at the signal, in its order, and names each one that is not over
+   * with its call. Then come the hooks of `terminated`, then `end`. Default: there is nothing.
+   */
+  release? (): Released[]
+  /** Phase 4, last of all: `app.close()`. */
   end (): Promise<unknown>
   /** What traffic did. */
   traffic (): TrafficSummary
@@ -21,6 +26,9 @@ export interface Ports {
   /** A failure, as it happens, and the error behind it, where there is one. */
   failed (failure: Failure & { phase: Phase }, error?: unknown): void
 }
+
+/** Something that others do in phase 4 and that is waited for; a rejection counts as a failure. */
+export interface Released { name: string, settled: PromiseLike<unknown> }
 
 /** A request to end. */
 export interface ShutdownRequest {

@@ -2,7 +2,7 @@ import type { Budget } from './budget.ts'
 import type { Phase } from './phase.ts'
 import type { ShutdownRequest } from './ports.ts'
 import type { ShutdownProgress } from './report.ts'
-import { capEnd, floorEnd, workEnd } from './timing.ts'
+import { capEnd, closeDue, floorEnd, workEnd } from './timing.ts'
 import type { Situation } from './timing.ts'
 
 /** What was asked for and when, and the bounds of the phases that follow from it. */
@@ -23,6 +23,11 @@ export class Terms {
 
   constructor (budget: Budget) {
     this.budget = budget
+  }
+
+  /** When the kubelet's clock started; undefined while no end was asked for. */
+  get graceStart (): number | undefined {
+    return this.#graceStart
   }
 
   /** When all work must be over; undefined while no end was asked for. */
@@ -67,6 +72,11 @@ export class Terms {
   /** The time at which it ends, whatever anybody says. */
   cap (phase: Phase, since: number): number {
     return capEnd(this.budget, this.#situation(phase, since))
+  }
+
+  /** The time at which `app.close()` begins in phase 4, whoever is waited for first. */
+  closeDue (phase: Phase, since: number): number {
+    return closeDue(this.budget, this.#situation(phase, since))
   }
 
   #situation (phase: Phase, since: number): Situation {

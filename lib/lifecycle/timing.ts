@@ -4,6 +4,8 @@ import type { ShutdownKind } from './report.ts'
 
 /** Cap of every phase of a fast shutdown, Zope's own figure, in milliseconds. */
 export const fastCap = 1000
+/** What whoever comes before `app.close()` in phase 4 gets at least, in milliseconds; half of `close` where that is less. */
+const leastBeforeClose = 500
 /** Cap of phase 1 after a crash, in milliseconds. */
 export const crashAnnounceCap = 1000
 /** Cap of phase 3 after a crash, in milliseconds. */
@@ -25,9 +27,22 @@ export interface Situation {
   serving: boolean
 }
 
-/** When all work must be over. */
-export function workEnd ({ gracePeriod, reserve, close }: Budget, graceStart: number): number {
-  return graceStart + gracePeriod - reserve - close
+/** The deadline of the process: phase 4 lasts until then. */
+export function processEnd ({ gracePeriod, reserve }: Budget, graceStart: number): number {
+  return graceStart + gracePeriod - reserve
+}
+
+/** When phase 3 must be over, so that `close` is left for phase 4. */
+export function workEnd (budget: Budget, graceStart: number): number {
+  return processEnd(budget, graceStart) - budget.close
+}
+
+/**
+ * When `app.close()` begins at the latest, whoever is waited for first: what is kept for it is left then. Where phase 3 has used all
+ * of its own time, the others get a little of it, so that a short hook still comes before the close.
+ */
+export function closeDue (budget: Budget, situation: Situation): number {
+  return Math.max(capEnd(budget, situation) - budget.close, situation.since + Math.min(leastBeforeClose, budget.close / 2))
 }
 
 /** The time before which the phase does not end, whatever is observed. */
@@ -50,6 +65,6 @@ export function capEnd (budget: Budget, { phase, since, capSince, graceStart, ki
       return Math.min(workEnd(budget, graceStart ?? since), since + Math.min(most, kind === 'crash' ? crashDrainCap : Infinity))
     case 'running':
     case 'terminated':
-      return since + Math.min(budget.close, most)
+      return Math.min(processEnd(budget, graceStart ?? since), since + most)
   }
 }

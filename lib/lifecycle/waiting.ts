@@ -1,10 +1,10 @@
-import type { Budget } from './budget.ts'
 import type { Clock } from './clock.ts'
 import { Finale } from './finale.ts'
 import { PhaseHooks } from './hooks.ts'
 import { Participants } from './participants.ts'
 import type { OnFailure, Stall } from './participants.ts'
 import type { Phase } from './phase.ts'
+import type { Released } from './ports.ts'
 import { Work } from './work.ts'
 
 /** What {@link Waiting} tells the machine. */
@@ -15,7 +15,11 @@ export interface WaitingPorts {
   rejected: OnFailure
   /** Somebody has ended: ask again. */
   wake (): void
-  /** Phase 4: `app.close()`. */
+  /** The first step of phase 4: what others were kept from doing at the signal. */
+  release (): Released[]
+  /** Its second step: the hooks of `terminated`. */
+  startHooks (): void
+  /** Its last step: `app.close()`. */
   end (): Promise<unknown>
 }
 
@@ -28,18 +32,16 @@ export class Waiting {
   readonly hooks: PhaseHooks
   readonly work: Work
   readonly #finale: Finale
-  readonly #close: number
   #stalls: Stall[] = []
   /** Those of {@link #stalls} that somebody registered: the ones a report names when they are cut. */
   #named: Stall[] = []
 
-  constructor (clock: Clock, { close }: Budget, { failed, rejected, wake, end }: WaitingPorts) {
-    this.#close = close
+  constructor (clock: Clock, { failed, rejected, wake, release, startHooks, end }: WaitingPorts) {
     this.participants = new Participants(clock, failed, wake)
     this.observers = new Participants(clock, failed, wake)
     this.hooks = new PhaseHooks(clock, failed, wake)
     this.work = new Work(wake, rejected)
-    this.#finale = new Finale(end, failed, wake)
+    this.#finale = new Finale({ release, startHooks, hooks: () => this.hooks.stalls(), end, onFailure: failed, onSettled: wake })
   }
 
   /** Who stalled in the last round. */
@@ -47,9 +49,13 @@ export class Waiting {
   /** Those of them who are named where they are no longer waited for. */
   get named (): Stall[] { return this.#named }
 
-  /** Asks everybody whom a phase waits for; whether nobody stalls. */
-  ask (phase: Phase, elapsed: number): boolean {
-    this.#stalls = phase === 'terminated' ? this.#askLast(elapsed) : phase === 'running' ? [] : this.#askAll(phase, elapsed)
+  /**
+   * Asks everybody whom a phase waits for; whether nobody stalls.
+   *
+   * @param isCloseDue in phase 4, whether the time has come that is kept for `app.close()`
+   */
+  ask (phase: Phase, elapsed: number, isCloseDue: boolean): boolean {
+    this.#stalls = phase === 'terminated' ? this.#askLast(isCloseDue) : phase === 'running' ? [] : this.#askAll(phase, elapsed)
     return this.#stalls.length === 0
   }
 
@@ -64,9 +70,19 @@ export class Waiting {
     this.#stalls = []
   }
 
-  /** Phase 4's own work begins, if it has not begun. */
-  finish (): void {
+  /** Phase 4 begins. */
+  startLast (): void {
     this.#finale.begin()
+  }
+
+  /** Somebody asks for `app.close()` in phase 4 and waits for it; whether it has begun. */
+  awaitClose (): boolean {
+    return this.#finale.awaitClose()
+  }
+
+  /** Phase 4 is over: what has not begun begins, though nobody waits for it. */
+  finish (): void {
+    this.#finale.advance(true)
   }
 
   #askAll (phase: Exclude<Phase, 'running' | 'terminated'>, elapsed: number): Stall[] {
@@ -76,10 +92,8 @@ export class Waiting {
     return [...observed, ...this.#named]
   }
 
-  #askLast (elapsed: number): Stall[] {
-    const hooks = this.hooks.stalls()
-    // A hook that hangs must not take the time of `close` as well.
-    if (hooks.length === 0 || elapsed >= this.#close / 2) this.#finale.begin()
-    return [...hooks, ...this.#finale.stalls()]
+  #askLast (isCloseDue: boolean): Stall[] {
+    this.#finale.advance(isCloseDue)
+    return this.#finale.stalls()
   }
 }

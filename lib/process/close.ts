@@ -48,15 +48,16 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUnca
   root.close = function close (this: FastifyInstance, callback?: (...args: unknown[]) => void) {
     // Fastify refuses what is no function.
     if (callback && typeof callback !== 'function') return original.call(this, callback)
-    if (lifecycle.phase === 'terminated') {
+    const isLast = lifecycle.phase === 'terminated'
+    if (isLast && lifecycle.awaitClose()) {
       const result = original.call(this, callback)
       if (callback === undefined) settle?.resolve(result)
       return result
     }
     joined = true
-    void lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce: false })
-    // Whoever waits for the close may exit next: the report is written first.
-    const reported = Promise.allSettled([closed, lifecycle.done]).then(() => closed)
+    if (!isLast) void lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce: false })
+    // Whoever waits for the close may exit next: the report is written first. In phase 4 the report may wait for the caller.
+    const reported = isLast ? closed : Promise.allSettled([closed, lifecycle.done]).then(() => closed)
     if (callback === undefined) return reported.then(() => undefined)
     void reported.then(() => { original.call(this, callback) }, (error: unknown) => {
       // As Fastify gives it: two parameters are the error and what is to be called at the end.
