@@ -69,7 +69,12 @@ export interface Graceful {
    * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_DUPLICATE_CHECK
    */
   addCheck (name: string, check: Check, options?: CheckOptions): AddedCheck
-  /** All that the admin route shows to the authorised. */
+  /**
+   * Asks for readiness as `/readyz` does: each check runs, at most once per `ttl`. For a health route of one's own. It never rejects,
+   * and settles within the longest timeout of a check.
+   */
+  ready (): Promise<boolean>
+  /** All that the admin route shows to the authorised. Its `ready` is the last known one: reading it asks again, in the background, what is older than its `ttl`. */
   status (): Status
 }
 

@@ -32,6 +32,7 @@ export function makeFace ({ lifecycle, health, holds, askExit, signal, status }:
     waitUntil: (promise, options) => lifecycle.work.track(promise, options),
     hold: (reason) => holds.add(reason),
     addCheck: (name, check, options) => health.addCheck(name, check, options),
+    ready: async () => (await health.verdict('readiness')).ok,
     status
   }
 }

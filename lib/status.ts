@@ -3,8 +3,10 @@ export interface CheckStatus {
   name: string
   /** The probes that ask it. */
   kinds: readonly string[]
-  /** `unknown` until it has run. */
-  state: 'passing' | 'failing' | 'unknown'
+  /** Whether the probes that ask it fail with it. */
+  critical: boolean
+  /** `unknown` until it has run, `degraded` where it fails and is not critical. */
+  state: 'passing' | 'failing' | 'degraded' | 'unknown'
   /** Milliseconds since it ran; undefined until then, like the two below. */
   age: number | undefined
   /** Milliseconds that took. */

@@ -52,7 +52,7 @@ function makeWard ({ name, settings, lifecycle, traffic, health, membership, log
         name,
         phase,
         since,
-        ready: health.ready(),
+        ready: health.lastReady(),
         unreadyFrom: unreadyFrom(lifecycle, announce.readinessDelay),
         started: started(),
         open: membership.serves(),

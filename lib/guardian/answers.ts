@@ -1,5 +1,6 @@
 import type { PublicStatus } from '../admin/status.ts'
 import { excludeWarnings } from '../health/exclude.ts'
+import { isPassing } from '../health/health.ts'
 import type { CheckVerdict, Verdict } from '../health/health.ts'
 import type { CheckKind } from '../health/options.ts'
 import { phaseNumber } from '../lifecycle/phase.ts'
@@ -49,7 +50,7 @@ export function buildVerdict (kind: CheckKind, { verdicts, wards, loop }: Known,
   const asked = only === undefined ? all : all.filter(({ name }) => name === only)
   const checks = asked.map((check) => only === undefined && exclude.includes(check.name) ? { ...check, ok: true, excluded: true } : check)
   const unmatched = only === undefined ? [...new Set(exclude)].filter((name) => !all.some((check) => check.name === name)) : []
-  return { kind, ok: checks.every(({ ok }) => ok), checks, warnings: excludeWarnings(unmatched) }
+  return { kind, ok: isPassing(checks), checks, warnings: excludeWarnings(unmatched) }
 }
 
 function isLeaving (ward: Known['wards'][number] | undefined): boolean {
@@ -57,7 +58,7 @@ function isLeaving (ward: Known['wards'][number] | undefined): boolean {
 }
 
 function line (name: string, output: string | undefined): CheckVerdict {
-  const check = { name, ok: output === undefined, excluded: false, duration: 0, age: 0, time: Date.now() }
+  const check = { name, ok: output === undefined, critical: true, excluded: false, duration: 0, age: 0, time: Date.now() }
   return output === undefined ? check : { ...check, output }
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { PublicStatus } from '../admin/status.ts'
 import { digest, showsToken } from '../admin/token.ts'
-import { formatJson, formatText, negotiate } from '../health/format.ts'
+import { formatJson, formatText, isVerbose, negotiate } from '../health/format.ts'
 import type { Verdict } from '../health/health.ts'
 import type { CheckKind } from '../health/options.ts'
 import { makePage } from '../page/page.ts'
@@ -96,10 +96,11 @@ export class Routes {
 
   #probe (kind: CheckKind, probe: string, only: string, query: URLSearchParams, { accept, 'user-agent': userAgent }: IncomingHttpHeaders): Reply {
     const expose = this.#data.probes?.expose ?? false
-    const verdict = this.#ports.verdict(kind, { exclude: query.getAll('exclude'), only: only === '' ? undefined : only })
+    const check = only === '' ? undefined : only
+    const verdict = this.#ports.verdict(kind, { exclude: query.getAll('exclude'), only: check })
     if (verdict.checks.length === 0) return { code: 404, type: 'text/plain', body: `no check of this name belongs to ${probe}\n` }
     const type = negotiate(accept)
-    const body = type === 'text/plain' ? formatText(verdict, { probe, verbose: query.has('verbose'), expose }) : formatJson(verdict, expose)
+    const body = type === 'text/plain' ? formatText(verdict, { probe, verbose: isVerbose(verdict, check, query), expose }) : formatJson(verdict, expose)
     const sent = (): void => this.#ports.probed(proberOf(userAgent) ?? 'other', probe, verdict.ok)
     return { code: verdict.ok ? 200 : 503, type, body, headers: { vary: 'accept' }, sent }
   }

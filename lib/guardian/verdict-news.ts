@@ -38,5 +38,5 @@ export class VerdictNews {
 
 /** What of an application's verdicts counts as a turn: not how long ago it was, and how long it took. */
 function lasting ({ readiness, liveness, startup }: Verdicts): unknown[] {
-  return [readiness, liveness, startup].map(({ checks, warnings }) => [warnings, checks.map(({ name, ok, excluded, output }) => [name, ok, excluded, output])])
+  return [readiness, liveness, startup].map(({ checks, warnings }) => [warnings, checks.map(({ name, ok, critical, excluded, output }) => [name, ok, critical, excluded, output])])
 }

@@ -13,7 +13,7 @@ export interface FormatOptions {
   expose: boolean
 }
 
-/** A verdict in the form of Kubernetes' own servers: `ok`, or one line per check. A failure is always listed. */
+/** A verdict in the form of Kubernetes' own servers: `ok`, or one line per check. What fails a verdict is always listed. */
 export function formatText (verdict: Verdict, options: FormatOptions): string {
   if (verdict.ok && !options.verbose) return 'ok'
   return [
@@ -24,24 +24,29 @@ export function formatText (verdict: Verdict, options: FormatOptions): string {
   ].join('\n')
 }
 
-function textLine ({ name, ok, excluded, output }: CheckVerdict, expose: boolean): string {
+/** Whether a verdict is listed in text: where that was asked for, and where the one check that is asked fails. */
+export function isVerbose (verdict: Verdict, only: string | undefined, query: URLSearchParams): boolean {
+  return query.has('verbose') || (only !== undefined && verdict.checks.some(({ ok }) => !ok))
+}
+
+function textLine ({ name, ok, critical, excluded, output }: CheckVerdict, expose: boolean): string {
   if (excluded) return `[+]${name} excluded: ok`
   if (ok) return `[+]${name} ok`
   // A reason of several lines could forge the lines of other checks.
-  return `[-]${name} failed: ${expose ? (output || 'no reason given').replaceAll(/\s+/g, ' ') : withheld}`
+  return `${critical ? '[-]' : '[!]'}${name} ${critical ? 'failed' : 'degraded'}: ${expose ? (output || 'no reason given').replaceAll(/\s+/g, ' ') : withheld}`
 }
 
 /** A verdict after draft-inadarei-api-health-check-06 (`application/health+json`). */
 export function formatJson (verdict: Verdict, expose: boolean): string {
   return JSON.stringify({
-    status: verdict.ok ? 'pass' : 'fail',
+    status: verdict.ok ? verdict.checks.every(({ ok }) => ok) ? 'pass' : 'warn' : 'fail',
     checks: Object.fromEntries(verdict.checks.map((check) => [check.name, [jsonCheck(check, expose)]])),
     ...(verdict.warnings.length > 0 && { notes: verdict.warnings })
   })
 }
 
 function jsonCheck (check: CheckVerdict, expose: boolean): object {
-  const status = check.ok ? 'pass' : 'fail'
+  const status = check.ok ? 'pass' : check.critical ? 'fail' : 'warn'
   if (check.excluded) return { status, excluded: true }
   return {
     status,

@@ -31,6 +31,8 @@ export interface CheckVerdict {
   name: string
   /** True as well where the check was excluded. */
   ok: boolean
+  /** Whether the verdict fails with it. */
+  critical: boolean
   /** Left out because the prober asked for that: not run at all. */
   excluded: boolean
   /** Why it fails: to be withheld from strangers. */
@@ -52,6 +54,14 @@ export interface Verdict {
   /** One sentence each. */
   warnings: string[]
 }
+
+/** Whether a verdict over these is good: one that is not critical fails nothing. */
+export function isPassing (checks: readonly CheckVerdict[]): boolean {
+  return checks.every(({ ok, critical }) => ok || !critical)
+}
+
+/** How long a probe waits for checks that are not critical, in milliseconds: one that hangs must not run into the timeout of the prober, 1 s with a kubelet. */
+const patience = 250
 
 /** What of a verdict is asked for. */
 export interface VerdictOptions {
@@ -105,21 +115,30 @@ export class Health {
     const excluded = new Set(options.only === undefined ? options.exclude : [])
     const isAsked = (name: string): boolean => options.only === undefined || options.only === name
     const runners = this.#runnersOf(kind).filter((runner) => isAsked(runner.name))
-    const outcomes = await Promise.all(runners.map(async (runner) => excluded.has(runner.name) ? undefined : runner.outcome()))
+    const outcomes = await Promise.all(runners.map(async (runner) => excluded.has(runner.name) ? undefined : this.#outcomeOf(runner, options.only !== undefined)))
     // What costs nothing is looked at last, so that a phase that began meanwhile counts.
     const builtIn = [...this.#builtIn(kind)].filter(([name]) => isAsked(name))
     const checks = [
-      ...builtIn.map(([name, output]) => this.#line(name, excluded.has(name) ? undefined : this.#instant(output))),
-      ...runners.map((runner, index) => this.#line(runner.name, outcomes[index])).filter(({ name }) => this.#runners.has(name))
+      ...builtIn.map(([name, output]) => this.#line(name, true, excluded.has(name) ? undefined : this.#instant(output))),
+      ...runners.map(({ name, options: { critical } }, index) => this.#line(name, critical, outcomes[index])).filter(({ name }) => this.#runners.has(name))
     ]
     for (const { name } of checks) excluded.delete(name)
-    return { kind, ok: checks.every((check) => check.ok), checks, warnings: excludeWarnings([...excluded]) }
+    return { kind, ok: isPassing(checks), checks, warnings: excludeWarnings([...excluded]) }
   }
 
-  /** Whether the last known readiness is good; a check that has not run yet is not ready. Asks nobody. */
+  /**
+   * Whether the last known readiness is good; a check that has not run yet is not ready. Once boot is over, whatever is older than its
+   * `ttl` is asked again in the background, so that a later call knows.
+   */
   ready (): boolean {
+    if (this.#ports.started()) for (const runner of this.#runnersOf('readiness')) runner.refresh()
+    return this.lastReady()
+  }
+
+  /** The same, and nobody is asked: for whoever reads it so often that a check would never rest. */
+  lastReady (): boolean {
     return [...this.#builtIn('readiness').values()].every((output) => output === undefined) &&
-      this.#runnersOf('readiness').every((runner) => runner.last?.ok === true)
+      this.#runnersOf('readiness').every((runner) => !runner.options.critical || runner.last?.ok === true)
   }
 
   /** The checks that were added, with their last outcome. Asks nobody. */
@@ -127,7 +146,8 @@ export class Health {
     return [...this.#runners.values()].map(({ name, options, last }) => ({
       name,
       kinds: [...options.kinds],
-      state: last === undefined ? 'unknown' : last.ok ? 'passing' : 'failing',
+      critical: options.critical,
+      state: last === undefined ? 'unknown' : last.ok ? 'passing' : options.critical ? 'failing' : 'degraded',
       age: last === undefined ? undefined : Math.round(this.#ports.now() - last.at),
       duration: last === undefined ? undefined : Math.round(last.duration),
       error: last?.output
@@ -162,11 +182,17 @@ export class Health {
     return { ok: output === undefined, output, duration: 0, at: this.#ports.now() }
   }
 
-  #line (name: string, outcome: Outcome | undefined): CheckVerdict {
+  async #outcomeOf (runner: CheckRunner, asked: boolean): Promise<Outcome> {
+    if (runner.options.critical || asked) return runner.outcome()
+    return await runner.outcomeWithin(patience) ?? this.#instant(`has not answered within ${patience} ms`)
+  }
+
+  #line (name: string, critical: boolean, outcome: Outcome | undefined): CheckVerdict {
     const age = outcome === undefined ? 0 : this.#ports.now() - outcome.at
     const line: CheckVerdict = {
       name,
       ok: outcome?.ok ?? true,
+      critical,
       excluded: outcome === undefined,
       duration: outcome?.duration ?? 0,
       age,
@@ -178,6 +204,6 @@ export class Health {
   #log (check: string, outcome: Outcome, error: unknown): void {
     const { log } = this.#ports
     if (outcome.ok) log.info({ check }, `health check '${check}' passes again`)
-    else log.warn({ check, err: error }, `health check '${check}' fails: ${outcome.output}`)
+    else log.warn({ check, err: error }, `health check '${check}' fails${this.#runners.get(check)?.options.critical === false ? ', and is not critical' : ''}: ${outcome.output}`)
   }
 }

@@ -29,6 +29,11 @@ export interface CheckOptions {
    * The first run comes with the first question. Default: run only when a probe asks.
    */
   interval?: number
+  /**
+   * Whether the probes that ask it fail with it. `false` for what the service can do without: a failure is shown as `degraded` and
+   * fails nothing, and a probe waits at most 250 ms for it. Default: `true`.
+   */
+  critical?: boolean
 }
 
 /** A health route for a balancer that asks by itself and wants an answer of its own. */
@@ -57,10 +62,11 @@ export interface ResolvedCheckOptions {
   timeout: number
   ttl: number
   interval: number | undefined
+  critical: boolean
 }
 
 /** The defaults of {@link CheckOptions}. */
-export const checkDefaults = { kinds: ['readiness'], timeout: 1000, ttl: 5000, interval: undefined } as const
+export const checkDefaults = { kinds: ['readiness'], timeout: 1000, ttl: 5000, interval: undefined, critical: true } as const
 
 /** Names that the built-in parts of a verdict use. */
 export const reservedNames: readonly string[] = ['ping', 'started', 'shutdown', 'hold', 'pressure']
@@ -89,14 +95,15 @@ export function validateName (name: unknown): asserts name is string {
  */
 export function resolveCheckOptions (name: string, options: CheckOptions = {}): ResolvedCheckOptions {
   refuseUnknownKeys(options, `check '${name}'`, Object.keys(checkDefaults))
-  const { kinds = checkDefaults.kinds, timeout = checkDefaults.timeout, ttl = checkDefaults.ttl, interval } = options
+  const { kinds = checkDefaults.kinds, timeout = checkDefaults.timeout, ttl = checkDefaults.ttl, interval, critical = checkDefaults.critical } = options
   if (!Array.isArray(kinds) || kinds.length === 0 || !kinds.every((kind) => checkKinds.includes(kind))) {
     throw invalidArgument(`option 'kinds' of check '${name}'`, `a non-empty array of ${checkKinds.join(', ')}`, kinds)
   }
   validateTime(name, 'timeout', timeout)
   if (ttl !== 0) validateTime(name, 'ttl', ttl)
   if (interval !== undefined) validateTime(name, 'interval', interval)
-  return { kinds: new Set(kinds as readonly CheckKind[]), timeout, ttl, interval }
+  if (typeof critical !== 'boolean') throw invalidArgument(`option 'critical' of check '${name}'`, 'a boolean', critical)
+  return { kinds: new Set(kinds as readonly CheckKind[]), timeout, ttl, interval, critical }
 }
 
 function validateTime (name: string, option: string, value: unknown): void {

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { registerQuiet } from '../quiet-route.ts'
 import type { CheckKind, ExternalProbeOptions, ProbesOptions } from './options.ts'
 import type { Health } from './health.ts'
-import { formatJson, formatText, negotiate } from './format.ts'
+import { formatJson, formatText, isVerbose, negotiate } from './format.ts'
 
 /** The probe routes and what they ask, named as Kubernetes' own servers name them. */
 export const probes: Readonly<Record<'livez' | 'readyz' | 'startupz', CheckKind>> = { livez: 'liveness', readyz: 'readiness', startupz: 'startup' }
@@ -77,7 +77,7 @@ async function answer (request: FastifyRequest, reply: FastifyReply, { probe, ki
   const type = negotiate(request.headers.accept)
   reply.type(`${type}; charset=utf-8`)
   if (type !== 'text/plain') return reply.send(formatJson(verdict, expose))
-  return reply.send(formatText(verdict, { probe, verbose: query.has('verbose'), expose }))
+  return reply.send(formatText(verdict, { probe, verbose: isVerbose(verdict, only, query), expose }))
 }
 
 /** Read here and not by the application's own parser, which may know other shapes. Accepts whatever a stranger sends. */

@@ -1,6 +1,9 @@
 import { messageOf } from '../errors.ts'
 import type { Check, ResolvedCheckOptions } from './options.ts'
 
+/** With a `ttl` of 0, a reader that does not wait starts a run at most this often, in milliseconds: a page that is watched would run it at each look. */
+const refreshInterval = 500
+
 /** What a run of a check came to. Times are milliseconds. */
 export interface Outcome {
   ok: boolean
@@ -65,6 +68,28 @@ export class CheckRunner {
     if (last !== undefined && (this.#stopped || this.#run?.over === true || this.#isFresh(last))) return last
     if (this.#stopped) return this.#outcome(false, 'health checks have stopped', this.#ports.now())
     return (this.#run ?? this.#start()).outcome
+  }
+
+  /** The same, for a probe that waits `delay` milliseconds at most: then the last outcome, undefined where there is none yet. */
+  async outcomeWithin (delay: number): Promise<Outcome | undefined> {
+    const outcome = this.outcome()
+    if (!(outcome instanceof Promise)) return outcome
+    return new Promise((resolve) => {
+      const cancel = this.#ports.after(delay, () => resolve(this.#last))
+      void outcome.then((known) => {
+        cancel()
+        resolve(known)
+      })
+    })
+  }
+
+  /** Starts a run where the last outcome is too old for a probe. Nobody waits for it: who reads {@link last} the next time finds its outcome. */
+  refresh (): void {
+    if (this.#stopped || this.#run !== undefined) return
+    const { ttl, interval } = this.options
+    const last = this.#last
+    if (last !== undefined && (interval !== undefined || this.#ports.now() - last.at < (ttl || refreshInterval))) return
+    this.#start()
   }
 
   /** No timer is left, nobody waits any more, and the check is told. */

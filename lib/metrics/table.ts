@@ -49,7 +49,7 @@ export interface HistogramRow extends MetricRow {
 const one = (value: number): Sample[] => [{ labels: {}, value }]
 const flag = (value: boolean): number => value ? 1 : 0
 const counts = (entries: Array<{ labels: Record<string, string>, count: number }>): Sample[] => entries.map(({ labels, count }) => ({ labels, value: count }))
-const states = ['passing', 'failing', 'unknown'] as const
+const states = ['passing', 'failing', 'degraded', 'unknown'] as const
 
 /** Every metric whose value is known when it is asked for. */
 export const readTable: readonly ReadRow[] = [

@@ -17,7 +17,7 @@ const parts: StatusParts = {
   connections: { http1: 2, http2: 0 },
   participants: ['queue', 'jobs', 'jobs'],
   stalls: [],
-  checks: [{ name: 'db', kinds: ['readiness'], state: 'passing', age: 10, duration: 1, error: undefined }],
+  checks: [{ name: 'db', kinds: ['readiness'], critical: true, state: 'passing', age: 10, duration: 1, error: undefined }],
   pressure: undefined,
   budget: cutBudget({ gracePeriod: 30_000, preStop: 0 }, false),
   traffic: { rate: 3, arrivals: 1, evidence: 'absent', lastArrival: 120, lateArrivals: 0, lateSources: [], probes: [] },

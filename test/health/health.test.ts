@@ -1,5 +1,6 @@
 // oxlint-disable typescript/no-unsafe-type-assertion, unicorn/no-thenable -- some rows hand over what the types forbid
 import t from 'tap'
+import type { Test } from 'tap'
 import { Health } from '../../lib/health/health.ts'
 import type { CheckKind, CheckOptions } from '../../lib/health/options.ts'
 import { settle } from './fake-clock.ts'
@@ -246,6 +247,106 @@ t.test('interval', async (t) => {
   })
 })
 
+type World = ReturnType<typeof makeHealth> & { db: { ok: boolean, runs: number }, add: (options?: CheckOptions) => void }
+/** A health room, and a database that may be gone. */
+function makeWorld (): World {
+  const made = makeHealth()
+  const db = { ok: false, runs: 0 }
+  const add = (options?: CheckOptions): void => {
+    made.health.addCheck('db', async () => {
+      db.runs++
+      if (!db.ok) throw new Error('no route')
+    }, options)
+  }
+  return { ...made, db, add }
+}
+
+/** Reads as somebody does who comes every second, and answers what the last reading said. */
+async function read ({ health, clock }: World, seconds: number): Promise<boolean> {
+  let ready = false
+  for (let second = 0; second < seconds; second++) {
+    ready = health.ready()
+    await clock.pass(1000)
+  }
+  return ready
+}
+
+t.test('reading readiness asks again what is too old, and waits for nobody', async (t) => {
+  const rows: Array<[name: string, (t: Test, world: World) => Promise<void>]> = [
+    ['recovers after a failure at boot', async (t, world) => {
+      world.add()
+      await world.health.verdict('readiness')
+      t.equal(await read(world, 3), false)
+      world.db.ok = true
+      t.equal(await read(world, 7), true)
+      t.equal(world.db.runs, 2, 'a failure is kept for its ttl, as for a probe')
+    }],
+    ['fails after a later failure', async (t, world) => {
+      world.db.ok = true
+      world.add({ ttl: 2000 })
+      await world.health.verdict('readiness')
+      t.equal(await read(world, 2), true)
+      world.db.ok = false
+      t.equal(await read(world, 4), false)
+    }],
+    ['knows a check that was added after boot', async (t, world) => {
+      world.db.ok = true
+      t.equal(await read(world, 1), true)
+      world.add()
+      t.equal(await read(world, 1), false, 'it has not run yet')
+      t.equal(await read(world, 1), true)
+    }],
+    ['with a ttl of 0 asks at most twice a second', async (t, world) => {
+      world.db.ok = true
+      world.add({ ttl: 0 })
+      for (let look = 0; look < 100; look++) {
+        world.health.ready()
+        await world.clock.pass(20)
+      }
+      t.equal(world.db.runs, 4)
+    }],
+    ['asks nothing that runs by itself', async (t, world) => {
+      world.db.ok = true
+      world.add({ interval: 10_000, ttl: 1 })
+      t.equal(await read(world, 2), true, 'but for the first time')
+      await read(world, 7)
+      t.equal(world.db.runs, 1)
+    }],
+    ['starts a check that hangs once', async (t, world) => {
+      let runs = 0
+      world.health.addCheck('hung', () => { runs++; return new Promise(() => {}) })
+      t.equal(await read(world, 60), false)
+      t.equal(runs, 1)
+    }],
+    ['asks nobody before boot is over', async (t, world) => {
+      world.world.started = false
+      world.add()
+      await read(world, 10)
+      t.equal(world.db.runs, 0)
+    }],
+    ['asks nobody after the end', async (t, world) => {
+      world.add()
+      world.health.stop()
+      await read(world, 10)
+      t.equal(world.db.runs, 0)
+    }],
+    ['asks no check of another kind', async (t, world) => {
+      world.add({ kinds: ['liveness', 'startup'] })
+      t.equal(await read(world, 10), true)
+      t.equal(world.db.runs, 0)
+    }],
+    ['stands a check that throws, and one that reads it itself', async (t, world) => {
+      world.health.addCheck('odd', () => { throw new Error('odd') })
+      let inner: boolean | undefined
+      world.health.addCheck('reader', () => { inner = world.health.ready() })
+      t.equal(await read(world, 2), false)
+      t.equal(inner, false)
+      t.match(world.health.checks(), [{ state: 'failing' }, { state: 'passing' }])
+    }]
+  ]
+  for (const [name, row] of rows) await t.test(name, async (t) => row(t, makeWorld()))
+})
+
 t.test('exclude and single checks', async (t) => {
   const { health, world } = makeHealth()
   let runs = 0
@@ -327,9 +428,9 @@ t.test('the list for the status', async (t) => {
   await health.verdict('readiness')
   await clock.pass(70)
   t.strictSame(health.checks(), [
-    { name: 'good', kinds: ['readiness', 'liveness'], state: 'passing', age: 70, duration: 0, error: undefined },
-    { name: 'bad', kinds: ['readiness'], state: 'failing', age: 70, duration: 0, error: 'no route' },
-    { name: 'never', kinds: ['startup'], state: 'unknown', age: undefined, duration: undefined, error: undefined }
+    { name: 'good', kinds: ['readiness', 'liveness'], critical: true, state: 'passing', age: 70, duration: 0, error: undefined },
+    { name: 'bad', kinds: ['readiness'], critical: true, state: 'failing', age: 70, duration: 0, error: 'no route' },
+    { name: 'never', kinds: ['startup'], critical: true, state: 'unknown', age: undefined, duration: undefined, error: undefined }
   ])
 })
 

@@ -80,7 +80,12 @@ function checks (status: Fields, { most }: Context): Line[] {
     `for ${check.texts('kinds').join(', ')}`,
     check.text('error') ?? ''
   ]))
-  return all.length === 0 ? [] : [line('  checks'), ...rows.map((text, index) => line(`    ${text}`, all[index]?.text('state') === 'failing' ? 'bad' : undefined)), ...rest(all.length - rows.length)]
+  return all.length === 0 ? [] : [line('  checks'), ...rows.map((text, index) => line(`    ${text}`, toneOf(all[index]))), ...rest(all.length - rows.length)]
+}
+
+function toneOf (check: Fields | undefined): Tone | undefined {
+  const state = check?.text('state')
+  return state === 'failing' ? 'bad' : state === 'degraded' ? 'strong' : undefined
 }
 
 function pressure (status: Fields): Line[] {

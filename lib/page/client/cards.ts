@@ -93,7 +93,12 @@ export function drawChecks (view: View): void {
 
 /** The state of a check. */
 export function checkSign (state: CheckStatus['state']): PageElement {
-  return state === 'passing' ? signed('✓', 'passing', 'good') : state === 'failing' ? signed('✕', 'failing', 'bad') : signed('?', 'unknown', 'calm')
+  switch (state) {
+    case 'passing': return signed('✓', 'passing', 'good')
+    case 'failing': return signed('✕', 'failing', 'bad')
+    case 'degraded': return signed('!', 'degraded', 'warn')
+    case 'unknown': return signed('?', 'unknown', 'calm')
+  }
 }
 
 /** What is known of the traffic. */

@@ -78,7 +78,7 @@ export function drawChildren (view: View): void {
 /** What is shown of a child besides its row. */
 export interface ChildDetails {
   waits: ParticipantStatus[]
-  failing: Array<{ name: string, error: string | undefined }>
+  failing: Array<{ name: string, critical: boolean, error: string | undefined }>
   requests: Array<{ method: string, route: string | undefined, from: number }>
   more: number
 }
@@ -89,7 +89,7 @@ export function detailsOf (child: ShownChild): ChildDetails {
   const requests = applications.flatMap((one) => one.requests).map(({ method, route, from = 0 }) => ({ method, route, from: Math.round(from / 50) * 50 })).toSorted((a, b) => a.from - b.from).slice(0, mostOfChild())
   return {
     waits: waitsOf(child),
-    failing: applications.flatMap(({ checks }) => checks).filter(({ state }) => state === 'failing').map(({ name, error }) => ({ name, error })),
+    failing: applications.flatMap(({ checks }) => checks).filter(({ state }) => state === 'failing' || state === 'degraded').map(({ name, critical, error }) => ({ name, critical, error })),
     requests,
     more: inFlight - requests.length
   }
@@ -99,7 +99,7 @@ export function detailsOf (child: ShownChild): ChildDetails {
 export function drawDetails (child: number, { waits, failing, requests, more }: ChildDetails): Child[] {
   const lines: PageElement[] = [
     ...waits.map(({ name, reason }) => element('li', {}, signed('…', 'waits for ', 'warn'), element('b', {}, name), ` ${reason}`)),
-    ...failing.map(({ name, error }) => element('li', {}, signed('✕', 'check ', 'bad'), element('b', {}, name), ` ${error ?? 'fails'}`)),
+    ...failing.map(({ name, critical, error }) => element('li', {}, critical ? signed('✕', 'check ', 'bad') : signed('!', 'degraded: check ', 'warn'), element('b', {}, name), ` ${error ?? 'fails'}`)),
     ...requests.map(({ method, route, from }) => element('li', {}, element('span', { class: 'method' }, method), ' ', element('span', { class: 'route' }, route ?? 'no route'), ', for ', ticking({ from })))
   ]
   if (lines.length === 0) return []

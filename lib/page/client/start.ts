@@ -88,7 +88,7 @@ export function replicaOf (process: Shown['process']): string {
 /** Why an application that runs is not ready, as far as it is known. */
 export function unreadiness ({ holds = [], checks = [], started, pressure }: Shown): string {
   const kind = started === false ? 'startup' : 'readiness'
-  const failing = checks.filter(({ kinds, state }) => state !== 'passing' && kinds.includes(kind)).map(({ name, state }) => `${name} (${state})`)
+  const failing = checks.filter(({ kinds, critical, state }) => critical && state !== 'passing' && kinds.includes(kind)).map(({ name, state }) => `${name} (${state})`)
   const reasons = [
     started === false && 'It has not started yet.',
     holds.length > 0 && `Held by: ${namesOf(holds)}.`,
