@@ -7,6 +7,7 @@ import { deferred } from './deferred.ts'
 import type { Deferred } from './deferred.ts'
 import type { Failure, Participants, Stall } from './participants.ts'
 import { History } from './history.ts'
+import { Moves } from './moves.ts'
 import type { Ports, ShutdownRequest } from './ports.ts'
 import type { PhaseEnd, PhaseRecord, Report, ShutdownProgress } from './report.ts'
 import { Terms } from './terms.ts'
@@ -31,6 +32,7 @@ export class Lifecycle {
   readonly #terms: Terms
   readonly #ticker: Ticker
   readonly #done = deferred<Report>()
+  readonly #moves = new Moves()
 
   #phase: Phase = 'running'
   #since: number
@@ -133,10 +135,14 @@ export class Lifecycle {
     if (this.#phase !== 'announcing' || request !== undefined) {
       throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(this.#phase, 'running', request === undefined ? 'only phase announcing can be undone' : `a shutdown is under way (${request.reason})`)
     }
-    this.#terms.stopGrace()
-    this.#settleAnnounced()
-    this.#ticker.stop()
-    this.#enter('running', 'undrain')
+    this.#moves.run(() => {
+      // A listener of the same change may have asked for the end since.
+      if (this.ending) return
+      this.#terms.stopGrace()
+      this.#settleAnnounced()
+      this.#ticker.stop()
+      this.#enter('running', 'undrain')
+    })
   }
 
   /** Every phase is capped at one second, the present one too: where it has lasted as long, it ends. */
@@ -230,11 +236,13 @@ export class Lifecycle {
 
   /** The one place where the phase goes up. */
   #advance (to: Phase, endedBy: PhaseEnd): void {
-    if (phaseNumber(to) <= phaseNumber(this.#phase)) throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(this.#phase, to, 'phases only go up')
-    if (isAtLeast(to, 'closing')) this.#settleAnnounced()
-    this.#enter(to, endedBy)
-    if (to === 'terminated') this.#waiting.startLast()
-    else this.#startHooks(to as HookPhase)
+    this.#moves.run(() => {
+      if (phaseNumber(to) <= phaseNumber(this.#phase)) throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(this.#phase, to, 'phases only go up')
+      if (isAtLeast(to, 'closing')) this.#settleAnnounced()
+      this.#enter(to, endedBy)
+      if (to === 'terminated') this.#waiting.startLast()
+      else this.#startHooks(to as HookPhase)
+    })
   }
 
   #startHooks (phase: HookPhase): void {

@@ -97,6 +97,40 @@ t.test('phases', async (t) => {
     t.equal(report.exitCode, 1)
     t.match(report.failures[0], { name: "listener of phase 'announcing'", message: 'deaf' })
   })
+
+  t.test('that a listener asks for come when all listeners and hooks have heard of the present one', async (t) => {
+    const cases: Array<[what: string, begin: (world: World) => void, ask: (world: World) => void, heard: string[], phase: Phase]> = [
+      ['a close in a drain by hand', ({ lifecycle }) => lifecycle.drain(), ({ lifecycle }) => void lifecycle.shutdown({ kind: 'close', reason: 'x', announce: false }), ['announcing', 'closing'], 'closing'],
+      ['a close in a preStop call', ({ lifecycle }) => void lifecycle.prestop(), ({ lifecycle }) => void lifecycle.shutdown({ kind: 'close', reason: 'x', announce: false }), ['announcing', 'closing'], 'closing'],
+      ['a signal in a drain by hand', ({ lifecycle }) => lifecycle.drain(), ({ lifecycle }) => void lifecycle.shutdown({ kind: 'shutdown', reason: 'x' }), ['announcing'], 'announcing'],
+      ['undrain', ({ lifecycle }) => lifecycle.drain(), ({ lifecycle }) => lifecycle.undrain(), ['announcing', 'running'], 'running'],
+      ['undrain, and then a signal', ({ lifecycle }) => lifecycle.drain(), ({ lifecycle }) => {
+        lifecycle.undrain()
+        void lifecycle.shutdown({ kind: 'shutdown', reason: 'x' })
+      }, ['announcing'], 'announcing'],
+      ['a second close', ({ lifecycle }) => void lifecycle.shutdown({ kind: 'shutdown', reason: 'x' }), ({ lifecycle }) => void lifecycle.shutdown({ kind: 'close', reason: 'y', announce: false }), ['announcing'], 'announcing']
+    ]
+    for (const [what, begin, ask, heard, phase] of cases) {
+      const world = new World()
+      const later: Phase[] = []
+      const hooks: string[] = []
+      let asked = false
+      world.lifecycle.onPhase((phase) => {
+        if (phase !== 'announcing' || asked) return
+        asked = true
+        ask(world)
+      })
+      world.lifecycle.onPhase((phase) => later.push(phase))
+      for (const phase of ['announcing', 'closing'] as const) world.lifecycle.hooks.add(phase, () => hooks.push(`${phase} in ${world.phase}`))
+      begin(world)
+      t.same(world.phases, heard, `${what}: an earlier listener`)
+      t.same(later, heard, `${what}: a later one`)
+      t.same(hooks, heard.filter((phase) => phase !== 'running').map((phase) => `${phase} in ${phase}`), `${what}: hooks`)
+      t.equal(world.phase, phase)
+      world.lifecycle.hurry()
+      if (phase !== 'running') t.match((await (world.lifecycle.ending ? world.finish() : undefined))?.failures ?? [], [])
+    }
+  })
 })
 
 t.test('floor and cap', async (t) => {
