@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
+import type { Channel } from '../process/host.ts'
 import type { Supervisor } from './supervisor.ts'
 
 /** The same signal again within this time is a duplicate (terminals, npm and pnpm deliver two), in milliseconds. */
@@ -32,14 +33,21 @@ export class SupervisorSignals {
 
   install (): void {
     for (const [event, listener] of this.#listeners) process.on(event, listener)
-    const channel = process.channel as { unrefCounted? (): void } | undefined
     // Node keeps a process for each of the last two; a supervisor without children has nothing to stay for.
-    channel?.unrefCounted?.()
-    channel?.unrefCounted?.()
+    this.#channel?.unrefCounted?.()
+    this.#channel?.unrefCounted?.()
   }
 
   uninstall (): void {
+    // With each of the two that is removed Node gives back what it counted; it was given back before.
+    this.#channel?.refCounted?.()
+    this.#channel?.refCounted?.()
     for (const [event, listener] of this.#listeners) process.off(event, listener)
+  }
+
+  /** The channel to the parent: `null` once it is closed. */
+  get #channel (): Channel | null | undefined {
+    return process.channel as Channel | null | undefined
   }
 
   #onMessage (message: unknown): void {

@@ -112,6 +112,17 @@ t.test('the IPC message is a SIGTERM', async (t) => {
   }
 })
 
+t.test('a process that has supervised still waits for messages of its parent', async (t) => {
+  const program = fork('after-supervise.js', { ipc: true })
+  await program.waitForLine(/^supervised$/m)
+  // Long enough for a process that nothing keeps to be gone.
+  await sleep(300)
+  if (program.child.connected) program.child.send('hello')
+  const [code, signal, output] = await program.result
+  t.strictSame([code, signal], [0, null], output)
+  t.match(output, /^heard hello$/m)
+})
+
 t.test('closed applications leave nothing, and the process ends by itself', async (t) => {
   for (const ipc of [false, true]) {
     const [code, signal, output] = await fork('hundred.js', { ipc, given: { count: 100 } }).result
