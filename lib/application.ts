@@ -15,6 +15,7 @@ import { Lifecycle } from './lifecycle/lifecycle.ts'
 import { isAtLeast } from './lifecycle/phase.ts'
 import type { Stall } from './lifecycle/participants.ts'
 import type { Phase } from './lifecycle/phase.ts'
+import type { Report } from './lifecycle/report.ts'
 import type { Telemetry } from './metrics/telemetry.ts'
 import type { Settings } from './options.ts'
 import { readPublicStatus, readStatus } from './overview.ts'
@@ -25,6 +26,7 @@ import type { Membership } from './process/types.ts'
 import { Viewers } from './page/viewers.ts'
 import { prefixed } from './log.ts'
 import type { Log } from './log.ts'
+import { takeEach } from './steps.ts'
 import { Story } from './story.ts'
 import { makeTelemetry } from './telemetry.ts'
 import { adviceOf } from './traffic/advice.ts'
@@ -234,16 +236,20 @@ export class Application {
       else traffic.open()
     }))
     traffic.connections.follow(this.#root.server)
-    void lifecycle.done.then((report) => {
-      this.health.stop()
-      this.#message.finish(report)
-      this.#story.report(report)
-      this.viewers.finish(this.status(mostShown), this.publicStatus())
-      this.#guarded?.farewell()
-      this.#membership.leave()
+    void lifecycle.done.then((report) => this.#finish(report))
+  }
+
+  #finish (report: Report): void {
+    takeEach(
+      () => this.health.stop(),
+      () => this.#message.finish(report),
+      () => this.#story.report(report),
+      () => this.viewers.finish(this.status(mostShown), this.publicStatus()),
+      () => this.#guarded?.farewell(),
+      () => this.#membership.leave(),
       // Until the process has ended, its end is watched.
-      if (!this.#membership.endsProcess()) this.#guarded?.leave()
-    })
+      () => { if (!this.#membership.endsProcess()) this.#guarded?.leave() }
+    )
   }
 
   #enter (phase: Phase, previous: Phase): void {

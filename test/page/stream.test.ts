@@ -254,6 +254,15 @@ t.test('viewers are neither in flight nor traffic, and their connections nobody\
   }
 })
 
+t.test('a log that throws at the report keeps nothing from those who watch', async (t) => {
+  const { app, viewer } = await watched(t, {}, { logger: { level: 'info', stream: { write: (line: string) => { if (line.includes('graceful.report')) throw new Error('EPIPE') } } } })
+  const listeners = process.listenerCount('SIGTERM')
+  t.match(await app.graceful.shutdown(), { verdict: 'clean' })
+  await until(() => viewer.ended)
+  t.match(viewer.state['report'], { verdict: 'clean' }, 'the last thing they hear')
+  t.equal(process.listenerCount('SIGTERM'), listeners - 1, 'and nothing of ours is left')
+})
+
 const manners: Array<[string, GracefulOptions, object, boolean]> = [
   ['HTTP/1', {}, {}, false],
   ['HTTP/2', {}, { http2: true }, true],
