@@ -3,6 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import type { PublicStatus, Status } from './admin/status.ts'
 import { afterUnref } from './after.ts'
 import type { Graceful } from './api.ts'
+import { captureContext, clockIn } from './context.ts'
+import type { Run } from './context.ts'
 import { makeFace } from './face.ts'
 import type { Guarded } from './guardian/types.ts'
 import { Health } from './health/health.ts'
@@ -10,6 +12,7 @@ import { setupPressure } from './health/pressure.ts'
 import type { Pressure } from './health/pressure.ts'
 import { TerminationMessage } from './kubernetes/termination.ts'
 import { systemClock } from './lifecycle/clock.ts'
+import type { Clock } from './lifecycle/clock.ts'
 import { Holds } from './lifecycle/holds.ts'
 import { Lifecycle } from './lifecycle/lifecycle.ts'
 import { isAtLeast } from './lifecycle/phase.ts'
@@ -48,6 +51,9 @@ export class Application {
   readonly telemetry: Telemetry
   /** Who watches the status live. */
   readonly viewers: Viewers = new Viewers({ publicStatus: () => this.publicStatus(), status: () => this.status(mostShown) })
+  /** The context of the registration, in which whatever the plugin starts by itself runs: requests come and go. */
+  readonly #run: Run = captureContext()
+  readonly #clock: Clock = clockIn(this.#run, systemClock)
   readonly #root: FastifyInstance
   readonly #settings: Settings
   readonly #name = `application ${++applications}`
@@ -65,11 +71,11 @@ export class Application {
     this.#settings = settings
     setMaxListeners(0, this.#draining.signal)
     this.holds = new Holds((reason, held) => this.#story.hold(reason, held, this.holds.reasons()))
-    this.log = prefixed(root.log)
+    this.log = prefixed(root.log, this.#run)
     this.#story = new Story(this.log, afterUnref, () => this.lifecycle)
     this.lifecycle = this.#makeLifecycle()
     this.traffic = new Traffic({
-      clock: systemClock,
+      clock: this.#clock,
       announce: settings.budget.announce,
       preStop: settings.budget.preStop,
       toldAfter: settings.toldAfter,
@@ -78,7 +84,7 @@ export class Application {
       idle: settings.idle,
       servers: () => boundServers(root),
       wake: () => this.lifecycle.poke(),
-      late: (arrival) => this.telemetry.late(arrival)
+      late: (arrival) => this.#run(() => this.telemetry.late(arrival))
     })
     this.#message = new TerminationMessage({
       path: settings.terminationMessagePath,
@@ -93,7 +99,7 @@ export class Application {
     this.health = this.#makeHealth()
     this.telemetry = makeTelemetry(this.#name, this)
     this.#membership = this.#join()
-    this.#guarded = guardApplication({ lifecycle: this.lifecycle, traffic: this.traffic, health: this.health, log: this.log, name: this.#name, settings, membership: this.#membership, started: () => this.#started, status: (mostRequests) => this.status(mostRequests), telemetry: this.telemetry })
+    this.#guarded = guardApplication({ run: this.#run, lifecycle: this.lifecycle, traffic: this.traffic, health: this.health, log: this.log, name: this.#name, settings, membership: this.#membership, started: () => this.#started, status: (mostRequests) => this.status(mostRequests), telemetry: this.telemetry })
     this.#close = wrapClose(root, { lifecycle: this.lifecycle, closeWith: settings.closeWith, onUncaught: (listener) => this.#membership.onUncaught(listener) })
     this.#connect()
   }
@@ -157,7 +163,8 @@ export class Application {
 
   #makeLifecycle (): Lifecycle {
     const { budget } = this.#settings
-    return new Lifecycle(systemClock, budget, {
+    return new Lifecycle(this.#clock, budget, {
+      run: this.#run,
       cut: () => this.#message.cut(this.telemetry.cut(() => this.traffic.cut())),
       serving: () => this.traffic.listeners.open,
       end: () => {
@@ -195,6 +202,7 @@ export class Application {
   #makeHealth (): Health {
     const { readinessDelay } = this.#settings.budget.announce
     return new Health({
+      run: this.#run,
       now: () => systemClock.now(),
       after: afterUnref,
       started: () => this.#started,
@@ -262,7 +270,7 @@ export class Application {
       case 'closing': return traffic.close(() => lifecycle.phase !== 'closing')
       case 'draining':
         if (lifecycle.request?.replaced === true) traffic.linger()
-        traffic.drain((lifecycle.deadline ?? Date.now()) - Date.now(), lifecycle.request?.kind === 'close')
+        traffic.drain(lifecycle.deadline === undefined ? 0 : lifecycle.deadline - systemClock.epoch(), lifecycle.request?.kind === 'close')
         this.#draining.abort(new DOMException('The service is draining', 'AbortError'))
         return
       case 'terminated':

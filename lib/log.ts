@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
+import type { Run } from './context.ts'
 import { writeError } from './guardian/output.ts'
 
 type Write = (fields: object, message: string) => void
@@ -10,10 +11,10 @@ export type Log = Readonly<Record<'debug' | 'info' | 'warn' | 'error' | 'fatal',
 /** What every line of the plugin begins with. */
 const prefix = 'fastify-graceful: '
 
-/** The application's logger, with a prefix that tells the plugin's lines from the application's. Where it is off, what is fatal goes to standard error. */
-export function prefixed (log: FastifyBaseLogger): Log {
+/** The application's logger, with a prefix that tells the plugin's lines from the application's. Where it is off, what is fatal goes to standard error. It is called in the context of `run`: a logger may add what it finds there to each line. */
+export function prefixed (log: FastifyBaseLogger, run: Run = (work) => work()): Log {
   // The level may change at any time, and a logger's methods with it.
-  const write = (level: keyof Log): Write => (fields, message) => log[level](fields, prefix + message)
+  const write = (level: keyof Log): Write => (fields, message) => run(() => log[level](fields, prefix + message))
   const fatal: Write = (fields, message) => {
     write('fatal')(fields, message)
     // A logger that is switched off has one function for all levels. Without the plugin, Node would say what ends the process.

@@ -1,11 +1,14 @@
 // Imported, not global: a test may have replaced the global timers.
 import { clearInterval, setInterval } from 'node:timers'
+import { captureContext } from './context.ts'
 
 /** Milliseconds between two ticks. */
 export const tickInterval = 100
 
 const listeners = new Set<() => void>()
 let timer: NodeJS.Timeout | undefined
+/** The timer outlives whoever has started it, and must not keep what an `AsyncLocalStorage` held there. */
+const run = captureContext()
 
 /**
  * Calls back ten times a second, and does not keep the process for it. All who want that share one timer: in a process that
@@ -17,7 +20,7 @@ export function onTick (listener: () => void): () => void {
   // Each call is one of its own.
   const own = (): void => listener()
   listeners.add(own)
-  timer ??= setInterval(tick, tickInterval).unref()
+  timer ??= run(() => setInterval(tick, tickInterval).unref())
   return () => {
     listeners.delete(own)
     if (listeners.size > 0) return

@@ -1,3 +1,4 @@
+import type { Run } from './context.ts'
 import { joinGuardian } from './guardian/guardian.ts'
 import type { Guarded, GuardianSettings, GuardianSetup, Ward } from './guardian/types.ts'
 import { monotonic } from './guardian/pulse.ts'
@@ -19,6 +20,8 @@ const mostConnections = 1000
 /** What of an application the guardian has to know. */
 export interface WardParts {
   name: string
+  /** Calls in the context of the registration. */
+  run: Run
   settings: Settings
   lifecycle: Lifecycle
   traffic: Traffic
@@ -36,12 +39,12 @@ export function guardApplication (parts: WardParts): Guarded | undefined {
   return settings.guardian && joinGuardian(sharedState(), setupOf(settings, settings.guardian), makeWard(parts))
 }
 
-function makeWard ({ name, settings, lifecycle, traffic, health, membership, log, started, status, telemetry }: WardParts): Ward {
+function makeWard ({ name, run, settings, lifecycle, traffic, health, membership, log, started, status, telemetry }: WardParts): Ward {
   const { gracePeriod, preStop, reserve, close, announce } = settings.budget
   const signals = Object.entries(settings.signals).flatMap(([signal, action]) => action === 'shutdown' || action === 'restart' ? [signal] : [])
   let startedAt: number | undefined
   lifecycle.onPhase((phase, previous) => {
-    if (previous === 'running') startedAt = Date.now()
+    if (previous === 'running') startedAt = systemClock.epoch()
     else if (phase === 'running') startedAt = undefined
   })
   return {
@@ -88,7 +91,7 @@ function makeWard ({ name, settings, lifecycle, traffic, health, membership, log
     },
     metrics: servedOf(settings).length === 0 ? undefined : async () => telemetry.text(),
     status,
-    stalled: (stall) => telemetry.stalled(stall),
+    stalled: (stall) => run(() => telemetry.stalled(stall)),
     prestop: (ago) => lifecycle.prestop(systemClock.now() - ago)
   }
 }

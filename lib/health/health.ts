@@ -1,4 +1,5 @@
 import { errors, invalidArgument } from '../errors.ts'
+import { epochNow } from '../lifecycle/clock.ts'
 import type { CheckStatus } from '../status.ts'
 import { excludeWarnings } from './exclude.ts'
 import { resolveCheckOptions, validateName } from './options.ts'
@@ -8,6 +9,8 @@ import type { Outcome } from './runner.ts'
 
 /** What the health room needs of the others. */
 export interface HealthPorts {
+  /** Calls a check, and logs it, in no context of a probe. Default: calls it. */
+  run?: <T>(work: () => T) => T
   /** Milliseconds of a clock that never goes backwards. */
   now: () => number
   /** Calls back once after `delay` milliseconds, without keeping the process; the answer cancels it. */
@@ -20,7 +23,7 @@ export interface HealthPorts {
   holds: () => string[]
   /** Whether the application is under pressure; undefined where pressure has no part in readiness. Default: no part. */
   pressure?: () => boolean | undefined
-  /** Milliseconds since 1970. Default: `Date.now`. */
+  /** Milliseconds since 1970. Default: the system's. */
   epoch?: () => number
   /** Where a check that turns is written. */
   log: { warn (details: object, message: string): void, info (details: object, message: string): void }
@@ -98,8 +101,8 @@ export class Health {
     if (typeof check !== 'function') throw invalidArgument(`check '${name}'`, 'a function', check)
     const resolved = resolveCheckOptions(name, options)
     if (this.#runners.has(name)) throw new errors.FST_GRACEFUL_DUPLICATE_CHECK(name)
-    const { now, after } = this.#ports
-    const runner = new CheckRunner(name, check, resolved, { now, after, turned: (...turn) => this.#log(...turn) })
+    const { now, after, run } = this.#ports
+    const runner = new CheckRunner(name, check, resolved, { now, after, run, turned: (...turn) => this.#log(...turn) })
     if (this.#stopped) runner.stop()
     this.#runners.set(name, runner)
     const remove = (): void => {
@@ -196,7 +199,7 @@ export class Health {
       excluded: outcome === undefined,
       duration: outcome?.duration ?? 0,
       age,
-      time: (this.#ports.epoch?.() ?? Date.now()) - age
+      time: (this.#ports.epoch ?? epochNow)() - age
     }
     return outcome?.output === undefined ? line : { ...line, output: outcome.output }
   }

@@ -21,6 +21,8 @@ export interface RunnerPorts {
   now: () => number
   /** Calls back once after `delay` milliseconds; the answer cancels it. */
   after: (delay: number, callback: () => void) => () => void
+  /** Calls what a run sets off in a context that is no probe's: the next probes wait for the same run. Default: calls it. */
+  run?: (<T>(work: () => T) => T) | undefined
   /** Called when a check starts to fail, and when it passes again. */
   turned: (name: string, outcome: Outcome, error: unknown) => void
 }
@@ -115,6 +117,11 @@ export class CheckRunner {
   }
 
   #start (): Run {
+    const { run } = this.#ports
+    return run === undefined ? this.#begin() : run(() => this.#begin())
+  }
+
+  #begin (): Run {
     const { timeout } = this.options
     const since = this.#ports.now()
     const controller = new AbortController()

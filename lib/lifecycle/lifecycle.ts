@@ -32,7 +32,7 @@ export class Lifecycle {
   readonly #terms: Terms
   readonly #ticker: Ticker
   readonly #done = deferred<Report>()
-  readonly #moves = new Moves()
+  readonly #moves: Moves
 
   #phase: Phase = 'running'
   #since: number
@@ -45,6 +45,7 @@ export class Lifecycle {
   constructor (clock: Clock, budget: Budget, ports: Ports) {
     this.#clock = clock
     this.#ports = ports
+    this.#moves = new Moves(ports.run)
     this.budget = budget
     this.#terms = new Terms(budget)
     this.#ticker = new Ticker(clock, () => this.#tick())

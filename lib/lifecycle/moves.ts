@@ -1,7 +1,13 @@
 /** Changes of phase, one after the other: one that a listener of a change asks for begins when all listeners have heard of the first. */
 export class Moves {
   readonly #waiting: Array<() => void> = []
+  readonly #run: <T>(work: () => T) => T
   #isMoving = false
+
+  /** @param run calls a change in an async context of its own: whoever asks for one has another. Default: the caller's. */
+  constructor (run: <T>(work: () => T) => T = (work) => work()) {
+    this.#run = run
+  }
 
   /** Makes a change now, or after the one that is under way. */
   run (move: () => void): void {
@@ -9,7 +15,7 @@ export class Moves {
     if (this.#isMoving) return
     this.#isMoving = true
     try {
-      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) next()
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) this.#run(next)
     } finally {
       this.#isMoving = false
       this.#waiting.length = 0

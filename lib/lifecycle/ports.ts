@@ -4,6 +4,8 @@ import type { Cut, ReportDraft, ShutdownKind, TrafficSummary } from './report.ts
 
 /** What the machine drives. Rooms outside `lifecycle` stand behind these functions. */
 export interface Ports {
+  /** Calls a change of phase, and so its listeners and hooks, in an async context that is not that of whoever asked for it. Default: the caller's. */
+  run?<T> (work: () => T): T
   /** Ends whatever is left at the end of phase 3, and says what it was. */
   cut (): Omit<Cut, 'waiting'>
   /** Whether anything is bound: without a listener there is nobody to announce the end to, and phase 1 has no floor. Default: yes. */
