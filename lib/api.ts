@@ -1,7 +1,7 @@
 import type { Status } from './admin/status.ts'
 import type { AddedCheck } from './health/health.ts'
 import type { Check, CheckOptions } from './health/options.ts'
-import type { Hold } from './lifecycle/holds.ts'
+import type { Hold, HoldOptions } from './lifecycle/holds.ts'
 import type { HookOptions, PhaseHook } from './lifecycle/hooks.ts'
 import type { Participant } from './lifecycle/participants.ts'
 import type { HookPhase, Phase } from './lifecycle/phase.ts'
@@ -58,11 +58,12 @@ export interface Graceful {
    */
   waitUntil (promise: PromiseLike<unknown>, options?: { name?: string }): void
   /**
-   * Not ready while held: a cache that warms up, a hand operation. One holder each.
+   * Not ready while held: a cache that warms up, a hand operation. One holder each. With a `timeout`, the startup probe fails with
+   * what was not released in time.
    *
-   * @throws FST_GRACEFUL_INVALID_ARGUMENT
+   * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
    */
-  hold (reason: string): Hold
+  hold (reason: string, options?: HoldOptions): Hold
   /**
    * Adds a health check, which fails by throwing, rejecting or answering `false`.
    *

@@ -70,7 +70,12 @@ export class Application {
     this.#root = root
     this.#settings = settings
     setMaxListeners(0, this.#draining.signal)
-    this.holds = new Holds((reason, held) => this.#story.hold(reason, held, this.holds.reasons()))
+    this.holds = new Holds({
+      changed: (reason, held) => this.#story.hold(reason, held, this.holds.reasons()),
+      failed: (reason, timeout) => this.#story.holdFailed(reason, timeout),
+      after: afterUnref,
+      started: () => this.#started
+    })
     this.log = prefixed(root.log, this.#run)
     this.#story = new Story(this.log, afterUnref, () => this.lifecycle)
     this.lifecycle = this.#makeLifecycle()
@@ -208,6 +213,7 @@ export class Application {
       started: () => this.#started,
       announced: () => this.#announced(readinessDelay),
       holds: () => this.holds.reasons(),
+      startupHolds: () => this.holds.startup(),
       pressure: () => this.#pressure.check(),
       log: this.log
     })
@@ -250,6 +256,7 @@ export class Application {
   #finish (report: Report): void {
     takeEach(
       () => this.health.stop(),
+      () => this.holds.stop(),
       () => this.#message.finish(report),
       () => this.#story.report(report),
       () => this.viewers.finish(this.status(mostShown), this.publicStatus()),

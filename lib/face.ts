@@ -30,7 +30,7 @@ export function makeFace ({ lifecycle, health, holds, askExit, signal, status }:
     stall: (name, participant) => registration(lifecycle.participants.add(name, participant)),
     addHook: (phase, hook, options) => registration(lifecycle.hooks.add(phase, hook, options)),
     waitUntil: (promise, options) => lifecycle.work.track(promise, options),
-    hold: (reason) => holds.add(reason),
+    hold: (reason, options) => holds.add(reason, options),
     addCheck: (name, check, options) => health.addCheck(name, check, options),
     ready: async () => (await health.verdict('readiness')).ok,
     status

@@ -60,6 +60,11 @@ export class Story {
     this.#log.info({ event: 'graceful.hold', reason, held, holds }, held ? `not ready, held by '${reason}'` : `no longer held by '${reason}'`)
   }
 
+  /** Somebody has held readiness for too long. */
+  holdFailed (reason: string, timeout: number): void {
+    this.#log.error({ event: 'graceful.hold', reason, held: true, timeout }, `not ready: '${reason}' was not released within ${timeout} ms, and the startup probe fails with it`)
+  }
+
   /** Something has failed, and stops nothing. */
   failed (failure: Failure & { phase: Phase }, error: unknown): void {
     const err = error instanceof Error ? { err: error } : {}

@@ -4,7 +4,7 @@ import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, Fastify
 import { expectTypeOf } from 'expect-type'
 import graceful, { errors, fastifyGraceful, phases } from '../lib/index.ts'
 import type {
-  AddedCheck, AdminOptions, Answer, Check, CheckContext, CheckKind, CheckOptions, Cut, Graceful, GracefulOptions, Hold, HookContext, HookOptions, HookPhase,
+  AddedCheck, AdminOptions, Answer, Check, CheckContext, CheckKind, CheckOptions, Cut, Graceful, GracefulOptions, Hold, HoldOptions, HookContext, HookOptions, HookPhase,
   Participant, Phase, PhaseEnd, PhaseHook, PhaseRecord, PressureOptions, Registration, Report, Shed, ShutdownKind, ShutdownOptions, SignalAction, StallPhase, Status, TrafficSummary
 } from '../lib/index.ts'
 
@@ -73,7 +73,9 @@ function checkFace (face: Graceful): void {
   expectTypeOf(face.addHook).parameters.toEqualTypeOf<[phase: HookPhase, hook: PhaseHook, options?: HookOptions | undefined]>()
   expectTypeOf(face.addHook).returns.toEqualTypeOf<Registration>()
   expectTypeOf(face.waitUntil).parameters.toEqualTypeOf<[promise: PromiseLike<unknown>, options?: { name?: string } | undefined]>()
+  expectTypeOf(face.hold).parameters.toEqualTypeOf<[reason: string, options?: HoldOptions | undefined]>()
   expectTypeOf(face.hold).returns.toEqualTypeOf<Hold>()
+  expectTypeOf(face.ready).returns.toEqualTypeOf<Promise<boolean>>()
   expectTypeOf(face.addCheck).parameters.toEqualTypeOf<[name: string, check: Check, options?: CheckOptions | undefined]>()
   expectTypeOf(face.addCheck).returns.toEqualTypeOf<AddedCheck>()
   expectTypeOf(face.status).returns.toEqualTypeOf<Status>()

@@ -21,6 +21,8 @@ export interface HealthPorts {
   announced: () => boolean
   /** The reasons of all who hold. */
   holds: () => string[]
+  /** The reasons of those for whom the start waits. Default: nobody. */
+  startupHolds?: () => string[]
   /** Whether the application is under pressure; undefined where pressure has no part in readiness. Default: no part. */
   pressure?: () => boolean | undefined
   /** Milliseconds since 1970. Default: the system's. */
@@ -169,10 +171,13 @@ export class Health {
 
   /** The built-in checks of a kind, with why they fail; undefined where they pass. */
   #builtIn (kind: CheckKind): Map<string, string | undefined> {
-    const { started, announced, holds, pressure } = this.#ports
+    const { started, announced, holds, startupHolds, pressure } = this.#ports
     if (kind === 'liveness') return new Map([['ping', undefined]])
     const checks = new Map([['started', started() ? undefined : 'the application has not booted yet']])
-    if (kind === 'startup') return checks
+    if (kind === 'startup') {
+      const waited = startupHolds?.() ?? []
+      return waited.length > 0 ? checks.set('hold', waited.join(', ')) : checks
+    }
     const reasons = holds()
     const underPressure = pressure?.()
     checks.set('shutdown', announced() ? 'process is shutting down' : undefined)

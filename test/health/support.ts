@@ -12,8 +12,8 @@ export interface LogLine { level: 'warn' | 'info', details: object, message: str
 /** A health room whose surroundings are set by hand. */
 export function makeHealth (ports: Partial<HealthPorts> = {}): { health: Health, clock: FakeClock, holds: Holds, world: { started: boolean, announced: boolean, pressure: boolean | undefined }, lines: LogLine[] } {
   const clock = new FakeClock()
-  const holds = new Holds(() => {})
   const world: { started: boolean, announced: boolean, pressure: boolean | undefined } = { started: true, announced: false, pressure: undefined }
+  const holds = new Holds({ changed: () => {}, failed: () => {}, after: clock.after, started: () => world.started })
   const lines: LogLine[] = []
   const health = new Health({
     now: clock.now,
@@ -21,6 +21,7 @@ export function makeHealth (ports: Partial<HealthPorts> = {}): { health: Health,
     started: () => world.started,
     announced: () => world.announced,
     holds: () => holds.reasons(),
+    startupHolds: () => holds.startup(),
     pressure: () => world.pressure,
     epoch: () => Date.UTC(2026, 0, 1) + clock.now(),
     log: {

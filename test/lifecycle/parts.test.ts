@@ -143,7 +143,7 @@ t.test('background work', async (t) => {
 
 t.test('holds', async (t) => {
   let changes = 0
-  const holds = new Holds(() => changes++)
+  const holds = new Holds({ changed: () => changes++, failed: () => {}, after: () => () => {}, started: () => true })
   t.throws(() => holds.add(''), { code: 'FST_GRACEFUL_INVALID_ARGUMENT', message: /reason given to 'hold' must be a non-empty string/ })
   t.throws(() => holds.add(undefined as Loose), { code: 'FST_GRACEFUL_INVALID_ARGUMENT' })
   const first = holds.add('warming up')
