@@ -29,12 +29,16 @@ export interface InFlight extends CutRequest { kind: RequestKind }
 export interface Tracked {
   readonly reply: ServerResponse
   readonly socket: HttpSocket | undefined
-  /** Drawn once; the reply is told to close its connection as soon as the ramp has passed it. */
-  readonly threshold: number
-  shed: boolean
+  /** Whether its head says that the connection ends. */
+  told: boolean
+  /** Whether what came together with it is still being parsed. */
+  isParsing: boolean
   /** Nobody waits for the answer any more. */
   gone: boolean
 }
+
+/** Hears of each reply of HTTP/1 that is followed from phase 1 on. */
+export type OnFollow = (tracked: Tracked, socket: HttpSocket, predecessor: Tracked | undefined) => void
 
 /**
  * Requests in flight. While the service runs, a connection is busy while its `_httpMessage` is set, which costs nothing;
@@ -56,13 +60,19 @@ export class Requests {
   readonly #several = new WeakSet<HttpSocket>()
   readonly #streams = new WeakSet<IncomingMessage>()
   readonly #onIdle: () => void
+  readonly #onFollow: OnFollow
   #exact = false
   /** How many of those that were followed have come to their end. */
   ended = 0
 
-  constructor (connections: Connections, onIdle: () => void) {
+  /**
+   * @param onIdle called when no request is in flight that is followed
+   * @param onFollow called from phase 1 on with each reply of HTTP/1 that is followed, and its predecessor on the connection
+   */
+  constructor (connections: Connections, onIdle: () => void, onFollow: OnFollow = () => {}) {
     this.#connections = connections
     this.#onIdle = onIdle
+    this.#onFollow = onFollow
   }
 
   /** Notes when a request came. */
@@ -76,6 +86,7 @@ export class Requests {
    */
   beExact (adopted: () => void): void {
     this.#exact = true
+    for (const tracked of this.#live.values()) if (tracked.socket !== undefined) this.#onFollow(tracked, tracked.socket, undefined)
     this.#adoptSome(this.#connections.sockets.values(), adopted)
     for (const reply of this.#stillRunning()) this.#followGone(reply)
     this.#lost = []
@@ -95,13 +106,10 @@ export class Requests {
     const known = this.#live.get(reply)
     if (known !== undefined) return known
     const gone = isGone(reply)
-    const tracked: Tracked = { reply, socket, threshold: Math.random(), shed: false, gone }
+    const tracked: Tracked = { reply, socket, told: false, isParsing: false, gone }
     this.#live.set(reply, tracked)
     tie(reply)
-    if (socket !== undefined) {
-      if (isBusy(socket) && socket._httpMessage !== reply) this.#several.add(socket)
-      this.#newest.set(socket, reply)
-    }
+    if (socket !== undefined) this.#followOn(socket, tracked)
     if (!gone) reply.once('close', () => this.#closed(tracked))
     this.#limitLive()
     return tracked
@@ -112,10 +120,17 @@ export class Requests {
     if (this.#live.delete(reply) && this.#live.size === 0) this.#onIdle()
   }
 
-  /** The reply of a connection that came last, of those followed. */
-  newestOf (socket: HttpSocket): Tracked | undefined {
-    const reply = this.#newest.get(socket)
-    return reply === undefined ? undefined : this.#live.get(reply)
+  #followOn (socket: HttpSocket, tracked: Tracked): void {
+    const { reply } = tracked
+    if (isBusy(socket) && socket._httpMessage !== reply) this.#several.add(socket)
+    const newest = this.#newest.get(socket)
+    this.#newest.set(socket, reply)
+    if (this.#exact) this.#onFollow(tracked, socket, newest && this.#live.get(newest))
+  }
+
+  /** Whether a reply is the one of its connection that came last, of those followed. */
+  isNewest (reply: ServerResponse, socket: HttpSocket): boolean {
+    return this.#newest.get(socket) === reply
   }
 
   /** A connection has closed. Where its reply was not ended the handler may run on, and phase 3 waits for it. */
@@ -228,9 +243,11 @@ export class Requests {
     const reply = socket._httpMessage
     if (!reply) return
     const newest = this.#newest.get(socket)
-    this.follow(reply, socket)
     // A pipelined successor was followed when it came, and is still the newest.
-    if (newest !== undefined && newest !== reply && this.#live.has(newest)) this.#newest.set(socket, newest)
+    const isNewest = newest === undefined || !this.#live.has(newest)
+    if (isNewest) this.#newest.delete(socket)
+    this.follow(reply, socket)
+    this.#newest.set(socket, isNewest ? reply : newest)
   }
 
   #closed (tracked: Tracked): void {

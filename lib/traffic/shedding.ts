@@ -1,18 +1,22 @@
+import type { Socket } from 'node:net'
 import type { ServerHttp2Session } from 'node:http2'
 import type { Clock } from '../lifecycle/clock.ts'
-import { isProbed, isUpgraded, isUsed, kind } from './connections.ts'
-import type { Connections } from './connections.ts'
+import { isProbed, isUsed, kind } from './connections.ts'
+import type { Connections, HttpSocket } from './connections.ts'
+import { decideHead, takeBackClose } from './head.ts'
+import { isLastOfChunk } from './early-replies.ts'
 import type { Requests, Tracked } from './requests.ts'
 
 /**
- * Tells connections to reconnect elsewhere: `Connection: close` on a reply whose head is not sent, GOAWAY on HTTP/2.
+ * Tells connections to reconnect elsewhere: `Connection: close` in the head of a reply, GOAWAY on HTTP/2. Each connection
+ * draws once when in the ramp that is: drawn for each reply, a busy one would be told in the first tenth of it.
  */
 export class Shedding {
   readonly #requests: Requests
   readonly #connections: Connections
   readonly #clock: Clock
   readonly #onShed: () => void
-  readonly #thresholds = new WeakMap<ServerHttp2Session, number>()
+  readonly #thresholds = new WeakMap<Socket | ServerHttp2Session, number>()
   /** The present share, 0 to 1. */
   #share = 0
 
@@ -23,46 +27,47 @@ export class Shedding {
     this.#onShed = onShed
   }
 
-  /** A request has come: its predecessor on the connection must not close it any more. */
-  arrive (tracked: Tracked, predecessor: Tracked | undefined): void {
-    if (predecessor?.shed === true && !predecessor.reply.headersSent) {
-      // Marking a reply with pipelined successors would lose them.
-      predecessor.shed = false
-      predecessor.reply.shouldKeepAlive = true
-    }
-    this.#consider(tracked)
+  /** A reply is followed: what its head says of the connection is decided when it is made. */
+  follow (tracked: Tracked, socket: HttpSocket, predecessor: Tracked | undefined): void {
+    // A reply that has pipelined successors must not end the connection: they would be lost.
+    if (predecessor?.told === true && takeBackClose(predecessor.reply)) predecessor.told = false
+    decideHead(tracked.reply, () => this.#isLast(tracked, socket))
   }
 
   /** The ramp has moved on. */
   raise (share: number): void {
     this.#share = share
     if (share === 0) return
-    for (const tracked of this.#requests.tracked()) this.#consider(tracked)
     for (const session of this.#connections.sessions) this.considerSession(session)
-  }
-
-  /** More replies are followed than when the ramp moved on. */
-  again (): void {
-    this.raise(this.#share)
   }
 
   /** A session that has just been opened is left alone until its first request is here: its client would give that up. */
   considerSession (session: ServerHttp2Session): void {
-    if (!isUsed(session)) return
-    let threshold = this.#thresholds.get(session)
-    if (threshold === undefined) this.#thresholds.set(session, threshold = Math.random())
-    if (threshold >= this.#share || this.#connections.wasTold(session) || session.destroyed || session.closed) return
+    if (!isUsed(session) || !this.#isDue(session)) return
+    if (this.#connections.wasTold(session) || session.destroyed || session.closed) return
     this.#connections.tellSession(session, this.#clock.now())
     if (!isProbed(session)) this.#onShed()
   }
 
-  #consider (tracked: Tracked): void {
-    const { reply, socket } = tracked
-    if (tracked.shed || tracked.threshold >= this.#share || socket === undefined || isUpgraded(socket)) return
-    if (reply.headersSent || !reply.shouldKeepAlive || this.#requests.newestOf(socket) !== tracked) return
-    tracked.shed = true
-    reply.shouldKeepAlive = false
-    // Nobody's absence is evidence but the balancer's; and nobody was told before the reply is out.
-    if (socket[kind] !== 'probe') reply.once('finish', () => { if (tracked.shed) this.#onShed() })
+  #isDue (connection: Socket | ServerHttp2Session): boolean {
+    let threshold = this.#thresholds.get(connection)
+    if (threshold === undefined) this.#thresholds.set(connection, threshold = Math.random())
+    return threshold < this.#share
+  }
+
+  #isLast (tracked: Tracked, socket: HttpSocket): boolean {
+    const { reply } = tracked
+    if (!this.#isDue(socket) || !this.#requests.isNewest(reply, socket)) return false
+    // Answered before the rest of what came with it was parsed: there may be a successor in it.
+    if (tracked.isParsing && !isLastOfChunk(socket, reply)) return false
+    tracked.told = true
+    // A client that asked for the end itself was not sent away, and nobody was told before the reply is out.
+    if (reply.shouldKeepAlive) reply.once('finish', () => this.#count(tracked, socket))
+    return true
+  }
+
+  #count (tracked: Tracked, socket: HttpSocket): void {
+    // Nobody's absence is evidence but the balancer's.
+    if (tracked.told && socket[kind] !== 'probe') this.#onShed()
   }
 }

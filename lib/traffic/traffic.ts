@@ -10,6 +10,7 @@ import { Arrivals } from './arrivals.ts'
 import type { OnLate } from './arrivals.ts'
 import { Connections, kind } from './connections.ts'
 import type { HttpSocket } from './connections.ts'
+import { EarlyReplies } from './early-replies.ts'
 import { Endings } from './endings.ts'
 import { EnvoySignal } from './envoy.ts'
 import { IdleSweep } from './idle.ts'
@@ -59,6 +60,7 @@ export class Traffic {
   readonly arrivals: Arrivals
   readonly endings: Endings
   readonly #shedding: Shedding
+  readonly #earlyReplies: EarlyReplies
   readonly probes: ProbeWitness
   readonly #envoy: EnvoySignal
   readonly #idle: IdleSweep
@@ -70,12 +72,13 @@ export class Traffic {
     const { clock, wake } = options
     this.#options = options
     this.connections = new Connections(wake, (socket) => this.requests.lose(socket), (session) => this.endings.adoptSession(session))
-    this.requests = new Requests(this.connections, wake)
+    this.requests = new Requests(this.connections, wake, (tracked, socket, predecessor) => this.#shedding.follow(tracked, socket, predecessor))
     this.arrivals = new Arrivals(() => clock.now(), options.late)
     this.probes = new ProbeWitness(() => clock.now())
     this.listeners = new Listeners(options.servers, this.connections)
     this.endings = new Endings(clock, this.requests, this.connections)
     this.#shedding = new Shedding(clock, this.requests, this.connections, () => this.arrivals.shed())
+    this.#earlyReplies = new EarlyReplies(this.requests, this.connections)
     this.#envoy = new EnvoySignal(this.requests, options.envoy ?? false)
     this.#idle = new IdleSweep(this.connections, clock, options.idle)
   }
@@ -88,6 +91,7 @@ export class Traffic {
   /** The servers are bound. */
   open (): void {
     for (const server of this.#options.servers()) this.connections.follow(server)
+    if (this.requests.exact) this.#earlyReplies.watch(this.#options.servers())
     this.arrivals.open()
     this.requests.clock.start()
     // A second `localhost` can bind while the end is under way.
@@ -125,6 +129,7 @@ export class Traffic {
     this.#envoy.undo()
     this.arrivals.undo()
     this.probes.undo()
+    this.#earlyReplies.stop()
     this.requests.beCheap()
     this.#shedding.raise(0)
   }
@@ -205,10 +210,8 @@ export class Traffic {
   }
 
   #beExact (): void {
-    this.requests.beExact(() => {
-      this.#shedding.again()
-      this.#envoy.again()
-    })
+    this.#earlyReplies.watch(this.#options.servers())
+    this.requests.beExact(() => this.#envoy.again())
   }
 
   #announcing (elapsed: number): string | false {
@@ -245,12 +248,10 @@ export class Traffic {
     else this.requests.noteStart(reply.raw)
     // A probe of the app's own route is traffic to nobody, but its answer is awaited all the same.
     if (!this.requests.exact && isShown) return
-    const predecessor = isConnection && !isHttp2 ? this.requests.newestOf(socket) : undefined
-    const tracked = this.requests.follow(reply.raw, isConnection && !isHttp2 ? socket : undefined)
+    this.requests.follow(reply.raw, isConnection && !isHttp2 ? socket : undefined)
     if (!this.requests.exact) return
     this.#envoy.mark(reply.raw)
     if (session !== undefined) this.#shedding.considerSession(session)
-    else if (tracked !== undefined) this.#shedding.arrive(tracked, predecessor)
     this.#idle.serve(socket)
     this.endings.adoptUpgraded(reply.raw)
   }

@@ -34,6 +34,8 @@ export interface Service {
 export interface ServiceOptions {
   graceful?: GracefulOptions
   fastify?: object
+  /** What is registered before the plugin. */
+  first?: (app: FastifyInstance) => unknown
   routes?: (app: FastifyInstance, events: string[]) => unknown
   /** Given to `listen`; 127.0.0.1 and any port by default. */
   listen?: object
@@ -42,10 +44,11 @@ export interface ServiceOptions {
 const signals = { SIGTERM: false, SIGINT: false, SIGHUP: false } as const
 
 /** Starts a service with the plugin. Short times, and none of Kubernetes' floors, unless `options` say so. */
-export async function serve (t: Test, { graceful: given = {}, fastify = {}, routes, listen = { port: 0, host: '127.0.0.1' } }: ServiceOptions = {}): Promise<Service> {
+export async function serve (t: Test, { graceful: given = {}, fastify = {}, first, routes, listen = { port: 0, host: '127.0.0.1' } }: ServiceOptions = {}): Promise<Service> {
   const app = Fastify(fastify) as unknown as FastifyInstance
   const events: string[] = []
   const held = new Set<Phase>()
+  first?.(app)
   app.register(graceful, { exit: false, crash: false, signals, gracePeriod: 20_000, announce: { quiet: 50 }, drain: { idle: 200 }, ...given })
   app.addHook('onClose', async () => { events.push('onClose') })
   app.get('/', async () => 'ok')

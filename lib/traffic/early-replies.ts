@@ -1,0 +1,96 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Server, Socket } from 'node:net'
+import type { Connections, HttpSocket } from './connections.ts'
+import type { Requests } from './requests.ts'
+
+type Listener = (...parameters: never[]) => void
+
+const headEnd = '\r\n\r\n'
+
+/**
+ * From phase 1 on each request of HTTP/1 is met as soon as Node has parsed it: a bad URL, and what hooks before ours answer,
+ * never reach our hook. While the service runs, nobody listens.
+ */
+export class EarlyReplies {
+  readonly #requests: Requests
+  readonly #connections: Connections
+  readonly #watched = new Map<Server, Array<[event: string, listener: Listener]>>()
+
+  constructor (requests: Requests, connections: Connections) {
+    this.#requests = requests
+    this.#connections = connections
+  }
+
+  /** Watches these servers; one that is watched already is left alone. */
+  watch (servers: Server[]): void {
+    for (const server of servers) {
+      if (this.#watched.has(server)) continue
+      const listeners: Array<[string, Listener]> = [
+        ['request', this.#follow],
+        ['dropRequest', (_request: IncomingMessage, socket: HttpSocket) => this.#follow(_request, socket._httpMessage)],
+        ['clientError', (_error: Error, socket: Socket) => closeWithAnswer(socket)]
+      ]
+      // Node answers these itself where nobody listens.
+      if (server.listenerCount('checkContinue') > 0) listeners.push(['checkContinue', this.#follow])
+      if (server.listenerCount('clientError') === 0) listeners.pop()
+      listeners.push(['checkExpectation', server.listenerCount('checkExpectation') > 0 ? this.#follow : this.#refuse])
+      for (const [event, listener] of listeners) server.prependListener(event, listener as (...parameters: unknown[]) => void)
+      this.#watched.set(server, listeners)
+    }
+  }
+
+  /** Phase 1 was undone. */
+  stop (): void {
+    for (const [server, listeners] of this.#watched) {
+      for (const [event, listener] of listeners) server.off(event, listener as (...parameters: unknown[]) => void)
+    }
+    this.#watched.clear()
+  }
+
+  readonly #follow = (request: IncomingMessage, reply: ServerResponse | null | undefined): void => {
+    const socket = request.socket as HttpSocket
+    if (!reply || request.httpVersionMajor >= 2 || !this.#connections.sockets.has(socket)) return
+    const tracked = this.#requests.follow(reply, socket)
+    if (tracked === undefined) return
+    tracked.isParsing = true
+    queueMicrotask(() => { tracked.isParsing = false })
+  }
+
+  /** An expectation that nobody knows is refused as Node does it, but for what the head says. */
+  readonly #refuse = (request: IncomingMessage, reply: ServerResponse): void => {
+    this.#follow(request, reply)
+    reply.writeHead(417).end()
+  }
+}
+
+/**
+ * Whether a request without successor was the last in the piece that is being parsed. `getCurrentBuffer` is what Node itself
+ * takes for `rawPacket`; where it is missing the answer is no.
+ */
+export function isLastOfChunk (socket: HttpSocket, { req: request }: ServerResponse): boolean {
+  const parser = socket.parser as { getCurrentBuffer?: () => Buffer | undefined } | null | undefined
+  const chunk = parser?.getCurrentBuffer?.()
+  if (chunk === undefined || request.headers['transfer-encoding'] !== undefined) return false
+  const head = chunk.indexOf(headEnd)
+  return head !== -1 && head + headEnd.length + Number(request.headers['content-length'] ?? 0) >= chunk.length
+}
+
+/** Who answers what is no HTTP writes to the socket and ends it: the head says so. */
+function closeWithAnswer (socket: Socket): void {
+  if (Object.hasOwn(socket, 'write')) return
+  const restore = (): void => { delete (socket as Partial<Socket>).write }
+  socket.write = function write (this: Socket, chunk: unknown, ...rest: unknown[]) {
+    restore()
+    return Reflect.apply(this.write, this, [headWithClose(chunk), ...rest])
+  }
+  process.nextTick(restore)
+}
+
+function headWithClose (chunk: unknown): unknown {
+  const text = typeof chunk === 'string' ? chunk : chunk instanceof Uint8Array ? Buffer.from(chunk).toString('latin1') : ''
+  const end = text.indexOf(headEnd)
+  if (end === -1 || !/^HTTP\/1\.[01] \d{3}/.test(text)) return chunk
+  const [first, ...lines] = text.slice(0, end).split('\r\n')
+  const head = [first, ...lines.filter((line) => !/^(?:connection|keep-alive):/i.test(line)), 'Connection: close'].join('\r\n')
+  return typeof chunk === 'string' ? head + text.slice(end) : Buffer.from(head + text.slice(end), 'latin1')
+}

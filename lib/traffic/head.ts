@@ -1,0 +1,138 @@
+import { ServerResponse } from 'node:http'
+
+/**
+ * What Node keeps of a head between `writeHead` and the wire. `_storeHeader` is the one way that every head takes, whoever
+ * wraps `writeHead`: it is given the final list of headers. Checked on Node 20, 22, 24 and 26.
+ */
+interface Outgoing extends ServerResponse {
+  _storeHeader?: (firstLine: string, headers: unknown) => void
+  /** The head as text, as soon as it is made. */
+  _header?: string | null
+  /** Whether it went on to the socket, or to what waits for the socket. */
+  _headerSent?: boolean
+  /** Whether the connection ends with this reply. */
+  _last?: boolean
+  _hasBody?: boolean
+  /** What waits for the socket: of a pipelined reply everything. */
+  outputData?: Array<{ data: unknown }>
+}
+
+/** Headers as `writeHead` takes them. */
+type GivenHeaders = Record<string, unknown> | unknown[] | null | undefined
+
+const ending = '\r\nConnection: close'
+const staying = '\r\nConnection: keep-alive'
+const { setHeader, removeHeader, getHeader, getHeaderNames } = ServerResponse.prototype
+/** Replies that end their connection for another reason, too: their client asks for it, or their handler. */
+const endsAnyway = new WeakSet<ServerResponse>()
+const replaceable = typeof (ServerResponse.prototype as Outgoing)._storeHeader === 'function'
+
+/**
+ * Asks at the last moment, when the head of an HTTP/1 reply is made, whether it is to end its connection. If so, the head says
+ * `Connection: close` whatever was written before: by `setHeader`, by `writeHead`, or by whoever wraps that.
+ * A head of status 101 is left alone: its connection goes on as something else.
+ */
+export function decideHead (raw: ServerResponse, isLast: () => boolean): void {
+  const reply: Outgoing = raw
+  const decide = (): boolean => (reply.statusCode < 100 || reply.statusCode > 199) && isLast()
+  if (!replaceable) {
+    decideAtWriteHead(reply, decide)
+    return
+  }
+  const { _storeHeader: store } = reply
+  reply._storeHeader = function storeHeader (this: Outgoing, firstLine, headers) {
+    const isEnding = decide()
+    store?.call(this, firstLine, isEnding ? withClose(this, headers as GivenHeaders) : headers)
+  }
+}
+
+/** Where Node has no such part: `writeHead` is the last that everybody goes through, but for those who wrap it after us. */
+function decideAtWriteHead (reply: Outgoing, decide: () => boolean): void {
+  const { writeHead } = reply
+  reply.writeHead = function decided (this: Outgoing, status: number, ...rest: unknown[]) {
+    this.statusCode = status
+    if (decide()) {
+      const at = typeof rest[0] === 'string' ? 1 : 0
+      const headers = withClose(this, rest[at] as GivenHeaders)
+      // Here they are still to be merged into the stored ones, which say it by now.
+      rest[at] = isStored(this) ? withoutOwn(headers) : headers
+    }
+    return Reflect.apply(writeHead, this, [status, ...rest])
+  } as ServerResponse['writeHead']
+}
+
+/**
+ * Takes back that a reply ends its connection, where its head has not reached the socket.
+ *
+ * @returns whether it did
+ */
+export function takeBackClose (raw: ServerResponse): boolean {
+  const reply: Outgoing = raw
+  if (endsAnyway.has(reply)) return false
+  const { _header: head, outputData } = reply
+  // Without a length the end of the connection is the end of the body.
+  const isFramed = reply._hasBody === false || reply.chunkedEncoding || /\r\ncontent-length:/i.test(head ?? '')
+  if (typeof head !== 'string' || !head.includes(ending) || !isFramed) return false
+  const text = head.replace(ending, staying)
+  if (reply._headerSent === true) {
+    const waiting = outputData?.find(({ data }) => typeof data === 'string' && data.startsWith(head))
+    if (waiting === undefined) return false
+    waiting.data = text + (waiting.data as string).slice(head.length)
+  }
+  reply._header = text
+  reply._last = false
+  reply.shouldKeepAlive = true
+  return true
+}
+
+function isStored (reply: ServerResponse): boolean {
+  return getHeaderNames.call(reply).length > 0
+}
+
+/** The given headers, or those that are stored, with `Connection: close` in the place of what they say of the connection. */
+function withClose (reply: Outgoing, given: GivenHeaders): GivenHeaders {
+  if (isStored(reply)) {
+    // Node has merged into the stored ones whatever `writeHead` was given.
+    setHeader.call(reply, 'Connection', closing(reply, [getHeader.call(reply, 'connection')]))
+    removeHeader.call(reply, 'Keep-Alive')
+    return given
+  }
+  if (Array.isArray(given) && given.length % 2 === 1 && !Array.isArray(given[0])) return given
+  const pairs = pairsOf(given)
+  const value = closing(reply, pairs.filter(([name]) => isNamed(name, 'connection')).map(([, said]) => said))
+  return [...pairs.filter(([name]) => !isOwn(name)), ['Connection', value]]
+}
+
+function withoutOwn (given: GivenHeaders): GivenHeaders {
+  return given && Object.fromEntries(pairsOf(given).filter(([name]) => !isOwn(name)) as Array<[string, unknown]>)
+}
+
+/** Headers in any form that `writeHead` takes, as pairs: an array is flat or nested, and may have a name twice. */
+function pairsOf (given: GivenHeaders): unknown[][] {
+  if (!Array.isArray(given)) return Object.entries(given ?? {})
+  if (Array.isArray(given[0])) return given as unknown[][]
+  return given.flatMap((name, index) => index % 2 === 0 ? [[name, given[index + 1]]] : [])
+}
+
+function isNamed (name: unknown, wanted: string): boolean {
+  return typeof name === 'string' && name.toLowerCase() === wanted
+}
+
+/** Whether a header says whether the connection goes on. */
+function isOwn (name: unknown): boolean {
+  return isNamed(name, 'connection') || isNamed(name, 'keep-alive')
+}
+
+/** What else was said of the connection stays: an `Upgrade` header is worth nothing without its option. */
+function closing (reply: ServerResponse, said: unknown[]): string {
+  const all = options(said)
+  if (all.includes('close') || !reply.shouldKeepAlive) endsAnyway.add(reply)
+  const others = all.filter((option) => option !== 'close' && option !== 'keep-alive')
+  return ['close', ...new Set(others)].join(', ')
+}
+
+/** The options of a `Connection` header, in lower case. */
+function options (said: unknown): string[] {
+  const values = [said].flat(2).filter((value) => typeof value === 'string')
+  return values.flatMap((value) => value.toLowerCase().split(',')).map((option) => option.trim()).filter((option) => option !== '')
+}
