@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { PublicStatus, Status } from './admin/status.ts'
 import { afterUnref } from './after.ts'
 import type { Graceful } from './api.ts'
+import { CloseOrder } from './close-order.ts'
 import { captureContext, clockIn } from './context.ts'
 import type { Run } from './context.ts'
 import { makeFace } from './face.ts'
@@ -106,10 +107,12 @@ export class Application {
     this.#membership = this.#join()
     this.#guarded = guardApplication({ run: this.#run, lifecycle: this.lifecycle, traffic: this.traffic, health: this.health, log: this.log, name: this.#name, settings, membership: this.#membership, started: () => this.#started, status: (mostRequests) => this.status(mostRequests), telemetry: this.telemetry })
     this.#close = wrapClose(root, { lifecycle: this.lifecycle, closeWith: settings.closeWith, onUncaught: (listener) => this.#membership.onUncaught(listener) })
+    this.#order = new CloseOrder({ root, lifecycle: this.lifecycle, traffic: this.traffic, clock: this.#clock })
     this.#connect()
   }
 
   readonly #close: ReturnType<typeof wrapClose>
+  readonly #order: CloseOrder
 
   /** Boot is over, and the guardian hears what comes next. */
   async start (): Promise<void> {
@@ -130,6 +133,7 @@ export class Application {
 
   /** Fastify's own close has run: it was called before `close` could be wrapped. */
   closed (): void {
+    this.#order.stop()
     if (!this.lifecycle.ending) void this.lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce: false })
   }
 
@@ -274,13 +278,14 @@ export class Application {
     switch (phase) {
       case 'running': return traffic.undo()
       case 'announcing': return traffic.announce()
-      case 'closing': return traffic.close(() => lifecycle.phase !== 'closing')
+      case 'closing': return this.#order.close()
       case 'draining':
         if (lifecycle.request?.replaced === true) traffic.linger()
-        traffic.drain(lifecycle.deadline === undefined ? 0 : lifecycle.deadline - systemClock.epoch(), lifecycle.request?.kind === 'close')
+        traffic.drain(lifecycle.request?.kind === 'close')
+        this.#order.drain()
         this.#draining.abort(new DOMException('The service is draining', 'AbortError'))
         return
-      case 'terminated':
+      case 'terminated': return this.#order.stop()
     }
   }
 }

@@ -1,5 +1,5 @@
 import { isAtLeast, phaseNumber } from './phase.ts'
-import type { HookPhase, Phase } from './phase.ts'
+import type { HookPhase, Phase, StallPhase } from './phase.ts'
 import type { Budget } from './budget.ts'
 import type { Clock } from './clock.ts'
 import type { PhaseHooks } from './hooks.ts'
@@ -151,6 +151,20 @@ export class Lifecycle {
     this.#terms.hurried ??= this.#phase
     this.#terms.hurriedAt ??= this.#clock.now()
     this.poke()
+  }
+
+  /** Others' work that phases 1 to 3 wait for: asked on each tick for what is under way, by name. */
+  follow (ask: (phase: StallPhase) => Stall[]): void {
+    this.#waiting.follow(ask)
+  }
+
+  /** In phase 2: its cap counts from when `work`, which comes before it, is over. */
+  prepare (work: Promise<unknown>): void {
+    this.#terms.prepare(Infinity)
+    void work.then(() => {
+      this.#terms.prepare(this.#clock.now())
+      this.poke()
+    })
   }
 
   /** Somebody calls `app.close()` in phase 4 and is to have the close of this end: true where it has begun, false where it is still to come. */

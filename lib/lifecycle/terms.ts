@@ -20,6 +20,8 @@ export class Terms {
   #graceStart: number | undefined
   /** What phase 1's cap is counted from; it starts anew when a drain by hand turns into a shutdown. */
   #capSince = 0
+  /** When what comes before phase 2 in a plain close was over; Infinity while it is under way. */
+  #preparedAt = -Infinity
 
   constructor (budget: Budget) {
     this.budget = budget
@@ -54,6 +56,11 @@ export class Terms {
     this.#capSince = now
   }
 
+  /** What comes before phase 2 has begun (Infinity), or is over at this time. */
+  prepare (at: number): void {
+    this.#preparedAt = at
+  }
+
   /** The kubelet's clock starts with its first preStop call; a second one joins. */
   startGrace (now: number): void {
     if (this.#graceStart === undefined) this.#capSince = this.#graceStart = now
@@ -80,6 +87,6 @@ export class Terms {
   }
 
   #situation (phase: Phase, since: number): Situation {
-    return { phase, since, capSince: this.#capSince, graceStart: this.#graceStart, kind: this.request?.kind, fast: this.hurried !== undefined, serving: this.serving }
+    return { phase, since, capSince: this.#capSince, preparedAt: this.#preparedAt, graceStart: this.#graceStart, kind: this.request?.kind, fast: this.hurried !== undefined, serving: this.serving }
   }
 }

@@ -18,6 +18,8 @@ export interface Situation {
   since: number
   /** What phase 1's cap is counted from. */
   capSince: number
+  /** When what comes before phase 2 was over; Infinity while it is under way. */
+  preparedAt: number
   /** When the kubelet's clock started; undefined while no end was asked for. */
   graceStart: number | undefined
   /** What was asked for; undefined while running and during a drain by hand. */
@@ -52,7 +54,7 @@ export function floorEnd ({ announce: { min } }: Budget, { phase, since, kind, f
 }
 
 /** The time at which the phase ends, whatever anybody says. */
-export function capEnd (budget: Budget, { phase, since, capSince, graceStart, kind, fast }: Situation): number {
+export function capEnd (budget: Budget, { phase, since, capSince, preparedAt, graceStart, kind, fast }: Situation): number {
   const most = fast ? fastCap : Infinity
   switch (phase) {
     case 'announcing':
@@ -60,7 +62,8 @@ export function capEnd (budget: Budget, { phase, since, capSince, graceStart, ki
       if (kind === undefined) return Infinity
       return capSince + Math.min(budget.announce.max, most, kind === 'crash' ? crashAnnounceCap : Infinity)
     case 'closing':
-      return since + Math.min(budget.closing, most)
+      if (preparedAt === Infinity) return Math.min(workEnd(budget, graceStart ?? since), since + most)
+      return Math.max(since, preparedAt) + Math.min(budget.closing, most)
     case 'draining':
       return Math.min(workEnd(budget, graceStart ?? since), since + Math.min(most, kind === 'crash' ? crashDrainCap : Infinity))
     case 'running':

@@ -3,7 +3,7 @@ import { Finale } from './finale.ts'
 import { PhaseHooks } from './hooks.ts'
 import { Participants } from './participants.ts'
 import type { OnFailure, Stall } from './participants.ts'
-import type { Phase } from './phase.ts'
+import type { Phase, StallPhase } from './phase.ts'
 import type { Released } from './ports.ts'
 import { Work } from './work.ts'
 
@@ -32,6 +32,7 @@ export class Waiting {
   readonly hooks: PhaseHooks
   readonly work: Work
   readonly #finale: Finale
+  readonly #followed: Array<(phase: StallPhase) => Stall[]> = []
   #stalls: Stall[] = []
   /** Those of {@link #stalls} that somebody registered: the ones a report names when they are cut. */
   #named: Stall[] = []
@@ -42,6 +43,11 @@ export class Waiting {
     this.hooks = new PhaseHooks(clock, failed, wake)
     this.work = new Work(wake, rejected)
     this.#finale = new Finale({ release, startHooks, hooks: () => this.hooks.stalls(), end, onFailure: failed, onSettled: wake })
+  }
+
+  /** Somebody who is asked in phases 1 to 3 for what is under way, by name: the report names what was cut. */
+  follow (ask: (phase: StallPhase) => Stall[]): void {
+    this.#followed.push(ask)
   }
 
   /** Who stalled in the last round. */
@@ -85,10 +91,11 @@ export class Waiting {
     this.#finale.advance(true)
   }
 
-  #askAll (phase: Exclude<Phase, 'running' | 'terminated'>, elapsed: number): Stall[] {
+  #askAll (phase: StallPhase, elapsed: number): Stall[] {
     const observed = this.observers.ask(phase, elapsed)
     const work = phase === 'draining' ? this.work.stalls() : []
-    this.#named = [...this.participants.ask(phase, elapsed), ...this.hooks.stalls(), ...work]
+    const followed = this.#followed.flatMap((ask) => ask(phase))
+    this.#named = [...this.participants.ask(phase, elapsed), ...this.hooks.stalls(), ...followed, ...work]
     return [...observed, ...this.#named]
   }
 

@@ -1,14 +1,11 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import type { FastifyInstance } from 'fastify'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { partOf, stateOf } from './fastify-parts.ts'
 import { messageOf } from '../errors.ts'
 
 /** Milliseconds that the rest of `app.close()` gets after an uncaught exception during it. */
 const graceAfterUncaught = 500
-
-/** As much of Fastify's own state as boot has to be stopped with. */
-interface BootState { aborted?: boolean, started?: boolean, ready?: boolean }
-type WithState = Record<symbol, BootState | undefined>
 
 type Close = (this: FastifyInstance, callback?: (...args: unknown[]) => void) => unknown
 
@@ -128,20 +125,9 @@ export function hasBooted (root: FastifyInstance): boolean {
   return state?.started === true || state?.ready === true
 }
 
-function stateOf (root: FastifyInstance): BootState | undefined {
-  return (root as unknown as WithState)[symbolOf(root, 'fastify.state') ?? Symbol('none')]
-}
-
-/** A symbol of Fastify's by its description: they are not exported. */
-function symbolOf (holder: object, description: string): symbol | undefined {
-  return Object.getOwnPropertySymbols(holder).find((symbol) => symbol.description === description)
-}
-
 /** The bound servers, the main one first: `localhost` binds a second one. */
 export function boundServers (root: FastifyInstance): FastifyInstance['server'][] {
-  const symbol = symbolOf(root, 'fastify.serverBindings')
-  const others = symbol === undefined ? [] : (root as unknown as Record<symbol, FastifyInstance['server'][]>)[symbol] ?? []
-  return [root.server, ...others]
+  return [root.server, ...partOf<FastifyInstance['server'][]>(root, 'fastify.serverBindings') ?? []]
 }
 
 /** The root instance of the tree that an instance belongs to. */

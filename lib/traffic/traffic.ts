@@ -145,8 +145,8 @@ export class Traffic {
     })
   }
 
-  /** Phase 3 begins, with `budget` milliseconds to go. A plain close was announced to nobody, and does not wait for idle clients. */
-  drain (budget: number, plain = false): void {
+  /** Phase 3 begins. A plain close was announced to nobody, and does not wait for idle clients. */
+  drain (plain = false): void {
     if (!this.listeners.stopped) {
       this.listeners.stop()
       this.#noteClosed()
@@ -155,7 +155,11 @@ export class Traffic {
     this.#shedding.raise(1)
     this.#idle.look(0)
     if (plain) this.#idle.hasten(plainIdle)
-    this.endings.start(budget)
+  }
+
+  /** In phase 3, `budget` milliseconds before its end: what does not end by itself is told to. */
+  end (budget: number): void {
+    if (!this.endings.draining) this.endings.start(budget)
   }
 
   /** Whether phase 1 took place while a server was open. */

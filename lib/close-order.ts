@@ -1,0 +1,90 @@
+import type { FastifyInstance } from 'fastify'
+import type { Clock } from './lifecycle/clock.ts'
+import { deferred } from './lifecycle/deferred.ts'
+import type { Lifecycle } from './lifecycle/lifecycle.ts'
+import type { Stall } from './lifecycle/participants.ts'
+import type { StallPhase } from './lifecycle/phase.ts'
+import { isReady } from './process/fastify-parts.ts'
+import { isTurnOver, PreCloseRun } from './process/pre-close-run.ts'
+import { takePreClose } from './process/pre-close.ts'
+import type { Traffic } from './traffic/traffic.ts'
+
+/** What {@link CloseOrder} connects. */
+export interface CloseOrderParts {
+  root: FastifyInstance
+  lifecycle: Lifecycle
+  traffic: Traffic
+  clock: Clock
+}
+
+/**
+ * The order in which phases 2 and 3 do what Fastify's own close does: others' hooks into the close first, then the end of what does
+ * not end by itself. A shutdown runs the hooks when its listener is closed, at the start of phase 3. A plain close, which nobody was
+ * told of, keeps to Fastify's order: they run before the listener is closed.
+ */
+export class CloseOrder {
+  readonly #parts: CloseOrderParts
+  readonly #hooks: PreCloseRun
+  /** A plain close waits for the hooks before it closes its listener. */
+  #onHooksOver: (() => void) | undefined
+
+  constructor (parts: CloseOrderParts) {
+    const { root, lifecycle, clock } = parts
+    this.#parts = parts
+    this.#hooks = new PreCloseRun({
+      clock,
+      next: () => takePreClose(root, true),
+      left: () => this.#left,
+      onFailure: (failure, error) => lifecycle.fail(failure, error),
+      onSettled: () => lifecycle.poke()
+    })
+    lifecycle.follow((phase) => this.#stalls(phase))
+  }
+
+  /** Phase 2 begins. */
+  close (): void {
+    const { root, lifecycle, traffic } = this.#parts
+    const close = (): void => traffic.close(() => lifecycle.phase !== 'closing')
+    // What has not booted is closed by Fastify alone, when it has.
+    if (lifecycle.request?.kind !== 'close' || !isReady(root)) return close()
+    this.#hooks.start()
+    if (this.#hooks.isOthersTurn) return close()
+    const over = deferred<void>()
+    lifecycle.prepare(over.promise)
+    this.#onHooksOver = () => {
+      this.#onHooksOver = undefined
+      over.resolve()
+      if (lifecycle.phase === 'closing') close()
+    }
+  }
+
+  /** Phase 3 begins. */
+  drain (): void {
+    if (isReady(this.#parts.root)) this.#hooks.start()
+  }
+
+  /** Fastify's own close takes what is left. */
+  stop (): void {
+    this.#hooks.stop()
+  }
+
+  #stalls (phase: StallPhase): Stall[] {
+    if (phase === 'announcing') return []
+    const stalls = this.#hooks.stalls()
+    if (this.#hooks.isOthersTurn) this.#onHooksOver?.()
+    if (phase === 'draining' && this.#isEndingDue) this.#parts.traffic.end(this.#left)
+    return stalls
+  }
+
+  /** Phase 3's own hooks may have a good-bye of their own to say, too. */
+  get #isEndingDue (): boolean {
+    const { lifecycle } = this.#parts
+    return this.#hooks.isOthersTurn && (lifecycle.hooks.stalls().length === 0 || isTurnOver(lifecycle.elapsed, this.#left))
+  }
+
+  /** Milliseconds until what is under way is cut. */
+  get #left (): number {
+    const { lifecycle, clock } = this.#parts
+    return lifecycle.deadline === undefined ? 0 : Math.max(0, lifecycle.deadline - clock.epoch())
+  }
+}

@@ -1,0 +1,61 @@
+import type { FastifyInstance } from 'fastify'
+import { partOf } from './fastify-parts.ts'
+import { hookName } from './hook-name.ts'
+
+type PreClose = (this: FastifyInstance, done?: (error?: unknown) => void) => unknown
+
+/** A `preClose` hook that is about to run. */
+export interface PreCloseHook {
+  /** What it is called in the report. */
+  name: string
+  /** Calls it as Fastify does; settles when it is over. */
+  run (): Promise<void>
+}
+
+/**
+ * The hooks of `@fastify/websocket`: they close every WebSocket at once, without a code and whatever it is doing, and the second one
+ * refuses those that are being opened. Where WebSockets are ended one by one, both are left to the end.
+ */
+const ofWebSocketPlugin: Readonly<Record<string, RegExp>> = {
+  defaultPreClose: /\bwebsocketServer\b/,
+  removeUpgradeListener: /\bremoveListener\(\s*['"]upgrade['"]/
+}
+
+/**
+ * Takes the next `preClose` hook away from Fastify, in Fastify's order: those of an instance in the order in which they were added,
+ * then those of its children. Fastify's own close then finds those that are left, and runs each hook that was not taken.
+ *
+ * @param endsWebSockets whether we end WebSockets ourselves
+ * @returns undefined where there is none, or where this Fastify keeps its hooks elsewhere
+ */
+export function takePreClose (root: FastifyInstance, endsWebSockets: boolean): PreCloseHook | undefined {
+  for (const instance of treeOf(root)) {
+    const hooks = partOf<{ preClose?: PreClose[] }>(instance, 'fastify.hooks')?.preClose ?? []
+    const index = hooks.findIndex((hook) => !endsWebSockets || ofWebSocketPlugin[hook.name]?.test(hook.toString()) !== true)
+    const [hook] = index < 0 ? [] : hooks.splice(index, 1)
+    if (hook !== undefined) return { name: hookName('preClose', hook, instance), run: () => call(hook, instance) }
+  }
+  return undefined
+}
+
+/** An instance, then its children, each with its own. */
+function * treeOf (instance: FastifyInstance): Generator<FastifyInstance> {
+  yield instance
+  for (const child of partOf<FastifyInstance[]>(instance, 'fastify.children') ?? []) yield * treeOf(child)
+}
+
+function call (hook: PreClose, instance: FastifyInstance): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    const settle = (error?: unknown): void => {
+      if (error === undefined || error === null || error === false) resolve()
+      else reject(error as Error)
+    }
+    const answer = hook.length === 1 ? hook.call(instance, settle) : hook.call(instance)
+    if (typeof (answer as PromiseLike<unknown> | undefined)?.then !== 'function') {
+      if (hook.length !== 1) resolve()
+      return
+    }
+    // What a promise resolves to is no error, though Fastify takes it for one.
+    ;(answer as PromiseLike<unknown>).then(() => { if (hook.length !== 1) resolve() }, reject)
+  })
+}

@@ -1,0 +1,220 @@
+import t from 'tap'
+import type { Test } from 'tap'
+import { setTimeout as sleep } from 'node:timers/promises'
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import graceful from '../../lib/index.ts'
+import type { GracefulOptions, Report } from '../../lib/index.ts'
+import { bind, Client, until } from '../support/app.ts'
+
+/** What a case adds to an application that writes down what happens to it. */
+type Add = (app: FastifyInstance, log: string[]) => unknown
+
+/** An application in which each hook of a tree of plugins writes down its turn; `before` comes before our registration. */
+function build (isOurs: boolean, { before, after, options, server }: { before?: Add, after?: Add, options?: GracefulOptions, server?: FastifyServerOptions } = {}): { app: FastifyInstance, log: string[] } {
+  const app = Fastify({ forceCloseConnections: true, ...server })
+  const log: string[] = []
+  before?.(app, log)
+  if (isOurs) app.register(graceful, { exit: false, guardian: false, ...options })
+  after?.(app, log)
+  return { app, log }
+}
+
+/** Hooks of every style in every kind of instance. */
+function addTree (app: FastifyInstance, log: string[]): void {
+  const add = (instance: FastifyInstance, name: string): void => {
+    instance.addHook('preClose', async function (this: FastifyInstance) {
+      await sleep(2)
+      log.push(`preClose ${name} of ${this === instance ? 'its own' : 'another'} instance`)
+    })
+    instance.addHook('onClose', async () => { log.push(`onClose ${name}`) })
+  }
+  add(app, 'root 1')
+  app.addHook('preClose', (done) => {
+    setTimeout(() => {
+      log.push('preClose root 2 by callback')
+      done()
+    }, 5)
+  })
+  app.addHook('preClose', function () { log.push('preClose root 3 at once') } as () => void)
+  app.register(async (child) => {
+    add(child, 'first child')
+    child.register(async (grandchild) => add(grandchild, 'grandchild'))
+  })
+  app.register(async (child) => add(child, 'second child'))
+  app.register(Object.assign(async (instance: FastifyInstance) => add(instance, 'plugin without a context'), { [Symbol.for('skip-override')]: true }))
+}
+
+t.test('preClose hooks run in the order of bare Fastify, each once', async (t) => {
+  const cases: Array<[string, { before?: Add, after?: Add }]> = [
+    ['registered after us', { after: addTree }],
+    ['registered before us', { before: addTree }],
+    ['some before, some after', { before: (app, log) => { app.addHook('preClose', async () => { log.push('preClose early') }) }, after: addTree }]
+  ]
+  for (const [title, parts] of cases) {
+    const bare = build(false, parts)
+    await bind(bare.app)
+    await bare.app.close()
+    t.ok(bare.log.length > 10)
+
+    for (const [kind, end] of [['shutdown', (app: FastifyInstance) => app.graceful.shutdown()], ['close', (app: FastifyInstance) => app.close()]] as const) {
+      t.test(`${title}, ended by ${kind}`, async (t) => {
+        const { app, log } = build(true, parts)
+        await bind(app)
+        await end(app)
+        await app.close()
+        t.same(log, bare.log)
+      })
+    }
+
+    t.test(`${title}, that never listened`, async (t) => {
+      const { app, log } = build(true, parts)
+      await app.ready()
+      await app.inject('/')
+      await app.close()
+      t.same(log, bare.log)
+    })
+
+    t.test(`${title}, that was closed before it was ready`, async (t) => {
+      const { app, log } = build(true, parts)
+      await app.close()
+      t.same(log, bare.log)
+    })
+
+    t.test(`${title}, whose boot failed`, async (t) => {
+      const fail: Add = (app, log) => {
+        parts.after?.(app, log)
+        app.addHook('onReady', async () => { throw new Error('no database') })
+      }
+      const broken = build(false, { ...parts, after: fail })
+      await t.rejects(bind(broken.app), { message: 'no database' })
+      await broken.app.close()
+      const { app, log } = build(true, { ...parts, after: fail })
+      await t.rejects(bind(app), { message: 'no database' })
+      await app.close()
+      t.same(log, broken.log)
+    })
+  }
+
+  t.test('a plain close runs them before its listener is closed, a shutdown after it', async (t) => {
+    for (const [kind, listening, phase] of [['close', true, 'closing'], ['shutdown', false, 'draining']] as const) {
+      const seen: unknown[] = []
+      const { app } = build(true, { after: (app) => app.addHook('preClose', async () => {
+        await sleep(50)
+        seen.push(app.server.listening, app.graceful.phase)
+      }) })
+      await bind(app)
+      await (kind === 'close' ? app.close() : app.graceful.shutdown())
+      t.same(seen, [listening, phase], kind)
+    }
+  })
+})
+
+/** Ends an application that has a stream open which only its own hook ends, and answers the report and what the client got. */
+async function endStream (t: Test, add: (app: FastifyInstance, end: () => void) => unknown, options: GracefulOptions = {}): Promise<{ report: Report, text: string, time: number }> {
+  const streams: Array<NodeJS.WritableStream> = []
+  const { app } = build(true, { options, server: { pluginTimeout: 1000 }, after: (app) => {
+    app.get('/stream', (_request, reply) => {
+      reply.hijack()
+      reply.raw.writeHead(200, { 'content-type': 'text/plain' })
+      reply.raw.write('hello\n')
+      streams.push(reply.raw)
+    })
+    add(app, () => { for (const stream of streams.splice(0)) stream.end('good-bye\n') })
+  } })
+  t.teardown(() => app.close())
+  const client = await Client.open(await bind(app))
+  client.get('/stream')
+  await until(() => client.text.includes('hello'))
+  const start = performance.now()
+  const report = await app.graceful.shutdown()
+  const time = performance.now() - start
+  await client.closed
+  return { report, text: client.text, time }
+}
+
+t.test('a good-bye of one\'s own', async (t) => {
+  t.test('is said while its clients are there', async (t) => {
+    const { report, text, time } = await endStream(t, (app, end) => app.addHook('preClose', async () => end()))
+    t.match(text, /good-bye/)
+    t.equal(report.verdict, 'clean')
+    t.ok(time < 3000, `${time} ms`)
+  })
+
+  t.test('is said by a callback, although a hook before it rejects', async (t) => {
+    const { report, text } = await endStream(t, (app, end) => {
+      app.addHook('preClose', async function refuse () { throw new Error('refused') })
+      app.addHook('preClose', (done) => {
+        end()
+        done()
+      })
+    })
+    t.match(text, /good-bye/)
+    t.match(report, { verdict: 'failed', failures: [{ name: "preClose hook 'refuse'", message: 'refused', phase: 'draining' }] })
+  })
+
+  t.test('is said although a hook before it throws, calls back with an error, or resolves to something', async (t) => {
+    const { report, text } = await endStream(t, (app, end) => {
+      app.addHook('preClose', (() => { throw new Error('thrown') }) as () => void)
+      app.addHook('preClose', function back (done) { done(new Error('called back')) })
+      app.addHook('preClose', async () => 'truthy' as unknown as void)
+      app.register(async function bye (child) { child.addHook('preClose', async () => end()) })
+    })
+    t.match(text, /good-bye/)
+    t.same(report.failures.map(({ message }) => message), ['thrown', 'called back'])
+  })
+
+  t.test('is said although a hook before it hangs, which is named', async (t) => {
+    const { report, text } = await endStream(t, (app, end) => {
+      app.register(async function queue (child) { child.addHook('preClose', function stopWorker () { return new Promise<void>(() => {}) }) })
+      app.register(async function streams (child) { child.addHook('preClose', async () => end()) })
+    }, { gracePeriod: 4000 })
+    t.match(text, /good-bye/)
+    t.match(report, { verdict: 'cut', exitCode: 1, cut: { requests: [], waiting: ["preClose hook 'stopWorker' of plugin 'queue'"] } })
+  })
+
+  t.test('may take longer than pluginTimeout', async (t) => {
+    const { report, text } = await endStream(t, (app, end) => app.addHook('preClose', async () => {
+      await sleep(1500)
+      end()
+    }))
+    t.match(text, /good-bye/)
+    t.equal(report.verdict, 'clean')
+  })
+})
+
+t.test('a hook that hangs does not keep phase 3 beyond its cap, nor is it called again', async (t) => {
+  let calls = 0
+  const { app } = build(true, { options: { gracePeriod: 2000 }, after: (app) => {
+    app.addHook('preClose', async function hang () {
+      calls++
+      await new Promise(() => {})
+    })
+  } })
+  await bind(app)
+  const report = await app.graceful.shutdown()
+  t.equal(calls, 1)
+  t.match(report, { exitCode: 1, cut: { waiting: ["preClose hook 'hang'"] } })
+  t.ok(report.duration < 2000, `${report.duration} ms`)
+  await app.close()
+  t.equal(calls, 1)
+})
+
+t.test('a hook that waits for a client which only we end gets it at half of the time', async (t) => {
+  const { app } = build(true, { options: { gracePeriod: 4000 }, after: (app) => {
+    const gone: Array<Promise<unknown>> = []
+    app.get('/stream', (request, reply) => {
+      reply.hijack()
+      reply.raw.writeHead(200, { 'content-type': 'text/event-stream' })
+      reply.raw.write('data: hello\n\n')
+      request.drainSignal.addEventListener('abort', () => reply.raw.end())
+      gone.push(new Promise((resolve) => { reply.raw.once('close', resolve) }))
+    })
+    app.addHook('preClose', async function waitForClients () { await Promise.all(gone) })
+  } })
+  const client = await Client.open(await bind(app))
+  client.get('/stream')
+  await until(() => client.text.includes('hello'))
+  const report = await app.graceful.shutdown()
+  t.match(report, { verdict: 'clean', cut: { streams: 0, waiting: [] } })
+})
