@@ -127,7 +127,7 @@ export function hasBooted (root: FastifyInstance): boolean {
 
 /** The bound servers, the main one first: `localhost` binds a second one. */
 export function boundServers (root: FastifyInstance): FastifyInstance['server'][] {
-  return [root.server, ...partOf<FastifyInstance['server'][]>(root, 'fastify.serverBindings') ?? []]
+  return [root.server, ...partOf(root, 'fastify.serverBindings') ?? []]
 }
 
 /** The root instance of the tree that an instance belongs to. */

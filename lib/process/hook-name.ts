@@ -22,6 +22,6 @@ export function hookName (kind: string, hook: Function, instance: FastifyInstanc
 /** The plugin that an encapsulated instance belongs to; undefined for the root, and for one without a name. */
 function pluginOf (instance: FastifyInstance): string | undefined {
   if (Object.getPrototypeOf(Object.getPrototypeOf(instance)) === null) return undefined
-  const [name] = partOf<string[]>(instance, 'fastify.pluginNameChain') ?? []
+  const [name] = partOf(instance, 'fastify.pluginNameChain') ?? []
   return name === undefined || name === '' || isSource.test(name) ? undefined : name
 }

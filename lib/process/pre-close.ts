@@ -1,8 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { partOf } from './fastify-parts.ts'
+import type { PreClose } from './fastify-parts.ts'
 import { hookName } from './hook-name.ts'
-
-type PreClose = (this: FastifyInstance, done?: (error?: unknown) => void) => unknown
 
 /** A `preClose` hook that is about to run. */
 export interface PreCloseHook {
@@ -30,7 +29,7 @@ const ofWebSocketPlugin: Readonly<Record<string, RegExp>> = {
  */
 export function takePreClose (root: FastifyInstance, endsWebSockets: boolean): PreCloseHook | undefined {
   for (const instance of treeOf(root)) {
-    const hooks = partOf<{ preClose?: PreClose[] }>(instance, 'fastify.hooks')?.preClose ?? []
+    const hooks = partOf(instance, 'fastify.hooks')?.preClose ?? []
     const index = hooks.findIndex((hook) => !endsWebSockets || ofWebSocketPlugin[hook.name]?.test(hook.toString()) !== true)
     const [hook] = index < 0 ? [] : hooks.splice(index, 1)
     if (hook !== undefined) return { name: hookName('preClose', hook, instance), run: () => call(hook, instance) }
@@ -41,14 +40,14 @@ export function takePreClose (root: FastifyInstance, endsWebSockets: boolean): P
 /** An instance, then its children, each with its own. */
 function * treeOf (instance: FastifyInstance): Generator<FastifyInstance> {
   yield instance
-  for (const child of partOf<FastifyInstance[]>(instance, 'fastify.children') ?? []) yield * treeOf(child)
+  for (const child of partOf(instance, 'fastify.children') ?? []) yield * treeOf(child)
 }
 
 function call (hook: PreClose, instance: FastifyInstance): Promise<void> {
   return new Promise<void>((resolve, reject) => {
     const settle = (error?: unknown): void => {
       if (error === undefined || error === null || error === false) resolve()
-      else reject(error as Error)
+      else reject(error)
     }
     const answer = hook.length === 1 ? hook.call(instance, settle) : hook.call(instance)
     if (typeof (answer as PromiseLike<unknown> | undefined)?.then !== 'function') {

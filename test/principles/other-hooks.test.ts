@@ -157,7 +157,7 @@ t.test('a good-bye of one\'s own', async (t) => {
     const { report, text } = await endStream(t, (app, end) => {
       app.addHook('preClose', (() => { throw new Error('thrown') }) as () => void)
       app.addHook('preClose', function back (done) { done(new Error('called back')) })
-      app.addHook('preClose', async () => 'truthy' as unknown as void)
+      app.addHook('preClose', async () => 'truthy')
       app.register(async function bye (child) { child.addHook('preClose', async () => end()) })
     })
     t.match(text, /good-bye/)
