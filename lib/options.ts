@@ -12,6 +12,7 @@ import { valueOf, withDefaults } from './named.ts'
 import type { SignalAction } from './process/types.ts'
 import { absolutePath, aFunction, boolean, integer, isObject, object, objectOrBoolean, objectOrFalse, oneOf, prefix, registry, route, routeOrFalse, text, time, token } from './rules.ts'
 import type { Rule } from './rules.ts'
+import { ofThisPlatform, refuseSignals } from './signal-names.ts'
 import type { Shed } from './traffic/ramp.ts'
 
 export type { AdminOptions } from './admin/routes.ts'
@@ -93,8 +94,6 @@ export interface Settings {
 
 /** One row of the table in the README; a test holds the two against each other. */
 export interface OptionRow { name: string, default: string, rule: Rule }
-
-const actions = ['shutdown', 'restart', 'ignore', false] as const
 
 const row = (name: string, rule: Rule, words: string): OptionRow => ({ name, default: words, rule })
 
@@ -178,7 +177,7 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
     toldAfter: Math.max(budget.announce.readinessDelay, probes && probes.external ? probes.external.delay : 0),
     idle,
     closeWith: options.closeWith,
-    signals: { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: inKubernetes ? 'ignore' : 'restart', ...options.signals },
+    signals: { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: inKubernetes ? 'ignore' : 'restart', ...ofThisPlatform(options.signals) },
     restartExitCode: options.restartExitCode ?? defaults.restartExitCode,
     crash: options.crash ?? true,
     exit,
@@ -241,13 +240,4 @@ function refuseInvalid (options: object, name: string, rule: Rule): void {
   // A token that is too short, or in the wrong place, is still a secret.
   const shown = name === 'admin.token' || name === 'admin' ? 'a value that is not shown' : show(value)
   throw new errors.FST_GRACEFUL_INVALID_OPTION(name, rule.expected, shown, typeName(value))
-}
-
-function refuseSignals (signals: Record<string, unknown> = {}): void {
-  for (const [name, action] of Object.entries(signals)) {
-    const option = `signals.${name}`
-    if (!/^SIG[A-Z0-9]+$/.test(name)) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(`'${option}'`, 'names of signals such as SIGTERM')
-    if (name === 'SIGKILL' || name === 'SIGSTOP') throw new errors.FST_GRACEFUL_INVALID_OPTION(option, 'left out: no process can handle it', show(action), typeName(action))
-    if (!actions.includes(action as SignalAction)) throw new errors.FST_GRACEFUL_INVALID_OPTION(option, oneOf(...actions).expected, show(action), typeName(action))
-  }
 }

@@ -1,4 +1,5 @@
 import { Registry } from 'prom-client'
+import { constants } from 'node:os'
 import t from 'tap'
 import { show, typeName } from '../lib/errors.ts'
 import { readEnvironment, variables } from '../lib/kubernetes/environment.ts'
@@ -143,8 +144,23 @@ t.test('signals', async (t) => {
   t.same(read().signals, { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'restart' })
   t.same(read({}, kubernetes).signals, { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'ignore' }, 'one SIGHUP to all replicas would be an outage')
   t.same(read({ signals: { SIGHUP: 'restart', SIGINT: false, SIGUSR2: 'restart' } }, kubernetes).signals, { SIGTERM: 'shutdown', SIGINT: false, SIGHUP: 'restart', SIGUSR2: 'restart' })
-  for (const name of ['sigterm', 'TERM', 'SIG', 'SIGTERM ', '15', '']) {
-    t.throws(() => read({ signals: { [name]: 'shutdown' } }), { code: 'FST_GRACEFUL_UNKNOWN_OPTION', message: `fastify-graceful: unknown option 'signals.${name}', expected one of: names of signals such as SIGTERM` })
+  const meant: Array<[given: string, name: string | undefined]> = [
+    ['SIGTREM', 'SIGTERM'], ['sigterm', 'SIGTERM'], ['TERM', 'SIGTERM'], ['SIGTERM ', 'SIGTERM'], ['15', 'SIGTERM'], ['SIGTEM', 'SIGTERM'], ['SIGGTERM', 'SIGTERM'], ['SIG_INT', 'SIGINT'],
+    ['SIGHUB', 'SIGHUP'], ['SIGUSER2', 'SIGUSR2'], ['usr2', 'SIGUSR2'], ['sigbreak', 'SIGBREAK'], ['SIGQIUT', 'SIGQUIT'],
+    ['SIG', undefined], ['SIGT', undefined], ['', undefined], ['99', undefined], ['SIGIN', 'SIGINT'], ['SIGSHUTDOWN', undefined], ['toString', undefined], ['X'.repeat(300), undefined]
+  ]
+  for (const [given, name] of meant) {
+    const { message } = t.throws(() => read({ signals: { [given]: 'shutdown' } }), { code: 'FST_GRACEFUL_UNKNOWN_OPTION' }) as Error
+    t.ok(message.startsWith(`fastify-graceful: unknown option 'signals.${given}'${name === undefined ? '' : ` (did you mean ${name}?)`}, expected one of: SIGABRT, `), message.slice(0, 100))
+    t.match(message, /, SIGINT, .*, SIGTERM, /)
+    t.notMatch(message, /SIGKILL|SIGSTOP/)
+  }
+  for (const name of Object.keys(constants.signals).filter((name) => name !== 'SIGKILL' && name !== 'SIGSTOP')) {
+    t.match(read({ signals: { [name]: 'restart' } }).signals, { [name]: 'restart' })
+  }
+  for (const name of ['SIGBREAK', 'SIGINFO', 'SIGLOST', 'SIGUNUSED'].filter((name) => !(name in constants.signals))) {
+    t.same(read({ signals: { [name]: 'shutdown' } }).signals, read().signals, `${name}: another platform has it, this one has nothing to listen for`)
+    t.throws(() => read({ signals: { [name]: 'stop' } }), { code: 'FST_GRACEFUL_INVALID_OPTION', message: /must be one of "shutdown"/ })
   }
   for (const name of ['SIGKILL', 'SIGSTOP']) {
     t.throws(() => read({ signals: { [name]: 'shutdown' } }), { code: 'FST_GRACEFUL_INVALID_OPTION', message: `fastify-graceful: option 'signals.${name}' must be left out: no process can handle it, got "shutdown" (string)` })
