@@ -1,5 +1,6 @@
 // What the screen shows of an update, as lines of text. Knows nothing of terminals.
-import { stripVTControlCharacters, styleText } from 'node:util'
+import { styleText } from 'node:util'
+import { blank, clip, pad } from './text.js'
 
 // Each phase has a shape of its own as well as a colour, so that it can be told without colour.
 const looks = {
@@ -21,36 +22,48 @@ export const titles = {
 const label = 8
 const figures = 31
 const finest = 250 // milliseconds to a cell
+const widest = 1000 // cells to a bar
 
 /**
  * @param update as `rollingUpdate` hands it over
  * @param {{ columns: number, colour: boolean, now: number }} view
- * @returns {string[]} lines, none wider than `columns`
+ * @returns {string[]} lines, none wider than `columns`, whatever the moment and the width are
  */
 export function frame (update, { columns, colour, now }) {
   const paint = (style, text) => colour ? styleText(style, text, { validateStream: false }) : text
-  const until = update.ended ?? now
-  const cells = Math.max(10, columns - label - figures - 1)
-  const scale = Math.max(finest, (until - update.begun) / cells)
-  const bar = (replica) => {
-    const line = looksOf(replica, { from: update.begun, scale, cells: Math.ceil((until - update.begun) / scale) })
-    return line.map((look) => look === undefined ? ' ' : paint(look.style, look.shape)).join('') + ' '.repeat(cells - line.length)
-  }
+  const elapsed = Math.max(0, (update.ended ?? now) - update.begun)
+  const cells = barCells(columns)
+  const title = titles[update.shutdown]
+  const time = `${(elapsed / 1000).toFixed(1)} s`
+  const bar = (replica) => looksOf(replica, { from: update.begun, elapsed, cells })
+    .map((look) => look === undefined ? ' ' : paint(look.style, look.shape)).join('')
   return [
     '',
-    `${paint('bold', titles[update.shutdown])}${`${((until - update.begun) / 1000).toFixed(1)} s`.padStart(columns - titles[update.shutdown].length - 1)}`,
+    `${paint('bold', title)}${blank(columns - title.length - time.length - 1)} ${time}`,
     `${legend(paint, label + cells)}${'state'.padStart(12)}${'in flight'.padStart(11)}${'conns'.padStart(7)}`,
-    ...update.replicas.map((replica) => `${replica.name.padEnd(label)}${bar(replica)} ${row(replica, update)}`),
-    ...totals(update, paint, until)
+    ...update.replicas.map((replica) => `${pad(clip(replica.name, label - 1), label)}${bar(replica)} ${row(replica, update)}`),
+    ...totals(update, paint, elapsed)
   ].map((line) => clip(line, columns))
 }
 
-// One phase further per cell at most: closing takes milliseconds, and is shown all the same.
-function looksOf ({ history, removed }, { from, scale, cells }) {
+/** @returns {number} how many cells a bar has in a terminal of this width; 10 at least, also where the width is no number */
+export function barCells (columns) {
+  const given = Number.isFinite(columns) ? Math.floor(columns) : 0
+  return Math.min(widest, Math.max(10, given - label - figures - 1))
+}
+
+/**
+ * What each cell of a bar shows, undefined for what has not come yet. The number of cells is given, and which of them are filled follows
+ * from the time at which each begins: no sum of rounded times can exceed it.
+ */
+export function looksOf ({ history, removed }, { from, elapsed, cells }) {
+  const scale = Math.max(finest, elapsed / cells)
   let shown = -1
   return Array.from({ length: cells }, (_, cell) => {
+    if (cell * scale >= elapsed) return undefined
     const [begins, ends] = [from + cell * scale, from + (cell + 1) * scale]
     if (removed >= begins && removed < ends) return out
+    // One phase further per cell at most: closing takes milliseconds, and is shown all the same.
     if (history[shown + 1]?.at < ends) shown++
     return looks[history[shown]?.phase]
   })
@@ -65,21 +78,15 @@ function row (replica, update) {
 function legend (paint, width) {
   const names = ['running', 'announcing', 'closing', 'draining']
   const bare = names.map((name) => `${looks[name].shape} ${name}`).join('  ')
-  if (bare.length > width) return ' '.repeat(width)
-  return names.map((name) => `${paint(looks[name].style, looks[name].shape)} ${name}`).join('  ') + ' '.repeat(width - bare.length)
+  if (bare.length > width) return blank(width)
+  return names.map((name) => `${paint(looks[name].style, looks[name].shape)} ${name}`).join('  ') + blank(width - bare.length)
 }
 
-function totals ({ tally, loaded }, paint, until) {
-  const rate = loaded === undefined ? 0 : Math.round(tally.requests / Math.max(1, (until - loaded) / 1000))
+function totals ({ tally, loaded, begun }, paint, elapsed) {
+  const rate = loaded === undefined ? 0 : Math.round(tally.requests / Math.max(1, (begun + elapsed - loaded) / 1000))
   const kinds = Object.entries(tally.byKind).filter(([, count]) => count > 0).map(([kind, count]) => `${count} ${kind}`).join(', ')
   return [
     `${tally.requests} requests, ${rate} a second, ${paint(tally.lost > 0 ? 'red' : 'green', `${tally.lost} lost`)}${kinds && `: ${kinds}`}`,
     `${out.shape} out of rotation: the balancer sends it no new connection`
   ]
-}
-
-function clip (line, columns) {
-  const bare = stripVTControlCharacters(line)
-  // Only the list of losses can be too long, and it may lose its colour.
-  return bare.length <= columns ? line : bare.slice(0, columns)
 }

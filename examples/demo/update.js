@@ -40,9 +40,9 @@ export async function rollingUpdate ({ shutdown, photos, observer }) {
   for (const { port } of olds) balancer.add(port)
   update.loaded = Date.now()
   const load = startLoad(balancer.port, update.tally)
-  await sleep(1000)
+  await sleep(settings.calm.before)
   for (const [index, old] of olds.entries()) await replace(old, `${index + 1} v2`)
-  await sleep(500)
+  await sleep(settings.calm.after)
   await load.stop()
 
   update.ended = Date.now()

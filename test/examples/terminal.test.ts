@@ -1,0 +1,65 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import type { Test } from 'tap'
+
+const demo = fileURLToPath(new URL('../../examples/demo/demo.js', import.meta.url))
+
+// Two demos, on two cores that may be busy with other tests.
+t.setTimeout(300_000)
+
+type Size = [columns: number, rows: number]
+
+/** Runs the demo in a pseudo-terminal of the first size, which becomes the next one after a few frames, and answers what was written to it. */
+async function run (t: Pick<Test, 'teardown'>, [first, ...others]: [Size, ...Size[]]): Promise<{ code: number | null, output: string }> {
+  // Without the test runner's loaders, so that replicas start as they do for a user.
+  const clean = ['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'NO_COLOR', 'FORCE_COLOR'].map((name) => `-u ${name}`).join(' ')
+  const child = spawn('script', ['-qec', `tty; stty cols ${first[0]} rows ${first[1]}; exec env ${clean} TERM=xterm DEMO_SPEED=5 '${process.execPath}' '${demo}'`, '/dev/null'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => child.kill('SIGTERM'))
+  let output = ''
+  let from = 0
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+    if (output.slice(from).split('\u001b[J').length < 6 || others.length === 0) return
+    const [columns, rows] = others.shift()!
+    execFileSync('stty', ['-F', /\/dev\/pts\/\d+/.exec(output)![0], 'cols', String(columns), 'rows', String(rows)])
+    from = output.length
+  })
+  const [code] = await once(child, 'close') as [number | null]
+  return { code, output }
+}
+
+/** The lines of all frames, without what colours them and moves the cursor. */
+const linesOf = (output: string): string[] => output
+  // oxlint-disable-next-line no-control-regex -- that is what is looked for
+  .replaceAll(/\u001b\[[?\d;]*[a-zA-Z]/g, '').split(/\r?\n/).map((line) => line.replaceAll('\r', ''))
+
+const failure = /\b[A-Z]\w*Error\b/
+
+t.test('the demo itself in terminals of 60 to 200 columns: one that is made wider while it is drawn', async (t) => {
+  const widths = [60, 80, 100, 130, 140, 160, 200]
+  const { code, output } = await run(t, widths.map((columns): Size => [columns, 24]) as [Size, ...Size[]])
+  t.equal(code, 0, 'exit code', { end: output.slice(-2000) })
+  t.notMatch(output, failure)
+  // The screen is cleared at each new size. Each bar is whole: the figures behind it end one column before the terminal's right border.
+  const screens = output.split('\u001b[2J').map(linesOf)
+  const seen = screens.map((lines) => [...new Set(lines.filter((line) => /^\d v\d {4}/.test(line)).map((line) => line.length + 2))])
+  t.same(seen, widths.map((columns) => [columns]), 'all rows of one terminal are as long')
+  for (const part of ['Rolling update with fastify-graceful', 'The same update with plain app.close()', 'fastify-graceful:  0 of ']) t.match(output, part)
+})
+
+t.test('the demo itself in a terminal that takes any size', async (t) => {
+  const sizes: [Size, ...Size[]] = [[130, 30], [45, 20], [250, 60], [0, 0], [20, 5], [70, 2], [1, 1], [101, 24]]
+  const { code, output } = await run(t, sizes)
+  t.equal(code, 0, 'exit code', { end: output.slice(-2000) })
+  t.notMatch(output, failure)
+  const screens = output.split('\u001b[2J')
+  t.equal(screens.length, sizes.length, 'drawn anew each time')
+  for (const [index, screen] of screens.slice(0, -1).entries()) {
+    const [columns, rows] = sizes[index]!
+    // What comes before the first frame is no part of it, nor is what was drawn while the size changed.
+    const frames = screen.split('\u001b[J').slice(index === 0 ? 1 : 0, -1).map((frame) => linesOf(frame).filter((line) => line !== ''))
+    t.ok(frames.length > 2 && frames.every((lines) => lines.length <= Math.max(1, (rows || 24) - 1) && lines.every((line) => line.length <= (columns || 80))), `within ${columns} x ${rows}`, { frames: frames.slice(0, 3) })
+  }
+})
