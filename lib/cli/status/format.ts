@@ -15,15 +15,33 @@ export function duration (milliseconds: number | undefined): string {
 
 /** How much of a whole is over, in ASCII, `width` characters wide. */
 export function bar (part: number, whole: number, width: number): string {
-  const filled = whole <= 0 ? width : Math.round(width * Math.min(1, Math.max(0, part / whole)))
+  const share = whole <= 0 ? 1 : part / whole
+  // Of what is no number, as one endless time in another, nothing is known.
+  const filled = Number.isNaN(share) ? 0 : Math.round(width * Math.min(1, Math.max(0, share)))
   return `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}]`
+}
+
+const zeroWidth = /[\p{Mn}\p{Me}\p{Cf}\p{Cc}]/u
+/** East Asian wide and fullwidth characters (Unicode's UAX #11, in whole blocks), and emoji that are drawn as pictures. */
+const doubleWidth = /[\u1100-\u115F\u2329\u232A\u2E80-\u303E\u3041-\uA4CF\uA960-\uA97C\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6\u{17000}-\u{18CFF}\u{1B000}-\u{1B2FF}\u{20000}-\u{3FFFD}]|\p{Emoji_Presentation}/u
+// oxlint-disable-next-line no-control-regex -- the text that is shown in no other way
+const printableAscii = /^[\u0020-\u007e]*$/
+
+const cellsOf = (character: string): number => zeroWidth.test(character) ? 0 : doubleWidth.test(character) ? 2 : 1
+
+/** How many cells of a terminal a text takes: an ideograph takes two, a combining accent none. */
+export function textWidth (text: string): number {
+  if (printableAscii.test(text)) return text.length
+  let cells = 0
+  for (const character of text) cells += cellsOf(character)
+  return cells
 }
 
 /** Cells in columns, each as wide as its widest; the last one is not padded. */
 export function columns (rows: string[][]): string[] {
   const widths: number[] = []
-  for (const row of rows) for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length)
-  return rows.map((row) => row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('  ').trimEnd())
+  for (const row of rows) for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, textWidth(cell))
+  return rows.map((row) => row.map((cell, index) => cell + ' '.repeat((widths[index] ?? 0) - textWidth(cell))).join('  ').trimEnd())
 }
 
 /** Numbers that count as digits: whole ones, others with one. */
@@ -31,10 +49,18 @@ export function amount (value: number | undefined): string {
   return value === undefined ? '-' : String(Number(value.toFixed(1)))
 }
 
-/** Text cut to a width, with a sign that it was cut. */
+/** Text cut to a width in cells, with a sign that it was cut. */
 export function fit (text: string, width: number): string {
-  const characters = Array.from(text)
-  return characters.length <= width ? text : `${characters.slice(0, Math.max(0, width - 1)).join('')}…`
+  if (textWidth(text) <= width) return text
+  if (width < 1) return ''
+  let shown = ''
+  let left = width - 1
+  for (const character of text) {
+    left -= cellsOf(character)
+    if (left < 0) break
+    shown += character
+  }
+  return `${shown}…`
 }
 
 /** So many are named in one line. */

@@ -49,7 +49,7 @@ export function sections (status: Fields, context: Context): Line[] {
 /** What is in flight. */
 export function requests (status: Fields, { most }: Context): Line[] {
   const all = status.list('requests')
-  const oldest = Math.max(0, ...all.map((request) => request.number('age') ?? 0))
+  const oldest = all.reduce((age, request) => Math.max(age, request.number('age') ?? 0), 0)
   const rows = all.slice(0, most).map((request) => [duration(request.number('age')), bar(request.number('age') ?? 0, oldest, 10), request.text('method') ?? '?', request.text('route') ?? '(no route)', request.text('kind') ?? ''])
   // Of very many not all are listed.
   const count = Math.max(all.length, status.number('inFlight') ?? 0)
