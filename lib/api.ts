@@ -27,7 +27,10 @@ export interface Graceful {
   readonly phase: Phase
   /** All phases in their order, 0 to 4. */
   readonly phases: readonly Phase[]
-  /** Epoch milliseconds by which all work must be over; undefined while running and during a drain by hand. */
+  /**
+   * Epoch milliseconds by which all work must be over: until phase 4 the moment at which requests are cut, in phase 4 the deadline of
+   * the process (grace period less `reserve`). A second signal brings it nearer. Undefined while running and during a drain by hand.
+   */
   readonly deadline: number | undefined
   /** For jobs and loops: aborts when draining starts. What belongs to one request takes `request.drainSignal`. */
   readonly signal: AbortSignal

@@ -11,8 +11,20 @@ export interface HookContext {
   phase: HookPhase
   /** Why the service ends: a signal's name, or what the caller of `shutdown` said. */
   reason: string
-  /** Epoch milliseconds by which all work must be over; undefined during a drain by hand. */
-  deadline: number | undefined
+  /** Epoch milliseconds by which all work must be over, as `app.graceful.deadline` says it at any moment; undefined during a drain by hand. */
+  readonly deadline: number | undefined
+  /**
+   * Milliseconds until the hook is no longer waited for: at the end of its phase at the latest, or when its own `timeout` is over.
+   * Never negative; Infinity during a drain by hand. A second signal shortens it.
+   */
+  remaining: () => number
+  /**
+   * A signal that aborts `ms` milliseconds before the hook is no longer waited for, so that it can leave its work in order: at once
+   * where less is left. It stands until the phase is over, also where the hook has returned.
+   *
+   * @throws FST_GRACEFUL_INVALID_ARGUMENT
+   */
+  almostOver: (ms: number) => AbortSignal
   /** Aborts when the hook's time is up, or the phase ends without it. */
   signal: AbortSignal
 }
@@ -28,6 +40,20 @@ export interface HookOptions {
   timeout?: number
 }
 
+/** What the hooks of a phase go by. Times are of the machine's clock. */
+export interface HookTimes {
+  /** Epoch milliseconds by which all work must be over. */
+  deadline: () => number | undefined
+  /** When the phase ends, whoever holds it. */
+  end: () => number
+}
+
+/** Those of a phase that nothing ends. */
+const endless: HookTimes = { deadline: () => undefined, end: () => Infinity }
+
+/** Somebody who is to be told some time before a hook is no longer waited for. */
+interface Warning { at: () => number, tell: () => void }
+
 interface Entry { phase: HookPhase, hook: PhaseHook, name: string, timeout: number }
 
 interface Running {
@@ -41,6 +67,7 @@ interface Running {
 export class PhaseHooks {
   readonly #entries = new Set<Entry>()
   readonly #running = new Set<Running>()
+  readonly #warnings = new Set<Warning>()
   readonly #clock: Clock
   readonly #onFailure: OnFailure
   readonly #onSettled: () => void
@@ -65,10 +92,25 @@ export class PhaseHooks {
   }
 
   /** Starts the hooks of a phase, all of them at once. */
-  start (phase: HookPhase, reason: string, deadline: number | undefined): void {
+  start (phase: HookPhase, reason: string, times: HookTimes = endless): void {
     for (const entry of this.#entries) {
-      if (entry.phase === phase) this.#run(entry, { phase, reason, deadline })
+      if (entry.phase === phase) this.#run(entry, reason, times)
     }
+  }
+
+  /** Tells those whose time has almost come, and answers when the next one is to be told. */
+  warn (now: number): number {
+    let next = Infinity
+    for (const warning of this.#warnings) {
+      const at = warning.at()
+      if (at > now) {
+        next = Math.min(next, at)
+        continue
+      }
+      this.#warnings.delete(warning)
+      warning.tell()
+    }
+    return next
   }
 
   /** The hooks that have not settled, as participants are listed. */
@@ -78,10 +120,32 @@ export class PhaseHooks {
 
   /** Stops waiting for the hooks of the phase that ends now, and tells them. */
   abandon (): void {
+    this.#warnings.clear()
     for (const running of this.#running) running.abandon(`is no longer waited for: phase '${running.phase}' is over`)
   }
 
-  #run (entry: Entry, context: Omit<HookContext, 'signal'>): void {
+  #contextOf ({ name, phase, timeout }: Entry, reason: string, { deadline, end }: HookTimes, signal: AbortSignal): HookContext {
+    const cut = this.#clock.now() + (timeout === longestTimer ? Infinity : timeout)
+    const cutAt = (): number => Math.min(cut, end())
+    return {
+      phase,
+      reason,
+      get deadline () { return deadline() },
+      remaining: () => Math.max(0, cutAt() - this.#clock.now()),
+      almostOver: (ms) => {
+        if (typeof ms !== 'number' || !(ms >= 0 && ms <= longestTimer)) throw invalidArgument("the time given to 'almostOver'", `a number of milliseconds from 0 to ${longestTimer}`, ms)
+        const controller = new AbortController()
+        this.#warnings.add({ at: () => cutAt() - ms, tell: () => controller.abort(new Error(`hook '${name}' has ${ms} ms left`)) })
+        this.warn(this.#clock.now())
+        // The machine learns when to look again.
+        this.#onSettled()
+        return controller.signal
+      },
+      signal
+    }
+  }
+
+  #run (entry: Entry, reason: string, times: HookTimes): void {
     const { hook, name, phase, timeout } = entry
     const controller = new AbortController()
     const over = (): boolean => {
@@ -106,7 +170,7 @@ export class PhaseHooks {
         abandon(`timed out after ${timeout} ms`)
       })
     try {
-      Promise.resolve(hook({ ...context, signal: controller.signal })).then(
+      Promise.resolve(hook(this.#contextOf(entry, reason, times, controller.signal))).then(
         () => finish(),
         (error: unknown) => finish(messageOf(error), error)
       )

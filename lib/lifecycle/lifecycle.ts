@@ -84,10 +84,13 @@ export class Lifecycle {
   /** When the grace period began, on the machine's clock; undefined while no end was asked for. */
   get graceStart (): number | undefined { return this.#terms.graceStart }
 
-  /** Epoch milliseconds by which all work must be over; undefined while no end was asked for. */
+  /**
+   * Epoch milliseconds by which all work must be over: until phase 4 the moment at which requests are cut, in phase 4 the deadline of
+   * the process. Undefined while no end was asked for.
+   */
   get deadline (): number | undefined {
-    const { workEnd } = this.#terms
-    return workEnd === undefined ? undefined : Math.round(this.#clock.epoch() + workEnd - this.#clock.now())
+    const deadline = this.#terms.deadline(this.#phase, this.#since)
+    return deadline === undefined ? undefined : Math.round(this.#clock.epoch() + deadline - this.#clock.now())
   }
 
   /** How far the end has come; undefined while running. */
@@ -216,6 +219,7 @@ export class Lifecycle {
     const floor = this.#terms.floor(phase, this.#since)
     const cap = this.#terms.cap(phase, this.#since)
     const closeDue = this.#terms.closeDue(phase, this.#since)
+    const warning = this.hooks.warn(now)
     const waiting = !this.#waiting.ask(phase, now - this.#since, now >= closeDue)
     this.#clear = !waiting && now >= floor
     const others = this.#clear ? this.#ports.others() : undefined
@@ -227,7 +231,7 @@ export class Lifecycle {
     if (now >= cap) return this.#leave('cap')
     // A preStop call must be answered in time, or the kubelet's clock runs out on it.
     if (this.#announced !== undefined && now >= this.#terms.announceEnd) this.#settleAnnounced()
-    this.#ticker.wait(now, floor, cap, closeDue)
+    this.#ticker.wait(now, floor, cap, closeDue, warning)
   }
 
   #leave (endedBy: PhaseEnd): void {
@@ -261,7 +265,10 @@ export class Lifecycle {
   }
 
   #startHooks (phase: HookPhase): void {
-    this.hooks.start(phase, this.request?.reason ?? 'drain', this.deadline)
+    this.hooks.start(phase, this.request?.reason ?? 'drain', {
+      deadline: () => this.deadline,
+      end: () => this.#phase === phase ? this.#terms.cap(phase, this.#since) : -Infinity
+    })
   }
 
   #record (endedBy: PhaseEnd): PhaseRecord {

@@ -2,7 +2,7 @@ import type { Budget } from './budget.ts'
 import type { Phase } from './phase.ts'
 import type { ShutdownRequest } from './ports.ts'
 import type { ShutdownProgress } from './report.ts'
-import { capEnd, closeDue, floorEnd, workEnd } from './timing.ts'
+import { capEnd, closeDue, deadlineOf, floorEnd } from './timing.ts'
 import type { Situation } from './timing.ts'
 
 /** What was asked for and when, and the bounds of the phases that follow from it. */
@@ -32,9 +32,12 @@ export class Terms {
     return this.#graceStart
   }
 
-  /** When all work must be over; undefined while no end was asked for. */
-  get workEnd (): number | undefined {
-    return this.#graceStart === undefined ? undefined : workEnd(this.budget, this.#graceStart)
+  /**
+   * When all work must be over: what requests and phases 1 to 3 hold is cut then, and in phase 4 what that holds. Undefined while no
+   * end was asked for.
+   */
+  deadline (phase: Phase, since: number): number | undefined {
+    return this.#graceStart === undefined ? undefined : deadlineOf(this.budget, this.#situation(phase, since))
   }
 
   /** What was asked for and when, as the status shows it. */

@@ -39,6 +39,18 @@ export function workEnd (budget: Budget, graceStart: number): number {
   return processEnd(budget, graceStart) - budget.close
 }
 
+/** When the phases that serve must be over, or the last one, where that has begun: a second signal and a crash come into it. */
+export function deadlineOf (budget: Budget, situation: Situation): number {
+  const end = capEnd(budget, situation)
+  switch (situation.phase) {
+    case 'announcing': return deadlineOf(budget, { ...situation, phase: 'closing', since: end })
+    case 'closing': return deadlineOf(budget, { ...situation, phase: 'draining', since: end })
+    case 'running':
+    case 'draining':
+    case 'terminated': return end
+  }
+}
+
 /**
  * When `app.close()` begins at the latest, whoever is waited for first: what is kept for it is left then. Where phase 3 has used all
  * of its own time, the others get a little of it, so that a short hook still comes before the close.

@@ -761,6 +761,7 @@ t.test('the deadline', async (t) => {
   const preStop = 10_000
   const world = new World({ budget: { preStop } })
   const at = world.clock.epoch()
+  world.lifecycle.participants.add('busy', (_phase, elapsed) => elapsed < 100)
   world.signal()
   t.equal(world.lifecycle.deadline, at + 20_000 - world.budget.reserve - world.budget.close, 'preStop is off the grace period')
   await world.clock.advance(3)
