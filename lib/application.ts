@@ -23,6 +23,7 @@ import type { Report } from './lifecycle/report.ts'
 import type { Telemetry } from './metrics/telemetry.ts'
 import type { Settings } from './options.ts'
 import { readPublicStatus, readStatus } from './overview.ts'
+import { CloseHooks } from './process/close-hooks.ts'
 import { abortBoot, boundServers, wrapClose } from './process/close.ts'
 import { flushLogger } from './process/flush.ts'
 import { joinProcess } from './process/registry.ts'
@@ -34,6 +35,7 @@ import { takeEach } from './steps.ts'
 import { Story } from './story.ts'
 import { makeTelemetry } from './telemetry.ts'
 import { adviceOf } from './traffic/advice.ts'
+import { adviceOnWaiting } from './lifecycle/advice.ts'
 import { Traffic } from './traffic/traffic.ts'
 import { guardApplication } from './ward.ts'
 
@@ -107,12 +109,15 @@ export class Application {
     this.#membership = this.#join()
     this.#guarded = guardApplication({ run: this.#run, lifecycle: this.lifecycle, traffic: this.traffic, health: this.health, log: this.log, name: this.#name, settings, membership: this.#membership, started: () => this.#started, status: (mostRequests) => this.status(mostRequests), telemetry: this.telemetry })
     this.#close = wrapClose(root, { lifecycle: this.lifecycle, closeWith: settings.closeWith, onUncaught: (listener) => this.#membership.onUncaught(listener) })
+    this.closeHooks = new CloseHooks(root)
     this.#order = new CloseOrder({ root, lifecycle: this.lifecycle, traffic: this.traffic, clock: this.#clock })
     this.#connect()
   }
 
   readonly #close: ReturnType<typeof wrapClose>
   readonly #order: CloseOrder
+  /** Who the close waits for. */
+  readonly closeHooks: CloseHooks
 
   /** Boot is over, and the guardian hears what comes next. */
   async start (): Promise<void> {
@@ -182,7 +187,8 @@ export class Application {
         return this.#close.end()
       },
       traffic: () => this.traffic.summary(),
-      advice: (report) => adviceOf(report, budget),
+      closing: (isLast) => this.closeHooks.running(isLast),
+      advice: (report) => [...adviceOf(report, budget), ...adviceOnWaiting(report, budget, this.closeHooks.waiting())],
       others: () => this.#others(),
       asked: (request, announcedBefore) => {
         this.#message.asked()

@@ -71,7 +71,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
     if (traffic.arrive(request, reply)) queueMicrotask(done)
     else done()
   })
-  root.addHook('onClose', async () => application.closed())
+  application.closeHooks.follow(() => root.addHook('onClose', async () => application.closed()))
   root.addHook('onReady', async () => application.start())
   root.addHook('onListen', async () => application.listening())
   if (settings.probes) {

@@ -12,6 +12,8 @@ export interface FinaleParts {
   hooks: () => Stall[]
   /** `app.close()`. */
   end: () => Promise<unknown>
+  /** What the close waits for; undefined where nobody knows. `isLast`: it may take a moment to find out. */
+  closing: (isLast: boolean) => string | undefined
   onFailure: OnFailure
   onSettled: () => void
 }
@@ -27,6 +29,7 @@ export class Finale {
   readonly #parts: FinaleParts
   /** What was begun and is not over, apart from the hooks. */
   readonly #running = new Set<Stall>()
+  readonly #close: Stall = { name: 'close', reason: 'onClose hooks are running' }
   #step: (typeof steps)[number] = 'not begun'
   /** Somebody waits for the close who is waited for here. */
   #isCloseAwaited = false
@@ -57,7 +60,7 @@ export class Finale {
     }
     if (this.#step === 'hooks' && (isCloseDue || this.#isCloseDemanded || this.#parts.hooks().length === 0)) {
       this.#step = 'close'
-      this.#follow({ name: 'close', reason: 'onClose hooks are running' }, () => this.#parts.end())
+      this.#follow(this.#close, () => this.#parts.end())
     }
   }
 
@@ -74,9 +77,19 @@ export class Finale {
     return this.#step === 'close'
   }
 
-  /** Who is waited for. */
-  stalls (): Stall[] {
-    return [...this.#running, ...this.#parts.hooks()]
+  /**
+   * Who is waited for.
+   *
+   * @param isLast whether they are asked for the last time, and named in the report
+   */
+  stalls (isLast: boolean): Stall[] {
+    const running = [...this.#running].map((stall) => stall === this.#close ? this.#named(stall, isLast) : stall)
+    return [...running, ...this.#parts.hooks()]
+  }
+
+  #named ({ name, reason }: Stall, isLast: boolean): Stall {
+    const closing = this.#parts.closing(isLast)
+    return closing === undefined ? { name, reason } : { name: `${name} (${closing})`, reason: 'is running' }
   }
 
   #release (): Released[] {

@@ -57,7 +57,8 @@ export class Lifecycle {
       wake: () => this.poke(),
       release: () => ports.release?.() ?? [],
       startHooks: () => this.#startHooks('terminated'),
-      end: () => ports.end()
+      end: () => ports.end(),
+      closing: (isLast) => ports.closing?.(isLast)
     })
   }
 
@@ -295,7 +296,7 @@ export class Lifecycle {
   }
 
   #finish (endedBy: PhaseEnd): void {
-    if (endedBy === 'cap') this.#history.leave(this.stalls())
+    if (endedBy === 'cap') this.#history.leave(this.#waiting.lookLast())
     // A fast end may leave no time for it; it is begun all the same.
     this.#waiting.finish()
     this.#history.add(this.#record(endedBy))

@@ -17,6 +17,8 @@ export interface Ports {
   release? (): Released[]
   /** Phase 4, last of all: `app.close()`. */
   end (): Promise<unknown>
+  /** What `end` waits for now, by name; `isLast` where the report is to name it, so that it may take a moment to find out. Default: unknown. */
+  closing? (isLast: boolean): string | undefined
   /** What traffic did. */
   traffic (): TrafficSummary
   /** What an operator should change. */

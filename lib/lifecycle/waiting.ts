@@ -21,6 +21,8 @@ export interface WaitingPorts {
   startHooks (): void
   /** Its last step: `app.close()`. */
   end (): Promise<unknown>
+  /** What that waits for, by name. */
+  closing (isLast: boolean): string | undefined
 }
 
 /** Everybody whom a phase waits for, and one round of asking them. */
@@ -37,12 +39,12 @@ export class Waiting {
   /** Those of {@link #stalls} that somebody registered: the ones a report names when they are cut. */
   #named: Stall[] = []
 
-  constructor (clock: Clock, { failed, rejected, wake, release, startHooks, end }: WaitingPorts) {
+  constructor (clock: Clock, { failed, rejected, wake, release, startHooks, end, closing }: WaitingPorts) {
     this.participants = new Participants(clock, failed, wake)
     this.observers = new Participants(clock, failed, wake)
     this.hooks = new PhaseHooks(clock, failed, wake)
     this.work = new Work(wake, rejected)
-    this.#finale = new Finale({ release, startHooks, hooks: () => this.hooks.stalls(), end, onFailure: failed, onSettled: wake })
+    this.#finale = new Finale({ release, startHooks, hooks: () => this.hooks.stalls(), end, closing, onFailure: failed, onSettled: wake })
   }
 
   /** Somebody who is asked in phases 1 to 3 for what is under way, by name: the report names what was cut. */
@@ -86,6 +88,11 @@ export class Waiting {
     return this.#finale.awaitClose()
   }
 
+  /** Who is no longer waited for at the end of phase 4. */
+  lookLast (): Stall[] {
+    return this.#stalls = this.#finale.stalls(true)
+  }
+
   /** Phase 4 is over: what has not begun begins, though nobody waits for it. */
   finish (): void {
     this.#finale.advance(true)
@@ -101,6 +108,6 @@ export class Waiting {
 
   #askLast (isCloseDue: boolean): Stall[] {
     this.#finale.advance(isCloseDue)
-    return this.#finale.stalls()
+    return this.#finale.stalls(false)
   }
 }

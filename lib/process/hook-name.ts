@@ -8,20 +8,22 @@ const isSource = /[\s(){}=]/
  * What a hook of the application is called in logs and in the report: by its function and its plugin, and by the place where it comes
  * from, where it has neither.
  *
- * @param where finds the place, for example `/app/server.js:12`
+ * @param name the function's
  */
-export function hookName (kind: string, hook: Function, instance: FastifyInstance, where: () => string | undefined = () => undefined): string {
-  const own = hook.name.replace(/^(bound )+/, '')
-  const plugin = pluginOf(instance)
-  const name = `${kind} hook${own === '' ? '' : ` '${own}'`}${plugin === undefined ? '' : ` of plugin '${plugin}'`}`
-  if (own !== '' || plugin !== undefined) return name
-  const place = where()
-  return place === undefined ? `${name} without a name` : `${name} at ${place}`
+export function nameHook (kind: string, name: string, plugin: string | undefined, place: string | undefined): string {
+  const own = name.replace(/^(bound )+/, '')
+  const of = plugin === undefined ? '' : ` of plugin '${plugin}'`
+  if (own !== '') return `${kind} hook '${own}'${of}`
+  return `${kind} hook${of}${place === undefined ? of === '' ? ' without a name' : '' : ` at ${place}`}`
 }
 
 /** The plugin that an encapsulated instance belongs to; undefined for the root, and for one without a name. */
-function pluginOf (instance: FastifyInstance): string | undefined {
+export function pluginOf (instance: FastifyInstance): string | undefined {
   if (Object.getPrototypeOf(Object.getPrototypeOf(instance)) === null) return undefined
-  const [name] = partOf(instance, 'fastify.pluginNameChain') ?? []
+  return nameOfPlugin(partOf(instance, 'fastify.pluginNameChain')?.[0])
+}
+
+/** A plugin's name, where it is one. */
+export function nameOfPlugin (name: string | undefined): string | undefined {
   return name === undefined || name === '' || isSource.test(name) ? undefined : name
 }

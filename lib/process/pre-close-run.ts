@@ -23,7 +23,7 @@ export function isTurnOver (elapsed: number, left: number): boolean {
   return elapsed >= Math.min(longestTurn, (elapsed + left) / 2)
 }
 
-interface Running extends Stall { since: number }
+interface Running { name: () => string, since: number }
 
 /**
  * Others' hooks into the close, one after the other. One that lasts too long has the next one beside it: a hook that hangs, or that
@@ -57,7 +57,7 @@ export class PreCloseRun {
   /** The hooks that run; the next one is started where that one's turn is over. */
   stalls (): Stall[] {
     if (this.#current !== undefined && this.#isOverdue(this.#current.since)) this.#advance()
-    return [...this.#running].map(({ name, reason }) => ({ name, reason }))
+    return [...this.#running].map(({ name }) => ({ name: name(), reason: 'is running' }))
   }
 
   /** Whether all have settled, or as much time is over as a single one may keep others waiting. */
@@ -78,7 +78,9 @@ export class PreCloseRun {
   }
 
   #run ({ name, run }: PreCloseHook): void {
-    const running: Running = { name, reason: 'is running', since: this.#parts.clock.now() }
+    let known: string | undefined
+    const nameOf = (): string => known ??= name()
+    const running: Running = { name: nameOf, since: this.#parts.clock.now() }
     this.#running.add(running)
     this.#current = running
     const settle = (): void => {
@@ -87,7 +89,7 @@ export class PreCloseRun {
       this.#parts.onSettled()
     }
     run().then(settle, (error: unknown) => {
-      this.#parts.onFailure({ name, message: messageOf(error) }, error)
+      this.#parts.onFailure({ name: nameOf(), message: messageOf(error) }, error)
       settle()
     })
   }

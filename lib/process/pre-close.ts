@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import { partOf } from './fastify-parts.ts'
 import type { PreClose } from './fastify-parts.ts'
-import { hookName } from './hook-name.ts'
+import { nameHook, pluginOf } from './hook-name.ts'
+import { findWritten, packageOf } from './place.ts'
 
 /** A `preClose` hook that is about to run. */
 export interface PreCloseHook {
-  /** What it is called in the report. */
-  name: string
+  /** What it is called in the report; it may take a moment to find out. */
+  name: () => string
   /** Calls it as Fastify does; settles when it is over. */
   run (): Promise<void>
 }
@@ -32,9 +33,16 @@ export function takePreClose (root: FastifyInstance, endsWebSockets: boolean): P
     const hooks = partOf(instance, 'fastify.hooks')?.preClose ?? []
     const index = hooks.findIndex((hook) => !endsWebSockets || ofWebSocketPlugin[hook.name]?.test(hook.toString()) !== true)
     const [hook] = index < 0 ? [] : hooks.splice(index, 1)
-    if (hook !== undefined) return { name: hookName('preClose', hook, instance), run: () => call(hook, instance) }
+    if (hook !== undefined) return { name: () => nameOf(hook, instance), run: () => call(hook, instance) }
   }
   return undefined
+}
+
+function nameOf (hook: PreClose, instance: FastifyInstance): string {
+  const plugin = pluginOf(instance)
+  if (hook.name !== '' || plugin !== undefined) return nameHook('preClose', hook.name, plugin, undefined)
+  const place = findWritten([hook], 'func')[0]?.place
+  return nameHook('preClose', '', packageOf(place), place)
 }
 
 /** An instance, then its children, each with its own. */

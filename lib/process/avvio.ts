@@ -1,0 +1,56 @@
+import { createRequire } from 'node:module'
+import type { FastifyInstance } from 'fastify'
+
+type Hook = (...args: unknown[]) => unknown
+
+/** As much of avvio, which boots and closes an application, as naming needs. */
+export interface Avvio {
+  /** The plugins that are being loaded, the innermost first. */
+  _current?: Array<{ name?: string, isAfter?: boolean }>
+  /** What the close runs, in its order. */
+  _closeQ?: { getQueue?: () => Hook[] }
+}
+interface Boot { prototype?: { onClose?: (this: Avvio, hook: unknown) => unknown } }
+
+/**
+ * Calls `addHook`, which adds an `onClose` hook, and answers the avvio of that application: Fastify shows it to nobody. Undefined
+ * where avvio is part of a bundle, or another one.
+ */
+export function catchAvvio (addHook: () => void): Avvio | undefined {
+  const caught: Avvio[] = []
+  const restore = bootsOfProcess().map(({ prototype }) => {
+    const original = prototype?.onClose
+    if (prototype === undefined || original === undefined) return () => {}
+    prototype.onClose = function onClose (this: Avvio, hook) {
+      caught.push(this)
+      return original.call(this, hook)
+    }
+    return () => { prototype.onClose = original }
+  })
+  try {
+    addHook()
+  } finally {
+    for (const each of restore) each()
+  }
+  return caught[0]
+}
+
+/** Every copy of avvio that was loaded. */
+function bootsOfProcess (): Boot[] {
+  const { cache } = createRequire(import.meta.url)
+  return Object.keys(cache ?? {}).filter((file) => /[\\/]avvio[\\/](?:boot|index)\.js$/.test(file)).map((file) => cache[file]?.exports as Boot)
+}
+
+/** The `onClose` hooks that have not begun, in the order in which they run. */
+export function waitingHooks ({ _closeQ: queue }: Avvio): Hook[] {
+  return (queue?.getQueue?.() ?? []).filter((hook) => Object.getOwnPropertySymbols(hook).some(({ description }) => description === 'isOnCloseHandler'))
+}
+
+/** The plugin that is being loaded, by its name; undefined where it is the application itself. */
+export function loadingPlugin ({ _current: current = [] }: Avvio): string | undefined {
+  const plugin = current.slice(0, -1).find(({ isAfter }) => isAfter !== true)
+  return plugin?.name
+}
+
+/** What an instance calls its `onClose` with. */
+export type OnClose = (this: FastifyInstance, hook: Hook) => FastifyInstance
