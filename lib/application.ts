@@ -87,6 +87,7 @@ export class Application {
       announce: settings.budget.announce,
       preStop: settings.budget.preStop,
       toldAfter: settings.toldAfter,
+      front: settings.front,
       shed: settings.shed,
       envoy: settings.envoy,
       idle: settings.idle,

@@ -13,6 +13,7 @@ import { registerMetrics } from './metrics/route.ts'
 import { readOptions } from './options.ts'
 import type { GracefulOptions } from './options.ts'
 import { hasBooted, rootOf } from './process/close.ts'
+import { followMarked } from './traffic/marked.ts'
 import { replyTo } from './traffic/naming.ts'
 import { proberOf } from './traffic/probers.ts'
 
@@ -27,7 +28,7 @@ export type { Events, LateConnectionEvent, PhaseEvent, ReportEvent, RequestCutEv
 export type { HookContext, HookOptions, PhaseHook } from './lifecycle/hooks.ts'
 export type { Answer, Participant } from './lifecycle/participants.ts'
 export type { HookPhase, Phase, StallPhase } from './lifecycle/phase.ts'
-export type { Cut, CutRequest, LateSource, PhaseEnd, PhaseRecord, ProbeSummary, Report, ShutdownKind, ShutdownProgress, TrafficSummary } from './lifecycle/report.ts'
+export type { Cut, CutRequest, FrontEnd, LateSource, PhaseEnd, PhaseRecord, ProbeSummary, Report, ShutdownKind, ShutdownProgress, TrafficSummary } from './lifecycle/report.ts'
 export type { SignalAction } from './process/types.ts'
 export type { Shed } from './traffic/ramp.ts'
 
@@ -44,12 +45,17 @@ declare module 'fastify' {
     graceful?: {
       /** `false`: an often-probed route of the application's own is no traffic, so its callers do not count as the balancer's. */
       traffic?: boolean
+      /**
+       * `true`: a balancer goes by what this route answers, which fails (400 and above) when the service leaves; it is no traffic.
+       * Default: whatever `traffic: false` says.
+       */
+      probe?: boolean
     }
   }
 }
 
 /** What exempts our own routes from what meets ordinary traffic. */
-const routeConfig = { graceful: { traffic: false }, pressureHandler: (): undefined => undefined, rateLimit: false }
+const routeConfig = { graceful: { traffic: false, probe: false }, pressureHandler: (): undefined => undefined, rateLimit: false }
 
 const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) => {
   const root = rootOf(instance)
@@ -72,6 +78,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
     else done()
   })
   application.closeHooks.follow(() => root.addHook('onClose', async () => application.closed()))
+  root.addHook('onRoute', (route) => followMarked(route, traffic.front))
   root.addHook('onReady', async () => application.start())
   root.addHook('onListen', async () => application.listening())
   if (settings.probes) {
@@ -79,8 +86,10 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
     registerProbes(root, health, {
       ...settings.probes,
       external: external && { ...external, leaving: () => application.leaving(external.delay) },
-      answered: (probe, ok, request) => application.telemetry.probed(proberOf(request.headers['user-agent']) ?? 'other', probe, ok),
-      notReady: (request, reply) => traffic.notReady(request, reply)
+      answered: ({ probe, kind, ok }, request, reply) => {
+        application.telemetry.probed(proberOf(request.headers['user-agent']) ?? 'other', probe, ok)
+        if (kind === 'readiness') traffic.front.probed(request, reply, ok)
+      }
     }, routeConfig)
   }
   if (settings.metrics && client) {

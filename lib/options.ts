@@ -13,6 +13,7 @@ import type { SignalAction } from './process/types.ts'
 import { absolutePath, aFunction, boolean, integer, isObject, object, objectOrBoolean, objectOrFalse, oneOf, prefix, registry, route, routeOrFalse, text, time, token } from './rules.ts'
 import type { Rule } from './rules.ts'
 import { ofThisPlatform, refuseSignals } from './signal-names.ts'
+import type { FrontSettings } from './traffic/front-observer.ts'
 import type { Shed } from './traffic/ramp.ts'
 
 export type { AdminOptions } from './admin/routes.ts'
@@ -24,6 +25,8 @@ export type { MetricsOptions, MetricsRegistry } from './metrics/options.ts'
 export interface AnnounceOptions extends Partial<AnnounceBudget> {
   /** How connections are told to reconnect elsewhere during phase 1. Default: `'gradual'`. */
   shed?: Shed
+  /** Failing answers that each prober of a readiness route is served before phase 1 ends; 0: nobody is waited for. Default: 3, in Kubernetes 0. */
+  failures?: number
   /** Whether replies tell Envoy to take this host for failed, with the header `x-envoy-immediate-health-check-fail`. Default: `false`. */
   envoy?: boolean
 }
@@ -74,6 +77,7 @@ export interface Settings {
   budget: Budget
   shed: Shed
   envoy: boolean
+  front: FrontSettings
   /** How long phase 1 keeps it from the balancer: the longest delay of what it may ask. */
   toldAfter: number
   idle: number
@@ -98,7 +102,7 @@ export interface OptionRow { name: string, default: string, rule: Rule }
 const row = (name: string, rule: Rule, words: string): OptionRow => ({ name, default: words, rule })
 
 /** Defaults that are plain values; those of the times that depend on the grace period are in `cutBudget`. */
-const defaults = { terminationMessagePath: defaultMessagePath, externalStatus: 503, gracePeriod: 30_000, idle: { kubernetes: 5000, elsewhere: 500 }, shed: 'gradual', restartExitCode: 0, prefix: '', adminPrefix: '/-', stall: 2000, liveness: 30_000, host: '0.0.0.0', metricsPath: '/-/metrics' } as const
+const defaults = { terminationMessagePath: defaultMessagePath, externalStatus: 503, gracePeriod: 30_000, idle: { kubernetes: 5000, elsewhere: 500 }, shed: 'gradual', failures: 3, restartExitCode: 0, prefix: '', adminPrefix: '/-', stall: 2000, liveness: 30_000, host: '0.0.0.0', metricsPath: '/-/metrics' } as const
 
 /** Every option, what it takes, and its default in words. */
 export const optionTable: readonly OptionRow[] = [
@@ -111,6 +115,7 @@ export const optionTable: readonly OptionRow[] = [
   row('announce.blind', time(), '15000 in Kubernetes, else 0'),
   row('announce.max', time(), 'what the grace period leaves: 18000 of 30000'),
   row('announce.readinessDelay', time(), '0'),
+  row('announce.failures', integer(0, 100), `${defaults.failures}; 0 in Kubernetes`),
   row('announce.shed', oneOf('gradual', 'immediate', 'off'), `\`'${defaults.shed}'\``),
   row('announce.envoy', boolean, '`false`'),
   row('drain', object, '`{}`'),
@@ -163,7 +168,7 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
   refuseSignals(given.signals)
   const options = withDefaults(given, environment.options)
   const inKubernetes = environment.inKubernetes && options.kubernetes !== false
-  const { shed = defaults.shed, envoy = false, ...announce } = options.announce ?? {}
+  const { shed = defaults.shed, envoy = false, failures = inKubernetes ? 0 : defaults.failures, ...announce } = options.announce ?? {}
   const budget = cutBudget({ gracePeriod: options.gracePeriod ?? defaults.gracePeriod, preStop: options.preStop ?? 0, reserve: options.reserve, close: options.close, announce }, inKubernetes)
   const problem = checkBudget(budget, (['preStop', 'reserve', 'close'] as const).filter((name) => options[name] !== undefined))
   if (problem !== undefined) throw new errors.FST_GRACEFUL_BUDGET(problem.option, problem.expected, problem.given)
@@ -174,6 +179,11 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
     budget,
     shed,
     envoy,
+    front: {
+      isKnown: inKubernetes || envoy || Object.values(announce).some((time) => time !== undefined),
+      failures,
+      sharedBy: environment.siblings
+    },
     toldAfter: Math.max(budget.announce.readinessDelay, probes && probes.external ? probes.external.delay : 0),
     idle,
     closeWith: options.closeWith,

@@ -25,7 +25,7 @@ export function readPublicStatus ({ lifecycle: { phase, since }, health }: Pick<
 /** All that is known, as data; of the requests at most so many. */
 export function readStatus ({ lifecycle, traffic, health, holds, started, pressure, guardian, fastify }: StatusSources, mostRequests?: number): Status {
   const { phase, since, deadline, progress, budget, report } = lifecycle
-  const { rateBefore, evidence, arrivals, lastArrival, lateArrivals, lateSources, probes } = traffic.summary()
+  const { rateBefore, evidence, arrivals, lastArrival, lateArrivals, lateSources, probes, frontEnds } = traffic.summary()
   return buildStatus({
     phase,
     since,
@@ -43,7 +43,7 @@ export function readStatus ({ lifecycle, traffic, health, holds, started, pressu
     stalls: lifecycle.stalls(),
     checks: health.checks(),
     pressure,
-    traffic: { rate: rateBefore, evidence: phase === 'running' ? undefined : evidence, arrivals, lastArrival, lateArrivals, lateSources, probes },
+    traffic: { rate: rateBefore, evidence: phase === 'running' ? undefined : evidence, arrivals, lastArrival, lateArrivals, lateSources, probes, frontEnds },
     work: lifecycle.work.names(),
     guardian,
     versions: { package: version, node: process.version, fastify }

@@ -6,11 +6,18 @@ import { hidden } from './hidden.ts'
  *
  * @param root the root instance: the prefix of a plugin does not apply
  * @param routeConfig the route's `config`, which exempts it from what meets ordinary traffic
+ * @param others methods that are answered in the same way
  */
-export function registerQuiet (root: FastifyInstance, url: string, routeConfig: object, handler: RouteHandlerMethod): void {
+export function registerQuiet (
+  root: FastifyInstance,
+  url: string,
+  routeConfig: object,
+  handler: RouteHandlerMethod,
+  others: readonly HTTPMethods[] = []
+): void {
   root.route({
     // One route for both: the application may have switched Fastify's own HEAD routes off.
-    method: ['GET', 'HEAD'] satisfies HTTPMethods[],
+    method: ['GET', 'HEAD', ...others],
     url,
     config: { ...routeConfig },
     schema: hidden(),

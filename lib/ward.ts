@@ -84,9 +84,9 @@ function makeWard ({ name, run, settings, lifecycle, traffic, health, membership
     },
     probed (answers) {
       const now = systemClock.now()
-      for (const { prober, probe, ok, count, first, last } of answers) {
+      for (const { prober, probe, ok, count, first, last, caller } of answers) {
         telemetry.probed(prober, probe, ok, count)
-        if (probe === 'readyz' && !ok) traffic.probes.told(prober, count, now - first, now - last)
+        if (probe === 'readyz') traffic.front.answeredElsewhere({ prober, caller, isReady: ok, count, first: now - first, last: now - last })
       }
     },
     metrics: servedOf(settings).length === 0 ? undefined : async () => telemetry.text(),

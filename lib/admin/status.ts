@@ -61,6 +61,8 @@ export interface TrafficStatus {
   lateArrivals: TrafficSummary['lateArrivals']
   lateSources: TrafficSummary['lateSources']
   probes: TrafficSummary['probes']
+  /** Who is in front, as observed. */
+  frontEnds: TrafficSummary['frontEnds']
 }
 
 /** What is running. */

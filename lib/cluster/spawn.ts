@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { programFile } from '../package.ts'
 import type { SupervisorSettings } from './options.ts'
 import { launchDirectory } from './script.ts'
-import { supervisorVariable } from '../kubernetes/environment.ts'
+import { siblingsVariable, supervisorVariable } from '../kubernetes/environment.ts'
 
 const preload = programFile('cluster/worker').href
 
@@ -24,11 +24,12 @@ export function setupChildren ({ script, args }: SupervisorSettings): void {
 }
 
 /** Starts a child. One that cannot be started has no process number, and says so by the event `error`. */
-export function forkChild ({ childGracePeriod }: SupervisorSettings): Worker {
+export function forkChild ({ childGracePeriod, workers }: SupervisorSettings): Worker {
   try {
     const worker = cluster.fork({
       TERMINATION_GRACE_PERIOD_SECONDS: String(childGracePeriod / 1000),
       [supervisorVariable]: String(process.pid),
+      [siblingsVariable]: String(workers),
       // The message of the container is the supervisor's.
       GRACEFUL_TERMINATION_MESSAGE_PATH: ''
     })

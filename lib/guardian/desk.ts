@@ -15,6 +15,9 @@ import type { LiveValues } from './scrape.ts'
 /** How long the main thread may take for the whole status, in milliseconds: as long as for those who watch. One that is merely busy answers within it. */
 const statusTimeout = 200
 
+/** Milliseconds between two reports of probes at least, whoever asks however often. */
+const reportInterval = 100
+
 /** What is known in the thread. */
 export interface Sight {
   wards: () => readonly WardState[]
@@ -39,6 +42,7 @@ export class Desk {
   readonly #scrape: Scrape
   readonly #display: Display
   #prestop: number | undefined
+  #reportedAt = 0
 
   constructor (sight: Sight) {
     this.#sight = sight
@@ -64,7 +68,7 @@ export class Desk {
     const { wards, verdicts, loop } = this.#sight
     return {
       verdict: (kind, question) => buildVerdict(kind, { verdicts: verdicts(), wards: wards(), loop: loop() }, question),
-      probed: (prober, probe, ok) => this.#tally.add(prober, probe, ok),
+      probed: (answer) => this.#probed(answer),
       publicStatus: () => publicStatusOf(wards(), this.#ready()),
       status: () => this.#status(),
       metrics: () => this.#scrape.read(loop().silence <= silent, () => this.#live()),
@@ -98,6 +102,15 @@ export class Desk {
   report (): void {
     const answers = this.#tally.take()
     if (answers.length > 0) this.#sight.post({ type: 'probed', answers })
+  }
+
+  /** Told soon while the main thread turns: phase 1 lasts until front ends have been told. */
+  #probed (answer: Parameters<ServerPorts['probed']>[0]): void {
+    this.#tally.add(answer)
+    const now = monotonic()
+    if (this.#sight.loop().silence > silent || now - this.#reportedAt < reportInterval) return
+    this.#reportedAt = now
+    this.report()
   }
 
   #ready (): boolean {

@@ -4,6 +4,7 @@ import type { RequestRecord } from '../kubernetes/message.ts'
 import type { Phase } from '../lifecycle/phase.ts'
 import type { Stall } from '../lifecycle/participants.ts'
 import type { ShutdownKind } from '../lifecycle/report.ts'
+import type { CallerIdentity } from '../traffic/callers.ts'
 
 /** A signal; `count` is 1 for the first, 2 for the one that hurries, 3 for the one that exits at once. `at` is of the shared clock. */
 export interface Signal { name: string, at: number, count: number }
@@ -63,6 +64,8 @@ export interface ProbeAnswers {
   /** When the first and the last went out. */
   first: number
   last: number
+  /** Who asked; undefined where it is not for readiness, and where too many have asked to tell them apart. */
+  caller: CallerIdentity | undefined
 }
 
 /** Metrics as a registry writes them. */

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { PublicStatus } from '../admin/status.ts'
 import { digest, showsToken } from '../admin/token.ts'
 import { formatJson, formatText, isVerbose, negotiate } from '../health/format.ts'
@@ -8,15 +8,16 @@ import { makePage } from '../page/page.ts'
 import { streamBounds, streamHeaders } from '../page/viewers.ts'
 import type { Access, Viewers } from '../page/viewers.ts'
 import { wantsPage } from '../page/wants.ts'
+import { identityOf } from '../traffic/callers.ts'
 import { proberOf } from '../traffic/probers.ts'
 import type { Question } from './answers.ts'
-import type { MetricsText, ServerData } from './protocol.ts'
+import type { MetricsText, ProbeAnswers, ServerData } from './protocol.ts'
 
 /** What the server asks. None of it waits for the main thread longer than a moment. */
 export interface ServerPorts {
   verdict: (kind: CheckKind, question: Question) => Verdict
   /** The answer to a probe has gone out. */
-  probed: (prober: string, probe: string, ok: boolean) => void
+  probed: (answer: Pick<ProbeAnswers, 'prober' | 'probe' | 'ok' | 'caller'>) => void
   publicStatus: () => PublicStatus
   /** The whole, as far as it is known. */
   status: () => Promise<object>
@@ -39,6 +40,9 @@ export interface Reply {
   sent?: () => void
 }
 
+/** A probe that is asked for: its kind, its route, and the one check that is asked, or none. */
+interface Probe { kind: CheckKind, name: string, only: string }
+
 const probes: ReadonlyMap<string, CheckKind> = new Map([['livez', 'liveness'], ['readyz', 'readiness'], ['startupz', 'startup']])
 /** The User-Agent of a kubelet that calls a preStop hook. */
 const kubelet = /^kube-lifecycle\//
@@ -60,16 +64,23 @@ export class Routes {
 
   async answer (request: IncomingMessage): Promise<Reply> {
     const [path = '', query = ''] = (request.url ?? '').split('?', 2)
-    const { admin, probes: probing, metrics } = this.#data
+    const { admin, metrics } = this.#data
     if (admin !== undefined && path === `${admin.prefix}/prestop` && this.#tokens.length > 0) return this.#prestop(request)
+    const probe = this.#probeAt(path)
+    // HAProxy's checks are OPTIONS by default.
+    if (probe !== undefined && request.method === 'OPTIONS') return this.#probe(probe, new URLSearchParams(query), request)
     if (request.method !== 'GET' && request.method !== 'HEAD') return problem(405, 'Method Not Allowed', { allow: 'GET, HEAD' })
     if (admin !== undefined && path === `${admin.prefix}/status`) return this.#status(request)
     if (metrics.includes(path)) return this.#metrics()
+    return probe === undefined ? problem(404, 'Not Found') : this.#probe(probe, new URLSearchParams(query), request)
+  }
+
+  #probeAt (path: string): Probe | undefined {
+    const { probes: probing } = this.#data
     const inside = probing !== undefined && path.startsWith(`${probing.prefix}/`) ? path.slice(probing.prefix.length + 1) : ''
-    const [probe = '', only = '', ...rest] = inside.split('/')
-    const kind = rest.length === 0 ? probes.get(probe) : undefined
-    if (kind === undefined) return problem(404, 'Not Found')
-    return this.#probe(kind, probe, decode(only), new URLSearchParams(query), request.headers)
+    const [name = '', only = '', ...rest] = inside.split('/')
+    const kind = rest.length === 0 ? probes.get(name) : undefined
+    return kind && { kind, name, only: decode(only) }
   }
 
   /** Answers with the stream of changes, where a request asks for it. */
@@ -94,14 +105,17 @@ export class Routes {
     return this.#tokens.length > 0 ? 'token' : 'public'
   }
 
-  #probe (kind: CheckKind, probe: string, only: string, query: URLSearchParams, { accept, 'user-agent': userAgent }: IncomingHttpHeaders): Reply {
+  #probe ({ kind, name: probe, only }: Probe, query: URLSearchParams, request: IncomingMessage): Reply {
     const expose = this.#data.probes?.expose ?? false
+    const { url = '', method = '', headers: { accept, host, 'user-agent': userAgent }, socket } = request
     const check = only === '' ? undefined : only
     const verdict = this.#ports.verdict(kind, { exclude: query.getAll('exclude'), only: check })
-    if (verdict.checks.length === 0) return { code: 404, type: 'text/plain', body: `no check of this name belongs to ${probe}\n` }
+    if (verdict.checks.length === 0) return { code: 404, type: 'text/plain', body: `no check of this name belongs to ${probe}
+` }
     const type = negotiate(accept)
     const body = type === 'text/plain' ? formatText(verdict, { probe, verbose: isVerbose(verdict, check, query), expose }) : formatJson(verdict, expose)
-    const sent = (): void => this.#ports.probed(proberOf(userAgent) ?? 'other', probe, verdict.ok)
+    const caller = kind === 'readiness' ? identityOf(url, method, userAgent, host, socket.remoteAddress) : undefined
+    const sent = (): void => this.#ports.probed({ prober: proberOf(userAgent) ?? 'other', probe, ok: verdict.ok, caller })
     return { code: verdict.ok ? 200 : 503, type, body, headers: { vary: 'accept' }, sent }
   }
 

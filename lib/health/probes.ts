@@ -10,14 +10,14 @@ export const probes: Readonly<Record<'livez' | 'readyz' | 'startupz', CheckKind>
 /** {@link ProbesOptions} with the defaults filled in. */
 export interface ProbeRoutes extends Required<Pick<ProbesOptions, 'prefix' | 'expose'>> {
   external?: ExternalRoute | false
-  /** Told of each answer that says "not ready". */
-  notReady?: NotReady
-  /** Told of each answer of a probe, or of the `external` route. */
+  /** Told of each answer of a probe, or of the `external` route, before it goes out. */
   answered?: Answered
 }
 
-type Answered = (probe: string, ok: boolean, request: FastifyRequest) => void
-type NotReady = (request: FastifyRequest, reply: FastifyReply) => void
+/** What an answer says, and which check it is about. */
+export interface ProbeAnswer { probe: string, kind: CheckKind, ok: boolean }
+
+type Answered = (answer: ProbeAnswer, request: FastifyRequest, reply: FastifyReply) => void
 
 /** {@link ExternalProbeOptions} with the defaults filled in. */
 export interface ExternalRoute extends Required<Omit<ExternalProbeOptions, 'delay'>> {
@@ -26,7 +26,8 @@ export interface ExternalRoute extends Required<Omit<ExternalProbeOptions, 'dela
 }
 
 /**
- * Registers `/livez`, `/readyz` and `/startupz`, each with `/<check>` below it, for GET and HEAD.
+ * Registers `/livez`, `/readyz` and `/startupz`, each with `/<check>` below it, for GET, HEAD and OPTIONS, which is what HAProxy's
+ * `httpchk` sends by default.
  *
  * @param root the root instance: the prefix of a plugin does not apply to probes
  * @param routeConfig the routes' `config`, which exempts them from what meets ordinary traffic
@@ -34,28 +35,32 @@ export interface ExternalRoute extends Required<Omit<ExternalProbeOptions, 'dela
 export function registerProbes (root: FastifyInstance, health: Pick<Health, 'verdict'>, options: ProbeRoutes, routeConfig: object): void {
   for (const [probe, kind] of Object.entries(probes)) {
     for (const path of [probe, `${probe}/:check`]) {
-      registerQuiet(root, `${options.prefix}/${path}`, routeConfig, async (request, reply) => answer(request, reply, { ...options, probe, kind, health }))
+      registerQuiet(root, `${options.prefix}/${path}`, routeConfig, async (request, reply) => answer(request, reply, { ...options, probe, kind, health }), ['OPTIONS'])
     }
   }
-  if (options.external) registerExternal(root, health, { ...options.external, notReady: options.notReady, answered: options.answered }, routeConfig)
+  if (options.external) registerExternal(root, health, { ...options.external, answered: options.answered }, routeConfig)
 }
 
 /** What only says that the service leaves; the external route has its own word for that. */
 const leavingChecks = ['shutdown', 'hold']
 
 /** A balancer may tell the two apart: one that leaves is asked again, one whose checks fail (always 503) is down. */
-function registerExternal (root: FastifyInstance, health: Pick<Health, 'verdict'>, { path, status, leaving, notReady, answered }: ExternalRoute & { notReady: NotReady | undefined, answered: Answered | undefined }, routeConfig: object): void {
+function registerExternal (
+  root: FastifyInstance,
+  health: Pick<Health, 'verdict'>,
+  { path, status, leaving, answered }: ExternalRoute & { answered: Answered | undefined },
+  routeConfig: object
+): void {
   registerQuiet(root, path, routeConfig, async (request, reply) => {
     const { ok } = await health.verdict('readiness', { exclude: leavingChecks })
     const code = leaving() ? status : ok ? 200 : 503
     const good = ok && !leaving()
-    answered?.('external', good, request)
-    if (!good) notReady?.(request, reply)
+    answered?.({ probe: 'external', kind: 'readiness', ok: good }, request, reply)
     reply.code(code).headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }).type('text/plain; charset=utf-8')
     // Neither has a body, and a content type would be that of one.
     if (code === 204 || code === 304) return reply.removeHeader('content-type').send()
     return reply.send(leaving() ? 'leaving' : ok ? 'ok' : 'failing')
-  })
+  }, ['OPTIONS'])
 }
 
 interface Probe extends ProbeRoutes {
@@ -64,7 +69,7 @@ interface Probe extends ProbeRoutes {
   health: Pick<Health, 'verdict'>
 }
 
-async function answer (request: FastifyRequest, reply: FastifyReply, { probe, kind, health, expose, notReady, answered }: Probe): Promise<FastifyReply> {
+async function answer (request: FastifyRequest, reply: FastifyReply, { probe, kind, health, expose, answered }: Probe): Promise<FastifyReply> {
   // An empty one is the probe with a slash behind it.
   const only = (request.params as { check?: string }).check || undefined
   const query = queryOf(request.url)
@@ -72,8 +77,7 @@ async function answer (request: FastifyRequest, reply: FastifyReply, { probe, ki
   reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', vary: 'accept' })
   if (verdict.checks.length === 0) return reply.code(404).type('text/plain; charset=utf-8').send(`no check of this name belongs to ${probe}\n`)
   reply.code(verdict.ok ? 200 : 503)
-  answered?.(probe, verdict.ok, request)
-  if (kind === 'readiness' && !verdict.ok) notReady?.(request, reply)
+  answered?.({ probe, kind, ok: verdict.ok }, request, reply)
   const type = negotiate(request.headers.accept)
   reply.type(`${type}; charset=utf-8`)
   if (type !== 'text/plain') return reply.send(formatJson(verdict, expose))

@@ -13,12 +13,16 @@ export interface Environment {
   inProduction: boolean
   /** Whether the end of this thread is the end of the container: neither a worker thread's nor a cluster worker's is, nor that of a process below a supervisor. */
   speaksForContainer: boolean
+  /** How many processes of a supervisor share the listener of this one; 1 without. */
+  siblings: number
   /** What the variables say about options, by the options' names; see {@link variables}. */
   options: Readonly<Record<string, unknown>>
 }
 
 /** Which process supervises: those below it inherit it. */
 export const supervisorVariable = 'GRACEFUL_SUPERVISOR_PID'
+/** How many children it has. */
+export const siblingsVariable = 'GRACEFUL_SUPERVISOR_CHILDREN'
 
 /** A variable, the option it is a default of, and how its text becomes a value: undefined where it is none. */
 export interface Variable { name: string, option: string, expected: string, read: (text: string) => unknown }
@@ -54,6 +58,7 @@ export const variables: readonly Variable[] = [
   seconds('GRACEFUL_ANNOUNCE_BLIND_SECONDS', 'announce.blind'),
   seconds('GRACEFUL_ANNOUNCE_MAX_SECONDS', 'announce.max'),
   seconds('GRACEFUL_ANNOUNCE_READINESS_DELAY_SECONDS', 'announce.readinessDelay'),
+  ruled('GRACEFUL_ANNOUNCE_FAILURES', 'announce.failures', integer(0, 100), Number),
   ruled('GRACEFUL_ANNOUNCE_SHED', 'announce.shed', oneOf('gradual', 'immediate', 'off')),
   ruled('GRACEFUL_ANNOUNCE_ENVOY', 'announce.envoy', oneOf(true, false), (text) => booleans[text]),
   seconds('GRACEFUL_DRAIN_IDLE_SECONDS', 'drain.idle'),
@@ -82,5 +87,11 @@ export function readEnvironment (env: NodeJS.ProcessEnv): Environment {
     // A token that is too short is still a secret.
     if (options[option] === undefined) throw new errors.FST_GRACEFUL_INVALID_ENVIRONMENT(name, expected, option === 'admin.token' ? 'a value that is not shown' : text)
   }
-  return { inKubernetes: Boolean(env['KUBERNETES_SERVICE_HOST']), inProduction: env['NODE_ENV'] === 'production', speaksForContainer: isMainThread && cluster.isPrimary && !env[supervisorVariable], options }
+  return {
+    inKubernetes: Boolean(env['KUBERNETES_SERVICE_HOST']),
+    inProduction: env['NODE_ENV'] === 'production',
+    speaksForContainer: isMainThread && cluster.isPrimary && !env[supervisorVariable],
+    siblings: env[supervisorVariable] === String(process.ppid) ? Math.max(1, Number(env[siblingsVariable]) || 1) : 1,
+    options
+  }
 }

@@ -63,6 +63,33 @@ export interface ProbeSummary {
   last: number
 }
 
+/** A prober that goes by what a readiness route answers: a balancer, or what stands for one. Times are milliseconds. */
+export interface FrontEnd {
+  /** `HAProxy`, `Traefik` and the like by its User-Agent, else `other`. */
+  prober: string
+  /** What it asks, as `GET /readyz`. */
+  route: string
+  /** As it was sent, cut to 120 characters; undefined where none was. */
+  userAgent: string | undefined
+  /** Undefined on a Unix socket, and where it comes from another address each time. */
+  address: string | undefined
+  /** Time between two of its questions; undefined where it has asked once. */
+  interval: number | undefined
+  /** Failing answers that have gone out to it since the announcement. */
+  answers: number
+  /** From the announcement to the first of them; undefined where there was none. */
+  first: number | undefined
+  /** And to the last. */
+  last: number | undefined
+  /**
+   * - `pending`: it has to be told; in a report, it was not by the end of phase 1
+   * - `told`: it was served as many failing answers as `announce.failures` says
+   * - `stopped`: it has not asked for three of its own intervals
+   * - `unaffected`: its route answered as before, so that there was nothing to wait for
+   */
+  outcome: 'pending' | 'told' | 'stopped' | 'unaffected'
+}
+
 /** What traffic did after the announcement. */
 export interface TrafficSummary {
   /** Whether silence showed that the balancer had stopped sending; absent where there was too little traffic, or where it never stopped. */
@@ -81,6 +108,8 @@ export interface TrafficSummary {
   suggestedMin: number | undefined
   /** Who was told that the service is not ready. */
   probes: ProbeSummary[]
+  /** Who was in front, as observed: the probers that asked a readiness route when the end was announced. */
+  frontEnds: FrontEnd[]
   /** Connections that were told to reconnect elsewhere. */
   shed: number
 }

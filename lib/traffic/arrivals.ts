@@ -135,7 +135,7 @@ export class Arrivals {
   }
 
   /** The probes are somebody else's to tell. */
-  summary (): Omit<TrafficSummary, 'probes'> {
+  summary (): Omit<TrafficSummary, 'probes' | 'frontEnds'> {
     return {
       evidence: this.#observed ? 'observed' : 'absent',
       rateBefore: this.#announcedAt === undefined ? this.rate() : this.#rate,

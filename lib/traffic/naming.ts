@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerHttp2Session } from 'node:http2'
 import type { FastifyReply } from 'fastify'
 import type { HttpSocket } from './connections.ts'
 
@@ -44,4 +45,9 @@ export function replyTo (request: IncomingMessage): FastifyReply | undefined {
   const written = (request.socket as HttpSocket | null)?._httpMessage
   const raw = written?.req === request ? written : (request as FollowedMessage)[rawReply]
   return raw === undefined ? undefined : replyOf(raw)
+}
+
+/** The HTTP/2 session that a request came on; undefined on HTTP/1. */
+export function sessionOf (request: object): ServerHttp2Session | undefined {
+  return (request as { stream?: { session?: ServerHttp2Session } }).stream?.session
 }

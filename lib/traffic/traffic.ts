@@ -13,10 +13,12 @@ import type { HttpSocket } from './connections.ts'
 import { EarlyReplies } from './early-replies.ts'
 import { Endings } from './endings.ts'
 import { EnvoySignal } from './envoy.ts'
+import { FrontObserver } from './front-observer.ts'
+import type { FrontSettings } from './front-observer.ts'
 import { IdleSweep } from './idle.ts'
 import { Listeners } from './listeners.ts'
-import { name, startedAt } from './naming.ts'
-import { ProbeWitness } from './probe-witness.ts'
+import { isProbed } from './marked.ts'
+import { name, sessionOf, startedAt } from './naming.ts'
 import { proberOf } from './probers.ts'
 import { ramp } from './ramp.ts'
 import type { Shed } from './ramp.ts'
@@ -50,6 +52,8 @@ export interface TrafficOptions {
   wake: () => void
   /** A connection came late. Default: nobody is told. */
   late?: OnLate
+  /** How front ends are found. Default: nobody is looked for, and somebody is taken to be there. */
+  front?: FrontSettings
 }
 
 /** What is still being served, and the evidence that the balancer has stopped sending. */
@@ -61,7 +65,7 @@ export class Traffic {
   readonly endings: Endings
   readonly #shedding: Shedding
   readonly #earlyReplies: EarlyReplies
-  readonly probes: ProbeWitness
+  readonly front: FrontObserver
   readonly #envoy: EnvoySignal
   readonly #idle: IdleSweep
   readonly #options: TrafficOptions
@@ -74,7 +78,7 @@ export class Traffic {
     this.connections = new Connections(wake, (socket) => this.requests.lose(socket), (session) => this.endings.adoptSession(session))
     this.requests = new Requests(this.connections, wake, (tracked, socket, predecessor) => this.#shedding.follow(tracked, socket, predecessor))
     this.arrivals = new Arrivals(() => clock.now(), options.late)
-    this.probes = new ProbeWitness(() => clock.now())
+    this.front = new FrontObserver(() => clock.now(), options.front)
     this.listeners = new Listeners(options.servers, this.connections)
     this.endings = new Endings(clock, this.requests, this.connections)
     this.#shedding = new Shedding(clock, this.requests, this.connections, () => this.arrivals.shed())
@@ -119,7 +123,7 @@ export class Traffic {
   announce (): void {
     this.#announced = this.listeners.open
     this.arrivals.announce()
-    this.probes.announce()
+    this.front.announce(this.#toldAfter)
     this.#beExact()
     if (this.#toldAfter === 0) this.#envoy.tell()
   }
@@ -128,8 +132,8 @@ export class Traffic {
   undo (): void {
     this.#envoy.undo()
     this.arrivals.undo()
-    this.probes.undo()
     this.#earlyReplies.stop()
+    this.front.undo()
     this.requests.beCheap()
     this.#shedding.raise(0)
   }
@@ -193,20 +197,15 @@ export class Traffic {
   }
 
   summary (): TrafficSummary {
-    return { ...this.arrivals.summary(), probes: this.probes.summary() }
+    return { ...this.arrivals.summary(), ...this.front.summary() }
   }
 
   /** A reply that is open as long as its client likes: it is not in flight, and nobody waits for its connection or ends that. */
   exempt ({ raw: request }: FastifyRequest, { raw: reply }: FastifyReply): void {
     this.requests.exempt(reply)
-    const { session } = (request as { stream?: { session?: ServerHttp2Session } }).stream ?? {}
+    const session = sessionOf(request)
     if (session === undefined) this.connections.exempt(request.socket)
     else this.connections.exemptSession(session, reply)
-  }
-
-  /** A health route answers that the service is not ready: whoever asked has seen it when the answer is out. */
-  notReady ({ headers }: FastifyRequest, { raw }: FastifyReply): void {
-    raw.once('finish', () => this.probes.told(proberOf(headers['user-agent']) ?? 'other'))
   }
 
   get #toldAfter (): number {
@@ -227,7 +226,9 @@ export class Traffic {
     this.#idle.look(lookInterval)
     if (told < 0) return 'health routes are still good, as announce.readinessDelay and probes.external.delay ask'
     this.#envoy.tell()
-    return this.arrivals.stillSending(elapsed, announce) ?? false
+    const untold = this.front.waiting(announce.quiet)
+    if (untold !== undefined) return untold
+    return (this.front.isPresent && this.arrivals.stillSending(elapsed, announce)) || false
   }
 
   #draining (): string | false {
@@ -240,11 +241,10 @@ export class Traffic {
 
   #arriveSlowly (request: FastifyRequest, reply: FastifyReply, socket: HttpSocket): void {
     const { raw } = request
-    const { traffic } = request.routeOptions.config.graceful ?? {}
     const isHttp2 = raw.httpVersionMajor >= 2
-    const session = isHttp2 ? (raw as unknown as { stream: { session?: ServerHttp2Session } }).stream.session : undefined
+    const session = isHttp2 ? sessionOf(raw) : undefined
     const isConnection = isHttp2 ? session !== undefined : this.connections.sockets.has(socket)
-    if (isConnection) this.#classify(request, session, socket, traffic !== false)
+    if (isConnection) this.#classify(request, session, socket, !isProbed(request.routeOptions.config.graceful))
     const isShown = isConnection && !isHttp2 && socket._httpMessage === reply.raw
     // Not on the first reply of each connection alone: replies of two shapes, beside those of another server, made V8 give up on
     // the shape of any, at four percent of a small request.
@@ -268,7 +268,9 @@ export class Traffic {
     holder[kind] = probe ? 'probe' : 'traffic'
   }
 
+  /** With nobody in front there is nobody to be warned of: who comes later was sent by no one. */
   #noteClosed (): void {
+    if (this.#announced && !this.front.isPresent) return
     this.arrivals.close(this.#options.announce.quiet, this.#options.preStop)
   }
 }

@@ -104,7 +104,7 @@ function traffic (status: Fields): Line[] {
   if (announced) parts.push(`${given.number('arrivals') ?? 0} since the announcement`)
   if (given.at('lastArrival').there) parts.push(`the last after ${duration(given.number('lastArrival'))}`)
   if (given.text('evidence') !== undefined) parts.push(given.text('evidence') === 'observed' ? 'the balancer has stopped sending' : 'no evidence that the balancer has stopped')
-  return [labelled('traffic', parts.join(', ')), ...late(status), ...probes(given)]
+  return [labelled('traffic', parts.join(', ')), ...late(status), ...probes(given), ...frontEnds(given)]
 }
 
 /** Where there are any, others were refused. */
@@ -126,6 +126,21 @@ function late (status: Fields): Line[] {
 function probes (given: Fields): Line[] {
   const told = given.list('probes').map((probe) => `${probe.text('prober')} (${counted(probe.number('answers') ?? 0, 'answer')}, the first after ${duration(probe.number('first'))})`)
   return told.length === 0 ? [] : [labelled('told not ready', ` ${enumerate(told)}`)]
+}
+
+function frontEnds (given: Fields): Line[] {
+  const all = given.list('frontEnds').map((one) => {
+    const prober = one.text('prober') ?? 'other'
+    const every = one.at('interval').there ? `every ${duration(one.number('interval'))}` : 'asked once'
+    const answers = one.number('answers') ?? 0
+    const outcome = one.text('outcome') ?? 'pending'
+    return [
+      `${prober === 'other' ? '' : `${prober} `}${one.text('route') ?? '?'} from ${one.text('address') ?? 'no one address'} (${every}`,
+      answers === 0 ? '' : `, ${counted(answers, 'failing answer')}`,
+      outcome === 'pending' ? ')' : `, ${outcome})`
+    ].join('')
+  })
+  return all.length === 0 ? [] : [labelled('in front', enumerate(all))]
 }
 
 function work (status: Fields): Line[] {

@@ -1,3 +1,4 @@
+import type { FrontEnd } from '../../lifecycle/report.ts'
 import type { CheckStatus } from '../../status.ts'
 import type { PageElement } from './dom.ts'
 import { untold } from './sums.ts'
@@ -106,7 +107,7 @@ export function drawTraffic (view: View): void {
   const { traffic, phase } = view.state
   draw(view, 'traffic', traffic && { traffic, phase }, () => {
     if (traffic === undefined) return []
-    const { rate, arrivals, evidence, lastArrival, lateArrivals, lateSources, probes } = traffic
+    const { rate, arrivals, evidence, lastArrival, lateArrivals, lateSources, probes, frontEnds = [] } = traffic
     const announced = phase !== 'running'
     const entries: Array<[string, Child[]]> = [[announced ? 'New connections before' : 'New connections', [`${Number(rate.toFixed(1))} a second`]]]
     if (announced) {
@@ -115,8 +116,17 @@ export function drawTraffic (view: View): void {
     }
     entries.push(['Late connections', [lateArrivals === 0 ? 'none' : signed('!', `${lateArrivals}, from ${lateSources.map(({ address, count }) => `${address} (${count})`).join(', ')}`, 'bad')]])
     if (probes.length > 0) entries.push(['Told that it is not ready', [probes.map(({ prober, answers, first }) => `${prober}: ${amount(answers, 'time')}, first after ${duration(first)}`).join('; ')]])
+    if (frontEnds.length > 0) entries.push(['In front', [frontEnds.map(frontEndText).join('; ')]])
     return [pairs(entries)]
   })
+}
+
+/** A prober that goes by what it is told. */
+export function frontEndText ({ prober, route, address, interval, answers, outcome }: FrontEnd): string {
+  const name = prober === 'other' ? '' : `${prober}, `
+  const every = interval === undefined ? 'asked once' : `every ${duration(interval)}`
+  const told = answers === 0 ? '' : `, ${amount(answers, 'failing answer')}`
+  return `${name}${route} from ${address ?? 'no one address'}, ${every}${told}${outcome === 'pending' ? '' : ` (${outcome})`}`
 }
 
 /** The event loop, as the guardian and `@fastify/under-pressure` see it; those of a supervisor's children, as it and the guardians do. */

@@ -1,5 +1,5 @@
 import type { GuardianState, TrafficStatus } from '../../admin/status.ts'
-import type { LateSource, ProbeSummary } from '../../lifecycle/report.ts'
+import type { FrontEnd, LateSource, ProbeSummary } from '../../lifecycle/report.ts'
 import type { Shown, ShownChild } from './view.ts'
 
 /** The names of those children whose figures are in no sum, as they tell nothing now; empty where all do. */
@@ -36,7 +36,8 @@ export function sumTraffic ({ children = [], ended = [], number = 0 }: Shown): T
     lastArrival: last.length === 0 ? undefined : Math.max(...last),
     lateArrivals: sum(all.map(({ lateArrivals }) => lateArrivals)),
     lateSources: sumSources(all.flatMap(({ lateSources }) => lateSources)),
-    probes: sumProbes(all.flatMap(({ probes }) => probes))
+    probes: sumProbes(all.flatMap(({ probes }) => probes)),
+    frontEnds: sumFrontEnds(all.flatMap(({ frontEnds = [] }) => frontEnds))
   }
 }
 
@@ -53,6 +54,20 @@ export function sumProbes (probes: ProbeSummary[]): ProbeSummary[] {
   for (const { prober, answers, first, last } of probes) {
     const known = sums.get(prober)
     sums.set(prober, known === undefined ? { prober, answers, first, last } : { prober, answers: known.answers + answers, first: Math.min(known.first, first), last: Math.max(known.last, last) })
+  }
+  return [...sums.values()]
+}
+
+/** Each front end once: every child sees a part of its questions. */
+export function sumFrontEnds (frontEnds: FrontEnd[]): FrontEnd[] {
+  const sums = new Map<string, FrontEnd>()
+  for (const one of frontEnds) {
+    const key = [one.route, one.userAgent, one.address].join(' ')
+    const known = sums.get(key)
+    const times = [known?.first, known?.last, one.first, one.last].filter((time) => time !== undefined)
+    const [first, last] = times.length === 0 ? [] : [Math.min(...times), Math.max(...times)]
+    const outcome = known?.outcome === 'pending' ? known.outcome : one.outcome
+    sums.set(key, { ...one, answers: one.answers + (known?.answers ?? 0), first, last, outcome })
   }
   return [...sums.values()]
 }

@@ -1,0 +1,99 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { TrafficSummary } from '../lifecycle/report.ts'
+import { identityOf } from './callers.ts'
+import type { CallerIdentity } from './callers.ts'
+import { FrontEnds } from './front-ends.ts'
+import { sessionOf } from './naming.ts'
+import { ProbeWitness } from './probe-witness.ts'
+import { proberOf } from './probers.ts'
+
+/** How it is found out who is in front. */
+export interface FrontSettings {
+  /** Somebody is in front, whoever asks health routes: the platform or an option says so. */
+  isKnown: boolean
+  /** Failing answers that each prober has to be served; 0: phase 1 waits for none. */
+  failures: number
+  /** Processes that share the listener. */
+  sharedBy: number
+}
+
+/** Equal answers of a readiness route that somebody else has given, and when. Times are of the same clock. */
+export interface AnswersElsewhere {
+  prober: string
+  /** Undefined where too many have asked to tell them apart. */
+  caller: CallerIdentity | undefined
+  isReady: boolean
+  count: number
+  first: number
+  last: number
+}
+
+/** Sees who asks for readiness, and what they are told. */
+export class FrontObserver {
+  readonly #settings: FrontSettings
+  readonly #frontEnds: FrontEnds
+  readonly #probes: ProbeWitness
+  /** Connections and sessions that have brought a question. */
+  readonly #askedOn = new WeakSet<object>()
+  #announced = false
+
+  /** @param settings by default nobody is looked for, and somebody is taken to be there */
+  constructor (now: () => number, settings: FrontSettings = { isKnown: true, failures: 0, sharedBy: 1 }) {
+    this.#settings = settings
+    this.#frontEnds = new FrontEnds({ now, ...settings })
+    this.#probes = new ProbeWitness(now)
+  }
+
+  /** Whether anybody is in front whose new connections would be refused. */
+  get isPresent (): boolean {
+    return this.#settings.isKnown || this.#frontEnds.found
+  }
+
+  /** Phase 1 has begun; health routes begin to fail `toldAfter` milliseconds later. */
+  announce (toldAfter: number): void {
+    this.#announced = true
+    this.#probes.announce()
+    this.#frontEnds.announce(toldAfter)
+  }
+
+  /** Phase 1 was undone. */
+  undo (): void {
+    this.#announced = false
+    this.#probes.undo()
+    this.#frontEnds.undo()
+  }
+
+  /** A readiness route answers: whoever asked has seen it when the answer is out. */
+  probed (request: FastifyRequest, reply: FastifyReply, isReady: boolean): void {
+    this.asked(request, reply, () => isReady)
+    if (!isReady) reply.raw.once('finish', () => this.#probes.told(proberOf(request.headers['user-agent']) ?? 'other'))
+  }
+
+  /** A route that a front end goes by is asked; `isReady` is called when the answer is out. */
+  asked (request: FastifyRequest, { raw: reply }: FastifyReply, isReady: () => boolean): void {
+    const { raw, headers, socket } = request
+    const holder = sessionOf(raw) ?? socket
+    const isReused = this.#askedOn.has(holder)
+    if (!isReused) this.#askedOn.add(holder)
+    const host = headers.host ?? headers[':authority'] as string | undefined
+    const identity = identityOf(request.url, raw.method ?? '', headers['user-agent'], host, socket.remoteAddress)
+    const caller = this.#frontEnds.asked(identity, isReused)
+    if (caller !== undefined && this.#announced) reply.once('finish', () => this.#frontEnds.answered(caller, !isReady()))
+  }
+
+  /** A readiness route has answered on a port that somebody else listens on. */
+  answeredElsewhere ({ prober, caller: identity, isReady, count, first, last }: AnswersElsewhere): void {
+    const caller = identity && this.#frontEnds.asked(identity, false, first, last, count)
+    if (caller !== undefined) this.#frontEnds.answered(caller, !isReady, first, last, count)
+    if (!isReady) this.#probes.told(prober, count, first, last)
+  }
+
+  /** Why phase 1 has to go on for their sake; `quiet` is how long they get to act on the last answer, in milliseconds. */
+  waiting (quiet: number): string | undefined {
+    return this.#frontEnds.waiting(quiet)
+  }
+
+  summary (): Pick<TrafficSummary, 'probes' | 'frontEnds'> {
+    return { probes: this.#probes.summary(), frontEnds: this.#frontEnds.summary() }
+  }
+}

@@ -1,0 +1,92 @@
+/** Longest interval of a prober that is taken for a front end, in milliseconds; a tenth of it is allowed for jitter. */
+export const longestInterval = 11_000
+
+/** Gaps that are looked at for a single interval. */
+const recentGaps = 8
+/** A gap of a steady caller is at least half and at most twice the median. */
+const spread = 2
+/** Gaps that are tried as the interval of one of several probers, counted from each time. */
+const widestLook = 6
+
+/** How often a caller asks. */
+export interface Rhythm {
+  /** Milliseconds between two questions; of several probers that cannot be told apart, those of the slowest. */
+  interval: number
+  /** Whether the questions come at fixed intervals. */
+  isSteady: boolean
+  /** Whether several probers ask, each at an interval of its own: two balancers behind one address. */
+  isSeveral: boolean
+}
+
+/** Finds out how often a caller asks; undefined for fewer than two questions. `times` are in order. */
+export function rhythmOf (times: readonly number[]): Rhythm | undefined {
+  if (times.length < 2) return undefined
+  const gaps = times.slice(-recentGaps - 1).map((time, index, all) => time - (all[index - 1] ?? time)).slice(1)
+  const median = medianOf(gaps)
+  if (gaps.every((gap) => gap >= median / spread && gap <= median * spread)) return { interval: median, isSteady: true, isSeveral: false }
+  const intervals = separate(times)
+  if (intervals.length > 0) return { interval: Math.max(...intervals), isSteady: true, isSeveral: intervals.length > 1 }
+  return { interval: Math.max(...gaps.slice(-3)), isSteady: false, isSeveral: false }
+}
+
+/** The mean of the last gaps; for a caller of whose questions only some come here, in no order. */
+export function meanInterval (times: readonly number[]): number | undefined {
+  if (times.length < 2) return undefined
+  const recent = times.slice(-recentGaps - 1)
+  return (recent.at(-1)! - recent[0]!) / (recent.length - 1)
+}
+
+function medianOf (values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
+}
+
+/** Takes apart the questions of several probers: the interval of each. The one that asks most often is found first. */
+function separate (times: readonly number[]): number[] {
+  const intervals: number[] = []
+  let left = [...times]
+  while (left.length >= 2 && intervals.length < 4) {
+    const chain = longestChain(left, times.at(-1)!)
+    if (chain === undefined) break
+    intervals.push((chain.at(-1)! - chain[0]!) / (chain.length - 1))
+    const taken = new Set(chain)
+    left = left.filter((time) => !taken.has(time))
+  }
+  // A slow one that has asked twice so far beside a fast one.
+  const rest = Math.max(...left.map((time, index) => time - (left[index - 1] ?? time)))
+  if (intervals.length > 0 && left.length >= 2 && rest <= longestInterval) intervals.push(rest)
+  return intervals
+}
+
+/** The longest row of times at one interval that has not ended long before `end`. */
+function longestChain (times: readonly number[], end: number): number[] | undefined {
+  let best: number[] | undefined
+  for (let start = 0; start < times.length - 1; start++) {
+    for (let next = start + 1; next < Math.min(times.length, start + 1 + widestLook); next++) {
+      const interval = times[next]! - times[start]!
+      if (interval < 1 || interval > longestInterval) continue
+      const chain = follow(times, start, interval)
+      // Of two probers the slower one may have asked three times at least; the first of two equally long rows is the faster one.
+      if (chain.length >= 3 && end - chain.at(-1)! <= 2 * interval && chain.length > (best?.length ?? 0)) best = chain
+    }
+  }
+  return best
+}
+
+/** The times that follow from `start` at an interval, one question left out at the most. */
+function follow (times: readonly number[], start: number, interval: number): number[] {
+  const tolerance = interval * 0.15 + 20
+  const chain = [times[start]!]
+  for (let index = start + 1; index < times.length; index++) {
+    const late = times[index]! - chain.at(-1)! - interval
+    if (late > tolerance) break
+    if (late >= -tolerance) chain.push(times[nearest(times, index, chain.at(-1)! + interval)]!)
+  }
+  return chain
+}
+
+/** Of the times from `index` on, the one that is nearest to what was expected. */
+function nearest (times: readonly number[], index: number, expected: number): number {
+  let best = index
+  while (best + 1 < times.length && Math.abs(times[best + 1]! - expected) < Math.abs(times[best]! - expected)) best++
+  return best
+}
