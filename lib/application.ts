@@ -91,6 +91,7 @@ export class Application {
       shed: settings.shed,
       envoy: settings.envoy,
       idle: settings.idle,
+      isIdleGiven: settings.isIdleGiven,
       servers: () => boundServers(root),
       wake: () => this.lifecycle.poke(),
       late: (arrival) => this.#run(() => this.telemetry.late(arrival))

@@ -81,6 +81,7 @@ export interface Settings {
   /** How long phase 1 keeps it from the balancer: the longest delay of what it may ask. */
   toldAfter: number
   idle: number
+  isIdleGiven: boolean
   closeWith: (() => unknown) | undefined
   signals: Record<string, SignalAction>
   restartExitCode: number
@@ -180,12 +181,13 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
     shed,
     envoy,
     front: {
-      isKnown: inKubernetes || envoy || Object.values(announce).some((time) => time !== undefined),
+      isKnown: inKubernetes || envoy || Object.values(announce).some((value) => value !== undefined),
       failures,
       sharedBy: environment.siblings
     },
     toldAfter: Math.max(budget.announce.readinessDelay, probes && probes.external ? probes.external.delay : 0),
     idle,
+    isIdleGiven: options.drain?.idle !== undefined,
     closeWith: options.closeWith,
     signals: { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: inKubernetes ? 'ignore' : 'restart', ...ofThisPlatform(options.signals) },
     restartExitCode: options.restartExitCode ?? defaults.restartExitCode,

@@ -7,7 +7,7 @@ import type { Environment } from '../lib/kubernetes/environment.ts'
 import { optionTable, readOptions } from '../lib/options.ts'
 import type { GracefulOptions, Settings } from '../lib/options.ts'
 
-const elsewhere: Environment = { inKubernetes: false, inProduction: false, speaksForContainer: true, options: {} }
+const elsewhere: Environment = { inKubernetes: false, inProduction: false, speaksForContainer: true, siblings: 1, options: {} }
 const kubernetes: Environment = { ...elsewhere, inKubernetes: true }
 const aToken = 'a-token-of-enough-length'
 
@@ -41,6 +41,7 @@ const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
   'announce.blind': { valid: [0, 18_000], invalid: notATime },
   'announce.max': { valid: [1000, 22_000], invalid: notATime },
   'announce.readinessDelay': { valid: [0, 18_000], invalid: notATime },
+  'announce.failures': { valid: [0, 1, 3, 100], invalid: [-1, 101, 1.5, Number.NaN, '3', null, true, {}] },
   'announce.shed': { valid: ['gradual', 'immediate', 'off'], invalid: ['Gradual', '', true, false, null, 1, {}] },
   'announce.envoy': { valid: [true, false], invalid: notABoolean },
   drain: { valid: [{}], invalid: notAnObject },
@@ -111,7 +112,7 @@ t.test('unknown options are refused with the ones there are', async (t) => {
     [{ metrics: { prefix: 'x' } }, /unknown option 'metrics.prefix', expected one of: metrics.registry, metrics.path$/],
     [{ token: aToken }, /unknown option 'token'/],
     [{ 'announce.min': 5 }, /unknown option 'announce.min'/],
-    [{ announce: { minimum: 5 } }, /unknown option 'announce.minimum', expected one of: announce.min, announce.quiet, announce.blind, announce.max, announce.readinessDelay, announce.shed, announce.envoy$/],
+    [{ announce: { minimum: 5 } }, /unknown option 'announce.minimum', expected one of: announce.min, announce.quiet, announce.blind, announce.max, announce.readinessDelay, announce.failures, announce.shed, announce.envoy$/],
     [{ drain: { timeout: 5 } }, /unknown option 'drain.timeout', expected one of: drain.idle$/],
     [{ probes: { port: 5 } }, /unknown option 'probes.port', expected one of: probes.prefix, probes.expose, probes.external$/],
     [{ probes: { external: { path: '/up', prefix: '' } } }, /unknown option 'probes.external.prefix', expected one of: probes.external.path, probes.external.status, probes.external.delay$/],
@@ -285,10 +286,15 @@ t.test('where the process speaks for its container, and where not', async (t) =>
 })
 
 t.test('defaults', async (t) => {
-  const common = { closeWith: undefined, restartExitCode: 0, crash: true, exit: true, shed: 'gradual', probes: { prefix: '', expose: false, external: false }, admin: { prefix: '/-' }, pressure: undefined, envoy: false, toldAfter: 0, terminationMessagePath: '/dev/termination-log' }
+  const common = { closeWith: undefined, restartExitCode: 0, crash: true, exit: true, shed: 'gradual', probes: { prefix: '', expose: false, external: false }, admin: { prefix: '/-' }, pressure: undefined, envoy: false, isIdleGiven: false, toldAfter: 0, terminationMessagePath: '/dev/termination-log' }
   t.match(read(), { ...common, idle: 500, inKubernetes: false, budget: { gracePeriod: 30_000, preStop: 0, reserve: 2000, close: 5000, announce: { min: 0, quiet: 1000, blind: 0, max: 18_000, readinessDelay: 0 } } })
   t.match(read({}, kubernetes), { ...common, idle: 5000, inKubernetes: true, budget: { announce: { min: 5000, quiet: 1000, blind: 15_000, max: 18_000 } } })
   t.match(read({ probes: false, admin: false }), { probes: false, admin: false })
+
+  t.match(read(), { front: { isKnown: false, failures: 3, sharedBy: 1 } }, 'who is in front is observed')
+  t.match(read({}, kubernetes), { front: { isKnown: true, failures: 0 } })
+  for (const announce of [{ min: 0 }, { quiet: 50 }, { blind: 1 }, { max: 0 }, { readinessDelay: 1 }, { envoy: true }]) t.match(read({ announce }), { front: { isKnown: true, failures: 3 } })
+  for (const announce of [{}, { failures: 2 }, { min: undefined }, { shed: 'off' }, { envoy: false }]) t.match(read({ announce }), { front: { isKnown: false } })
 
   // The words of the table say the same as the code.
   const words = Object.fromEntries(optionTable.map((row) => [row.name, row.default]))
@@ -301,6 +307,7 @@ t.test('defaults', async (t) => {
   t.match(words['announce.quiet'], new RegExp(`^${here.budget.announce.quiet}`))
   t.equal(words['announce.max'], `what the grace period leaves: ${here.budget.announce.max} of ${here.budget.gracePeriod}`)
   t.equal(words['announce.readinessDelay'], `${here.budget.announce.readinessDelay}`)
+  t.equal(words['announce.failures'], `${here.front.failures}; ${pod.front.failures} in Kubernetes`)
   t.equal(words['announce.shed'], `\`'${here.shed}'\``)
   t.equal(words['drain.idle'], `${pod.idle} in Kubernetes, else ${here.idle}`)
   t.equal(words['restartExitCode'], `${here.restartExitCode}`)

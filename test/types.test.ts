@@ -49,7 +49,7 @@ function checkPlugin (app: FastifyInstance): void {
 function checkAugmentation (app: FastifyInstance, request: FastifyRequest, config: FastifyContextConfig): void {
   expectTypeOf(app.graceful).toEqualTypeOf<Graceful>()
   expectTypeOf(request.drainSignal).toEqualTypeOf<AbortSignal>()
-  expectTypeOf(config.graceful).toEqualTypeOf<{ traffic?: boolean } | undefined>()
+  expectTypeOf(config.graceful).toEqualTypeOf<{ traffic?: boolean, probe?: boolean } | undefined>()
   app.get('/ping', { config: { graceful: { traffic: false } } }, async (request) => {
     expectTypeOf(request.drainSignal).toEqualTypeOf<AbortSignal>()
     expectTypeOf(request.server.graceful).toEqualTypeOf<Graceful>()

@@ -5,9 +5,11 @@ import { longestInterval, meanInterval, rhythmOf } from './intervals.ts'
 import { isTool, proberOf, roleOf } from './probers.ts'
 
 /** Intervals without a question after which a prober is taken for one that has stopped. */
-const patience = 3
-/** What they are at least, in milliseconds: the asker's machine may be busy. */
-const shortestPatience = 500
+const patientFor = 3
+/** What they are at least, in milliseconds: the machine of one that has asked for long may be busy for a moment. */
+const shortestPatience = { established: 2000, other: 500 } as const
+/** Time between the first and the last question of one that has asked for long, in milliseconds. */
+const establishedAfter = 5000
 /** Longest time between two looks, in milliseconds, in which this process has listened. */
 const attentive = 150
 /** Questions that a person's or a program's tool must have asked steadily. */
@@ -29,9 +31,13 @@ interface Watched {
   caller: Caller
   /** Undefined where it has asked once. */
   interval: number | undefined
+  /** When it is taken for one that has stopped, without a question for so long. */
+  patience: number
   /** Several probers that cannot be told apart: the time in which the slowest has got its answers counts, too. */
   isSeveral: boolean
   outcome: FrontEnd['outcome']
+  /** When the answer that was needed last has gone out. */
+  toldAt: number
   /** When it has asked last, moved on by the time in which this process did not listen. */
   lastSeen: number
 }
@@ -110,7 +116,7 @@ export class FrontEnds {
     for (const watched of this.#watched) {
       const reason = this.#pending(watched, now)
       if (reason !== undefined) return reason
-      if (watched.outcome === 'told') settled = Math.max(settled, watched.caller.last ?? settled)
+      if (watched.outcome === 'told') settled = Math.max(settled, watched.toldAt)
     }
     return now - settled < quiet ? `the front end was told ${Math.round(now - settled)} ms ago` : undefined
   }
@@ -140,8 +146,9 @@ export class FrontEnds {
       const times = caller.times.filter((time) => time < at)
       const lastSeen = times.at(-1)
       const rhythm = lastSeen === undefined ? undefined : this.#rhythmOf(caller, times)
-      if (lastSeen === undefined || rhythm === undefined || at - lastSeen > patienceOf(rhythm.interval)) continue
-      found.push({ caller, ...rhythm, outcome: 'pending', lastSeen })
+      const patience = patienceOf(times, rhythm?.interval)
+      if (lastSeen === undefined || rhythm === undefined || at - lastSeen > patience) continue
+      found.push({ caller, ...rhythm, patience, outcome: 'pending', toldAt: 0, lastSeen })
     }
     return found
   }
@@ -166,15 +173,18 @@ export class FrontEnds {
     const { caller, isSeveral } = watched
     const asked = caller.times.at(-1) ?? 0
     if (asked > watched.lastSeen) {
-      watched.interval ??= asked - watched.lastSeen
+      if (watched.interval === undefined) {
+        watched.interval = asked - watched.lastSeen
+        watched.patience = patienceOf(caller.times, watched.interval)
+      }
       watched.lastSeen = asked
     }
     const { interval } = watched
     const needed = isSeveral ? this.#toldAt + this.#failures * (interval ?? 0) : 0
-    if (caller.failing >= this.#failures && now >= needed) watched.outcome = 'told'
+    if (caller.failing >= this.#failures && now >= needed) Object.assign(watched, { outcome: 'told', toldAt: caller.last })
     // Its route answers as before: there is nothing that it could learn.
     else if (caller.good > 0 && caller.failing === 0) watched.outcome = 'unaffected'
-    else if (now - watched.lastSeen > patienceOf(interval)) watched.outcome = 'stopped'
+    else if (now - watched.lastSeen > watched.patience) watched.outcome = 'stopped'
     if (watched.outcome !== 'pending') return undefined
     const every = interval === undefined ? 'asked once' : `every ${Math.round(interval)} ms`
     return `${nameOf(caller)} (${every}) was served ${caller.failing} of ${this.#failures} failing answers`
@@ -188,8 +198,10 @@ export class FrontEnds {
   }
 }
 
-function patienceOf (interval: number = longestInterval / patience): number {
-  return Math.max(patience * interval, shortestPatience)
+/** One that has asked once may ask again within the longest interval that a front end has. */
+function patienceOf (times: readonly number[], interval: number = longestInterval / patientFor): number {
+  const isEstablished = (times.at(-1) ?? 0) - (times[0] ?? 0) >= establishedAfter
+  return Math.max(patientFor * interval, isEstablished ? shortestPatience.established : shortestPatience.other)
 }
 
 function nameOf ({ userAgent, method, path, address }: Caller): string {

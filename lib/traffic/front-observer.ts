@@ -49,6 +49,11 @@ export class FrontObserver {
     return this.#settings.isKnown || this.#frontEnds.found
   }
 
+  /** Whether a front end was seen when phase 1 began. */
+  get found (): boolean {
+    return this.#frontEnds.found
+  }
+
   /** Phase 1 has begun; health routes begin to fail `toldAfter` milliseconds later. */
   announce (toldAfter: number): void {
     this.#announced = true

@@ -1,10 +1,12 @@
 /** Longest interval of a prober that is taken for a front end, in milliseconds; a tenth of it is allowed for jitter. */
 export const longestInterval = 11_000
 
-/** Gaps that are looked at for a single interval. */
+/** Gaps that a mean is taken of. */
 const recentGaps = 8
 /** A gap of a steady caller is at least half and at most twice the median. */
 const spread = 2
+/** Share of the questions that may belong to none of the probers that were found. */
+const mostUnexplained = 0.25
 /** Gaps that are tried as the interval of one of several probers, counted from each time. */
 const widestLook = 6
 
@@ -21,7 +23,7 @@ export interface Rhythm {
 /** Finds out how often a caller asks; undefined for fewer than two questions. `times` are in order. */
 export function rhythmOf (times: readonly number[]): Rhythm | undefined {
   if (times.length < 2) return undefined
-  const gaps = times.slice(-recentGaps - 1).map((time, index, all) => time - (all[index - 1] ?? time)).slice(1)
+  const gaps = times.map((time, index) => time - (times[index - 1] ?? time)).slice(1)
   const median = medianOf(gaps)
   if (gaps.every((gap) => gap >= median / spread && gap <= median * spread)) return { interval: median, isSteady: true, isSeveral: false }
   const intervals = separate(times)
@@ -51,9 +53,12 @@ function separate (times: readonly number[]): number[] {
     const taken = new Set(chain)
     left = left.filter((time) => !taken.has(time))
   }
+  // Among questions at random some are at one interval by chance.
+  if (left.length > times.length * mostUnexplained) return []
   // A slow one that has asked twice so far beside a fast one.
   const rest = Math.max(...left.map((time, index) => time - (left[index - 1] ?? time)))
-  if (intervals.length > 0 && left.length >= 2 && rest <= longestInterval) intervals.push(rest)
+  const isAlive = left.length >= 2 && times.at(-1)! - left.at(-1)! <= 2 * rest
+  if (intervals.length > 0 && isAlive && rest <= longestInterval) intervals.push(rest)
   return intervals
 }
 

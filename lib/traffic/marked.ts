@@ -16,7 +16,7 @@ export function isProbed ({ traffic, probe }: Marks = {}): boolean {
 
 /** Looks at who asks a route of the application's own that is marked as one that balancers go by. Other routes are left alone. */
 export function followMarked (route: RouteOptions, front: FrontObserver): void {
-  const { probe, traffic: isTraffic } = (route.config as { graceful?: Marks } | undefined)?.graceful ?? {}
+  const { probe, traffic: isTraffic } = route.config?.graceful ?? {}
   if (!(probe ?? isTraffic === false)) return
   const hooks = [route.onRequest ?? []].flat() as onRequestHookHandler[]
   if (hooks.some((hook) => added.has(hook))) return

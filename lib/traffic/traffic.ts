@@ -34,6 +34,9 @@ const plainIdle = 50
 /** How long a connection may be idle at least, in milliseconds, where another process has taken over: closing one that nobody warned may meet its next request. */
 const replacedIdle = 5000
 
+/** The same behind a front end that was found: a balancer keeps connections for its next request. */
+const frontedIdle = 5000
+
 /** What the traffic room is given. Times are milliseconds. */
 export interface TrafficOptions {
   clock: Clock
@@ -46,6 +49,8 @@ export interface TrafficOptions {
   /** Whether replies tell Envoy. Default: no. */
   envoy?: boolean
   idle: number
+  /** Whether somebody has set `idle`. Default: no. */
+  isIdleGiven?: boolean
   /** The bound servers, the main one first. */
   servers: () => Server[]
   /** Something has ended: ask again. */
@@ -158,6 +163,7 @@ export class Traffic {
     // `shed` is about phase 1: from here on a connection that stays open only holds the process.
     this.#shedding.raise(1)
     this.#idle.look(0)
+    if (this.front.found && this.#options.isIdleGiven !== true) this.#idle.extend(frontedIdle)
     if (plain) this.#idle.hasten(plainIdle)
   }
 

@@ -55,7 +55,7 @@ function makeApp (t: Test, options: Partial<AdminOptions>, { fastify = {}, confi
     checks: [],
     pressure: undefined,
     budget,
-    traffic: { rate: 0, arrivals: 0, evidence: undefined, lastArrival: undefined, lateArrivals: 0, lateSources: [], probes: [] },
+    traffic: { rate: 0, arrivals: 0, evidence: undefined, lastArrival: undefined, lateArrivals: 0, lateSources: [], probes: [], frontEnds: [] },
     work: [],
     guardian: undefined,
     report: lifecycle.report,

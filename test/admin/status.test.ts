@@ -20,7 +20,7 @@ const parts: StatusParts = {
   checks: [{ name: 'db', kinds: ['readiness'], critical: true, state: 'passing', age: 10, duration: 1, error: undefined }],
   pressure: undefined,
   budget: cutBudget({ gracePeriod: 30_000, preStop: 0 }, false),
-  traffic: { rate: 3, arrivals: 1, evidence: 'absent', lastArrival: 120, lateArrivals: 0, lateSources: [], probes: [] },
+  traffic: { rate: 3, arrivals: 1, evidence: 'absent', lastArrival: 120, lateArrivals: 0, lateSources: [], probes: [], frontEnds: [] },
   work: ['mail'],
   guardian: { state: 'watching', port: 9000, stalls: 1, stalledTime: 2100, lastStall: { duration: 2100, at: 1_700_000_000_000, blockedIn: 'spin (/app.js:3:5)' } },
   report: undefined,

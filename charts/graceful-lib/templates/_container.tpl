@@ -80,6 +80,7 @@ GRACEFUL_ANNOUNCE_QUIET_SECONDS: announce.quietSeconds
 GRACEFUL_ANNOUNCE_BLIND_SECONDS: announce.blindSeconds
 GRACEFUL_ANNOUNCE_MAX_SECONDS: announce.maxSeconds
 GRACEFUL_ANNOUNCE_READINESS_DELAY_SECONDS: announce.readinessDelaySeconds
+GRACEFUL_ANNOUNCE_FAILURES: announce.failures
 GRACEFUL_ANNOUNCE_SHED: announce.shed
 GRACEFUL_ANNOUNCE_ENVOY: envoy.immediateHealthCheckFail
 GRACEFUL_DRAIN_IDLE_SECONDS: drain.idleSeconds

@@ -107,7 +107,7 @@ export function drawTraffic (view: View): void {
   const { traffic, phase } = view.state
   draw(view, 'traffic', traffic && { traffic, phase }, () => {
     if (traffic === undefined) return []
-    const { rate, arrivals, evidence, lastArrival, lateArrivals, lateSources, probes, frontEnds = [] } = traffic
+    const { rate, arrivals, evidence, lastArrival, lateArrivals, lateSources, probes, frontEnds } = traffic
     const announced = phase !== 'running'
     const entries: Array<[string, Child[]]> = [[announced ? 'New connections before' : 'New connections', [`${Number(rate.toFixed(1))} a second`]]]
     if (announced) {

@@ -1,0 +1,139 @@
+import { execFile } from 'node:child_process'
+import { request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import type { Test } from 'tap'
+import type { FrontEnd } from '../../lib/lifecycle/report.ts'
+import { Balancer } from './balancer.ts'
+import type { Check } from './balancer.ts'
+import { prefer } from '../e2e/replicas.ts'
+import { end, start } from './replicas.ts'
+import type { Departure } from './replicas.ts'
+
+t.setTimeout(400_000)
+// The balancer and the client stand for a network, which does not pause because this machine is busy.
+prefer(process.pid, -10)
+
+/** Probers that a service without any option, in no pod, has to notice by itself; and how long its phase 1 may take, in milliseconds. */
+interface Case {
+  name: string
+  checks: Check[]
+  /** How long it runs before the signal. */
+  warmUp?: number
+  least: number
+  most: number
+  given?: object
+  env?: NodeJS.ProcessEnv
+  frontEnds: Array<Partial<FrontEnd>>
+}
+
+const guardianPorts = new Map<number, number>()
+
+const cases: Case[] = [
+  { name: 'one check a second, out after two failures', checks: [{ every: 1000, fall: 2 }], least: 2000, most: 9000, frontEnds: [{ prober: 'other', route: 'GET /readyz', outcome: 'told' }] },
+  { name: 'out after three failures', checks: [{ every: 500, fall: 3 }], least: 1000, most: 9000, frontEnds: [{ outcome: 'told' }] },
+  { name: 'out after the first failure, and asks no more', checks: [{ every: 1000, fall: 1, stops: true }], least: 1000, most: 9000, frontEnds: [{ outcome: 'stopped', answers: 1 }] },
+  { name: 'HTTP/1.0 without Host and User-Agent', checks: [{ every: 500, fall: 3, manner: 'bare' }], least: 1000, most: 9000, frontEnds: [{ outcome: 'told' }] },
+  { name: 'OPTIONS over HTTP/1.0', checks: [{ every: 500, fall: 2, manner: 'bare', method: 'OPTIONS' }], least: 1000, most: 9000, frontEnds: [{ route: 'OPTIONS /readyz' }] },
+  { name: 'HEAD', checks: [{ every: 500, fall: 2, method: 'HEAD' }], least: 1000, most: 9000, frontEnds: [{ route: 'HEAD /readyz' }] },
+  { name: 'one kept connection', checks: [{ every: 500, fall: 3, manner: 'kept' }], least: 1000, most: 9000, frontEnds: [{ outcome: 'told' }] },
+  { name: 'another address each time', checks: [{ every: 500, fall: 3, from: (n) => `127.0.${1 + (n >> 7) % 100}.${1 + n % 127}` }], least: 1000, most: 9000, frontEnds: [{ outcome: 'told' }] },
+  { name: 'a check below the route', checks: [{ every: 500, fall: 3, path: '/readyz/shutdown' }], least: 1000, most: 9000, frontEnds: [{ route: 'GET /readyz/shutdown' }] },
+  { name: 'the external route, with a status of its own', checks: [{ every: 500, fall: 3, path: '/up' }], given: { options: { probes: { external: { path: '/up', status: 404 } } } }, least: 1000, most: 9000, frontEnds: [{ route: 'GET /up' }] },
+  { name: 'a route of the application that is marked', checks: [{ every: 500, fall: 3, path: '/health' }], least: 1000, most: 9000, frontEnds: [{ route: 'GET /health' }] },
+  { name: 'two balancers of different intervals behind one address', checks: [{ every: 500, fall: 3 }, { every: 3000, fall: 3, after: 200 }], warmUp: 11_000, least: 8000, most: 17_500, frontEnds: [{ outcome: 'told' }] },
+  { name: 'two balancers that are told apart', checks: [{ every: 500, fall: 2, headers: { 'user-agent': 'Go-http-client/1.1' } }, { every: 2500, fall: 2 }], warmUp: 8000, least: 5000, most: 15_000, frontEnds: [{}, {}] },
+  { name: 'the first question a moment before the signal', checks: [{ every: 1000, fall: 2, after: 700 }], warmUp: 1200, least: 2000, most: 9000, frontEnds: [{ outcome: 'told' }] },
+  { name: "the guardian's port", checks: [{ every: 500, fall: 3, port: (server) => guardianPorts.get(server) ?? 0 }], given: { options: { guardian: { port: 0, host: '127.0.0.1' } } }, least: 1000, most: 9000, frontEnds: [{ outcome: 'told' }] },
+  { name: 'HTTP/2', checks: [{ every: 500, fall: 3, manner: 'http2', port: (server) => guardianPorts.get(server) ?? server }], given: { fastify: { http2: true } }, least: 1000, most: 9000, frontEnds: [{ outcome: 'told' }] }
+]
+
+const phaseOne = ({ report }: Departure): number => report.phases.find(({ phase }) => phase === 'announcing')?.duration ?? 0
+
+async function tryCase (t: Test, { checks, given = {}, env = {}, warmUp = 3500, least, most, frontEnds }: Case): Promise<void> {
+  const replicas = await Promise.all([start(t, given, { env }), start(t, given, { env })])
+  for (const { port, lines } of replicas) {
+    const guardian = lines.find(({ event, port: its }) => event === 'graceful.guardian' && typeof its === 'number')
+    if (guardian !== undefined) guardianPorts.set(port, guardian['port'] as number)
+  }
+  const servers = replicas.map(({ port }) => port)
+  const isHttp2 = checks[0]?.manner === 'http2'
+  const balancers = checks.map((check) => new Balancer(servers, check))
+  t.teardown(() => balancers.forEach((balancer) => balancer.stop()))
+  // The client of the balancer speaks HTTP/1.
+  const stops = isHttp2 ? [] : balancers.map((balancer) => balancer.load(20))
+  await sleep(warmUp)
+  const [gone] = replicas
+  const departure = await end(gone)
+  await sleep(1000)
+  await Promise.all(stops.map((stop) => stop()))
+  const { report, code, warnings } = departure
+  const details = { traffic: report.traffic, phases: report.phases, warnings }
+  t.equal(code, 0)
+  for (const balancer of balancers) t.strictSame(balancer.losses.slice(0, 5), [], `0 of ${balancer.sent} lost`, details)
+  const length = phaseOne(departure)
+  t.ok(length >= least && length <= most, `phase 1 took ${length} ms, ${least} to ${most} were expected`, details)
+  t.match(report.traffic.frontEnds, frontEnds, 'the report names it')
+  t.equal(report.traffic.frontEnds.length, frontEnds.length, 'and nobody else', details)
+  t.strictSame(report.advice, [], 'no advice')
+  t.strictSame(warnings, [])
+}
+
+t.test('a balancer that polls a readiness route is told first, without any option', async (t) => {
+  t.jobs = 2
+  for (const one of cases) void t.test(one.name, async (t) => tryCase(t, one))
+})
+
+/** New connections at a steady rate, and nobody who asks for readiness in earnest. */
+async function visit (port: number, path = '/', headers: Record<string, string> = {}): Promise<number> {
+  return new Promise((resolve) => {
+    request({ host: '127.0.0.1', port, path, agent: false, headers }, (response) => {
+      response.resume().once('end', () => resolve(response.statusCode ?? 0))
+    }).once('error', () => resolve(0)).end()
+  })
+}
+
+/** What may be there without being a front end. */
+const nobodies: Array<[name: string, around: (port: number) => () => void | Promise<void>, warmUp?: number]> = [
+  ['ten new connections a second', () => () => {}],
+  ['a monitor of liveness', (port) => every(500, () => visit(port, '/livez'))],
+  ['a kubelet', (port) => every(500, () => visit(port, '/readyz', { 'user-agent': 'kube-probe/1.34' }))],
+  ['Prometheus and a Blackbox Exporter', (port) => every(500, () => visit(port, '/readyz', { 'user-agent': 'Blackbox Exporter/0.27.0' }))],
+  ["a person's curl, twice", (port) => {
+    const timers = [500, 2400].map((delay) => setTimeout(() => execFile('curl', ['-s', `http://127.0.0.1:${port}/readyz`], () => {}), delay))
+    return () => timers.forEach((timer) => clearTimeout(timer))
+  }],
+  ['a test that waits until it is ready', (port) => {
+    void fetch(`http://127.0.0.1:${port}/readyz`).then((response) => response.text())
+    return () => {}
+  }],
+  ['a scrape of a route that is no probe', (port) => every(700, () => visit(port, '/ping'))]
+]
+
+function every (interval: number, call: () => unknown): () => void {
+  const timer = setInterval(() => { void call() }, interval)
+  return () => clearInterval(timer)
+}
+
+t.test('with nobody in front a stop under traffic is quick, and nobody is alarmed', async (t) => {
+  t.jobs = 2
+  for (const [name, around, warmUp = 3000] of nobodies) {
+    void t.test(name, async (t) => {
+      const replica = await start(t)
+      const stopTraffic = every(100, () => visit(replica.port))
+      const stop = around(replica.port)
+      await sleep(warmUp)
+      const departure = await end(replica)
+      stopTraffic()
+      await stop()
+      const { report, took, code, warnings } = departure
+      t.equal(code, 0)
+      // A route that stays good is asked once more at the most.
+      t.ok(phaseOne(departure) <= 750, `phase 1 took ${phaseOne(departure)} ms`, { traffic: report.traffic })
+      t.ok(took < 1500, `gone after ${Math.round(took)} ms`, { phases: report.phases })
+      t.match(report.traffic, { lateArrivals: 0, suggestedMin: undefined })
+      t.strictSame(report.advice, [])
+      t.strictSame(warnings, [])
+    })
+  }
+})
