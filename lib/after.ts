@@ -1,5 +1,4 @@
-// Imported, not global: a test may have replaced the global timers.
-import { clearTimeout, setTimeout } from 'node:timers'
+import { clearTimeout, setTimeout } from './timers.ts'
 
 /**
  * Calls back once after `delay` milliseconds, and does not keep the process for it.

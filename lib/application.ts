@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import { nextTick } from 'node:process'
 import type { FastifyInstance } from 'fastify'
 import type { PublicStatus, Status } from './admin/status.ts'
 import { afterUnref } from './after.ts'
@@ -257,7 +258,7 @@ export class Application {
       this.#guarded?.changed()
     })
     // A listen that was under way when boot was stopped; Fastify's own listeners come first.
-    this.#root.server.on('listening', () => process.nextTick(() => {
+    this.#root.server.on('listening', () => nextTick(() => {
       if (lifecycle.ending && !traffic.announced) traffic.listeners.stop()
       else traffic.open()
     }))

@@ -54,6 +54,9 @@ declare module 'fastify' {
   }
 }
 
+// Kept: a test may replace it later, and each request would wait for it.
+const { queueMicrotask: enqueue } = globalThis
+
 /** What exempts our own routes from what meets ordinary traffic. */
 const routeConfig = { graceful: { traffic: false, probe: false }, pressureHandler: (): undefined => undefined, rateLimit: false }
 
@@ -74,7 +77,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   })
   root.addHook('onRequest', (request, reply, done) => {
     // What came in the same piece must be parsed before this reply can be marked as its connection's last.
-    if (traffic.arrive(request, reply)) queueMicrotask(done)
+    if (traffic.arrive(request, reply)) enqueue(done)
     else done()
   })
   application.closeHooks.follow(() => root.addHook('onClose', async () => application.closed()))

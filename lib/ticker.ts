@@ -1,12 +1,12 @@
-// Imported, not global: a test may have replaced the global timers.
-import { clearInterval, setInterval } from 'node:timers'
 import { captureContext } from './context.ts'
+import { clearInterval, setInterval } from './timers.ts'
+import type { Timer } from './timers.ts'
 
 /** Milliseconds between two ticks. */
 export const tickInterval = 100
 
 const listeners = new Set<() => void>()
-let timer: NodeJS.Timeout | undefined
+let timer: Timer | undefined
 /** The timer outlives whoever has started it, and must not keep what an `AsyncLocalStorage` held there. */
 const run = captureContext()
 

@@ -1,4 +1,5 @@
-import { clearTimeout, setTimeout } from 'node:timers'
+import { clearTimeout, setTimeout } from '../timers.ts'
+import type { Timer } from '../timers.ts'
 
 /** Questions of the kind "have you heard all that I said?", and who waits for their answers. */
 export class Greetings {
@@ -11,11 +12,11 @@ export class Greetings {
   /** Settles with whether it was heard within `timeout` milliseconds. The timer keeps the process: a boot waits for it. */
   async send (say: (id: number) => void, timeout: number): Promise<boolean> {
     const id = ++this.#last
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     try {
       return await new Promise((resolve) => {
         this.#waiting.set(id, resolve)
-        timer = setTimeout(resolve, timeout, false)
+        timer = setTimeout(() => resolve(false), timeout)
         say(id)
       })
     } finally {

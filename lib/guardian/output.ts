@@ -2,7 +2,8 @@ import { constants, closeSync, fstatSync, openSync, readFileSync, writeSync } fr
 import { Socket } from 'node:net'
 import { hostname } from 'node:os'
 import { isatty, WriteStream } from 'node:tty'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { monotonicNow } from '../lifecycle/clock.ts'
+import { sleep } from '../timers.ts'
 
 /** How long a reader who takes nothing is tried again, and how often, in milliseconds. */
 const patience = 100
@@ -25,12 +26,12 @@ let torn = false
  */
 export async function writeError (text: string): Promise<void> {
   const bytes = current = Buffer.from(torn ? `\n${text}` : text)
-  const until = performance.now() + patience
+  const until = monotonicNow() + patience
   try {
     for (let written = 0; ;) {
       written += tryWrite(bytes.subarray(written))
       torn = written > 0 && written < bytes.length
-      if (written === bytes.length || performance.now() > until) return
+      if (written === bytes.length || monotonicNow() > until) return
       // oxlint-disable-next-line no-await-in-loop -- it is a wait
       await sleep(interval)
       if (current !== bytes) return

@@ -1,3 +1,4 @@
+import { epochNow } from '../lifecycle/clock.ts'
 import { formatTerminationMessage, probeTerminationMessage, readTerminationMessage, writeTerminationMessage } from './message.ts'
 import type { ApplicationRecord, TerminationRecord } from './message.ts'
 
@@ -54,7 +55,7 @@ export class Board {
   }
 
   #write (): Error | undefined {
-    this.#writtenAt = Date.now()
+    this.#writtenAt = epochNow()
     const time = new Date(this.#writtenAt).toISOString()
     const entries = [...this.#entries.values()]
     const [worst] = entries.toSorted((a, b) => rank[b.record.verdict] - rank[a.record.verdict])

@@ -1,3 +1,4 @@
+import { epochNow } from '../lifecycle/clock.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { Failure } from '../lifecycle/participants.ts'
 import type { Phase } from '../lifecycle/phase.ts'
@@ -135,7 +136,7 @@ export class TerminationMessage {
 
   #provisional (phase: Phase): OwnRecord {
     const { kind = 'drain', reason = 'drain' } = this.#ports.lifecycle.request ?? {}
-    const startedAt = this.#startedAt ?? Date.now()
+    const startedAt = this.#startedAt ?? epochNow()
     return {
       ...this.#frame(),
       final: false,
@@ -145,7 +146,7 @@ export class TerminationMessage {
       kind,
       reason,
       startedAt: new Date(startedAt).toISOString(),
-      duration: Math.max(0, Date.now() - startedAt),
+      duration: Math.max(0, epochNow() - startedAt),
       phases: this.#phases,
       traffic: this.#ports.traffic.summary(),
       // Before phase 3 what is in flight is what the service does, and not what holds its end.

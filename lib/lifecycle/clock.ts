@@ -1,16 +1,17 @@
-// Imported or kept, not looked up on the global object: a test may have replaced the timers and the clocks there, with some that
-// stand still, and an end that has begun must reach its end all the same.
 import { performance } from 'node:perf_hooks'
-import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers'
+import { clearImmediate, clearTimeout, setImmediate, setTimeout } from '../timers.ts'
 
-// Test clocks put a `now` of their own on the object that `node:perf_hooks` exports, too; the prototype's stays.
+// Test clocks replace the global object, and put a `now` of their own on the one that `node:perf_hooks` exports; the prototype's
+// stays. `Date` can only be kept, and where it was replaced before, the time since the process began has to do.
 const { now } = Object.getPrototypeOf(performance) as typeof performance
+const { timeOrigin } = performance
+const isReal = Function.prototype.toString.call(Date.now).includes('[native code]')
 
-/** Milliseconds since the process started, of a clock that never goes backwards and that no test clock replaces. */
+/** Milliseconds since the process began, of a clock that never goes backwards and that no test clock replaces. */
 export const monotonicNow = (): number => now.call(performance)
 
-/** Milliseconds since 1970, of the clock that was there when the plugin was loaded. */
-export const epochNow: () => number = Date.now
+/** Milliseconds since 1970, of a clock that no test clock replaces. */
+export const epochNow: () => number = isReal ? Date.now : () => Math.round(timeOrigin + monotonicNow())
 
 /**
  * Time as the state machine sees it. Tests replace it with a clock they turn by hand.

@@ -1,8 +1,8 @@
-// Imported, not global: a test may have replaced the global timers.
-import { setTimeout } from 'node:timers'
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { afterUnref } from '../after.ts'
+import { epochNow, monotonicNow } from '../lifecycle/clock.ts'
+import { setTimeout } from '../timers.ts'
 import { changesOf } from './changes.ts'
 
 /** What a viewer is shown: the whole, the state that anyone may know, or that where a token would show the whole. */
@@ -98,7 +98,7 @@ export class Viewers {
 
   constructor (ports: ViewerPorts) {
     this.#ports = ports
-    this.#now = ports.now ?? (() => performance.now())
+    this.#now = ports.now ?? (() => monotonicNow())
   }
 
   /** How many watch. */
@@ -146,7 +146,7 @@ export class Viewers {
     for (const viewer of left) {
       const isWhole = viewer.access === 'whole'
       const state = isWhole ? whole : open
-      this.#write(viewer, event('report', { at: Date.now(), ...viewer.told === undefined ? state : this.#changes(isWhole, state) }))
+      this.#write(viewer, event('report', { at: epochNow(), ...viewer.told === undefined ? state : this.#changes(isWhole, state) }))
       this.#end(viewer)
     }
     this.#told.clear()
@@ -162,7 +162,7 @@ export class Viewers {
   }
 
   #envelope (access: Access, at = this.#now()): Envelope {
-    return { at: Math.round(Date.now() - (this.#now() - at)), instance: this.#instance ??= randomUUID(), access, ...access === 'whole' && { process: { hostname: hostname(), pid: process.pid } } }
+    return { at: Math.round(epochNow() - (this.#now() - at)), instance: this.#instance ??= randomUUID(), access, ...access === 'whole' && { process: { hostname: hostname(), pid: process.pid } } }
   }
 
   /** Looks for changes, and tells them. */
@@ -192,7 +192,7 @@ export class Viewers {
     const changes = this.#changes(whole, state)
     if (changes === undefined) return
     this.#told.set(whole, { state, at: this.#now() })
-    const text = event('change', { at: Date.now(), ...changes })
+    const text = event('change', { at: epochNow(), ...changes })
     for (const viewer of this.#viewers) if (viewer.told !== undefined && (viewer.access === 'whole') === whole) this.#tellOne(viewer, text)
   }
 

@@ -1,8 +1,9 @@
-import { clearTimeout, setTimeout } from 'node:timers'
 import type { FastifyInstance } from 'fastify'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { partOf, stateOf } from './fastify-parts.ts'
 import { messageOf } from '../errors.ts'
+import { clearTimeout, setTimeout } from '../timers.ts'
+import type { Timer } from '../timers.ts'
 
 /** Milliseconds that the rest of `app.close()` gets after an uncaught exception during it. */
 const graceAfterUncaught = 500
@@ -91,7 +92,7 @@ async function replaced (closeWith: () => unknown, close: () => Promise<unknown>
  * that is ever heard of it.
  */
 function uncaught (onUncaught: ClosePorts['onUncaught']): { promise: Promise<never>, stop: () => void } {
-  let timer: NodeJS.Timeout | undefined
+  let timer: Timer | undefined
   let remove: (() => void) | undefined
   const promise = new Promise<never>((_resolve, reject) => {
     remove = onUncaught((error) => {

@@ -13,6 +13,8 @@
  */
 import { writeSync } from 'node:fs'
 import { constants } from 'node:os'
+import { performance } from 'node:perf_hooks'
+import { clearTimeout, setTimeout } from 'node:timers'
 import { isMainThread } from 'node:worker_threads'
 import { sharedState } from './shared.ts'
 import type { EarlySignals, ReceivedSignal } from './shared.ts'

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers'
+import { setImmediate } from '../timers.ts'
 import type { Host } from './host.ts'
 import type { SharedState } from './shared.ts'
 import type { Member } from './types.ts'
@@ -14,7 +14,7 @@ import type { Member } from './types.ts'
 export async function endProcess (host: Host, shared: SharedState, members: Member[], code: () => number): Promise<void> {
   try {
     // Whoever waits for the same end has its last word first: the report's line, what follows somebody's `await app.close()`.
-    await new Promise((resolve) => { setImmediate(resolve) })
+    await new Promise<void>((resolve) => { setImmediate(resolve) })
     logHandles(host, members[0])
     await Promise.all(members.map((member) => flushWithin(host, member)))
   } finally {

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { sleep } from '../timers.ts'
 
 /** As much of any stream as matters here. */
 interface Stream {

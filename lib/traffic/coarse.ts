@@ -1,3 +1,4 @@
+import { monotonicNow } from '../lifecycle/clock.ts'
 import { onTick } from '../ticker.ts'
 
 /**
@@ -6,11 +7,11 @@ import { onTick } from '../ticker.ts'
  */
 export class CoarseClock {
   /** Whole milliseconds of `performance.now()`, at most a tenth of a second old while it runs: a fraction would be an object of its own per request. */
-  now: number = Math.floor(performance.now())
+  now: number = Math.floor(monotonicNow())
   #stop: (() => void) | undefined
 
   start (): void {
-    this.#stop ??= onTick(() => { this.now = Math.floor(performance.now()) })
+    this.#stop ??= onTick(() => { this.now = Math.floor(monotonicNow()) })
   }
 
   stop (): void {

@@ -1,6 +1,7 @@
 import type { Server, Socket } from 'node:net'
 import type { Http2Session, ServerHttp2Session } from 'node:http2'
 import type { ServerResponse } from 'node:http'
+import { nextTick } from 'node:process'
 import { startedAt } from './naming.ts'
 
 /**
@@ -215,7 +216,7 @@ export class Connections {
       original.call(this, error, (failure) => {
         callback(failure)
         // Behind the socket's own 'close', which the callback has queued.
-        process.nextTick(() => connections.#lostSocket(this))
+        nextTick(() => connections.#lostSocket(this))
       })
     }
   }

@@ -1,4 +1,5 @@
 import { Server } from 'node:net'
+import { nextTick } from 'node:process'
 import type { Connections } from './connections.ts'
 import { atRest } from './turns.ts'
 
@@ -68,7 +69,7 @@ export class Listeners {
     replaced.close = function close (this: Replaced, callback?: (error?: Error) => void) {
       delete (this as Partial<Replaced>).close
       this.close()
-      if (callback !== undefined) process.nextTick(callback)
+      if (callback !== undefined) nextTick(callback)
       return this
     }
   }

@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyRequest } from 'fastify'
+import { monotonicNow } from '../lifecycle/clock.ts'
 import type { CutRequest } from '../lifecycle/report.ts'
+import { setImmediate } from '../timers.ts'
 import { CoarseClock } from './coarse.ts'
 import { isBusy, isUpgraded } from './connections.ts'
 import type { Connections, HttpSocket } from './connections.ts'
@@ -221,7 +223,7 @@ export class Requests {
   }
 
   #describe (reply: ServerResponse): InFlight {
-    const now = performance.now()
+    const now = monotonicNow()
     return {
       method: reply.req.method ?? '',
       route: replyOf(reply)?.request.routeOptions.url,

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers'
+import { setImmediate } from '../timers.ts'
 
 /** Settles after one whole turn of the event loop: the kernel has been asked once for whatever it holds. */
 export function turn (): Promise<void> {
