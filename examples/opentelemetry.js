@@ -14,8 +14,8 @@ let span
 subscribe('fastify-graceful:phase', ({ application, phase, previous, record, reason }) => {
   span ??= tracer.startSpan('shutdown', { attributes: { application, reason } })
   span.addEvent(phase, { previous, duration: record.duration, endedBy: record.endedBy, stalledBy: record.stalledBy.map(({ name }) => name) })
-  // A drain by hand that was taken back.
-  if (phase === 'running') end()
+  // Phase 4 begins with this, before OpenTelemetry's own listener of the signal ends its SDK. Or a drain by hand was taken back.
+  if (phase === 'terminated' || phase === 'running') end()
 })
 
 subscribe('fastify-graceful:request-cut', ({ method, route = '(no route)', age }) => {
@@ -31,11 +31,9 @@ function end () {
 const app = Fastify({ logger: true })
 await app.register(graceful)
 
-// The span ends here and not with the report, for this is waited for: whatever begins later may die with the process.
-app.graceful.addHook('terminated', async () => {
-  end()
-  await provider.forceFlush()
-}, { name: 'export the span', timeout: 2000 })
+// This is waited for. Where OpenTelemetry is started with `--require @opentelemetry/auto-instrumentations-node/register`, it flushes by
+// itself at the signal, which it hears of after the last request, and this is not needed.
+app.graceful.addHook('terminated', async () => provider.forceFlush(), { name: 'export the span', timeout: 2000 })
 
 app.get('/', async () => ({ hello: 'world' }))
 

@@ -69,6 +69,7 @@ export class Application {
   readonly #draining = new AbortController()
   #outside: ((phase: Phase) => Stall | undefined) | undefined
   #started = false
+  #isFinished = false
 
   constructor (instance: FastifyInstance, root: FastifyInstance, settings: Settings) {
     this.#root = root
@@ -184,6 +185,7 @@ export class Application {
       run: this.#run,
       cut: () => this.#message.cut(this.telemetry.cut(() => this.traffic.cut())),
       serving: () => this.traffic.listeners.open,
+      release: () => this.#membership.releaseOthers(),
       end: () => {
         this.traffic.listeners.finish()
         if (this.viewers.size > 0) this.traffic.listeners.release()
@@ -233,18 +235,20 @@ export class Application {
   }
 
   #join (): Membership {
-    const { signals, restartExitCode, exit, crash, budget } = this.#settings
+    const { signals, otherListeners, restartExitCode, exit, crash, budget } = this.#settings
     return joinProcess({
       name: this.#name,
       lifecycle: this.lifecycle,
       log: this.log,
       signals,
+      otherListeners,
       restartExitCode,
       exit,
       crash,
       flush: () => flushLogger(this.#root.log),
       flushTimeout: budget.reserve / 2,
-      exited: (exitCode) => this.#message.exited(exitCode)
+      exited: (exitCode) => this.#message.exited(exitCode),
+      conclude: () => this.#conclude()
     })
   }
 
@@ -266,7 +270,16 @@ export class Application {
     void lifecycle.done.then((report) => this.#finish(report))
   }
 
+  /** Somebody else ends the process in phase 4; nothing but what is done synchronously is done any more. */
+  #conclude (): number | undefined {
+    const report = this.lifecycle.conclude()
+    if (report !== undefined) this.#finish(report)
+    return report?.exitCode
+  }
+
   #finish (report: Report): void {
+    if (this.#isFinished) return
+    this.#isFinished = true
     takeEach(
       () => this.health.stop(),
       () => this.holds.stop(),

@@ -29,7 +29,7 @@ export type { HookContext, HookOptions, PhaseHook } from './lifecycle/hooks.ts'
 export type { Answer, Participant } from './lifecycle/participants.ts'
 export type { HookPhase, Phase, StallPhase } from './lifecycle/phase.ts'
 export type { Cut, CutRequest, FrontEnd, LateSource, PhaseEnd, PhaseRecord, ProbeSummary, Report, ShutdownKind, ShutdownProgress, TrafficSummary } from './lifecycle/report.ts'
-export type { SignalAction } from './process/types.ts'
+export type { OtherListenersTime, SignalAction } from './process/types.ts'
 export type { Shed } from './traffic/ramp.ts'
 
 declare module 'fastify' {

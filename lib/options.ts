@@ -9,7 +9,7 @@ import type { Environment } from './kubernetes/environment.ts'
 import { defaultMessagePath } from './kubernetes/message.ts'
 import type { MetricsOptions, MetricsSettings } from './metrics/options.ts'
 import { valueOf, withDefaults } from './named.ts'
-import type { SignalAction } from './process/types.ts'
+import type { OtherListenersTime, SignalAction } from './process/types.ts'
 import { absolutePath, aFunction, boolean, integer, isObject, object, objectOrBoolean, objectOrFalse, oneOf, prefix, registry, route, routeOrFalse, text, time, token } from './rules.ts'
 import type { Rule } from './rules.ts'
 import { ofThisPlatform, refuseSignals } from './signal-names.ts'
@@ -56,6 +56,8 @@ export interface GracefulOptions {
   closeWith?: () => unknown
   /** What each signal does. */
   signals?: Record<string, SignalAction>
+  /** When listeners of others on the signals that end the service are called: `'after'` its last request, or `'beside'`, at once. */
+  otherListeners?: OtherListenersTime
   /** Exit code after a restart. */
   restartExitCode?: number
   /** Whether uncaught exceptions and unhandled rejections set off a shutdown. */
@@ -84,6 +86,7 @@ export interface Settings {
   isIdleGiven: boolean
   closeWith: (() => unknown) | undefined
   signals: Record<string, SignalAction>
+  otherListeners: OtherListenersTime
   restartExitCode: number
   crash: boolean
   exit: boolean
@@ -103,7 +106,7 @@ export interface OptionRow { name: string, default: string, rule: Rule }
 const row = (name: string, rule: Rule, words: string): OptionRow => ({ name, default: words, rule })
 
 /** Defaults that are plain values; those of the times that depend on the grace period are in `cutBudget`. */
-const defaults = { terminationMessagePath: defaultMessagePath, externalStatus: 503, gracePeriod: 30_000, idle: { kubernetes: 5000, elsewhere: 500 }, shed: 'gradual', failures: 3, restartExitCode: 0, prefix: '', adminPrefix: '/-', stall: 2000, liveness: 30_000, host: '0.0.0.0', metricsPath: '/-/metrics' } as const
+const defaults = { terminationMessagePath: defaultMessagePath, externalStatus: 503, gracePeriod: 30_000, idle: { kubernetes: 5000, elsewhere: 500 }, shed: 'gradual', failures: 3, otherListeners: 'after', restartExitCode: 0, prefix: '', adminPrefix: '/-', stall: 2000, liveness: 30_000, host: '0.0.0.0', metricsPath: '/-/metrics' } as const
 
 /** Every option, what it takes, and its default in words. */
 export const optionTable: readonly OptionRow[] = [
@@ -124,6 +127,7 @@ export const optionTable: readonly OptionRow[] = [
   row('close', time(), '5000, at most a sixth of the grace period'),
   row('closeWith', aFunction, 'calls `app.close()`'),
   row('signals', object, "`{ SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'restart' }`; in a pod SIGHUP is `'ignore'`"),
+  row('otherListeners', oneOf('after', 'beside'), `\`'${defaults.otherListeners}'\``),
   row('restartExitCode', integer(0, 255), `${defaults.restartExitCode}`),
   row('crash', boolean, '`true`'),
   row('exit', boolean, '`true`'),
@@ -190,6 +194,7 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
     isIdleGiven: options.drain?.idle !== undefined,
     closeWith: options.closeWith,
     signals: { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: inKubernetes ? 'ignore' : 'restart', ...ofThisPlatform(options.signals) },
+    otherListeners: options.otherListeners ?? defaults.otherListeners,
     restartExitCode: options.restartExitCode ?? defaults.restartExitCode,
     crash: options.crash ?? true,
     exit,

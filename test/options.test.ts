@@ -49,6 +49,7 @@ const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
   close: { valid: [0, 5000], invalid: notATime },
   closeWith: { valid: [() => {}, async () => {}], invalid: notAFunction },
   signals: { valid: [{}, { SIGTERM: false }, { SIGUSR2: 'restart' }, { SIGHUP: 'ignore' }], invalid: notAnObject },
+  otherListeners: { valid: ['after', 'beside'], invalid: ['before', true, false, null, 1, {}] },
   restartExitCode: { valid: [0, 1, 255], invalid: [-1, 256, 1.5, Number.NaN, '1', null, true] },
   crash: { valid: [true, false], invalid: notABoolean },
   exit: { valid: [true, false], invalid: notABoolean },
@@ -108,7 +109,7 @@ t.test('what is no object is refused', async (t) => {
 
 t.test('unknown options are refused with the ones there are', async (t) => {
   for (const [options, message] of [
-    [{ timeout: 5 }, /unknown option 'timeout', expected one of: gracePeriod, preStop, reserve, announce, drain, close, closeWith, signals, restartExitCode, crash, exit, probes, admin, pressure, kubernetes, guardian, metrics$/],
+    [{ timeout: 5 }, /unknown option 'timeout', expected one of: gracePeriod, preStop, reserve, announce, drain, close, closeWith, signals, otherListeners, restartExitCode, crash, exit, probes, admin, pressure, kubernetes, guardian, metrics$/],
     [{ metrics: { prefix: 'x' } }, /unknown option 'metrics.prefix', expected one of: metrics.registry, metrics.path$/],
     [{ token: aToken }, /unknown option 'token'/],
     [{ 'announce.min': 5 }, /unknown option 'announce.min'/],
@@ -211,6 +212,7 @@ t.test('environment variables', async (t) => {
     }).budget, { gracePeriod: 30_000, preStop: 0, reserve: 1000, close: 3000, closing: 500, announce: { max: 20_000, min: 4000, blind: 6000, quiet: 500, readinessDelay: 2000 } })
     t.match(from({
       GRACEFUL_ANNOUNCE_SHED: 'off',
+      GRACEFUL_OTHER_LISTENERS: 'beside',
       GRACEFUL_ANNOUNCE_ENVOY: 'true',
       GRACEFUL_DRAIN_IDLE_SECONDS: '7',
       GRACEFUL_PROBES_PREFIX: '/health',
@@ -223,6 +225,7 @@ t.test('environment variables', async (t) => {
       GRACEFUL_TERMINATION_MESSAGE_PATH: '/run/message'
     }), {
       shed: 'off',
+      otherListeners: 'beside',
       envoy: true,
       idle: 7000,
       toldAfter: 3000,
@@ -286,7 +289,7 @@ t.test('where the process speaks for its container, and where not', async (t) =>
 })
 
 t.test('defaults', async (t) => {
-  const common = { closeWith: undefined, restartExitCode: 0, crash: true, exit: true, shed: 'gradual', probes: { prefix: '', expose: false, external: false }, admin: { prefix: '/-' }, pressure: undefined, envoy: false, isIdleGiven: false, toldAfter: 0, terminationMessagePath: '/dev/termination-log' }
+  const common = { closeWith: undefined, otherListeners: 'after', restartExitCode: 0, crash: true, exit: true, shed: 'gradual', probes: { prefix: '', expose: false, external: false }, admin: { prefix: '/-' }, pressure: undefined, envoy: false, isIdleGiven: false, toldAfter: 0, terminationMessagePath: '/dev/termination-log' }
   t.match(read(), { ...common, idle: 500, inKubernetes: false, budget: { gracePeriod: 30_000, preStop: 0, reserve: 2000, close: 5000, announce: { min: 0, quiet: 1000, blind: 0, max: 18_000, readinessDelay: 0 } } })
   t.match(read({}, kubernetes), { ...common, idle: 5000, inKubernetes: true, budget: { announce: { min: 5000, quiet: 1000, blind: 15_000, max: 18_000 } } })
   t.match(read({ probes: false, admin: false }), { probes: false, admin: false })
@@ -310,6 +313,7 @@ t.test('defaults', async (t) => {
   t.equal(words['announce.failures'], `${here.front.failures}; ${pod.front.failures} in Kubernetes`)
   t.equal(words['announce.shed'], `\`'${here.shed}'\``)
   t.equal(words['drain.idle'], `${pod.idle} in Kubernetes, else ${here.idle}`)
+  t.equal(words['otherListeners'], `\`'${here.otherListeners}'\``)
   t.equal(words['restartExitCode'], `${here.restartExitCode}`)
 })
 

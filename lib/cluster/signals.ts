@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import type { Channel } from '../process/host.ts'
+import { markOwn } from '../process/shared.ts'
 import type { Supervisor } from './supervisor.ts'
 
 /** The same signal again within this time is a duplicate (terminals, npm and pnpm deliver two), in milliseconds. */
@@ -22,9 +23,9 @@ export class SupervisorSignals {
     this.#supervisor = supervisor
     this.#exit = exit
     this.#listeners = [
-      ['SIGTERM', () => this.#stop('SIGTERM')],
-      ['SIGINT', () => this.#stop('SIGINT')],
-      ['SIGHUP', () => this.#hangUp()],
+      ['SIGTERM', markOwn(() => this.#stop('SIGTERM'))],
+      ['SIGINT', markOwn(() => this.#stop('SIGINT'))],
+      ['SIGHUP', markOwn(() => this.#hangUp())],
       // A supervisor may have a supervisor.
       ['message', (message) => this.#onMessage(message)],
       ['disconnect', () => this.#stop('SIGTERM', 'the parent of the supervisor is gone')]

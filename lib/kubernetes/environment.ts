@@ -63,6 +63,7 @@ export const variables: readonly Variable[] = [
   ruled('GRACEFUL_ANNOUNCE_ENVOY', 'announce.envoy', oneOf(true, false), (text) => booleans[text]),
   seconds('GRACEFUL_DRAIN_IDLE_SECONDS', 'drain.idle'),
   seconds('GRACEFUL_CLOSE_SECONDS', 'close'),
+  ruled('GRACEFUL_OTHER_LISTENERS', 'otherListeners', oneOf('after', 'beside')),
   ruled('GRACEFUL_PROBES_PREFIX', 'probes.prefix', prefix),
   ruled('GRACEFUL_EXTERNAL_PATH', 'probes.external.path', route),
   ruled('GRACEFUL_EXTERNAL_STATUS', 'probes.external.status', integer(200, 599), Number),

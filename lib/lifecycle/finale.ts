@@ -77,6 +77,11 @@ export class Finale {
     return this.#step === 'close'
   }
 
+  /** What phase 4 leaves undone where it ends now. */
+  unfinished (): Stall[] {
+    return this.#step === 'close' ? this.stalls(true) : [...this.stalls(true), { name: 'close', reason: 'not begun' }]
+  }
+
   /**
    * Who is waited for.
    *

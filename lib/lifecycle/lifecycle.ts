@@ -187,6 +187,12 @@ export class Lifecycle {
     }
   }
 
+  /** The process ends in the midst of phase 4, by somebody else: the report is made of what has happened so far, at once. */
+  conclude (): Report | undefined {
+    if (this.#phase === 'terminated' && this.#report === undefined) this.#makeReport(this.#waiting.unfinished.length > 0 ? 'exit' : 'condition')
+    return this.#report
+  }
+
   /** Asks again as soon as possible, because something has ended. */
   poke (): void {
     if (this.#phase !== 'running' && this.#report === undefined) this.#ticker.wake()
@@ -273,7 +279,7 @@ export class Lifecycle {
   }
 
   #record (endedBy: PhaseEnd): PhaseRecord {
-    return { phase: this.#phase, duration: Math.round(this.elapsed), endedBy, stalledBy: endedBy === 'cap' ? this.stalls() : [] }
+    return { phase: this.#phase, duration: Math.round(this.elapsed), endedBy, stalledBy: endedBy === 'exit' ? this.#waiting.unfinished : endedBy === 'cap' ? this.stalls() : [] }
   }
 
   #enter (to: Phase, endedBy: PhaseEnd): void {
@@ -299,6 +305,10 @@ export class Lifecycle {
     if (endedBy === 'cap') this.#history.leave(this.#waiting.lookLast())
     // A fast end may leave no time for it; it is begun all the same.
     this.#waiting.finish()
+    this.#makeReport(endedBy)
+  }
+
+  #makeReport (endedBy: PhaseEnd): void {
     this.#history.add(this.#record(endedBy))
     this.#ticker.stop()
     const { kind, reason, exitCode = 0 } = this.request ?? { kind: 'shutdown', reason: 'unknown' }

@@ -13,6 +13,8 @@ export type PhaseEnd =
   | 'cap'
   /** `undrain` went back to phase 0. */
   | 'undrain'
+  /** In phase 4 somebody else has ended the process. */
+  | 'exit'
 
 /** One phase as it happened. */
 export interface PhaseRecord {
@@ -20,7 +22,7 @@ export interface PhaseRecord {
   /** Milliseconds spent in it. */
   duration: number
   endedBy: PhaseEnd
-  /** Who still stalled when the cap was reached. */
+  /** Who still stalled when the cap was reached, or the process ended. */
   stalledBy: Stall[]
 }
 
@@ -175,7 +177,7 @@ export function completeReport (draft: ReportDraft, advice: string[]): Report {
   return { ...draft, advice, summary: summarize(draft) }
 }
 
-function summarize ({ kind, reason, duration, announcedBefore, hurried, cut, failures, traffic }: ReportDraft): string {
+function summarize ({ kind, reason, duration, announcedBefore, hurried, phases, cut, failures, traffic }: ReportDraft): string {
   const how = [`${kind} by ${reason} in ${Math.round(duration - announcedBefore)} ms`]
   if (announcedBefore > 0) how.push(`announced ${announcedBefore} ms before`)
   if (hurried !== undefined) how.push(`hurried by a second signal in phase '${hurried}'`)
@@ -185,5 +187,7 @@ function summarize ({ kind, reason, duration, announcedBefore, hurried, cut, fai
   if (cut.streams + cut.upgraded > 0) parts.push(`${counted(cut.streams, 'stream')} and ${counted(cut.upgraded, 'upgraded socket')} cut`)
   if (traffic.lateArrivals > 0) parts.push(`${counted(traffic.lateArrivals, 'connection')} came late`)
   if (failures.length > 0) parts.push(`failed: ${failures.map((failure) => `${failure.name} (${failure.message})`).join(', ')}`)
+  const last = phases.at(-1)
+  if (last?.endedBy === 'exit') how.push(`ended by somebody's process.exit before these were over: ${last.stalledBy.map(({ name }) => name).join(', ')}`)
   return parts.length === 0 ? [...how, 'nothing cut'].join(', ') : [how.join(', '), ...parts].join('; ')
 }

@@ -57,6 +57,9 @@ export class Waiting {
   /** Those of them who are named where they are no longer waited for. */
   get named (): Stall[] { return this.#named }
 
+  /** What phase 4 leaves undone where it ends now. */
+  get unfinished (): Stall[] { return this.#finale.unfinished() }
+
   /**
    * Asks everybody whom a phase waits for; whether nobody stalls.
    *

@@ -1,5 +1,6 @@
 import { messageOf } from '../errors.ts'
 import type { Host } from './host.ts'
+import { markOwn } from './shared.ts'
 import type { Member } from './types.ts'
 
 /** What sets off a crash. */
@@ -14,8 +15,8 @@ export class CrashHandlers {
 
   constructor (host: Host, onCrash: (origin: CrashOrigin, error: unknown) => void) {
     this.#host = host
-    this.#onException = (error) => onCrash('uncaughtException', error)
-    this.#onRejection = (reason) => onCrash('unhandledRejection', reason)
+    this.#onException = markOwn((error: unknown) => onCrash('uncaughtException', error))
+    this.#onRejection = markOwn((reason: unknown) => onCrash('unhandledRejection', reason))
   }
 
   /** Installs the listeners or takes them away. */

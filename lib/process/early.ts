@@ -16,7 +16,7 @@ import { constants } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { isMainThread } from 'node:worker_threads'
-import { sharedState } from './shared.ts'
+import { isOwn, markOwn, sharedState } from './shared.ts'
 import type { EarlySignals, ReceivedSignal } from './shared.ts'
 
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
@@ -48,7 +48,7 @@ class Early implements EarlySignals {
   install (): void {
     for (const signal of signals) {
       if (constants.signals[signal] === undefined) continue
-      const listener = (): void => this.#receive(signal)
+      const listener = markOwn((): void => this.#receive(signal))
       this.listeners.set(signal, listener)
       process.on(signal, listener)
     }
@@ -70,7 +70,7 @@ class Early implements EarlySignals {
       if (process.listenerCount(signal) === 1) exit(signal, 'came and no application acts on it')
       return
     }
-    if (this.first === undefined) this.#remember({ signal, at })
+    if (this.first === undefined) this.#remember({ signal, at, heard: process.listeners(signal as NodeJS.Signals).filter((listener) => !isOwn(listener)) })
     else if (at - this.first.at > duplicateWindow) exit(signal, 'came again and no application is registered yet')
   }
 

@@ -71,9 +71,15 @@ export class ExitWitness {
   readonly #listener: (code: number) => void
   #installed = false
 
-  constructor (host: Host, shared: SharedState, members: () => Member[]) {
+  /** @param registry its `conclude` answers the code of an end that is ours all the same */
+  constructor (host: Host, shared: SharedState, { members, conclude }: { members: () => Member[], conclude: (code: number) => number | undefined }) {
     this.#host = host
     this.#listener = (code) => {
+      const own = shared.exiting ? undefined : conclude(code)
+      if (own !== undefined) {
+        host.events.exitCode = own
+        return
+      }
       const ending = members().filter((member) => isShuttingDown(member) && member.lifecycle.report === undefined)
       for (const member of ending) tell(member, code)
       const [first] = ending

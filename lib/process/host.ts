@@ -15,6 +15,13 @@ export interface Host {
     prependListener (event: string, listener: Listener): unknown
     off (event: string, listener: Listener): unknown
     listeners (event: string): Function[]
+    rawListeners (event: string): Function[]
+    getMaxListeners (): number
+    setMaxListeners (most: number): unknown
+    emit (event: string, ...parameters: unknown[]): boolean
+    kill (target: number, signal?: string | number): unknown
+    /** What the process ends with where it ends by itself, or where an `exit` listener has the last word. */
+    exitCode: number | string | null | undefined
   }
   readonly clock: Clock
   /** Signals, crash handlers and exit belong to the main thread. */
@@ -23,6 +30,8 @@ export interface Host {
   exit (code: number): void
   /** The number of a signal; undefined where the platform does not know it. */
   signalNumber (signal: string): number | undefined
+  /** The name of a signal's number. */
+  signalName (number: number): string | undefined
   /** Whether standard input is a terminal, so that SIGINT means Ctrl-C. */
   terminal (): boolean
   /** Whether a rejection that nobody handles ends the process; `--unhandled-rejections=warn` and `none` say that it does not. */
@@ -46,6 +55,7 @@ export const systemHost: Host = {
   mainThread: isMainThread,
   exit: (code) => { process.exit(code) },
   signalNumber: (signal) => (constants.signals as Record<string, number | undefined>)[signal],
+  signalName: (number) => Object.entries(constants.signals).find(([, value]) => value === number)?.[0],
   // Reading `process.stdin` would create the stream.
   terminal: () => isatty(0),
   rejectionsAreFatal: () => !/--unhandled-rejections[= ](?:none|warn)/.test([...process.execArgv, process.env['NODE_OPTIONS']].join(' ')),

@@ -4,11 +4,12 @@ import type { Report } from '../lifecycle/report.ts'
 import { CrashHandlers, crashMembers } from './crash.ts'
 import type { CrashOrigin } from './crash.ts'
 import { endProcess, exitProcess, ExitWitness, isShuttingDown } from './exit.ts'
-import { foreignListeners } from './foreign.ts'
+import { describeOthers } from './foreign.ts'
 import { systemHost } from './host.ts'
 import type { Host } from './host.ts'
 import { ShutdownMessage } from './ipc.ts'
 import type { ShutdownOrder } from './ipc.ts'
+import { Release } from './release.ts'
 import { sharedState } from './shared.ts'
 import type { SharedRegistry, SharedState } from './shared.ts'
 import { actionOf, SignalDesk } from './signals.ts'
@@ -36,6 +37,7 @@ export class ProcessRegistry implements SharedRegistry {
   readonly #shared: SharedState
   readonly #members = new Set<Member>()
   readonly #signals: SignalDesk
+  readonly #release: Release
   readonly #message: ShutdownMessage
   readonly #crash: CrashHandlers
   readonly #witness: ExitWitness
@@ -55,10 +57,11 @@ export class ProcessRegistry implements SharedRegistry {
     this.#host = host
     this.#shared = shared
     const members = (): Member[] => [...this.#members]
-    this.#signals = new SignalDesk(host, { members, exitNow: (code) => exitProcess(host, shared, code), began: () => this.#updateCrash() })
+    this.#release = new Release(host, members)
+    this.#signals = new SignalDesk(host, { members, release: this.#release, exitNow: (code) => exitProcess(host, shared, code), began: () => this.#updateCrash() })
     this.#message = new ShutdownMessage(host, (order) => this.#obey(order))
     this.#crash = new CrashHandlers(host, (origin, error) => this.#onCrash(origin, error))
-    this.#witness = new ExitWitness(host, shared, members)
+    this.#witness = new ExitWitness(host, shared, { members, conclude: (code) => this.#conclude(code) })
   }
 
   get size (): number { return this.#members.size }
@@ -84,6 +87,7 @@ export class ProcessRegistry implements SharedRegistry {
       askExit: () => { member.exitAsked = true },
       exitAsked: () => member.exitAsked,
       leave: () => this.#leave(member),
+      releaseOthers: () => this.#release.begin(member),
       onUncaught: (listener) => {
         member.uncaught.add(listener)
         return () => { member.uncaught.delete(listener) }
@@ -109,7 +113,7 @@ export class ProcessRegistry implements SharedRegistry {
     const remembered = early?.first
     if (remembered !== undefined && actionOf(member, remembered.signal) !== false) {
       early?.take()
-      this.#signals.receive(remembered.signal, { at: remembered.at })
+      this.#signals.receive(remembered.signal, { at: remembered.at, heard: remembered.heard })
     } else {
       this.#signals.admit(member)
     }
@@ -132,12 +136,10 @@ export class ProcessRegistry implements SharedRegistry {
     if (!this.#host.mainThread || !this.#members.has(member)) return
     member.listens = true
     this.#updateCrash()
-    const { early } = this.#shared
-    const own = new Set<unknown>([...this.#signals.listeners.values(), ...early?.listeners.values() ?? []])
-    const foreign = foreignListeners(this.#host, this.#signals.listeners.keys(), own).join('; ')
-    if (foreign === '' || foreign === this.#warnedOf) return
-    this.#warnedOf = foreign
-    member.log.warn({ listeners: foreign }, `somebody else listens for the signals that shut this service down (${foreign}): an app.close() there joins the shutdown, a process.exit there cuts it short`)
+    const others = describeOthers(this.#host, member, this.#signals.listeners.keys(), new Set(this.#shared.early?.listeners.values()))
+    if (others === undefined || others.names === this.#warnedOf) return
+    this.#warnedOf = others.names
+    member.log[member.otherListeners === 'after' ? 'info' : 'warn']({ listeners: others.names }, others.line)
   }
 
   /** Crash handlers belong to a process that serves, or that a signal is ending. */
@@ -186,6 +188,7 @@ export class ProcessRegistry implements SharedRegistry {
 
   #reset (): void {
     this.#signals.reset()
+    this.#release.reset()
     this.#ended.length = 0
     this.#codes.length = 0
     this.#crashed = false
@@ -196,7 +199,25 @@ export class ProcessRegistry implements SharedRegistry {
   #exitIfLast (): void {
     if (!this.#exitWanted || this.#exiting || [...this.#members].some(isOpen)) return
     this.#exiting = true
-    void endProcess(this.#host, this.#shared, this.#ended, () => this.#codes.find((code) => code !== 0) ?? (this.#crashed ? 1 : 0))
+    void endProcess(this.#host, this.#shared, this.#ended, () => this.#code())
+  }
+
+  #code (): number {
+    return this.#codes.find((code) => code !== 0) ?? (this.#crashed ? 1 : 0)
+  }
+
+  /**
+   * Somebody whom we let act in phase 4 ends the process: the code is ours, and the report is written.
+   *
+   * @returns undefined where it is no such end
+   */
+  #conclude (code: number): number | undefined {
+    const members = [...this.#members].filter((member) => member.exit && isShuttingDown(member) && member.lifecycle.report === undefined)
+    if (!this.#release.others.released || (members.length === 0 && !this.#exitWanted)) return undefined
+    // An error that nobody has caught: `process.exit` would have set it.
+    if (code !== 0 && (this.#host.events.exitCode ?? undefined) === undefined) return undefined
+    for (const member of members) this.#codes.push(member.conclude?.() ?? code)
+    return this.#code()
   }
 
   #onCrash (origin: CrashOrigin, error: unknown): void {

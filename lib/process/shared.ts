@@ -1,7 +1,12 @@
 import type { MemberOptions, Membership } from './types.ts'
 
 /** A signal, and when it came on the clock of `performance.now()`. */
-export interface ReceivedSignal { signal: string, at: number }
+export interface ReceivedSignal {
+  signal: string
+  at: number
+  /** Who else got it at once. */
+  heard?: readonly unknown[]
+}
 
 /** What the early listeners offer the registry. */
 export interface EarlySignals {
@@ -50,4 +55,16 @@ export function sharedState (): SharedState {
   const holder = globalThis as { [sharedKey]?: SharedState }
   const state = holder[sharedKey] ??= fresh()
   return state.version === 1 ? state : unshared ??= fresh()
+}
+
+const ownKey: unique symbol = Symbol.for('fastify-graceful.listener')
+
+/** Marks a listener of a signal as ours, whichever copy of the package it belongs to. */
+export function markOwn<T extends (...parameters: never[]) => void> (listener: T): T {
+  return Object.assign(listener, { [ownKey]: true })
+}
+
+/** Whether a listener is ours. */
+export function isOwn (listener: unknown): boolean {
+  return typeof listener === 'function' && ownKey in listener
 }

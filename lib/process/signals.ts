@@ -1,4 +1,6 @@
 import type { Host, Listener } from './host.ts'
+import type { Release } from './release.ts'
+import { markOwn } from './shared.ts'
 import type { ReceivedSignal } from './shared.ts'
 import type { CountedSignal, Member } from './types.ts'
 
@@ -18,6 +20,8 @@ interface Registry {
   exitNow (code: number): void
   /** A signal has begun the end of some member. */
   began (): void
+  /** When others hear of it. */
+  readonly release: Release
 }
 
 /** One listener per signal and process, and what the first, second and third signal do. */
@@ -44,28 +48,35 @@ export class SignalDesk {
 
   /** Listens for what some member acts on, and for nothing else. */
   update (): void {
-    const wanted = new Set(this.#registry.members().flatMap((member) => Object.keys(member.signals).filter((signal) => actionOf(member, signal) !== false)))
+    const members = this.#registry.members()
+    const wanted = new Set(members.flatMap((member) => Object.keys(member.signals).filter((signal) => actionOf(member, signal) !== false)))
+    if (this.#listeners.size === 0 && wanted.size > 0) this.#host.events.prependListener('removeListener', this.#onRemove)
+    for (const signal of wanted) this.#listen(signal)
+    const isHeld = (signal: string): boolean => wanted.has(signal) && members.some((member) => member.otherListeners === 'after' && endsWith(member, signal))
+    // While our own listener is there: without any Node would stop listening for the signal.
+    this.#registry.release.others.update(new Set([...this.#listeners.keys()].filter(isHeld)))
     for (const [signal, listener] of this.#listeners) {
       if (wanted.has(signal)) continue
       this.#listeners.delete(signal)
       this.#host.events.off(signal, listener)
     }
-    for (const signal of wanted) this.#listen(signal)
+    if (this.#listeners.size === 0) this.#host.events.off('removeListener', this.#onRemove)
   }
 
   /** The last signals that counted, the oldest first. */
   get counted (): readonly CountedSignal[] { return this.#last }
 
-  /** A signal has come. `at` is when, `replaced` that another process serves in this one's place, `elapsed` how much of the grace period is over, `count` which order of a parent it is. */
-  receive (signal: string, { at = this.#host.clock.now(), replaced = false, elapsed = 0, count }: { at?: number, replaced?: boolean, elapsed?: number, count?: number | undefined } = {}): void {
+  /** A signal has come. `at` is when, `replaced` that another process serves in this one's place, `elapsed` how much of the grace period is over, `count` which order of a parent it is, `heard` who else got it at once. */
+  receive (signal: string, { at = this.#host.clock.now(), replaced = false, elapsed = 0, count, heard }: { at?: number, replaced?: boolean, elapsed?: number, count?: number | undefined, heard?: readonly unknown[] | undefined } = {}): void {
     const members = this.#registry.members()
     const acting = members.filter((member) => actionOf(member, signal) !== false)
     const [first] = acting
     if (first === undefined) return
     if (count === undefined && this.#isDuplicate(signal, at)) return first.log.debug({ signal }, `${signal} again within ${duplicateWindow} ms: a duplicate, ignored`)
-    const ending = acting.filter((member) => actionOf(member, signal) !== 'ignore')
+    const ending = acting.filter((member) => endsWith(member, signal))
     for (const member of acting) if (actionOf(member, signal) === 'ignore') warnIgnored(member, signal)
     if (ending.length === 0) return
+    this.#registry.release.others.note(signal, heard)
     const counted = count ?? ++this.#own
     if (counted <= this.#count) return first.log.debug({ signal }, `${signal} has come another way already`)
     this.#count = counted
@@ -90,6 +101,14 @@ export class SignalDesk {
     this.#counted.clear()
   }
 
+  /**
+   * Somebody has removed all listeners of a signal, ours with them: it would kill the process. Behind the others, for Node goes
+   * through them from the last to the first; and before Node hears of it, so that it never stops listening.
+   */
+  readonly #onRemove = (signal: string, listener: unknown): void => {
+    if (this.#listeners.get(signal) === listener) this.#host.events.on(signal, listener as Listener)
+  }
+
   #isDuplicate (signal: string, at: number): boolean {
     const last = this.#counted.get(signal)
     if (last !== undefined && at - last < duplicateWindow) return true
@@ -104,12 +123,13 @@ export class SignalDesk {
       member?.log.debug({ signal }, `${signal} does not exist on this platform, not listened for`)
       return
     }
-    const listener = (): void => this.receive(signal)
+    const listener = markOwn((): void => { if (!this.#registry.release.raised.has(signal)) this.receive(signal) })
     try {
       // In front: whoever answers the same signal with app.close() is to join the shutdown, not to begin a plain close.
       this.#host.events.prependListener(signal, listener)
       this.#listeners.set(signal, listener)
     } catch (error) {
+      this.#listeners.delete(signal)
       this.#host.events.off(signal, listener)
       member?.log.warn({ err: error, signal }, `${signal} cannot be listened for`)
     }
@@ -150,6 +170,12 @@ export class SignalDesk {
 /** What a signal does to a member. */
 export function actionOf (member: Member, signal: string): Member['signals'][string] {
   return Object.hasOwn(member.signals, signal) ? member.signals[signal] ?? false : false
+}
+
+/** Whether a signal is the end of a member. */
+function endsWith (member: Member, signal: string): boolean {
+  const action = actionOf(member, signal)
+  return action !== false && action !== 'ignore'
 }
 
 function warnIgnored (member: Member, signal: string): void {

@@ -1,4 +1,5 @@
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import type { Released } from '../lifecycle/ports.ts'
 import type { Log } from '../log.ts'
 
 /**
@@ -11,6 +12,14 @@ import type { Log } from '../log.ts'
  */
 export type SignalAction = 'shutdown' | 'restart' | 'ignore' | false
 
+/**
+ * When listeners of others on the signals that end the service are called.
+ *
+ * - `'after'`: when its last request has been answered, at the beginning of phase 4
+ * - `'beside'`: at once, as without the plugin
+ */
+export type OtherListenersTime = 'after' | 'beside'
+
 /** As much of the state machine as the process room needs. */
 export type MemberLifecycle = Pick<Lifecycle, 'phase' | 'clear' | 'ending' | 'request' | 'shutdown' | 'hurry' | 'fail' | 'done' | 'report'>
 
@@ -22,6 +31,8 @@ export interface MemberOptions {
   log: Log
   /** What each signal does. A signal that is not listed is not listened for. */
   signals: Record<string, SignalAction>
+  /** When others hear of a signal that ends this application. Default: `'beside'`. */
+  otherListeners?: OtherListenersTime
   /** Exit code after a signal whose action is `'restart'`. */
   restartExitCode: number
   /** Whether the end of this application may end the process. `false`: never, and no crash handlers either. */
@@ -34,6 +45,8 @@ export interface MemberOptions {
   flushTimeout: number
   /** Told when the process exits before the end of this application is over, whoever ended it. Synchronous: nothing runs after it. */
   exited?: (exitCode: number) => void
+  /** Somebody else ends the process in phase 4: reports what has happened so far, synchronously, and answers the exit code; undefined where there is nothing to report. */
+  conclude?: () => number | undefined
 }
 
 /** A signal that counted. `at` is on the clock of `performance.now()`; `count` is 1 for the first, 2 for the one that hurries. */
@@ -51,6 +64,8 @@ export interface Membership {
   others (): string | undefined
   /** To be called at `onListen`: installs the crash handlers, and names foreign listeners of our signals in one warning. */
   listening (): void
+  /** Phase 4 of this application begins: when it is so for all that the signal ends, whoever was held back is called. */
+  releaseOthers (): Released[]
   /** Whether the application listens and its end is not over, so that the process stays for it. */
   serves (): boolean
   /** Whether its end was asked for, and the process is to end with it. */

@@ -166,7 +166,7 @@ t.test('what cannot be written', async (t) => {
 
 t.test("a guardian's last word stays", async (t) => {
   const path = file(t)
-  const app = fork('foreign.js', { given: { who: 'exit', options: options(path) } })
+  const app = fork('foreign.js', { given: { who: 'exit', options: { ...options(path), otherListeners: 'beside' } } })
   const url = await listening(app)
   const slow = fetch(`${url}/slow?ms=20000`).catch(() => {})
   await app.waitForLine(/slow begins/)
@@ -232,7 +232,7 @@ t.test('every way out of the process leaves a verdict', async (t) => {
 
   t.test("somebody else's process.exit", async (t) => {
     const path = file(t)
-    const app = fork('foreign.js', { given: { who: 'exit', options: options(path) } })
+    const app = fork('foreign.js', { given: { who: 'exit', options: { ...options(path), otherListeners: 'beside' } } })
     const url = await listening(app)
     const slow = fetch(`${url}/slow?ms=20000`).catch(() => {})
     await app.waitForLine(/slow begins/)

@@ -69,14 +69,14 @@ t.test('onClose hooks that misbehave', async (t) => {
 
 t.test('somebody else answers the same signal', async (t) => {
   for (const who of ['homemade', 'grace']) {
-    for (const first of [false, true]) {
-      const app = fork('foreign.js', { given: { who, first, fastify: { logger: { level: 'warn' } } } })
+    for (const [first, otherListeners, level] of [[false, 'after', 30], [true, 'after', 30], [false, 'beside', 40], [true, 'beside', 40]] as const) {
+      const app = fork('foreign.js', { given: { who, first, options: { otherListeners }, fastify: { logger: true } } })
       const url = await listening(app)
-      await app.waitForLine(/somebody else listens for the signals.*SIGTERM: (?:anonymous|onSignal)/)
+      await app.waitForLine(new RegExp(`"level":${level}.*somebody else listens for the signals.*SIGTERM: (?:anonymous|onSignal)`))
       const held = fetch(`${url}/held`)
       await app.waitForLine(/held begins/)
       app.kill('SIGTERM')
-      t.equal(await (await held).text(), 'held', `${who} ${first}`)
+      t.equal(await (await held).text(), 'held', `${who} ${first} ${otherListeners}`)
       const [code, signal, output] = await app.result
       t.strictSame([code, signal], [0, null], output)
       t.match(output, /announcing[^]*closing[^]*draining[^]*held ends[^]*terminated[^]*onClose[^]*their close is over/, 'joined')
@@ -86,7 +86,7 @@ t.test('somebody else answers the same signal', async (t) => {
 })
 
 t.test('what cannot be joined is named', async (t) => {
-  const app = fork('foreign.js', { given: { who: 'exit', fastify: { logger: { level: 'warn' } } } })
+  const app = fork('foreign.js', { given: { who: 'exit', options: { otherListeners: 'beside' }, fastify: { logger: { level: 'warn' } } } })
   const url = await listening(app)
   await app.waitForLine(/SIGTERM: impatient/)
   const slow = fetch(`${url}/slow?ms=2000`).catch((error: Error) => error.message)

@@ -123,6 +123,7 @@ export class FakeProcess {
       mainThread: true,
       exit: (code) => { this.exits.push(code) },
       signalNumber: (signal) => numbers[signal],
+      signalName: (number) => Object.keys(numbers).find((name) => numbers[name] === number),
       terminal: () => this.terminal,
       rejectionsAreFatal: () => true,
       channel: () => this.channelCount === undefined

@@ -50,7 +50,7 @@ t.test('registry', async (t) => {
     t.equal(fake.emitter.listenerCount('uncaughtException'), 1)
     t.match(first.log.at('debug'), [/SIGUSR9 does not exist on this platform/])
     first.membership.leave()
-    t.strictSame(fake.emitter.eventNames().map(String).toSorted((a, b) => a.localeCompare(b)), ['exit', 'SIGHUP'])
+    t.strictSame(fake.emitter.eventNames().map(String).toSorted((a, b) => a.localeCompare(b)), ['exit', 'removeListener', 'SIGHUP'])
     second.membership.leave()
     second.membership.leave()
     t.equal(fake.listeners(), 0)

@@ -75,6 +75,7 @@ defaults are the same.
 {{- define "graceful-lib.variables" -}}
 GRACEFUL_RESERVE_SECONDS: reserveSeconds
 GRACEFUL_CLOSE_SECONDS: closeSeconds
+GRACEFUL_OTHER_LISTENERS: otherListeners
 GRACEFUL_ANNOUNCE_MIN_SECONDS: announce.minSeconds
 GRACEFUL_ANNOUNCE_QUIET_SECONDS: announce.quietSeconds
 GRACEFUL_ANNOUNCE_BLIND_SECONDS: announce.blindSeconds

@@ -32,7 +32,7 @@ the next template that is called with the same.
 {{- $settings := include "graceful-lib.defaults" nil | fromYaml -}}
 {{- $preset := include "graceful-lib.preset" ($values.preset | default "clusterIP") | fromYaml -}}
 {{- include "graceful-lib.overlay" (list $settings $preset) -}}
-{{- include "graceful-lib.overlay" (list $settings (pick $values "preset" "terminationGracePeriodSeconds" "reserveSeconds" "closeSeconds" "announce" "drain" "preStop" "admin" "externalHealth" "envoy" "istio" "probes" "containerPort" "terminationMessagePath" "shareProcessNamespace" "service" "replicaCount" "autoscaling")) -}}
+{{- include "graceful-lib.overlay" (list $settings (pick $values "preset" "terminationGracePeriodSeconds" "reserveSeconds" "closeSeconds" "otherListeners" "announce" "drain" "preStop" "admin" "externalHealth" "envoy" "istio" "probes" "containerPort" "terminationMessagePath" "shareProcessNamespace" "service" "replicaCount" "autoscaling")) -}}
 {{- $given := $values.announce | default dict -}}
 {{- $fromPreset := list -}}
 {{- range $key, $_ := $preset.announce | default dict -}}{{- if not (hasKey $given $key) -}}{{- $fromPreset = append $fromPreset $key -}}{{- end -}}{{- end -}}

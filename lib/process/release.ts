@@ -1,0 +1,59 @@
+import { messageOf } from '../errors.ts'
+import { deferred } from '../lifecycle/deferred.ts'
+import type { Deferred } from '../lifecycle/deferred.ts'
+import type { Released } from '../lifecycle/ports.ts'
+import { isShuttingDown } from './exit.ts'
+import type { Host } from './host.ts'
+import { OtherListeners } from './others.ts'
+import { RaisedSignals } from './raised.ts'
+import type { Member } from './types.ts'
+
+/** When others hear of a signal: once, when phase 4 has begun for all applications that it ends. */
+export class Release {
+  readonly others: OtherListeners
+  readonly raised: RaisedSignals
+  readonly #members: () => Member[]
+  #over: Deferred<unknown> = deferred<unknown>()
+
+  constructor (host: Host, members: () => Member[]) {
+    this.#members = members
+    this.raised = new RaisedSignals(host)
+    this.others = new OtherListeners(host, { noted: () => this.#late(), isRaised: (signal) => this.raised.has(signal) })
+  }
+
+  /** Phase 4 of a member begins; what it has to wait for. */
+  begin (member: Member): Released[] {
+    if (!isShuttingDown(member)) return []
+    // Another one is not as far: the first to come waits as well.
+    if (!this.#isDue()) return this.others.pending ? [{ name: 'listeners of others', settled: this.#over.promise }] : []
+    return this.#release()
+  }
+
+  /** Nobody ends any more. */
+  reset (): void {
+    this.others.reset()
+    this.raised.uninstall()
+    this.#over = deferred<unknown>()
+  }
+
+  #isDue (): boolean {
+    const ending = this.#members().filter(isShuttingDown)
+    return ending.length > 0 && ending.every(({ lifecycle }) => lifecycle.phase === 'terminated')
+  }
+
+  #release (): Released[] {
+    if (this.#members().some(({ otherListeners }) => otherListeners === 'after')) this.raised.install()
+    const released = this.others.release()
+    this.#over.resolve(Promise.allSettled(released.map(({ settled }) => settled)))
+    return released
+  }
+
+  /** A signal that comes in phase 4: nothing has to be served any more, and nobody waits. */
+  #late (): void {
+    if (!this.others.pending || !this.#isDue()) return
+    const [member] = this.#members().filter(isShuttingDown)
+    for (const { name, settled } of this.#release()) {
+      Promise.resolve(settled).catch((error: unknown) => member?.lifecycle.fail({ name, message: messageOf(error) }, error))
+    }
+  }
+}
