@@ -192,7 +192,7 @@ export class Application {
         return this.#close.end()
       },
       traffic: () => this.traffic.summary(),
-      closing: (isLast) => this.closeHooks.running(isLast),
+      closing: (isLast) => this.#close.isReplaced() ? "option 'closeWith'" : this.closeHooks.running(isLast),
       advice: (report) => [...adviceOf(report, budget), ...adviceOnWaiting(report, budget, this.closeHooks.waiting())],
       others: () => this.#others(),
       asked: (request, announcedBefore) => {
@@ -246,7 +246,8 @@ export class Application {
       exit,
       crash,
       flush: () => flushLogger(this.#root.log),
-      flushTimeout: budget.reserve / 2,
+      // What nobody used before is there for the logs.
+      flushTimeout: () => Math.max(0, (this.lifecycle.deadline ?? 0) - systemClock.epoch()) + budget.reserve / 2,
       exited: (exitCode) => this.#message.exited(exitCode),
       conclude: () => this.#conclude()
     })

@@ -80,12 +80,12 @@ export function limitOf (pid: number): string | undefined {
   return pid === 1 ? 'this process is PID 1, which cannot kill itself: where native code hangs at the deadline, only the kubelet ends it. An init, or shareProcessNamespace, avoids that' : undefined
 }
 
-/** By when an application's work must be over, on the shared clock; undefined while no end is under way. */
+/** By when an application's work must be over, on the shared clock: in phase 4 its close, too. Undefined while no end is under way. */
 export function deadlineOf (ward: WardState, { signals, prestop }: Unheard): number | undefined {
-  const { graceStart, gracePeriod, preStop, reserve, close } = ward
+  const { phase, graceStart, gracePeriod, preStop, reserve, close } = ward
   const signal = signals.find(({ name }) => ward.signals.includes(name))
   const start = graceStart ?? (signal === undefined ? prestop : graceStartOf(ward, signal.at, preStop, prestop))
-  return start === undefined ? undefined : start + gracePeriod - reserve - close
+  return start === undefined ? undefined : start + gracePeriod - reserve - (phase === 'terminated' ? 0 : close)
 }
 
 function graceStartOf ({ graceStart, gracePeriod, ending }: WardState, signalled: number, preStop: number, prestop: number | undefined): number {

@@ -108,7 +108,11 @@ export class Lifecycle {
 
   /** Begins the end, or joins it: everybody gets the same report. The first reason and the first exit code win. */
   shutdown (request: ShutdownRequest): Promise<Report> {
-    if (this.ending) return this.done
+    if (this.ending) {
+      this.#terms.join(request, this.#clock.now())
+      this.poke()
+      return this.done
+    }
     const now = this.#clock.now()
     this.#terms.ask(request, now)
     if (this.#phase === 'running') this.#history.start(now, this.#clock.epoch())

@@ -22,6 +22,8 @@ export class Terms {
   #capSince = 0
   /** When what comes before phase 2 in a plain close was over; Infinity while it is under way. */
   #preparedAt = -Infinity
+  /** A plain close has become part of the end of the process. */
+  #isJoined = false
 
   constructor (budget: Budget) {
     this.budget = budget
@@ -57,6 +59,16 @@ export class Terms {
     if (this.#graceStart !== undefined && now < this.#graceStart + this.budget.gracePeriod) return
     this.#graceStart = (request.at ?? now) - (request.kind === 'close' ? 0 : this.budget.preStop)
     this.#capSince = now
+  }
+
+  /**
+   * An end is asked for while one is under way. Nobody's clock runs for a plain close: the grace period is that of whoever asks for
+   * the end of the process.
+   */
+  join (request: ShutdownRequest, now: number): void {
+    if (this.request?.kind !== 'close' || request.kind === 'close' || this.#isJoined) return
+    this.#isJoined = true
+    this.#graceStart = Math.max(this.#graceStart ?? -Infinity, (request.at ?? now) - this.budget.preStop)
   }
 
   /** What comes before phase 2 has begun (Infinity), or is over at this time. */

@@ -23,6 +23,8 @@ export interface ClosePorts {
 export interface WrappedClose {
   /** Closes the application for good, once. */
   end (): Promise<void>
+  /** Whether `closeWith` runs. */
+  isReplaced (): boolean
 }
 
 /**
@@ -34,6 +36,7 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUnca
   let ending: Promise<void> | undefined
   /** Somebody has called `close` from outside and waits: a framework in the midst of its own close, which must not be called again. */
   let joined = false
+  let isReplaced = false
   let settle: { resolve: (value: unknown) => void } | undefined
   // Settles as Fastify's own close does, also when the budget for it is long over.
   const closed = new Promise<unknown>((resolve) => { settle = { resolve } })
@@ -67,7 +70,11 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUnca
 
   const end = (): Promise<void> => ending ??= (async () => {
     const { promise, stop } = uncaught(onUncaught)
-    const work = closeWith === undefined || joined ? callOriginal() : replaced(closeWith, callOriginal)
+    isReplaced = closeWith !== undefined && !joined
+    const work = closeWith === undefined || joined ? callOriginal() : replaced(closeWith, () => {
+      isReplaced = false
+      return callOriginal()
+    })
     closed.catch(() => {})
     try {
       await Promise.race([work, promise])
@@ -75,7 +82,7 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUnca
       stop()
     }
   })()
-  return { end }
+  return { end, isReplaced: () => isReplaced }
 }
 
 /** What the replacement leaves open, or all where it fails, is closed here. */

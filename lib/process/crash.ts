@@ -46,8 +46,10 @@ export function crashMembers (members: Member[], origin: CrashOrigin, error: unk
   const message = messageOf(error)
   for (const member of members) {
     const { lifecycle } = member
+    const request = { kind: 'crash', reason: `${origin}: ${message}`, exitCode: 1 } as const
     if (lifecycle.ending) lifecycle.fail({ name: origin, message }, error)
-    else void lifecycle.shutdown({ kind: 'crash', reason: `${origin}: ${message}`, exitCode: 1 })
+    // A plain close becomes part of the end of the process, and has its time.
+    if (!lifecycle.ending || lifecycle.request?.kind === 'close') void lifecycle.shutdown(request)
     if (origin === 'unhandledRejection') continue
     for (const listener of member.uncaught) listener(error)
   }

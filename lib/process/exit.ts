@@ -40,7 +40,8 @@ function logHandles (host: Host, member: Member | undefined): void {
 
 async function flushWithin (host: Host, member: Member): Promise<void> {
   await new Promise<void>((resolve) => {
-    const cancel = host.clock.after(member.flushTimeout, resolve)
+    const { flushTimeout } = member
+    const cancel = host.clock.after(typeof flushTimeout === 'number' ? flushTimeout : flushTimeout(), resolve)
     const settle = (): void => {
       cancel()
       resolve()

@@ -41,8 +41,8 @@ export interface MemberOptions {
   crash: boolean
   /** Writes out what the logger has buffered, before the process exits. */
   flush: () => Promise<void>
-  /** Longest time `flush` is waited for, in milliseconds. */
-  flushTimeout: number
+  /** Longest time `flush` is waited for, in milliseconds; a function is asked when it begins. */
+  flushTimeout: number | (() => number)
   /** Told when the process exits before the end of this application is over, whoever ended it. Synchronous: nothing runs after it. */
   exited?: (exitCode: number) => void
   /** Somebody else ends the process in phase 4: reports what has happened so far, synchronously, and answers the exit code; undefined where there is nothing to report. */
