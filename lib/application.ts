@@ -3,6 +3,7 @@ import { nextTick } from 'node:process'
 import type { FastifyInstance } from 'fastify'
 import type { PublicStatus, Status } from './admin/status.ts'
 import { afterUnref } from './after.ts'
+import { bootNotes } from './boot-notes.ts'
 import type { Graceful } from './api.ts'
 import { CloseOrder } from './close-order.ts'
 import { captureContext, clockIn } from './context.ts'
@@ -137,6 +138,7 @@ export class Application {
   listening (): void {
     this.traffic.open()
     if (this.traffic.listeners.open) this.#membership.listening()
+    for (const { fields, message } of bootNotes(this.#root, this.#settings)) this.log.warn(fields, message)
     this.#guarded?.changed()
   }
 

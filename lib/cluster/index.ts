@@ -3,6 +3,7 @@ import { fstatSync } from 'node:fs'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { publishSupervisor } from '../channel.ts'
 import { errors, messageOf } from '../errors.ts'
+import { deafAncestor, deafAncestorMessage } from '../process/parent.ts'
 import { jsonLog } from './log.ts'
 import { readSuperviseOptions } from './options.ts'
 import type { SuperviseOptions } from './options.ts'
@@ -63,7 +64,11 @@ export function supervise (options: SuperviseOptions): Supervised {
   const supervisor = new Supervisor(settings, { sinks, log: log ?? jsonLog({ write: (line) => (stdout.stuck ? sinks.stderr : stdout).write(line) }) })
   publishSupervisor(supervisor)
   const listeners = new SupervisorSignals(supervisor, (code) => { process.exit(code) })
-  if (signals) listeners.install()
+  if (signals) {
+    listeners.install()
+    const deaf = deafAncestor()
+    if (deaf !== undefined) supervisor.log.warn({ event: 'graceful.parent' }, deafAncestorMessage(deaf))
+  }
   setupChildren(settings)
   const status = settings.status === undefined ? Promise.resolve(undefined) : openStatus(supervisor, settings.status)
   const done = end(supervisor, status, sinks, () => {

@@ -5,6 +5,7 @@ import { droppedFields, typeErrors } from './manifests.ts'
 import type { Manifest, Subject } from './manifests.ts'
 import { containerOf, environmentOf, only, podOf } from './pod.ts'
 import { Cases, render, service, versions } from './render.ts'
+import type { Values } from './render.ts'
 import { helm, helm3 } from './tools.ts'
 
 t.test('helm finds nothing to complain about', async (t) => {
@@ -66,7 +67,7 @@ const hook = (from: Map<string, Manifest[]>, name: string): unknown => container
 t.test('what the parts are', async (t) => {
   const every = new Cases(cases)
   t.teardown(() => every.remove())
-  const { http: _http, tls: _tls, ...forAll } = cases
+  const { http: _http, tls: _tls, tlsapart: _tlsapart, ...forAll } = cases
   const most = new Cases(forAll)
   t.teardown(() => most.remove())
   const [plain, old, ancient] = await Promise.all([every.render('1.36'), every.render('1.25'), most.render('1.20')])
@@ -212,6 +213,43 @@ t.test('what the parts are', async (t) => {
     t.equal(find(ancient.get('autoscaled'), 'HorizontalPodAutoscaler').apiVersion, 'autoscaling/v2beta2')
     t.same(await typeErrors([{ version: '1.25', manifests: [...ancient.values()].flat().filter(({ apiVersion }) => !apiVersion.includes('beta')) }]), [])
   })
+})
+
+t.test('whoever asks a pod speaks what its port speaks', async (t) => {
+  type Get = { httpGet?: { port: number, scheme?: string } }
+  type Row = [name: string, values: Values, expected: { probes: [port: number, scheme: string], preStop?: string, scrape: [port: string, scheme: string, tls?: unknown], test: string, balancer?: string }]
+  const http = { mode: 'http' }
+  const skips = { insecureSkipVerify: true }
+  const rows: Row[] = [
+    ['plain', {}, { probes: [3000, 'HTTP'], scrape: ['http', 'http'], test: 'http' }],
+    ['plain, with a port of its own', { probes: { port: 9000 } }, { probes: [9000, 'HTTP'], scrape: ['probes', 'http'], test: 'http' }],
+    ['TLS', { probes: { scheme: 'HTTPS' }, preset: 'alb' }, { probes: [3000, 'HTTPS'], scrape: ['http', 'https', skips], test: 'https', balancer: 'HTTPS' }],
+    ['TLS, with a port of its own', { probes: { scheme: 'HTTPS', port: 9000 }, preset: 'nlb' }, { probes: [9000, 'HTTP'], scrape: ['probes', 'http'], test: 'https', balancer: 'https' }],
+    ['TLS, with a port of its own, scraped on the other', { probes: { scheme: 'HTTPS', port: 9000 }, podMonitor: { port: 'http' } }, { probes: [9000, 'HTTP'], scrape: ['http', 'https', skips], test: 'https' }],
+    ['TLS and preStop', { probes: { scheme: 'HTTPS', port: 9000 }, preStop: http, admin: { token } }, { probes: [9000, 'HTTP'], preStop: 'HTTPS', scrape: ['probes', 'http'], test: 'https' }],
+    ['plain and preStop', { probes: { port: 9000 }, preStop: http, admin: { token } }, { probes: [9000, 'HTTP'], preStop: 'HTTP', scrape: ['probes', 'http'], test: 'http' }],
+    ['TLS that Prometheus verifies', { probes: { scheme: 'HTTPS' }, podMonitor: { tlsConfig: { insecureSkipVerify: false, serverName: 'shop.example' } } }, { probes: [3000, 'HTTPS'], scrape: ['http', 'https', { insecureSkipVerify: false, serverName: 'shop.example' }], test: 'https' }],
+    ['HTTP/2 without TLS', { service: { appProtocol: 'kubernetes.io/h2c' }, probes: { port: 9000 } }, { probes: [9000, 'HTTP'], scrape: ['probes', 'http'], test: 'http' }]
+  ]
+  for (const [name, values, { probes, preStop, scrape: [port, scheme, tls], test, balancer }] of rows) {
+    const manifests = await render({ ...values, podMonitor: { enabled: true, ...values['podMonitor'] as Values | undefined } }, '--api-versions', 'monitoring.coreos.com/v1')
+    const container = containerOf(manifests) as unknown as Record<string, Get> & { lifecycle?: { preStop: Get } }
+    for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe']) {
+      const { httpGet } = container[probe] ?? {}
+      t.same([httpGet?.port, httpGet?.scheme ?? 'HTTP'], probes, `${name}: ${probe}`)
+    }
+    const before = container.lifecycle?.preStop.httpGet
+    t.same(before === undefined ? undefined : [before.port, before.scheme ?? 'HTTP'], preStop === undefined ? undefined : [3000, preStop], `${name}: preStop`)
+    const { podMetricsEndpoints: [endpoint] } = find(manifests, 'PodMonitor')['spec'] as { podMetricsEndpoints: Array<{ port: string, scheme?: string, tlsConfig?: unknown }> }
+    t.same([endpoint?.port, endpoint?.scheme ?? 'http', endpoint?.tlsConfig], [port, scheme, tls], `${name}: scrapes`)
+    const pod = manifests.find(({ kind, metadata }) => kind === 'Pod' && metadata.annotations?.['helm.sh/hook'] === 'test')
+    t.ok(JSON.stringify(pod).includes(`"${test}://rel-graceful-service.default:80`.replace('"', '\\"')), `${name}: the test pod`)
+    t.equal(JSON.stringify(pod).includes('NODE_TLS_REJECT_UNAUTHORIZED'), test === 'https', `${name}: which asks as the kubelet does`)
+    const annotations = Object.entries(find(manifests, 'Service').metadata.annotations ?? {})
+    t.equal(annotations.find(([annotation]) => annotation.endsWith('healthcheck-protocol'))?.[1], balancer, `${name}: the balancer`)
+  }
+  t.match(await notes('--set', 'probes.scheme=HTTPS,probes.port=9000'), 'The kubelet asks port 9000 over plain HTTP')
+  t.notMatch(await notes('--set', 'probes.scheme=HTTPS'), 'plain HTTP')
 })
 
 const notes = async (...args: string[]): Promise<string> => (await helm(['install', 'rel', service, '--dry-run=client', '--set', 'image.repository=shop', ...args])).stdout.split('NOTES:')[1] ?? ''

@@ -81,6 +81,19 @@
 {{- if eq (int64 (.probes.port | default 0)) (int64 .containerPort) -}}
 {{- fail (printf "probes.port: %v is containerPort, where the probes are answered without it" .probes.port) -}}
 {{- end -}}
+{{- if not (has .probes.scheme (list "HTTP" "HTTPS")) -}}
+{{- fail (printf "probes.scheme: expected one of HTTP, HTTPS, got %s" (toString .probes.scheme)) -}}
+{{- end -}}
+{{- if and (eq "kubernetes.io/h2c" (dig "service" "appProtocol" "" .)) (not .probes.port) -}}
+  {{- range $name := list "startup" "liveness" "readiness" -}}
+    {{- if dig "probes" $name "enabled" false $ -}}
+    {{- fail (printf "service.appProtocol: kubernetes.io/h2c needs probes.port. A server of HTTP/2 without TLS gives no answer to HTTP/1.1, which is what the kubelet sends (probes.%s)" $name) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- if and (eq "kubernetes.io/h2c" (dig "service" "appProtocol" "" .)) (eq "http" .preStop.mode) -}}
+{{- fail "preStop.mode: http sends HTTP/1.1 to containerPort, and service.appProtocol kubernetes.io/h2c says that nothing but HTTP/2 is answered there" -}}
+{{- end -}}
 {{- $gracePeriod := .terminationGracePeriodSeconds -}}
 {{- range $name := list "startup" "liveness" -}}
   {{- $probe := get $.probes $name -}}

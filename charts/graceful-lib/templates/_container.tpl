@@ -99,7 +99,7 @@ GRACEFUL_TERMINATION_MESSAGE_PATH: terminationMessagePath
 {{- (.values.admin | default dict).existingSecret | default .values.adminSecretName | default (printf "%s-admin" .context.Release.Name) -}}
 {{- end -}}
 
-{{/* Startup, liveness and readiness probe. */}}
+{{/* Startup, liveness and readiness probe. The scheme is that of the port: the application's on containerPort, on a port of their own plain HTTP, which is all that the guardian speaks. */}}
 {{- define "graceful-lib.probes" -}}
 {{- $settings := include "graceful-lib.settings" . | fromYaml -}}
 {{- $probes := dict -}}
@@ -107,7 +107,7 @@ GRACEFUL_TERMINATION_MESSAGE_PATH: terminationMessagePath
   {{- $given := get $settings.probes $name -}}
   {{- if $given.enabled -}}
     {{- $action := dict "path" (printf "%s/%s" $settings.probes.prefix $path) "port" (int64 ($settings.probes.port | default $settings.containerPort)) -}}
-    {{- if ne $settings.probes.scheme "HTTP" -}}{{- $_ := set $action "scheme" $settings.probes.scheme -}}{{- end -}}
+    {{- if and (ne $settings.probes.scheme "HTTP") (not $settings.probes.port) -}}{{- $_ := set $action "scheme" $settings.probes.scheme -}}{{- end -}}
     {{- $_ := set $probes (printf "%sProbe" $name) (merge (dict "httpGet" $action) (omit $given "enabled")) -}}
   {{- end -}}
 {{- end -}}

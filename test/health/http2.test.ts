@@ -1,0 +1,82 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect } from 'node:http2'
+import { get } from 'node:http'
+import { createServer } from 'node:http2'
+import type { Http2Server } from 'node:http2'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Fastify from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import graceful from '../../lib/index.ts'
+import type { GracefulOptions } from '../../lib/index.ts'
+import { fork } from '../process/fork.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'fastify-graceful-http2-'))
+t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1', '-subj', '/CN=localhost', '-keyout', join(folder, 'key'), '-out', join(folder, 'cert')], { stdio: 'ignore' })
+const https = { key: readFileSync(join(folder, 'key')), cert: readFileSync(join(folder, 'cert')) }
+
+interface Line { level: number, event?: string, msg: string }
+
+async function start (server: object, options: GracefulOptions): Promise<{ app: FastifyInstance, lines: Line[] }> {
+  const lines: Line[] = []
+  const app = Fastify({ ...server, logger: { level: 'warn', stream: { write: (line: string) => { lines.push(JSON.parse(line) as Line) } } } })
+  await app.register(graceful, { exit: false, crash: false, ...options })
+  const heard = new Promise<void>((resolve) => { app.addHook('onListen', async () => resolve()) })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  await heard
+  return { app, lines }
+}
+
+t.test('a server of HTTP/2 without TLS says at boot that probes need a port of their own', async (t) => {
+  const factory = { serverFactory: (handler: never): Http2Server => createServer({}, handler), http2: true }
+  const rows: Array<[name: string, server: object, options: GracefulOptions, said: boolean]> = [
+    ['HTTP/2 without TLS', { http2: true }, {}, true],
+    ['of a factory', factory, {}, true],
+    ['with a guardian that has no port', { http2: true }, { guardian: { enabled: true } }, true],
+    ['with a port of its own', { http2: true }, { guardian: { port: 0, host: '127.0.0.1' } }, false],
+    ['without probes', { http2: true }, { probes: false }, false],
+    ['HTTP/2 with TLS, which a kubelet speaks', { http2: true, https }, {}, false],
+    ['HTTP/2 and HTTP/1.1 with TLS', { http2: true, https: { ...https, allowHTTP1: true } }, {}, false],
+    ['TLS', { https }, {}, false],
+    ['HTTP/1.1', {}, {}, false]
+  ]
+  for (const [name, server, options, said] of rows) {
+    const { app, lines } = await start(server, options)
+    const told = lines.filter(({ event }) => event === 'graceful.http2')
+    t.equal(told.length, said ? 1 : 0, name)
+    if (said) t.match(told[0], { level: 40, msg: /^fastify-graceful: this server speaks HTTP\/2 without TLS .*guardian\.port/ }, name)
+    await app.close()
+  }
+})
+
+/** Asks as a kubelet does. */
+async function probe (port: number): Promise<number | string> {
+  return new Promise((resolve) => {
+    const request = get({ port, host: '127.0.0.1', path: '/readyz', headers: { 'user-agent': 'kube-probe/1.36' }, timeout: 2000 }, (response) => {
+      response.resume()
+      resolve(response.statusCode ?? 0)
+    })
+    request.once('timeout', () => request.destroy(new Error('no answer')))
+    request.once('error', () => resolve('no answer'))
+  })
+}
+
+t.test('which is so: HTTP/1.1 gets no answer there, and one on the port of the guardian', async (t) => {
+  const service = fork('parent.js', { given: { server: { http2: true }, options: { guardian: { port: 0, host: '127.0.0.1' } } } })
+  t.teardown(() => service.kill('SIGKILL'))
+  const [, port, guardian] = (await service.waitForLine(/^ports (\d+) (\d+)$/m)).map(Number) as [number, number, number]
+  t.equal(await probe(port), 'no answer')
+  t.equal(await probe(guardian), 200)
+  const session = connect(`http://127.0.0.1:${port}`)
+  const code = await new Promise((resolve, reject) => {
+    session.once('error', reject)
+    session.request({ ':path': '/readyz' }).once('response', (headers) => resolve(headers[':status'])).resume()
+  })
+  session.close()
+  t.equal(code, 200, 'over HTTP/2 the application answers itself')
+  service.kill('SIGTERM')
+  t.equal((await service.result)[0], 0)
+})
