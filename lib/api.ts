@@ -6,6 +6,7 @@ import type { HookOptions, PhaseHook } from './lifecycle/hooks.ts'
 import type { Participant } from './lifecycle/participants.ts'
 import type { HookPhase, Phase } from './lifecycle/phase.ts'
 import type { Report } from './lifecycle/report.ts'
+import type { WorkOwner } from './traffic/socket-work.ts'
 
 /** Takes back what was added; `using` does it too. */
 export interface Registration extends Disposable {
@@ -19,6 +20,17 @@ export interface ShutdownOptions {
   reason?: string
   /** Exit code where nothing goes wrong, 0 to 255. The first one wins. Default: 0. */
   exitCode?: number
+}
+
+/** What `waitUntil` takes beside the promise. */
+export interface WorkOptions {
+  /** Shown while the work runs and in the report. Default: `'background work'`. */
+  name?: string
+  /**
+   * Whose work it is: a `WebSocket` of the package `ws`, its connection, or the request or reply that it, or a stream, began with.
+   * It is told to go when the work is over, at the latest when half of what phase 3 has left is over.
+   */
+  socket?: WorkOwner
 }
 
 /** `app.graceful`. All times are milliseconds. */
@@ -55,11 +67,11 @@ export interface Graceful {
    */
   addHook (phase: HookPhase, hook: PhaseHook, options?: HookOptions): Registration
   /**
-   * Background work that a request has started: phase 3 waits for it. A rejection is logged.
+   * Background work that a request or a message has started: phase 3 waits for it. A rejection is logged.
    *
    * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
    */
-  waitUntil (promise: PromiseLike<unknown>, options?: { name?: string }): void
+  waitUntil (promise: PromiseLike<unknown>, options?: WorkOptions): void
   /**
    * Not ready while held: a cache that warms up, a hand operation. One holder each. With a `timeout`, the startup probe fails with
    * what was not released in time.

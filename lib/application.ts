@@ -93,8 +93,8 @@ export class Application {
       front: settings.front,
       shed: settings.shed,
       envoy: settings.envoy,
-      idle: settings.idle,
-      isIdleGiven: settings.isIdleGiven,
+      drain: settings.drain,
+      left: () => this.#left(),
       servers: () => boundServers(root),
       wake: () => this.lifecycle.poke(),
       late: (arrival) => this.#run(() => this.telemetry.late(arrival))
@@ -166,7 +166,7 @@ export class Application {
   /** What is decorated as `app.graceful`. */
   face (): Graceful {
     const { lifecycle, health, holds } = this
-    return makeFace({ lifecycle, health, holds, askExit: () => this.#membership.askExit(), signal: this.#draining.signal, status: () => this.status() })
+    return makeFace({ lifecycle, health, holds, socketWork: this.traffic.work, askExit: () => this.#membership.askExit(), signal: this.#draining.signal, status: () => this.status() })
   }
 
   /** What anyone may know. */
@@ -206,6 +206,12 @@ export class Application {
         this.#story.failed(failure, error)
       }
     })
+  }
+
+  /** How long the present phase may still last, in milliseconds. */
+  #left (): number {
+    const { progress, elapsed } = this.lifecycle
+    return Math.max(0, (progress?.cap ?? 0) - elapsed)
   }
 
   #others (): Stall | undefined {
@@ -269,7 +275,7 @@ export class Application {
       if (lifecycle.ending && !traffic.announced) traffic.listeners.stop()
       else traffic.open()
     }))
-    traffic.connections.follow(this.#root.server)
+    traffic.follow(this.#root.server)
     void lifecycle.done.then((report) => this.#finish(report))
   }
 

@@ -1,22 +1,25 @@
 import { registration } from './api.ts'
-import type { Graceful, ShutdownOptions } from './api.ts'
+import type { Graceful, ShutdownOptions, WorkOptions } from './api.ts'
 import { invalidArgument, refuseUnknownKeys } from './errors.ts'
 import type { Health } from './health/health.ts'
 import type { Holds } from './lifecycle/holds.ts'
 import type { Lifecycle } from './lifecycle/lifecycle.ts'
 import { phases } from './lifecycle/phase.ts'
+import type { SocketWork } from './traffic/socket-work.ts'
 
 /** What stands behind `app.graceful`. */
 export interface FaceParts extends Pick<Graceful, 'signal' | 'status'> {
   lifecycle: Lifecycle
   health: Health
   holds: Holds
+  /** Work that belongs to a connection. */
+  socketWork: SocketWork
   /** Somebody asks for the end of the process. */
   askExit: () => void
 }
 
 /** Makes what is decorated as `app.graceful`. */
-export function makeFace ({ lifecycle, health, holds, askExit, signal, status }: FaceParts): Graceful {
+export function makeFace ({ lifecycle, health, holds, socketWork, askExit, signal, status }: FaceParts): Graceful {
   return {
     get phase () { return lifecycle.phase },
     phases,
@@ -29,12 +32,25 @@ export function makeFace ({ lifecycle, health, holds, askExit, signal, status }:
     },
     stall: (name, participant) => registration(lifecycle.participants.add(name, participant)),
     addHook: (phase, hook, options) => registration(lifecycle.hooks.add(phase, hook, options)),
-    waitUntil: (promise, options) => lifecycle.work.track(promise, options),
+    waitUntil: (promise, options) => waitUntil({ lifecycle, socketWork }, promise, options),
     hold: (reason, options) => holds.add(reason, options),
     addCheck: (name, check, options) => health.addCheck(name, check, options),
     ready: async () => (await health.verdict('readiness')).ok,
     status
   }
+}
+
+function waitUntil ({ lifecycle, socketWork }: Pick<FaceParts, 'lifecycle' | 'socketWork'>, promise: PromiseLike<unknown>, options?: WorkOptions): void {
+  // Looked at first: nothing is begun where one of the arguments is wrong.
+  const owner = options?.socket
+  const end = owner === undefined ? undefined : socketWork.begin(owner)
+  try {
+    lifecycle.work.track(promise, options)
+  } catch (error) {
+    end?.()
+    throw error
+  }
+  if (end !== undefined) Promise.resolve(promise).then(end, end)
 }
 
 function readShutdown (options: ShutdownOptions = {}): { reason: string, exitCode: number } {

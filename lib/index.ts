@@ -16,9 +16,11 @@ import { hasBooted, rootOf } from './process/close.ts'
 import { followMarked } from './traffic/marked.ts'
 import { replyTo } from './traffic/naming.ts'
 import { proberOf } from './traffic/probers.ts'
+import { followRoute } from './traffic/web-socket-route.ts'
 
-export type { Graceful, Registration, ShutdownOptions } from './api.ts'
-export type { GracefulOptions, AdminOptions, AnnounceOptions, ExternalProbeOptions, GuardianOptions, KubernetesOptions, MetricsOptions, MetricsRegistry, ProbesOptions } from './options.ts'
+export type { Graceful, Registration, ShutdownOptions, WorkOptions } from './api.ts'
+export type { WorkOwner } from './traffic/socket-work.ts'
+export type { GracefulOptions, AdminOptions, AnnounceOptions, DrainOptions, ExternalProbeOptions, GuardianOptions, KubernetesOptions, MetricsOptions, MetricsRegistry, ProbesOptions, WebSocketOptions } from './options.ts'
 export type { PressureOptions } from './health/pressure.ts'
 export type { Status } from './admin/status.ts'
 export type { Check, CheckContext, CheckKind, CheckOptions } from './health/options.ts'
@@ -50,6 +52,11 @@ declare module 'fastify' {
        * Default: whatever `traffic: false` says.
        */
       probe?: boolean
+      /**
+       * `true`: the reply is a stream, which its handler never ends by itself and whose client comes back: it is ended in order when
+       * draining starts, or by the handler that takes `request.drainSignal`.
+       */
+      stream?: boolean
     }
   }
 }
@@ -82,6 +89,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   })
   application.closeHooks.follow(() => root.addHook('onClose', async () => application.closed()))
   root.addHook('onRoute', (route) => followMarked(route, traffic.front))
+  root.addHook('onRoute', (route) => followRoute(route, traffic.upgrades.source))
   root.addHook('onReady', async () => application.start())
   root.addHook('onListen', async () => application.listening())
   if (settings.probes) {

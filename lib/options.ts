@@ -10,16 +10,19 @@ import { defaultMessagePath } from './kubernetes/message.ts'
 import type { MetricsOptions, MetricsSettings } from './metrics/options.ts'
 import { valueOf, withDefaults } from './named.ts'
 import type { OtherListenersTime, SignalAction } from './process/types.ts'
-import { absolutePath, aFunction, boolean, integer, isObject, object, objectOrBoolean, objectOrFalse, oneOf, prefix, registry, route, routeOrFalse, text, time, token } from './rules.ts'
+import { absolutePath, aFunction, boolean, closeCode, closeReason, integer, isObject, object, objectOrBoolean, objectOrFalse, oneOf, prefix, registry, route, routeOrFalse, text, time, token } from './rules.ts'
 import type { Rule } from './rules.ts'
 import { ofThisPlatform, refuseSignals } from './signal-names.ts'
 import type { FrontSettings } from './traffic/front-observer.ts'
+import { drainDefaults, readDrain } from './traffic/options.ts'
+import type { DrainOptions, DrainSettings } from './traffic/options.ts'
 import type { Shed } from './traffic/ramp.ts'
 
 export type { AdminOptions } from './admin/routes.ts'
 export type { GuardianOptions } from './guardian/types.ts'
 export type { ExternalProbeOptions, ProbesOptions } from './health/options.ts'
 export type { MetricsOptions, MetricsRegistry } from './metrics/options.ts'
+export type { DrainOptions, WebSocketOptions } from './traffic/options.ts'
 
 /** Phase 1. Times are milliseconds. */
 export interface AnnounceOptions extends Partial<AnnounceBudget> {
@@ -46,10 +49,7 @@ export interface GracefulOptions {
   /** Kept for the exit: flush, report, the kernel. */
   reserve?: number
   announce?: AnnounceOptions
-  drain?: {
-    /** Close a connection that has been idle this long. */
-    idle?: number
-  }
+  drain?: DrainOptions
   /** Budget of `app.close()`. */
   close?: number
   /** Replaces the call of `app.close()`; it must close the application. For frameworks around Fastify: `() => nest.close()`. */
@@ -82,8 +82,7 @@ export interface Settings {
   front: FrontSettings
   /** How long phase 1 keeps it from the balancer: the longest delay of what it may ask. */
   toldAfter: number
-  idle: number
-  isIdleGiven: boolean
+  drain: DrainSettings
   closeWith: (() => unknown) | undefined
   signals: Record<string, SignalAction>
   otherListeners: OtherListenersTime
@@ -106,7 +105,7 @@ export interface OptionRow { name: string, default: string, rule: Rule }
 const row = (name: string, rule: Rule, words: string): OptionRow => ({ name, default: words, rule })
 
 /** Defaults that are plain values; those of the times that depend on the grace period are in `cutBudget`. */
-const defaults = { terminationMessagePath: defaultMessagePath, externalStatus: 503, gracePeriod: 30_000, idle: { kubernetes: 5000, elsewhere: 500 }, shed: 'gradual', failures: 3, otherListeners: 'after', restartExitCode: 0, prefix: '', adminPrefix: '/-', stall: 2000, liveness: 30_000, host: '0.0.0.0', metricsPath: '/-/metrics' } as const
+const defaults = { terminationMessagePath: defaultMessagePath, externalStatus: 503, gracePeriod: 30_000, shed: 'gradual', failures: 3, otherListeners: 'after', restartExitCode: 0, prefix: '', adminPrefix: '/-', stall: 2000, liveness: 30_000, host: '0.0.0.0', metricsPath: '/-/metrics' } as const
 
 /** Every option, what it takes, and its default in words. */
 export const optionTable: readonly OptionRow[] = [
@@ -123,7 +122,12 @@ export const optionTable: readonly OptionRow[] = [
   row('announce.shed', oneOf('gradual', 'immediate', 'off'), `\`'${defaults.shed}'\``),
   row('announce.envoy', boolean, '`false`'),
   row('drain', object, '`{}`'),
-  row('drain.idle', time(), `${defaults.idle.kubernetes} in Kubernetes, else ${defaults.idle.elsewhere}`),
+  row('drain.idle', time(), `${drainDefaults.idle.kubernetes} in Kubernetes, else ${drainDefaults.idle.elsewhere}`),
+  row('drain.spread', time(), 'at most 5000, a third of what is left for draining'),
+  row('drain.webSocket', objectOrFalse, '`{}`'),
+  row('drain.webSocket.code', closeCode, `${drainDefaults.webSocket.code}`),
+  row('drain.webSocket.reason', closeReason, `\`'${drainDefaults.webSocket.reason}'\``),
+  row('drain.webSocket.quiet', time(), `${drainDefaults.webSocket.quiet}`),
   row('close', time(), '5000, at most a sixth of the grace period'),
   row('closeWith', aFunction, 'calls `app.close()`'),
   row('signals', object, "`{ SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'restart' }`; in a pod SIGHUP is `'ignore'`"),
@@ -159,7 +163,7 @@ export const optionTable: readonly OptionRow[] = [
 ]
 
 /** Groups whose keys are ours alone; `pressure` also takes those of `@fastify/under-pressure`, `signals` any signal. */
-const closedGroups = ['announce', 'drain', 'probes', 'probes.external', 'admin', 'kubernetes', 'guardian', 'metrics']
+const closedGroups = ['announce', 'drain', 'drain.webSocket', 'probes', 'probes.external', 'admin', 'kubernetes', 'guardian', 'metrics']
 
 /**
  * Checks the options and fills in the defaults. The caller's object is never changed.
@@ -177,7 +181,6 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
   const budget = cutBudget({ gracePeriod: options.gracePeriod ?? defaults.gracePeriod, preStop: options.preStop ?? 0, reserve: options.reserve, close: options.close, announce }, inKubernetes)
   const problem = checkBudget(budget, (['preStop', 'reserve', 'close'] as const).filter((name) => options[name] !== undefined))
   if (problem !== undefined) throw new errors.FST_GRACEFUL_BUDGET(problem.option, problem.expected, problem.given)
-  const { idle = inKubernetes ? defaults.idle.kubernetes : defaults.idle.elsewhere } = options.drain ?? {}
   const { admin = {}, pressure = false, exit = true } = options
   const probes = readProbes(options.probes, budget)
   return {
@@ -190,8 +193,7 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
       sharedBy: environment.siblings
     },
     toldAfter: Math.max(budget.announce.readinessDelay, probes && probes.external ? probes.external.delay : 0),
-    idle,
-    isIdleGiven: options.drain?.idle !== undefined,
+    drain: readDrain(options.drain, inKubernetes),
     closeWith: options.closeWith,
     signals: { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: inKubernetes ? 'ignore' : 'restart', ...ofThisPlatform(options.signals) },
     otherListeners: options.otherListeners ?? defaults.otherListeners,

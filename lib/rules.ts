@@ -10,6 +10,8 @@ export const isObject = (value: unknown): boolean => typeof value === 'object' &
 const isToken = (value: unknown): boolean => typeof value === 'string' && value.length >= 16 && /^[\x21-\x7e]+$/.test(value)
 const isText = (pattern: RegExp) => (value: unknown): boolean => typeof value === 'string' && pattern.test(value)
 
+const isSendable = (code: number): boolean => (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999)
+
 /** One of these values. */
 export const oneOf = (...values: unknown[]): Rule => ({ expected: `one of ${values.map(show).join(', ')}`, test: (value) => values.includes(value) })
 /** A number of milliseconds. */
@@ -18,6 +20,16 @@ export const time = (least = 0): Rule => ({ expected: `a number of milliseconds 
 export const integer = (least: number, most: number): Rule => ({ expected: `an integer from ${least} to ${most}`, test: (value) => Number.isInteger(value) && Number(value) >= least && Number(value) <= most })
 /** Any text. */
 export const text: Rule = { expected: 'a non-empty string', test: (value) => typeof value === 'string' && value !== '' }
+/** A close code that an endpoint may send (RFC 6455, 7.4, and IANA's registry). */
+export const closeCode: Rule = {
+  expected: 'a close code that a server may send: 1000 to 1003, 1007 to 1014, or 3000 to 4999',
+  test: (value) => Number.isInteger(value) && isSendable(Number(value))
+}
+/** What stands beside a close code: a control frame holds 125 bytes, of which the code takes two. */
+export const closeReason: Rule = {
+  expected: 'a string of at most 123 bytes of UTF-8',
+  test: (value) => typeof value === 'string' && Buffer.byteLength(value) <= 123
+}
 export const boolean: Rule = { expected: 'a boolean', test: (value) => typeof value === 'boolean' }
 export const aFunction: Rule = { expected: 'a function', test: (value) => typeof value === 'function' }
 export const object: Rule = { expected: 'an object', test: isObject }

@@ -211,7 +211,7 @@ t.test('app.graceful', async (t) => {
       ['shutdown', [[]], /options of 'shutdown' must be an object, got \[\]/],
       ['shutdown', [{ reason: 'x', exitcode: 1 }], /unknown option 'exitcode' of 'shutdown', expected one of: reason, exitCode$/, 'FST_GRACEFUL_UNKNOWN_OPTION'],
       ['addHook', ['closing', action, { timeOut: 5 }], /unknown option 'timeOut' of 'addHook', expected one of: name, timeout$/, 'FST_GRACEFUL_UNKNOWN_OPTION'],
-      ['waitUntil', [Promise.resolve(), { title: 'mail' }], /unknown option 'title' of 'waitUntil', expected one of: name$/, 'FST_GRACEFUL_UNKNOWN_OPTION'],
+      ['waitUntil', [Promise.resolve(), { title: 'mail' }], /unknown option 'title' of 'waitUntil', expected one of: name, socket$/, 'FST_GRACEFUL_UNKNOWN_OPTION'],
       ['stall', ['', action], /name of a participant/],
       ['stall', ['x'], /participant 'x' must be a function/],
       ['addHook', ['running', action], /phase of a hook/],

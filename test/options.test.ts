@@ -18,7 +18,8 @@ function set (name: string, value: unknown): object {
   const [first = '', second, third] = name.split('.')
   if (second === undefined) return { [first]: value }
   // The external route cannot be without its path.
-  return { [first]: { [second]: third === undefined ? value : { path: '/up', [third]: value } } }
+  const given = second === 'external' ? { path: '/up' } : {}
+  return { [first]: { [second]: third === undefined ? value : { ...given, [third]: value } } }
 }
 
 const longest = 2 ** 31 - 1
@@ -46,6 +47,11 @@ const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
   'announce.envoy': { valid: [true, false], invalid: notABoolean },
   drain: { valid: [{}], invalid: notAnObject },
   'drain.idle': { valid: [0, 500, longest], invalid: notATime },
+  'drain.spread': { valid: [0, 5000, longest, undefined], invalid: notATime },
+  'drain.webSocket': { valid: [{}, false, undefined], invalid: notAnObjectOrFalse },
+  'drain.webSocket.code': { valid: [1000, 1001, 1012, 1014, 3000, 4999], invalid: [999, 1004, 1005, 1006, 1015, 2999, 5000, 1001.5, '1001', null, true] },
+  'drain.webSocket.reason': { valid: ['', 'bye', 'x'.repeat(123), 'é'.repeat(61)], invalid: ['x'.repeat(124), 'é'.repeat(62), 5, null, true, {}] },
+  'drain.webSocket.quiet': { valid: [0, 250, longest], invalid: notATime },
   close: { valid: [0, 5000], invalid: notATime },
   closeWith: { valid: [() => {}, async () => {}], invalid: notAFunction },
   signals: { valid: [{}, { SIGTERM: false }, { SIGUSR2: 'restart' }, { SIGHUP: 'ignore' }], invalid: notAnObject },
@@ -114,7 +120,8 @@ t.test('unknown options are refused with the ones there are', async (t) => {
     [{ token: aToken }, /unknown option 'token'/],
     [{ 'announce.min': 5 }, /unknown option 'announce.min'/],
     [{ announce: { minimum: 5 } }, /unknown option 'announce.minimum', expected one of: announce.min, announce.quiet, announce.blind, announce.max, announce.readinessDelay, announce.failures, announce.shed, announce.envoy$/],
-    [{ drain: { timeout: 5 } }, /unknown option 'drain.timeout', expected one of: drain.idle$/],
+    [{ drain: { timeout: 5 } }, /unknown option 'drain.timeout', expected one of: drain.idle, drain.spread, drain.webSocket$/],
+    [{ drain: { webSocket: { status: 1001 } } }, /unknown option 'drain.webSocket.status', expected one of: drain.webSocket.code, drain.webSocket.reason, drain.webSocket.quiet$/],
     [{ probes: { port: 5 } }, /unknown option 'probes.port', expected one of: probes.prefix, probes.expose, probes.external$/],
     [{ probes: { external: { path: '/up', prefix: '' } } }, /unknown option 'probes.external.prefix', expected one of: probes.external.path, probes.external.status, probes.external.delay$/],
     [{ kubernetes: { namespace: 'x' } }, /unknown option 'kubernetes.namespace', expected one of: kubernetes.terminationMessagePath$/],
@@ -180,7 +187,7 @@ t.test('environment variables', async (t) => {
     t.match(from({ TERMINATION_GRACE_PERIOD_SECONDS: '', PRESTOP_SECONDS: '', KUBERNETES_SERVICE_HOST: '' }), { inKubernetes: false, budget: { gracePeriod: 30_000, preStop: 0 } }, 'empty is unset')
     t.match(from({ TERMINATION_GRACE_PERIOD_SECONDS: '60', PRESTOP_SECONDS: '5' }), { budget: { gracePeriod: 60_000, preStop: 5000 } })
     t.match(from({ TERMINATION_GRACE_PERIOD_SECONDS: '7.5', PRESTOP_SECONDS: '0.5' }), { budget: { gracePeriod: 7500, preStop: 500 } })
-    t.match(from({ KUBERNETES_SERVICE_HOST: '10.0.0.1' }), { inKubernetes: true, idle: 5000, budget: { announce: { min: 5000, blind: 15_000 } } })
+    t.match(from({ KUBERNETES_SERVICE_HOST: '10.0.0.1' }), { inKubernetes: true, drain: { idle: 5000 }, budget: { announce: { min: 5000, blind: 15_000 } } })
   })
 
   t.test('are overruled by options', async (t) => {
@@ -215,6 +222,9 @@ t.test('environment variables', async (t) => {
       GRACEFUL_OTHER_LISTENERS: 'beside',
       GRACEFUL_ANNOUNCE_ENVOY: 'true',
       GRACEFUL_DRAIN_IDLE_SECONDS: '7',
+      GRACEFUL_DRAIN_SPREAD_SECONDS: '2.5',
+      GRACEFUL_DRAIN_WEB_SOCKET_CODE: '1012',
+      GRACEFUL_DRAIN_WEB_SOCKET_QUIET_SECONDS: '0.1',
       GRACEFUL_PROBES_PREFIX: '/health',
       GRACEFUL_EXTERNAL_PATH: '/up',
       GRACEFUL_EXTERNAL_STATUS: '404',
@@ -227,7 +237,7 @@ t.test('environment variables', async (t) => {
       shed: 'off',
       otherListeners: 'beside',
       envoy: true,
-      idle: 7000,
+      drain: { idle: 7000, spread: 2500, webSocket: { code: 1012, reason: 'service restart', quiet: 100 } },
       toldAfter: 3000,
       probes: { prefix: '/health', expose: false, external: { path: '/up', status: 404, delay: 3000 } },
       guardian: { port: 9000, stall: 2000 },
@@ -285,13 +295,13 @@ t.test('where the process speaks for its container, and where not', async (t) =>
   t.equal(read({ exit: false }).terminationMessagePath, undefined, 'the end of this application is not that of the container')
   t.equal(read({}, { ...kubernetes, speaksForContainer: false }).terminationMessagePath, undefined)
   t.equal(read({ exit: false, kubernetes: { terminationMessagePath: path } }).terminationMessagePath, path, 'unless somebody says so')
-  t.match(read({ kubernetes: false }, kubernetes), { inKubernetes: false, idle: 500, terminationMessagePath: undefined, signals: { SIGHUP: 'restart' }, budget: { announce: { min: 0 } } }, 'not in a pod, whatever the environment says')
+  t.match(read({ kubernetes: false }, kubernetes), { inKubernetes: false, drain: { idle: 500 }, terminationMessagePath: undefined, signals: { SIGHUP: 'restart' }, budget: { announce: { min: 0 } } }, 'not in a pod, whatever the environment says')
 })
 
 t.test('defaults', async (t) => {
-  const common = { closeWith: undefined, otherListeners: 'after', restartExitCode: 0, crash: true, exit: true, shed: 'gradual', probes: { prefix: '', expose: false, external: false }, admin: { prefix: '/-' }, pressure: undefined, envoy: false, isIdleGiven: false, toldAfter: 0, terminationMessagePath: '/dev/termination-log' }
-  t.match(read(), { ...common, idle: 500, inKubernetes: false, budget: { gracePeriod: 30_000, preStop: 0, reserve: 2000, close: 5000, announce: { min: 0, quiet: 1000, blind: 0, max: 18_000, readinessDelay: 0 } } })
-  t.match(read({}, kubernetes), { ...common, idle: 5000, inKubernetes: true, budget: { announce: { min: 5000, quiet: 1000, blind: 15_000, max: 18_000 } } })
+  const common = { closeWith: undefined, otherListeners: 'after', restartExitCode: 0, crash: true, exit: true, shed: 'gradual', probes: { prefix: '', expose: false, external: false }, admin: { prefix: '/-' }, pressure: undefined, envoy: false, toldAfter: 0, terminationMessagePath: '/dev/termination-log' }
+  t.match(read(), { ...common, drain: { idle: 500, isIdleGiven: false }, inKubernetes: false, budget: { gracePeriod: 30_000, preStop: 0, reserve: 2000, close: 5000, announce: { min: 0, quiet: 1000, blind: 0, max: 18_000, readinessDelay: 0 } } })
+  t.match(read({}, kubernetes), { ...common, drain: { idle: 5000, isIdleGiven: false }, inKubernetes: true, budget: { announce: { min: 5000, quiet: 1000, blind: 15_000, max: 18_000 } } })
   t.match(read({ probes: false, admin: false }), { probes: false, admin: false })
 
   t.match(read(), { front: { isKnown: false, failures: 3, sharedBy: 1 } }, 'who is in front is observed')
@@ -312,7 +322,8 @@ t.test('defaults', async (t) => {
   t.equal(words['announce.readinessDelay'], `${here.budget.announce.readinessDelay}`)
   t.equal(words['announce.failures'], `${here.front.failures}; ${pod.front.failures} in Kubernetes`)
   t.equal(words['announce.shed'], `\`'${here.shed}'\``)
-  t.equal(words['drain.idle'], `${pod.idle} in Kubernetes, else ${here.idle}`)
+  t.equal(words['drain.idle'], `${pod.drain.idle} in Kubernetes, else ${here.drain.idle}`)
+  t.match(here.drain.webSocket, { code: Number(words['drain.webSocket.code']), reason: words['drain.webSocket.reason']?.slice(2, -2), quiet: Number(words['drain.webSocket.quiet']) })
   t.equal(words['otherListeners'], `\`'${here.otherListeners}'\``)
   t.equal(words['restartExitCode'], `${here.restartExitCode}`)
 })

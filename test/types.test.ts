@@ -5,7 +5,7 @@ import { expectTypeOf } from 'expect-type'
 import graceful, { errors, fastifyGraceful, phases } from '../lib/index.ts'
 import type {
   AddedCheck, AdminOptions, Answer, Check, CheckContext, CheckKind, CheckOptions, Cut, Graceful, GracefulOptions, Hold, HoldOptions, HookContext, HookOptions, HookPhase,
-  Participant, Phase, PhaseEnd, PhaseHook, PhaseRecord, PressureOptions, Registration, Report, Shed, ShutdownKind, ShutdownOptions, SignalAction, StallPhase, Status, TrafficSummary
+  Participant, Phase, PhaseEnd, PhaseHook, PhaseRecord, PressureOptions, Registration, Report, Shed, ShutdownKind, ShutdownOptions, SignalAction, StallPhase, Status, TrafficSummary, WorkOptions
 } from '../lib/index.ts'
 
 // What is expected here is checked by `tsc -p test`. Nothing of it is called.
@@ -49,7 +49,7 @@ function checkPlugin (app: FastifyInstance): void {
 function checkAugmentation (app: FastifyInstance, request: FastifyRequest, config: FastifyContextConfig): void {
   expectTypeOf(app.graceful).toEqualTypeOf<Graceful>()
   expectTypeOf(request.drainSignal).toEqualTypeOf<AbortSignal>()
-  expectTypeOf(config.graceful).toEqualTypeOf<{ traffic?: boolean, probe?: boolean } | undefined>()
+  expectTypeOf(config.graceful).toEqualTypeOf<{ traffic?: boolean, probe?: boolean, stream?: boolean } | undefined>()
   app.get('/ping', { config: { graceful: { traffic: false } } }, async (request) => {
     expectTypeOf(request.drainSignal).toEqualTypeOf<AbortSignal>()
     expectTypeOf(request.server.graceful).toEqualTypeOf<Graceful>()
@@ -72,7 +72,7 @@ function checkFace (face: Graceful): void {
   expectTypeOf(face.stall).returns.toEqualTypeOf<Registration>()
   expectTypeOf(face.addHook).parameters.toEqualTypeOf<[phase: HookPhase, hook: PhaseHook, options?: HookOptions | undefined]>()
   expectTypeOf(face.addHook).returns.toEqualTypeOf<Registration>()
-  expectTypeOf(face.waitUntil).parameters.toEqualTypeOf<[promise: PromiseLike<unknown>, options?: { name?: string } | undefined]>()
+  expectTypeOf(face.waitUntil).parameters.toEqualTypeOf<[promise: PromiseLike<unknown>, options?: WorkOptions | undefined]>()
   expectTypeOf(face.hold).parameters.toEqualTypeOf<[reason: string, options?: HoldOptions | undefined]>()
   expectTypeOf(face.hold).returns.toEqualTypeOf<Hold>()
   expectTypeOf(face.ready).returns.toEqualTypeOf<Promise<boolean>>()

@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import { isMainThread } from 'node:worker_threads'
 import { errors } from '../errors.ts'
 import { longestTimer } from '../limits.ts'
-import { absolutePath, integer, oneOf, prefix, route, token } from '../rules.ts'
+import { absolutePath, closeCode, integer, oneOf, prefix, route, token } from '../rules.ts'
 import type { Rule } from '../rules.ts'
 
 /** What the environment says. */
@@ -62,6 +62,9 @@ export const variables: readonly Variable[] = [
   ruled('GRACEFUL_ANNOUNCE_SHED', 'announce.shed', oneOf('gradual', 'immediate', 'off')),
   ruled('GRACEFUL_ANNOUNCE_ENVOY', 'announce.envoy', oneOf(true, false), (text) => booleans[text]),
   seconds('GRACEFUL_DRAIN_IDLE_SECONDS', 'drain.idle'),
+  seconds('GRACEFUL_DRAIN_SPREAD_SECONDS', 'drain.spread'),
+  ruled('GRACEFUL_DRAIN_WEB_SOCKET_CODE', 'drain.webSocket.code', closeCode, Number),
+  seconds('GRACEFUL_DRAIN_WEB_SOCKET_QUIET_SECONDS', 'drain.webSocket.quiet'),
   seconds('GRACEFUL_CLOSE_SECONDS', 'close'),
   ruled('GRACEFUL_OTHER_LISTENERS', 'otherListeners', oneOf('after', 'beside')),
   ruled('GRACEFUL_PROBES_PREFIX', 'probes.prefix', prefix),

@@ -13,9 +13,9 @@ export class Work {
   }
 
   /** Follows a promise to its end. A rejection is logged by name, for nobody else may be listening. */
-  track (promise: PromiseLike<unknown>, options: { name?: string } = {}): void {
+  track (promise: PromiseLike<unknown>, options: { name?: string, socket?: unknown } = {}): void {
     if (typeof (promise as PromiseLike<unknown> | null | undefined)?.then !== 'function') throw invalidArgument("the work given to 'waitUntil'", 'a promise', promise)
-    refuseUnknownKeys(options, "'waitUntil'", ['name'])
+    refuseUnknownKeys(options, "'waitUntil'", ['name', 'socket'])
     const { name = 'background work' } = options
     if (typeof name !== 'string' || name === '') throw invalidArgument("the name of work given to 'waitUntil'", 'a non-empty string', name)
     const key = Symbol(name)

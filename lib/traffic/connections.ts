@@ -134,15 +134,24 @@ export class Connections {
     if (this.size === 0) this.#onGone()
   }
 
-  /** Ends every connection at once but those that are exempt, and says how many upgraded ones there were. */
-  destroyAll (): number {
+  /**
+   * Ends every connection at once but those that are exempt, and says how many upgraded ones there were.
+   *
+   * @param ended replies that were ended in order: their connections are left to drain
+   */
+  destroyAll (ended: ReadonlySet<ServerResponse>): number {
     let upgraded = 0
+    const draining = new Set([...ended].map((reply) => sessionOf(reply)))
     for (const socket of this.sockets) {
       if (isUpgraded(socket)) upgraded++
-      socket.destroy()
+      if (!socket._httpMessage || !ended.has(socket._httpMessage)) socket.destroy()
     }
     for (const session of this.sessions) {
       if (this.#exempt.has(session)) continue
+      if (draining.has(session)) {
+        session.close()
+        continue
+      }
       session.destroy()
       this.dropSession(session)
     }
@@ -235,4 +244,9 @@ export function isBusy (socket: HttpSocket): boolean {
 /** Whether the socket has left HTTP: a WebSocket, or whatever an `upgrade` or `connect` listener made of it. */
 export function isUpgraded (socket: HttpSocket): boolean {
   return (socket.parser === null || socket.parser === undefined) && !socket.destroyed
+}
+
+/** The HTTP/2 session of a reply. */
+function sessionOf (reply: ServerResponse): ServerHttp2Session | undefined {
+  return (reply as unknown as { stream?: { session?: ServerHttp2Session } | undefined }).stream?.session
 }

@@ -4,32 +4,32 @@ import { setMaxListeners } from 'node:events'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../lifecycle/clock.ts'
 import { isUpgraded, isUsed } from './connections.ts'
-import type { Connections } from './connections.ts'
+import type { Connections, HttpSocket } from './connections.ts'
 import { isGone } from './handlers.ts'
-import { replyOf } from './naming.ts'
+import type { DrainSettings } from './options.ts'
 import { pace } from './pace.ts'
 import type { Requests } from './requests.ts'
+import { endSession } from './session-end.ts'
+import type { SocketWork } from './socket-work.ts'
+import { endInOrder, isStreamRoute, mayEndInOrder } from './stream-end.ts'
+import type { Upgrades } from './upgrades.ts'
+import { followMessages, webSocketOf } from './web-socket.ts'
+import type { WebSocketLike } from './web-socket.ts'
+import { WebSocketCloser } from './web-socket-closer.ts'
 
-/** Milliseconds a client has for its answer to a WebSocket's close or an HTTP/2 ping. */
-export const answerTime = 5000
-/** Milliseconds that a peer has for what takes one round trip: the answer to a ping, a first request. */
+/** Milliseconds that a new HTTP/2 session has for its first request. */
 const patience = 1000
-/** Longest time over which those who are told to end are spread, in milliseconds. */
+/** Longest time over which those who are told to end are spread by default, in milliseconds. */
 const longestSpread = 5000
-
-/** The part of `ws` that is needed here; `@fastify/websocket` decorates the instance with its server. */
-interface WebSocketLike {
-  readonly readyState: number
-  readonly _socket?: object
-  close (code: number, reason: string): void
-  terminate (): void
-}
-interface WithWebSockets { websocketServer?: { clients?: Set<WebSocketLike> } }
-
-/** Milliseconds between two looks for a WebSocket that is being opened. */
+/** Milliseconds between two looks for a WebSocket that is being opened, or at a stream that is not to be ended yet. */
 const lookInterval = 100
-/** `readyState` of a WebSocket that has closed. */
-const closed = 3
+/** Milliseconds that a handler has for a good-bye of its own, once `request.drainSignal` has told it. */
+const goodbyeTime = 1000
+/** Milliseconds over which streams that are cut are ended, and that each then has to drain. */
+const [cutSpread, cutTime] = [250, 1000]
+
+/** A signal of one request, and when it was aborted. */
+interface Told { controller: AbortController, at: number | undefined }
 
 /**
  * Streams, WebSockets and HTTP/2 sessions do not end by themselves. Each is told in its own way when draining starts,
@@ -37,42 +37,60 @@ const closed = 3
  */
 export class Endings {
   readonly #clock: Clock
+  readonly #settings: DrainSettings
   readonly #requests: Requests
   readonly #connections: Connections
-  readonly #signals = new Map<FastifyRequest['raw'], AbortController>()
+  readonly #upgrades: Upgrades
+  readonly #work: SocketWork
+  readonly #left: () => number
+  readonly #closer: WebSocketCloser | undefined
+  readonly #signals = new Map<FastifyRequest['raw'], Told>()
   readonly #stops: Array<() => void> = []
-  #webSocketsCut = 0
   #draining = false
+  #budget = 0
 
-  constructor (clock: Clock, requests: Requests, connections: Connections) {
+  /** @param left how long phase 3 may still last, in milliseconds */
+  constructor (clock: Clock, settings: DrainSettings, parts: { requests: Requests, connections: Connections, upgrades: Upgrades, work: SocketWork }, left: () => number) {
     this.#clock = clock
-    this.#requests = requests
-    this.#connections = connections
+    this.#settings = settings
+    this.#requests = parts.requests
+    this.#connections = parts.connections
+    this.#upgrades = parts.upgrades
+    this.#work = parts.work
+    this.#left = left
+    if (settings.webSocket === false) return
+    this.#closer = new WebSocketCloser(clock, settings, {
+      left,
+      hasWork: (socket) => this.#work.hasUpgraded(socket),
+      signal: (socket) => this.#signal(socket)
+    })
   }
 
   /** The signal of one request, made on first use. */
   signalOf (request: FastifyRequest, reply: FastifyReply | undefined): AbortSignal {
     const known = this.#signals.get(request.raw)
-    if (known !== undefined) return known.signal
+    if (known !== undefined) return known.controller.signal
     const controller = new AbortController()
     setMaxListeners(0, controller.signal)
     this.#requests.markStream(request)
     if (this.#draining) controller.abort(drainReason())
     else if (reply !== undefined && !isGone(reply.raw)) {
-      this.#signals.set(request.raw, controller)
+      this.#signals.set(request.raw, { controller, at: undefined })
       reply.raw.once('close', () => this.#signals.delete(request.raw))
     }
     return controller.signal
   }
 
-  /** Draining starts: tells everybody within `budget` milliseconds, of which it takes a third at most. */
+  /** Draining starts: tells everybody, with `budget` milliseconds to go. */
   start (budget: number): void {
     this.#draining = true
-    const spread = Math.min(longestSpread, budget / 3)
-    const told = Math.min(answerTime, budget / 3)
+    this.#budget = budget
+    const spread = Math.min(this.#settings.spread ?? longestSpread, budget / 3)
+    const exactly = this.#settings.spread !== undefined
     this.#stops.push(
-      pace(this.#clock, () => this.#signals.values(), spread, (controller) => controller.abort(drainReason()), 1),
-      pace(this.#clock, () => this.#webSockets(), spread, (socket) => this.#endWebSocket(socket, told), 5),
+      pace(this.#clock, () => this.#signals.values(), spread, (told) => this.#abort(told), { delay: 1, exactly }),
+      pace(this.#clock, () => this.#streamRoutes(), spread, (reply) => this.#endStream(reply), { delay: 3, exactly }),
+      this.#clock.after(5, () => this.#closer?.start(this.#webSockets(), budget)),
       pace(this.#clock, () => this.#connections.sessions, Math.min(spread, 1000), (session) => isUsed(session) ? this.endSession(session) : this.adoptSession(session))
     )
   }
@@ -84,47 +102,17 @@ export class Endings {
 
   /** WebSockets that had to be cut because their client did not answer. */
   get webSocketsCut (): number {
-    return this.#webSocketsCut
+    return this.#closer?.cut ?? 0
   }
 
   stop (): void {
     for (const stop of this.#stops) stop()
+    this.#closer?.stop()
   }
 
-  /**
-   * A session ends with a GOAWAY that names all streams, one round trip, and then the real one (RFC 9113, 6.8):
-   * `session.close()` alone refuses the requests that are on the wire.
-   */
+  /** Ends a session in order, see {@link endSession}. */
   endSession (session: ServerHttp2Session): void {
-    if (session.destroyed || session.closed) return
-    let ended = false
-    const end = (): void => {
-      if (ended) return
-      ended = true
-      cancel()
-      if (!session.destroyed && !session.closed) session.close()
-      this.#dropLater(session)
-    }
-    const cancel = this.#clock.after(patience, end)
-    this.#connections.whenPeerEnds(session, end)
-    try {
-      const now = this.#clock.now()
-      // Told in phase 1, it has long had its round trip; Node's own client then answers no ping.
-      const longAgo = now - this.#connections.tellSession(session, now) >= patience
-      if (longAgo || !session.ping(end)) end()
-    } catch {
-      // The peer has just gone.
-      end()
-    }
-  }
-
-  /** Once its streams are finished, the peer has some time to end the connection. */
-  #dropLater (session: ServerHttp2Session): void {
-    this.#clock.after(patience, () => {
-      if (!this.#connections.sessions.has(session)) return
-      if (session.destroyed) this.#connections.dropSession(session)
-      else this.#dropLater(session)
-    })
+    endSession(this.#clock, this.#connections, session)
   }
 
   /** A session that is opened while draining, or has been just before, ends with its first request, or soon without one. */
@@ -140,45 +128,76 @@ export class Endings {
     this.#connections.whenPeerEnds(session, end)
   }
 
-  #endWebSocket (socket: WebSocketLike, time: number): void {
-    if (socket.readyState === closed) return
-    socket.close(1001, 'service restart')
-    this.#stops.push(this.#clock.after(time, () => {
-      if (socket.readyState === closed) return
-      this.#webSocketsCut++
-      socket.terminate()
-    }))
+  /** A request that came while draining: a stream that the application has said to be one is told as well. */
+  adoptStream (reply: ServerResponse): void {
+    if (this.#draining && isStreamRoute(reply)) this.#endStream(reply)
   }
 
-  /** A WebSocket that is opened while draining is told as soon as it is open. */
-  adoptUpgraded (reply: ServerResponse): void {
-    if (!this.#draining || this.#requests.kindOf(reply) !== 'upgraded') return
-    const { socket } = reply.req
+  /** A WebSocket that is opened while draining is told when it is open. */
+  adoptUpgrade (socket: HttpSocket): void {
+    if (!this.#draining || this.#closer === undefined) return
     const look = (): void => {
       if (socket.destroyed) return
-      const own = [...this.#clientsOf(reply) ?? []].find(({ _socket: owned }) => owned === socket)
-      if (own === undefined) this.#stops.push(this.#clock.after(lookInterval, look))
-      else this.#endWebSocket(own, answerTime)
+      const webSocket = webSocketOf(socket)
+      if (webSocket === undefined) this.#stops.push(this.#clock.after(lookInterval, look))
+      else this.#closer?.add(socket, webSocket)
     }
-    look()
+    this.#stops.push(this.#clock.after(1, look))
   }
 
-  /** The clients of every WebSocket server that an upgraded request leads to: a plugin may have its own. */
-  #webSockets (): Set<WebSocketLike> {
-    const servers = new Set<Set<WebSocketLike>>()
+  /** Whether something that is not over keeps an upgraded socket from being taken for idle. */
+  keeps (socket: HttpSocket): boolean {
+    // WebSockets are told, or are the application's business.
+    if (webSocketOf(socket) !== undefined) return true
+    if (this.#left() <= this.#budget / 2) return false
+    return this.#work.hasUpgraded(socket) || this.#upgrades.hasUnanswered(socket)
+  }
+
+  /** Ends in order what may be, of replies that are cut; the answer is which of them. What does not drain is destroyed. */
+  cutStreams (replies: readonly ServerResponse[]): Set<ServerResponse> {
+    const streams = new Set(replies.filter((reply) => mayEndInOrder(reply)))
+    pace(this.#clock, () => streams, cutSpread, (reply) => { if (mayEndInOrder(reply)) endInOrder(reply) })
+    this.#clock.after(cutTime, () => {
+      for (const reply of streams) reply.destroy()
+    })
+    return streams
+  }
+
+  #abort (told: Told): void {
+    if (told.at !== undefined) return
+    told.at = this.#clock.now()
+    told.controller.abort(drainReason())
+  }
+
+  /** Whether the handler of a WebSocket has `request.drainSignal`, and the time for a good-bye of its own is not over. */
+  #signal (socket: HttpSocket): boolean {
+    const request = socket._httpMessage?.req
+    const told = request === undefined ? undefined : this.#signals.get(request)
+    if (told === undefined) return false
+    this.#abort(told)
+    return this.#clock.now() - (told.at ?? 0) < Math.min(goodbyeTime, this.#budget / 4)
+  }
+
+  * #streamRoutes (): Generator<ServerResponse> {
+    for (const reply of this.#requests.inFlight()) if (isStreamRoute(reply)) yield reply
+  }
+
+  /** Ends a stream whose handler does not do so itself, once nothing that belongs to it is under way. */
+  #endStream (reply: ServerResponse): void {
+    if (this.#signals.has(reply.req) || !mayEndInOrder(reply)) return
+    const isLast = this.#left() <= this.#budget / 2
+    if (isLast || !this.#work.has(reply.req)) endInOrder(reply)
+    else this.#stops.push(this.#clock.after(lookInterval, () => this.#endStream(reply)))
+  }
+
+  * #webSockets (): Generator<[HttpSocket, WebSocketLike]> {
     for (const socket of this.#connections.sockets) {
-      if (!socket._httpMessage || !isUpgraded(socket)) continue
-      const clients = this.#clientsOf(socket._httpMessage)
-      if (clients !== undefined) servers.add(clients)
+      if (!isUpgraded(socket)) continue
+      const webSocket = webSocketOf(socket)
+      if (webSocket === undefined) continue
+      followMessages(webSocket, this.#upgrades.source)
+      yield [socket, webSocket]
     }
-    const [first, ...others] = servers
-    if (first !== undefined && others.length === 0) return first
-    return new Set([...servers].flatMap((clients) => [...clients]))
-  }
-
-  #clientsOf (reply: ServerResponse): Set<WebSocketLike> | undefined {
-    const instance = replyOf(reply)?.request.server as WithWebSockets | undefined
-    return instance?.websocketServer?.clients
   }
 }
 

@@ -1,8 +1,12 @@
 import type { ServerResponse } from 'node:http'
 
-/** Whether a reply is an event stream. What was given to `writeHead` alone is only in the head itself. */
+/** Media types of replies that never end by themselves: their clients take an end for a reason to come back. */
+const endless = ['text/event-stream', 'multipart/x-mixed-replace']
+const endlessHead = new RegExp(`^content-type: *(?:${endless.map((type) => type.replace(/[/-]/g, '\\$&')).join('|')})`, 'im')
+
+/** Whether a reply is an event stream, or another that has no end. What was given to `writeHead` alone is only in the head itself. */
 export function isEventStream (reply: ServerResponse): boolean {
   const { _header: head } = reply as ServerResponse & { _header?: string | null }
-  return String(reply.getHeader('content-type') ?? '').startsWith('text/event-stream') ||
-    (typeof head === 'string' && /^content-type: *text\/event-stream/im.test(head))
+  const type = String(reply.getHeader('content-type') ?? '').toLowerCase()
+  return endless.some((name) => type.startsWith(name)) || (typeof head === 'string' && endlessHead.test(head))
 }

@@ -32,13 +32,16 @@ interface Activity {
 export class IdleSweep {
   readonly #connections: Connections
   readonly #clock: Clock
+  readonly #keeps: (socket: HttpSocket) => boolean
   #idle: number
   #sweeping = false
   /** What is left of the round of looks that is under way. */
   #round: Iterator<WatchedSocket> | undefined
   #roundSince = -Infinity
 
-  constructor (connections: Connections, clock: Clock, idle: number) {
+  /** @param keeps whether an upgraded socket is in use although no byte comes */
+  constructor (connections: Connections, clock: Clock, idle: number, keeps: (socket: HttpSocket) => boolean = () => false) {
+    this.#keeps = keeps
     this.#connections = connections
     this.#clock = clock
     this.#idle = idle
@@ -102,7 +105,7 @@ export class IdleSweep {
       socket[activity] = { bytes, since: now, free: now }
       return
     }
-    const busy = isBusy(socket)
+    const busy = isUpgraded(socket) ? this.#keeps(socket) : isBusy(socket)
     if (known.bytes !== bytes || busy) known.since = now
     if (busy || isUpgraded(socket)) known.free = now
     known.bytes = bytes
@@ -117,7 +120,7 @@ export class IdleSweep {
 
   #isDue (socket: WatchedSocket, now: number): boolean {
     const known = socket[activity]
-    if (known === undefined || isBusy(socket) || socket.destroyed) return false
+    if (known === undefined || socket.destroyed || (isBusy(socket) && !isUpgraded(socket))) return false
     return now - known.since >= this.#idle || now - known.free >= 2 * this.#idle + 1000
   }
 

@@ -10,18 +10,22 @@ const interval = 10
  * and 20,000 of them should neither hold the event loop nor arrive as one wave.
  *
  * @param find says who they are, when it begins
- * @param delay milliseconds until it begins: who has a lot to do at once gives each part a turn of its own
+ * @param options `delay`: milliseconds until it begins, for who has a lot to do at once gives each part a turn of its own;
+ * `exactly`: few are spread over all of `spread`, too
  * @returns stops it
  */
-export function pace<T> (clock: Clock, find: () => Iterable<T>, spread: number, act: (item: T) => void, delay = 0): () => void {
-  if (delay === 0) return paceNow(clock, find(), spread, act)
-  let stop = clock.after(delay, () => { stop = paceNow(clock, find(), spread, act) })
+export function pace<T> (
+  clock: Clock, find: () => Iterable<T>, spread: number, act: (item: T) => void, { delay = 0, exactly = false }: { delay?: number, exactly?: boolean } = {}
+): () => void {
+  if (delay === 0) return paceNow(clock, find(), spread, act, exactly)
+  let stop = clock.after(delay, () => { stop = paceNow(clock, find(), spread, act, exactly) })
   return () => stop()
 }
 
-function paceNow<T> (clock: Clock, items: Iterable<T>, spread: number, act: (item: T) => void): () => void {
+function paceNow<T> (clock: Clock, items: Iterable<T>, spread: number, act: (item: T) => void, exactly: boolean): () => void {
   const queue = [...items]
-  const perSecond = Math.max(leastPerSecond, spread > 0 ? queue.length * 1000 / spread : Infinity)
+  const fitting = spread > 0 ? queue.length * 1000 / spread : Infinity
+  const perSecond = exactly ? fitting : Math.max(leastPerSecond, fitting)
   let next = 0
   let cancel: (() => void) | undefined
   const started = clock.now()

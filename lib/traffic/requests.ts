@@ -8,6 +8,7 @@ import { isBusy, isUpgraded } from './connections.ts'
 import type { Connections, HttpSocket } from './connections.ts'
 import { isEventStream } from './event-stream.ts'
 import { handlerRuns, isGone, watchHandler } from './handlers.ts'
+import { isStreamRoute } from './stream-end.ts'
 import { noteStart, replyOf, startOf, tie } from './naming.ts'
 
 /** Connections whose reply is found in one turn of the event loop. */
@@ -19,7 +20,7 @@ const longestLook = 1000
 export type RequestKind =
   /** Somebody waits for the answer. */
   | 'request'
-  /** An event stream, or a reply whose handler took `request.drainSignal`: it ends when told, and its client comes back. */
+  /** An event stream, a reply whose handler took `request.drainSignal` or whose route says that it is one: its client comes back. */
   | 'stream'
   /** A WebSocket or another upgraded socket that came in through a route. */
   | 'upgraded'
@@ -197,15 +198,15 @@ export class Requests {
     this.#sweep()
     const most = limit === Infinity ? Infinity : Math.max(limit, longestLook)
     const replies = new Set<ServerResponse>()
-    for (const reply of this.#inFlight()) {
+    for (const reply of this.inFlight()) {
       if (replies.size >= most) break
       replies.add(reply)
     }
     return [...replies].map((reply) => this.#describe(reply)).toSorted((a, b) => b.age - a.age).slice(0, limit)
   }
 
-  /** A reply may come twice. */
-  * #inFlight (): Generator<ServerResponse> {
+  /** The replies of all requests in flight; one may come twice. */
+  * inFlight (): Generator<ServerResponse> {
     yield * this.#live.keys()
     yield * this.#stillRunning()
     for (const { _httpMessage: reply } of this.#connections.sockets) {
@@ -219,7 +220,12 @@ export class Requests {
     // Neither a mock of `inject` nor an HTTP/2 stream is upgraded.
     if (socket !== null && this.#connections.sockets.has(socket) && isUpgraded(socket)) return 'upgraded'
     if (this.#streams.has(reply.req)) return 'stream'
-    return isEventStream(reply) ? 'stream' : 'request'
+    return isEventStream(reply) || isStreamRoute(reply) ? 'stream' : 'request'
+  }
+
+  /** The replies that are streams. */
+  streams (): ServerResponse[] {
+    return [...new Set(this.inFlight())].filter((reply) => this.kindOf(reply) === 'stream')
   }
 
   #describe (reply: ServerResponse): InFlight {

@@ -1,4 +1,6 @@
-import type { ServerHttp2Session } from 'node:http2'
+import type { ServerResponse } from 'node:http'
+import { constants } from 'node:http2'
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import type { Server } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AnnounceBudget } from '../lifecycle/budget.ts'
@@ -19,11 +21,14 @@ import { IdleSweep } from './idle.ts'
 import { Listeners } from './listeners.ts'
 import { isProbed } from './marked.ts'
 import { name, sessionOf, startedAt } from './naming.ts'
+import type { DrainSettings } from './options.ts'
 import { proberOf } from './probers.ts'
 import { ramp } from './ramp.ts'
 import type { Shed } from './ramp.ts'
 import { Requests } from './requests.ts'
 import { Shedding } from './shedding.ts'
+import { SocketWork } from './socket-work.ts'
+import { Upgrades } from './upgrades.ts'
 
 /** Milliseconds between two looks at all connections in phase 1. */
 const lookInterval = 500
@@ -48,9 +53,7 @@ export interface TrafficOptions {
   shed: Shed
   /** Whether replies tell Envoy. Default: no. */
   envoy?: boolean
-  idle: number
-  /** Whether somebody has set `idle`. Default: no. */
-  isIdleGiven?: boolean
+  drain: DrainSettings
   /** The bound servers, the main one first. */
   servers: () => Server[]
   /** Something has ended: ask again. */
@@ -59,6 +62,8 @@ export interface TrafficOptions {
   late?: OnLate
   /** How front ends are found. Default: nobody is looked for, and somebody is taken to be there. */
   front?: FrontSettings
+  /** How long the present phase may still last, in milliseconds. */
+  left: () => number
 }
 
 /** What is still being served, and the evidence that the balancer has stopped sending. */
@@ -68,6 +73,9 @@ export class Traffic {
   readonly listeners: Listeners
   readonly arrivals: Arrivals
   readonly endings: Endings
+  readonly upgrades: Upgrades
+  /** Work that belongs to a connection. */
+  readonly work: SocketWork
   readonly #shedding: Shedding
   readonly #earlyReplies: EarlyReplies
   readonly front: FrontObserver
@@ -85,11 +93,13 @@ export class Traffic {
     this.arrivals = new Arrivals(() => clock.now(), options.late)
     this.front = new FrontObserver(() => clock.now(), options.front)
     this.listeners = new Listeners(options.servers, this.connections)
-    this.endings = new Endings(clock, this.requests, this.connections)
+    this.upgrades = new Upgrades(this.requests.clock, (socket) => this.endings.adoptUpgrade(socket))
+    this.work = new SocketWork(wake)
+    this.endings = new Endings(clock, options.drain, this, options.left)
     this.#shedding = new Shedding(clock, this.requests, this.connections, () => this.arrivals.shed())
     this.#earlyReplies = new EarlyReplies(this.requests, this.connections)
     this.#envoy = new EnvoySignal(this.requests, options.envoy ?? false)
-    this.#idle = new IdleSweep(this.connections, clock, options.idle)
+    this.#idle = new IdleSweep(this.connections, clock, options.drain.idle, (socket) => this.endings.keeps(socket))
   }
 
   /** Another process serves in this one's place: kept-alive clients get the time to hear of it with their next answer. */
@@ -97,9 +107,15 @@ export class Traffic {
     this.#idle.extend(replacedIdle)
   }
 
+  /** Follows the connections of a server. */
+  follow (server: Server): void {
+    this.connections.follow(server)
+    this.upgrades.follow(server)
+  }
+
   /** The servers are bound. */
   open (): void {
-    for (const server of this.#options.servers()) this.connections.follow(server)
+    for (const server of this.#options.servers()) this.follow(server)
     if (this.requests.exact) this.#earlyReplies.watch(this.#options.servers())
     this.arrivals.open()
     this.requests.clock.start()
@@ -140,6 +156,7 @@ export class Traffic {
     this.#earlyReplies.stop()
     this.front.undo()
     this.requests.beCheap()
+    this.upgrades.source.exact = false
     this.#shedding.raise(0)
   }
 
@@ -163,7 +180,7 @@ export class Traffic {
     // `shed` is about phase 1: from here on a connection that stays open only holds the process.
     this.#shedding.raise(1)
     this.#idle.look(0)
-    if (this.front.found && this.#options.isIdleGiven !== true) this.#idle.extend(frontedIdle)
+    if (this.front.found && !this.#options.drain.isIdleGiven) this.#idle.extend(frontedIdle)
     if (plain) this.#idle.hasten(plainIdle)
   }
 
@@ -191,9 +208,10 @@ export class Traffic {
     this.endings.stop()
     this.requests.clock.stop()
     const left = this.requests.list()
-    const upgradedSockets = this.connections.destroyAll()
-    // What shares a session with a reply that is exempt.
-    for (const { reply } of this.requests.tracked()) if ('stream' in reply) reply.destroy()
+    const ended = this.endings.cutStreams(this.requests.streams())
+    // First, so that each of a session knows that it was cut; also what shares a session with a reply that is exempt.
+    for (const { reply } of this.requests.tracked()) if ('stream' in reply && !ended.has(reply)) resetStream(reply)
+    const upgradedSockets = this.connections.destroyAll(ended)
     const upgraded = Math.max(upgradedSockets, left.filter((request) => request.kind === 'upgraded').length)
     return {
       requests: left.filter((request) => request.kind === 'request').map(({ method, route, age }) => ({ method, route, age })),
@@ -219,6 +237,7 @@ export class Traffic {
   }
 
   #beExact (): void {
+    this.upgrades.source.exact = true
     this.#earlyReplies.watch(this.#options.servers())
     this.requests.beExact(() => this.#envoy.again())
   }
@@ -263,7 +282,7 @@ export class Traffic {
     this.#envoy.mark(reply.raw)
     if (session !== undefined) this.#shedding.considerSession(session)
     this.#idle.serve(socket)
-    this.endings.adoptUpgraded(reply.raw)
+    this.endings.adoptStream(reply.raw)
   }
 
   #classify (request: FastifyRequest, session: ServerHttp2Session | undefined, socket: HttpSocket, isTraffic: boolean): void {
@@ -279,4 +298,11 @@ export class Traffic {
     if (this.#announced && !this.front.isPresent) return
     this.arrivals.close(this.#options.announce.quiet, this.#options.preStop)
   }
+}
+
+/** Resets a stream of HTTP/2. Without a code its client would take what it has got for the whole. */
+function resetStream (reply: ServerResponse): void {
+  const { stream } = reply as unknown as { stream?: ServerHttp2Stream | undefined }
+  if (stream === undefined || stream.destroyed) return
+  stream.close(constants.NGHTTP2_INTERNAL_ERROR)
 }

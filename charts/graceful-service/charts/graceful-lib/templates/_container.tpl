@@ -85,6 +85,9 @@ GRACEFUL_ANNOUNCE_FAILURES: announce.failures
 GRACEFUL_ANNOUNCE_SHED: announce.shed
 GRACEFUL_ANNOUNCE_ENVOY: envoy.immediateHealthCheckFail
 GRACEFUL_DRAIN_IDLE_SECONDS: drain.idleSeconds
+GRACEFUL_DRAIN_SPREAD_SECONDS: drain.spreadSeconds
+GRACEFUL_DRAIN_WEB_SOCKET_CODE: drain.webSocketCode
+GRACEFUL_DRAIN_WEB_SOCKET_QUIET_SECONDS: drain.webSocketQuietSeconds
 GRACEFUL_PROBES_PREFIX: probes.prefix
 GRACEFUL_GUARDIAN_PORT: probes.port
 GRACEFUL_EXTERNAL_PATH: externalHealth.path

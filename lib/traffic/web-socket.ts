@@ -1,0 +1,123 @@
+import { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
+import { types } from 'node:util'
+import { Messages } from './messages.ts'
+import type { MessageSource } from './messages.ts'
+
+/** The part of a `WebSocket` of the package `ws` that is needed here. */
+export interface WebSocketLike {
+  readonly readyState: number
+  readonly bufferedAmount: number
+  close (code?: number, reason?: string | Buffer): void
+  terminate (): void
+  emit (event: string | symbol, ...parameters: unknown[]): boolean
+  send (...parameters: unknown[]): unknown
+}
+
+/** `readyState` of a WebSocket whose closing handshake is under way. */
+export const closing = 2
+/** `readyState` of a WebSocket that has closed. */
+export const closed = 3
+
+type SendFrame = (list: ReadonlyArray<Buffer | string>, callback?: unknown) => void
+
+/** What `ws` keeps to itself. Each part is looked for before it is used; without it less is known of the messages. */
+interface Private {
+  _socket?: Socket
+  _sender?: { sendFrame?: SendFrame }
+}
+
+/** Where what is known of the messages of a WebSocket is kept. */
+const messages: unique symbol = Symbol('fastify-graceful.messages')
+
+type Followed = WebSocketLike & Private & { [messages]?: Messages }
+type Sender = { sendFrame: SendFrame, [messages]?: Messages }
+
+/**
+ * The WebSocket that has taken over a socket, whatever server made it: each copy of `ws` ties the two with a symbol of its own.
+ */
+export function webSocketOf (socket: object): WebSocketLike | undefined {
+  for (const symbol of Object.getOwnPropertySymbols(socket)) {
+    if (symbol.description !== 'websocket') continue
+    const found = (socket as Record<symbol, unknown>)[symbol]
+    if (isWebSocket(found)) return found
+  }
+  return undefined
+}
+
+/** Whether something is a WebSocket of `ws`. */
+export function isWebSocket (value: unknown): value is WebSocketLike {
+  if (typeof value !== 'object' || value === null) return false
+  const { readyState, close, terminate, emit } = value as Partial<WebSocketLike>
+  return typeof readyState === 'number' && [close, terminate, emit].every((method) => typeof method === 'function')
+}
+
+/** The connection under a WebSocket; undefined before it is open, and after it has closed. */
+export function socketOf (webSocket: WebSocketLike): Socket | undefined {
+  return (webSocket as Followed)._socket ?? undefined
+}
+
+/** What is known of the messages of a WebSocket; undefined where it is not followed. */
+export function messagesOf (webSocket: WebSocketLike): Messages | undefined {
+  return (webSocket as Followed)[messages]
+}
+
+/**
+ * Follows the messages of a WebSocket from now on, at the cost of a few property writes each. One that is followed is left alone.
+ */
+export function followMessages (webSocket: WebSocketLike, source: MessageSource): Messages {
+  const followed = webSocket as Followed
+  const known = followed[messages]
+  if (known !== undefined) return known
+  const own = new Messages(source, webSocket.emit, webSocket.send)
+  followed[messages] = own
+  // Somebody who has replaced `emit` expects it to be called.
+  const isPlain = webSocket.emit === EventEmitter.prototype.emit && !EventEmitter.captureRejections
+  webSocket.emit = isPlain ? emitAndCollect : emitAndCount
+  const { _sender: sender } = followed
+  if (typeof sender?.sendFrame === 'function') {
+    // All frames pass here, those of socket.io's broadcasts as well, which pass `send` by.
+    Object.assign(sender, { [messages]: own })
+    own.sendFrame = sender.sendFrame
+    sender.sendFrame = sendFrame
+  } else webSocket.send = send
+  return own
+}
+
+/** In place of `emit`: as `EventEmitter` does it, but what listeners of a message return is not thrown away. */
+function emitAndCollect (this: Followed, event: string | symbol, ...parameters: unknown[]): boolean {
+  const own = this[messages] as Messages
+  if (event !== 'message') return emitAndCount.call(this, event, ...parameters)
+  own.noteRead(parameters[0], parameters[1] === true)
+  const listeners = EventEmitter.prototype.rawListeners.call(this, 'message') as Array<(...given: unknown[]) => unknown>
+  for (const listener of listeners) {
+    const result = Reflect.apply(listener, this, parameters)
+    // A thenable of another kind may do its work only when it is followed.
+    if (result !== undefined && types.isPromise(result)) own.noteHandler(result)
+  }
+  return listeners.length > 0
+}
+
+function emitAndCount (this: Followed, event: string | symbol, ...parameters: unknown[]): boolean {
+  const own = this[messages] as Messages
+  if (event === 'message') own.noteRead(parameters[0], parameters[1] === true)
+  // A frame of a client has a head of six bytes, mask included.
+  else if (event === 'ping' || event === 'pong') own.control += 6 + (parameters[0] as Buffer).length
+  return own.emit.call(this, event, ...parameters)
+}
+
+function sendFrame (this: Sender, list: ReadonlyArray<Buffer | string>, callback?: unknown): void {
+  const own = this[messages] as Messages
+  const [head] = list
+  // Opcodes from 8 on: close, ping and pong.
+  if (typeof head === 'object' && ((head[0] ?? 0) & 0x08) !== 0) {
+    for (const part of list) own.control += part.length
+  } else own.noteWritten(list[1])
+  own.sendFrame?.call(this, list, callback)
+}
+
+function send (this: Followed, ...parameters: unknown[]): unknown {
+  const own = this[messages] as Messages
+  own.noteWritten(parameters[0])
+  return own.send.call(this, ...parameters)
+}

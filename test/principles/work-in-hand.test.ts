@@ -1,0 +1,140 @@
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import type { Test } from 'tap'
+import { WebSocket } from 'ws'
+import type { Report } from '../../lib/index.ts'
+import { fork } from '../process/fork.ts'
+import type { Fork } from '../process/fork.ts'
+
+/** What a client of a WebSocket saw, and when, in milliseconds since the signal. */
+class Client {
+  readonly socket: WebSocket
+  readonly messages: string[] = []
+  /** Close code and reason. */
+  code: number | undefined
+  reason = ''
+  closedAt = Number.NaN
+  bytes = 0
+  readonly closed: Promise<void>
+  started = performance.now()
+
+  constructor (url: string, options: object = {}) {
+    this.socket = new WebSocket(url, { rejectUnauthorized: false, ...options })
+    this.socket.on('message', (data: Buffer) => {
+      this.bytes += data.length
+      if (data.length < 1000) this.messages.push(String(data))
+    }).on('error', () => {})
+    this.closed = new Promise((resolve) => {
+      this.socket.once('close', (code, reason) => {
+        this.code = code
+        this.reason = String(reason)
+        this.closedAt = performance.now() - this.started
+        resolve()
+      })
+    })
+  }
+}
+
+interface Service { fork: Fork, port: number, url: string }
+
+async function serve (t: Test, given: { tls?: boolean, [key: string]: unknown } = {}): Promise<Service> {
+  const child = fork('../../principles/fixtures/sockets.js', { given })
+  t.teardown(() => child.kill('SIGKILL'))
+  const [, port] = await child.waitForLine(/^listening (\d+)$/m)
+  return { fork: child, port: Number(port), url: `${given.tls === true ? 'wss' : 'ws'}://127.0.0.1:${port}` }
+}
+
+/** The end of a service: its exit code, and its report. */
+async function ended ({ fork }: Service): Promise<{ code: number | null, report: Report }> {
+  const [code, , output] = await fork.result
+  const [, report] = /^report (.*)$/m.exec(output) ?? []
+  if (report === undefined) throw new Error(`no report (exit ${code}): ${output}`)
+  return { code, report: JSON.parse(report) as Report }
+}
+
+interface Row {
+  name: string
+  /** The behaviour, or several: by @fastify/websocket, or by `ws` on the server itself. */
+  paths: string[]
+  given?: { tls?: boolean, [key: string]: unknown }
+  /** Given to the client's WebSocket. */
+  client?: object
+  /** What the client sends before the signal. */
+  send?: string[]
+  /** What it does from then on. */
+  act?: (socket: WebSocket) => void
+  messages?: string[]
+  /** The close code. Default: 1001. */
+  code?: number
+  /** Milliseconds after the signal within which the WebSocket closes. */
+  within: [number, number]
+  verdict?: 'clean' | 'cut'
+  exitCode?: number
+}
+
+/** Half of what is left of 8 s for phase 3 is about 2.8 s. */
+const half: [number, number] = [2200, 4000]
+
+const every = (interval: number, act: (socket: WebSocket) => void) => (socket: WebSocket): void => {
+  const timer = setInterval(() => { if (socket.readyState === WebSocket.OPEN) act(socket) }, interval)
+  socket.on('close', () => clearInterval(timer))
+}
+const both = (name: string): string[] => [`/${name}`, `/direct/${name}`]
+
+const rows: Row[] = [
+  { name: 'nothing in hand: told after quiet', paths: both('quiet'), within: [200, 1500] },
+  { name: 'a message that was answered: told after quiet', paths: both('echo'), send: ['a'], messages: ['a'], within: [200, 1500] },
+  { name: 'a message whose handler answers after 1.5 s', paths: both('late'), send: ['a'], messages: ['answer to a'], within: [1200, 2500] },
+  { name: 'the same without a promise', paths: both('callback'), send: ['a'], messages: ['answer to a'], within: [1200, 2500] },
+  { name: 'the same with addEventListener', paths: both('event'), send: ['a'], messages: ['answer to a'], within: [700, 2000] },
+  { name: 'the same in a loop over events.on', paths: both('loop'), send: ['a'], messages: ['answer to a'], within: [700, 2000] },
+  { name: 'two messages at once', paths: both('late'), send: ['a', 'b'], messages: ['answer to a', 'answer to b'], within: [1200, 2500] },
+  { name: 'two messages that are answered at different times, without a promise', paths: both('staggered'), send: ['300', '1400'], messages: ['answer to 300', 'answer to 1400'], within: [1200, 2500] },
+  { name: 'an answer in two parts with a pause of 400 ms', paths: both('parts'), send: ['a'], messages: ['part 1', 'part 2'], within: [400, 2000] },
+  { name: 'an answer in many parts with pauses of 350 ms', paths: both('tokens'), send: ['a'], messages: ['token 1', 'token 2', 'token 3', 'token 4', 'token 5', 'done'], within: [1500, 3000] },
+  { name: 'a first word that comes a second after the connection', paths: ['/welcome'], messages: ['welcome'], within: [600, 2000] },
+  { name: 'waitUntil with the WebSocket', paths: both('waitUntil'), send: ['socket'], messages: ['accepted', 'done'], within: [1200, 2500] },
+  { name: 'waitUntil with the net.Socket', paths: both('waitUntil'), send: ['connection'], messages: ['accepted', 'done'], within: [1200, 2500] },
+  { name: 'waitUntil with the request', paths: ['/waitUntil'], send: ['request'], messages: ['accepted', 'done'], within: [1200, 2500] },
+  { name: 'a handler that answers after half of what is left', paths: both('slowest'), send: ['a'], messages: [], within: half },
+  { name: 'a handler that never settles', paths: both('never'), send: ['a'], messages: [], within: half },
+  { name: 'a feed every 100 ms is told at half', paths: both('feed'), within: half },
+  { name: 'a client that sends every 100 ms is told at half', paths: both('sink'), act: every(100, (socket) => socket.send('x')), messages: [], within: half },
+  { name: 'pings of the client every 50 ms are no use', paths: both('quiet'), act: every(50, (socket) => socket.ping('x')), messages: [], within: [200, 1500] },
+  { name: 'the same over TLS', given: { tls: true }, paths: both('quiet'), act: every(50, (socket) => socket.ping('x')), messages: [], within: [200, 1500] },
+  { name: 'a message in hand over TLS, with compression', given: { tls: true, direct: { perMessageDeflate: { threshold: 0 } }, plugin: { options: { perMessageDeflate: { threshold: 0 } } } }, paths: both('late'), send: ['a'], messages: ['answer to a'], within: [1200, 2500] },
+  { name: 'a message that no handler answers, once its promise has settled, is told at half', paths: ['/store'], send: ['a'], messages: [], within: half },
+  { name: 'code, reason and quiet of one\'s own', given: { options: { drain: { webSocket: { code: 1012, reason: 'come back', quiet: 900 } } } }, paths: both('quiet'), code: 1012, within: [850, 2200] },
+  { name: 'drainSignal: the handler\'s own good-bye', paths: ['/signal'], code: 4001, within: [350, 1500] },
+  { name: 'a good-bye in a draining hook', given: { hooks: ['draining'] }, paths: both('quiet'), code: 4000, within: [0, 1000] },
+  { name: 'a good-bye in a draining hook that takes its time', given: { hooks: ['slow draining'] }, paths: both('quiet'), code: 4000, within: [500, 1700] },
+  { name: 'webSocket: false and a good-bye of one\'s own', given: { hooks: ['slow draining'], options: { drain: { webSocket: false } } }, paths: both('quiet'), code: 4000, within: [500, 1700] },
+  { name: 'webSocket: false and no good-bye: cut', given: { options: { gracePeriod: 3000, drain: { webSocket: false } } }, paths: ['/direct/quiet'], code: 1006, within: [1000, 3000], verdict: 'cut' }
+]
+
+t.test('WebSockets', { jobs: 3 }, async (t) => {
+  for (const { name, paths, given = {}, client: options, send = [], act, messages, code = 1001, within: [least, most], verdict = 'clean', exitCode = 0 } of rows) {
+    t.test(name, async (t) => {
+      const service = await serve(t, given)
+      const clients = paths.map((path) => new Client(service.url + path, options))
+      for (const { socket } of clients) {
+        if (socket.readyState !== WebSocket.OPEN) await once(socket, 'open')
+        for (const text of send) socket.send(text)
+        act?.(socket)
+      }
+      await sleep(100)
+      for (const client of clients) client.started = performance.now()
+      service.fork.kill('SIGTERM')
+      await Promise.all(clients.map(async ({ closed }) => closed))
+      for (const [index, client] of clients.entries()) {
+        if (messages !== undefined) t.strictSame(client.messages, messages, `${paths[index]}: what arrived`)
+        t.equal(client.code, code, `${paths[index]}: close code`)
+        t.ok(client.closedAt >= least && client.closedAt <= most, `${paths[index]}: closed after ${Math.round(client.closedAt)} ms, expected ${least} to ${most}`)
+      }
+      const { code: exit, report } = await ended(service)
+      t.equal(exit, exitCode)
+      t.match(report, { verdict, cut: { requests: [], upgraded: verdict === 'cut' ? paths.length : 0 } })
+    })
+  }
+})
