@@ -50,7 +50,7 @@ export interface GracefulOptions {
   reserve?: number
   announce?: AnnounceOptions
   drain?: DrainOptions
-  /** Budget of `app.close()`. */
+  /** Kept for `app.close()`, which may use all that is left until the deadline of the process. */
   close?: number
   /** Replaces the call of `app.close()`; it must close the application. For frameworks around Fastify: `() => nest.close()`. */
   closeWith?: () => unknown

@@ -23,12 +23,14 @@ export function stepsOf ({ budget, shutdown, phase, ready, deadline, since = 0 }
     { phase: 'announcing', title: 'Announcing', purpose: 'Not ready any more, so that the balancer stops sending. Everything is still served.', floor: budget?.announce.min, cap: budget?.announce.max },
     { phase: 'closing', title: 'Closing', purpose: 'The accept queue is emptied, then no connection is accepted any more.', floor: undefined, cap: budget?.closing },
     { phase: 'draining', title: 'Draining', purpose: 'Every request is served to its last byte.', floor: undefined, cap: rest },
-    { phase: 'terminated', title: 'Terminated', purpose: 'Resources are closed, logs are written out, the process ends.', floor: undefined, cap: budget?.close }
+    { phase: 'terminated', title: 'Terminated', purpose: 'Resources are closed, logs are written out, the process ends.', floor: undefined, cap: budget && rest !== undefined ? rest + budget.close : undefined }
   ]
   return steps.map((step) => {
     if (step.phase === phase && shutdown !== undefined) return { ...step, floor: shutdown.floor || undefined, cap: shutdown.cap }
-    // What is left then.
-    return step.phase === 'draining' && deadline !== undefined && phase !== 'terminated' ? { ...step, cap: Math.max(0, Math.min(step.cap ?? Infinity, deadline - since)) } : step
+    if (deadline === undefined || phase === 'terminated' || (step.phase !== 'draining' && step.phase !== 'terminated')) return step
+    // What is left then; phase 4 has what is kept for it on top.
+    const left = deadline - since + (step.phase === 'terminated' ? budget?.close ?? 0 : 0)
+    return { ...step, cap: Math.max(0, Math.min(step.cap ?? Infinity, left)) }
   })
 }
 
