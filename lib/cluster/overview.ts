@@ -96,7 +96,13 @@ function endedChild (child: Child, end: ChildEnd, mostRequests?: number): EndedC
   const { verdict, summary } = recordOf(child, end)
   const report = worstReport(child)
   const cutRequests = child.reports.reduce((sum, { cut }) => sum + cut.requests.length, 0)
-  return { child: child.place, pid: child.pid, exitCode: end.code, signal: end.signal, verdict, summary, cutRequests, report: report && { ...report, cut: { ...report.cut, requests: report.cut.requests.slice(0, mostRequests) } } }
+  return { child: child.place, pid: child.pid, exitCode: end.code, signal: end.signal, verdict, summary, cutRequests, report: report && shortened(report, mostRequests) }
+}
+
+/** Its lists of what was lost, each with at most so many entries. A child may have another version of the package. */
+function shortened (report: Report, most?: number): Report {
+  const { requests, connections = [], byOthers = [] } = report.cut as Partial<Report['cut']>
+  return { ...report, cut: { ...report.cut, requests: requests?.slice(0, most) ?? [], connections: connections.slice(0, most), byOthers: byOthers.slice(0, most) } }
 }
 
 async function childStatus (child: Child, restarts: number, mostRequests?: number): Promise<ChildStatus> {

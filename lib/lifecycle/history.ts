@@ -3,6 +3,8 @@ import type { Phase } from './phase.ts'
 import { completeReport, draftReport } from './report.ts'
 import type { Cut, PhaseRecord, Report, ReportDraft, ShutdownProgress } from './report.ts'
 
+const noCut: Omit<Cut, 'waiting'> = { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [] }
+
 /** What only the end of the story knows. */
 export type Ending = Pick<ReportDraft, 'kind' | 'reason' | 'exitCode' | 'gracePeriod' | 'hurried' | 'traffic'> & { now: number }
 
@@ -11,7 +13,7 @@ export class History {
   #phases: PhaseRecord[] = []
   #failures: Array<Failure & { phase: Phase }> = []
   #waiting: string[] = []
-  #cut: Omit<Cut, 'waiting'> = { requests: [], streams: 0, upgraded: 0 }
+  #cut: Omit<Cut, 'waiting'> = noCut
   #startedAt = 0
   #startedEpoch = 0
   /** Milliseconds from the announcement until the end was asked for. */

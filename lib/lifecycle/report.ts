@@ -35,6 +35,18 @@ export interface CutRequest {
   age: number
 }
 
+/** A connection without a request in flight whose client may have been about to send the next one. */
+export interface CutConnection {
+  /** Of the last request; undefined where it ended before phase 1. */
+  method: string | undefined
+  /** The pattern of its route; undefined where it is not known, or none matched. */
+  route: string | undefined
+  /** Of the client, or of the balancer before it; undefined on a unix socket. */
+  address: string | undefined
+  /** Milliseconds since the last request ended, or came, where its end is not known. */
+  age: number
+}
+
 /** What had to be cut. */
 export interface Cut {
   /** Ordinary requests: someone lost an answer. */
@@ -43,6 +55,10 @@ export interface Cut {
   streams: number
   /** Upgraded sockets, WebSockets among them, by number. */
   upgraded: number
+  /** Connections on which a request had ended within `drain.idle` when the time was over, and that nobody had told to go. */
+  connections: CutConnection[]
+  /** Ordinary requests whose connection was ended by code of this process other than the plugin, or by a timeout of Node's. */
+  byOthers: CutRequest[]
   /** Participants, hooks and background work, by name. */
   waiting: string[]
 }
@@ -166,7 +182,7 @@ export type ReportDraft = Omit<Report, 'summary' | 'advice'>
 export function draftReport (facts: Omit<ReportDraft, 'verdict'>): ReportDraft {
   const { kind, cut, failures, exitCode } = facts
   // Long-lived streams and sockets reconnect by themselves; nobody waits for an answer.
-  const lost = cut.requests.length > 0 || cut.waiting.length > 0
+  const lost = cut.requests.length + cut.connections.length + cut.byOthers.length + cut.waiting.length > 0
   const failed = kind === 'crash' || failures.length > 0
   const verdict = failed ? 'failed' : lost || cut.streams > 0 || cut.upgraded > 0 ? 'cut' : 'clean'
   return { ...facts, verdict, exitCode: exitCode === 0 && (failed || lost) ? 1 : exitCode }
@@ -183,6 +199,8 @@ function summarize ({ kind, reason, duration, announcedBefore, hurried, phases, 
   if (hurried !== undefined) how.push(`hurried by a second signal in phase '${hurried}'`)
   const parts: string[] = []
   if (cut.requests.length > 0) parts.push(`${counted(cut.requests.length, 'request')} cut`)
+  if (cut.connections.length > 0) parts.push(`${counted(cut.connections.length, 'connection')} cut soon after a request`)
+  if (cut.byOthers.length > 0) parts.push(`${counted(cut.byOthers.length, 'request')} ended by others in this process`)
   if (cut.waiting.length > 0) parts.push(`no longer waited for: ${cut.waiting.join(', ')}`)
   if (cut.streams + cut.upgraded > 0) parts.push(`${counted(cut.streams, 'stream')} and ${counted(cut.upgraded, 'upgraded socket')} cut`)
   if (traffic.lateArrivals > 0) parts.push(`${counted(traffic.lateArrivals, 'connection')} came late`)

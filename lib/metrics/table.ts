@@ -104,7 +104,7 @@ export const readTable: readonly ReadRow[] = [
     read: ({ checks }) => checks().flatMap(({ name, duration }) => duration === undefined ? [] : [{ labels: { check: name }, value: duration / 1000 }])
   },
   { name: 'requests_drained_total', type: 'counter', help: 'Requests that came to their end in phase draining', labels: [], read: ({ tally }) => one(tally.requestsDrained) },
-  { name: 'requests_cut_total', type: 'counter', help: 'Requests cut at the deadline: ordinary ones, streams, upgraded sockets', labels: ['kind'], read: ({ tally }) => counts(tally.cuts.entries()) },
+  { name: 'requests_cut_total', type: 'counter', help: 'Requests cut at the deadline: ordinary ones, streams, upgraded sockets, connections that had just carried one; and those that other code ended', labels: ['kind'], read: ({ tally }) => counts(tally.cuts.entries()) },
   { name: 'shutdowns_total', type: 'counter', help: 'Shutdowns that are over', labels: ['kind', 'verdict'], read: ({ tally }) => counts(tally.shutdowns.entries()) },
   // An event loop that reads these turns: only the guardian, on its own port, knows more of it, and writes that in their place.
   { name: 'event_loop_silence_seconds', type: 'gauge', help: 'How long the event loop has not turned; only the port of the guardian can tell more than 0', labels: [], read: () => one(0) },

@@ -41,7 +41,7 @@ export class Tally {
 
   constructor (sources: TallySources) {
     this.#sources = sources
-    for (const kind of ['request', 'stream', 'upgraded']) this.cuts.add({ kind }, 0)
+    for (const kind of ['request', 'stream', 'upgraded', 'connection', 'others']) this.cuts.add({ kind }, 0)
   }
 
   /** A phase has begun. */
@@ -62,10 +62,12 @@ export class Tally {
     this.#drained = this.requestsDrained
   }
 
-  cut ({ requests, streams, upgraded }: Omit<Cut, 'waiting'>): void {
+  cut ({ requests, streams, upgraded, connections, byOthers }: Omit<Cut, 'waiting'>): void {
     this.cuts.add({ kind: 'request' }, requests.length)
     this.cuts.add({ kind: 'stream' }, streams)
     this.cuts.add({ kind: 'upgraded' }, upgraded)
+    this.cuts.add({ kind: 'connection' }, connections.length)
+    this.cuts.add({ kind: 'others' }, byOthers.length)
   }
 
   report ({ kind, verdict, phases }: Report): void {

@@ -8,9 +8,14 @@ export function adviceOf (report: ReportDraft, budget: Budget): string[] {
   const [oldest] = report.cut.requests
   return [
     ...(report.traffic.lateArrivals > 0 ? [adviceOnLate(report, budget)] : []),
-    ...(oldest === undefined ? [] : [adviceOnCut(report, oldest, budget)])
+    ...(oldest === undefined ? [] : [adviceOnCut(report, oldest, budget)]),
+    ...(report.cut.connections.length > 0 ? [adviceOnConnections(report, budget)] : []),
+    ...(report.cut.byOthers.length > 0 ? [adviceOnOthers(report)] : [])
   ]
 }
+
+/** How much longer than its floor phase 1 may last and still have been held by that, in milliseconds. */
+const atFloor = 200
 
 /** What ended too early because somebody was impatient: no time that could be raised would have helped. */
 const oneSignal = (gracePeriod: number): string => `Send one signal only, and SIGKILL not before the grace period (${gracePeriod} ms) is over`
@@ -31,14 +36,40 @@ function adviceOnLate (report: ReportDraft, { announce, gracePeriod, preStop }: 
     : `${arrived}: raise announce.min to ${suggestedMin} ms`
 }
 
+/** Whether a second signal came before draining was over: after that it shortens nothing that requests or connections need. */
+function isHurried ({ hurried }: ReportDraft): boolean {
+  return hurried !== undefined && hurried !== 'terminated'
+}
+
 function adviceOnCut (report: ReportDraft, { method, route, age }: CutRequest, { announce, gracePeriod }: Budget): string {
-  const { announcedBefore, cut: { requests }, hurried, kind } = report
+  const { announcedBefore, cut: { requests }, kind } = report
   const announced = (phaseOf(report, 'announcing')?.duration ?? 0) - announcedBefore
   const drained = phaseOf(report, 'draining')?.duration ?? 0
   const cut = `${counted(requests.length, 'request')} ${requests.length === 1 ? 'was' : 'were'} cut after ${drained} ms of draining`
   const slow = `find out why ${method} ${route ?? '(no route)'} takes longer than ${age} ms`
-  if (hurried !== undefined) return `${cut}, which a second signal capped at ${fastCap} ms. ${oneSignal(gracePeriod)}`
+  if (isHurried(report)) return `${cut}, which a second signal capped at ${fastCap} ms. ${oneSignal(gracePeriod)}`
   if (kind === 'crash' && drained >= crashDrainCap) return `${cut}, which takes ${crashDrainCap} ms at most after a crash: look for what crashed, or ${slow}`
-  const shorten = announced > drained / 2 ? `, or shorten announce.max (${announce.max} ms)` : ''
-  return `${cut}: raise the grace period${shorten}, or ${slow}`
+  return `${cut}: raise the grace period${announced > drained / 2 ? shorterAnnouncement(announced, announce) : ''}, or ${slow}`
+}
+
+/** What made phase 1 so long: its floor, or what was waited for beyond that. */
+function shorterAnnouncement (announced: number, { min, max }: Budget['announce']): string {
+  const [name, time] = announced > min + atFloor ? ['max', max] : ['min', min]
+  return `, or shorten announce.${name} (${time} ms)`
+}
+
+/** Connections that nobody had told to go, whose clients were using them until the end. */
+function adviceOnConnections (report: ReportDraft, { gracePeriod }: Budget): string {
+  const { cut: { connections }, kind } = report
+  const drained = phaseOf(report, 'draining')?.duration ?? 0
+  const ages = connections.map(({ age }) => age)
+  const cut = `${counted(connections.length, 'connection')} ${connections.length === 1 ? 'was' : 'were'} cut ${Math.min(...ages)} ms or more after the last answer, when the next request may have been on its way, after ${drained} ms of draining`
+  if (isHurried(report)) return `${cut}, which a second signal capped at ${fastCap} ms. ${oneSignal(gracePeriod)}`
+  if (kind === 'crash') return `${cut}: look for what crashed`
+  return `${cut}: raise the grace period, so that each connection has a next answer that tells it to go, or is idle for drain.idle`
+}
+
+function adviceOnOthers ({ cut: { byOthers } }: ReportDraft): string {
+  const [{ method, route, age } = { method: '', route: undefined, age: 0 }] = byOthers
+  return `${counted(byOthers.length, 'request')} (the first: ${method} ${route ?? '(no route)'} after ${age} ms) lost the connection to code of this process that is not the plugin's: look for closeAllConnections, for destroy on a socket, a reply or a session, for an answer whose source broke off, and for the server's connectionTimeout`
 }

@@ -69,6 +69,8 @@ export class Connections {
   readonly #onGone: () => void
   readonly #onLost: (socket: HttpSocket) => void
   readonly #onSession: (session: ServerHttp2Session) => void
+  /** Called with a socket of HTTP/1 that is about to be destroyed, and what with; only from phase 1 on. */
+  onDestroy: ((socket: HttpSocket, error: Error | null) => void) | undefined
   /** Grows with each connection that was accepted: what a turn of the event loop has brought. */
   accepted = 0
 
@@ -178,6 +180,11 @@ export class Connections {
     this.#carriers.get(session)?.destroy()
   }
 
+  /** The connection under a session. */
+  carrierOf (session: ServerHttp2Session): Socket | undefined {
+    return this.#carriers.get(session)
+  }
+
   /** Calls `listener` when the peer of a session ends its side, of which the session itself takes no notice. */
   whenPeerEnds (session: ServerHttp2Session, listener: () => void): void {
     // The session reads from the handle; what is left for the socket to read is the end alone.
@@ -221,6 +228,7 @@ export class Connections {
     // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment -- the method's own `this` is the socket
     const connections = this
     return function _destroy (this: HttpSocket, error, callback) {
+      connections.onDestroy?.(this, error)
       const { _destroy: original } = Object.getPrototypeOf(this) as HttpSocket
       original.call(this, error, (failure) => {
         callback(failure)

@@ -16,9 +16,13 @@ export class EarlyReplies {
   readonly #connections: Connections
   readonly #watched = new Map<Server, Array<[event: string, listener: Listener]>>()
 
-  constructor (requests: Requests, connections: Connections) {
+  readonly #onRefused: (socket: Socket) => void
+
+  /** @param onRefused called with each connection that ends because what came was no HTTP, or not in time */
+  constructor (requests: Requests, connections: Connections, onRefused: (socket: Socket) => void) {
     this.#requests = requests
     this.#connections = connections
+    this.#onRefused = onRefused
   }
 
   /** Watches these servers; one that is watched already is left alone. */
@@ -28,7 +32,7 @@ export class EarlyReplies {
       const listeners: Array<[string, Listener]> = [
         ['request', this.#follow],
         ['dropRequest', (_request: IncomingMessage, socket: HttpSocket) => this.#follow(_request, socket._httpMessage)],
-        ['clientError', (_error: Error, socket: Socket) => closeWithAnswer(socket)]
+        ['clientError', (_error: Error, socket: Socket) => this.#refused(socket)]
       ]
       // Node answers these itself where nobody listens.
       if (server.listenerCount('checkContinue') > 0) listeners.push(['checkContinue', this.#follow])
@@ -54,6 +58,11 @@ export class EarlyReplies {
     if (tracked === undefined) return
     tracked.isParsing = true
     queueMicrotask(() => { tracked.isParsing = false })
+  }
+
+  #refused (socket: Socket): void {
+    this.#onRefused(socket)
+    closeWithAnswer(socket)
   }
 
   /** An expectation that nobody knows is refused as Node does it, but for what the head says. */

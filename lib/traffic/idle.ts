@@ -57,6 +57,11 @@ export class IdleSweep {
     this.#idle = Math.max(this.#idle, idle)
   }
 
+  /** How long a connection may be idle, in milliseconds. */
+  get idle (): number {
+    return this.#idle
+  }
+
   /** Looks at some connections, so that their idle time is known; a round of all begins at most every `interval` milliseconds. Answers who is due. */
   look (interval: number): WatchedSocket[] {
     const now = this.#clock.now()

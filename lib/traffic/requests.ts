@@ -40,8 +40,13 @@ export interface Tracked {
   gone: boolean
 }
 
-/** Hears of each reply of HTTP/1 that is followed from phase 1 on. */
-export type OnFollow = (tracked: Tracked, socket: HttpSocket, predecessor: Tracked | undefined) => void
+/** Who hears of replies from phase 1 on. */
+export interface RequestWatcher {
+  /** One is followed; `predecessor` is the one before it on its connection, while that is in flight. */
+  follow (tracked: Tracked, predecessor: Tracked | undefined): void
+  /** One has closed, complete or not. */
+  close (reply: ServerResponse, socket: HttpSocket | undefined): void
+}
 
 /**
  * Requests in flight. While the service runs, a connection is busy while its `_httpMessage` is set, which costs nothing;
@@ -63,19 +68,19 @@ export class Requests {
   readonly #several = new WeakSet<HttpSocket>()
   readonly #streams = new WeakSet<IncomingMessage>()
   readonly #onIdle: () => void
-  readonly #onFollow: OnFollow
+  readonly #watcher: RequestWatcher
   #exact = false
   /** How many of those that were followed have come to their end. */
   ended = 0
 
   /**
    * @param onIdle called when no request is in flight that is followed
-   * @param onFollow called from phase 1 on with each reply of HTTP/1 that is followed, and its predecessor on the connection
+   * @param watcher hears of each reply from phase 1 on
    */
-  constructor (connections: Connections, onIdle: () => void, onFollow: OnFollow = () => {}) {
+  constructor (connections: Connections, onIdle: () => void, watcher: RequestWatcher) {
     this.#connections = connections
     this.#onIdle = onIdle
-    this.#onFollow = onFollow
+    this.#watcher = watcher
   }
 
   /** Notes when a request came. */
@@ -89,7 +94,7 @@ export class Requests {
    */
   beExact (adopted: () => void): void {
     this.#exact = true
-    for (const tracked of this.#live.values()) if (tracked.socket !== undefined) this.#onFollow(tracked, tracked.socket, undefined)
+    for (const tracked of this.#live.values()) this.#watcher.follow(tracked, undefined)
     this.#adoptSome(this.#connections.sockets.values(), adopted)
     for (const reply of this.#stillRunning()) this.#followGone(reply)
     this.#lost = []
@@ -112,7 +117,8 @@ export class Requests {
     const tracked: Tracked = { reply, socket, told: false, isParsing: false, gone }
     this.#live.set(reply, tracked)
     tie(reply)
-    if (socket !== undefined) this.#followOn(socket, tracked)
+    const predecessor = socket && this.#follows(socket, tracked)
+    if (this.#exact) this.#watcher.follow(tracked, predecessor)
     if (!gone) reply.once('close', () => this.#closed(tracked))
     this.#limitLive()
     return tracked
@@ -123,12 +129,12 @@ export class Requests {
     if (this.#live.delete(reply) && this.#live.size === 0) this.#onIdle()
   }
 
-  #followOn (socket: HttpSocket, tracked: Tracked): void {
-    const { reply } = tracked
+  /** It is the newest of its connection; answers the one before. */
+  #follows (socket: HttpSocket, { reply }: Tracked): Tracked | undefined {
     if (isBusy(socket) && socket._httpMessage !== reply) this.#several.add(socket)
     const newest = this.#newest.get(socket)
     this.#newest.set(socket, reply)
-    if (this.#exact) this.#onFollow(tracked, socket, newest && this.#live.get(newest))
+    return newest && this.#live.get(newest)
   }
 
   /** Whether a reply is the one of its connection that came last, of those followed. */
@@ -143,7 +149,9 @@ export class Requests {
       // Pipelined replies that wait for the connection never say 'close'.
       for (const tracked of this.#live.values()) if (tracked.socket === socket) this.#closed(tracked)
     }
-    if (reply && !this.#live.has(reply) && handlerRuns(reply)) this.#lose(reply)
+    if (!reply || this.#live.has(reply)) return
+    if (this.#exact) this.#watcher.close(reply, socket)
+    if (handlerRuns(reply)) this.#lose(reply)
   }
 
   #lose (reply: ServerResponse): void {
@@ -193,16 +201,18 @@ export class Requests {
   /**
    * The requests in flight with their names, oldest first. With a `limit`, at most so many, and of more than a thousand
    * only the thousand that were followed first are looked at: 20,000 would hold the event loop for tens of milliseconds.
+   *
+   * @param isListed asked of each reply
    */
-  list (limit: number = Infinity): InFlight[] {
+  list (limit: number = Infinity, isListed: (reply: ServerResponse) => boolean = () => true): InFlight[] {
     this.#sweep()
     const most = limit === Infinity ? Infinity : Math.max(limit, longestLook)
     const replies = new Set<ServerResponse>()
     for (const reply of this.inFlight()) {
       if (replies.size >= most) break
-      replies.add(reply)
+      if (isListed(reply)) replies.add(reply)
     }
-    return [...replies].map((reply) => this.#describe(reply)).toSorted((a, b) => b.age - a.age).slice(0, limit)
+    return [...replies].map((reply) => this.describe(reply)).toSorted((a, b) => b.age - a.age).slice(0, limit)
   }
 
   /** The replies of all requests in flight; one may come twice. */
@@ -228,7 +238,8 @@ export class Requests {
     return [...new Set(this.inFlight())].filter((reply) => this.kindOf(reply) === 'stream')
   }
 
-  #describe (reply: ServerResponse): InFlight {
+  /** A request in flight with its name. */
+  describe (reply: ServerResponse): InFlight {
     const now = monotonicNow()
     return {
       method: reply.req.method ?? '',
@@ -260,6 +271,7 @@ export class Requests {
 
   #closed (tracked: Tracked): void {
     tracked.gone = true
+    if (this.#exact && this.#live.has(tracked.reply)) this.#watcher.close(tracked.reply, tracked.socket)
     // Its handler may run on for a client that left; it is kept until that has ended.
     if (!handlerRuns(tracked.reply)) this.#forget(tracked)
     else if (this.#exact) watchHandler(tracked.reply)

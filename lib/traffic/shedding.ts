@@ -28,7 +28,9 @@ export class Shedding {
   }
 
   /** A reply is followed: what its head says of the connection is decided when it is made. */
-  follow (tracked: Tracked, socket: HttpSocket, predecessor: Tracked | undefined): void {
+  follow (tracked: Tracked, predecessor: Tracked | undefined): void {
+    const { socket } = tracked
+    if (socket === undefined) return
     // A reply that has pipelined successors must not end the connection: they would be lost.
     if (predecessor?.told === true && takeBackClose(predecessor.reply)) predecessor.told = false
     decideHead(tracked.reply, () => this.#isLast(tracked, socket))

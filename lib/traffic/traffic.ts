@@ -19,6 +19,7 @@ import { FrontObserver } from './front-observer.ts'
 import type { FrontSettings } from './front-observer.ts'
 import { IdleSweep } from './idle.ts'
 import { Listeners } from './listeners.ts'
+import { Losses } from './losses.ts'
 import { isProbed } from './marked.ts'
 import { name, sessionOf, startedAt } from './naming.ts'
 import type { DrainSettings } from './options.ts'
@@ -78,6 +79,7 @@ export class Traffic {
   readonly work: SocketWork
   readonly #shedding: Shedding
   readonly #earlyReplies: EarlyReplies
+  readonly #losses: Losses
   readonly front: FrontObserver
   readonly #envoy: EnvoySignal
   readonly #idle: IdleSweep
@@ -89,7 +91,14 @@ export class Traffic {
     const { clock, wake } = options
     this.#options = options
     this.connections = new Connections(wake, (socket) => this.requests.lose(socket), (session) => this.endings.adoptSession(session))
-    this.requests = new Requests(this.connections, wake, (tracked, socket, predecessor) => this.#shedding.follow(tracked, socket, predecessor))
+    this.requests = new Requests(this.connections, wake, {
+      follow: (tracked, predecessor) => {
+        this.#shedding.follow(tracked, predecessor)
+        this.#losses.follow(tracked)
+      },
+      close: (reply, socket) => this.#losses.close(reply, socket)
+    })
+    this.#losses = new Losses(this.connections, (reply) => this.requests.describe(reply))
     this.arrivals = new Arrivals(() => clock.now(), options.late)
     this.front = new FrontObserver(() => clock.now(), options.front)
     this.listeners = new Listeners(options.servers, this.connections)
@@ -97,7 +106,7 @@ export class Traffic {
     this.work = new SocketWork(wake)
     this.endings = new Endings(clock, options.drain, this, options.left)
     this.#shedding = new Shedding(clock, this.requests, this.connections, () => this.arrivals.shed())
-    this.#earlyReplies = new EarlyReplies(this.requests, this.connections)
+    this.#earlyReplies = new EarlyReplies(this.requests, this.connections, (socket) => this.#losses.refuse(socket))
     this.#envoy = new EnvoySignal(this.requests, options.envoy ?? false)
     this.#idle = new IdleSweep(this.connections, clock, options.drain.idle, (socket) => this.endings.keeps(socket))
   }
@@ -155,6 +164,7 @@ export class Traffic {
     this.arrivals.undo()
     this.#earlyReplies.stop()
     this.front.undo()
+    this.#losses.stop()
     this.requests.beCheap()
     this.upgrades.source.exact = false
     this.#shedding.raise(0)
@@ -207,7 +217,9 @@ export class Traffic {
   cut (): Omit<Cut, 'waiting'> {
     this.endings.stop()
     this.requests.clock.stop()
-    const left = this.requests.list()
+    this.#losses.stop()
+    const left = this.requests.list(Infinity, (reply) => !this.#losses.has(reply))
+    const connections = this.#losses.connections(this.#idle.idle)
     const ended = this.endings.cutStreams(this.requests.streams())
     // First, so that each of a session knows that it was cut; also what shares a session with a reply that is exempt.
     for (const { reply } of this.requests.tracked()) if ('stream' in reply && !ended.has(reply)) resetStream(reply)
@@ -216,7 +228,9 @@ export class Traffic {
     return {
       requests: left.filter((request) => request.kind === 'request').map(({ method, route, age }) => ({ method, route, age })),
       streams: left.filter((request) => request.kind === 'stream').length,
-      upgraded: upgraded + this.endings.webSocketsCut
+      upgraded: upgraded + this.endings.webSocketsCut,
+      connections,
+      byOthers: this.#losses.byOthers
     }
   }
 
@@ -238,6 +252,7 @@ export class Traffic {
 
   #beExact (): void {
     this.upgrades.source.exact = true
+    this.#losses.start()
     this.#earlyReplies.watch(this.#options.servers())
     this.requests.beExact(() => this.#envoy.again())
   }

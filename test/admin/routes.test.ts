@@ -37,7 +37,7 @@ function makeApp (t: Test, options: Partial<AdminOptions>, { fastify = {}, confi
   const lines: Made['lines'] = []
   const budget = cutBudget({ gracePeriod: 30_000, preStop: 0, announce: { min } }, false)
   const lifecycle = new Lifecycle({ now: clock.now, after: clock.after, epoch: () => epoch + clock.now() }, budget, {
-    cut: () => ({ requests: [], streams: 0, upgraded: 0 }), end: async () => {}, traffic: noTraffic, advice: () => [], others: () => undefined, failed: () => {}
+    cut: () => ({ requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [] }), end: async () => {}, traffic: noTraffic, advice: () => [], others: () => undefined, failed: () => {}
   })
   const status = (): Status => buildStatus({
     phase: lifecycle.phase,

@@ -25,7 +25,7 @@ const plain: TerminationRecord = {
   preStop: 0,
   phases: [{ phase: 'announcing', duration: 5000, endedBy: 'condition', stalledBy: [] }],
   traffic: noTraffic(),
-  cut: { requests: [], streams: 0, upgraded: 0, waiting: [] },
+  cut: { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [], waiting: [] },
   failures: [],
   advice: []
 }
@@ -40,7 +40,7 @@ t.test('a record that fits is written as it is', async (t) => {
 })
 
 t.test('lists are shortened with a count', async (t) => {
-  const record = written({ ...plain, cut: { requests: requests(300), streams: 0, upgraded: 0, waiting: ['outbox'] } })
+  const record = written({ ...plain, cut: { requests: requests(300), streams: 0, upgraded: 0, connections: [], byOthers: [], waiting: ['outbox'] } })
   t.ok(record.cut!.requests.length > 0)
   t.same(record.cut!.requests, requests(300).slice(0, record.cut!.requests.length), 'the first ones stay')
   t.same(record.omitted, { 'cut.requests': 300 - record.cut!.requests.length })
@@ -54,7 +54,7 @@ t.test('lists are shortened with a count', async (t) => {
 })
 
 t.test('long names are cut, at whole characters', async (t) => {
-  const record = written({ ...plain, cut: { requests: requests(1, `/${'x'.repeat(10_000)}`), streams: 0, upgraded: 0, waiting: [] } })
+  const record = written({ ...plain, cut: { requests: requests(1, `/${'x'.repeat(10_000)}`), streams: 0, upgraded: 0, connections: [], byOthers: [], waiting: [] } })
   t.match(record.cut!.requests[0]!.route, /^\/x{100,}…$/)
   const emoji = written({ ...plain, reason: '😀'.repeat(5000) })
   t.match(emoji.reason, /^(?:😀)+…$/u, 'no half of a character')
@@ -78,7 +78,7 @@ t.test('never more than the kubelet shows, never anything but JSON', async (t) =
       reason: text(),
       failures: list(() => ({ name: text().slice(0, 500), message: text().slice(0, 2000), phase: 'draining' })),
       advice: list(() => text().slice(0, 500)),
-      cut: { requests: list(() => ({ method: text().slice(0, 100), route: text().slice(0, 2000), age: random(1e9) })), streams: 1e15, upgraded: 0, waiting: list(() => text().slice(0, 500)) },
+      cut: { requests: list(() => ({ method: text().slice(0, 100), route: text().slice(0, 2000), age: random(1e9) })), streams: 1e15, upgraded: 0, connections: [], byOthers: [], waiting: list(() => text().slice(0, 500)) },
       applications: list(() => ({ name: text().slice(0, 50), final: false, verdict: 'unfinished', phase: 'draining', summary: text().slice(0, 500) })),
       stack: list(() => text().slice(0, 300))
     }

@@ -834,7 +834,7 @@ t.test('a log that throws does not stop the end', async (t) => {
 t.test('a cut that throws is named, and the end goes on', async (t) => {
   const world = new World({ ports: { cut: () => { throw new Error('no sockets') } } })
   world.signal()
-  t.match(await world.finish(), { verdict: 'failed', exitCode: 1, failures: [{ name: 'cut', message: 'no sockets', phase: 'draining' }], cut: { requests: [], streams: 0, upgraded: 0 } })
+  t.match(await world.finish(), { verdict: 'failed', exitCode: 1, failures: [{ name: 'cut', message: 'no sockets', phase: 'draining' }], cut: { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [] } })
   t.same(world.calls, ['end'])
 })
 
@@ -843,14 +843,14 @@ t.test('what was cut is judged', async (t) => {
   const cases: Array<[string, Partial<Report['cut']>, Partial<Report>]> = [
     ['an ordinary request', { requests: [request] }, { exitCode: 1, verdict: 'cut' }],
     ['a stream', { streams: 2 }, { exitCode: 0, verdict: 'cut' }],
-    ['an upgraded socket', { upgraded: 1 }, { exitCode: 0, verdict: 'cut' }],
+    ['an upgraded socket', { upgraded: 1, connections: [], byOthers: [] }, { exitCode: 0, verdict: 'cut' }],
     ['nothing', {}, { exitCode: 0, verdict: 'clean' }]
   ]
   for (const [name, cut, expected] of cases) {
-    const world = new World({ ports: { cut: () => ({ requests: [], streams: 0, upgraded: 0, ...cut }), advice: (draft) => [`advice after ${draft.cut.requests.length}`] } })
+    const world = new World({ ports: { cut: () => ({ requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [], ...cut }), advice: (draft) => [`advice after ${draft.cut.requests.length}`] } })
     world.signal()
     const report = await world.finish()
-    t.match(report, { ...expected, cut: { requests: [], streams: 0, upgraded: 0, waiting: [], ...cut } }, name)
+    t.match(report, { ...expected, cut: { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [], waiting: [], ...cut } }, name)
     t.same(report.advice, [`advice after ${cut.requests?.length ?? 0}`])
   }
 })

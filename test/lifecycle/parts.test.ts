@@ -168,7 +168,7 @@ const facts = (given: Partial<ReportDraft> = {}): Omit<ReportDraft, 'verdict'> =
   hurried: undefined,
   phases: [],
   traffic: noTraffic(),
-  cut: { requests: [], streams: 0, upgraded: 0, waiting: [] },
+  cut: { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [], waiting: [] },
   failures: [],
   ...given
 })
@@ -176,7 +176,7 @@ const facts = (given: Partial<ReportDraft> = {}): Omit<ReportDraft, 'verdict'> =
 const say = (given: Partial<ReportDraft>): string => completeReport(draftReport(facts(given)), []).summary
 
 t.test('report', async (t) => {
-  const cut = { requests: [], streams: 0, upgraded: 0, waiting: [] as string[] }
+  const cut = { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [], waiting: [] as string[] }
   const request = { method: 'GET', route: '/slow', age: 5 }
   const failure = { name: 'pool', message: 'no route', phase: 'draining' as Phase }
 
@@ -188,7 +188,7 @@ t.test('report', async (t) => {
       ['a request was cut and there is a code', { cut: { ...cut, requests: [request] }, exitCode: 7 }, 'cut', 7],
       ['a participant was cut', { cut: { ...cut, waiting: ['queue'] } }, 'cut', 1],
       ['streams were cut', { cut: { ...cut, streams: 3 } }, 'cut', 0],
-      ['sockets were cut', { cut: { ...cut, upgraded: 3 } }, 'cut', 0],
+      ['sockets were cut', { cut: { ...cut, upgraded: 3, connections: [], byOthers: [] } }, 'cut', 0],
       ['something failed', { failures: [failure] }, 'failed', 1],
       ['something failed and streams were cut', { failures: [failure], cut: { ...cut, streams: 1 } }, 'failed', 1],
       ['a crash', { kind: 'crash' }, 'failed', 1],
@@ -201,7 +201,7 @@ t.test('report', async (t) => {
 
   t.test('one sentence for a human', async (t) => {
     t.equal(say({}), 'shutdown by SIGTERM in 1235 ms, nothing cut')
-    t.match(say({ cut: { requests: [request], streams: 2, upgraded: 1, waiting: ['queue', 'mail'] }, failures: [failure], traffic: { ...noTraffic(), lateArrivals: 4 } }),
+    t.match(say({ cut: { requests: [request], streams: 2, upgraded: 1, connections: [], byOthers: [], waiting: ['queue', 'mail'] }, failures: [failure], traffic: { ...noTraffic(), lateArrivals: 4 } }),
       /^shutdown by SIGTERM in 1235 ms; 1 request cut; no longer waited for: queue, mail; 2 streams and 1 upgraded socket cut; 4 connections came late; failed: pool \(no route\)$/)
     t.equal(say({ hurried: 'draining' }), "shutdown by SIGTERM in 1235 ms, hurried by a second signal in phase 'draining', nothing cut")
     t.match(say({ cut: { ...cut, streams: 1 }, traffic: { ...noTraffic(), lateArrivals: 1 } }), /; 1 stream and 0 upgraded sockets cut; 1 connection came late$/)

@@ -70,7 +70,7 @@ export class FakeLifecycle implements MemberLifecycle {
   finish (exitCode: number = this.failures.length > 0 ? 1 : this.request?.exitCode ?? 0): void {
     const { kind = 'shutdown', reason = 'test' } = this.request ?? {}
     this.phase = 'terminated'
-    this.report = { verdict: 'clean', summary: '', kind, reason, exitCode, startedAt: 0, duration: 0, announcedBefore: 0, gracePeriod: 0, hurried: undefined, phases: [], traffic: noTraffic(), cut: { requests: [], streams: 0, upgraded: 0, waiting: [] }, failures: [], advice: [] }
+    this.report = { verdict: 'clean', summary: '', kind, reason, exitCode, startedAt: 0, duration: 0, announcedBefore: 0, gracePeriod: 0, hurried: undefined, phases: [], traffic: noTraffic(), cut: { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [], waiting: [] }, failures: [], advice: [] }
     this.#resolve(this.report)
   }
 }

@@ -35,7 +35,7 @@ export class World {
     this.lifecycle = new Lifecycle(this.clock, this.budget, {
       cut: () => {
         this.calls.push('cut')
-        return { requests: [], streams: 0, upgraded: 0 }
+        return { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [] }
       },
       end: async () => { this.calls.push('end') },
       traffic: noTraffic,

@@ -60,7 +60,7 @@ const lateReport = (endedBy: 'cap' | 'condition', given: Partial<ReportDraft> = 
   kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, startedAt: 0, duration: 0, announcedBefore: 0, gracePeriod: 30_000, hurried: undefined, failures: [],
   phases: [{ phase: 'announcing', duration: 18_000, endedBy, stalledBy: [] }, { phase: 'draining', duration: 700, endedBy: 'cap', stalledBy: [] }],
   traffic: { ...noTraffic(), lateArrivals: 4, lastArrival: 17_300, lateSources: [{ address: '10.0.0.1', count: 3 }, { address: '10.0.0.2', count: 1 }], suggestedMin: 19_000 },
-  cut: { requests: [{ method: 'GET', route: '/', age: 9 }], streams: 0, upgraded: 0, waiting: [] },
+  cut: { requests: [{ method: 'GET', route: '/', age: 9 }], streams: 0, upgraded: 0, connections: [], byOthers: [], waiting: [] },
   ...given
 })
 

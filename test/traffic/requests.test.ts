@@ -275,7 +275,7 @@ t.test('a reply that breaks off', async (t) => {
   t.equal(service.status().requests.length, 1)
   door.open()
   await wire.end()
-  t.match(await end, { verdict: 'clean' })
+  t.match(await end, { verdict: 'cut', cut: { requests: [], byOthers: [{ method: 'GET', route: '/breaks' }] } })
 })
 
 t.test('a bad URL is answered in every phase', async (t) => {

@@ -158,13 +158,22 @@ function thread (status: Fields, { at }: Context): Line[] {
   return [labelled('guardian', parts.filter((part) => part !== '').join(', '), given.text('state') === 'failed' ? 'bad' : undefined)]
 }
 
+/** A request by its method and its route. */
+function nameOf (request: Fields): string {
+  return `${request.text('method') ?? 'a request'} ${request.text('route') ?? '(no route)'}`
+}
+
 function report (given: Fields, { most }: Context): Line[] {
   if (!given.there) return []
-  const cut = given.list('cut', 'requests').map((request) => `${request.text('method')} ${request.text('route') ?? '(no route)'} after ${duration(request.number('age'))}`)
+  const cut = [
+    ...given.list('cut', 'requests').map((request) => `cut: ${nameOf(request)} after ${duration(request.number('age'))}`),
+    ...given.list('cut', 'byOthers').map((request) => `ended by others: ${nameOf(request)} after ${duration(request.number('age'))}`),
+    ...given.list('cut', 'connections').map((connection) => `cut: a connection of ${connection.text('address') ?? 'an unknown client'}, ${duration(connection.number('age'))} after ${nameOf(connection)}`)
+  ]
   const failures = given.list('failures').map((failure) => `${failure.text('name')} failed in phase ${failure.text('phase')}: ${failure.text('message')}`)
   return [
     labelled('report', `${given.text('verdict')}, exit code ${amount(given.number('exitCode'))}: ${given.text('summary')}`, given.text('verdict') === 'clean' ? 'good' : 'bad'),
-    ...indented(cut.slice(0, most).map((text) => `cut: ${text}`)),
+    ...indented(cut.slice(0, most)),
     ...rest(cut.length - most),
     ...indented(failures.slice(0, most)),
     ...rest(failures.length - most),

@@ -26,6 +26,8 @@ export function drawReport (view: View): void {
       ]),
       cut.requests.length > 0 && table('Requests that were cut', ['Route cut', 'Method', 'Age'], cut.requests.slice(0, 20).map(({ method, route, age }) => row([route ?? 'no route'], [method], [duration(age)]))),
       cut.requests.length > 20 && element('p', { class: 'more' }, `and ${cut.requests.length - 20} more`),
+      ...list('Requests that others ended', cut.byOthers.map(({ method, route, age }) => `${method} ${route ?? 'no route'}, after ${duration(age)}`)),
+      ...list('Connections that were cut soon after a request', cut.connections.map(({ method, route, address, age }) => `${address ?? 'an unknown client'}, ${duration(age)} after ${method ?? 'a request'} ${route ?? 'no route'}`)),
       ...list('What failed', failures.map(({ name, message, phase }) => `${name} (${phase}): ${message}`)),
       ...list('Advice', advice)
     ]
@@ -33,11 +35,13 @@ export function drawReport (view: View): void {
 }
 
 /** The figures of a report: what was lost. */
-export function figures ({ exitCode, cut: { requests, streams, upgraded } }: Report): PageElement {
+export function figures ({ exitCode, cut: { requests, streams, upgraded, connections, byOthers } }: Report): PageElement {
   const all: Array<[string, string, boolean]> = [
     ['requests cut', String(requests.length), requests.length > 0],
     ['streams cut', String(streams), false],
     ['upgraded sockets cut', String(upgraded), false],
+    ...(connections.length > 0 ? [['connections cut', String(connections.length), true] as [string, string, boolean]] : []),
+    ...(byOthers.length > 0 ? [['ended by others', String(byOthers.length), true] as [string, string, boolean]] : []),
     ['exit code', String(exitCode), exitCode !== 0]
   ]
   return element('dl', { class: 'figures' }, ...all.map(([term, value, bad]) => element('div', bad ? { class: 'bad' } : {}, element('dt', {}, term), element('dd', {}, value))))
