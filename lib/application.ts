@@ -115,7 +115,7 @@ export class Application {
     this.#guarded = guardApplication({ run: this.#run, lifecycle: this.lifecycle, traffic: this.traffic, health: this.health, log: this.log, name: this.#name, settings, membership: this.#membership, started: () => this.#started, status: (mostRequests) => this.status(mostRequests), telemetry: this.telemetry })
     this.#close = wrapClose(root, { lifecycle: this.lifecycle, closeWith: settings.closeWith, onUncaught: (listener) => this.#membership.onUncaught(listener) })
     this.closeHooks = new CloseHooks(root)
-    this.#order = new CloseOrder({ root, lifecycle: this.lifecycle, traffic: this.traffic, clock: this.#clock })
+    this.#order = new CloseOrder({ root, lifecycle: this.lifecycle, traffic: this.traffic, clock: this.#clock, endsWebSockets: settings.drain.webSocket !== false })
     this.#connect()
   }
 

@@ -4,6 +4,8 @@ import { deferred } from './lifecycle/deferred.ts'
 import type { Lifecycle } from './lifecycle/lifecycle.ts'
 import type { Stall } from './lifecycle/participants.ts'
 import type { StallPhase } from './lifecycle/phase.ts'
+import { keepAddresses } from './process/addresses.ts'
+import { boundServers } from './process/close.ts'
 import { isReady } from './process/fastify-parts.ts'
 import { isTurnOver, PreCloseRun } from './process/pre-close-run.ts'
 import { takePreClose } from './process/pre-close.ts'
@@ -15,6 +17,8 @@ export interface CloseOrderParts {
   lifecycle: Lifecycle
   traffic: Traffic
   clock: Clock
+  /** Whether we end WebSockets, or the application does. */
+  endsWebSockets: boolean
 }
 
 /**
@@ -27,13 +31,14 @@ export class CloseOrder {
   readonly #hooks: PreCloseRun
   /** A plain close waits for the hooks before it closes its listener. */
   #onHooksOver: (() => void) | undefined
+  #forgetAddresses: (() => void) | undefined
 
   constructor (parts: CloseOrderParts) {
-    const { root, lifecycle, clock } = parts
+    const { root, lifecycle, clock, endsWebSockets } = parts
     this.#parts = parts
     this.#hooks = new PreCloseRun({
       clock,
-      next: () => takePreClose(root, true),
+      next: () => takePreClose(root, endsWebSockets),
       left: () => this.#left,
       onFailure: (failure, error) => lifecycle.fail(failure, error),
       onSettled: () => lifecycle.poke()
@@ -44,6 +49,7 @@ export class CloseOrder {
   /** Phase 2 begins. */
   close (): void {
     const { root, lifecycle, traffic } = this.#parts
+    this.#forgetAddresses = keepAddresses(boundServers(root))
     const close = (): void => traffic.close(() => lifecycle.phase !== 'closing')
     // What has not booted is closed by Fastify alone, when it has.
     if (lifecycle.request?.kind !== 'close' || !isReady(root)) return close()
@@ -66,6 +72,7 @@ export class CloseOrder {
   /** Fastify's own close takes what is left. */
   stop (): void {
     this.#hooks.stop()
+    this.#forgetAddresses?.()
   }
 
   #stalls (phase: StallPhase): Stall[] {

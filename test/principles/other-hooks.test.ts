@@ -5,6 +5,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import graceful from '../../lib/index.ts'
 import type { GracefulOptions, Report } from '../../lib/index.ts'
+import { fork } from '../process/fork.ts'
 import { bind, Client, until } from '../support/app.ts'
 
 /** What a case adds to an application that writes down what happens to it. */
@@ -217,4 +218,42 @@ t.test('a hook that waits for a client which only we end gets it at half of the 
   await until(() => client.text.includes('hello'))
   const report = await app.graceful.shutdown()
   t.match(report, { verdict: 'clean', cut: { streams: 0, waiting: [] } })
+})
+
+t.test('a good-bye after a signal reaches its client', async (t) => {
+  /** What else the report says, where it is not clean. */
+  const cases: Array<[kind: string, expected?: { code: number, waiting?: string[], failures?: string[] }]> = [
+    ['by a promise'],
+    ['by a callback'],
+    ['deep in a tree'],
+    ['in a plugin that came first'],
+    ['after more than pluginTimeout'],
+    ['by one that asks where it listens'],
+    ['in a hook of draining'],
+    ['behind one that resolves to something'],
+    ['behind one that fails', { code: 1, failures: ["preClose hook 'deregister': no registry"] }],
+    ['behind one that hangs', { code: 1, waiting: ['preClose hook at '] }]
+  ]
+  for (const [kind, { code, waiting = [], failures = [] } = { code: 0 }] of cases) {
+    t.test(kind, async (t) => {
+      const service = fork('../../principles/fixtures/other-hooks.js', { given: { kind, gracePeriod: 6000 } })
+      const [, port] = await service.waitForLine(/listening on (\d+)/)
+      const client = await Client.open(Number(port))
+      client.get('/stream')
+      await until(() => client.text.includes('hello'))
+      service.kill('SIGTERM')
+      await client.closed
+      const [exit, killed, output] = await service.result
+      t.match(client.text, /good-bye/)
+      t.equal(client.error, undefined)
+      t.same([exit, killed], [code, null], output)
+      t.same(output.match(/^(preClose|onClose)$/gm), ['preClose', 'onClose'], 'each once')
+      const report = JSON.parse(/^report (.*)$/m.exec(output)?.[1] ?? '{}') as Report
+      t.equal(report.cut.requests.length, 0)
+      t.equal(report.cut.waiting.length, waiting.length)
+      for (const [index, name] of waiting.entries()) t.match(report.cut.waiting[index], name)
+      t.same(report.failures.map(({ name, message }) => `${name}: ${message}`), failures)
+      if (kind.includes('where it listens')) t.match(output, new RegExp(`deregistered ${port} 1`))
+    })
+  }
 })
