@@ -31,6 +31,8 @@ interface Watched {
   caller: Caller
   /** Undefined where it has asked once. */
   interval: number | undefined
+  /** It has asked for long. */
+  isEstablished: boolean
   /** When it is taken for one that has stopped, without a question for so long. */
   patience: number
   /** Several probers that cannot be told apart: the time in which the slowest has got its answers counts, too. */
@@ -98,9 +100,11 @@ export class FrontEnds {
     this.#watched = []
   }
 
-  /** Whether anybody was in front when phase 1 began. */
+  /** Whether anybody is in front, as far as is known by now: not one that learns nothing, nor one that has just looked once or twice. */
   get found (): boolean {
-    return this.#failures > 0 && this.#watched.length > 0
+    return this.#failures > 0 && this.#watched.some(({ outcome, isEstablished, caller }) => {
+      return outcome === 'pending' || outcome === 'told' || (outcome === 'stopped' && (isEstablished || caller.failing > 0))
+    })
   }
 
   /**
@@ -148,7 +152,7 @@ export class FrontEnds {
       const rhythm = lastSeen === undefined ? undefined : this.#rhythmOf(caller, times)
       const patience = patienceOf(times, rhythm?.interval)
       if (lastSeen === undefined || rhythm === undefined || at - lastSeen > patience) continue
-      found.push({ caller, ...rhythm, patience, outcome: 'pending', toldAt: 0, lastSeen })
+      found.push({ caller, ...rhythm, isEstablished: hasAskedLong(times), patience, outcome: 'pending', toldAt: 0, lastSeen })
     }
     return found
   }
@@ -200,8 +204,11 @@ export class FrontEnds {
 
 /** One that has asked once may ask again within the longest interval that a front end has. */
 function patienceOf (times: readonly number[], interval: number = longestInterval / patientFor): number {
-  const isEstablished = (times.at(-1) ?? 0) - (times[0] ?? 0) >= establishedAfter
-  return Math.max(patientFor * interval, isEstablished ? shortestPatience.established : shortestPatience.other)
+  return Math.max(patientFor * interval, hasAskedLong(times) ? shortestPatience.established : shortestPatience.other)
+}
+
+function hasAskedLong (times: readonly number[]): boolean {
+  return (times.at(-1) ?? 0) - (times[0] ?? 0) >= establishedAfter
 }
 
 function nameOf ({ userAgent, method, path, address }: Caller): string {

@@ -8,7 +8,7 @@ import { Balancer } from './balancer.ts'
 import type { Check } from './balancer.ts'
 import { prefer } from '../e2e/replicas.ts'
 import { end, start } from './replicas.ts'
-import type { Departure } from './replicas.ts'
+import type { Departure, Replica } from './replicas.ts'
 
 t.setTimeout(400_000)
 // The balancer and the client stand for a network, which does not pause because this machine is busy.
@@ -50,11 +50,17 @@ const cases: Case[] = [
 
 const phaseOne = ({ report }: Departure): number => report.phases.find(({ phase }) => phase === 'announcing')?.duration ?? 0
 
-async function tryCase (t: Test, { checks, given = {}, env = {}, warmUp = 3500, least, most, frontEnds }: Case): Promise<void> {
+async function guardianPort ({ lines }: Replica): Promise<number> {
+  for (;; await sleep(20)) {
+    const line = lines.find(({ event, port }) => event === 'graceful.guardian' && typeof port === 'number')
+    if (line !== undefined) return line['port'] as number
+  }
+}
+
+async function tryCase (t: Test, { name, checks, given = {}, env = {}, warmUp = 3500, least, most, frontEnds }: Case): Promise<void> {
   const replicas = await Promise.all([start(t, given, { env }), start(t, given, { env })])
-  for (const { port, lines } of replicas) {
-    const guardian = lines.find(({ event, port: its }) => event === 'graceful.guardian' && typeof its === 'number')
-    if (guardian !== undefined) guardianPorts.set(port, guardian['port'] as number)
+  for (const replica of replicas) {
+    if (name.startsWith('the guardian')) guardianPorts.set(replica.port, await guardianPort(replica))
   }
   const servers = replicas.map(({ port }) => port)
   const isHttp2 = checks[0]?.manner === 'http2'
