@@ -113,7 +113,7 @@ export class Application {
     this.telemetry = makeTelemetry(this.#name, this)
     this.#membership = this.#join()
     this.#guarded = guardApplication({ run: this.#run, lifecycle: this.lifecycle, traffic: this.traffic, health: this.health, log: this.log, name: this.#name, settings, membership: this.#membership, started: () => this.#started, status: (mostRequests) => this.status(mostRequests), telemetry: this.telemetry })
-    this.#close = wrapClose(root, { lifecycle: this.lifecycle, closeWith: settings.closeWith, onUncaught: (listener) => this.#membership.onUncaught(listener) })
+    this.#close = wrapClose(root, { lifecycle: this.lifecycle, closeWith: settings.closeWith, announce: settings.announceOnClose, onUncaught: (listener) => this.#membership.onUncaught(listener) })
     this.closeHooks = new CloseHooks(root)
     this.#order = new CloseOrder({ root, lifecycle: this.lifecycle, traffic: this.traffic, clock: this.#clock, endsWebSockets: settings.drain.webSocket !== false })
     this.#connect()
@@ -243,13 +243,14 @@ export class Application {
   }
 
   #join (): Membership {
-    const { signals, otherListeners, restartExitCode, exit, crash, budget } = this.#settings
+    const { signals, otherListeners, othersServe, restartExitCode, exit, crash, budget } = this.#settings
     return joinProcess({
       name: this.#name,
       lifecycle: this.lifecycle,
       log: this.log,
       signals,
       otherListeners,
+      othersServe,
       restartExitCode,
       exit,
       crash,

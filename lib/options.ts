@@ -30,6 +30,8 @@ export interface AnnounceOptions extends Partial<AnnounceBudget> {
   shed?: Shed
   /** Failing answers that each prober of a readiness route is served before phase 1 ends; 0: nobody is waited for. Default: 3, in Kubernetes 0. */
   failures?: number
+  /** Whether an `app.close()` from outside runs phase 1, too. Default: under Platformatic's runtime. */
+  onClose?: boolean
   /** Whether replies tell Envoy to take this host for failed, with the header `x-envoy-immediate-health-check-fail`. Default: `false`. */
   envoy?: boolean
 }
@@ -80,6 +82,10 @@ export interface Settings {
   shed: Shed
   envoy: boolean
   front: FrontSettings
+  /** Whether other workers of somebody else's cluster serve on when a signal ends this one. */
+  othersServe: boolean
+  /** Whether `app.close()` from outside runs phase 1, too. */
+  announceOnClose: boolean
   /** How long phase 1 keeps it from the balancer: the longest delay of what it may ask. */
   toldAfter: number
   drain: DrainSettings
@@ -121,6 +127,7 @@ export const optionTable: readonly OptionRow[] = [
   row('announce.failures', integer(0, 100), `${defaults.failures}; 0 in Kubernetes`),
   row('announce.shed', oneOf('gradual', 'immediate', 'off'), `\`'${defaults.shed}'\``),
   row('announce.envoy', boolean, '`false`'),
+  row('announce.onClose', boolean, '`true` under Platformatic, else `false`'),
   row('drain', object, '`{}`'),
   row('drain.idle', time(), `${drainDefaults.idle.kubernetes} in Kubernetes, else ${drainDefaults.idle.elsewhere}`),
   row('drain.spread', time(), 'at most 5000, a third of what is left for draining'),
@@ -177,8 +184,9 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
   refuseSignals(given.signals)
   const options = withDefaults(given, environment.options)
   const inKubernetes = environment.inKubernetes && options.kubernetes !== false
-  const { shed = defaults.shed, envoy = false, failures = inKubernetes ? 0 : defaults.failures, ...announce } = options.announce ?? {}
-  const budget = cutBudget({ gracePeriod: options.gracePeriod ?? defaults.gracePeriod, preStop: options.preStop ?? 0, reserve: options.reserve, close: options.close, announce }, inKubernetes)
+  const { shed = defaults.shed, envoy = false, failures = inKubernetes ? 0 : defaults.failures, onClose = environment.platformatic !== undefined, ...announce } = options.announce ?? {}
+  const budget = cutBudget({ gracePeriod: gracePeriodOf(given.gracePeriod, options.gracePeriod, environment), preStop: options.preStop ?? 0, reserve: options.reserve, close: options.close, announce }, inKubernetes)
+  const isKnown = inKubernetes || envoy || Object.values(announce).some((value) => value !== undefined)
   const problem = checkBudget(budget, (['preStop', 'reserve', 'close'] as const).filter((name) => options[name] !== undefined))
   if (problem !== undefined) throw new errors.FST_GRACEFUL_BUDGET(problem.option, problem.expected, problem.given)
   const { admin = {}, pressure = false, exit = true } = options
@@ -187,11 +195,9 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
     budget,
     shed,
     envoy,
-    front: {
-      isKnown: inKubernetes || envoy || Object.values(announce).some((value) => value !== undefined),
-      failures,
-      sharedBy: environment.siblings
-    },
+    front: { isKnown, failures, sharedBy: environment.siblings },
+    othersServe: environment.foreignPrimary && !isKnown,
+    announceOnClose: onClose,
     toldAfter: Math.max(budget.announce.readinessDelay, probes && probes.external ? probes.external.delay : 0),
     drain: readDrain(options.drain, inKubernetes),
     closeWith: options.closeWith,
@@ -208,6 +214,11 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
     inKubernetes,
     terminationMessagePath: pathOf(options.kubernetes, exit && environment.speaksForContainer)
   }
+}
+
+/** What a deployment gives, or Platformatic's runtime, which kills sooner: its own default is 10 s. What code says wins over both. */
+function gracePeriodOf (given: number | undefined, deployed: number = defaults.gracePeriod, { platformatic }: Environment): number {
+  return given ?? Math.min(deployed, platformatic?.gracePeriod ?? Infinity)
 }
 
 function readGuardian (options: GracefulOptions['guardian'] = {}, inService: boolean): GuardianSettings | undefined {

@@ -7,7 +7,7 @@ import type { Environment } from '../lib/kubernetes/environment.ts'
 import { optionTable, readOptions } from '../lib/options.ts'
 import type { GracefulOptions, Settings } from '../lib/options.ts'
 
-const elsewhere: Environment = { inKubernetes: false, inProduction: false, speaksForContainer: true, siblings: 1, options: {} }
+const elsewhere: Environment = { inKubernetes: false, inProduction: false, speaksForContainer: true, platformatic: undefined, foreignPrimary: false, siblings: 1, options: {} }
 const kubernetes: Environment = { ...elsewhere, inKubernetes: true }
 const aToken = 'a-token-of-enough-length'
 
@@ -45,6 +45,7 @@ const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
   'announce.failures': { valid: [0, 1, 3, 100], invalid: [-1, 101, 1.5, Number.NaN, '3', null, true, {}] },
   'announce.shed': { valid: ['gradual', 'immediate', 'off'], invalid: ['Gradual', '', true, false, null, 1, {}] },
   'announce.envoy': { valid: [true, false], invalid: notABoolean },
+  'announce.onClose': { valid: [true, false], invalid: notABoolean },
   drain: { valid: [{}], invalid: notAnObject },
   'drain.idle': { valid: [0, 500, longest], invalid: notATime },
   'drain.spread': { valid: [0, 5000, longest, undefined], invalid: notATime },
@@ -119,7 +120,7 @@ t.test('unknown options are refused with the ones there are', async (t) => {
     [{ metrics: { prefix: 'x' } }, /unknown option 'metrics.prefix', expected one of: metrics.registry, metrics.path$/],
     [{ token: aToken }, /unknown option 'token'/],
     [{ 'announce.min': 5 }, /unknown option 'announce.min'/],
-    [{ announce: { minimum: 5 } }, /unknown option 'announce.minimum', expected one of: announce.min, announce.quiet, announce.blind, announce.max, announce.readinessDelay, announce.failures, announce.shed, announce.envoy$/],
+    [{ announce: { minimum: 5 } }, /unknown option 'announce.minimum', expected one of: announce.min, announce.quiet, announce.blind, announce.max, announce.readinessDelay, announce.failures, announce.shed, announce.envoy, announce.onClose$/],
     [{ drain: { timeout: 5 } }, /unknown option 'drain.timeout', expected one of: drain.idle, drain.spread, drain.webSocket$/],
     [{ drain: { webSocket: { status: 1001 } } }, /unknown option 'drain.webSocket.status', expected one of: drain.webSocket.code, drain.webSocket.reason, drain.webSocket.quiet$/],
     [{ probes: { port: 5 } }, /unknown option 'probes.port', expected one of: probes.prefix, probes.expose, probes.external$/],
@@ -304,6 +305,14 @@ t.test('defaults', async (t) => {
   t.match(read({}, kubernetes), { ...common, drain: { idle: 5000, isIdleGiven: false }, inKubernetes: true, budget: { announce: { min: 5000, quiet: 1000, blind: 15_000, max: 18_000 } } })
   t.match(read({ probes: false, admin: false }), { probes: false, admin: false })
 
+  t.match(read(), { announceOnClose: false, othersServe: false })
+  t.match(read({ announce: { onClose: true } }), { announceOnClose: true, front: { isKnown: false } })
+  const runtime = { ...elsewhere, platformatic: { gracePeriod: 10_000, workers: 2 } }
+  t.match(read({}, runtime), { announceOnClose: true, budget: { gracePeriod: 10_000 } }, "under Platformatic's runtime")
+  t.match(read({ announce: { onClose: false }, gracePeriod: 20_000 }, runtime), { announceOnClose: false, budget: { gracePeriod: 20_000 } })
+  t.match(read({}, { ...elsewhere, foreignPrimary: true }), { othersServe: true }, "in a worker of somebody else's cluster")
+  for (const announce of [{ min: 1 }, { max: 1000 }]) t.match(read({ announce }, { ...elsewhere, foreignPrimary: true }), { othersServe: false })
+  t.match(read({}, { ...kubernetes, foreignPrimary: true }), { othersServe: false }, 'in a pod its end is the common case')
   t.match(read(), { front: { isKnown: false, failures: 3, sharedBy: 1 } }, 'who is in front is observed')
   t.match(read({}, kubernetes), { front: { isKnown: true, failures: 0 } })
   for (const announce of [{ min: 0 }, { quiet: 50 }, { blind: 1 }, { max: 0 }, { readinessDelay: 1 }, { envoy: true }]) t.match(read({ announce }), { front: { isKnown: true, failures: 3 } })

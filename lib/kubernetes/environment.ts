@@ -2,6 +2,8 @@ import cluster from 'node:cluster'
 import { isMainThread } from 'node:worker_threads'
 import { errors } from '../errors.ts'
 import { longestTimer } from '../limits.ts'
+import { readPlatformatic } from '../platformatic.ts'
+import type { Platformatic } from '../platformatic.ts'
 import { absolutePath, closeCode, integer, oneOf, prefix, route, token } from '../rules.ts'
 import type { Rule } from '../rules.ts'
 
@@ -13,6 +15,10 @@ export interface Environment {
   inProduction: boolean
   /** Whether the end of this thread is the end of the container: neither a worker thread's nor a cluster worker's is, nor that of a process below a supervisor. */
   speaksForContainer: boolean
+  /** Platformatic's runtime, which calls `app.close()` in a worker thread; undefined elsewhere. */
+  platformatic: Platformatic | undefined
+  /** Whether somebody else's primary of `node:cluster` hands out the connections. */
+  foreignPrimary: boolean
   /** How many processes of a supervisor share the listener of this one; 1 without. */
   siblings: number
   /** What the variables say about options, by the options' names; see {@link variables}. */
@@ -23,6 +29,14 @@ export interface Environment {
 export const supervisorVariable = 'GRACEFUL_SUPERVISOR_PID'
 /** How many children it has. */
 export const siblingsVariable = 'GRACEFUL_SUPERVISOR_CHILDREN'
+
+/**
+ * Whether this is a worker of a `node:cluster` whose primary is not our supervisor: pm2's, or a hand-made one. It hands out
+ * connections until the worker closes, and the others serve on.
+ */
+export function hasForeignPrimary (env: NodeJS.ProcessEnv = process.env): boolean {
+  return cluster.isWorker && env[supervisorVariable] !== String(process.ppid)
+}
 
 /** A variable, the option it is a default of, and how its text becomes a value: undefined where it is none. */
 export interface Variable { name: string, option: string, expected: string, read: (text: string) => unknown }
@@ -61,6 +75,7 @@ export const variables: readonly Variable[] = [
   ruled('GRACEFUL_ANNOUNCE_FAILURES', 'announce.failures', integer(0, 100), Number),
   ruled('GRACEFUL_ANNOUNCE_SHED', 'announce.shed', oneOf('gradual', 'immediate', 'off')),
   ruled('GRACEFUL_ANNOUNCE_ENVOY', 'announce.envoy', oneOf(true, false), (text) => booleans[text]),
+  ruled('GRACEFUL_ANNOUNCE_ON_CLOSE', 'announce.onClose', oneOf(true, false), (text) => booleans[text]),
   seconds('GRACEFUL_DRAIN_IDLE_SECONDS', 'drain.idle'),
   seconds('GRACEFUL_DRAIN_SPREAD_SECONDS', 'drain.spread'),
   ruled('GRACEFUL_DRAIN_WEB_SOCKET_CODE', 'drain.webSocket.code', closeCode, Number),
@@ -91,11 +106,14 @@ export function readEnvironment (env: NodeJS.ProcessEnv): Environment {
     // A token that is too short is still a secret.
     if (options[option] === undefined) throw new errors.FST_GRACEFUL_INVALID_ENVIRONMENT(name, expected, option === 'admin.token' ? 'a value that is not shown' : text)
   }
+  const platformatic = readPlatformatic()
   return {
     inKubernetes: Boolean(env['KUBERNETES_SERVICE_HOST']),
     inProduction: env['NODE_ENV'] === 'production',
     speaksForContainer: isMainThread && cluster.isPrimary && !env[supervisorVariable],
-    siblings: env[supervisorVariable] === String(process.ppid) ? Math.max(1, Number(env[siblingsVariable]) || 1) : 1,
+    platformatic,
+    foreignPrimary: hasForeignPrimary(env),
+    siblings: env[supervisorVariable] === String(process.ppid) ? Math.max(1, Number(env[siblingsVariable]) || 1) : platformatic?.workers ?? 1,
     options
   }
 }

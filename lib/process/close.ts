@@ -15,6 +15,8 @@ export interface ClosePorts {
   lifecycle: Lifecycle
   /** Replaces the call of `app.close()`. */
   closeWith: (() => unknown) | undefined
+  /** Whether a close from outside announces the end first. */
+  announce: boolean
   /** Tells of uncaught exceptions while it runs; the answer stops it. */
   onUncaught: (listener: (error: unknown) => void) => () => void
 }
@@ -31,7 +33,7 @@ export interface WrappedClose {
  * Wraps `close` of the root instance, so that whoever calls it (a framework, a library's signal handler, `await using`,
  * `listen({ signal })`) joins the phases instead of opening Fastify's window of 503 answers.
  */
-export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUncaught }: ClosePorts): WrappedClose {
+export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, announce, onUncaught }: ClosePorts): WrappedClose {
   const original = root.close as unknown as Close
   let ending: Promise<void> | undefined
   /** Somebody has called `close` from outside and waits: a framework in the midst of its own close, which must not be called again. */
@@ -56,7 +58,7 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, onUnca
       return result
     }
     joined = true
-    if (!isLast) void lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce: false })
+    if (!isLast) void lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce })
     // Whoever waits for the close may exit next: the report is written first. In phase 4 the report may wait for the caller.
     const reported = isLast ? closed : Promise.allSettled([closed, lifecycle.done]).then(() => closed)
     if (callback === undefined) return reported.then(() => undefined)

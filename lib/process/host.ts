@@ -3,6 +3,7 @@ import { isatty } from 'node:tty'
 import { isMainThread } from 'node:worker_threads'
 import { systemClock } from '../lifecycle/clock.ts'
 import type { Clock } from '../lifecycle/clock.ts'
+import { hasForeignPrimary } from '../kubernetes/environment.ts'
 import { openHandles } from './handles.ts'
 
 /** Any listener, of whatever event. */
@@ -40,6 +41,8 @@ export interface Host {
   channel (): Channel | undefined
   /** What is open and would keep the process. */
   handles (): string[]
+  /** Whether this is a worker of a `node:cluster` whose primary is somebody else's. Default: no. */
+  readonly foreignPrimary?: boolean
 }
 
 /** Node counts listeners of `message` on the channel, and keeps the process while there is one. */
@@ -60,5 +63,6 @@ export const systemHost: Host = {
   terminal: () => isatty(0),
   rejectionsAreFatal: () => !/--unhandled-rejections[= ](?:none|warn)/.test([...process.execArgv, process.env['NODE_OPTIONS']].join(' ')),
   channel: () => typeof process.send === 'function' ? process.channel as Channel | undefined : undefined,
-  handles: openHandles
+  handles: openHandles,
+  foreignPrimary: hasForeignPrimary()
 }

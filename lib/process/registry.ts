@@ -3,6 +3,7 @@ import { isAtLeast } from '../lifecycle/phase.ts'
 import type { Report } from '../lifecycle/report.ts'
 import { CrashHandlers, crashMembers } from './crash.ts'
 import type { CrashOrigin } from './crash.ts'
+import { DisconnectOrder } from './disconnect.ts'
 import { endProcess, exitProcess, ExitWitness, isShuttingDown } from './exit.ts'
 import { describeOthers } from './foreign.ts'
 import { systemHost } from './host.ts'
@@ -39,6 +40,7 @@ export class ProcessRegistry implements SharedRegistry {
   readonly #signals: SignalDesk
   readonly #release: Release
   readonly #message: ShutdownMessage
+  readonly #disconnect: DisconnectOrder
   readonly #crash: CrashHandlers
   readonly #witness: ExitWitness
   /** Whose end the end of the process is, in the order in which they finished. */
@@ -60,6 +62,7 @@ export class ProcessRegistry implements SharedRegistry {
     this.#release = new Release(host, members)
     this.#signals = new SignalDesk(host, { members, release: this.#release, exitNow: (code) => exitProcess(host, shared, code), began: () => this.#updateCrash() })
     this.#message = new ShutdownMessage(host, (order) => this.#obey(order))
+    this.#disconnect = new DisconnectOrder(host, () => this.#obey({ signal: 'SIGTERM', replaced: true, elapsed: 0, count: undefined }))
     this.#crash = new CrashHandlers(host, (origin, error) => this.#onCrash(origin, error))
     this.#witness = new ExitWitness(host, shared, { members, conclude: (code) => this.#conclude(code) })
   }
@@ -104,7 +107,9 @@ export class ProcessRegistry implements SharedRegistry {
     if (!this.#host.mainThread) return
     this.#signals.update()
     this.#witness.install()
-    if (this.handles('SIGTERM')) this.#message.install()
+    if (!this.handles('SIGTERM')) return
+    this.#message.install()
+    this.#disconnect.install()
   }
 
   #admit (member: Member): void {
@@ -180,7 +185,10 @@ export class ProcessRegistry implements SharedRegistry {
     // Until the exit the listeners stay, for a third signal.
     if (this.#exitWanted || !this.#members.delete(member)) return
     this.#signals.update()
-    if (!this.handles('SIGTERM')) this.#message.uninstall()
+    if (!this.handles('SIGTERM')) {
+      this.#message.uninstall()
+      this.#disconnect.uninstall()
+    }
     this.#updateCrash()
     if (this.#members.size === 0) this.#witness.uninstall()
     if (!this.#isEnding()) this.#reset()

@@ -145,9 +145,11 @@ export class SignalDesk {
     const action = actionOf(member, signal)
     if (action === false || action === 'ignore') return
     // Ctrl-C should feel instant; pm2 and some platforms, whose stop signal is SIGINT, get the whole sequence.
-    const announce = !replaced && !(signal === 'SIGINT' && this.#host.terminal())
+    // The primary of somebody else's cluster hands out connections until this worker closes; others serve on.
+    const isReplaced = replaced || member.othersServe === true
+    const announce = !isReplaced && !(signal === 'SIGINT' && this.#host.terminal())
     member.exitAsked = true
-    void member.lifecycle.shutdown({ kind: action, reason: replaced ? 'replaced' : signal, ...replaced && { replaced }, exitCode: action === 'restart' ? member.restartExitCode : 0, announce, at })
+    void member.lifecycle.shutdown({ kind: action, reason: replaced ? 'replaced' : signal, ...isReplaced && { replaced: true }, exitCode: action === 'restart' ? member.restartExitCode : 0, announce, at })
   }
 
   #escalate (signal: string, members: Member[]): void {

@@ -33,6 +33,8 @@ export interface MemberOptions {
   signals: Record<string, SignalAction>
   /** When others hear of a signal that ends this application. Default: `'beside'`. */
   otherListeners?: OtherListenersTime
+  /** Whether other processes go on serving on the listener when a signal ends this one, so that nobody has to be told. Default: no. */
+  othersServe?: boolean
   /** Exit code after a signal whose action is `'restart'`. */
   restartExitCode: number
   /** Whether the end of this application may end the process. `false`: never, and no crash handlers either. */

@@ -133,9 +133,9 @@ t.test('pod and application agree', async (t) => {
 
 t.test('every value reaches its option', async (t) => {
   const environment = environmentOf(await render(cases['everything']), token)
-  const { budget, front, shed, envoy, drain, probes } = settingsIn(environment)
+  const { budget, front, announceOnClose, shed, envoy, drain, probes } = settingsIn(environment)
   t.match(budget, { gracePeriod: 90_000, reserve: 3000, close: 6500, announce: { min: 10_000, quiet: 1500, blind: 20_000, max: 40_000, readinessDelay: 3000 } })
-  t.match({ front, shed, envoy, drain, probes }, { front: { isKnown: true, failures: 2 }, shed: 'immediate', envoy: true, drain: { idle: 2250, spread: 4500, webSocket: { code: 1012, quiet: 500 } }, probes: { external: { path: '/balancer', status: 404, delay: 2000 } } })
+  t.match({ front, announceOnClose, shed, envoy, drain, probes }, { front: { isKnown: true, failures: 2 }, announceOnClose: true, shed: 'immediate', envoy: true, drain: { idle: 2250, spread: 4500, webSocket: { code: 1012, quiet: 500 } }, probes: { external: { path: '/balancer', status: 404, delay: 2000 } } })
 })
 
 t.test("the README's presets are those of the library", async (t) => {

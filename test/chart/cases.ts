@@ -30,7 +30,7 @@ export const cases: Record<string, Values> = {
   everything: {
     nameOverride: 'shop', fullnameOverride: 'shop-north', commonLabels: { team: 'north' }, commonAnnotations: { 'example.org/owner': 'north' },
     terminationGracePeriodSeconds: 90, reserveSeconds: 3, closeSeconds: 6.5, otherListeners: 'beside', drain: { idleSeconds: 2.25, spreadSeconds: 4.5, webSocketCode: 1012, webSocketQuietSeconds: 0.5 },
-    announce: { minSeconds: 10, quietSeconds: 1.5, blindSeconds: 20, maxSeconds: 40, readinessDelaySeconds: 3, failures: 2, shed: 'immediate' },
+    announce: { minSeconds: 10, quietSeconds: 1.5, blindSeconds: 20, maxSeconds: 40, readinessDelaySeconds: 3, failures: 2, shed: 'immediate', onClose: true },
     externalHealth: { path: '/balancer', status: 404, delaySeconds: 2 }, envoy: { immediateHealthCheckFail: true }, istio: { sidecar: true },
     image: { repository: 'registry.example/shop', tag: '1.2.3+build', digest: `sha256:${'0123456789abcdef'.repeat(4)}`, pullPolicy: 'Always' }, imagePullSecrets: [{ name: 'registry' }],
     replicaCount: 5, minReadySeconds: 15, progressDeadlineSeconds: 300, revisionHistoryLimit: 3, containerPort: 8080,

@@ -83,6 +83,7 @@ GRACEFUL_ANNOUNCE_MAX_SECONDS: announce.maxSeconds
 GRACEFUL_ANNOUNCE_READINESS_DELAY_SECONDS: announce.readinessDelaySeconds
 GRACEFUL_ANNOUNCE_FAILURES: announce.failures
 GRACEFUL_ANNOUNCE_SHED: announce.shed
+GRACEFUL_ANNOUNCE_ON_CLOSE: announce.onClose
 GRACEFUL_ANNOUNCE_ENVOY: envoy.immediateHealthCheckFail
 GRACEFUL_DRAIN_IDLE_SECONDS: drain.idleSeconds
 GRACEFUL_DRAIN_SPREAD_SECONDS: drain.spreadSeconds
