@@ -11,14 +11,40 @@ export type Log = Readonly<Record<'debug' | 'info' | 'warn' | 'error' | 'fatal',
 /** What every line of the plugin begins with. */
 const prefix = 'fastify-graceful: '
 
-/** The application's logger, with a prefix that tells the plugin's lines from the application's. Where it is off, what is fatal goes to standard error. It is called in the context of `run`: a logger may add what it finds there to each line. */
+/**
+ * The application's logger, with a prefix that tells the plugin's lines from the application's. It is called in the context of `run`: a
+ * logger may add what it finds there to each line.
+ *
+ * Where the application has no logger, warnings and errors go to standard error, one line each. A level that was chosen is kept to, but
+ * for a crash: without the plugin, Node would say what ends the process.
+ */
 export function prefixed (log: FastifyBaseLogger, run: Run = (work) => work()): Log {
   // The level may change at any time, and a logger's methods with it.
   const write = (level: keyof Log): Write => (fields, message) => run(() => log[level](fields, prefix + message))
+  const orStandardError = (level: keyof Log): Write => {
+    const toLogger = write(level)
+    return (fields, message) => {
+      toLogger(fields, message)
+      if (isAbsent(log)) void writeError(`${oneLine(prefix + message)}\n`)
+    }
+  }
   const fatal: Write = (fields, message) => {
     write('fatal')(fields, message)
-    // A logger that is switched off has one function for all levels. Without the plugin, Node would say what ends the process.
-    if (log.fatal === log.trace) void writeError(`${prefix}${message}\n${inspect((fields as { err?: unknown }).err)}\n`)
+    if (isOff(log)) void writeError(`${prefix}${message}\n${inspect((fields as { err?: unknown }).err)}\n`)
   }
-  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error'), fatal }
+  return { debug: write('debug'), info: write('info'), warn: orStandardError('warn'), error: orStandardError('error'), fatal }
+}
+
+/** A logger that is switched off has one function for all levels. */
+function isOff (log: FastifyBaseLogger): boolean {
+  return log.fatal === log.trace
+}
+
+/** `logger: false`, Fastify's default. A logger that was made silent has a level, which somebody has chosen. */
+function isAbsent (log: FastifyBaseLogger): boolean {
+  return isOff(log) && log.level === undefined
+}
+
+function oneLine (text: string): string {
+  return text.replaceAll(/\s*[\r\n]+\s*/g, ' ')
 }
