@@ -108,7 +108,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
     if (settings.metrics.path !== false) registerMetrics(root, settings.metrics.path, registry, routeConfig)
   }
   if (settings.admin) {
-    registerAdmin(root, settings.admin, {
+    registerAdmin(root, { ...settings.admin, openly: !settings.inService }, {
       publicStatus: () => application.publicStatus(),
       status: () => application.status(),
       viewers: application.viewers,

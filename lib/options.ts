@@ -101,6 +101,8 @@ export interface Settings {
   guardian: GuardianSettings | undefined
   metrics: MetricsSettings | undefined
   inKubernetes: boolean
+  /** In production, or in Kubernetes. */
+  inService: boolean
   /** Where the termination message goes; undefined where nothing is to be written. */
   terminationMessagePath: string | undefined
 }
@@ -184,6 +186,7 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
   refuseSignals(given.signals)
   const options = withDefaults(given, environment.options)
   const inKubernetes = environment.inKubernetes && options.kubernetes !== false
+  const inService = environment.inProduction || inKubernetes
   const { shed = defaults.shed, envoy = false, failures = inKubernetes ? 0 : defaults.failures, onClose = environment.platformatic !== undefined, ...announce } = options.announce ?? {}
   const budget = cutBudget({ gracePeriod: gracePeriodOf(given.gracePeriod, options.gracePeriod, environment), preStop: options.preStop ?? 0, reserve: options.reserve, close: options.close, announce }, inKubernetes)
   const isKnown = inKubernetes || envoy || Object.values(announce).some((value) => value !== undefined)
@@ -209,9 +212,10 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
     probes,
     admin: admin && { ...admin, prefix: admin.prefix ?? defaults.adminPrefix },
     pressure: pressure === false ? undefined : { ...pressure },
-    guardian: readGuardian(options.guardian, environment.inProduction || inKubernetes),
+    guardian: readGuardian(options.guardian, inService),
     metrics: readMetrics(options.metrics),
     inKubernetes,
+    inService,
     terminationMessagePath: pathOf(options.kubernetes, exit && environment.speaksForContainer)
   }
 }

@@ -118,7 +118,7 @@ function setupOf (all: Settings, settings: GuardianSettings): GuardianSetup {
   return {
     settings,
     probes: probes === false ? undefined : { prefix: probes.prefix, expose: probes.expose },
-    admin: admin === false ? undefined : { prefix: admin.prefix, tokens },
+    admin: admin === false ? undefined : { prefix: admin.prefix, tokens, page: tokens.length > 0 || !all.inService },
     metrics: servedOf(all),
     terminationMessagePath,
     parent: parentOf(),

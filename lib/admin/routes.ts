@@ -30,21 +30,22 @@ export interface AdminPorts extends ViewPorts {
 const kubelet = /^kube-lifecycle\//
 
 /**
- * Registers the admin routes. What changes the state is registered only where somebody can be authorised.
+ * Registers the admin routes. What changes the state is registered only where somebody can be authorised; so are the page and its
+ * stream, unless `openly` is true.
  *
  * @param root the root instance: the prefix of a plugin does not apply
  * @param routeConfig the routes' `config`, which exempts them from what meets ordinary traffic
  */
-export function registerAdmin (root: FastifyInstance, options: AdminOptions & { prefix: string }, ports: AdminPorts, routeConfig: object): void {
-  const { prefix } = options
+export function registerAdmin (root: FastifyInstance, options: AdminOptions & { prefix: string, openly: boolean }, ports: AdminPorts, routeConfig: object): void {
+  const { prefix, openly } = options
   const guard = createGuard(options, ports.log)
   // An environment variable that is missing must not pass for one that was left out.
   const missing = Object.hasOwn(options, 'token') && options.token === undefined
   if (missing) ports.log.warn({ option: 'admin.token' }, "option 'admin.token' was given as undefined, as a missing environment variable is: no token lets in")
   const token = [options.token ?? []].flat().some((one) => one !== '')
-  registerView(root, prefix, { guard, token }, ports, routeConfig)
+  registerView(root, prefix, { guard, token, page: openly || guard !== undefined }, ports, routeConfig)
   if (guard === undefined) {
-    ports.log.info({}, `${prefix}/drain, ${prefix}/undrain and ${prefix}/prestop are not registered: they need one of the options admin.token, admin.authorize, admin.unixSocket`)
+    ports.log.info({}, `${prefix}/drain, ${prefix}/undrain and ${prefix}/prestop are not registered${openly ? '' : ', nor are the status page and its stream'}: they need one of the options admin.token, admin.authorize, admin.unixSocket`)
     return
   }
   const actions = new Actions(guard, ports)

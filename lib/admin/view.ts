@@ -26,6 +26,8 @@ export interface ViewGuard {
   guard: Guard | undefined
   /** Whether a token can show the whole. */
   token: boolean
+  /** Whether the page and the stream are there: a stream is a connection that lasts, which in production is not for anyone. */
+  page: boolean
 }
 
 /** The page is loaded with its first reader: a service that nobody looks at pays nothing for it. */
@@ -36,7 +38,7 @@ async function sendPage (reply: FastifyReply, state: Envelope): Promise<FastifyR
 }
 
 /** Registers what shows the state and changes nothing: the status as JSON and as a page, and the stream of its changes. */
-export function registerView (root: FastifyInstance, prefix: string, { guard, token }: ViewGuard, ports: ViewPorts, routeConfig: object): void {
+export function registerView (root: FastifyInstance, prefix: string, { guard, token, page }: ViewGuard, ports: ViewPorts, routeConfig: object): void {
   const accessOf = async (request: FastifyRequest): Promise<Access> => {
     if (guard !== undefined && await guard(request) === 'granted') return 'whole'
     return token ? 'token' : 'public'
@@ -48,11 +50,11 @@ export function registerView (root: FastifyInstance, prefix: string, { guard, to
     method: ['GET', 'HEAD'] satisfies HTTPMethods[],
     handler: async (request, reply) => {
       const access = await accessOf(request)
-      if (wantsPage(request.headers.accept)) return sendPage(reply, await ports.viewers.show(access))
+      if (page && wantsPage(request.headers.accept)) return sendPage(reply, await ports.viewers.show(access))
       return send(reply.header('vary', 'accept'), 200, { ...access === 'whole' ? await ports.status() : publicStatus(ports.publicStatus()), access })
     }
   })
-  route('/status/events', {
+  if (page) route('/status/events', {
     method: 'GET',
     // It lasts as long as the viewer likes, whatever the application's other handlers may take.
     handlerTimeout: longestTimer,

@@ -64,6 +64,8 @@ export interface SupervisorSettings {
   /** Where the container's termination message goes; undefined: nowhere. */
   terminationMessagePath: string | undefined
   inKubernetes: boolean
+  /** In production, or in Kubernetes. */
+  inService: boolean
   status: { listen: { port: number, host: string } | { path: string }, token: string | undefined, unixSocket: boolean } | undefined
 }
 
@@ -156,10 +158,10 @@ export function readSupervisorOptions (options: SupervisorOptions, env: NodeJS.P
   return { script, args: [...args], workers, minReady, maxSurge, maxCrashes, startTimeout, ...readTimes(options, env, nameOf), ...readContainer(env), status: readStatus(options, nameOf) }
 }
 
-function readContainer (env: NodeJS.ProcessEnv): Pick<SupervisorSettings, 'terminationMessagePath' | 'inKubernetes'> {
-  const { options, speaksForContainer, inKubernetes } = readEnvironment(env)
+function readContainer (env: NodeJS.ProcessEnv): Pick<SupervisorSettings, 'terminationMessagePath' | 'inKubernetes' | 'inService'> {
+  const { options, speaksForContainer, inKubernetes, inProduction } = readEnvironment(env)
   const given = options['kubernetes.terminationMessagePath'] as string | undefined
-  return { terminationMessagePath: speaksForContainer ? given ?? defaultMessagePath : undefined, inKubernetes }
+  return { terminationMessagePath: speaksForContainer ? given ?? defaultMessagePath : undefined, inKubernetes, inService: inKubernetes || inProduction }
 }
 
 function readTimes (options: SupervisorOptions, env: NodeJS.ProcessEnv, nameOf: (name: string) => string): Pick<SupervisorSettings, 'gracePeriod' | 'preStop' | 'childGracePeriod' | 'childTimeout'> {

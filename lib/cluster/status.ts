@@ -36,7 +36,7 @@ export async function openStatus (supervisor: Supervisor, { listen, token, unixS
     return { phase, number: phaseNumber(phase), since, ready }
   }
   const viewers = new Viewers({ publicStatus, status: () => statusOf(supervisor, mostShown), interval: lookInterval })
-  registerAdmin(app, { prefix: '/-', unixSocket, ...token === undefined ? {} : { token } }, {
+  registerAdmin(app, { prefix: '/-', openly: !supervisor.settings.inService, unixSocket, ...token === undefined ? {} : { token } }, {
     publicStatus,
     status: () => statusOf(supervisor),
     viewers,

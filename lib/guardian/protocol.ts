@@ -102,7 +102,7 @@ export interface ServerData {
   /** Before the probe routes; undefined where there are none. */
   probes: { prefix: string, expose: boolean } | undefined
   /** The admin routes; undefined where there are none. */
-  admin: { prefix: string, tokens: string[] } | undefined
+  admin: { prefix: string, tokens: string[], page: boolean } | undefined
   /** Where metrics are served. */
   metrics: string[]
 }

@@ -86,7 +86,7 @@ export class Routes {
   /** Answers with the stream of changes, where a request asks for it. */
   watch (request: IncomingMessage, response: ServerResponse): boolean {
     const { admin } = this.#data
-    if (admin === undefined || request.method !== 'GET' || request.url?.split('?', 1)[0] !== `${admin.prefix}/status/events`) return false
+    if (admin?.page !== true || request.method !== 'GET' || request.url?.split('?', 1)[0] !== `${admin.prefix}/status/events`) return false
     const access = this.#accessOf(request)
     const { viewers } = this.#ports
     if (!viewers.hasRoom(access)) {
@@ -127,7 +127,7 @@ export class Routes {
 
   async #status (request: IncomingMessage): Promise<Reply> {
     const access = this.#accessOf(request)
-    if (wantsPage(request.headers.accept)) {
+    if (this.#data.admin?.page === true && wantsPage(request.headers.accept)) {
       const { headers, body } = makePage(await this.#ports.viewers.show(access))
       return { code: 200, type: 'text/html', body, headers }
     }

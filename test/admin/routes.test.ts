@@ -77,7 +77,7 @@ function makeApp (t: Test, options: Partial<AdminOptions>, { fastify = {}, confi
     ...given
   }
   const app = Fastify(fastify)
-  registerAdmin(app, { prefix: '/-', ...options }, ports, config)
+  registerAdmin(app, { prefix: '/-', openly: true, ...options }, ports, config)
   t.teardown(async () => app.close())
   return { app, lifecycle, clock, lines, ports }
 }
@@ -439,7 +439,7 @@ t.test('the application around the admin routes', async (t) => {
     t.teardown(async () => app.close())
     app.addHook('onRoute', ({ url, method, config, schema }) => { seen.push([url, method, { ...config }, { hide: (schema as { hide?: boolean }).hide }]) })
     app.register(async (child) => {
-      child.register(fp(async () => { registerAdmin(app, { prefix: '/ops', token }, makeApp(t, {}).ports, config) }))
+      child.register(fp(async () => { registerAdmin(app, { prefix: '/ops', openly: true, token }, makeApp(t, {}).ports, config) }))
     }, { prefix: '/api' })
     t.equal((await app.inject('/ops/status')).statusCode, 200)
     t.equal((await app.inject('/api/ops/status')).statusCode, 404)
@@ -449,7 +449,7 @@ t.test('the application around the admin routes', async (t) => {
 
   t.test('HTTP/2', async (t) => {
     const app = Fastify({ http2: true })
-    registerAdmin(app as never, { prefix: '/-', token }, makeApp(t, {}).ports, {})
+    registerAdmin(app as never, { prefix: '/-', openly: true, token }, makeApp(t, {}).ports, {})
     await app.listen({ port: 0, host: '127.0.0.1' })
     const session = connect(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`)
     t.teardown(async () => {
