@@ -94,6 +94,7 @@ export class Application {
       shed: settings.shed,
       envoy: settings.envoy,
       drain: settings.drain,
+      close: settings.budget.close,
       left: () => this.#left(),
       servers: () => boundServers(root),
       wake: () => this.lifecycle.poke(),

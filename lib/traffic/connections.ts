@@ -2,7 +2,7 @@ import type { Server, Socket } from 'node:net'
 import type { Http2Session, ServerHttp2Session } from 'node:http2'
 import type { ServerResponse } from 'node:http'
 import { nextTick } from 'node:process'
-import { startedAt } from './naming.ts'
+import { sessionOf, startedAt } from './naming.ts'
 
 /**
  * A socket as Node's HTTP server leaves it: `_httpMessage` is the reply that is being written, what Node's own sweep of idle
@@ -139,11 +139,11 @@ export class Connections {
   /**
    * Ends every connection at once but those that are exempt, and says how many upgraded ones there were.
    *
-   * @param ended replies that were ended in order: their connections are left to drain
+   * @param ended replies that were ended in order, or whose HTTP/2 stream was reset: their connections are left to drain
    */
-  destroyAll (ended: ReadonlySet<ServerResponse>): number {
+  destroyAll (ended: ReadonlySet<ServerResponse> = new Set()): number {
     let upgraded = 0
-    const draining = new Set([...ended].map((reply) => sessionOf(reply)))
+    const draining = new Set([...ended].map((reply) => sessionOf(reply.req)))
     for (const socket of this.sockets) {
       if (isUpgraded(socket)) upgraded++
       if (!socket._httpMessage || !ended.has(socket._httpMessage)) socket.destroy()
@@ -252,9 +252,4 @@ export function isBusy (socket: HttpSocket): boolean {
 /** Whether the socket has left HTTP: a WebSocket, or whatever an `upgrade` or `connect` listener made of it. */
 export function isUpgraded (socket: HttpSocket): boolean {
   return (socket.parser === null || socket.parser === undefined) && !socket.destroyed
-}
-
-/** The HTTP/2 session of a reply. */
-function sessionOf (reply: ServerResponse): ServerHttp2Session | undefined {
-  return (reply as unknown as { stream?: { session?: ServerHttp2Session } | undefined }).stream?.session
 }

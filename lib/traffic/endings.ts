@@ -25,8 +25,8 @@ const longestSpread = 5000
 const lookInterval = 100
 /** Milliseconds that a handler has for a good-bye of its own, once `request.drainSignal` has told it. */
 const goodbyeTime = 1000
-/** Milliseconds over which streams that are cut are ended, and that each then has to drain. */
-const [cutSpread, cutTime] = [250, 1000]
+/** Milliseconds over which streams that are cut are ended. */
+const cutSpread = 250
 
 /** A signal of one request, and when it was aborted. */
 interface Told { controller: AbortController, at: number | undefined }
@@ -153,13 +153,10 @@ export class Endings {
     return this.#work.hasUpgraded(socket) || this.#upgrades.hasUnanswered(socket)
   }
 
-  /** Ends in order what may be, of replies that are cut; the answer is which of them. What does not drain is destroyed. */
+  /** Ends in order what may be, of replies that are cut; the answer is which of them. */
   cutStreams (replies: readonly ServerResponse[]): Set<ServerResponse> {
     const streams = new Set(replies.filter((reply) => mayEndInOrder(reply)))
     pace(this.#clock, () => streams, cutSpread, (reply) => { if (mayEndInOrder(reply)) endInOrder(reply) })
-    this.#clock.after(cutTime, () => {
-      for (const reply of streams) reply.destroy()
-    })
     return streams
   }
 

@@ -43,6 +43,9 @@ const replacedIdle = 5000
 /** The same behind a front end that was found: a balancer keeps connections for its next request. */
 const frontedIdle = 5000
 
+/** Longest time that streams which were ended at the cut have to drain, in milliseconds; half of `close` where that is less. */
+const longestCut = 1000
+
 /** What the traffic room is given. Times are milliseconds. */
 export interface TrafficOptions {
   clock: Clock
@@ -63,6 +66,8 @@ export interface TrafficOptions {
   late?: OnLate
   /** How front ends are found. Default: nobody is looked for, and somebody is taken to be there. */
   front?: FrontSettings
+  /** What is kept for the close of the application, in milliseconds. */
+  close: number
   /** How long the present phase may still last, in milliseconds. */
   left: () => number
 }
@@ -220,10 +225,15 @@ export class Traffic {
     this.#losses.stop()
     const left = this.requests.list(Infinity, (reply) => !this.#losses.has(reply))
     const connections = this.#losses.connections(this.#idle.idle)
-    const ended = this.endings.cutStreams(this.requests.streams())
-    // First, so that each of a session knows that it was cut; also what shares a session with a reply that is exempt.
-    for (const { reply } of this.requests.tracked()) if ('stream' in reply && !ended.has(reply)) resetStream(reply)
-    const upgradedSockets = this.connections.destroyAll(ended)
+    const draining = this.endings.cutStreams(this.requests.streams())
+    // Each stream of a session is to know that it was cut; also what shares a session with a reply that is exempt.
+    for (const { reply } of this.requests.tracked()) {
+      if (!('stream' in reply) || draining.has(reply)) continue
+      resetStream(reply)
+      draining.add(reply)
+    }
+    const upgradedSockets = this.connections.destroyAll(draining)
+    if (draining.size > 0) this.#options.clock.after(Math.min(longestCut, this.#options.close / 2), () => this.connections.destroyAll())
     const upgraded = Math.max(upgradedSockets, left.filter((request) => request.kind === 'upgraded').length)
     return {
       requests: left.filter((request) => request.kind === 'request').map(({ method, route, age }) => ({ method, route, age })),
@@ -315,9 +325,11 @@ export class Traffic {
   }
 }
 
-/** Resets a stream of HTTP/2. Without a code its client would take what it has got for the whole. */
+/**
+ * Resets a stream of HTTP/2. Without a code its client would take what it has got for the whole; `destroy` closes a session that
+ * waits for this stream before the reset is out.
+ */
 function resetStream (reply: ServerResponse): void {
   const { stream } = reply as unknown as { stream?: ServerHttp2Stream | undefined }
-  if (stream === undefined || stream.destroyed) return
-  stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+  if (stream?.destroyed === false) stream.close(constants.NGHTTP2_INTERNAL_ERROR)
 }

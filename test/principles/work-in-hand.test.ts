@@ -1,4 +1,8 @@
 import { once } from 'node:events'
+import { request } from 'node:http'
+import { connect } from 'node:http2'
+import type { ClientHttp2Session } from 'node:http2'
+import { request as secureRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -136,5 +140,91 @@ t.test('WebSockets', { jobs: 3 }, async (t) => {
       t.equal(exit, exitCode)
       t.match(report, { verdict, cut: { requests: [], upgraded: verdict === 'cut' ? paths.length : 0 } })
     })
+  }
+})
+
+interface Stream {
+  name: string
+  path: string
+  /** How it ends for its client: in order, or broken. */
+  ends: 'in order' | 'broken'
+  /** What it ends with, if that matters. */
+  last?: RegExp
+  status?: number
+  /** What the report says. */
+  cut: { requests: number, streams: number }
+  exitCode?: number
+  /** Hooks of the service. */
+  hooks?: string[]
+}
+
+const streams: Stream[] = [
+  { name: 'an event stream that hears of the end by drainSignal', path: '/sse/signal', ends: 'in order', last: /event: bye\ndata: \n\n$/, cut: { requests: 0, streams: 0 } },
+  { name: 'an event stream whose route says so', path: '/sse/route', ends: 'in order', last: /data: \d+\n\n$/, cut: { requests: 0, streams: 0 } },
+  { name: 'another type whose route says so', path: '/ndjson/route', ends: 'in order', last: /data: \d+\n\n$/, cut: { requests: 0, streams: 0 } },
+  { name: 'a long poll whose route says so', path: '/poll/route', ends: 'in order', status: 503, cut: { requests: 0, streams: 0 } },
+  { name: 'an event stream that goes on', path: '/sse/piped', ends: 'in order', last: /data: \d+\n\n$/, cut: { requests: 0, streams: 1 } },
+  { name: 'a hijacked event stream whose owner goes on writing', path: '/sse/raw', ends: 'in order', last: /data: 1\n\n$/, cut: { requests: 0, streams: 1 } },
+  { name: 'multipart/x-mixed-replace', path: '/mjpeg', ends: 'in order', cut: { requests: 0, streams: 1 } },
+  { name: 'a long poll with drainSignal that does not answer', path: '/poll/signal', ends: 'in order', status: 503, cut: { requests: 0, streams: 1 } },
+  { name: 'a document that is begun must not look whole', path: '/json/signal', ends: 'broken', cut: { requests: 0, streams: 1 } },
+  { name: 'an ordinary reply that is cut must not look whole', path: '/ndjson', ends: 'broken', cut: { requests: 1, streams: 0 }, exitCode: 1 },
+  { name: 'a stream that a preClose hook ends', path: '/raw/stream', hooks: ['preClose'], ends: 'in order', last: /^begin\nevent: bye\n\n$/, cut: { requests: 0, streams: 0 } },
+  { name: 'a stream that a draining hook ends', path: '/raw/stream', hooks: ['slow draining'], ends: 'in order', last: /^begin\nevent: bye\n\n$/, cut: { requests: 0, streams: 0 } }
+]
+
+interface Ended { status: number | undefined, text: string, error: Error | undefined }
+
+/** Reads a stream to its end, over HTTP/1 with or without TLS. */
+function readHttp1 (service: Service, secure: boolean, path: string): Promise<Ended> {
+  return new Promise((resolve) => {
+    const result: Ended = { status: undefined, text: '', error: undefined }
+    const get = secure ? secureRequest : request
+    get({ host: '127.0.0.1', port: service.port, path, rejectUnauthorized: false, agent: false }, (response) => {
+      result.status = response.statusCode
+      response.setEncoding('utf8').on('data', (text: string) => { result.text += text })
+      response.on('error', (error) => { result.error = error }).on('close', () => resolve(result))
+    }).on('error', (error) => {
+      result.error ??= error
+      resolve(result)
+    }).end()
+  })
+}
+
+/** The same over HTTP/2. Several share a session. */
+function readHttp2 (session: ClientHttp2Session, path: string): Promise<Ended> {
+  return new Promise((resolve) => {
+    const result: Ended = { status: undefined, text: '', error: undefined }
+    const stream = session.request({ ':path': path })
+    stream.on('response', (headers) => { result.status = headers[':status'] })
+    stream.setEncoding('utf8').on('data', (text: string) => { result.text += text })
+    stream.on('error', (error) => { result.error = error }).on('close', () => resolve(result)).end()
+  })
+}
+
+t.test('streams', { jobs: 3 }, async (t) => {
+  for (const protocol of ['HTTP/1', 'HTTP/1 and TLS', 'HTTP/2']) {
+    for (const { name, path, hooks = [], ends, last, status = 200, cut, exitCode = 0 } of streams) {
+      t.test(`${name}, over ${protocol}`, async (t) => {
+        const tls = protocol !== 'HTTP/1'
+        const service = await serve(t, { tls, http2: protocol === 'HTTP/2', hooks, options: { gracePeriod: 3000 } })
+        const session = protocol === 'HTTP/2' ? connect(`https://127.0.0.1:${service.port}`, { rejectUnauthorized: false }) : undefined
+        session?.on('error', () => {})
+        const read = session === undefined ? readHttp1(service, tls, path) : readHttp2(session, path)
+        await sleep(400)
+        service.fork.kill('SIGTERM')
+        const result = await read
+        session?.close()
+        if (ends === 'in order') {
+          t.equal(result.error, undefined)
+          t.equal(result.status, status)
+          if (last !== undefined) t.match(result.text, last)
+        } else t.ok(result.error, 'the client knows that it is not all')
+        const { code, report } = await ended(service)
+        t.equal(code, exitCode)
+        t.match({ requests: report.cut.requests.length, streams: report.cut.streams }, cut)
+        t.strictSame(report.failures, [])
+      })
+    }
   }
 })
