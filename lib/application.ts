@@ -98,6 +98,8 @@ export class Application {
       left: () => this.#left(),
       servers: () => boundServers(root),
       wake: () => this.lifecycle.poke(),
+      isEnding: () => this.lifecycle.ending && this.lifecycle.phase !== 'terminated',
+      closed: () => this.#run(() => this.#story.closed()),
       late: (arrival) => this.#run(() => this.telemetry.late(arrival))
     })
     this.#message = new TerminationMessage({
@@ -190,9 +192,8 @@ export class Application {
       serving: () => this.traffic.listeners.open,
       release: () => this.#membership.releaseOthers(),
       end: () => {
-        this.traffic.listeners.finish()
         if (this.viewers.size > 0) this.traffic.listeners.release()
-        return this.#close.end()
+        return this.#close.end().finally(() => this.traffic.listeners.settle())
       },
       traffic: () => this.traffic.summary(),
       closing: (isLast) => this.#close.isReplaced() ? "option 'closeWith'" : this.closeHooks.running(isLast),
@@ -277,6 +278,7 @@ export class Application {
       if (lifecycle.ending && !traffic.announced) traffic.listeners.stop()
       else traffic.open()
     }))
+    traffic.listeners.join()
     traffic.follow(this.#root.server)
     void lifecycle.done.then((report) => this.#finish(report))
   }
@@ -318,7 +320,10 @@ export class Application {
         this.#order.drain()
         this.#draining.abort(new DOMException('The service is draining', 'AbortError'))
         return
-      case 'terminated': return this.#order.stop()
+      case 'terminated':
+        traffic.listeners.finish()
+        if (this.viewers.size > 0) traffic.listeners.release()
+        return this.#order.stop()
     }
   }
 }

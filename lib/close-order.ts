@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { messageOf } from './errors.ts'
 import type { Clock } from './lifecycle/clock.ts'
 import { deferred } from './lifecycle/deferred.ts'
 import type { Lifecycle } from './lifecycle/lifecycle.ts'
@@ -6,7 +7,7 @@ import type { Stall } from './lifecycle/participants.ts'
 import type { StallPhase } from './lifecycle/phase.ts'
 import { keepAddresses } from './process/addresses.ts'
 import { boundServers } from './process/close.ts'
-import { isReady } from './process/fastify-parts.ts'
+import { closesServer, isReady } from './process/fastify-parts.ts'
 import { isTurnOver, PreCloseRun } from './process/pre-close-run.ts'
 import { takePreClose } from './process/pre-close.ts'
 import type { Traffic } from './traffic/traffic.ts'
@@ -50,7 +51,10 @@ export class CloseOrder {
   close (): void {
     const { root, lifecycle, traffic } = this.#parts
     this.#forgetAddresses = keepAddresses(boundServers(root))
-    const close = (): void => traffic.close(() => lifecycle.phase !== 'closing')
+    const close = (): void => {
+      if (lifecycle.request?.kind === 'close' && !closesServer(root)) traffic.leaveOpen()
+      else traffic.close(() => lifecycle.phase !== 'closing')
+    }
     // What has not booted is closed by Fastify alone, when it has.
     if (lifecycle.request?.kind !== 'close' || !isReady(root)) return close()
     this.#hooks.start()
@@ -79,8 +83,18 @@ export class CloseOrder {
     if (phase === 'announcing') return []
     const stalls = this.#hooks.stalls()
     if (this.#hooks.isOthersTurn) this.#onHooksOver?.()
+    if (phase === 'draining' && this.#hooks.isOthersTurn) this.#callPatches()
     if (phase === 'draining' && this.#isEndingDue) this.#parts.traffic.end(this.#left)
     return stalls
+  }
+
+  #callPatches (): void {
+    const { traffic, lifecycle } = this.#parts
+    try {
+      traffic.listeners.callPatches()
+    } catch (error) {
+      lifecycle.fail({ name: 'server.close', message: messageOf(error) }, error)
+    }
   }
 
   /** Phase 3's own hooks may have a good-bye of their own to say, too. */

@@ -71,6 +71,12 @@ export class Story {
     this.#log.warn({ event: 'graceful.failure', ...failure, ...err }, `${failure.name} failed: ${failure.message}`)
   }
 
+  /** Somebody else has closed the servers, so that nobody can come any more. */
+  closed (): void {
+    const { phase } = this.#lifecycle()
+    this.#log.warn({ event: 'graceful.closed', phase }, `somebody else has closed the server in phase '${phase}': new connections are refused, and there is nobody to announce an end to. Call app.close(), which answers everybody first`)
+  }
+
   /** The end is over. */
   report (report: Report): void {
     this.#cancel?.()

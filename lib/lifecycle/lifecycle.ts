@@ -227,6 +227,8 @@ export class Lifecycle {
     if (this.#report !== undefined || this.#phase === 'running') return
     const phase = this.#phase
     const now = this.#clock.now()
+    // Somebody may have closed the listener: there is nobody left to announce anything to.
+    if (phase === 'announcing' && this.#ports.serving?.() === false) this.#terms.serving = false
     const floor = this.#terms.floor(phase, this.#since)
     const cap = this.#terms.cap(phase, this.#since)
     const closeDue = this.#terms.closeDue(phase, this.#since)

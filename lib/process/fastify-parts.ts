@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 
 /** As much of Fastify's own state as an end has to know. */
-export interface FastifyState { aborted?: boolean, started?: boolean, ready?: boolean }
+export interface FastifyState { aborted?: boolean, started?: boolean, ready?: boolean, listening?: boolean }
 
 /** A `preClose` hook as Fastify keeps it. */
 export type PreClose = (this: FastifyInstance, done?: (error?: unknown) => void) => unknown
@@ -12,6 +12,7 @@ interface FastifyParts {
   'fastify.hooks': { preClose?: PreClose[] }
   'fastify.children': FastifyInstance[]
   'fastify.pluginNameChain': string[]
+  'fastify.options': { serverFactory?: unknown }
   'fastify.serverBindings': Array<FastifyInstance['server']>
 }
 
@@ -32,4 +33,9 @@ export function stateOf (root: FastifyInstance): FastifyState | undefined {
 /** Whether boot is over, its `onReady` hooks included. */
 export function isReady (root: FastifyInstance): boolean {
   return stateOf(root)?.ready === true
+}
+
+/** Whether Fastify's own close closes the server: not one that `serverFactory` has brought and somebody else has made listen. */
+export function closesServer (root: FastifyInstance): boolean {
+  return partOf(root, 'fastify.options')?.serverFactory === undefined || stateOf(root)?.listening !== false
 }

@@ -1,10 +1,8 @@
-import { Server } from 'node:net'
-import { nextTick } from 'node:process'
+import type { Server } from 'node:net'
 import type { Connections } from './connections.ts'
+import { JoinedServer } from './joined-server.ts'
+import type { JoinedServerPorts } from './joined-server.ts'
 import { atRest } from './turns.ts'
-
-/** A server whose `close` was replaced until phase 4. */
-type Replaced = Server & { close: Server['close'] }
 
 /**
  * The bound servers of one application: `localhost` binds two.
@@ -16,11 +14,21 @@ type Replaced = Server & { close: Server['close'] }
 export class Listeners {
   readonly #servers: () => Server[]
   readonly #connections: Connections
+  readonly #ports: JoinedServerPorts
+  readonly #joined = new WeakMap<Server, JoinedServer>()
   #stopped = false
+  #patchesCalled = false
+  #isLeftOpen = false
 
-  constructor (servers: () => Server[], connections: Connections) {
+  constructor (servers: () => Server[], connections: Connections, ports: JoinedServerPorts) {
     this.#servers = servers
     this.#connections = connections
+    this.#ports = ports
+  }
+
+  /** Who closes one of the servers joins an end. One that has been joined already is left alone. */
+  join (): void {
+    this.#all()
   }
 
   /** Whether any server accepts connections. */
@@ -47,39 +55,43 @@ export class Listeners {
   /** Stops accepting at once. Called again, it closes what was bound since: a second `localhost` that bound late. */
   stop (): void {
     this.#stopped = true
-    const [main, ...others] = this.#servers()
-    // Fastify sweeps the others when the main server says 'close': it must find a close that does not.
-    for (const server of others) {
-      (server as Replaced).close = Server.prototype.close
-      if (server.listening) Server.prototype.close.call(server)
-    }
-    if (main?.listening === true) Server.prototype.close.call(main)
+    if (this.#isLeftOpen) return
+    for (const server of this.#all()) server.stop()
   }
 
-  /**
-   * What is still open is exempt: Fastify's close, which comes last in phase 4, neither waits for it nor ends it. The server says
-   * 'close' when it has ended.
-   */
+  /** Servers that are somebody else's stay open. */
+  leaveOpen (): void {
+    this.#stopped = this.#isLeftOpen = true
+  }
+
+  /** What others have put over `close` of a server is due. */
+  callPatches (): void {
+    if (this.#patchesCalled || this.#isLeftOpen) return
+    this.#patchesCalled = true
+    for (const server of this.#all()) server.callPatches()
+  }
+
+  /** What is still open is exempt: Fastify's close, which comes last in phase 4, neither waits for it nor ends it. */
   release (): void {
-    const [main, ...others] = this.#servers()
-    if (main === undefined) return
-    // With `forceCloseConnections`.
-    for (const server of [main, ...others]) Object.assign(server, { closeAllConnections: () => {} })
-    const replaced = main as Replaced
-    replaced.close = function close (this: Replaced, callback?: (error?: Error) => void) {
-      delete (this as Partial<Replaced>).close
-      this.close()
-      if (callback !== undefined) nextTick(callback)
-      return this
-    }
+    for (const server of this.#all()) server.exempt()
   }
 
-  /** The drain is over: the others are closed in Node's way, which also ends their timers. */
+  /** The drain is over: who closes a server from now on closes it, and Fastify closes its second one when the first says `close`. */
   finish (): void {
-    const [, ...others] = this.#servers()
-    for (const server of others) {
-      delete (server as Partial<Replaced>).close
-      server.close(() => {})
-    }
+    if (this.#isLeftOpen) return
+    for (const server of this.#all()) server.finish()
+  }
+
+  /** The end is over. */
+  settle (): void {
+    for (const server of this.#all()) server.settle()
+  }
+
+  #all (): JoinedServer[] {
+    return this.#servers().map((server) => {
+      const joined = this.#joined.get(server) ?? new JoinedServer(server, this.#ports)
+      this.#joined.set(server, joined)
+      return joined
+    })
   }
 }

@@ -64,6 +64,10 @@ export interface TrafficOptions {
   wake: () => void
   /** A connection came late. Default: nobody is told. */
   late?: OnLate
+  /** Whether the service is ending and has not answered its last request. Default: never. */
+  isEnding?: () => boolean
+  /** Somebody else has closed the servers, in phase 0 or 1. Default: nobody is told. */
+  closed?: () => void
   /** How front ends are found. Default: nobody is looked for, and somebody is taken to be there. */
   front?: FrontSettings
   /** What is kept for the close of the application, in milliseconds. */
@@ -91,6 +95,10 @@ export class Traffic {
   readonly #options: TrafficOptions
   /** Whether phase 1 took place while a server was open. */
   #announced = false
+  /** Whether a server was open, and nobody has closed it but us. */
+  #isOpen = false
+  /** Servers that are not Fastify's to close, and their connections, are left alone. */
+  #isLeftOpen = false
 
   constructor (options: TrafficOptions) {
     const { clock, wake } = options
@@ -106,7 +114,7 @@ export class Traffic {
     this.#losses = new Losses(this.connections, (reply) => this.requests.describe(reply))
     this.arrivals = new Arrivals(() => clock.now(), options.late)
     this.front = new FrontObserver(() => clock.now(), options.front)
-    this.listeners = new Listeners(options.servers, this.connections)
+    this.listeners = new Listeners(options.servers, this.connections, { isEnding: options.isEnding ?? (() => false), closedByOthers: () => this.#lookForClosed() })
     this.upgrades = new Upgrades(this.requests.clock, (socket) => this.endings.adoptUpgrade(socket))
     this.work = new SocketWork(wake)
     this.endings = new Endings(clock, options.drain, this, options.left)
@@ -129,6 +137,8 @@ export class Traffic {
 
   /** The servers are bound. */
   open (): void {
+    this.listeners.join()
+    this.#isOpen ||= this.listeners.open
     for (const server of this.#options.servers()) this.follow(server)
     if (this.requests.exact) this.#earlyReplies.watch(this.#options.servers())
     this.arrivals.open()
@@ -156,6 +166,7 @@ export class Traffic {
 
   /** Phase 1 begins. */
   announce (): void {
+    this.#lookForClosed()
     this.#announced = this.listeners.open
     this.arrivals.announce()
     this.front.announce(this.#toldAfter)
@@ -175,8 +186,16 @@ export class Traffic {
     this.#shedding.raise(0)
   }
 
+  /** Servers that Fastify would not close are not closed by a plain close either, and their connections are not touched. */
+  leaveOpen (): void {
+    this.#isLeftOpen = true
+    if (!this.requests.exact) this.#beExact()
+    this.listeners.leaveOpen()
+  }
+
   /** Phase 2 begins: the accept queue is emptied, then nothing is accepted any more. */
   close (late: () => boolean): void {
+    this.#lookForClosed()
     // Without phase 1, this is where exact counting starts.
     if (!this.requests.exact) this.#beExact()
     this.#envoy.tell()
@@ -188,6 +207,7 @@ export class Traffic {
 
   /** Phase 3 begins. A plain close was announced to nobody, and does not wait for idle clients. */
   drain (plain = false): void {
+    if (this.#isLeftOpen) return
     if (!this.listeners.stopped) {
       this.listeners.stop()
       this.#noteClosed()
@@ -201,6 +221,7 @@ export class Traffic {
 
   /** In phase 3, `budget` milliseconds before its end: what does not end by itself is told to. */
   end (budget: number): void {
+    if (this.#isLeftOpen) return
     if (!this.endings.draining) this.endings.start(budget)
   }
 
@@ -223,6 +244,7 @@ export class Traffic {
     this.endings.stop()
     this.requests.clock.stop()
     this.#losses.stop()
+    if (this.#isLeftOpen) return { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: this.#losses.byOthers }
     const left = this.requests.list(Infinity, (reply) => !this.#losses.has(reply))
     const connections = this.#losses.connections(this.#idle.idle)
     const draining = this.endings.cutStreams(this.requests.streams())
@@ -269,6 +291,8 @@ export class Traffic {
 
   #announcing (elapsed: number): string | false {
     if (!this.#announced) return false
+    this.#lookForClosed()
+    if (!this.listeners.open) return false
     const { announce, shed } = this.#options
     // Health routes that are still good have not told the balancer anything yet.
     const told = elapsed - this.#toldAfter
@@ -282,10 +306,10 @@ export class Traffic {
   }
 
   #draining (): string | false {
-    this.#idle.sweep()
+    if (!this.#isLeftOpen) this.#idle.sweep()
     const requests = this.requests.count()
     if (requests > 0) return `${counted(requests, 'request')} in flight`
-    const { size } = this.connections
+    const size = this.#isLeftOpen ? 0 : this.connections.size
     return size > 0 && `${counted(size, 'connection')} open`
   }
 
@@ -319,6 +343,13 @@ export class Traffic {
   }
 
   /** With nobody in front there is nobody to be warned of: who comes later was sent by no one. */
+  /** Who closes the servers while the service runs leaves nobody to announce an end to. */
+  #lookForClosed (): void {
+    if (!this.#isOpen || this.listeners.stopped || this.listeners.open) return
+    this.#isOpen = false
+    this.#options.closed?.()
+  }
+
   #noteClosed (): void {
     if (this.#announced && !this.front.isPresent) return
     this.arrivals.close(this.#options.announce.quiet, this.#options.preStop)
