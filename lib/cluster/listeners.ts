@@ -1,4 +1,6 @@
 import net from 'node:net'
+import { getSystemErrorName } from 'node:util'
+import { clearSocketSync } from './socket.ts'
 
 /** As much as is used of what Node makes for a listener. */
 interface Handle {
@@ -78,7 +80,7 @@ export class Listeners {
       this.#kept.delete(kept)
       return kept.handle
     }
-    const handle = make(...parameters)
+    const handle = makeAnew(make, parameters)
     if (typeof handle === 'number') return handle
     const [, port] = parameters
     const shared: Shared = { key, handle, close: handle.close.bind(handle) }
@@ -101,6 +103,19 @@ export class Listeners {
     }
     this.#kept.clear()
   }
+}
+
+/** A socket file that a killed process has left stands in the way of every child, which would end in a crash loop. */
+function makeAnew (make: MakeHandle, parameters: Parameters<MakeHandle>): Handle | number {
+  const made = make(...parameters)
+  const [path] = parameters
+  const isTaken = typeof made === 'number' && made < 0 && getSystemErrorName(made) === 'EADDRINUSE'
+  return isTaken && isPath(parameters) && clearSocketSync(path ?? '') ? make(...parameters) : made
+}
+
+/** `node:cluster` gives -1 for the port and the kind of address of a path. */
+function isPath ([address, port, kind]: Parameters<MakeHandle>): boolean {
+  return typeof address === 'string' && address !== '' && !address.startsWith('\0') && port === -1 && kind === -1
 }
 
 /** Node learns of a port that is taken only when it listens; such a handle must not be handed to the next child. */
