@@ -14,7 +14,6 @@ import { readOptions } from './options.ts'
 import type { GracefulOptions } from './options.ts'
 import { hasBooted, rootOf } from './process/close.ts'
 import { followMarked } from './traffic/marked.ts'
-import { replyTo } from './traffic/naming.ts'
 import { proberOf } from './traffic/probers.ts'
 import { followRoute } from './traffic/web-socket-route.ts'
 
@@ -80,7 +79,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   root.decorate('graceful', graceful)
   publishApplication(application, graceful)
   root.decorateRequest('drainSignal', {
-    getter (this: FastifyRequest) { return traffic.endings.signalOf(this, replyTo(this.raw)) }
+    getter (this: FastifyRequest) { return traffic.endings.signalOf(this) }
   })
   root.addHook('onRequest', (request, reply, done) => {
     // What came in the same piece must be parsed before this reply can be marked as its connection's last.

@@ -62,7 +62,8 @@ export const systemHost: Host = {
   // Reading `process.stdin` would create the stream.
   terminal: () => isatty(0),
   rejectionsAreFatal: () => !/--unhandled-rejections[= ](?:none|warn)/.test([...process.execArgv, process.env['NODE_OPTIONS']].join(' ')),
-  channel: () => typeof process.send === 'function' ? process.channel as Channel | undefined : undefined,
+  // Once it is closed Node shows `null`.
+  channel: () => typeof process.send === 'function' ? (process.channel as Channel | null | undefined) ?? undefined : undefined,
   handles: openHandles,
   foreignPrimary: hasForeignPrimary()
 }

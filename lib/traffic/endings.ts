@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
-import { setMaxListeners } from 'node:events'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../lifecycle/clock.ts'
 import { isUpgraded, isUsed } from './connections.ts'
 import type { Connections, HttpSocket } from './connections.ts'
-import { isGone } from './handlers.ts'
+import { abort, DrainSignals } from './drain-signals.ts'
+import type { DrainSignal } from './drain-signals.ts'
 import type { DrainSettings } from './options.ts'
 import { pace } from './pace.ts'
 import type { Requests } from './requests.ts'
@@ -28,9 +28,6 @@ const goodbyeTime = 1000
 /** Milliseconds over which streams that are cut are ended. */
 const cutSpread = 250
 
-/** A signal of one request, and when it was aborted. */
-interface Told { controller: AbortController, at: number | undefined }
-
 /**
  * Streams, WebSockets and HTTP/2 sessions do not end by themselves. Each is told in its own way when draining starts,
  * spread over some seconds, so that those who come back do not come as one wave.
@@ -44,7 +41,7 @@ export class Endings {
   readonly #work: SocketWork
   readonly #left: () => number
   readonly #closer: WebSocketCloser | undefined
-  readonly #signals = new Map<FastifyRequest['raw'], Told>()
+  readonly #signals = new DrainSignals()
   readonly #stops: Array<() => void> = []
   #draining = false
   #budget = 0
@@ -67,18 +64,14 @@ export class Endings {
   }
 
   /** The signal of one request, made on first use. */
-  signalOf (request: FastifyRequest, reply: FastifyReply | undefined): AbortSignal {
-    const known = this.#signals.get(request.raw)
-    if (known !== undefined) return known.controller.signal
-    const controller = new AbortController()
-    setMaxListeners(0, controller.signal)
+  signalOf (request: FastifyRequest): AbortSignal {
     this.#requests.markStream(request)
-    if (this.#draining) controller.abort(drainReason())
-    else if (reply !== undefined && !isGone(reply.raw)) {
-      this.#signals.set(request.raw, { controller, at: undefined })
-      reply.raw.once('close', () => this.#signals.delete(request.raw))
-    }
-    return controller.signal
+    return this.#signals.of(request.raw, this.#draining)
+  }
+
+  /** A request has come to our hook. */
+  arrive (request: FastifyRequest, reply: FastifyReply): void {
+    this.#signals.arrive(request.raw, reply.raw)
   }
 
   /** Draining starts: tells everybody, with `budget` milliseconds to go. */
@@ -88,7 +81,7 @@ export class Endings {
     const spread = Math.min(this.#settings.spread ?? longestSpread, budget / 3)
     const exactly = this.#settings.spread !== undefined
     this.#stops.push(
-      pace(this.#clock, () => this.#signals.values(), spread, (told) => this.#abort(told), { delay: 1, exactly }),
+      pace(this.#clock, () => this.#signals.open(), spread, (signal) => this.#abort(signal), { delay: 1, exactly }),
       pace(this.#clock, () => this.#streamRoutes(), spread, (reply) => this.#endStream(reply), { delay: 3, exactly }),
       this.#clock.after(5, () => this.#closer?.start(this.#webSockets(), budget)),
       pace(this.#clock, () => this.#connections.sessions, Math.min(spread, 1000), (session) => isUsed(session) ? this.endSession(session) : this.adoptSession(session))
@@ -160,10 +153,10 @@ export class Endings {
     return streams
   }
 
-  #abort (told: Told): void {
-    if (told.at !== undefined) return
-    told.at = this.#clock.now()
-    told.controller.abort(drainReason())
+  #abort (signal: DrainSignal): void {
+    if (signal.at !== undefined) return
+    signal.at = this.#clock.now()
+    abort(signal)
   }
 
   /** Whether the handler of a WebSocket has `request.drainSignal`, and the time for a good-bye of its own is not over. */
@@ -181,7 +174,7 @@ export class Endings {
 
   /** Ends a stream whose handler does not do so itself, once nothing that belongs to it is under way. */
   #endStream (reply: ServerResponse): void {
-    if (this.#signals.has(reply.req) || !mayEndInOrder(reply)) return
+    if (this.#signals.get(reply.req) !== undefined || !mayEndInOrder(reply)) return
     const isLast = this.#left() <= this.#budget / 2
     if (isLast || !this.#work.has(reply.req)) endInOrder(reply)
     else this.#stops.push(this.#clock.after(lookInterval, () => this.#endStream(reply)))
@@ -196,8 +189,4 @@ export class Endings {
       yield [socket, webSocket]
     }
   }
-}
-
-function drainReason (): Error {
-  return new DOMException('The service is draining', 'AbortError')
 }

@@ -42,9 +42,14 @@ export function tie (raw: ServerResponse): void {
 
 /** Fastify's reply to a raw request that is in flight. */
 export function replyTo (request: IncomingMessage): FastifyReply | undefined {
-  const written = (request.socket as HttpSocket | null)?._httpMessage
-  const raw = written?.req === request ? written : (request as FollowedMessage)[rawReply]
+  const raw = rawReplyTo(request)
   return raw === undefined ? undefined : replyOf(raw)
+}
+
+/** The raw reply to a raw request. Until it is tied, only its connection knows it, and only that of the request whose turn it is. */
+export function rawReplyTo (request: IncomingMessage): ServerResponse | undefined {
+  const written = (request.socket as HttpSocket | null)?._httpMessage
+  return written?.req === request ? written : (request as FollowedMessage)[rawReply]
 }
 
 /** The HTTP/2 session that a request came on; undefined on HTTP/1. */

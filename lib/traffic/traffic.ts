@@ -324,6 +324,7 @@ export class Traffic {
     // the shape of any, at four percent of a small request.
     if (isShown) socket[startedAt] = this.requests.clock.now
     else this.requests.noteStart(reply.raw)
+    this.endings.arrive(request, reply)
     // A probe of the app's own route is traffic to nobody, but its answer is awaited all the same.
     if (!this.requests.exact && isShown) return
     this.requests.follow(reply.raw, isConnection && !isHttp2 ? socket : undefined)
