@@ -1,0 +1,140 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
+import type { Report } from '../../../lib/lifecycle/report.ts'
+import { between, startLoad } from '../../e2e/client.ts'
+import type { Load, LoadResult, Manner } from '../../e2e/client.ts'
+import { startHaproxy } from '../../e2e/haproxy.ts'
+import type { Balancer } from '../../e2e/haproxy.ts'
+import { prefer } from '../../e2e/replicas.ts'
+import { countByKind } from '../../e2e/rollout.ts'
+import { logOf, start } from './service.ts'
+import type { Command, Service } from './service.ts'
+
+const isOk = (body: string): boolean => body === '{"ok":true}'
+const echo = { type: 'application/json', content: Buffer.from(JSON.stringify({ ok: true, padding: 'x'.repeat(2000) })) }
+
+/** Users of the routes in `shop.js`: kept connections and new ones, quick and slow answers, bodies in two halves. */
+export const shopUsers: readonly Manner[] = [
+  { name: 'immediate', weight: 30, path: () => '/', burst: 4, isRight: isOk },
+  { name: 'paused', weight: 20, path: () => '/', think: 2000, isRight: isOk },
+  { name: 'fresh', weight: 20, path: () => '/', fresh: true, isRight: isOk },
+  { name: 'slow', weight: 15, path: () => `/slow?ms=${between(50, 800)}`, isRight: isOk },
+  { name: 'posting', weight: 15, method: 'POST', body: echo, path: () => '/echo', isRight: (body) => body === String(echo.content) }
+]
+
+/** Clients that stay: they are there before the end begins, and say what they have lost of what they were promised. */
+export interface LongLived {
+  /** What was lost, a line each. Called when the old replica has gone. */
+  stop: () => Promise<string[]>
+}
+
+/** Two replicas, one of which is taken down, behind a balancer that asks `/readyz`. */
+export interface UpdateOptions {
+  service: (name: 'old' | 'new') => Command
+  /** Requests a second. @default 60 */
+  rate?: number
+  /** @default the users of `shop.js` */
+  manners?: readonly Manner[]
+  /** @param port the balancer's */
+  longLived?: (port: number) => Promise<LongLived>
+}
+
+/** How it went. */
+export interface Outcome extends LoadResult {
+  byKind: Record<string, number>
+  /** How many requests were lost before the signal, or because the balancer had taken all servers for dead. */
+  otherwise: number
+  /** Whether the machine has left a process without a processor for seconds. */
+  isStarved: boolean
+  /** What those that stay have lost. */
+  dropped: string[]
+  old: Service
+  successor: Service
+  code: number | null
+  signal: NodeJS.Signals | null
+  /** Milliseconds from SIGTERM to the end of the process. */
+  took: number
+  report: Report | undefined
+  /** Warnings and errors of both, from the log and beside it. */
+  warnings: string[]
+}
+
+/** Milliseconds of load before the update. */
+const warmUp = 8000
+/** Then SIGKILL comes. */
+const gracePeriod = 30_000
+
+async function terminate (service: Service): Promise<{ code: number | null, signal: NodeJS.Signals | null, took: number }> {
+  const from = Date.now()
+  service.kill('SIGTERM')
+  const kubelet = setTimeout(() => service.kill('SIGKILL'), gracePeriod)
+  const { code, signal, at } = await service.exited
+  clearTimeout(kubelet)
+  return { code, signal, took: at - from }
+}
+
+/** What a service has complained of: log lines from warning on, and whatever of standard error speaks of one. */
+export function complaints (service: Service): string[] {
+  const logged = logOf(service).filter(({ level = 0 }) => level >= 40).map((line) => JSON.stringify(line))
+  return [...logged, ...service.lines.map(({ text }) => text).filter((text) => !text.startsWith('{') && /warn|error|unhandled|deprecat/i.test(text))]
+}
+
+/** Events of a process that did not get to run. */
+const signsOfStarving = new Set(['graceful.guardian', 'graceful.stall', 'graceful.recovered'])
+
+/** Puts load on two replicas, and takes one of them down under this load, as a rolling update does once the successor is ready. */
+export async function update ({ service, rate = 60, manners = shopUsers, longLived }: UpdateOptions): Promise<Outcome> {
+  prefer(process.pid, -10)
+  const started = await Promise.allSettled([start(service('old')), start(service('new'))])
+  const [old, successor] = started.map((one) => one.status === 'fulfilled' ? one.value : undefined)
+  let balancer: Balancer | undefined
+  let load: Load | undefined
+  try {
+    for (const one of started) if (one.status === 'rejected') throw one.reason
+    balancer = await startHaproxy({ ports: [old!.port, successor!.port], spare: 0, check: true })
+    await sleep(700)
+    load = startLoad(balancer.port, rate, manners)
+    const clients = await longLived?.(balancer.port)
+    await sleep(warmUp)
+    const terminatedAt = Date.now()
+    const end = await terminate(old!)
+    await balancer.remove(1)
+    await sleep(500)
+    const seen = await load.stop()
+    const dropped = await clients?.stop() ?? []
+    const report = logOf(old!).find(({ event }) => event === 'graceful.report')?.report
+    await terminate(successor!)
+    const isStarved = [old!, successor!].some((one) => logOf(one).some(({ event = '' }) => signsOfStarving.has(event)))
+    // What was lost before is the machine's fault, or the balancer's: there was no end yet. So is what the balancer has had no server for
+    // because it took one for dead whose process did not get to run.
+    const losses = seen.losses.filter(({ failedAt, localPort }) => failedAt >= terminatedAt &&
+      !(isStarved && localPort !== undefined && balancer!.endOf(localPort, failedAt)?.slot === '<NOSRV>'))
+    return { ...seen, ...end, losses, otherwise: seen.losses.length - losses.length, isStarved, dropped, byKind: countByKind(losses), old: old!, successor: successor!, report, warnings: [old!, successor!].flatMap(complaints) }
+  } finally {
+    await load?.stop()
+    for (const one of [old, successor]) one?.kill('SIGKILL')
+    await balancer?.stop()
+  }
+}
+
+/** Warnings that are true on a machine that leaves a process without a processor for seconds, as one that runs many tests at a time. */
+const starved = /"event":"graceful\.(guardian|stall|recovered|waiting)"/
+
+/** What is expected of every foreign party. @param harmless complaints that are the foreign party's own */
+export function lostNothing (t: Test, outcome: Outcome, { harmless = [], most = 20_000 }: { harmless?: RegExp[], most?: number } = {}): void {
+  const { requests, losses, byKind, dropped, code, signal, took, report, warnings, old } = outcome
+  if (outcome.otherwise > 0) t.comment(`${outcome.otherwise} requests were lost before the signal, or for want of any server: the machine is too busy`)
+  const text = old.lines.map((line) => line.text).join('\n')
+  t.same(byKind, {}, `0 of ${requests} requests lost`, { losses: losses.slice(0, 10), log: text.slice(-6000) })
+  t.ok(requests > 300, `${requests} requests`)
+  t.same(dropped, [], 'nothing was taken from those that stay')
+  t.same([code, signal], [0, null], `exit code after ${took} ms`, { log: text.slice(-6000) })
+  t.ok(took < most, `gone after ${took} ms`)
+  t.match(report, { verdict: 'clean', cut: { requests: [], waiting: [] } }, 'the report', { report })
+  t.same(warnings.filter((line) => ![...outcome.isStarved ? [starved] : [], ...harmless].some((pattern) => pattern.test(line))), [], 'no warning')
+}
+
+/** What hooks have said by `sayHook`, in their order. */
+export function hooksOf ({ lines }: Pick<Service, 'lines'>): string[] {
+  return lines.flatMap(({ text }) => /(?:^|")hook ([^"\\]+)/.exec(text)?.[1] ?? [])
+}
