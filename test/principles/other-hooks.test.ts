@@ -1,8 +1,12 @@
+import { once } from 'node:events'
 import t from 'tap'
 import type { Test } from 'tap'
 import { setTimeout as sleep } from 'node:timers/promises'
+import proxy from '@fastify/http-proxy'
+import websocket from '@fastify/websocket'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import { WebSocket } from 'ws'
 import graceful from '../../lib/index.ts'
 import type { GracefulOptions, Report } from '../../lib/index.ts'
 import { fork } from '../process/fork.ts'
@@ -256,4 +260,88 @@ t.test('a good-bye after a signal reaches its client', async (t) => {
       if (kind.includes('where it listens')) t.match(output, new RegExp(`deregistered ${port} 1`))
     })
   }
+})
+
+/** Opens a WebSocket at `path` of an application, and answers it with what it has heard so far. */
+async function openWebSocket (app: FastifyInstance, path: string): Promise<{ socket: WebSocket, heard: string[], closed: Promise<unknown> }> {
+  const socket = new WebSocket(`ws://127.0.0.1:${await bind(app)}${path}`)
+  const heard: string[] = []
+  socket.on('message', (message: Buffer) => { heard.push(message.toString()) })
+  const closed = new Promise((resolve) => {
+    socket.on('close', (code, reason) => {
+      heard.push(`${code} ${reason.toString()}`.trim())
+      resolve(undefined)
+    })
+  })
+  await once(socket, 'open')
+  return { socket, heard, closed }
+}
+
+const addRoute: Add = (app) => app.register(async (instance) => { instance.get('/ws', { websocket: true }, () => {}) })
+
+function sayBye (server: { clients: Set<WebSocket> }): void {
+  for (const client of server.clients) {
+    client.send('bye')
+    client.close(4000, 'own')
+  }
+}
+
+t.test('WebSockets', async (t) => {
+  const cases: Array<[title: string, add: Add, heard: string[], options?: GracefulOptions]> = [
+    ['that nobody else ends are told by us', (app) => app.register(websocket), ['1001 service restart']],
+    ['have the good-bye of a preClose hook', (app) => {
+      app.register(websocket)
+      app.addHook('preClose', async () => {
+        await sleep(50)
+        sayBye(app.websocketServer)
+      })
+    }, ['bye', '4000 own']],
+    ['have the good-bye that the plugin was given', (app) => app.register(websocket, { preClose (this: FastifyInstance, done: () => void) {
+      sayBye(this.websocketServer)
+      done()
+    } } as object), ['bye', '4000 own']],
+    ['have the good-bye of a hook of draining', (app) => {
+      app.register(websocket)
+      app.after(() => {
+        app.graceful.addHook('draining', async () => {
+          await sleep(50)
+          sayBye(app.websocketServer)
+        })
+      })
+    }, ['bye', '4000 own']],
+    ['that are left to the application are closed by the plugin for WebSockets', (app) => app.register(websocket), ['1005'], { drain: { webSocket: false } }]
+  ]
+  for (const [title, add, heard, options = {}] of cases) {
+    t.test(title, async (t) => {
+      const { app } = build(true, { options: { gracePeriod: 6000, ...options }, after: (app, log) => {
+        add(app, log)
+        addRoute(app, log)
+      } })
+      const client = await openWebSocket(app, '/ws')
+      const report = await app.graceful.shutdown()
+      await client.closed
+      t.same(client.heard, heard)
+      t.equal(report.verdict, 'clean', report.summary)
+    })
+  }
+
+  t.test('through @fastify/http-proxy get the answer that they wait for, and are told', async (t) => {
+    const upstream = Fastify()
+    t.teardown(() => upstream.close())
+    upstream.register(websocket)
+    upstream.register(async (instance) => {
+      instance.get('/ws', { websocket: true }, (socket) => { socket.on('message', (message: Buffer) => setTimeout(() => socket.send(`re ${message.toString()}`), 100)) })
+    })
+    const { app } = build(true, { options: { gracePeriod: 6000 } })
+    app.register(proxy, { upstream: `http://127.0.0.1:${await bind(upstream)}`, websocket: true })
+    const { socket, heard, closed } = await openWebSocket(app, '/ws')
+    socket.send('first')
+    await until(() => heard.length > 0)
+    socket.send('second')
+    const report = await app.graceful.shutdown()
+    await closed
+    t.same(heard, ['re first', 're second', '1001 service restart'])
+    t.equal(report.verdict, 'clean', report.summary)
+    t.ok(report.duration < 4000, `${report.duration} ms`)
+  })
 })
