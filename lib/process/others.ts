@@ -34,6 +34,7 @@ export class OtherListeners {
   /** What was called already, each once for all signals of an end. */
   readonly #called = new Set<unknown>()
   #isReleased = false
+  #mayExit = false
   #isReplacing = false
   #restoreEmit: (() => void) | undefined
 
@@ -47,6 +48,9 @@ export class OtherListeners {
   get pending (): boolean { return this.#pending.size > 0 }
   /** Whether others have heard of the signal that ends the service. */
   get released (): boolean { return this.#isReleased }
+
+  /** Whether one of them that was called, and did not say when it is over, is written to end the process: it may still be about to. */
+  get mayExit (): boolean { return this.#mayExit }
 
   /** Holds back the listeners of these signals and of no others. Our own listener must be there before and after. */
   update (wanted: ReadonlySet<string>): void {
@@ -84,7 +88,7 @@ export class OtherListeners {
 
   /** The end is over: the next signal is a first one. */
   reset (): void {
-    this.#isReleased = false
+    this.#isReleased = this.#mayExit = false
     this.#pending.clear()
     this.#called.clear()
   }
@@ -132,7 +136,9 @@ export class OtherListeners {
     this.#called.add(this.#originalOf(listener))
     try {
       const settled = context.runInAsyncScope(() => this.#run(signal, listener, [signal, this.#host.signalNumber(signal)]))
-      return isThenable(settled) ? [{ name, settled }] : []
+      if (isThenable(settled)) return [{ name, settled }]
+      this.#mayExit ||= /\bexit\b/.test(Function.prototype.toString.call(this.#originalOf(listener)))
+      return []
     } catch (error) {
       return [{ name, settled: Promise.reject(error) }]
     }

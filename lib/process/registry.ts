@@ -207,7 +207,13 @@ export class ProcessRegistry implements SharedRegistry {
   #exitIfLast (): void {
     if (!this.#exitWanted || this.#exiting || [...this.#members].some(isOpen)) return
     this.#exiting = true
-    void endProcess(this.#host, this.#shared, this.#ended, () => this.#code())
+    void this.#end()
+  }
+
+  async #end (): Promise<void> {
+    const patience = this.#release.patience(this.#ended)
+    if (patience > 0) await new Promise<void>((resolve) => { this.#host.clock.after(patience, resolve) })
+    await endProcess(this.#host, this.#shared, this.#ended, () => this.#code())
   }
 
   #code (): number {

@@ -8,14 +8,19 @@ import { OtherListeners } from './others.ts'
 import { RaisedSignals } from './raised.ts'
 import type { Member } from './types.ts'
 
+/** How long the process stays for one of the others that is written to end it, in milliseconds. */
+const mostPatience = 5000
+
 /** When others hear of a signal: once, when phase 4 has begun for all applications that it ends. */
 export class Release {
   readonly others: OtherListeners
   readonly raised: RaisedSignals
+  readonly #host: Host
   readonly #members: () => Member[]
   #over: Deferred<unknown> = deferred<unknown>()
 
   constructor (host: Host, members: () => Member[]) {
+    this.#host = host
     this.#members = members
     this.raised = new RaisedSignals(host)
     this.others = new OtherListeners(host, { noted: () => this.#late(), isRaised: (signal) => this.raised.has(signal) })
@@ -27,6 +32,14 @@ export class Release {
     // Another one is not as far: the first to come waits as well.
     if (!this.#isDue()) return this.others.pending ? [{ name: 'listeners of others', settled: this.#over.promise }] : []
     return this.#release()
+  }
+
+  /** How long the end of the process is put off for one of the others that is about to end it, when its work is done. */
+  patience (ended: readonly Member[]): number {
+    if (!this.others.mayExit) return 0
+    const { clock } = this.#host
+    const deadlines = ended.flatMap(({ lifecycle }) => lifecycle.deadline ?? [])
+    return Math.max(0, Math.min(mostPatience, ...deadlines.map((deadline) => deadline - clock.epoch())))
   }
 
   /** Nobody ends any more. */

@@ -21,7 +21,7 @@ export type SignalAction = 'shutdown' | 'restart' | 'ignore' | false
 export type OtherListenersTime = 'after' | 'beside'
 
 /** As much of the state machine as the process room needs. */
-export type MemberLifecycle = Pick<Lifecycle, 'phase' | 'clear' | 'ending' | 'request' | 'shutdown' | 'hurry' | 'fail' | 'done' | 'report'>
+export type MemberLifecycle = Pick<Lifecycle, 'phase' | 'deadline' | 'clear' | 'ending' | 'request' | 'shutdown' | 'hurry' | 'fail' | 'done' | 'report'>
 
 /** One application as the registry of the process sees it. */
 export interface MemberOptions {

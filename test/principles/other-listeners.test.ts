@@ -99,6 +99,7 @@ t.test('one that ends the process does so with the code of the end, and after th
     ['exits', [last('exits')], /"endedBy":"exit","stalledBy":\[\{"name":"close"/],
     ['exitsLater', [last('exitsLater')], /"endedBy":"exit".*before these were over: listener of SIGTERM/],
     ['appCloseAndExit', [last('appCloseAndExit')], /onClose[^]*graceful\.report/],
+    ['flushesAndExits', [last('flushesAndExits')], /onClose[^]*"endedBy":"condition"[^]*^flushed$/m],
     ['asyncExitHook', [last('async-exit-hook', '')], /"verdict":"clean"/],
     ['nodeGraceful', [last('node-graceful', 'SIGTERM')], /"verdict":"clean"/]
   ]

@@ -39,6 +39,7 @@ export class FakeClock {
 export class FakeLifecycle implements MemberLifecycle {
   phase: Phase = 'running'
   clear = false
+  deadline: number | undefined
   ending = false
   request: ShutdownRequest | undefined
   report: Report | undefined
