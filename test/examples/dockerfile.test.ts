@@ -1,4 +1,4 @@
-// What can be said of the example image without a Docker daemon. Its command is run in test/e2e/kubelet.test.ts.
+// What can be said of the example image from its file. It is built and run in image.test.ts.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { builtinModules, createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
