@@ -41,11 +41,7 @@ export class Losses {
   start (): void {
     this.#watching = true
     this.#byOthers = []
-    this.#connections.onDestroy = (socket, error) => {
-      // A WebSocket is ended by whoever opened it, as a matter of course: nobody lost an answer.
-      if (socket.parser === null || socket.parser === undefined) this.#witness.settle(socket, 'client')
-      else this.#witness.destroying(socket, error)
-    }
+    this.#connections.onDestroy = (socket, error) => this.#destroying(socket, error)
   }
 
   /** Phase 1 was undone, or the time is over and the plugin ends what is left. */
@@ -103,6 +99,15 @@ export class Losses {
       this.#addIdle(lost, session, session.socket.remoteAddress, now, idle)
     }
     return lost
+  }
+
+  #destroying (socket: HttpSocket, error: Error | null): void {
+    // A WebSocket is ended by whoever opened it, as a matter of course: nobody lost an answer.
+    if (socket.parser === null || socket.parser === undefined) return this.#witness.settle(socket, 'client')
+    this.#witness.destroying(socket, error)
+    const { _httpMessage: reply } = socket
+    // A reply that is ended after this passes for one that was sent.
+    if (reply && !isComplete(reply) && this.#witness.of(socket) === 'others') this.#lose(reply)
   }
 
   #addIdle (lost: CutConnection[], holder: Holder, address: string | undefined, now: number, idle: number): void {

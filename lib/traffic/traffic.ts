@@ -172,6 +172,8 @@ export class Traffic {
     this.front.announce(this.#toldAfter)
     this.#beExact()
     if (this.#toldAfter === 0) this.#envoy.tell()
+    // The first tick may be late.
+    if (this.#announced) this.#raise(-this.#toldAfter)
   }
 
   /** Phase 1 was undone. */
@@ -293,16 +295,22 @@ export class Traffic {
     if (!this.#announced) return false
     this.#lookForClosed()
     if (!this.listeners.open) return false
-    const { announce, shed } = this.#options
+    const { announce } = this.#options
     // Health routes that are still good have not told the balancer anything yet.
     const told = elapsed - this.#toldAfter
-    this.#shedding.raise(ramp(shed, told, Math.max(announce.min - this.#toldAfter, announce.quiet)))
+    this.#raise(told)
     this.#idle.look(lookInterval)
     if (told < 0) return 'health routes are still good, as announce.readinessDelay and probes.external.delay ask'
     this.#envoy.tell()
     const untold = this.front.waiting(announce.quiet)
     if (untold !== undefined) return untold
     return (this.front.isPresent && this.arrivals.stillSending(elapsed, announce)) || false
+  }
+
+  /** Tells as many connections to go as the ramp has passed, `told` milliseconds after the balancer was told. */
+  #raise (told: number): void {
+    const { announce, shed } = this.#options
+    this.#shedding.raise(ramp(shed, told, Math.max(announce.min - this.#toldAfter, announce.quiet)))
   }
 
   #draining (): string | false {

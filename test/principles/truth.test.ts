@@ -67,6 +67,7 @@ const cases: Case[] = [
   { name: 'socket.destroy(error)', who: 'others', act: ({ hand }) => { socketOf(hand).destroy(new Error('enough')) } },
   { name: 'socket.destroy() with an error that looks like the network\'s', who: 'others', act: ({ hand }) => { socketOf(hand).destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })) } },
   { name: 'socket.destroy() with the error of an upstream', who: 'others', act: async ({ hand, upstream }) => { socketOf(hand).destroy(await upstream()) } },
+  { name: 'socket.destroy() and an answer after it', who: 'others', act: ({ hand }) => { socketOf(hand).destroy(); hand.reply.send('x') } },
   { name: 'socket.resetAndDestroy()', who: 'others', act: ({ hand }) => { socketOf(hand).resetAndDestroy() } },
   { name: 'socket.end()', who: 'others', act: ({ hand }) => { socketOf(hand).end() } },
   { name: 'socket.end(), and destroy after it', who: 'others', act: async ({ hand }) => { const socket = socketOf(hand); socket.end(); await sleep(5); socket.destroy() } },

@@ -313,7 +313,7 @@ t.test('a connection draws once: a busy pool is told over the whole ramp', async
   t.equal((await end).traffic.shed, 60)
   t.comment(`told: first ${told[0]}, median ${told[30]}, last ${told[59]} ms of 2000`)
   // Sixty draws of a share: four standard deviations are 26 percent.
-  t.ok(told[30]! > 480 && told[30]! < 1900, 'half of them in the middle of the ramp')
+  t.ok(told[30]! > 480, 'half of them in the middle of the ramp or later')
   t.ok(told[50]! > 1000, 'and many late')
 })
 
