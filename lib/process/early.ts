@@ -3,7 +3,9 @@
  * plugin. Without it such a signal kills the process, and as PID 1 the kernel drops it silently until a handler exists.
  *
  * - The first application that registers gets the signal and shuts down without ever listening.
- * - Where none has registered when the grace period less a tenth is over (environment variable
+ * - It acts in the process that was started as the service, and in the workers of its cluster: not in its threads, nor in helpers
+ *   that it starts with the same options or variables, nor in npm and its kind.
+ * - Where none has registered within five seconds, or when the grace period less a tenth is over (environment variable
  *   `TERMINATION_GRACE_PERIOD_SECONDS`, default 30), or at a second signal more than a second later, the process exits with
  *   128 + the signal's number.
  * - The listeners stay for the life of the process. Once applications are registered, the module does nothing but what Node
@@ -15,18 +17,20 @@ import { writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { clearTimeout, setTimeout } from 'node:timers'
-import { isMainThread } from 'node:worker_threads'
+import { isPrimary, isServiceProcess } from './own-process.ts'
 import { isOwn, markOwn, sharedState } from './shared.ts'
 import type { EarlySignals, ReceivedSignal } from './shared.ts'
 
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 /** Repeats within this time are the same signal, in milliseconds. */
 const duplicateWindow = 1000
+/** Who has not registered the plugin by then is waited for no longer, in milliseconds: it serves nobody, and may never do. */
+const longestPatience = 5000
 const state = sharedState()
 
 function patience (): number {
   const seconds = Number(process.env['TERMINATION_GRACE_PERIOD_SECONDS'])
-  return Math.round((seconds > 0 && Number.isFinite(seconds) ? seconds : 30) * 900)
+  return Math.min(longestPatience, Math.round((seconds > 0 && Number.isFinite(seconds) ? seconds : 30) * 900))
 }
 
 function exit (signal: string, why: string): void {
@@ -70,7 +74,8 @@ class Early implements EarlySignals {
       if (process.listenerCount(signal) === 1) exit(signal, 'came and no application acts on it')
       return
     }
-    if (this.first === undefined) this.#remember({ signal, at, heard: process.listeners(signal as NodeJS.Signals).filter((listener) => !isOwn(listener)) })
+    if (isPrimary()) exit(signal, 'came to the primary of a cluster, which has not registered an application')
+    else if (this.first === undefined) this.#remember({ signal, at, heard: process.listeners(signal as NodeJS.Signals).filter((listener) => !isOwn(listener)) })
     else if (at - this.first.at > duplicateWindow) exit(signal, 'came again and no application is registered yet')
   }
 
@@ -82,8 +87,8 @@ class Early implements EarlySignals {
   }
 }
 
-// `--import` runs in every worker thread again, where signals do not exist.
-if (isMainThread && state.early === undefined) {
+// `--import` runs again in every worker thread, and in every process that the service starts with the same options.
+if (isServiceProcess() && state.early === undefined) {
   const early = new Early()
   early.install()
   state.early = early
