@@ -9,7 +9,7 @@ import { keepAddresses } from './process/addresses.ts'
 import { boundServers } from './process/close.ts'
 import { closesServer, isReady } from './process/fastify-parts.ts'
 import { isTurnOver, PreCloseRun } from './process/pre-close-run.ts'
-import { takePreClose } from './process/pre-close.ts'
+import { isOfWebSocketProxy, takePreClose } from './process/pre-close.ts'
 import type { Traffic } from './traffic/traffic.ts'
 
 /** What {@link CloseOrder} connects. */
@@ -89,9 +89,9 @@ export class CloseOrder {
   }
 
   #callPatches (): void {
-    const { traffic, lifecycle } = this.#parts
+    const { traffic, lifecycle, endsWebSockets } = this.#parts
     try {
-      traffic.listeners.callPatches()
+      traffic.listeners.callPatches((patch) => endsWebSockets && isOfWebSocketProxy(patch))
     } catch (error) {
       lifecycle.fail({ name: 'server.close', message: messageOf(error) }, error)
     }

@@ -1,4 +1,4 @@
-import { Server } from 'node:net'
+import type { Server } from 'node:net'
 
 /**
  * From now on closed servers still say where they listened: a hook of somebody's takes the service out of a registry by its port, and
@@ -9,10 +9,13 @@ import { Server } from 'node:net'
 export function keepAddresses (servers: readonly Server[]): () => void {
   const restore = servers.map((server) => {
     // What `serverFactory` has brought may have a way of its own.
-    if (!(server instanceof Server) || Object.hasOwn(server, 'address')) return () => {}
+    if (typeof server.address !== 'function' || Object.hasOwn(server, 'address')) return () => {}
+    const { address: inherited } = server
     const known = server.address()
     if (known === null) return () => {}
-    server.address = function address () { return Server.prototype.address.call(server) ?? known }
+    const address = (): ReturnType<Server['address']> => inherited.call(server) ?? known
+    // Not by assignment, which a server whose own cannot be written refuses.
+    Object.defineProperty(server, 'address', { value: address, configurable: true, writable: true })
     return () => { delete (server as Partial<Server>).address }
   })
   return () => { for (const each of restore) each() }

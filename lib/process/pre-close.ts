@@ -22,6 +22,14 @@ const ofWebSocketPlugin: Readonly<Record<string, RegExp>> = {
 }
 
 /**
+ * Whether what stands over `server.close` is that of `@fastify/http-proxy`: it closes its WebSockets at once, whatever they wait for.
+ * Where they are ended one by one it comes last, too.
+ */
+export function isOfWebSocketProxy (patch: Function): boolean {
+  return /\bwss\.clients\b/.test(patch.toString())
+}
+
+/**
  * Takes the next `preClose` hook away from Fastify, in Fastify's order: those of an instance in the order in which they were added,
  * then those of its children. Fastify's own close then finds those that are left, and runs each hook that was not taken.
  *

@@ -65,19 +65,21 @@ export class JoinedServer {
 
   /**
    * Calls what somebody has put over `close`, before us or since, as Fastify's own close would, and takes it away: it is not to be
-   * called again by that. `@fastify/http-proxy` ends its WebSockets so.
+   * called again by that.
+   *
+   * @param isLeft whether one is left to Fastify's own close after all
    */
-  callPatches (): void {
+  callPatches (isLeft: (patch: Function) => boolean): void {
     const server = this.#server
     const over = server.close
     if (this.#joinedClose === undefined) return
     const under = this.#close
-    if (over !== this.#joinedClose) {
+    if (over !== this.#joinedClose && !isLeft(over)) {
       server.close = this.#joinedClose
       over.call(server, () => {})
     }
     const own = (Object.getPrototypeOf(server) as Server).close
-    if (under === own || !(server instanceof Server)) return
+    if (under === own || !(server instanceof Server) || isLeft(under)) return
     this.#close = own
     // Node's close at its end finds nothing to sweep and nothing to close.
     under.call(server, () => {})

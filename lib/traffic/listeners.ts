@@ -65,10 +65,10 @@ export class Listeners {
   }
 
   /** What others have put over `close` of a server is due. */
-  callPatches (): void {
+  callPatches (isLeft: (patch: Function) => boolean = () => false): void {
     if (this.#patchesCalled || this.#isLeftOpen) return
     this.#patchesCalled = true
-    for (const server of this.#all()) server.callPatches()
+    for (const server of this.#all()) server.callPatches(isLeft)
   }
 
   /** What is still open is exempt: Fastify's close, which comes last in phase 4, neither waits for it nor ends it. */
