@@ -47,7 +47,7 @@ t.test('a crash during a shutdown makes its code 1, and is told where the applic
 t.test('onClose hooks that misbehave', async (t) => {
   for (const how of ['throw', 'reject', 'hang']) {
     for (const way of ['SIGTERM', 'SIGHUP', 'close']) {
-      const app = fork('close-hooks.js', { given: { how, after: way === 'close', options: { close: 1200 }, fastify: { logger: { level: 'fatal' } } } })
+      const app = fork('close-hooks.js', { given: { how, after: way === 'close', options: how === 'hang' ? { gracePeriod: 2500 } : { close: 1200 }, fastify: { logger: { level: 'fatal' } } } })
       const url = await listening(app)
       const start = performance.now()
       if (way === 'close') await fetch(`${url}/close`)
