@@ -54,14 +54,14 @@ export class Arrivals {
     this.#firstBucket ??= Math.floor(this.#now() / bucketLength)
   }
 
-  /** A connection of traffic has sent its first request; `source` is asked from phase 1 on. */
-  arrive (source?: () => string | undefined): void {
+  /** A connection of traffic has sent its first request; `source` is asked from phase 1 on, `isProber` when it is late. */
+  arrive (source?: () => string | undefined, isProber?: () => boolean): void {
     const now = this.#now()
     this.#roll(now)
     this.#buckets[this.#bucket % bucketCount]!++
     if (this.#announcedAt === undefined) return
     this.#count++
-    this.#late.arrive(now, source?.())
+    this.#late.arrive(now, source?.(), isProber)
     this.#last = now
     this.#missed = 0
     this.#shedSinceLast = 0

@@ -1,7 +1,12 @@
 import type { LateSource } from '../lifecycle/report.ts'
 
 /** An arrival, and how to find out who it was. */
-export interface Arrival { at: number, source: string | undefined }
+export interface Arrival {
+  at: number
+  source: string | undefined
+  /** Whether it turned out to be a prober's. Default: no. */
+  isProber?: (() => boolean) | undefined
+}
 
 /** Times of phase 1 that are kept at most, and after a cut. */
 const kept = { most: 20_000, least: 10_000 }
@@ -25,17 +30,18 @@ export class LateArrivals {
     this.#closed = false
   }
 
-  arrive (at: number, source: string | undefined): void {
-    this.#recent.push({ at, source })
+  arrive (at: number, source: string | undefined, isProber?: () => boolean): void {
+    if (this.#closed && isProber?.() === true) return
+    this.#recent.push({ at, source, isProber })
     if (this.#closed) this.#onLate({ at, source })
     else if (this.#recent.length > kept.most) this.#recent = this.#recent.slice(-kept.least)
   }
 
-  /** The listener has closed: who came within `quiet` milliseconds before it was late. */
+  /** The listener has closed: who came within `quiet` milliseconds before it was late. A prober has lost nothing. */
   close (now: number, quiet: number): void {
     if (this.#closed) return
     this.#closed = true
-    this.#recent = this.#recent.filter(({ at }) => now - at < quiet)
+    this.#recent = this.#recent.filter(({ at, isProber }) => now - at < quiet && isProber?.() !== true)
     for (const arrival of this.#recent) this.#onLate(arrival)
   }
 

@@ -28,6 +28,7 @@ import { ramp } from './ramp.ts'
 import type { Shed } from './ramp.ts'
 import { Requests } from './requests.ts'
 import { Shedding } from './shedding.ts'
+import { SteadyCallers, visitOf } from './steady-callers.ts'
 import { SocketWork } from './socket-work.ts'
 import { Upgrades } from './upgrades.ts'
 
@@ -90,6 +91,7 @@ export class Traffic {
   readonly #earlyReplies: EarlyReplies
   readonly #losses: Losses
   readonly front: FrontObserver
+  readonly #steady: SteadyCallers
   readonly #envoy: EnvoySignal
   readonly #idle: IdleSweep
   readonly #options: TrafficOptions
@@ -114,6 +116,7 @@ export class Traffic {
     this.#losses = new Losses(this.connections, (reply) => this.requests.describe(reply))
     this.arrivals = new Arrivals(() => clock.now(), options.late)
     this.front = new FrontObserver(() => clock.now(), options.front)
+    this.#steady = new SteadyCallers(() => clock.now())
     this.listeners = new Listeners(options.servers, this.connections, { isEnding: options.isEnding ?? (() => false), closedByOthers: () => this.#lookForClosed() })
     this.upgrades = new Upgrades(this.requests.clock, (socket) => this.endings.adoptUpgrade(socket))
     this.work = new SocketWork(wake)
@@ -347,7 +350,7 @@ export class Traffic {
     const holder = (session ?? socket) as HttpSocket
     if (holder[kind] === 'traffic') return
     const probe = !isTraffic || proberOf(request.headers['user-agent']) !== undefined
-    if (!probe) this.arrivals.arrive(() => socket.remoteAddress)
+    if (!probe) this.arrivals.arrive(() => socket.remoteAddress, this.#steady.visit(visitOf(request, socket.remoteAddress)))
     holder[kind] = probe ? 'probe' : 'traffic'
   }
 
