@@ -20,11 +20,13 @@ const table: Array<[name: string, visits: Array<[gap: number, other?: Partial<Vi
   ['one that asked steadily once, and no longer does', [[1000], [1000], [1000], [1000], [1000], [2400]], false]
 ]
 
+const nobody = (): boolean => false
+
 t.test('a prober that nobody knows by name is told by when and what it asks', async (t) => {
   for (const [name, visits, expected] of table) {
     let now = 0
     const callers = new SteadyCallers(() => now)
-    let isProber = (): boolean => false
+    let isProber = nobody
     for (const [gap, other] of visits) {
       now += gap
       isProber = callers.visit({ ...probe, ...other })
@@ -37,7 +39,7 @@ t.test('callers are kept while they come, whoever else does', async (t) => {
   let now = 0
   const callers = new SteadyCallers(() => now)
   let stranger = 0
-  let isProber = (): boolean => false
+  let isProber = nobody
   for (let second = 0; second < 8; second++, now += 1000) {
     isProber = callers.visit(probe)
     for (let count = 0; count < 200; count++) callers.visit({ ...probe, address: `192.0.2.${stranger++}` })
