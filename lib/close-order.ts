@@ -70,7 +70,10 @@ export class CloseOrder {
 
   /** Phase 3 begins. */
   drain (): void {
-    if (isReady(this.#parts.root)) this.#hooks.start()
+    const { root, lifecycle } = this.#parts
+    if (isReady(root)) this.#hooks.start()
+    // When the hooks of draining have been called, and before the next request: where nobody has a good-bye, it is to be told.
+    queueMicrotask(() => { if (lifecycle.phase === 'draining') this.#stalls('draining') })
   }
 
   /** Fastify's own close takes what is left. */
