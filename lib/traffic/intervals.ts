@@ -7,6 +7,8 @@ const recentGaps = 8
 const spread = 2
 /** Share of the questions that may belong to none of the probers that were found. */
 const mostUnexplained = 0.25
+/** Share of the gaps that are near the median where somebody asks steadily. */
+const mostlyRegular = 0.6
 /** Gaps that are tried as the interval of one of several probers, counted from each time. */
 const widestLook = 6
 
@@ -26,6 +28,10 @@ export function rhythmOf (times: readonly number[]): Rhythm | undefined {
   const gaps = times.map((time, index) => time - (times[index - 1] ?? time)).slice(1)
   const median = medianOf(gaps)
   if (gaps.every((gap) => gap >= median / spread && gap <= median * spread)) return { interval: median, isSteady: true, isSeveral: false }
+  // On a busy machine some questions of a steady caller come late. Those of several probers never leave a longer gap than one does.
+  const regular = gaps.filter((gap) => gap >= median / spread && gap <= median * spread).length
+  const isLate = gaps.some((gap) => gap > median * spread)
+  if (isLate && regular >= gaps.length * mostlyRegular) return { interval: median * spread, isSteady: true, isSeveral: false }
   const intervals = separate(times)
   if (intervals.length > 0) return { interval: Math.max(...intervals), isSteady: true, isSeveral: intervals.length > 1 }
   return { interval: Math.max(...gaps.slice(-3)), isSteady: false, isSeveral: false }

@@ -83,6 +83,7 @@ const cases: Array<[name: string, probers: Prober[], bounds: [least: number, mos
   ['one that stops at the second', [{ every: 500, fall: 2 }], [2000, 3100], ['stopped']],
   ['one that is gone when the end is announced', [{ every: 1000, most: 5 }], [0, 0], []],
   ['one on a kept connection', [{ every: 1000, keeps: true }], [3000, 4100], ['told']],
+  ['one on a kept connection of a busy machine', [{ every: 0, gaps: [1000, 1010, 300, 2600, 990, 1200, 1000, 450, 1900, 1000], keeps: true }], [2000, 6000], ['told']],
   ['one without steadiness on a kept connection', [{ every: 0, gaps: unsteady, keeps: true }], [0, 0], []],
   ['one without a User-Agent and a Host', [{ every: 2000, agent: undefined, host: undefined }], [5000, 7100], ['told']],
   ['HEAD', [{ every: 1000, method: 'HEAD' }], [3000, 4100], ['told']],
