@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { sql, startPostgres } from './support/databases.ts'
+import { createOrders, sql, startPostgres } from './support/databases.ts'
 import { install, versionOf } from './support/install.ts'
 import { hooksOf, lostNothing, update } from './support/update.ts'
 
@@ -9,16 +8,7 @@ t.setTimeout(600_000)
 t.test('a pool of pg: every query meets an open pool, and what was answered is in the database', async (t) => {
   const [folder, url] = await Promise.all([install('pg'), startPostgres(t)])
   t.comment(`pg ${versionOf(folder, 'pg')}`)
-  for (let attempt = 0; ; attempt++) {
-    try {
-      sql(url, 'create table orders (id bigserial primary key, content jsonb)')
-      break
-    } catch (error) {
-      // It accepts connections a little before it answers.
-      if (attempt === 50) throw error
-      await sleep(100)
-    }
-  }
+  await createOrders(url)
   const outcome = await update({ service: () => ({ folder, command: ['node', 'server.js'], env: { DATABASE_URL: url } }) })
   lostNothing(t, outcome)
   t.same(hooksOf(outcome.old), ['onClose with 0 in hand', 'pool.end with 0 in hand'])

@@ -76,3 +76,16 @@ export async function startPostgres (t: Pick<Test, 'teardown'>): Promise<string>
 export function sql (url: string, text: string): string {
   return execFileSync(join(binaries()!, 'psql'), [url, '--tuples-only', '--no-align', '--command', text], { encoding: 'utf8' }).trim()
 }
+
+/** Makes the table of the tests in an empty database. It waits for a server that accepts connections a little before it answers. */
+export async function createOrders (url: string): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      sql(url, 'create table orders (id bigserial primary key, content jsonb)')
+      return
+    } catch (error) {
+      if (attempt === 100) throw error
+      await sleep(100)
+    }
+  }
+}
