@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers'
+import { sharedExpression } from '../process/shared.ts'
 import type { MainThread, Pause } from './inspect.ts'
 import { leaveTerminationMessage, obituaryLine } from './obituary.ts'
 import type { Obituary } from './obituary.ts'
@@ -13,9 +14,9 @@ const pauseTimeout = 450
 const exitTime = 120
 
 /** What tells of the requests, run on the paused main thread. */
-const snapshotExpression = "globalThis[Symbol.for('fastify-graceful.process')]?.guardian?.snapshot?.()"
+const snapshotExpression = `${sharedExpression}?.guardian?.snapshot?.()`
 /** The exit runs the exit listeners, which save what a pino transport holds; it is marked as ours first. */
-const exitExpression = (code: number): string => `{ const state = globalThis[Symbol.for('fastify-graceful.process')]; if (state) state.exiting = true; globalThis.process.exit(${code}) }`
+const exitExpression = (code: number): string => `{ const state = ${sharedExpression}; if (state) state.exiting = true; globalThis.process.exit(${code}) }`
 
 /** What {@link killProcess} needs. */
 export interface Kill {

@@ -28,11 +28,17 @@ export interface SharedRegistry {
 }
 
 /**
+ * The shape of all that copies of the package call of each other: the state, the registry, its members, the early listeners and the
+ * guardian. Each change of that shape raises it; a test pins the shape.
+ */
+export const sharedVersion = 2
+
+/**
  * What all copies of the package in one process share. `exiting` is set by whoever of us calls `process.exit`, so that the
  * exit is not blamed on somebody else.
  */
 export interface SharedState {
-  readonly version: 1
+  readonly version: typeof sharedVersion
   early: EarlySignals | undefined
   registry: SharedRegistry | undefined
   exiting: boolean
@@ -45,16 +51,23 @@ export interface SharedState {
 /** Where the shared state lives on `globalThis`. */
 export const sharedKey: unique symbol = Symbol.for('fastify-graceful.process')
 
-const fresh = (): SharedState => ({ version: 1, early: undefined, registry: undefined, exiting: false })
+/** Where it lives for the copies that have met a state of another shape there. */
+const ownShapeKey: unique symbol = Symbol.for(`fastify-graceful.process.${sharedVersion}`)
 
-/** A copy whose shape differs shares nothing; it still works, with listeners of its own. */
-let unshared: SharedState | undefined
+/** An expression for the state, for who evaluates it in another thread; undefined where there is none. */
+export const sharedExpression: string =
+  `[globalThis[Symbol.for('fastify-graceful.process')], globalThis[Symbol.for('${ownShapeKey.description}')]].find((state) => state?.version === ${sharedVersion})`
 
-/** The state that is shared by all copies of the package in this thread. */
+const fresh = (): SharedState => ({ version: sharedVersion, early: undefined, registry: undefined, exiting: false })
+
+/**
+ * The state that is shared by all copies of the package in this thread whose shape is the same. Copies of another shape have a state
+ * and listeners of their own, so that nobody calls a method that the other does not have.
+ */
 export function sharedState (): SharedState {
-  const holder = globalThis as { [sharedKey]?: SharedState }
+  const holder = globalThis as { [sharedKey]?: SharedState, [ownShapeKey]?: SharedState }
   const state = holder[sharedKey] ??= fresh()
-  return state.version === 1 ? state : unshared ??= fresh()
+  return state.version === sharedVersion ? state : holder[ownShapeKey] ??= fresh()
 }
 
 const ownKey: unique symbol = Symbol.for('fastify-graceful.listener')

@@ -4,6 +4,7 @@ import type { Host } from '../../lib/process/host.ts'
 import { ProcessRegistry } from '../../lib/process/registry.ts'
 import type { MemberLifecycle, MemberOptions, Membership } from '../../lib/process/registry.ts'
 import type { SharedState } from '../../lib/process/shared.ts'
+import { sharedVersion } from '../../lib/process/shared.ts'
 import type { Phase } from '../../lib/lifecycle/phase.ts'
 import type { ShutdownRequest } from '../../lib/lifecycle/ports.ts'
 import { noTraffic } from '../support/report.ts'
@@ -108,7 +109,7 @@ export class FakeProcess {
   readonly emitter = new EventEmitter()
   readonly clock = new FakeClock()
   readonly exits: number[] = []
-  readonly shared: SharedState = { version: 1, early: undefined, registry: undefined, exiting: false }
+  readonly shared: SharedState = { version: sharedVersion, early: undefined, registry: undefined, exiting: false }
   readonly host: Host
   readonly registry: ProcessRegistry
   terminal = false

@@ -1,9 +1,10 @@
+import { runInThisContext } from 'node:vm'
 import t from 'tap'
 import type { EarlySignals } from '../../lib/process/shared.ts'
 import { foreignListeners } from '../../lib/process/foreign.ts'
 import { openHandles } from '../../lib/process/handles.ts'
 import { systemHost } from '../../lib/process/host.ts'
-import { sharedState } from '../../lib/process/shared.ts'
+import { sharedExpression, sharedState, sharedVersion } from '../../lib/process/shared.ts'
 import { createServer } from 'node:net'
 import { FakeProcess, settled } from './fakes.ts'
 
@@ -82,11 +83,16 @@ t.test('registry', async (t) => {
     const key = Symbol.for('fastify-graceful.process')
     const holder = globalThis as unknown as Record<symbol, { version: number } | undefined>
     const before = holder[key]
-    holder[key] = { version: 2 }
-    t.teardown(() => { holder[key] = before })
-    const own = sharedState()
-    t.equal(own.version, 1, 'a state of another shape is left alone')
-    t.equal(sharedState(), own)
+    for (const version of [1, sharedVersion + 1]) {
+      holder[key] = { version }
+      t.teardown(() => { holder[key] = before })
+      const own = sharedState()
+      t.equal(own.version, sharedVersion, 'a state of another shape is left alone')
+      t.equal(sharedState(), own)
+      t.equal(runInThisContext(sharedExpression), own, 'and is what the guardian finds')
+    }
+    holder[key] = before
+    t.equal(runInThisContext(sharedExpression), before)
   })
 })
 
