@@ -1,7 +1,7 @@
 import { agedWards } from './ages.ts'
 import { buildVerdict, publicStatusOf } from './answers.ts'
 import type { LoopState } from './answers.ts'
-import { Display } from './display.ts'
+import { Display, mostShown } from './display.ts'
 import { deadlineOf } from './plan.ts'
 import type { Unheard } from './plan.ts'
 import { ProbeTally } from './probe-tally.ts'
@@ -147,7 +147,7 @@ export class Desk {
     const { silence, stalled } = loop()
     const known = { ...publicStatusOf(wards(), this.#ready()), applications: agedWards(wards(), monotonic()), eventLoop: { silence: Math.round(silence), stalled, blockedIn: blockedIn() } }
     if (silence > silent) return known
-    const answer = await this.#questions.ask((id) => post({ type: 'status', id, mostRequests: undefined }), statusTimeout)
+    const answer = await this.#questions.ask((id) => post({ type: 'status', id, mostRequests: mostShown }), statusTimeout)
     return typeof answer === 'object' && answer !== null ? answer : known
   }
 

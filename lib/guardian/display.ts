@@ -3,8 +3,8 @@ import { Viewers } from '../page/viewers.ts'
 import type { ViewerPorts } from '../page/viewers.ts'
 import { monotonic, silent } from './pulse.ts'
 
-/** Requests that are shown by name. */
-const mostShown = 50
+/** Requests that are told of by name at most: the thread has little memory. */
+export const mostShown = 50
 /** How long the main thread may take for what those who watch are shown, in milliseconds. */
 const patience = 200
 

@@ -1,6 +1,9 @@
-import type { ProbeAnswers, ToMain, ToThread } from './protocol.ts'
+import type { MetricsText, ProbeAnswers, RefusedMetrics, ToMain, ToThread } from './protocol.ts'
 import { monotonic } from './pulse.ts'
 import type { Ward } from './types.ts'
+
+/** The largest text of metrics that the thread is given, in bytes: it has 48 MB of heap, and edits the text as a whole. */
+export const largestMetrics: number = 2 * 1024 * 1024
 
 /** What the thread asks of the applications. */
 export type Errand = ToMain & { type: 'status' | 'metrics' | 'probed' | 'prestop' }
@@ -9,6 +12,7 @@ export type Errand = ToMain & { type: 'status' | 'metrics' | 'probed' | 'prestop
 export class Errands {
   readonly #wards: ReadonlySet<Ward>
   readonly #post: (message: ToThread) => void
+  #hasWarned = false
 
   constructor (wards: ReadonlySet<Ward>, post: (message: ToThread) => void) {
     this.#wards = wards
@@ -31,7 +35,17 @@ export class Errands {
   /** A registry belongs to one application: where several have one, it is that of the first. */
   async #metrics (): Promise<void> {
     const ward = [...this.#wards].find(({ metrics }) => metrics !== undefined)
-    this.#post({ type: 'metrics', metrics: await ward?.metrics?.() })
+    const metrics = await ward?.metrics?.()
+    this.#post({ type: 'metrics', metrics: metrics && this.#bounded(metrics, ward!.log) })
+  }
+
+  #bounded (metrics: MetricsText, log: Ward['log']): MetricsText | RefusedMetrics {
+    const size = Buffer.byteLength(metrics.text)
+    if (size <= largestMetrics) return metrics
+    const refused = `the metrics take ${size} bytes, and the guardian's port serves ${largestMetrics} at most: scrape the application's own port`
+    if (!this.#hasWarned) log.warn({ event: 'graceful.guardian' }, refused)
+    this.#hasWarned = true
+    return { refused }
   }
 
   #probed (answers: ProbeAnswers[]): void {

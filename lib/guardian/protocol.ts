@@ -75,6 +75,12 @@ export interface MetricsText {
   type: string
 }
 
+/** Metrics that the thread is not given, because they would not fit into its memory. */
+export interface RefusedMetrics {
+  /** One sentence: how large they are, how large they may be, and where else to read them. */
+  refused: string
+}
+
 /** The verdicts of an application's probes. */
 export type Verdicts = Record<CheckKind, Verdict>
 
@@ -126,7 +132,7 @@ export type ToThread =
   /** The end is over. Answered through the pulse, for the main thread waits. */
   | { type: 'farewell', status: object }
   /** The metrics that were asked for; undefined where there are none. */
-  | { type: 'metrics', metrics: MetricsText | undefined }
+  | { type: 'metrics', metrics: MetricsText | RefusedMetrics | undefined }
 
 /** From the guardian to the main thread. */
 export type ToMain =
@@ -137,7 +143,7 @@ export type ToMain =
   | { type: 'warning', message: string }
   | { type: 'signal', signal: string, number: number }
   | { type: 'prestop', id: number, at: number }
-  | { type: 'status', id: number, mostRequests: number | undefined }
+  | { type: 'status', id: number, mostRequests: number }
   /** So many watch on the guardian's port. */
   | { type: 'watched', viewers: number }
   | { type: 'metrics' }

@@ -11,7 +11,7 @@ import { wantsPage } from '../page/wants.ts'
 import { identityOf } from '../traffic/callers.ts'
 import { proberOf } from '../traffic/probers.ts'
 import type { Question } from './answers.ts'
-import type { MetricsText, ProbeAnswers, ServerData } from './protocol.ts'
+import type { MetricsText, ProbeAnswers, RefusedMetrics, ServerData } from './protocol.ts'
 
 /** What the server asks. None of it waits for the main thread longer than a moment. */
 export interface ServerPorts {
@@ -22,7 +22,7 @@ export interface ServerPorts {
   /** The whole, as far as it is known. */
   status: () => Promise<object>
   /** Undefined where there are none yet. */
-  metrics: () => Promise<MetricsText | undefined>
+  metrics: () => Promise<MetricsText | RefusedMetrics | undefined>
   /** Phase 1 for a preStop hook; settles when it could end. */
   prestop: () => Promise<void>
   /** Those who watch the status. */
@@ -122,6 +122,7 @@ export class Routes {
   async #metrics (): Promise<Reply> {
     const metrics = await this.#ports.metrics()
     if (metrics === undefined) return { code: 503, type: 'text/plain', body: 'no metrics yet\n' }
+    if ('refused' in metrics) return { code: 503, type: 'text/plain', body: `${metrics.refused}\n` }
     return { code: 200, type: metrics.type, body: metrics.text }
   }
 

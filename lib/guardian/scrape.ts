@@ -2,7 +2,7 @@ import { clearTimeout, setTimeout } from 'node:timers'
 import { phases } from '../lifecycle/phase.ts'
 import type { Phase } from '../lifecycle/phase.ts'
 import { metricPrefix } from '../metrics/table.ts'
-import type { MetricsText } from './protocol.ts'
+import type { MetricsText, RefusedMetrics } from './protocol.ts'
 
 /** What the thread knows itself of the application whose metrics are served. Times are milliseconds. */
 export interface LiveValues {
@@ -29,7 +29,7 @@ const phaseLabel = new RegExp(`\\bphase="(${phases.join('|')})"`)
 export class Scrape {
   readonly #now: () => number
   readonly #request: () => void
-  #last: MetricsText & { at: number } | undefined
+  #last: MetricsText & { at: number } | RefusedMetrics | undefined
   #askedAt: number | undefined
   readonly #waiting = new Set<() => void>()
 
@@ -40,9 +40,9 @@ export class Scrape {
   }
 
   /** The main thread's answer; undefined where it has none to give. */
-  receive (answer: MetricsText | undefined): void {
+  receive (answer: MetricsText | RefusedMetrics | undefined): void {
     this.#askedAt = undefined
-    if (answer !== undefined) this.#last = { ...answer, at: this.#now() }
+    if (answer !== undefined) this.#last = 'refused' in answer ? answer : { ...answer, at: this.#now() }
     for (const settle of this.#waiting) settle()
   }
 
@@ -59,10 +59,10 @@ export class Scrape {
    *
    * @param turns whether the event loop turns, so that it is worth asking
    */
-  async read (turns: boolean, live: () => LiveValues): Promise<MetricsText | undefined> {
+  async read (turns: boolean, live: () => LiveValues): Promise<MetricsText | RefusedMetrics | undefined> {
     const begun = this.#now()
     if (turns) await this.#ask()
-    if (this.#last === undefined) return undefined
+    if (this.#last === undefined || 'refused' in this.#last) return this.#last
     const { text, type, at } = this.#last
     return { text: edit(text, live(), this.#now() - at, at >= begun), type }
   }
