@@ -27,6 +27,13 @@ export async function wait (milliseconds) {
   return { ok: true }
 }
 
+/** Answers with the text after up to one and a half seconds, and says in which phase that was. */
+export async function work (app, text) {
+  await sleep(Math.random() * 1500)
+  say(`worked while ${app.graceful.phase}`)
+  return text
+}
+
 export async function shop (app) {
   count(app.server)
   app.get('/', async () => ({ ok: true }))

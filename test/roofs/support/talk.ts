@@ -12,8 +12,11 @@ export interface Talker {
   leave: () => void
 }
 
-/** A question that is sent so many milliseconds before the connection ends has crossed the good-bye: nobody has promised an answer. */
-const crossing = 100
+/**
+ * A question that was sent at most so many milliseconds before the connection ended was read after the good-bye, for which the server waits as
+ * long after all that it reads (`drain.webSocket.quiet`). Nobody has promised an answer to it.
+ */
+const crossing = 250
 
 /**
  * So many clients that stay: each asks about once a second, comes back where it is told to go, and counts as lost what stays without an

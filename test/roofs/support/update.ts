@@ -35,8 +35,11 @@ export interface UpdateOptions {
   rate?: number
   /** @default the users of `shop.js` */
   manners?: readonly Manner[]
-  /** @param port the balancer's */
-  longLived?: (port: number) => Promise<LongLived>
+  /**
+   * @param port the balancer's
+   * @param replicas ports of the replicas, for clients that a balancer would keep with one of them
+   */
+  longLived?: (port: number, replicas: { old: number, successor: number }) => Promise<LongLived>
 }
 
 /** How it went. */
@@ -94,7 +97,7 @@ export async function update ({ service, rate = 60, manners = shopUsers, longLiv
     balancer = await startHaproxy({ ports: [old!.port, successor!.port], spare: 0, check: true })
     await sleep(700)
     load = startLoad(balancer.port, rate, manners)
-    const clients = await longLived?.(balancer.port)
+    const clients = await longLived?.(balancer.port, { old: old!.port, successor: successor!.port })
     await sleep(warmUp)
     const terminatedAt = Date.now()
     const end = await terminate(old!)

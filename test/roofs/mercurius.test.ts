@@ -1,0 +1,88 @@
+import { once } from 'node:events'
+import t from 'tap'
+import { WebSocket } from 'ws'
+import type { Manner } from '../e2e/client.ts'
+import { install, versionOf } from './support/install.ts'
+import { deferred, keepListening, together } from './support/listen.ts'
+import { keepTalking } from './support/talk.ts'
+import type { Talker } from './support/talk.ts'
+import { hooksOf, lostNothing, shopUsers, update } from './support/update.ts'
+
+t.setTimeout(600_000)
+
+interface Message { id?: string, type: string, payload?: { data?: { work?: string } } }
+
+const overHttp: Manner = {
+  name: 'GraphQL',
+  weight: 20,
+  method: 'POST',
+  body: { type: 'application/json', content: Buffer.from(JSON.stringify({ query: '{ work(text: "ok") }' })) },
+  path: () => '/graphql',
+  isRight: (body) => body === '{"data":{"work":"ok"}}'
+}
+
+/** A connection after its greeting. */
+function connect (port: number, onMessage: (message: Message, socket: WebSocket) => void): WebSocket {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/graphql`, 'graphql-transport-ws')
+  socket.on('error', () => {}) // a close follows
+  socket.on('open', () => socket.send(JSON.stringify({ type: 'connection_init' })))
+  socket.on('message', (data: Buffer) => onMessage(JSON.parse(String(data)) as Message, socket))
+  return socket
+}
+
+const subscribe = (id: string, query: string, variables: object = {}): string => JSON.stringify({ id, type: 'subscribe', payload: { query, variables } })
+
+async function open (port: number): Promise<Talker> {
+  const pending = new Map<string, (answer: string) => void>()
+  const greeted = deferred<void>()
+  const socket = connect(port, ({ id = '', type, payload }) => {
+    if (type === 'connection_ack') greeted.resolve()
+    if (type === 'next') pending.get(id)?.(String(payload?.data?.work))
+  })
+  const closed = once(socket, 'close').then(([code]) => code === 1001 ? undefined : `code ${code}`)
+  await Promise.race([greeted.promise, closed.then((how) => { throw new Error(how ?? 'closed') })])
+  let id = 0
+  const ask = async (text: string): Promise<string> => {
+    const answer = deferred<string>()
+    pending.set(String(++id), answer.resolve)
+    void closed.then((how) => answer.reject(new Error(how ?? 'closed in order')))
+    socket.send(subscribe(String(id), 'query ($text: String!) { work(text: $text) }', { text }))
+    return answer.promise
+  }
+  return { closed, ask, leave: () => socket.terminate() }
+}
+
+t.test('mercurius over HTTP and WebSockets: every query is answered, and subscriptions go on elsewhere', async (t) => {
+  const folder = await install('mercurius')
+  t.comment(`mercurius ${versionOf(folder, 'mercurius')}`)
+  const outcome = await update({
+    service: () => ({ folder, command: ['node', 'server.js'] }),
+    manners: [...shopUsers, overHttp],
+    async longLived (port) {
+      const listening = keepListening(6, ({ heard, closed }) => {
+        let isOver = false
+        let socket: WebSocket
+        const listen = (): void => {
+          socket = connect(port, ({ type }, own) => {
+            if (type === 'connection_ack') own.send(subscribe('1', 'subscription { ticked }'))
+            if (type === 'next') heard()
+          })
+          socket.on('close', (code) => {
+            closed(code)
+            if (!isOver) setTimeout(listen, 200)
+          })
+        }
+        listen()
+        return () => {
+          isOver = true
+          socket.terminate()
+        }
+      })
+      return together(listening, await keepTalking(6, async () => open(port)))
+    }
+  })
+  lostNothing(t, outcome)
+  t.same(hooksOf(outcome.old), ['onClose with 0 in hand'])
+  t.ok(outcome.old.lines.some(({ text }) => text === 'worked while announcing'), 'queries were in hand when the signal came')
+  t.equal(outcome.report?.cut.upgraded, 0)
+})
