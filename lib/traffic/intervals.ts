@@ -32,6 +32,7 @@ export function rhythmOf (times: readonly number[]): Rhythm | undefined {
   const regular = gaps.filter((gap) => gap >= median / spread && gap <= median * spread).length
   const isLate = gaps.some((gap) => gap > median * spread)
   if (isLate && regular >= gaps.length * mostlyRegular) return { interval: median * spread, isSteady: true, isSeveral: false }
+  if (isSometimesLate(gaps, median)) return { interval: median, isSteady: true, isSeveral: false }
   const intervals = separate(times)
   if (intervals.length > 0) return { interval: Math.max(...intervals), isSteady: true, isSeveral: intervals.length > 1 }
   return { interval: Math.max(...gaps.slice(-3)), isSteady: false, isSeveral: false }
@@ -55,7 +56,8 @@ function separate (times: readonly number[]): number[] {
   while (left.length >= 2 && intervals.length < 4) {
     const chain = longestChain(left, times.at(-1)!)
     if (chain === undefined) break
-    intervals.push((chain.at(-1)! - chain[0]!) / (chain.length - 1))
+    const interval = (chain.at(-1)! - chain[0]!) / (chain.length - 1)
+    intervals.push(interval)
     const taken = new Set(chain)
     left = left.filter((time) => !taken.has(time))
   }
@@ -66,6 +68,14 @@ function separate (times: readonly number[]): number[] {
   const isAlive = left.length >= 2 && times.at(-1)! - left.at(-1)! <= 2 * rest
   if (intervals.length > 0 && isAlive && rest <= longestInterval) intervals.push(rest)
   return intervals
+}
+
+/** Whether gaps are those of one prober that is late now and then: none is missing, and none is too many. */
+function isSometimesLate (gaps: readonly number[], median: number): boolean {
+  const span = gaps.reduce((sum, gap) => sum + gap, 0)
+  const usual = gaps.filter((gap) => Math.abs(gap - median) <= median * 0.15 + 20)
+  const isComplete = gaps.length === Math.round(span / median)
+  return isComplete && usual.length >= gaps.length * 0.6 && Math.max(...gaps) <= 2 * median
 }
 
 /** The longest row of times at one interval that has not ended long before `end`. */

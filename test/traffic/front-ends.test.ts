@@ -215,6 +215,11 @@ t.test('how often somebody asks', async (t) => {
   t.equal(rhythmOf([5]), undefined)
   t.same(rhythmOf([0, 700]), { interval: 700, isSteady: true, isSeveral: false })
   t.same(rhythmOf(every(1000)), { interval: 1000, isSteady: true, isSeveral: false })
+  // One prober that is late now and then, not two.
+  for (const late of [[10], [10, 18], [11, 19], [3, 9, 15]]) {
+    const times = Array.from({ length: 20 }, (_, index) => index * 500 + (late.includes(index) ? 280 : 0))
+    t.same(rhythmOf(times), { interval: 500, isSteady: true, isSeveral: false }, `every 500 ms, late at ${late.join(', ')}`)
+  }
   const table: Array<[string, number[], number]> = [
     ['1 s and 5 s', merged(every(1000), every(5000, 350)), 5000],
     ['1 s and 5 s, seen for eleven seconds', merged(every(1000, 0, 11_000), every(5000, 350, 11_000)), 5000],
