@@ -81,7 +81,8 @@ t.test('mercurius over HTTP and WebSockets: every query is answered, and subscri
       return together(listening, await keepTalking(6, async () => open(port)))
     }
   })
-  lostNothing(t, outcome)
+  // mercurius logs a subscription whose client has gone while something was sent to it.
+  lostNothing(t, outcome, { harmless: [/"AbortError".*readable-stream/] })
   t.same(hooksOf(outcome.old), ['onClose with 0 in hand'])
   t.ok(outcome.old.lines.some(({ text }) => text === 'worked while announcing'), 'queries were in hand when the signal came')
   t.equal(outcome.report?.cut.upgraded, 0)
