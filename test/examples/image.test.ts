@@ -58,7 +58,7 @@ t.test('the example image is built from a fresh checkout, answers its probes, se
   readLines(container.stdout!, (lines) => { output += lines })
   readLines(container.stderr!, (lines) => { output += lines })
   const exited = once(container, 'close')
-  const init = (): number | undefined => descendants(container.pid!).find(({ command }) => command[0] === 'tini')?.pid
+  const init = (): number | undefined => descendants(container.pid!).find(({ command }) => /(^|\/)tini$/.test(command[0] ?? ''))?.pid
   t.teardown(() => {
     const pid = init()
     if (pid !== undefined) process.kill(pid, 'SIGKILL')
