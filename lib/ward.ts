@@ -3,6 +3,7 @@ import { joinGuardian } from './guardian/guardian.ts'
 import type { Guarded, GuardianSettings, GuardianSetup, Ward } from './guardian/types.ts'
 import { monotonic } from './guardian/pulse.ts'
 import type { Health } from './health/health.ts'
+import { checkKinds } from './health/options.ts'
 import { supervisorVariable } from './kubernetes/environment.ts'
 import { systemClock } from './lifecycle/clock.ts'
 import type { Lifecycle } from './lifecycle/lifecycle.ts'
@@ -78,9 +79,9 @@ function makeWard ({ name, run, settings, lifecycle, traffic, health, membership
     },
     crowded: () => traffic.connections.size > mostConnections,
     requests: () => traffic.requests.list().map(({ method, route, age, kind }) => ({ method, route, age, kind })),
-    async verdicts () {
-      const [readiness, liveness, startup] = await Promise.all([health.verdict('readiness'), health.verdict('liveness'), health.verdict('startup')])
-      return { readiness, liveness, startup }
+    async verdicts (kind) {
+      const [readiness, liveness, startup] = await Promise.all(checkKinds.map((each) => health.verdict(each, { isIdle: each !== kind })))
+      return { readiness: readiness!, liveness: liveness!, startup: startup! }
     },
     probed (answers) {
       const now = systemClock.now()

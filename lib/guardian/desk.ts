@@ -1,6 +1,9 @@
 import { agedWards } from './ages.ts'
+import { clearTimeout, setTimeout } from 'node:timers'
+import type { Verdict } from '../health/health.ts'
+import type { CheckKind } from '../health/options.ts'
 import { buildVerdict, publicStatusOf } from './answers.ts'
-import type { LoopState } from './answers.ts'
+import type { LoopState, Question } from './answers.ts'
 import { Display, mostShown } from './display.ts'
 import { deadlineOf } from './plan.ts'
 import type { Unheard } from './plan.ts'
@@ -15,6 +18,11 @@ import type { LiveValues } from './scrape.ts'
 /** How long the main thread may take for the whole status, in milliseconds: as long as for those who watch. One that is merely busy answers within it. */
 const statusTimeout = 200
 
+/** How long a probe waits for checks with `ttl: 0`, in milliseconds: one that is busy or slow is told of with the next probe. */
+const checkPatience = 10
+/** How long their answer is waited for before they are asked once more, in milliseconds. */
+const askAgain = 5000
+
 /** Milliseconds between two reports of probes at least, whoever asks however often. */
 const reportInterval = 100
 
@@ -22,6 +30,8 @@ const reportInterval = 100
 export interface Sight {
   wards: () => readonly WardState[]
   verdicts: () => readonly Verdicts[]
+  /** The main thread has answered. */
+  learn: (verdicts: readonly Verdicts[]) => void
   loop: () => LoopState
   /** What has come that the main thread may not know of. */
   unheard: () => Unheard
@@ -41,6 +51,8 @@ export class Desk {
   readonly #tally = new ProbeTally(monotonic)
   readonly #scrape: Scrape
   readonly #display: Display
+  /** What was asked for probes of a kind, and has no answer yet. */
+  readonly #asked = new Map<CheckKind, Promise<void>>()
   #prestop: number | undefined
   #reportedAt = 0
 
@@ -65,9 +77,9 @@ export class Desk {
 
   /** What the server asks. */
   get ports (): ServerPorts {
-    const { wards, verdicts, loop } = this.#sight
+    const { wards, loop } = this.#sight
     return {
-      verdict: (kind, question) => buildVerdict(kind, { verdicts: verdicts(), wards: wards(), loop: loop() }, question),
+      verdict: (kind, question) => this.#verdict(kind, question),
       probed: (answer) => this.#probed(answer),
       publicStatus: () => publicStatusOf(wards(), this.#ready()),
       status: () => this.#status(),
@@ -75,6 +87,29 @@ export class Desk {
       prestop: () => this.#announce(),
       viewers: this.#display.viewers
     }
+  }
+
+  /** Where checks are to be run for each probe, they are; a main thread that hangs is not asked. */
+  async #verdict (kind: CheckKind, question: Question): Promise<Verdict> {
+    const { wards, verdicts, loop } = this.#sight
+    const known = (): Verdict => buildVerdict(kind, { verdicts: verdicts(), wards: wards(), loop: loop() }, question)
+    const verdict = known()
+    if (loop().silence > silent || !verdict.checks.some(({ perProbe, excluded }) => perProbe === true && !excluded)) return verdict
+    let timer: NodeJS.Timeout | undefined
+    await Promise.race([this.#runChecks(kind), new Promise((resolve) => { timer = setTimeout(resolve, checkPatience) })])
+    clearTimeout(timer)
+    return known()
+  }
+
+  /** One question at a time, whoever probes however often: checks do not run twice at the same time either. */
+  #runChecks (kind: CheckKind): Promise<void> {
+    const { post, learn } = this.#sight
+    const asked = this.#asked.get(kind) ?? this.#questions.ask((id) => post({ type: 'verdicts', id, kind }), askAgain).then((answer) => {
+      this.#asked.delete(kind)
+      if (Array.isArray(answer)) learn(answer as Verdicts[])
+    })
+    this.#asked.set(kind, asked)
+    return asked
   }
 
   receive (message: ToThread & { type: 'answer' | 'metrics' }): void {

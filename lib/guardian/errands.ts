@@ -1,3 +1,4 @@
+import type { CheckKind } from '../health/options.ts'
 import type { MetricsText, ProbeAnswers, RefusedMetrics, ToMain, ToThread } from './protocol.ts'
 import { monotonic } from './pulse.ts'
 import type { Ward } from './types.ts'
@@ -6,7 +7,7 @@ import type { Ward } from './types.ts'
 export const largestMetrics: number = 2 * 1024 * 1024
 
 /** What the thread asks of the applications. */
-export type Errand = ToMain & { type: 'status' | 'metrics' | 'probed' | 'prestop' }
+export type Errand = ToMain & { type: 'status' | 'metrics' | 'probed' | 'prestop' | 'verdicts' }
 
 /** Runs the thread's errands on the main thread. */
 export class Errands {
@@ -27,6 +28,10 @@ export class Errands {
       case 'metrics':
         this.#metrics().catch(() => this.#post({ type: 'metrics', metrics: undefined }))
         return
+      case 'verdicts':
+        // What throws is told with the next heartbeat, as before.
+        this.#verdicts(errand.id, errand.kind).catch(() => {})
+        return
       case 'probed': return this.#probed(errand.answers)
       case 'prestop': this.#prestop(errand.id, errand.at).catch(() => {})
     }
@@ -46,6 +51,11 @@ export class Errands {
     if (!this.#hasWarned) log.warn({ event: 'graceful.guardian' }, refused)
     this.#hasWarned = true
     return { refused }
+  }
+
+  async #verdicts (id: number, kind: CheckKind): Promise<void> {
+    const verdicts = await Promise.all([...this.#wards].map((ward) => ward.verdicts(kind)))
+    this.#post({ type: 'answer', id, value: verdicts })
   }
 
   #probed (answers: ProbeAnswers[]): void {

@@ -57,6 +57,7 @@ export class Guard {
     this.#desk = new Desk({
       wards: () => this.#wards,
       verdicts: () => this.#verdicts,
+      learn: (verdicts) => { this.#verdicts = [...verdicts] },
       loop: () => this.#loop(),
       unheard: () => this.#unheard,
       blockedIn: () => this.#stall?.blockedIn,

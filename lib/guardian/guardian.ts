@@ -243,6 +243,7 @@ export class Guardian {
       case 'status':
       case 'metrics':
       case 'probed':
+      case 'verdicts':
       case 'prestop': this.#errands.run(message)
     }
   }

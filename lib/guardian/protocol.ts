@@ -144,6 +144,8 @@ export type ToMain =
   | { type: 'signal', signal: string, number: number }
   | { type: 'prestop', id: number, at: number }
   | { type: 'status', id: number, mostRequests: number }
+  /** A probe has come, and checks with `ttl: 0` are to be run for it. */
+  | { type: 'verdicts', id: number, kind: CheckKind }
   /** So many watch on the guardian's port. */
   | { type: 'watched', viewers: number }
   | { type: 'metrics' }

@@ -15,7 +15,7 @@ import type { MetricsText, ProbeAnswers, RefusedMetrics, ServerData } from './pr
 
 /** What the server asks. None of it waits for the main thread longer than a moment. */
 export interface ServerPorts {
-  verdict: (kind: CheckKind, question: Question) => Verdict
+  verdict: (kind: CheckKind, question: Question) => Promise<Verdict>
   /** The answer to a probe has gone out. */
   probed: (answer: Pick<ProbeAnswers, 'prober' | 'probe' | 'ok' | 'caller'>) => void
   publicStatus: () => PublicStatus
@@ -105,11 +105,11 @@ export class Routes {
     return this.#tokens.length > 0 ? 'token' : 'public'
   }
 
-  #probe ({ kind, name: probe, only }: Probe, query: URLSearchParams, request: IncomingMessage): Reply {
+  async #probe ({ kind, name: probe, only }: Probe, query: URLSearchParams, request: IncomingMessage): Promise<Reply> {
     const expose = this.#data.probes?.expose ?? false
     const { url = '', method = '', headers: { accept, host, 'user-agent': userAgent }, socket } = request
     const check = only === '' ? undefined : only
-    const verdict = this.#ports.verdict(kind, { exclude: query.getAll('exclude'), only: check })
+    const verdict = await this.#ports.verdict(kind, { exclude: query.getAll('exclude'), only: check })
     if (verdict.checks.length === 0) return { code: 404, type: 'text/plain', body: `no check of this name belongs to ${probe}
 ` }
     const type = negotiate(accept)

@@ -1,3 +1,4 @@
+import type { CheckKind } from '../health/options.ts'
 import type { Log } from '../log.ts'
 import type { RequestRecord } from '../kubernetes/message.ts'
 import type { MetricsText, ProbeAnswers, ServerData, StallRecord, Verdicts, WardState } from './protocol.ts'
@@ -48,7 +49,8 @@ export interface Ward {
   requests (): RequestRecord[]
   /** So many connections that to list the requests costs time. */
   crowded (): boolean
-  verdicts (): Promise<Verdicts>
+  /** The verdicts of all probes; checks with `ttl: 0` are run for one of this kind, and for no other. */
+  verdicts (kind?: CheckKind): Promise<Verdicts>
   /** Probes were answered on the guardian's port. Times are milliseconds ago. */
   probed (answers: readonly ProbeAnswers[]): void
   /** What its registry says. Undefined where that is not to be served, or there is nothing yet. */

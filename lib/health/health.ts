@@ -48,6 +48,8 @@ export interface CheckVerdict {
   age: number
   /** When that was, since 1970. */
   time: number
+  /** Each probe runs it (`ttl: 0`). */
+  perProbe?: true
 }
 
 /** What a probe is answered with. */
@@ -74,6 +76,8 @@ export interface VerdictOptions {
   exclude?: readonly string[]
   /** The one check that is asked; `exclude` has no meaning then. A name that does not exist gives a verdict without checks. */
   only?: string
+  /** Leaves checks with `ttl: 0` at their last outcome, once they have one. For who asks without a probe. Default: `false`. */
+  isIdle?: boolean
 }
 
 /** What `addCheck` answers: call `remove`, or let `using` do it. */
@@ -120,12 +124,13 @@ export class Health {
     const excluded = new Set(options.only === undefined ? options.exclude : [])
     const isAsked = (name: string): boolean => options.only === undefined || options.only === name
     const runners = this.#runnersOf(kind).filter((runner) => isAsked(runner.name))
-    const outcomes = await Promise.all(runners.map(async (runner) => excluded.has(runner.name) ? undefined : this.#outcomeOf(runner, options.only !== undefined)))
+    const isLeft = (runner: CheckRunner): boolean => excluded.has(runner.name) || (options.isIdle === true && runner.perProbe && runner.last !== undefined)
+    const outcomes = await Promise.all(runners.map(async (runner) => isLeft(runner) ? undefined : this.#outcomeOf(runner, options.only !== undefined)))
     // What costs nothing is looked at last, so that a phase that began meanwhile counts.
     const builtIn = [...this.#builtIn(kind)].filter(([name]) => isAsked(name))
     const checks = [
       ...builtIn.map(([name, output]) => this.#line(name, true, excluded.has(name) ? undefined : this.#instant(output))),
-      ...runners.map(({ name, options: { critical } }, index) => this.#line(name, critical, outcomes[index])).filter(({ name }) => this.#runners.has(name))
+      ...runners.map((runner, index) => this.#lineOf(runner, outcomes[index] ?? (excluded.has(runner.name) ? undefined : runner.last))).filter(({ name }) => this.#runners.has(name))
     ]
     for (const { name } of checks) excluded.delete(name)
     return { kind, ok: isPassing(checks), checks, warnings: excludeWarnings([...excluded]) }
@@ -193,6 +198,11 @@ export class Health {
   async #outcomeOf (runner: CheckRunner, asked: boolean): Promise<Outcome> {
     if (runner.options.critical || asked) return runner.outcome()
     return await runner.outcomeWithin(patience) ?? this.#instant(`has not answered within ${patience} ms`)
+  }
+
+  #lineOf ({ name, options: { critical }, perProbe }: CheckRunner, outcome: Outcome | undefined): CheckVerdict {
+    const line = this.#line(name, critical, outcome)
+    return perProbe ? { ...line, perProbe } : line
   }
 
   #line (name: string, critical: boolean, outcome: Outcome | undefined): CheckVerdict {

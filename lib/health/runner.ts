@@ -59,6 +59,11 @@ export class CheckRunner {
     this.#schedule()
   }
 
+  /** Whether each probe runs it. */
+  get perProbe (): boolean {
+    return this.options.ttl === 0 && this.options.interval === undefined
+  }
+
   /** The last known outcome; undefined before the first. */
   get last (): Outcome | undefined {
     return this.#last
