@@ -1,10 +1,11 @@
 // The load of a pair: keep-alive connections to both servers, in rounds. A round writes one request to every
 // connection of one server and waits for every reply, then the same with the other one.
+import { connect as connectHttp2 } from 'node:http2'
 import { connect } from 'node:net'
 import { once } from 'node:events'
 
-const connections = Number(process.argv[2])
-const ports = process.argv.slice(3).map(Number)
+const [protocol, connections] = [process.argv[2], Number(process.argv[3])]
+const ports = process.argv.slice(4).map(Number)
 const request = Buffer.from('GET / HTTP/1.1\r\nHost: bench\r\n\r\n')
 
 let waiting = 0
@@ -32,10 +33,33 @@ async function open (port) {
   return socket
 }
 
+/** One stream per session and round, as one request per connection of HTTP/1. */
+async function openHttp2 (port) {
+  const session = connectHttp2(`http://127.0.0.1:${port}`)
+  await once(session, 'connect')
+  session.on('close', () => { throw new Error('a server closed a session') })
+  session.on('error', error => { throw error })
+  return {
+    write () {
+      const stream = session.request({ ':path': '/' })
+      let status
+      let body = ''
+      stream.setEncoding('utf8')
+      stream.on('response', headers => { status = headers[':status'] })
+      stream.on('data', chunk => { body += chunk })
+      stream.on('end', () => {
+        if (status !== 200 || body !== '{"hello":"world"}') throw new Error(`unexpected reply: ${status} ${body}`)
+        if (--waiting === 0) roundOver()
+      })
+      stream.end()
+    }
+  }
+}
+
 const groups = []
 for (const port of ports) {
   const sockets = []
-  for (let index = 0; index < connections; index++) sockets.push(await open(port))
+  for (let index = 0; index < connections; index++) sockets.push(await (protocol === 'http2' ? openHttp2(port) : open(port)))
   groups.push(sockets)
 }
 

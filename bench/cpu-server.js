@@ -24,7 +24,8 @@ if (life !== 'fresh') {
   for (const signal of ['SIGUSR2', 'SIGPIPE', 'SIGVTALRM', 'SIGALRM', 'SIGWINCH', 'SIGCONT', 'SIGIO', 'SIGURG']) process.on(signal, () => {})
 }
 if (life === 'served') await liveEarlier()
-const app = Fastify()
+// With NODE_ENV=production the plugin starts its guardian by itself.
+const app = Fastify(process.env.BENCH_PROTOCOL === 'http2' ? { http2: true } : {})
 await setUp(app)
 app.get('/', async () => ({ hello: 'world' }))
 await app.listen({ port: 0, host: '127.0.0.1' })

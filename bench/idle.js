@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { ask, head, row, start, stop } from './support.js'
+import { ask, expectLimit, head, median, row, start, stop } from './support.js'
 
 const { values: options } = parseArgs({
   options: {
@@ -54,12 +54,15 @@ async function shutdown ({ server, client }) {
   return { end: signal ?? code, replies, longest, draining: exited - announced, beyond: exited - Math.max(lastReply, announced) }
 }
 
+const results = []
+
 async function run () {
   const bare = await startPair('bare')
   const ours = await startPair('ours')
   try {
     const bytes = { bare: await memory(bare), ours: await memory(ours) }
     const end = await shutdown(ours)
+    results.push({ more: (bytes.ours / bytes.bare - 1) * 100, lost: requests - end.replies, beyond: end.beyond, turn: end.longest.turn })
     return row([
       Math.round(bytes.bare), Math.round(bytes.ours), `${((bytes.ours / bytes.bare - 1) * 100).toFixed(1)} %`,
       `${end.replies} of ${requests}`, Math.round(end.draining), Math.round(end.beyond), end.longest.turn.toFixed(1), end.longest.processor.toFixed(1), end.end
@@ -75,3 +78,8 @@ console.log(head([
   'end of phase 1 to exit, ms', 'beyond the last reply, ms', 'longest turn, ms', 'most processor time of a turn, ms', 'exit'
 ]))
 for (let count = 0; count < Number(options.runs); count++) console.log(await run())
+const middle = key => Number(median(results.map(result => result[key])).toFixed(1))
+expectLimit('more memory per idle connection, median', middle('more'), 10, ' %')
+expectLimit('replies lost', Math.max(...results.map(result => result.lost)), 0)
+expectLimit('from the last reply to the exit, median', middle('beyond'), 1500, ' ms')
+expectLimit('longest turn, median', middle('turn'), 50, ' ms')

@@ -33,6 +33,13 @@ export async function stop (child) {
   await gone
 }
 
+/** Says which limit was missed, and lets the bench fail. */
+export function expectLimit (what, value, limit, unit = '') {
+  if (value <= limit) return
+  console.log(`\nlimit missed: ${what} ${value}${unit}, limit ${limit}${unit}`)
+  process.exitCode = 1
+}
+
 export function median (numbers) {
   const sorted = numbers.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
