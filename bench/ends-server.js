@@ -23,7 +23,8 @@ function end () {
 
 const hold = () => sleep(lasting).then(end)
 
-app.register(graceful, { drain: { idle: 500 } })
+// Its own listener of SIGTERM ends what is in hand.
+app.register(graceful, { otherListeners: 'beside', drain: { idle: 500 } })
 app.get('/', async (request, reply) => {
   if (++inFlight === Number(requests)) process.send('ready')
   reply.raw.once('finish', () => writeSync(1, `${performance.timeOrigin + performance.now()}\n`))
