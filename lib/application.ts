@@ -71,6 +71,8 @@ export class Application {
   #outside: ((phase: Phase) => Stall | undefined) | undefined
   #started = false
   #isFinished = false
+  /** `app.close()` has begun. */
+  #isClosing = false
 
   constructor (instance: FastifyInstance, root: FastifyInstance, settings: Settings) {
     this.#root = root
@@ -99,6 +101,8 @@ export class Application {
       servers: () => boundServers(root),
       wake: () => this.lifecycle.poke(),
       isEnding: () => this.lifecycle.ending && this.lifecycle.phase !== 'terminated',
+      isCloseAhead: () => this.#isCloseAhead,
+      awaitClose: () => { if (this.lifecycle.phase === 'terminated') this.lifecycle.awaitClose() },
       closed: () => this.#run(() => this.#story.closed()),
       late: (arrival) => this.#run(() => this.telemetry.late(arrival))
     })
@@ -192,6 +196,7 @@ export class Application {
       serving: () => this.traffic.listeners.open,
       release: () => this.#membership.releaseOthers(),
       end: () => {
+        this.#isClosing = true
         if (this.viewers.size > 0) this.traffic.listeners.release()
         return this.#close.end().finally(() => this.traffic.listeners.settle())
       },
@@ -208,6 +213,13 @@ export class Application {
         this.#story.failed(failure, error)
       }
     })
+  }
+
+  /** Hooks into the close, which phase 3 runs (a plain close phase 2), may wait for a server; nobody else that an end waits for does. */
+  get #isCloseAhead (): boolean {
+    const { phase, request } = this.lifecycle
+    if (request === undefined) return false
+    return phase === 'announcing' || (phase === 'closing' && request.kind !== 'close') || (phase === 'terminated' && !this.#isClosing)
   }
 
   /** How long the present phase may still last, in milliseconds. */

@@ -79,6 +79,8 @@ export class Finale {
 
   /** What phase 4 leaves undone where it ends now. */
   unfinished (): Stall[] {
+    // Where the close is over, whoever of the others ends the process has come to its own end.
+    if (this.#step === 'close' && !this.#running.has(this.#close)) return this.#parts.hooks()
     return this.#step === 'close' ? this.stalls(true) : [...this.stalls(true), { name: 'close', reason: 'not begun' }]
   }
 

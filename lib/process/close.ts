@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { partOf, stateOf } from './fastify-parts.ts'
 import { messageOf } from '../errors.ts'
-import { clearTimeout, setTimeout } from '../timers.ts'
+import { clearTimeout, setImmediate, setTimeout } from '../timers.ts'
 import type { Timer } from '../timers.ts'
 
 /** Milliseconds that the rest of `app.close()` gets after an uncaught exception during it. */
@@ -60,7 +60,7 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, announ
     joined = true
     if (!isLast) void lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce })
     // Whoever waits for the close may exit next: the report is written first. In phase 4 the report may wait for the caller.
-    const reported = isLast ? closed : Promise.allSettled([closed, lifecycle.done]).then(() => closed)
+    const reported = isLast ? closed.finally(async () => nextTurn()) : Promise.allSettled([closed, lifecycle.done]).then(() => closed)
     if (callback === undefined) return reported.then(() => undefined)
     void reported.then(() => { original.call(this, callback) }, (error: unknown) => {
       // As Fastify gives it: two parameters are the error and what is to be called at the end.
@@ -85,6 +85,11 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, announ
     }
   })()
   return { end, isReplaced: () => isReplaced }
+}
+
+/** Whoever waits for the close may end the process next: that it is over has to be known by then. */
+function nextTurn (): Promise<void> {
+  return new Promise((resolve) => { setImmediate(resolve) })
 }
 
 /** What the replacement leaves open, or all where it fails, is closed here. */

@@ -14,6 +14,10 @@ type Sweep = (typeof sweeps)[number]
 export interface JoinedServerPorts {
   /** Whether the service is ending and has not answered its last request: phases 1 to 3 of an end. */
   isEnding: () => boolean
+  /** Whether a caller of `close` has to wait for `app.close()`: nothing that an end waits for can be waiting for the caller. */
+  isCloseAhead: () => boolean
+  /** Somebody waits for `app.close()` in phase 4, before it has begun. */
+  awaitClose: () => void
   /** Somebody else has closed the listener while the service runs. */
   closedByOthers: () => void
 }
@@ -31,8 +35,10 @@ export class JoinedServer {
   #close: Server['close']
   /** What it is now, under what others have put over it since. */
   #joinedClose: Server['close'] | undefined
-  /** Those who called `close` during the end. */
+  /** Those who called `close` while phase 3 runs others' hooks into the close, which may wait for it. */
   #callbacks: Callback[] = []
+  /** Those who called it before, or in phase 4 before `app.close()`: they join that, and may end the process next. */
+  #lastCallbacks: Callback[] = []
   #phase: 'open' | 'stopped' | 'drained' | 'last' = 'open'
   /** Whether `close` of this end was told. */
   #isTold = false
@@ -96,8 +102,10 @@ export class JoinedServer {
     this.#isExempt = true
   }
 
-  /** The end is over: where nobody has closed the server in phase 4, its event comes now. */
+  /** `app.close()` is over: where nobody has closed the server in phase 4, its event comes now. */
   settle (): void {
+    this.#phase = 'last'
+    for (const callback of this.#lastCallbacks.splice(0)) nextTick(callback)
     if (this.#phase === 'last' && !this.#isTold && !this.#isExempt && !this.#server.listening) this.#server.emit('close')
   }
 
@@ -105,11 +113,19 @@ export class JoinedServer {
     // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment -- the method's own `this` is the server
     const joined = this
     this.#joinedClose = this.#server.close = function close (this: Server, callback?: Callback) {
-      if (joined.#ports.isEnding()) joined.#join(callback)
+      if (joined.#ports.isCloseAhead()) joined.#joinLast(callback)
+      else if (joined.#ports.isEnding()) joined.#join(callback)
       else if (joined.#phase === 'last') joined.#closeLast(callback)
       else joined.#closeOutside(callback)
       return this
     }
+  }
+
+  /** Called back when `app.close()` is over. */
+  #joinLast (callback?: Callback): void {
+    if (typeof callback !== 'function') return
+    this.#lastCallbacks.push(callback)
+    this.#ports.awaitClose()
   }
 
   /** Called back when the listener is closed and the last connection is gone. */

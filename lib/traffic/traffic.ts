@@ -67,6 +67,9 @@ export interface TrafficOptions {
   late?: OnLate
   /** Whether the service is ending and has not answered its last request. Default: never. */
   isEnding?: () => boolean
+  /** Whether who closes a server now has to wait for `app.close()`, and what tells that somebody does. Default: nobody has to. */
+  isCloseAhead?: () => boolean
+  awaitClose?: () => void
   /** Somebody else has closed the servers, in phase 0 or 1. Default: nobody is told. */
   closed?: () => void
   /** How front ends are found. Default: nobody is looked for, and somebody is taken to be there. */
@@ -117,7 +120,12 @@ export class Traffic {
     this.arrivals = new Arrivals(() => clock.now(), options.late)
     this.front = new FrontObserver(() => clock.now(), options.front)
     this.#steady = new SteadyCallers(() => clock.now())
-    this.listeners = new Listeners(options.servers, this.connections, { isEnding: options.isEnding ?? (() => false), closedByOthers: () => this.#lookForClosed() })
+    this.listeners = new Listeners(options.servers, this.connections, {
+      isEnding: options.isEnding ?? (() => false),
+      isCloseAhead: options.isCloseAhead ?? (() => false),
+      awaitClose: () => options.awaitClose?.(),
+      closedByOthers: () => this.#lookForClosed()
+    })
     this.upgrades = new Upgrades(this.requests.clock, (socket) => this.endings.adoptUpgrade(socket))
     this.work = new SocketWork(wake)
     this.endings = new Endings(clock, options.drain, this, options.left)

@@ -95,10 +95,13 @@ t.test('listeners of others hear of the signal when the last request is answered
 })
 
 t.test('one that ends the process does so with the code of the end, and after the report', async (t) => {
+  const isOver = /onClose[^]*"phase":"terminated","duration":\d+,"endedBy":"condition"/
   const cases: Array<[who: string, listeners: string[], undone: RegExp]> = [
     ['exits', [last('exits')], /"endedBy":"exit","stalledBy":\[\{"name":"close"/],
     ['exitsLater', [last('exitsLater')], /"endedBy":"exit".*before these were over: listener of SIGTERM/],
-    ['appCloseAndExit', [last('appCloseAndExit')], /onClose[^]*graceful\.report/],
+    ['appCloseAndExit', [last('appCloseAndExit')], isOver],
+    ['serverCloseAndExit', [last('serverCloseAndExit')], isOver],
+    ['awaitedCloseAndExit', [last('awaitedCloseAndExit')], isOver],
     ['flushesAndExits', [last('flushesAndExits')], /onClose[^]*"endedBy":"condition"[^]*^flushed$/m],
     ['asyncExitHook', [last('async-exit-hook', '')], /"verdict":"clean"/],
     ['nodeGraceful', [last('node-graceful', 'SIGTERM')], /"verdict":"clean"/]
