@@ -60,7 +60,8 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, announ
     joined = true
     if (!isLast) void lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce })
     // Whoever waits for the close may exit next: the report is written first. In phase 4 the report may wait for the caller.
-    const reported = isLast ? closed.finally(async () => nextTurn()) : Promise.allSettled([closed, lifecycle.done]).then(() => closed)
+    const over = isLast ? Promise.allSettled([closed]).then(nextTurn) : Promise.allSettled([closed, lifecycle.done])
+    const reported = over.then(() => closed)
     if (callback === undefined) return reported.then(() => undefined)
     void reported.then(() => { original.call(this, callback) }, (error: unknown) => {
       // As Fastify gives it: two parameters are the error and what is to be called at the end.
