@@ -88,6 +88,12 @@ export const clearInterval: Stop = isReplaced ? stop : node.clearInterval as Sto
 /** As Node's. */
 export const clearImmediate: Stop = isReplaced ? stop : node.clearImmediate as never
 
+/**
+ * As Node's. Taken from the global `process`: an `import` of `node:process` reads all that it exports, and with that makes streams of the
+ * standard output and error, whose pipes then refuse a `writeSync` that would have waited.
+ */
+export const nextTick: typeof process.nextTick = process.nextTick
+
 /** Settles after `delay` milliseconds. */
 export function sleep (delay: number): Promise<void> {
   return new Promise((resolve) => { setTimeout(resolve, delay) })

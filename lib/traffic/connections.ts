@@ -1,8 +1,8 @@
 import type { Server, Socket } from 'node:net'
 import type { Http2Session, ServerHttp2Session } from 'node:http2'
 import type { ServerResponse } from 'node:http'
-import { nextTick } from 'node:process'
 import { sessionOf, startedAt } from './naming.ts'
+import { nextTick } from '../timers.ts'
 
 /**
  * A socket as Node's HTTP server leaves it: `_httpMessage` is the reply that is being written, what Node's own sweep of idle

@@ -1,5 +1,5 @@
 import { Server } from 'node:net'
-import { nextTick } from 'node:process'
+import { nextTick } from '../timers.ts'
 
 type Callback = (error?: Error) => void
 

@@ -114,7 +114,7 @@ t.test('two Ctrl-C are two: the second makes haste, and only a third one kills',
   t.notMatch(tree.output(), /capped at 1 s/)
   group(tree, 'SIGINT')
   t.same(await tree.result, [1, null], 'a request was cut')
-  t.equal(tree.output().match(/capped at 1 s/g)?.length, 1)
+  t.equal(tree.output().match(/of every child is capped at 1 s/g)?.length, 1)
   t.notMatch(tree.output(), /third time/)
   await Promise.all(held)
 

@@ -23,7 +23,7 @@
 {{- $rows = append $rows (list (add $start $announce.blind) "its end where there was too little traffic to judge by") -}}
 {{- end -}}
 {{- $rows = append $rows (list (add $start $announce.max) "its latest end; then closing (stops accepting) and draining (requests finish)") -}}
-{{- $rows = append $rows (list (sub $end $budget.close) "what still runs is cut; app.close()") -}}
+{{- $rows = append $rows (list (sub $end $budget.close) "what still runs is cut; app.close(), where it has not begun before") -}}
 {{- $rows = append $rows (list $end "the process has ended") -}}
 {{- $rows = append $rows (list $budget.gracePeriod "SIGKILL, which finds nobody") -}}
 {{- range $row := $rows }}
