@@ -159,8 +159,8 @@ t.test('Envoy is told with every reply from phase 1 on', async (t) => {
       return status
     }
     const told = async (): Promise<boolean> => (await ask(service, '/')).headers[header] === 'true'
-    t.equal(await post('/-/drain'), 200)
     const start = performance.now()
+    t.equal(await post('/-/drain'), 200)
     while (!await told());
     t.ok(performance.now() - start >= 250, 'readinessDelay has passed')
     t.equal(await code(service, '/readyz'), 503)
