@@ -293,7 +293,7 @@ export class Lifecycle {
     const record = this.#record(endedBy)
     if (previous === 'running') this.#terms.serving = this.#ports.serving?.() ?? true
     else this.#history.add(record)
-    this.#waiting.reset()
+    this.#waiting.reset(to)
     this.#phase = to
     this.#since = this.#clock.now()
     this.#sinceEpoch = this.#clock.epoch()

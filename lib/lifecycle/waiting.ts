@@ -76,9 +76,10 @@ export class Waiting {
   }
 
   /** A phase begins. */
-  reset (): void {
+  reset (phase: Phase): void {
     this.hooks.abandon()
-    this.#stalls = []
+    // The watching thread is told now who holds the phase; what the close runs may block the event loop before anybody is asked.
+    this.#stalls = phase === 'terminated' ? this.#finale.unfinished() : []
   }
 
   /** Phase 4 begins. */

@@ -36,6 +36,14 @@ export class Shedding {
     decideHead(tracked.reply, () => this.#isLast(tracked, socket))
   }
 
+  /**
+   * Phase 1 begins. Sessions hear of it later: a GOAWAY on one that has no stream makes Node close it, with the requests that lie
+   * in the kernel's buffer.
+   */
+  begin (share: number): void {
+    this.#share = share
+  }
+
   /** The ramp has moved on. */
   raise (share: number): void {
     this.#share = share

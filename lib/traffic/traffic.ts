@@ -184,7 +184,7 @@ export class Traffic {
     this.#beExact()
     if (this.#toldAfter === 0) this.#envoy.tell()
     // The first tick may be late.
-    if (this.#announced) this.#raise(-this.#toldAfter)
+    if (this.#announced) this.#shedding.begin(this.#share(-this.#toldAfter))
   }
 
   /** Phase 1 was undone. */
@@ -309,7 +309,7 @@ export class Traffic {
     const { announce } = this.#options
     // Health routes that are still good have not told the balancer anything yet.
     const told = elapsed - this.#toldAfter
-    this.#raise(told)
+    this.#shedding.raise(this.#share(told))
     this.#idle.look(lookInterval)
     if (told < 0) return 'health routes are still good, as announce.readinessDelay and probes.external.delay ask'
     this.#envoy.tell()
@@ -318,10 +318,10 @@ export class Traffic {
     return (this.front.isPresent && this.arrivals.stillSending(elapsed, announce)) || false
   }
 
-  /** Tells as many connections to go as the ramp has passed, `told` milliseconds after the balancer was told. */
-  #raise (told: number): void {
+  /** The share of connections that the ramp has passed, `told` milliseconds after the balancer was told. */
+  #share (told: number): number {
     const { announce, shed } = this.#options
-    this.#shedding.raise(ramp(shed, told, Math.max(announce.min - this.#toldAfter, announce.quiet)))
+    return ramp(shed, told, Math.max(announce.min - this.#toldAfter, announce.quiet))
   }
 
   #draining (): string | false {
