@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteOptions } from 'fastify'
 import { hidden } from '../hidden.ts'
 import { longestTimer } from '../limits.ts'
-import { isGone, streamBounds, streamHeaders } from '../page/viewers.ts'
+import { isGone, isInTurn, streamBounds, streamHeaders } from '../page/viewers.ts'
 import { wantsPage } from '../page/wants.ts'
 import type { Access, Envelope, Viewers } from '../page/viewers.ts'
 import { problem, send } from './answer.ts'
@@ -62,6 +62,7 @@ export function registerView (root: FastifyInstance, prefix: string, { guard, to
       const access = await accessOf(request)
       // Who has left while that was found out gets no stream, and no answer.
       if (isGone(reply.raw)) return reply.hijack()
+      if (!isInTurn(reply.raw)) return send(reply.header('retry-after', streamBounds.retryAfter), 503, problem(503, 'Service Unavailable', 'a stream needs a connection on which nothing else is asked for'))
       if (!ports.viewers.hasRoom(access)) return send(reply.header('retry-after', streamBounds.retryAfter), 503, problem(503, 'Service Unavailable', `${streamBounds.viewers} viewers are watching, which is the most: try again later, or ask /status`))
       ports.exempt(request, reply)
       reply.hijack()

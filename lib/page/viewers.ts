@@ -72,6 +72,14 @@ export function isGone ({ destroyed, stream }: Pick<Outlet, 'destroyed' | 'strea
   return destroyed === true || stream?.destroyed === true
 }
 
+/**
+ * Whether an answer is the one that its connection sends now. What was asked for behind another answer, in one piece with it, hears
+ * nothing of the connection's end, and behind one that lasts it is never sent.
+ */
+export function isInTurn (response: { readonly socket: unknown }): boolean {
+  return response.socket !== null
+}
+
 interface Viewer {
   outlet: Outlet
   access: Access
