@@ -61,7 +61,7 @@ t.test('places among the viewers come back, however a connection asked for them 
       const app = build({ guardian: false, ...options })
       app.get('/', async () => 'served')
       app.get('/slow', async () => { await sleep(30) })
-      let release = (): void => {}
+      let release!: () => void
       const never = new Promise<void>((resolve) => { release = resolve })
       app.get('/never', () => never)
       const port = await bind(app)
