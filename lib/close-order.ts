@@ -24,8 +24,8 @@ export interface CloseOrderParts {
 
 /**
  * The order in which phases 2 and 3 do what Fastify's own close does: others' hooks into the close first, then the end of what does
- * not end by itself. A shutdown runs the hooks when its listener is closed, at the start of phase 3. A plain close, which nobody was
- * told of, keeps to Fastify's order: they run before the listener is closed.
+ * not end by itself. Whoever does is told beside them. A shutdown runs the hooks when its listener is closed, at the start of
+ * phase 3. A plain close, which nobody was told of, keeps to Fastify's order: they run before the listener is closed.
  */
 export class CloseOrder {
   readonly #parts: CloseOrderParts
@@ -70,7 +70,8 @@ export class CloseOrder {
 
   /** Phase 3 begins. */
   drain (): void {
-    const { root, lifecycle } = this.#parts
+    const { root, lifecycle, traffic } = this.#parts
+    traffic.tell(this.#left)
     if (isReady(root)) this.#hooks.start()
     // When the hooks of draining have been called, and before the next request: where nobody has a good-bye, it is to be told.
     queueMicrotask(() => { if (lifecycle.phase === 'draining') this.#stalls('draining') })

@@ -44,6 +44,7 @@ export class Endings {
   readonly #signals = new DrainSignals()
   readonly #stops: Array<() => void> = []
   #draining = false
+  #ending = false
   #budget = 0
 
   /** @param left how long phase 3 may still last, in milliseconds */
@@ -74,23 +75,43 @@ export class Endings {
     this.#signals.arrive(request.raw, reply.raw)
   }
 
-  /** Draining starts: tells everybody, with `budget` milliseconds to go. */
-  start (budget: number): void {
+  /**
+   * Draining starts, with `budget` milliseconds to go: drain signals abort and sessions are told, whoever else takes their time.
+   * A handler that hears of it ends its own reply.
+   */
+  tell (budget: number): void {
     this.#draining = true
-    this.#budget = budget
-    const spread = Math.min(this.#settings.spread ?? longestSpread, budget / 3)
-    const exactly = this.#settings.spread !== undefined
+    const { spread, exactly } = this.#spreadOf(budget)
     this.#stops.push(
       pace(this.#clock, () => this.#signals.open(), spread, (signal) => this.#abort(signal), { delay: 1, exactly }),
-      pace(this.#clock, () => this.#streamRoutes(), spread, (reply) => this.#endStream(reply), { delay: 3, exactly }),
-      this.#clock.after(5, () => this.#closer?.start(this.#webSockets(), budget)),
       pace(this.#clock, () => this.#connections.sessions, Math.min(spread, 1000), (session) => isUsed(session) ? this.endSession(session) : this.adoptSession(session))
     )
+  }
+
+  /** What is left to us is ended, with `budget` milliseconds to go: streams whose handler does not do it, and WebSockets. */
+  end (budget: number): void {
+    this.#ending = true
+    this.#budget = budget
+    const { spread, exactly } = this.#spreadOf(budget)
+    this.#stops.push(
+      pace(this.#clock, () => this.#streamRoutes(), spread, (reply) => this.#endStream(reply), { delay: 3, exactly }),
+      this.#clock.after(5, () => this.#closer?.start(this.#webSockets(), budget))
+    )
+  }
+
+  #spreadOf (budget: number): { spread: number, exactly: boolean } {
+    const { spread } = this.#settings
+    return { spread: Math.min(spread ?? longestSpread, budget / 3), exactly: spread !== undefined }
   }
 
   /** Whether draining has started. */
   get draining (): boolean {
     return this.#draining
+  }
+
+  /** Whether what does not end by itself is being ended. */
+  get ending (): boolean {
+    return this.#ending
   }
 
   /** WebSockets that had to be cut because their client did not answer. */
@@ -121,14 +142,14 @@ export class Endings {
     this.#connections.whenPeerEnds(session, end)
   }
 
-  /** A request that came while draining: a stream that the application has said to be one is told as well. */
+  /** A request that came late: a stream that the application has said to be one is told as well. */
   adoptStream (reply: ServerResponse): void {
-    if (this.#draining && isStreamRoute(reply)) this.#endStream(reply)
+    if (this.#ending && isStreamRoute(reply)) this.#endStream(reply)
   }
 
-  /** A WebSocket that is opened while draining is told when it is open. */
+  /** A WebSocket that is opened late is told when it is open. */
   adoptUpgrade (socket: HttpSocket): void {
-    if (!this.#draining || this.#closer === undefined) return
+    if (!this.#ending || this.#closer === undefined) return
     const look = (): void => {
       if (socket.destroyed) return
       const webSocket = webSocketOf(socket)

@@ -232,10 +232,14 @@ export class Traffic {
     if (plain) this.#idle.hasten(plainIdle)
   }
 
-  /** In phase 3, `budget` milliseconds before its end: what does not end by itself is told to. */
+  /** Phase 3 has begun, `budget` milliseconds before its end: whoever can end by itself is told. */
+  tell (budget: number): void {
+    if (!this.#isLeftOpen && !this.endings.draining) this.endings.tell(budget)
+  }
+
+  /** The same, when others have had their turn: what does not end by itself is ended. */
   end (budget: number): void {
-    if (this.#isLeftOpen) return
-    if (!this.endings.draining) this.endings.start(budget)
+    if (!this.#isLeftOpen && !this.endings.ending) this.endings.end(budget)
   }
 
   /** Whether phase 1 took place while a server was open. */

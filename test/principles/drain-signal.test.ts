@@ -25,8 +25,8 @@ interface Service {
   release: () => void
 }
 
-/** A service in which hooks before and after the plugin's own read the signal of each request, but of those of `/none`. */
-async function serve (t: Test, fastify: object = {}): Promise<Service> {
+/** A service in which hooks before and after the plugin's own read the signal of each request, but of those of `/none`; `add` adds to it. */
+async function serve (t: Test, fastify: object = {}, add: (app: FastifyInstance) => unknown = () => {}): Promise<Service> {
   const read = new Map<string, AbortSignal[]>()
   const gate = deferred<void>()
   const note = (request: FastifyRequest): void => { read.set(request.url, [...read.get(request.url) ?? [], request.drainSignal]) }
@@ -38,6 +38,7 @@ async function serve (t: Test, fastify: object = {}): Promise<Service> {
   })
   app.register(graceful, { exit: false, crash: false, signals: { SIGTERM: false, SIGINT: false, SIGHUP: false }, gracePeriod: 5000, announce: { quiet: 20 }, drain: { idle: 50 } })
   app.register(websocket)
+  add(app)
   app.addHook('preParsing', async (request) => { if (request.url !== '/none') note(request) })
   app.addHook('onResponse', async (request) => { if (request.url.includes('late')) note(request) })
   app.setNotFoundHandler(async (request) => {
@@ -152,3 +153,75 @@ t.test('the drain signals of requests that have their answers are not kept', asy
   // The parser of a connection that is kept alive holds its last request.
   t.ok(refs.filter((ref) => ref.deref() !== undefined).length <= 3)
 })
+
+/** A hook of somebody's own. */
+const slowly = async (): Promise<void> => sleep(2000)
+
+t.test('others who take their time at the start of phase 3 do not delay the news', async (t) => {
+  const others: Array<[title: string, add: (app: FastifyInstance) => unknown]> = [
+    ['a preClose hook', (app) => app.addHook('preClose', slowly)],
+    ['a preClose hook that hangs', (app) => app.addHook('preClose', async () => new Promise(() => {}))],
+    ['a preClose hook that blocks before its first pause', (app) => app.addHook('preClose', async () => {
+      const end = performance.now() + 100
+      while (performance.now() < end);
+      await slowly()
+    })],
+    ['a hook of draining', (app) => app.after(() => { app.graceful.addHook('draining', slowly) })],
+    ['both', (app) => {
+      app.addHook('preClose', slowly)
+      app.after(() => { app.graceful.addHook('draining', slowly) })
+    }]
+  ]
+  for (const [title, add] of others) {
+    t.test(title, async (t) => {
+      const { app, port, read, release } = await serve(t, {}, add)
+      const client = await Client.open(port)
+      client.get('/held')
+      await until(() => (read.get('/held')?.length ?? 0) > 1)
+      const { told, report } = timeOfNews(app)
+      await until(() => read.get('/held')?.[0]?.aborted === true)
+      t.ok(told() < 1000, `told after ${told()} ms`)
+      release()
+      await report
+    })
+
+    t.test(`${title}, with HTTP/2`, async (t) => {
+      const { app, port, read, release } = await serve(t, { http2: true }, add)
+      const session = connectHttp2(`http://127.0.0.1:${port}`)
+      session.on('error', () => {})
+      t.teardown(() => session.destroy())
+      let goaways = 0
+      session.on('goaway', () => { goaways++ })
+      session.request({ ':path': '/held' }).on('error', () => {}).resume()
+      await until(() => (read.get('/held')?.length ?? 0) > 1)
+      const { told, report } = timeOfNews(app)
+      // The second one names the last stream: the session takes no more.
+      await until(() => goaways > 1 && read.get('/held')?.[0]?.aborted === true)
+      t.ok(told() < 1000, `told after ${told()} ms`)
+      release()
+      await report
+    })
+  }
+
+  t.test('a WebSocket that has read it is told at once, and its close waits for them', async (t) => {
+    const { app, port, read } = await serve(t, {}, (app) => app.addHook('preClose', slowly))
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/socket`)
+    await once(socket, 'open')
+    await until(() => (read.get('/socket')?.length ?? 0) > 1)
+    const closed = once(socket, 'close')
+    const { told, report } = timeOfNews(app)
+    await until(() => read.get('/socket')?.[0]?.aborted === true)
+    t.ok(told() < 1000, `told after ${told()} ms`)
+    await closed
+    t.ok(told() > 1900, `closed after ${told()} ms`)
+    await report
+  })
+})
+
+/** Ends an application, and says how long ago its phase 3 began. */
+function timeOfNews (app: FastifyInstance): { told: () => number, report: Promise<unknown> } {
+  let since: number | undefined
+  app.graceful.signal.addEventListener('abort', () => { since = performance.now() })
+  const report = app.graceful.shutdown({ reason: 'test' })
+  return { told: () => performance.now() - since!, report }
+}

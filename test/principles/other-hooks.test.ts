@@ -205,8 +205,8 @@ t.test('a hook that hangs does not keep phase 3 beyond its cap, nor is it called
   t.equal(calls, 1)
 })
 
-t.test('a hook that waits for a client which only we end gets it at half of the time', async (t) => {
-  const { app } = build(true, { options: { gracePeriod: 4000 }, after: (app) => {
+t.test('a hook that waits for a client whose handler hears of the end gets it at once', async (t) => {
+  const { app } = build(true, { options: { gracePeriod: 6000 }, after: (app) => {
     const gone: Array<Promise<unknown>> = []
     app.get('/stream', (request, reply) => {
       reply.hijack()
@@ -222,6 +222,24 @@ t.test('a hook that waits for a client which only we end gets it at half of the 
   await until(() => client.text.includes('hello'))
   const report = await app.graceful.shutdown()
   t.match(report, { verdict: 'clean', cut: { streams: 0, waiting: [] } })
+  t.ok(report.duration < 2000, `${report.duration} ms`)
+})
+
+t.test('a hook that waits for a client which only we end gets it at half of the time', async (t) => {
+  const { app } = build(true, { options: { gracePeriod: 4000 }, after: (app) => {
+    app.register(websocket)
+    const gone: Array<Promise<unknown>> = []
+    app.register(async (instance) => {
+      instance.get('/ws', { websocket: true }, (socket) => { gone.push(once(socket, 'close')) })
+    })
+    app.addHook('preClose', async function waitForClients () { await Promise.all(gone) })
+  } })
+  const { heard, closed } = await openWebSocket(app, '/ws')
+  const report = await app.graceful.shutdown()
+  await closed
+  t.same(heard, ['1001 service restart'])
+  t.match(report, { verdict: 'clean', cut: { upgraded: 0, waiting: [] } })
+  t.ok(report.duration > 1000, `${report.duration} ms`)
 })
 
 t.test('a good-bye after a signal reaches its client', async (t) => {
