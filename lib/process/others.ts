@@ -7,6 +7,9 @@ import { isOwn } from './shared.ts'
 /** A listener of somebody else's. Node's own wrapper of `once`, and ours, tell by `listener` what they stand for. */
 type Foreign = ((...parameters: unknown[]) => unknown) & { listener?: Function }
 
+/** A call of `process.exit`, by whatever name; the mere word, as in signal-exit's `emit('exit', …)`, ends nothing. */
+const callsExit = /\b(?:exit|reallyExit)\s*\(/
+
 /** A signal that others have not heard of yet. */
 interface Pending {
   /** The context in which Node would have called them. */
@@ -137,7 +140,7 @@ export class OtherListeners {
     try {
       const settled = context.runInAsyncScope(() => this.#run(signal, listener, [signal, this.#host.signalNumber(signal)]))
       if (isThenable(settled)) return [{ name, settled }]
-      this.#mayExit ||= /\bexit\b/.test(Function.prototype.toString.call(this.#originalOf(listener)))
+      this.#mayExit ||= callsExit.test(Function.prototype.toString.call(this.#originalOf(listener)))
       return []
     } catch (error) {
       return [{ name, settled: Promise.reject(error) }]

@@ -16,7 +16,13 @@ interface Way extends Omit<ForkOptions, 'given'> {
 }
 
 /** What came of it. */
-interface Outcome { code: number | null, killed: NodeJS.Signals | null, output: string }
+interface Outcome {
+  code: number | null
+  killed: NodeJS.Signals | null
+  output: string
+  /** Milliseconds from the report to the end of the process. */
+  lingered: number
+}
 
 /** Ends a service while a request is under way and others come in phase 1, all of which have to be served. */
 async function end (t: Test, who: string, { signal = 'SIGTERM', begin = (child) => child.kill(signal), given = {}, ...options }: Way = {}): Promise<Outcome> {
@@ -30,7 +36,8 @@ async function end (t: Test, who: string, { signal = 'SIGTERM', begin = (child) 
   for (let count = 0; count < 3; count++) t.equal(await fetch(`${url}/work`).then(async (response) => response.text(), String), 'work', `${who}: served in phase 1`)
   t.equal(await held, 'held', `${who}: served while draining`)
   const [code, killed, output] = await child.result
-  return { code, killed, output }
+  const reportedAt = Number(/"time":(\d+).*"event":"graceful\.report"/.exec(output)?.[1])
+  return { code, killed, output, lingered: Date.now() - reportedAt }
 }
 
 /** The lines that the listeners of others wrote. */
@@ -90,6 +97,7 @@ t.test('listeners of others hear of the signal when the last request is answered
     t.test(who, async (t) => {
       const outcome = await end(t, who)
       isRight(t, who, outcome, listeners)
+      t.ok(outcome.lingered < 2500, `gone ${outcome.lingered} ms after the report`)
     })
   }
 })
