@@ -5,6 +5,7 @@ import { drawReport, verdictSign } from './report.ts'
 import { readStream } from './stream.ts'
 import { drawGrace, drawTimeline, stepsOf } from './timeline.ts'
 import { anchor, draw, duration, element, find, namesOf, signed, tick, ticking, timeOf, timeOfDay } from './view.ts'
+import type { CheckStatus } from '../../status.ts'
 import type { Shown, View } from './view.ts'
 
 declare const document: PageDocument
@@ -85,10 +86,14 @@ export function replicaOf (process: Shown['process']): string {
   return process === undefined ? '' : `${process.hostname}, pid ${process.pid}`
 }
 
+/** What a child of any version tells of a check. */
+type Told = Omit<CheckStatus, 'critical'> & Partial<Pick<CheckStatus, 'critical'>>
+
 /** Why an application that runs is not ready, as far as it is known. */
 export function unreadiness ({ holds = [], checks = [], started, pressure }: Shown): string {
   const kind = started === false ? 'startup' : 'readiness'
-  const failing = checks.filter(({ kinds, critical, state }) => critical && state !== 'passing' && kinds.includes(kind)).map(({ name, state }) => `${name} (${state})`)
+  // A child of another version may not tell which of its checks are critical; all of them were.
+  const failing = checks.filter(({ kinds, critical = true, state }: Told) => critical && state !== 'passing' && kinds.includes(kind)).map(({ name, state }) => `${name} (${state})`)
   const reasons = [
     started === false && 'It has not started yet.',
     holds.length > 0 && `Held by: ${namesOf(holds)}.`,

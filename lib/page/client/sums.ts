@@ -37,7 +37,8 @@ export function sumTraffic ({ children = [], ended = [], number = 0 }: Shown): T
     lateArrivals: sum(all.map(({ lateArrivals }) => lateArrivals)),
     lateSources: sumSources(all.flatMap(({ lateSources }) => lateSources)),
     probes: sumProbes(all.flatMap(({ probes }) => probes)),
-    frontEnds: sumFrontEnds(all.flatMap(({ frontEnds }) => frontEnds))
+    // A child of another version may tell nothing of them.
+    frontEnds: sumFrontEnds(all.flatMap(({ frontEnds = [] }: Partial<TrafficStatus>) => frontEnds))
   }
 }
 
