@@ -82,7 +82,8 @@ async function tryCase (t: Test, { name, checks, given = {}, env = {}, warmUp = 
   t.match(report.traffic.frontEnds, frontEnds, 'the report names it')
   t.equal(report.traffic.frontEnds.length, frontEnds.length, 'and nobody else', details)
   t.strictSame(report.advice, [], 'no advice')
-  t.strictSame(warnings, [])
+  // That a kubelet would get no answer is so.
+  t.strictSame(warnings.filter(({ event }) => !(isHttp2 && event === 'graceful.http2')), [])
 }
 
 t.test('a balancer that polls a readiness route is told first, without any option', async (t) => {

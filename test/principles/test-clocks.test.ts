@@ -43,7 +43,9 @@ for (const [name, given] of clocks) {
     const outputs = await Promise.all(whens.map((when) => run({ ...given, when, ends })))
     const expected = { close: 'close: closed 0', shutdown: 'shutdown: clean 4', held: 'held: cut 4' }
     for (const [index, output] of outputs.entries()) {
-      t.strictSame(output.replaceAll(/ \d+$/gm, ''), [...ends.map((end) => expected[end as keyof typeof expected]), '0'].join('\n'), `installed before: ${whens[index]}`)
+      // What an application without a logger says of the request that was cut.
+      const lines = output.replaceAll(/^fastify-graceful: .*\n/gm, '').replaceAll(/ \d+$/gm, '')
+      t.strictSame(lines, [...ends.map((end) => expected[end as keyof typeof expected]), '0'].join('\n'), `installed before: ${whens[index]}`)
       t.ok(Number(/held: cut 4 (\d+)/.exec(output)?.[1]) > 1000, 'a request that never ends has its time')
     }
   })
