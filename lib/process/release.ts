@@ -17,7 +17,8 @@ export class Release {
   readonly raised: RaisedSignals
   readonly #host: Host
   readonly #members: () => Member[]
-  #over: Deferred<unknown> = deferred<unknown>()
+  /** Made when somebody waits, for a promise keeps the async context that it was made in. */
+  #over: Deferred<unknown> | undefined
 
   constructor (host: Host, members: () => Member[]) {
     this.#host = host
@@ -30,7 +31,7 @@ export class Release {
   begin (member: Member): Released[] {
     if (!isShuttingDown(member)) return []
     // Another one is not as far: the first to come waits as well.
-    if (!this.#isDue()) return this.others.pending ? [{ name: 'listeners of others', settled: this.#over.promise }] : []
+    if (!this.#isDue()) return this.others.pending ? [{ name: 'listeners of others', settled: (this.#over ??= deferred<unknown>()).promise }] : []
     return this.#release()
   }
 
@@ -46,7 +47,7 @@ export class Release {
   reset (): void {
     this.others.reset()
     this.raised.uninstall()
-    this.#over = deferred<unknown>()
+    this.#over = undefined
   }
 
   #isDue (): boolean {
@@ -57,7 +58,7 @@ export class Release {
   #release (): Released[] {
     if (this.#members().some(({ otherListeners }) => otherListeners === 'after')) this.raised.install()
     const released = this.others.release()
-    this.#over.resolve(Promise.allSettled(released.map(({ settled }) => settled)))
+    this.#over?.resolve(Promise.allSettled(released.map(({ settled }) => settled)))
     return released
   }
 

@@ -41,7 +41,7 @@ async function end (t: Test, who: string, { signal = 'SIGTERM', begin = (child) 
 }
 
 /** The lines that the listeners of others wrote. */
-const heard = ({ output }: Outcome): string[] => [...output.matchAll(/^heard (.*)$/gm)].map(([, line]) => line!)
+const heard = ({ output }: Pick<Outcome, 'output'>): string[] => [...output.matchAll(/^heard (.*)$/gm)].map(([, line]) => line!)
 
 const last = (name: string, signal = 'SIGTERM 15', pool = 'open'): string => `${name} ${signal} in terminated with 0 in flight, pool ${pool}`
 
@@ -198,7 +198,7 @@ t.test('two applications: once, when both have answered their last request', asy
     child.kill('SIGTERM')
     t.same(await Promise.all(answers), ['held', 'held'], who)
     const [code, killed, output] = await child.result
-    t.same(heard({ code, killed, output }), names.map((name) => `${name} SIGTERM 15 in terminated terminated with 0 in flight, pool open`), who)
+    t.same(heard({ output }), names.map((name) => `${name} SIGTERM 15 in terminated terminated with 0 in flight, pool open`), who)
     t.same([code, killed], [0, null], output)
     t.notMatch(output, /"level":[456]0|capped at 1 s|in the midst/, who)
     t.equal(output.match(/"event":"graceful\.report"/g)?.length, 2, who)
@@ -258,6 +258,6 @@ t.test('a signal that came while booting', async (t) => {
   const child = fork('../../principles/fixtures/other-listeners.js', { node: early, given: { who: 'afterBoot', boot: true } })
   const [code, killed, output] = await child.result
   t.same([code, killed], [0, null], output)
-  t.match(heard({ code, killed, output }), [/^early SIGTERM 15 in {2}with/, /^late SIGTERM 15 in terminated/], 'those who heard of it at once hear of it once')
+  t.match(heard({ output }), [/^early SIGTERM 15 in {2}with/, /^late SIGTERM 15 in terminated/], 'those who heard of it at once hear of it once')
   t.notMatch(output, /"level":[456]0|in the midst/)
 })
