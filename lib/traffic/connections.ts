@@ -30,6 +30,11 @@ export function isUsed (session: ServerHttp2Session): boolean {
   return (session as UsedSession)[kind] !== undefined
 }
 
+/** Whether a session has carried traffic, after which nothing changes any more. */
+export function isKnown (session: ServerHttp2Session): boolean {
+  return (session as UsedSession)[kind] === 'traffic'
+}
+
 /** Whether a session has had nothing but probes. */
 export function isProbed (session: ServerHttp2Session): boolean {
   return (session as UsedSession)[kind] === 'probe'
@@ -71,6 +76,8 @@ export class Connections {
   readonly #onSession: (session: ServerHttp2Session) => void
   /** Called with a socket of HTTP/1 that is about to be destroyed, and what with; only from phase 1 on. */
   onDestroy: ((socket: HttpSocket, error: Error | null) => void) | undefined
+  /** Whether one of the servers speaks HTTP/2. */
+  hasHttp2 = false
   /** Grows with each connection that was accepted: what a turn of the event loop has brought. */
   accepted = 0
 
@@ -94,6 +101,7 @@ export class Connections {
     this.#servers.add(server)
     const isHttp2 = 'updateSettings' in server
     const isSecure = 'setSecureContext' in server
+    this.hasHttp2 ||= isHttp2
     server.on('connection', (socket) => {
       this.accepted++
       if (isSecure) this.#add(this.handshakes, socket)

@@ -40,6 +40,10 @@ export interface Tracked {
   gone: boolean
 }
 
+/** Where a reply stands among those that no connection shows. */
+const place: unique symbol = Symbol('fastify-graceful.place')
+interface UnshownReply extends ServerResponse { [place]?: number }
+
 /** Who hears of replies from phase 1 on. */
 export interface RequestWatcher {
   /** One is followed; `predecessor` is the one before it on its connection, while that is in flight. */
@@ -59,6 +63,8 @@ export class Requests {
   readonly #connections: Connections
   readonly #live = new Map<ServerResponse, Tracked>()
   #liveLimit = 64
+  /** While the service runs: replies that no connection shows, of HTTP/2 and `inject`, in no order. */
+  readonly #unshown: UnshownReply[] = []
   /** Replies whose client left while the handler ran, from before phase 1. */
   #lost: Array<WeakRef<ServerResponse>> = []
   #lostLimit = 64
@@ -95,6 +101,7 @@ export class Requests {
   beExact (adopted: () => void): void {
     this.#exact = true
     for (const tracked of this.#live.values()) this.#watcher.follow(tracked, undefined)
+    for (const reply of this.#unshown.splice(0)) this.follow(reply)
     this.#adoptSome(this.#connections.sockets.values(), adopted)
     for (const reply of this.#stillRunning()) this.#followGone(reply)
     this.#lost = []
@@ -124,8 +131,43 @@ export class Requests {
     return tracked
   }
 
+  /** Notes a reply that no connection shows, while the service runs: cheaper than to follow it. */
+  note (reply: ServerResponse): void {
+    tie(reply)
+    if (isGone(reply)) {
+      if (handlerRuns(reply)) this.#lose(reply)
+      return
+    }
+    reply.on('close', this.#unshownClosed)
+    ;(reply as UnshownReply)[place] = this.#unshown.push(reply) - 1
+  }
+
+  // One function for all replies.
+  readonly #unshownClosed = this.#makeUnshownClosed()
+
+  #makeUnshownClosed (): (this: ServerResponse) => void {
+    // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment -- the listener's own `this` is the reply
+    const requests = this
+    return function unshownClosed (this: UnshownReply) {
+      requests.#forgetUnshown(this)
+      // Since phase 1 it has been followed.
+      if (!requests.#live.has(this) && handlerRuns(this)) requests.#lose(this)
+    }
+  }
+
+  #forgetUnshown (reply: UnshownReply): void {
+    const unshown = this.#unshown
+    const { [place]: index = 0 } = reply
+    if (unshown[index] !== reply) return
+    const last = unshown.pop()!
+    if (last === reply) return
+    unshown[index] = last
+    last[place] = index
+  }
+
   /** Follows a reply no longer, and does not count it: nobody waits for its end. */
   exempt (reply: ServerResponse): void {
+    this.#forgetUnshown(reply)
     if (this.#live.delete(reply) && this.#live.size === 0) this.#onIdle()
   }
 
@@ -190,7 +232,7 @@ export class Requests {
   /** How many requests are in flight. While the service runs, a connection with pipelined requests counts each of them. */
   count (): number {
     this.#sweep()
-    let count = this.#live.size + this.#stillRunning().length
+    let count = this.#live.size + this.#stillRunning().length + this.#unshown.length
     for (const socket of this.#connections.sockets) {
       const reply = socket._httpMessage
       if (reply && !this.#live.has(reply)) count++
@@ -218,6 +260,7 @@ export class Requests {
   /** The replies of all requests in flight; one may come twice. */
   * inFlight (): Generator<ServerResponse> {
     yield * this.#live.keys()
+    yield * this.#unshown
     yield * this.#stillRunning()
     for (const { _httpMessage: reply } of this.#connections.sockets) {
       if (reply) yield reply

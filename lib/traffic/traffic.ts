@@ -10,7 +10,7 @@ import type { StallPhase } from '../lifecycle/phase.ts'
 import { counted } from '../text.ts'
 import { Arrivals } from './arrivals.ts'
 import type { OnLate } from './arrivals.ts'
-import { Connections, kind } from './connections.ts'
+import { Connections, isKnown, kind } from './connections.ts'
 import type { HttpSocket } from './connections.ts'
 import { EarlyReplies } from './early-replies.ts'
 import { Endings } from './endings.ts'
@@ -169,8 +169,9 @@ export class Traffic {
     const { requests } = this
     name(reply)
     const { exact } = requests
-    const socket = reply.raw.socket as HttpSocket | null | undefined
-    if (exact || socket?.[kind] !== 'traffic') this.#arriveSlowly(request, reply, request.raw.socket)
+    // What HTTP/2 shows as the socket of a reply is made when it is asked for.
+    const socket = this.connections.hasHttp2 ? undefined : reply.raw.socket as HttpSocket | null | undefined
+    if (exact || socket?.[kind] !== 'traffic') this.#arriveSlowly(request, reply)
     else socket[startedAt] = requests.clock.now
     return exact
   }
@@ -336,10 +337,17 @@ export class Traffic {
     return size > 0 && `${counted(size, 'connection')} open`
   }
 
-  #arriveSlowly (request: FastifyRequest, reply: FastifyReply, socket: HttpSocket): void {
+  #arriveSlowly (request: FastifyRequest, reply: FastifyReply): void {
     const { raw } = request
     const isHttp2 = raw.httpVersionMajor >= 2
     const session = isHttp2 ? sessionOf(raw) : undefined
+    if (session !== undefined && !this.requests.exact && isKnown(session)) {
+      this.requests.noteStart(reply.raw)
+      this.endings.arrive(request, reply)
+      this.requests.note(reply.raw)
+      return
+    }
+    const socket = raw.socket as HttpSocket
     const isConnection = isHttp2 ? session !== undefined : this.connections.sockets.has(socket)
     if (isConnection) this.#classify(request, session, socket, !isProbed(request.routeOptions.config.graceful))
     const isShown = isConnection && !isHttp2 && socket._httpMessage === reply.raw
@@ -350,7 +358,9 @@ export class Traffic {
     this.endings.arrive(request, reply)
     // A probe of the app's own route is traffic to nobody, but its answer is awaited all the same.
     if (!this.requests.exact && isShown) return
-    this.requests.follow(reply.raw, isConnection && !isHttp2 ? socket : undefined)
+    const isPipelined = isConnection && !isHttp2
+    if (!this.requests.exact && !isPipelined) return this.requests.note(reply.raw)
+    this.requests.follow(reply.raw, isPipelined ? socket : undefined)
     if (!this.requests.exact) return
     this.#envoy.mark(reply.raw)
     if (session !== undefined) this.#shedding.considerSession(session)
