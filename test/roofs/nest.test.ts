@@ -6,7 +6,7 @@ t.setTimeout(600_000)
 
 for (const name of ['nest-11', 'nest-12']) {
   t.test(`${name} with its shutdown hooks: each runs once, after the last request, and nothing is lost`, async (t) => {
-    const folder = await install(name)
+    const folder = await install(name, { shared: 'nest' })
     t.comment(`@nestjs/core ${versionOf(folder, '@nestjs/core')}`)
     const outcome = await update({ service: () => ({ folder, command: ['node', 'server.js'] }) })
     lostNothing(t, outcome)

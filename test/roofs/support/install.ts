@@ -26,23 +26,33 @@ async function pack (into: string): Promise<string> {
 
 const hashOf = (...texts: string[]): string => createHash('sha256').update(texts.join('\0')).digest('hex').slice(0, 12)
 
+/** How a folder is installed. */
+export interface InstallOptions {
+  /** The binary that installs. @default the one that runs */
+  node?: string
+  /** A folder whose files several have in common. */
+  shared?: string | undefined
+}
+
+const sourceOf = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url))
+
 /**
- * Installs what a folder of this directory depends on, and the plugin from its packed tarball, somewhere outside of this repository, so that
- * nothing is found that its package.json does not name. What was installed once is used again as long as package.json is the same; the
- * plugin is unpacked anew each time.
+ * Installs what a folder of this directory depends on, and the plugin from its packed tarball, somewhere outside of
+ * this repository, so that nothing is found that its package.json does not name. What was installed once is used again
+ * as long as package.json is the same; the plugin is unpacked anew each time.
  *
  * @param name the folder
- * @param node the binary that installs; absent: the one that runs
  * @returns the folder with its files and node_modules
  * @throws Error with what npm says
  */
-export async function install (name: string, node: string = process.execPath): Promise<string> {
-  const source = fileURLToPath(new URL(`../${name}`, import.meta.url))
+export async function install (name: string, { node = process.execPath, shared }: InstallOptions = {}): Promise<string> {
+  const source = sourceOf(name)
   const manifest = readFileSync(join(source, 'package.json'), 'utf8')
   const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, Record<string, string>>
   const kept = join(store, `${name}-${hashOf(manifest, JSON.stringify({ dependencies, peerDependencies }), node === process.execPath ? process.versions.modules : node)}`)
   mkdirSync(store, { recursive: true })
-  const folder = `${kept}-${process.pid}`
+  sweep()
+  const folder = `${kept}.${process.pid}`
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder)
   const tarball = await pack(folder)
@@ -53,16 +63,31 @@ export async function install (name: string, node: string = process.execPath): P
   mkdirSync(join(folder, 'node_modules/fastify-graceful'))
   await run(folder, 'tar', '-xzf', tarball, '--strip-components=1', '-C', 'node_modules/fastify-graceful')
   cpSync(join(source, '../support/shop.js'), join(folder, 'shop.js'))
-  for (const file of readdirSync(source)) {
-    if (file !== 'node_modules' && !file.endsWith('.test.ts')) cpSync(join(source, file), join(folder, file), { recursive: true })
-  }
+  for (const from of [source, ...shared === undefined ? [] : [sourceOf(shared)]]) cpSync(from, folder, { recursive: true })
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
+/** Removes what runs that were broken off have left. */
+function sweep (): void {
+  for (const file of readdirSync(store)) {
+    const pid = /\.(\d+)$/.exec(file)?.[1]
+    if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(store, file), { recursive: true, force: true })
+  }
+}
+
+/** Whether a process runs. */
+export function isAlive (pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
 /** Under another name first: an installation that was broken off is none. */
 async function fill (kept: string, source: string, tarball: string, node: string): Promise<void> {
-  const half = `${kept}-installing-${process.pid}`
+  const half = `${kept}.installing.${process.pid}`
   rmSync(half, { recursive: true, force: true })
   mkdirSync(half)
   try {
@@ -92,7 +117,7 @@ export async function nodeBinary (major: number): Promise<string> {
   const kept = join(store, `node-${major}`)
   if (!existsSync(kept)) {
     mkdirSync(store, { recursive: true })
-    const half = `${kept}-installing-${process.pid}`
+    const half = `${kept}.installing.${process.pid}`
     mkdirSync(half, { recursive: true })
     writeFileSync(join(half, 'package.json'), '{}')
     await run(half, 'npm', 'install', '--no-audit', '--no-fund', '--no-package-lock', '--prefer-offline', '--loglevel=error', `node@${major}`)
