@@ -58,6 +58,8 @@ export function launch ({ folder, command, env = {} }: Command, port = 0): Servi
   readLines(child.stdout, keep)
   readLines(child.stderr, keep)
   const exited = once(child, 'close').then(([code, signal]) => ({ code: code as number | null, signal: signal as NodeJS.Signals | null, at: Date.now() }))
+  let isOver = false
+  void exited.then(() => { isOver = true })
   return {
     port,
     pid: child.pid!,
@@ -65,12 +67,12 @@ export function launch ({ folder, command, env = {} }: Command, port = 0): Servi
     exited,
     kill: (signal) => child.kill(signal),
     async waitFor (pattern) {
-      for (let from = 0, end = Date.now() + 30_000; ; from = lines.length) {
-        for (const { text } of lines.slice(from)) {
-          const found = pattern.exec(text)
+      for (let seen = 0, end = Date.now() + 30_000; ;) {
+        for (; seen < lines.length; seen++) {
+          const found = pattern.exec(lines[seen]!.text)
           if (found !== null) return found
         }
-        if (child.exitCode !== null || child.signalCode !== null || Date.now() > end) throw new Error(`no ${pattern} in:\n${lines.map(({ text }) => text).join('\n')}`)
+        if (isOver || Date.now() > end) throw new Error(`no ${pattern} in:\n${lines.map(({ text }) => text).join('\n')}`)
         await sleep(20)
       }
     }
