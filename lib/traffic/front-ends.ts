@@ -2,14 +2,13 @@ import type { FrontEnd } from '../lifecycle/report.ts'
 import { Callers } from './callers.ts'
 import type { Caller, CallerIdentity } from './callers.ts'
 import { longestInterval, meanInterval, rhythmOf } from './intervals.ts'
+import { isTooEarly, patienceOf, shortestInterval, youth } from './patience.ts'
 import { isTool, proberOf, roleOf } from './probers.ts'
 
-/** Intervals without a question after which a prober is taken for one that has stopped. */
-const patientFor = 3
-/** What they are at least, in milliseconds: the machine of one that has asked for long may be busy for a moment. */
-const shortestPatience = { established: 2000, other: 500 } as const
 /** Time between the first and the last question of one that has asked for long, in milliseconds. */
 const establishedAfter = 5000
+/** What has come before the announcement is read within this time, in milliseconds. */
+const readWithin = 100
 /** Longest time between two looks, in milliseconds, in which this process has listened. */
 const attentive = 150
 /** Questions that a person's or a program's tool must have asked steadily. */
@@ -33,8 +32,6 @@ interface Watched {
   interval: number | undefined
   /** It has asked for long. */
   isEstablished: boolean
-  /** When it is taken for one that has stopped, without a question for so long. */
-  patience: number
   /** Several probers that cannot be told apart: the time in which the slowest has got its answers counts, too. */
   isSeveral: boolean
   outcome: FrontEnd['outcome']
@@ -54,7 +51,10 @@ export class FrontEnds {
   readonly #sharedBy: number
   readonly #callers = new Callers()
   #watched: Watched[] = []
+  #openedAt: number | undefined
   #announcedAt: number | undefined
+  /** Somebody had fallen silent before the announcement; until then a question of theirs may be read that came before. */
+  #isOpenUntil = 0
   #toldAt = 0
   #lookedAt = 0
 
@@ -64,12 +64,19 @@ export class FrontEnds {
     this.#failures = Math.ceil(failures / sharedBy)
   }
 
+  /** The listener is open. */
+  open (): void {
+    this.#openedAt ??= this.#now()
+  }
+
   /** A readiness route was asked. The kubelet goes by endpoints, and is no front end. */
   asked (identity: CallerIdentity, isReused: boolean, first: number = this.#now(), last: number = first, count: number = 1): Caller | undefined {
     if (roleOf(identity.userAgent) === 'kubelet') return undefined
     const caller = this.#callers.note(identity, isReused, first, last, count)
-    // One that is heard of late, or turns out to ask from changing addresses.
-    if (this.#announcedAt !== undefined && first < this.#announcedAt) this.#watch()
+    if (this.#announcedAt === undefined) return caller
+    // One that is heard of late, or turns out to ask from changing addresses; or one that was silent and has not gone.
+    if (first < this.#announcedAt) this.#watch(this.#find())
+    else this.#watch([this.#judge(caller, this.#announcedAt)])
     return caller
   }
 
@@ -91,7 +98,8 @@ export class FrontEnds {
     this.#toldAt = this.#announcedAt + toldAfter
     this.#callers.forgetAnswers()
     this.#watched = []
-    this.#watch()
+    this.#watch(this.#find())
+    this.#isOpenUntil = this.#announcedAt + (this.#hasOneStopped(this.#announcedAt) ? readWithin : 0)
   }
 
   /** Phase 1 was undone. */
@@ -122,6 +130,7 @@ export class FrontEnds {
       if (reason !== undefined) return reason
       if (watched.outcome === 'told') settled = Math.max(settled, watched.toldAt)
     }
+    if (now < this.#isOpenUntil) return 'a prober has not asked for some time; it may have come before the announcement'
     return now - settled < quiet ? `the front end was told ${Math.round(now - settled)} ms ago` : undefined
   }
 
@@ -137,28 +146,58 @@ export class FrontEnds {
     return { prober: proberOf(userAgent) ?? 'other', route: `${method} ${path}`, userAgent, address, interval: interval && Math.round(interval), answers, first: after(first), last: after(last), outcome }
   }
 
-  #watch (): void {
-    for (const found of this.#find()) if (!this.#watched.some(({ caller }) => caller === found.caller)) this.#watched.push(found)
+  #watch (found: ReadonlyArray<Watched | undefined>): void {
+    for (const one of found) if (one !== undefined && !this.#isWatched(one.caller)) this.#watched.push(one)
   }
 
-  /** Those that have asked within three of their own intervals. */
+  #isWatched (caller: Caller): boolean {
+    return this.#watched.some((watched) => watched.caller === caller)
+  }
+
+  * #candidates (): Generator<Caller> {
+    yield * this.#callers.steady
+    yield * this.#callers.newcomers()
+  }
+
   #find (): Watched[] {
     const at = this.#announcedAt ?? this.#now()
-    const found: Watched[] = []
-    for (const caller of [...this.#callers.steady, ...this.#callers.newcomers()]) {
-      if (roleOf(caller.userAgent) === 'monitor') continue
-      const times = caller.times.filter((time) => time < at)
-      const lastSeen = times.at(-1)
-      const rhythm = lastSeen === undefined ? undefined : this.#rhythmOf(caller, times)
-      const patience = patienceOf(times, rhythm?.interval)
-      if (lastSeen === undefined || rhythm === undefined || at - lastSeen > patience) continue
-      found.push({ caller, ...rhythm, isEstablished: hasAskedLong(times), patience, outcome: 'pending', toldAt: 0, lastSeen })
-    }
-    return found
+    return [...this.#candidates()].flatMap((caller) => this.#judge(caller, at) ?? [])
+  }
+
+  /** Whether one has stopped lately, unless a process that stood still has not read yet what it has asked. */
+  #hasOneStopped (at: number): boolean {
+    return [...this.#candidates()].some((caller) => {
+      if (isTool(caller.userAgent) || this.#isWatched(caller)) return false
+      const interval = this.#judge(caller, at, longestInterval)?.interval
+      return interval !== undefined && interval >= shortestInterval
+    })
+  }
+
+  /** One that may be a front end, where it had asked before `at` and is not silent for longer than it would be. */
+  #judge (caller: Caller, at: number, mostSilence?: number): Watched | undefined {
+    if (roleOf(caller.userAgent) === 'monitor') return undefined
+    const times = caller.times.filter((time) => time < at)
+    const lastSeen = times.at(-1)
+    const rhythm = lastSeen === undefined ? undefined : this.#rhythmOf(caller, times)
+    if (lastSeen === undefined || rhythm === undefined) return undefined
+    const hasAskedSince = caller.times.at(-1)! >= at
+    const most = hasAskedSince ? youth : mostSilence ?? this.#patienceOf(caller, rhythm.interval)
+    if (at - lastSeen > most) return undefined
+    return { caller, ...rhythm, isEstablished: hasAskedLong(times), outcome: 'pending', toldAt: 0, lastSeen }
+  }
+
+  #patienceOf ({ times, userAgent, failing }: Caller, interval: number | undefined): number {
+    return patienceOf({ times, interval, listenedFor: this.#listenedFor, isTool: isTool(userAgent), isTold: failing > 0 })
+  }
+
+  /** Until the announcement, in milliseconds. */
+  get #listenedFor (): number {
+    return (this.#announcedAt ?? this.#now()) - (this.#openedAt ?? -Infinity)
   }
 
   /** How often a caller asks, where it may be a front end. */
-  #rhythmOf ({ userAgent, keepsConnections }: Caller, times: readonly number[]): Pick<Watched, 'interval' | 'isSeveral'> | undefined {
+  #rhythmOf (caller: Caller, times: readonly number[]): Pick<Watched, 'interval' | 'isSeveral'> | undefined {
+    const { userAgent, keepsConnections } = caller
     if (this.#sharedBy > 1) {
       const interval = meanInterval(times)
       return interval !== undefined && interval > longestInterval * this.#sharedBy ? undefined : { interval, isSeveral: false }
@@ -166,7 +205,7 @@ export class FrontEnds {
     const rhythm = rhythmOf(times)
     if (rhythm === undefined) return isTool(userAgent) ? undefined : { interval: undefined, isSeveral: false }
     if (rhythm.interval > longestInterval) return undefined
-    if (!rhythm.isSteady && keepsConnections) return undefined
+    if (!rhythm.isSteady && keepsConnections && !isTooEarly(rhythm.interval, this.#listenedFor)) return undefined
     if (isTool(userAgent) && (!rhythm.isSteady || times.length < enoughOfTool)) return undefined
     return rhythm
   }
@@ -177,10 +216,7 @@ export class FrontEnds {
     const { caller, isSeveral } = watched
     const asked = caller.times.at(-1) ?? 0
     if (asked > watched.lastSeen) {
-      if (watched.interval === undefined) {
-        watched.interval = asked - watched.lastSeen
-        watched.patience = patienceOf(caller.times, watched.interval)
-      }
+      watched.interval ??= asked - watched.lastSeen
       watched.lastSeen = asked
     }
     const { interval } = watched
@@ -188,7 +224,7 @@ export class FrontEnds {
     if (caller.failing >= this.#failures && now >= needed) Object.assign(watched, { outcome: 'told', toldAt: caller.last })
     // Its route answers as before: there is nothing that it could learn.
     else if (caller.good > 0 && caller.failing === 0) watched.outcome = 'unaffected'
-    else if (now - watched.lastSeen > watched.patience) watched.outcome = 'stopped'
+    else if (now - watched.lastSeen > this.#patienceOf(caller, interval)) watched.outcome = 'stopped'
     if (watched.outcome !== 'pending') return undefined
     const every = interval === undefined ? 'asked once' : `every ${Math.round(interval)} ms`
     return `${nameOf(caller)} (${every}) was served ${caller.failing} of ${this.#failures} failing answers`
@@ -198,13 +234,10 @@ export class FrontEnds {
   #catchUp (now: number): void {
     const missed = Math.max(0, now - this.#lookedAt - attentive)
     this.#lookedAt = now
-    if (missed > 0) for (const watched of this.#watched) watched.lastSeen += missed
+    if (missed === 0) return
+    this.#isOpenUntil += missed
+    for (const watched of this.#watched) watched.lastSeen += missed
   }
-}
-
-/** One that has asked once may ask again within the longest interval that a front end has. */
-function patienceOf (times: readonly number[], interval: number = longestInterval / patientFor): number {
-  return Math.max(patientFor * interval, hasAskedLong(times) ? shortestPatience.established : shortestPatience.other)
 }
 
 function hasAskedLong (times: readonly number[]): boolean {

@@ -54,6 +54,11 @@ export class FrontObserver {
     return this.#frontEnds.found
   }
 
+  /** The listener is open. */
+  open (): void {
+    this.#frontEnds.open()
+  }
+
   /** Phase 1 has begun; health routes begin to fail `toldAfter` milliseconds later. */
   announce (toldAfter: number): void {
     this.#announced = true

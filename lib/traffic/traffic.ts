@@ -153,6 +153,7 @@ export class Traffic {
     for (const server of this.#options.servers()) this.follow(server)
     if (this.requests.exact) this.#earlyReplies.watch(this.#options.servers())
     this.arrivals.open()
+    this.front.open()
     this.requests.clock.start()
     // A second `localhost` can bind while the end is under way.
     if (this.listeners.stopped) this.listeners.stop()

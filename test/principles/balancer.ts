@@ -19,6 +19,8 @@ export interface Check {
   from?: (question: number) => string
   /** When it begins, after the start of the balancer. */
   after?: number
+  /** The one question that comes late, counted from 0, and by how much. */
+  late?: { question: number, by: number }
   /** It asks no more once a server is out. */
   stops?: boolean
 }
@@ -82,10 +84,11 @@ export class Balancer {
   }
 
   async #watch (server: number): Promise<void> {
-    const { every, fall, after = 0 } = this.#check
+    const { every, fall, after = 0, late } = this.#check
     let failed = 0
     let next = performance.now() + after
-    while (!this.#stopped) {
+    for (let question = 0; !this.#stopped; question++) {
+      if (question === late?.question) next += late.by
       await sleep(Math.max(0, next - performance.now()))
       next += every
       if (this.#stopped) return

@@ -41,9 +41,11 @@ const cases: Case[] = [
   { name: 'a check below the route', checks: [{ every: 500, fall: 3, path: '/readyz/shutdown' }], least: 1000, most: 9000, frontEnds: [{ route: 'GET /readyz/shutdown' }] },
   { name: 'the external route, with a status of its own', checks: [{ every: 500, fall: 3, path: '/up' }], given: { options: { probes: { external: { path: '/up', status: 404 } } } }, least: 1000, most: 9000, frontEnds: [{ route: 'GET /up' }] },
   { name: 'a route of the application that is marked', checks: [{ every: 500, fall: 3, path: '/health' }], least: 1000, most: 9000, frontEnds: [{ route: 'GET /health' }] },
-  { name: 'two balancers of different intervals behind one address', checks: [{ every: 500, fall: 3 }, { every: 3000, fall: 3, after: 200 }], warmUp: 11_000, least: 8000, most: 17_500, frontEnds: [{ outcome: 'told' }] },
+  { name: 'two balancers of different intervals behind one address', checks: [{ every: 500, fall: 3 }, { every: 2500, fall: 3, after: 200 }], warmUp: 11_000, least: 6500, most: 9900, frontEnds: [{ outcome: 'told' }] },
   { name: 'two balancers that are told apart', checks: [{ every: 500, fall: 2, headers: { 'user-agent': 'Go-http-client/1.1' } }, { every: 2500, fall: 2 }], warmUp: 8000, least: 5000, most: 15_000, frontEnds: [{}, {}] },
   { name: 'the first question a moment before the signal', checks: [{ every: 1000, fall: 2, after: 700 }], warmUp: 1200, least: 2000, most: 9000, frontEnds: [{ outcome: 'told' }] },
+  { name: 'a young process whose balancer is late', checks: [{ every: 500, fall: 3, late: { question: 3, by: 2500 } }], warmUp: 3300, least: 1500, most: 9000, frontEnds: [{ outcome: 'told' }] },
+  { name: 'a young process that two balancers behind one address have asked once each', checks: [{ every: 4000, fall: 1, after: 200 }, { every: 4000, fall: 1, after: 800 }], warmUp: 3200, least: 3500, most: 9000, frontEnds: [{ outcome: 'told' }] },
   { name: "the guardian's port", checks: [{ every: 500, fall: 3, port: (server) => guardianPorts.get(server) ?? 0 }], given: { options: { guardian: { port: 0, host: '127.0.0.1' } } }, least: 1000, most: 9000, frontEnds: [{ outcome: 'told' }] },
   { name: 'HTTP/2', checks: [{ every: 500, fall: 3, manner: 'http2', port: (server) => guardianPorts.get(server) ?? server }], given: { fastify: { http2: true } }, least: 1000, most: 9000, frontEnds: [{ outcome: 'told' }] }
 ]

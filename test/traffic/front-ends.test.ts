@@ -40,6 +40,7 @@ const quiet = 1000
 function announceAt (announcedAt: number, probers: Prober[], { failures = 3, toldAfter = 0, sharedBy = 1, most = 60_000 } = {}): Outcome {
   let now = 0
   const frontEnds = new FrontEnds({ now: () => now, failures, sharedBy })
+  frontEnds.open()
   const states = probers.map((prober) => ({ prober, next: prober.from ?? 0, asked: 0, failed: 0 }))
   let announced = false
   const ask = (at: number): void => {
@@ -115,8 +116,34 @@ const cases: Array<[name: string, probers: Prober[], bounds: [least: number, mos
   ['right after the start', [{ every: 1000, from: 100 }], [3000, 4100], ['told'], { at: 1500 }]
 ]
 
+/** The same for processes that have not listened for long: what was asked so far says little about how often somebody asks. */
+const young: typeof cases = [
+  ['nobody has asked', [], [0, 0], [], { at: 4000 }],
+  ['asked twice, and late with the third', [{ every: 0, from: 200, gaps: [500, 700, 3000, 500, 500, 500] }], [2300, 2600], ['told'], { at: 3500 }],
+  ['asked three times, and late with the fourth by more than eight of its intervals', [{ every: 0, from: 200, gaps: [500, 500, 500, 4700, 500, 500] }], [4000, 4200], ['told'], { at: 3800 }],
+  ['asked nine times, and late with the tenth', [{ every: 0, from: 0, gaps: [500, 500, 500, 500, 500, 500, 500, 500, 500, 2400, 500, 500, 500, 500, 500] }], [2000, 2600], ['told'], { at: 6200 }],
+  ['told once, and late with its next question', [{ every: 0, from: 200, gaps: [500, 500, 500, 500, 1900, 500, 500, 500] }], [3400, 3900], ['told'], { at: 2000 }],
+  ['two behind one address that have asked once each', [{ every: 5000, from: 500 }, { every: 5000, from: 1200 }], [6000, 6500], ['told'], { at: 5300 }],
+  ['one every ten seconds that has asked twice', [{ every: 10_000, from: 1000 }], [20_000, 22_000], ['told'], { at: 20_500 }],
+  ['three questions without a rhythm on one connection', [{ every: 0, from: 200, gaps: [600, 400, 2100, 600, 600, 600, 600], keeps: true }], [1400, 2900], ['told'], { at: 3000 }],
+  ['one that is gone when the end is announced', [{ every: 1000, most: 3 }], [8900, 9100], ['stopped'], { at: 4000 }],
+  ['one that stops at the first failure', [{ every: 1000, fall: 1, from: 100 }], [3000, 4100], ['stopped'], { at: 2500 }],
+  ['a test suite that asks quickly until it is ready', [{ every: 50, most: 4, from: 500 }], [0, 0], [], { at: 3000 }],
+  ['a test suite that has called curl three times', [{ every: 1000, most: 3, agent: 'curl/8.14.1' }], [0, 0], [], { at: 8000 }],
+  ['a person who has looked twice', [{ every: 2500, most: 2, agent: 'Mozilla/5.0 (X11; Linux x86_64)' }], [0, 0], [], { at: 4000 }],
+  ['a kubelet, late', [{ every: 0, from: 200, gaps: [500, 700, 3000], agent: 'kube-probe/1.34' }], [0, 0], [], { at: 3500 }]
+]
+
+/** A process that did not get to run has read nothing: who asked meanwhile comes after the announcement. */
+const late: typeof cases = [
+  ['the only one, heard of at once', [{ every: 0, gaps: [...Array.from({ length: 56 }, () => 1000), 5025, ...Array.from({ length: 8 }, () => 1000)] }], [3000, 3300], ['told']],
+  ['the only one, not heard of', [{ every: 1000, most: 57 }], [0, 100], []],
+  ['one of two', [{ every: 1000 }, { every: 0, from: 500, address: '10.0.0.2', gaps: [...Array.from({ length: 27 }, () => 2000), 10_000, 2000, 2000, 2000, 2000] }], [7400, 7600], ['told', 'told']],
+  ['a person who looks again', [{ every: 1000 }, { every: 0, from: 40_000, gaps: [3000, 3000, 18_000, 900, 900, 900], agent: 'Mozilla/5.0 (X11)', address: '10.0.0.2' }], [3000, 4100], ['told']]
+]
+
 t.test('how long phase 1 lasts for the front ends', async (t) => {
-  for (const [name, probers, [least, most], outcomes, { at = 60_000, ...options } = {}] of cases) {
+  for (const [name, probers, [least, most], outcomes, { at = 60_000, ...options } = {}] of [...cases, ...young, ...late]) {
     const { length, outcomes: seen } = announceAt(at, probers, options)
     t.ok(length >= least && length <= most, `${name}: ${length} ms, ${least} to ${most} were expected`)
     t.strictSame(seen, outcomes, name)
