@@ -5,7 +5,9 @@ import mercurius from 'mercurius'
 import { sayHook, shop, work } from './shop.js'
 
 const app = Fastify({ logger: true })
-app.register(graceful)
+// What mercurius does by itself is seen without the plugin.
+if (process.env.PLAIN === undefined) app.register(graceful)
+else process.once('SIGTERM', () => void app.close())
 app.register(shop)
 app.addHook('onClose', async () => sayHook('onClose'))
 app.register(mercurius, {
