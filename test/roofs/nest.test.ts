@@ -5,7 +5,7 @@ import { hooksOf, lostNothing, update } from './support/update.ts'
 t.setTimeout(600_000)
 
 for (const name of ['nest-11', 'nest-12']) {
-  t.test(`${name} with its shutdown hooks: each runs once, after the last request, and nothing is lost`, async (t) => {
+  t.test(`Nest's shutdown hooks run once, after the last request, and nothing is lost: ${name}`, async (t) => {
     const folder = await install(name, { shared: 'nest' })
     t.comment(`@nestjs/core ${versionOf(folder, '@nestjs/core')}`)
     const outcome = await update({ service: () => ({ folder, command: ['node', 'server.js'] }) })

@@ -14,7 +14,7 @@ import { complaints, hooksOf, isClean, shopUsers } from './support/update.ts'
 t.setTimeout(600_000)
 
 /** Milliseconds of load before the reload. */
-const warmUp = 8000
+const warmUp = 5000
 
 /** What is expected of a reload: `count` processes have ended in order. */
 function reloaded (t: Test, pm2: Pm2, { requests, losses }: LoadResult, count: number): void {
@@ -45,7 +45,7 @@ t.test('pm2 reload of a cluster of two, with clients that come to it directly', 
   await sleep(1000)
   const seen = await load.stop()
   reloaded(t, pm2, seen, 2)
-  t.ok(took < 20_000, `the reload took ${took} ms`)
+  t.ok(took < 15_000, `the reload took ${took} ms`)
 })
 
 t.test('two applications of pm2 in fork mode behind HAProxy, reloaded one after the other', async (t) => {
@@ -62,7 +62,7 @@ t.test('two applications of pm2 in fork mode behind HAProxy, reloaded one after 
   await sleep(warmUp)
   for (const name of ['shop-0', 'shop-1']) {
     const took = await pm2.run('reload', name)
-    t.ok(took < 20_000, `the reload took ${took} ms`)
+    t.ok(took < 15_000, `the reload took ${took} ms`)
     // The balancer asks each half second, and takes one in that has answered once.
     await sleep(2000)
   }

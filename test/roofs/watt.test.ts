@@ -13,7 +13,7 @@ function commandOf (folder: string): string {
   return join('node_modules/wattpm', bin['wattpm']!)
 }
 
-/** Watt 2 runs on Node 20, Watt 3 from 22 on; its application makes the server itself, or @platformatic/service does. */
+/** Watt 2 runs on Node 20, Watt 3 from 22 on. The application makes the server, or @platformatic/service does. */
 const runtimes = [
   { name: 'watt-2', major: 20, shared: 'watt' },
   { name: 'watt-3', major: 22, shared: 'watt' },
@@ -21,7 +21,7 @@ const runtimes = [
 ]
 
 for (const { name, major, shared } of runtimes) {
-  t.test(`${name} on Node ${major}: the runtime closes the application, and its front end hears of it first`, async (t) => {
+  t.test(`Platformatic's runtime closes the application, whose front end was told: ${name}, Node ${major}`, async (t) => {
     const node = await nodeBinary(major)
     const folder = await install(name, { node, shared })
     t.comment(`wattpm ${versionOf(folder, 'wattpm')} on Node ${major}`)

@@ -12,6 +12,7 @@ import type { Command, Service } from './service.ts'
 
 const isOk = (body: string): boolean => body === '{"ok":true}'
 const echo = { type: 'application/json', content: Buffer.from(JSON.stringify({ ok: true, padding: 'x'.repeat(2000) })) }
+const isEcho = (body: string): boolean => body === String(echo.content)
 
 /** Users of the routes in `shop.js`: kept connections and new ones, quick and slow answers, bodies in two halves. */
 export const shopUsers: readonly Manner[] = [
@@ -19,7 +20,7 @@ export const shopUsers: readonly Manner[] = [
   { name: 'paused', weight: 20, path: () => '/', think: 2000, isRight: isOk },
   { name: 'fresh', weight: 20, path: () => '/', fresh: true, isRight: isOk },
   { name: 'slow', weight: 15, path: () => `/slow?ms=${between(50, 800)}`, isRight: isOk },
-  { name: 'posting', weight: 15, method: 'POST', body: echo, path: () => '/echo', isRight: (body) => body === String(echo.content) }
+  { name: 'posting', weight: 15, method: 'POST', body: echo, path: () => '/echo', isRight: isEcho }
 ]
 
 /** Clients that stay: they are there before the end begins, and say what they have lost of what they were promised. */
@@ -59,11 +60,11 @@ export interface Outcome extends LoadResult {
 }
 
 /** Milliseconds of load before the update. */
-const warmUp = 8000
+const warmUp = 5000
 /** Then SIGKILL comes. */
 const gracePeriod = 30_000
 
-async function terminate (service: Service): Promise<{ code: number | null, signal: NodeJS.Signals | null, took: number }> {
+async function terminate (service: Service): Promise<Pick<Outcome, 'code' | 'signal' | 'took'>> {
   const from = Date.now()
   service.kill('SIGTERM')
   const kubelet = setTimeout(() => service.kill('SIGKILL'), gracePeriod)
@@ -75,10 +76,11 @@ async function terminate (service: Service): Promise<{ code: number | null, sign
 /** What a service has complained of: log lines from warning on, and whatever of standard error speaks of one. */
 export function complaints (service: Pick<Service, 'lines'>): string[] {
   const logged = logOf(service).filter(({ level = 0 }) => level >= 40).map((line) => JSON.stringify(line))
-  return [...logged, ...service.lines.map(({ text }) => text).filter((text) => !text.startsWith('{') && /warn|error|unhandled|deprecat/i.test(text))]
+  const beside = service.lines.filter(({ text }) => !text.startsWith('{')).map(({ text }) => text)
+  return [...logged, ...beside.filter((text) => /warn|error|unhandled|deprecat/i.test(text))]
 }
 
-/** Puts load on two replicas, and takes one of them down under this load, as a rolling update does once the successor is ready. */
+/** Puts load on two replicas, and takes one of them down under it, as a rolling update does. */
 export async function update ({ service, rate = 60, manners = shopUsers, longLived }: UpdateOptions): Promise<Outcome> {
   prefer(process.pid, -10)
   const started = await Promise.allSettled([start(service('old')), start(service('new'))])
@@ -100,7 +102,8 @@ export async function update ({ service, rate = 60, manners = shopUsers, longLiv
     const report = logOf(old!).find(({ event }) => event === 'graceful.report')?.report
     await terminate(successor!)
     const warnings = [old!, successor!].flatMap(complaints)
-    return { ...seen, ...end, dropped, byKind: countByKind(seen.losses), old: old!, successor: successor!, report, warnings }
+    const byKind = countByKind(seen.losses)
+    return { ...seen, ...end, dropped, byKind, old: old!, successor: successor!, report, warnings }
   } finally {
     await load?.stop()
     for (const one of [old, successor]) one?.kill('SIGKILL')
