@@ -202,7 +202,8 @@ export class Application {
       },
       traffic: () => this.traffic.summary(),
       closing: (isLast) => this.#close.isReplaced() ? "option 'closeWith'" : this.closeHooks.running(isLast),
-      advice: (report) => [...adviceOf(report, budget), ...adviceOnWaiting(report, budget, this.closeHooks.waiting())],
+      // Who develops a service is not told to give its end more time.
+      advice: (report) => this.lifecycle.request?.isFast === true ? [] : [...adviceOf(report, budget), ...adviceOnWaiting(report, budget, this.closeHooks.waiting())],
       others: () => this.#others(),
       asked: (request, announcedBefore) => {
         this.#message.asked()

@@ -44,6 +44,8 @@ export interface ShutdownRequest {
   announce?: boolean
   /** Whether another process serves in this one's place, on the same listener: the service stays ready, and nobody is in a hurry. Default `false`. */
   replaced?: boolean
+  /** Whether every phase is capped at one second, as by a second signal: somebody waits for the next start. Default `false`. */
+  isFast?: boolean
   /** When it was asked for, on the machine's clock: a signal can come before there is anybody to take it. Default: now. */
   at?: number
 }

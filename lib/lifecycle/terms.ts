@@ -102,6 +102,6 @@ export class Terms {
   }
 
   #situation (phase: Phase, since: number): Situation {
-    return { phase, since, capSince: this.#capSince, preparedAt: this.#preparedAt, graceStart: this.#graceStart, kind: this.request?.kind, fast: this.hurried !== undefined, serving: this.serving }
+    return { phase, since, capSince: this.#capSince, preparedAt: this.#preparedAt, graceStart: this.#graceStart, kind: this.request?.kind, fast: this.hurried !== undefined || this.request?.isFast === true, serving: this.serving }
   }
 }

@@ -43,6 +43,8 @@ export interface Host {
   handles (): string[]
   /** Whether this is a worker of a `node:cluster` whose primary is somebody else's. Default: no. */
   readonly foreignPrimary?: boolean
+  /** Whether `node --watch` starts this process anew when a file has changed, and waits for its end. Default: no. */
+  readonly isWatched?: boolean
 }
 
 /** Node counts listeners of `message` on the channel, and keeps the process while there is one. */
@@ -65,5 +67,6 @@ export const systemHost: Host = {
   // Once it is closed Node shows `null`.
   channel: () => typeof process.send === 'function' ? (process.channel as Channel | null | undefined) ?? undefined : undefined,
   handles: openHandles,
-  foreignPrimary: hasForeignPrimary()
+  foreignPrimary: hasForeignPrimary(),
+  isWatched: Boolean(process.env['WATCH_REPORT_DEPENDENCIES'])
 }

@@ -149,7 +149,9 @@ export class SignalDesk {
     const isReplaced = replaced || member.othersServe === true
     const announce = !isReplaced && !(signal === 'SIGINT' && this.#host.terminal())
     member.exitAsked = true
-    void member.lifecycle.shutdown({ kind: action, reason: replaced ? 'replaced' : signal, ...isReplaced && { replaced: true }, exitCode: action === 'restart' ? member.restartExitCode : 0, announce, at })
+    const isFast = this.#host.isWatched === true
+    if (isFast) member.log.info({ signal }, `${signal} under node --watch: every phase is capped at 1 s`)
+    void member.lifecycle.shutdown({ kind: action, reason: replaced ? 'replaced' : signal, ...isReplaced && { replaced: true }, ...isFast && { isFast }, exitCode: action === 'restart' ? member.restartExitCode : 0, announce, at })
   }
 
   #escalate (signal: string, members: Member[]): void {
