@@ -14,6 +14,7 @@ import type { ProcessEnd, Unheard } from './plan.ts'
 import type { StallRecord, ThreadData, ToMain, ToThread, Verdicts, WardState } from './protocol.ts'
 import { heartbeatInterval, monotonic, Pulse, silent } from './pulse.ts'
 import type { ServerPorts } from './routes.ts'
+import { SharedSights } from './sights.ts'
 import { Signals } from './signals.ts'
 import { planTeardown } from './teardown.ts'
 import { mainThreadState } from './thread-state.ts'
@@ -37,7 +38,10 @@ export class Guard {
   readonly #signals = new Signals(monotonic, ({ name }) => this.#signalled(name))
   readonly #mainThread = new MainThread()
   readonly #desk: Desk
-  #wards: WardState[] = []
+  readonly #sights: SharedSights
+  /** The applications as messages tell of them, and with what was seen of their requests by the look of this number. */
+  #told: WardState[] = []
+  #seen: { version: number, wards: WardState[] } = { version: -1, wards: [] }
   #verdicts: Verdicts[] = []
   /** What held the event loop in the stall that is under way. */
   #stall: StallRecord | undefined
@@ -52,6 +56,7 @@ export class Guard {
     this.#data = data
     this.#post = post
     this.#pulse = new Pulse(data.buffer)
+    this.#sights = new SharedSights(data.sights)
     this.#watch = new Watch(data.stall, monotonic())
     this.#parent = new ParentWatch(data.parent)
     this.#desk = new Desk({
@@ -90,11 +95,24 @@ export class Guard {
     // What was answered before counts for the phase before.
     this.#desk.report()
     const booted = !this.#hasBooted && message.wards.some(({ started }) => started)
-    this.#wards = message.wards
+    this.#told = message.wards
+    this.#seen.version = -1
     if (booted) this.#desk.started()
     if (message.verdicts !== undefined) this.#verdicts = message.verdicts
-    this.#signals.update(this.#wards)
+    this.#signals.update(this.#told)
     this.#hasten()
+  }
+
+  /** The applications, with what was last seen of their requests. */
+  get #wards (): WardState[] {
+    const { version } = this.#sights
+    if (this.#seen.version !== version) {
+      const sights = this.#sights.read()
+      // One has come or gone since.
+      const isOther = sights.length !== this.#told.length
+      this.#seen = { version, wards: isOther ? this.#told : this.#told.map((ward, index) => ({ ...ward, ...sights[index] })) }
+    }
+    return this.#seen.wards
   }
 
   /** What the server asks. */
@@ -107,7 +125,7 @@ export class Guard {
   }
 
   get #hasBooted (): boolean {
-    return this.#wards.some(({ started }) => started)
+    return this.#told.some(({ started }) => started)
   }
 
   get #unheard (): Unheard {
@@ -117,7 +135,7 @@ export class Guard {
   /** An end that the main thread has not heard of, because it hangs. */
   #isLeavingUnheard (silence: number): boolean {
     if (silence <= silent) return false
-    return this.#desk.prestop !== undefined || this.#wards.some((ward) => ward.signals.includes(this.#signals.seen[0]?.name ?? ''))
+    return this.#desk.prestop !== undefined || this.#told.some((ward) => ward.signals.includes(this.#signals.seen[0]?.name ?? ''))
   }
 
   #signalled (signal: string): void {
@@ -144,7 +162,7 @@ export class Guard {
     // Boot is allowed to take its time.
     if (look?.change === 'stalled' && this.#hasBooted) void this.#report(look.age)
     if (look?.change === 'recovered') this.#recovered(look.duration)
-    const end = planTeardown(this.#wards, this.#unheard, now)
+    const end = planTeardown(this.#told, this.#unheard, now)
     if (end !== undefined && this.#isOver(end, now)) {
       this.#kill(end, now).catch(sigkill)
       return

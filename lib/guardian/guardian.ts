@@ -7,6 +7,7 @@ import { Greetings } from './greetings.ts'
 import { Keeper } from './keeper.ts'
 import { limitOf } from './plan.ts'
 import { heartbeatInterval, monotonic, Pulse } from './pulse.ts'
+import { SharedSights } from './sights.ts'
 import { VerdictNews } from './verdict-news.ts'
 import { inspectorOf } from './worker.ts'
 import type { Guarded, GuardianSetup, GuardianStatus, Ward } from './types.ts'
@@ -36,7 +37,8 @@ export class Guardian {
   readonly #stopped: () => void
   readonly #status: GuardianStatus = { state: 'starting', port: undefined, stalls: 0, stalledTime: 0, lastStall: undefined }
   readonly #greetings = new Greetings()
-  readonly #census = new Census(this.#wards)
+  readonly #sights = new SharedSights()
+  readonly #census = new Census(this.#wards, this.#sights)
   readonly #news = new VerdictNews(this.#wards)
   readonly #errands = new Errands(this.#wards, (message) => this.#post(message))
   readonly #keeper = new Keeper({
@@ -116,6 +118,7 @@ export class Guardian {
     const { settings: { stall, liveness, port, host }, probes, admin, metrics, terminationMessagePath, parent } = this.#setup
     return {
       buffer: this.#pulse.buffer,
+      sights: this.#sights.buffer,
       stall,
       liveness,
       inspect: this.#inspector !== undefined,
@@ -149,7 +152,10 @@ export class Guardian {
   }
 
   #leave (ward: Ward): void {
-    if (!this.#wards.delete(ward) || this.#wards.size > 0) return this.#tell()
+    if (!this.#wards.delete(ward) || this.#wards.size > 0) {
+      this.#census.look()
+      return this.#tell()
+    }
     this.#rest?.()
     this.#greetings.giveUp()
     this.#stopped()

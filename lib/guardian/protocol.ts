@@ -47,7 +47,7 @@ export interface WardState {
   stalls: Stall[]
   /** In flight, the oldest first, at most some, as old as they were at `seenAt`. */
   requests: RequestRecord[]
-  /** When they were looked at first, of the looks that have brought nothing new since; undefined where they were not, or there were none. Of the shared clock. */
+  /** When they were looked at; undefined where they were not, or there were none. Of the shared clock. */
   seenAt: number | undefined
   /** How many they are; undefined where they are too many to be looked at. */
   inFlight: number | undefined
@@ -87,6 +87,8 @@ export type Verdicts = Record<CheckKind, Verdict>
 /** What the thread is started with. */
 export interface ThreadData {
   buffer: SharedArrayBuffer
+  /** Memory of the last look at the requests in flight. */
+  sights: SharedArrayBuffer
   /** Heartbeats older than this are a stall. */
   stall: number
   /** A stall longer than this fails liveness. */

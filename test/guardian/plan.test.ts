@@ -1,8 +1,10 @@
 import { createHook } from 'node:async_hooks'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { Gauge, Registry } from 'prom-client'
+import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { Census } from '../../lib/guardian/census.ts'
+import { SharedSights } from '../../lib/guardian/sights.ts'
 import { Scrape } from '../../lib/guardian/scrape.ts'
 import { deadlineOf, limitOf, planEnd } from '../../lib/guardian/plan.ts'
 import type { WardState } from '../../lib/guardian/protocol.ts'
@@ -50,36 +52,64 @@ t.test('memory that the kernel has to take down', async (t) => {
   t.match(planEnd(ending, hurried, 5000), { hung: 1300, surely: 1300 }, 'who asks for a faster end waits for no collection of garbage')
 })
 
-t.test('requests in flight are told of when there is news', async (t) => {
+t.test('a look at the requests in flight is shared when there is news', async (t) => {
   const begun = performance.now()
-  let routes = ['/a']
+  let routes: string[] = []
   let looks = 0
   const requests = (): RequestRecord[] => {
     looks++
     return routes.map((route) => ({ method: 'GET', route, kind: 'request', age: Math.round(performance.now() - begun) }))
   }
   let crowded = false
-  const census = new Census(new Set([{ requests, state: () => ward(), crowded: () => crowded } as unknown as Ward]))
-  const seen = (): Pick<WardState, 'requests' | 'seenAt' | 'inFlight'> => census.states()[0]!
+  const sights = new SharedSights()
+  const reader = new SharedSights(sights.buffer)
+  t.same(reader.read(), [], 'nothing yet')
+  const one = { requests, state: () => ward(), crowded: () => crowded } as unknown as Ward
+  const wards = new Set([one])
+  const census = new Census(wards, sights)
   census.glance()
-  const { seenAt } = seen()
-  await sleep(20)
+  t.same(reader.read(), [{ requests: [], inFlight: 0 }])
+  const { version } = reader
   census.glance()
   t.equal(looks, 2, 'each heartbeat looks')
-  t.equal(seen().seenAt, seenAt, 'the same request, merely older, is no news')
+  t.equal(reader.version, version, 'that there are none still is no news')
   routes = ['/a', '/b']
   census.glance()
-  t.match(seen(), { inFlight: 2, requests: [{ route: '/a' }, { route: '/b' }] })
-  t.ok(seen().seenAt! > seenAt!)
+  t.match(reader.read(), [{ inFlight: 2, requests: [{ route: '/a' }, { route: '/b' }], seenAt: Number }])
+  t.match(census.states(), [{ requests: [], seenAt: undefined, inFlight: undefined }], 'messages do without')
+  t.match(JSON.parse(census.snapshot()), [{ inFlight: 2, requests: [{ route: '/a' }, { route: '/b' }] }])
   routes = Array.from({ length: 26 }, () => '/many')
   census.glance()
-  t.equal(seen().inFlight, 26)
+  t.match(reader.read(), [{ inFlight: 26, requests: Array.from({ length: 10 }, () => ({ route: '/many' })) }])
   const before = looks
   for (let beat = 0; beat < 10; beat++) census.glance()
   t.equal(looks - before, 2, 'of many every fifth one')
+  routes = [`/${'\u20ac'.repeat(9000)}`]
+  census.look()
+  t.same(reader.read(), [{ requests: [], inFlight: 1 }], 'what has no room is counted')
+  wards.add({ ...one })
+  routes = ['/\u20ac']
+  census.look()
+  t.match(reader.read(), [{ inFlight: 1, requests: [{ route: '/\u20ac' }] }, { inFlight: 1 }])
   crowded = true
   census.look()
-  t.match(seen(), { inFlight: undefined, requests: [] })
+  t.same(reader.read(), [{ requests: [] }, { requests: [] }])
+})
+
+t.test('a look that is written while another is read', async (t) => {
+  const sights = new SharedSights()
+  const writer = new Worker(new URL('fixtures/sights.ts', import.meta.url), { workerData: { buffer: sights.buffer } })
+  t.teardown(async () => writer.terminate())
+  writer.once('error', (error) => t.fail(error))
+  for (const end = performance.now() + 20_000; sights.version === 0 && performance.now() < end;) await sleep(20)
+  let reads = 0
+  for (const end = performance.now() + 1000; performance.now() < end || reads < 50;) {
+    const [sight] = sights.read()
+    if (sight !== undefined && sight.inFlight !== sight.requests.length) t.fail('half of one look and half of another', { sight })
+    reads++
+    if (reads % 100 === 0) await sleep(0)
+  }
+  t.ok(sights.version > 100, `${sights.version} looks, ${reads} reads`)
 })
 
 t.test('a signal that the main thread has not heard', async (t) => {
