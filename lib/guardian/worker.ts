@@ -12,7 +12,8 @@ const file = programFile('guardian/thread')
 
 /** The thread inherits neither the application's loaders nor its environment. */
 export function makeWorker (workerData: ThreadData): Worker {
-  const options = { workerData, env: {}, argv: [], name: 'fastify-graceful', trackUnmanagedFds: false, resourceLimits }
+  // What a thread writes would be piped into the standard streams of the process, which begin to exist with that; this one writes by itself.
+  const options = { stdout: true, stderr: true, workerData, env: {}, argv: [], name: 'fastify-graceful', trackUnmanagedFds: false, resourceLimits }
   try {
     return new Worker(file, { ...options, execArgv: ['--expose-internals', '--no-warnings'] })
   } catch (error) {
