@@ -12,7 +12,11 @@ export interface GuardOptions {
    * where a browser would change something for a page of another site.
    */
   authorize?: (request: FastifyRequest) => boolean | Promise<boolean>
-  /** Whether everything that comes through a unix socket is let in: its file mode is the guard. Not where a proxy reaches the application that way. A browser, through a tunnel, is let in under a loopback name only, and not for a page of another origin. Default: `false`. */
+  /**
+   * Whether everything that comes through a unix socket is let in: its file mode is the guard. Not where a proxy leads
+   * to the application that way. Whoever asks is let in under a loopback name (`Host`) only, and not for a page of another
+   * origin: a browser may come through a tunnel. Default: `false`.
+   */
   unixSocket?: boolean
 }
 
@@ -30,10 +34,10 @@ export function createGuard (options: GuardOptions, log: GuardLog): Guard | unde
   const { authorize, unixSocket = false } = options
   if (tokens.length === 0 && authorize === undefined && !unixSocket) return undefined
   return async (request) => {
-    if (unixSocket && cameThroughUnixSocket(request) && !isForSomebodyElse(request.headers)) return 'granted'
+    if (unixSocket && cameThroughUnixSocket(request) && !isForSomebodyElse(request.raw)) return 'granted'
     if (showsToken(request.headers.authorization, tokens)) return 'granted'
     const acts = request.method !== 'GET' && request.method !== 'HEAD'
-    if (authorize !== undefined && !(acts && isCrossSite(request.headers)) && await asks(authorize, request, log)) return 'granted'
+    if (authorize !== undefined && !(acts && isCrossSite(request.raw)) && await asks(authorize, request, log)) return 'granted'
     return request.headers.authorization === undefined ? 'no credentials' : 'wrong credentials'
   }
 }
