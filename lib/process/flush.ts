@@ -1,8 +1,10 @@
+import type { Writable } from 'node:stream'
 import { sleep } from '../timers.ts'
 
 /** As much of any stream as matters here. */
 interface Stream {
   flush?: (callback?: (error?: unknown) => void) => unknown
+  write?: unknown
   streams?: unknown
   destroyed?: boolean
   /** sonic-boom: a write is under way. */
@@ -15,11 +17,13 @@ interface Stream {
 
 /** How often a plain Node stream is asked whether it is empty, in milliseconds. */
 const pollInterval = 2
+/** How long what somebody has put over a stream's `write` gets to say that it has written, in milliseconds. */
+const passedOnWithin = 500
 
 /**
  * Waits until what was logged so far has left the process: sonic-boom destinations (synchronous or not), worker-thread
- * transports, multistreams, streams that are piped on (pino-pretty in the same thread), plain Node streams, and loggers with a
- * `flush` of their own. A logger with none of these resolves at once.
+ * transports, multistreams, streams that are piped on (pino-pretty in the same thread), plain Node streams, those whose `write`
+ * somebody has replaced, and loggers with a `flush` of their own. A logger with none of these resolves at once.
  *
  * Nothing is ended: lines can still be logged afterwards, and a transport saves them in its own `exit` listener. It does not
  * reject, and it has no bound of its own: the caller bounds it.
@@ -60,6 +64,7 @@ async function flushStream (candidate: unknown, seen: Set<unknown>): Promise<voi
     return
   }
   await emptied(stream)
+  if (isReplaced(stream)) await Promise.race([passedOn(stream), sleep(passedOnWithin)])
   await Promise.all(pipesOf(stream).map((pipe) => flushStream(pipe, seen)))
 }
 
@@ -80,6 +85,19 @@ async function emptied (stream: Stream): Promise<void> {
   const waiting = (): number => (stream.writableLength ?? 0) + (pipesOf(stream).length > 0 ? stream.readableLength ?? 0 : 0)
   // oxlint-disable-next-line no-await-in-loop -- it is a wait
   while (waiting() > 0 && stream.destroyed !== true) await sleep(pollInterval)
+}
+
+/** Whether somebody has put a `write` of their own over a stream's, as pm2 does, which then writes to a file. */
+function isReplaced (stream: Stream): boolean {
+  const original = (Object.getPrototypeOf(stream) as Stream | null)?.write
+  return typeof stream.write === 'function' && typeof original === 'function' && stream.write !== original
+}
+
+/** What was written before is out when an empty chunk is; the stream's own buffer knows nothing of it. */
+function passedOn (stream: Stream): Promise<void> {
+  return new Promise((resolve) => {
+    (stream as Pick<Writable, 'write'>).write('', 'utf8', () => resolve())
+  })
 }
 
 function pipesOf (stream: Stream): unknown[] {

@@ -58,6 +58,32 @@ t.test('streams that are piped on, and several of them', async (t) => {
   await flushLogger(pino(broken))
 })
 
+t.test('a stream whose write somebody has replaced', async (t) => {
+  const cases: Array<[name: string, pass: (to: Slow, chunk: string, done?: () => void) => boolean, taken: number]> = [
+    ['and passes on to a slower one', (to, chunk, done) => to.write(chunk, done), 5],
+    ['and passes on without a word', (to, chunk) => to.write(chunk), 5],
+    ['and says at once that it has written', (_to, _chunk, done) => { done?.(); return true }, 0],
+    ['and never says so', () => true, 0],
+    ['and fails', (_to, chunk) => { if (chunk === '') throw new Error('broken'); return true }, 0]
+  ]
+  for (const [name, pass, taken] of cases) {
+    const [replaced, to] = [new Slow(), new Slow()]
+    replaced.write = ((chunk: string, _encoding?: string, done?: () => void) => pass(to, chunk, done)) as typeof replaced.write
+    const log = pino({ base: null, timestamp: false }, replaced)
+    for (let i = 0; i < 5; i++) log.info(String(i))
+    const from = performance.now()
+    await flushLogger(log)
+    t.equal(to.taken.filter((line) => line !== '').length, taken, name)
+    t.ok(performance.now() - from < 1000, name)
+  }
+
+  const lines: string[] = []
+  const log = pino({ base: null, timestamp: false }, { write: (line: string) => { lines.push(line) } })
+  log.info('once')
+  await flushLogger(log)
+  t.equal(lines.length, 1, 'a destination with nothing but a write gets no empty line')
+})
+
 t.test('a stream that is destroyed while it is waited for', async (t) => {
   const stuck = new Writable({ write () {} })
   stuck.on('error', () => {})
