@@ -28,17 +28,23 @@ export interface AnswersElsewhere {
   last: number
 }
 
+/** Milliseconds within which somebody else who answers for readiness has heard that it fails. */
+const heardWithin = 1000
+
 /** Sees who asks for readiness, and what they are told. */
 export class FrontObserver {
+  readonly #now: () => number
   readonly #settings: FrontSettings
   readonly #frontEnds: FrontEnds
   readonly #probes: ProbeWitness
   /** Connections and sessions that have brought a question. */
   readonly #askedOn = new WeakSet<object>()
   #announced = false
+  #goodBefore = 0
 
   /** @param settings by default nobody is looked for, and somebody is taken to be there */
   constructor (now: () => number, settings: FrontSettings = { isKnown: true, failures: 0, sharedBy: 1 }) {
+    this.#now = now
     this.#settings = settings
     this.#frontEnds = new FrontEnds({ now, ...settings })
     this.#probes = new ProbeWitness(now)
@@ -62,6 +68,7 @@ export class FrontObserver {
   /** Phase 1 has begun; health routes begin to fail `toldAfter` milliseconds later. */
   announce (toldAfter: number): void {
     this.#announced = true
+    this.#goodBefore = this.#now() + toldAfter + heardWithin
     this.#probes.announce()
     this.#frontEnds.announce(toldAfter)
   }
@@ -94,7 +101,9 @@ export class FrontObserver {
   /** A readiness route has answered on a port that somebody else listens on. */
   answeredElsewhere ({ prober, caller: identity, isReady, count, first, last }: AnswersElsewhere): void {
     const caller = identity && this.#frontEnds.asked(identity, false, first, last, count)
-    if (caller !== undefined) this.#frontEnds.answered(caller, !isReady, first, last, count)
+    // A good answer shortly after the announcement says nothing of the route: who gave it had not heard yet.
+    const isKnown = !isReady || first >= this.#goodBefore
+    if (caller !== undefined && isKnown) this.#frontEnds.answered(caller, !isReady, first, last, count)
     if (!isReady) this.#probes.told(prober, count, first, last)
   }
 

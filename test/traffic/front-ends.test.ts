@@ -1,6 +1,7 @@
 import t from 'tap'
 import { identityOf } from '../../lib/traffic/callers.ts'
 import { FrontEnds } from '../../lib/traffic/front-ends.ts'
+import { FrontObserver } from '../../lib/traffic/front-observer.ts'
 import { rhythmOf } from '../../lib/traffic/intervals.ts'
 import { isTool, knownProbers, proberOf, roleOf } from '../../lib/traffic/probers.ts'
 
@@ -229,6 +230,41 @@ t.test('answers that are heard of later', async (t) => {
   now += quiet
   t.equal(frontEnds.waiting(quiet), undefined)
   t.match(frontEnds.summary(), [{ answers: 3, first: 1000, last: 3000, outcome: 'told' }])
+})
+
+/** One asks, and is answered by somebody else: the last of `answers` is repeated. */
+function answeredElsewhere (answers: boolean[], interval: number): [length: number, outcome: string | undefined] {
+  let now = 0
+  const front = new FrontObserver(() => now, { isKnown: false, failures: 3, sharedBy: 1 })
+  front.open()
+  const caller = identityOf('/readyz', 'GET', undefined, 'x', '10.0.0.1')
+  const answer = (isReady: boolean): void => {
+    front.answeredElsewhere({ prober: 'other', caller, isReady, count: 1, first: now, last: now })
+  }
+  for (; now <= 60_000; now += interval) answer(true)
+  now -= interval
+  front.announce(0)
+  const announcedAt = now
+  for (now += 30; front.waiting(quiet) !== undefined && now < announcedAt + 20_000; now += look) {
+    const asked = (now - announcedAt - 30) / interval
+    if (Number.isInteger(asked)) answer(answers[asked] ?? answers.at(-1)!)
+  }
+  return [now - announcedAt, front.summary().frontEnds[0]?.outcome]
+}
+
+t.test('answers of somebody else, who hears of the announcement later', async (t) => {
+  const rows: Array<[name: string, answers: boolean[], interval: number, bounds: [least: number, most: number], outcome: string]> = [
+    ['it has heard at once', [false], 500, [2000, 2100], 'told'],
+    ['the first answer was still good', [true, false], 500, [2500, 2600], 'told'],
+    ['so were the first two', [true, true, false], 300, [2200, 2300], 'told'],
+    ['the route stays good', [true], 500, [1000, 1100], 'unaffected'],
+    ['the route of one that asks seldom stays good', [true], 4000, [4000, 4100], 'unaffected']
+  ]
+  for (const [name, answers, interval, [least, most], outcome] of rows) {
+    const [length, seen] = answeredElsewhere(answers, interval)
+    t.equal(seen, outcome, name)
+    t.ok(length >= least && length <= most, `${name}: ${length} ms`)
+  }
 })
 
 /** Questions at one interval. */
