@@ -8,7 +8,7 @@ import type { Balancer } from '../../e2e/haproxy.ts'
 import { prefer } from '../../e2e/replicas.ts'
 import { countByKind } from '../../e2e/rollout.ts'
 import { logOf, start } from './service.ts'
-import type { Command, Service } from './service.ts'
+import type { Command, LogLine, Service } from './service.ts'
 
 const isOk = (body: string): boolean => body === '{"ok":true}'
 const echo = { type: 'application/json', content: Buffer.from(JSON.stringify({ ok: true, padding: 'x'.repeat(2000) })) }
@@ -73,11 +73,20 @@ async function terminate (service: Service): Promise<Pick<Outcome, 'code' | 'sig
   return { code, signal, took: at - from }
 }
 
+/** What is said, and is true, of a process that did not get to run. */
+const signsOfStarving = new Set(['graceful.guardian', 'graceful.stall', 'graceful.recovered'])
+/** Milliseconds after its first line for which a process starts, when others may start beside it on this machine. */
+const startsFor = 5000
+
 /** What a service has complained of: log lines from warning on, and whatever of standard error speaks of one. */
 export function complaints (service: Pick<Service, 'lines'>): string[] {
-  const logged = logOf(service).filter(({ level = 0 }) => level >= 40).map((line) => JSON.stringify(line))
+  const lines = logOf(service)
+  const starts = new Map(lines.toReversed().map(({ pid, time = 0 }) => [pid, time]))
+  const isStarting = ({ pid, time = 0 }: LogLine): boolean => time < (starts.get(pid) ?? 0) + startsFor
+  const isExcused = (line: LogLine): boolean => signsOfStarving.has(line.event ?? '') && isStarting(line)
+  const logged = lines.filter((line) => (line.level ?? 0) >= 40 && !isExcused(line))
   const beside = service.lines.filter(({ text }) => !text.startsWith('{')).map(({ text }) => text)
-  return [...logged, ...beside.filter((text) => /warn|error|unhandled|deprecat/i.test(text))]
+  return [...logged.map((line) => JSON.stringify(line)), ...beside.filter((text) => /warn|error|unhandled|deprecat/i.test(text))]
 }
 
 /** Puts load on two replicas, and takes one of them down under it, as a rolling update does. */
