@@ -62,7 +62,6 @@ export const kinds: readonly BalancerKind[] = [
 }
 http://127.0.0.1:${port} {
   reverse_proxy ${servers.map((server) => `127.0.0.1:${server}`).join(' ')} {
-    lb_policy round_robin
     health_uri /readyz
     health_interval 1s
     health_timeout 5s

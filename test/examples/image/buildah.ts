@@ -19,7 +19,7 @@ export class Buildah {
 
   /** Runs one of its commands and answers what it writes. @throws Error with all that it wrote */
   async ask (...args: string[]): Promise<string> {
-    const { stdout } = await execute('buildah', [...this.#options, ...args], { env: this.#env, maxBuffer: 64 << 20 }).catch((error: Error & { stdout?: string, stderr?: string }) => {
+    const { stdout } = await execute('nice', ['-n', '19', 'buildah', ...this.#options, ...args], { env: this.#env, maxBuffer: 64 << 20 }).catch((error: Error & { stdout?: string, stderr?: string }) => {
       throw new Error(`buildah ${args[0]} failed:\n${(error.stdout ?? '').slice(-4000)}\n${(error.stderr ?? '').slice(-4000)}`)
     })
     return stdout.trim()
