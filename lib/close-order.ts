@@ -33,13 +33,15 @@ export class CloseOrder {
   /** A plain close waits for the hooks before it closes its listener. */
   #onHooksOver: (() => void) | undefined
   #forgetAddresses: (() => void) | undefined
+  /** Whoever ends WebSockets by themselves, in a hook of draining, has had the time for it. */
+  #hasSaidGoodBye = false
 
   constructor (parts: CloseOrderParts) {
     const { root, lifecycle, clock, endsWebSockets } = parts
     this.#parts = parts
     this.#hooks = new PreCloseRun({
       clock,
-      next: () => takePreClose(root, endsWebSockets),
+      next: () => takePreClose(root, { withWebSockets: !endsWebSockets && this.#isGoodByeOver }),
       left: () => this.#left,
       onFailure: (failure, error) => lifecycle.fail(failure, error),
       onSettled: () => lifecycle.poke()
@@ -88,8 +90,17 @@ export class CloseOrder {
     const stalls = this.#hooks.stalls()
     if (this.#hooks.isOthersTurn) this.#onHooksOver?.()
     if (phase === 'draining' && this.#hooks.isOthersTurn) this.#callPatches()
-    if (phase === 'draining' && this.#isEndingDue) this.#parts.traffic.end(this.#left)
+    if (phase === 'draining' && this.#isEndingDue) {
+      this.#parts.traffic.end(this.#left)
+      this.#hasSaidGoodBye = true
+      this.#hooks.resume()
+    }
     return stalls
+  }
+
+  /** A plain close keeps to Fastify's order, in which nobody has a good-bye. */
+  get #isGoodByeOver (): boolean {
+    return this.#hasSaidGoodBye || this.#parts.lifecycle.request?.kind === 'close'
   }
 
   #callPatches (): void {

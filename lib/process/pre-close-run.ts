@@ -49,6 +49,11 @@ export class PreCloseRun {
     this.#advance()
   }
 
+  /** Hooks that had to wait for something else are called now. */
+  resume (): void {
+    if (this.#current === undefined) this.#advance()
+  }
+
   /** No hook is started any more. */
   stop (): void {
     this.#state = 'over'
