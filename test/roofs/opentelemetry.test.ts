@@ -29,6 +29,6 @@ t.test('OpenTelemetry loaded before the service: every request has its span, als
   lostNothing(t, outcome)
   t.same(hooksOf(outcome.old), ['onClose with 0 in hand'])
   const answered = Number((await outcome.old.waitFor(/^answered (\d+)$/))[1])
-  t.ok(answered > 150, `${answered} requests answered by the old one`)
+  t.ok(answered > 50, `${answered} requests answered by the old one`)
   t.equal(collector.serverSpans('old'), answered, 'as many spans')
 })
