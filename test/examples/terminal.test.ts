@@ -22,8 +22,8 @@ async function run (t: Pick<Test, 'teardown'>, [first, ...others]: [Size, ...Siz
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text
     // The demo clears the screen when it has heard of a new size: on a busy machine frames of the one before come in between.
-    const cleared = from === 0 ? 0 : output.indexOf('\u001b[2J', from)
-    if (cleared === -1 || output.slice(cleared).split('\u001b[J').length < 6 || others.length === 0) return
+    const cleared = from === 0 ? 0 : output.lastIndexOf('\u001b[2J')
+    if (cleared < from || output.slice(cleared).split('\u001b[J').length < 6 || others.length === 0) return
     const [columns, rows] = others.shift()!
     execFileSync('stty', ['-F', /\/dev\/pts\/\d+/.exec(output)![0], 'cols', String(columns), 'rows', String(rows)])
     from = output.length
@@ -56,12 +56,15 @@ t.test('the demo itself in a terminal that takes any size', async (t) => {
   const { code, output } = await run(t, sizes)
   t.equal(code, 0, 'exit code', { end: output.slice(-2000) })
   t.notMatch(output, failure)
+  // What comes before the first frame is no part of it, nor is what was drawn while the size changed.
   const screens = output.split('\u001b[2J')
+    .map((screen, index) => screen.split('\u001b[J').slice(index === 0 ? 1 : 0, -1).map((frame) => linesOf(frame).filter((line) => line !== '')))
+    // `stty` sets columns and rows one after the other, and a frame may come in between.
+    .filter((frames) => frames.length > 2)
   t.equal(screens.length, sizes.length, 'drawn anew each time')
-  for (const [index, screen] of screens.slice(0, -1).entries()) {
+  for (const [index, frames] of screens.slice(0, -1).entries()) {
     const [columns, rows] = sizes[index]!
-    // What comes before the first frame is no part of it, nor is what was drawn while the size changed.
-    const frames = screen.split('\u001b[J').slice(index === 0 ? 1 : 0, -1).map((frame) => linesOf(frame).filter((line) => line !== ''))
-    t.ok(frames.length > 2 && frames.every((lines) => lines.length <= Math.max(1, (rows || 24) - 1) && lines.every((line) => line.length <= (columns || 80))), `within ${columns} x ${rows}`, { frames: frames.slice(0, 3) })
+    const isWithin = (lines: string[]): boolean => lines.length <= Math.max(1, (rows || 24) - 1) && lines.every((line) => line.length <= (columns || 80))
+    t.ok(frames.every(isWithin), `within ${columns} x ${rows}`, { frames: frames.slice(0, 3) })
   }
 })
