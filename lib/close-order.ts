@@ -33,8 +33,6 @@ export class CloseOrder {
   /** A plain close waits for the hooks before it closes its listener. */
   #onHooksOver: (() => void) | undefined
   #forgetAddresses: (() => void) | undefined
-  /** Whoever ends WebSockets by themselves, in a hook of draining, has had the time for it. */
-  #hasSaidGoodBye = false
 
   constructor (parts: CloseOrderParts) {
     const { root, lifecycle, clock, endsWebSockets } = parts
@@ -92,15 +90,18 @@ export class CloseOrder {
     if (phase === 'draining' && this.#hooks.isOthersTurn) this.#callPatches()
     if (phase === 'draining' && this.#isEndingDue) {
       this.#parts.traffic.end(this.#left)
-      this.#hasSaidGoodBye = true
       this.#hooks.resume()
     }
     return stalls
   }
 
-  /** A plain close keeps to Fastify's order, in which nobody has a good-bye. */
+  /**
+   * Whether whoever ends WebSockets in a hook of draining has had the time for it. A plain close keeps to Fastify's order, in which
+   * nobody has a good-bye.
+   */
   get #isGoodByeOver (): boolean {
-    return this.#hasSaidGoodBye || this.#parts.lifecycle.request?.kind === 'close'
+    const { lifecycle, traffic } = this.#parts
+    return traffic.endings.ending || lifecycle.request?.kind === 'close'
   }
 
   #callPatches (): void {

@@ -77,8 +77,9 @@ function makeWard ({ name, run, settings, lifecycle, traffic, health, membership
         stalls: lifecycle.stalls().map(({ name: stalling, reason }) => ({ name: stalling, reason }))
       }
     },
+    inFlight: () => traffic.requests.count(),
     crowded: () => traffic.connections.size > mostConnections,
-    requests: () => traffic.requests.list().map(({ method, route, age, kind }) => ({ method, route, age, kind })),
+    requests: (most) => traffic.requests.list(most).map(({ method, route, age, kind }) => ({ method, route, age, kind })),
     async verdicts (kind) {
       const [readiness, liveness, startup] = await Promise.all(checkKinds.map((each) => health.verdict(each, { isIdle: each !== kind })))
       return { readiness: readiness!, liveness: liveness!, startup: startup! }

@@ -48,9 +48,9 @@ export class Census {
 }
 
 function sightOf (ward: Ward): Sight {
-  const requests = ward.requests()
+  const requests = ward.requests(mostRequests)
   // Where there are none the time is no news: a service that rests tells nothing.
-  return { requests: requests.slice(0, mostRequests), seenAt: requests.length > 0 ? monotonic() : undefined, inFlight: requests.length }
+  return { requests, seenAt: requests.length > 0 ? monotonic() : undefined, inFlight: ward.inFlight() }
 }
 
 function stateOf (ward: Ward, sight: Sight): WardState {

@@ -45,8 +45,10 @@ export interface GuardianSetup {
 export interface Ward {
   log: Log
   state (): Omit<WardState, 'requests' | 'seenAt' | 'inFlight' | 'measured'>
-  /** Requests in flight, the oldest first. */
-  requests (): RequestRecord[]
+  /** Requests in flight, the oldest first, at most so many. */
+  requests (most: number): RequestRecord[]
+  /** How many they are. */
+  inFlight (): number
   /** So many connections that to list the requests costs time. */
   crowded (): boolean
   /** The verdicts of all probes; checks with `ttl: 0` are run for one of this kind, and for no other. */

@@ -30,11 +30,6 @@ export function isUsed (session: ServerHttp2Session): boolean {
   return (session as UsedSession)[kind] !== undefined
 }
 
-/** Whether a session has carried traffic, after which nothing changes any more. */
-export function isKnown (session: ServerHttp2Session): boolean {
-  return (session as UsedSession)[kind] === 'traffic'
-}
-
 /** Whether a session has had nothing but probes. */
 export function isProbed (session: ServerHttp2Session): boolean {
   return (session as UsedSession)[kind] === 'probe'

@@ -254,7 +254,9 @@ export class Requests {
       if (replies.size >= most) break
       if (isListed(reply)) replies.add(reply)
     }
-    return [...replies].map((reply) => this.describe(reply)).toSorted((a, b) => b.age - a.age).slice(0, limit)
+    const now = monotonicNow()
+    const oldest = [...replies].map((reply) => ({ reply, start: startOf(reply) ?? now })).toSorted((a, b) => a.start - b.start)
+    return oldest.slice(0, limit).map(({ reply }) => this.describe(reply))
   }
 
   /** The replies of all requests in flight; one may come twice. */

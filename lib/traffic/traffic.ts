@@ -10,7 +10,7 @@ import type { StallPhase } from '../lifecycle/phase.ts'
 import { counted } from '../text.ts'
 import { Arrivals } from './arrivals.ts'
 import type { OnLate } from './arrivals.ts'
-import { Connections, isKnown, kind } from './connections.ts'
+import { Connections, kind } from './connections.ts'
 import type { HttpSocket } from './connections.ts'
 import { EarlyReplies } from './early-replies.ts'
 import { Endings } from './endings.ts'
@@ -342,42 +342,42 @@ export class Traffic {
     const { raw } = request
     const isHttp2 = raw.httpVersionMajor >= 2
     const session = isHttp2 ? sessionOf(raw) : undefined
-    if (session !== undefined && !this.requests.exact && isKnown(session)) {
-      this.requests.noteStart(reply.raw)
-      this.endings.arrive(request, reply)
-      this.requests.note(reply.raw)
-      return
-    }
-    const socket = raw.socket as HttpSocket
-    const isConnection = isHttp2 ? session !== undefined : this.connections.sockets.has(socket)
-    if (isConnection) this.#classify(request, session, socket, !isProbed(request.routeOptions.config.graceful))
-    const isShown = isConnection && !isHttp2 && socket._httpMessage === reply.raw
+    // What HTTP/2 shows as the socket of a request is made when it is asked for.
+    const socket = isHttp2 ? undefined : raw.socket as HttpSocket
+    const isOurs = socket !== undefined && this.connections.sockets.has(socket)
+    const holder = session ?? (isOurs ? socket : undefined)
+    if (holder !== undefined) this.#classify(request, holder)
+    const isShown = isOurs && socket._httpMessage === reply.raw
     // Not on the first reply of each connection alone: replies of two shapes, beside those of another server, made V8 give up on
     // the shape of any, at four percent of a small request.
     if (isShown) socket[startedAt] = this.requests.clock.now
     else this.requests.noteStart(reply.raw)
     this.endings.arrive(request, reply)
-    // A probe of the app's own route is traffic to nobody, but its answer is awaited all the same.
-    if (!this.requests.exact && isShown) return
-    const isPipelined = isConnection && !isHttp2
-    if (!this.requests.exact && !isPipelined) return this.requests.note(reply.raw)
-    this.requests.follow(reply.raw, isPipelined ? socket : undefined)
+    if (!this.requests.exact) {
+      // A probe of the app's own route is traffic to nobody, but its answer is awaited all the same.
+      if (isShown) return
+      if (!isOurs) return this.requests.note(reply.raw)
+    }
+    this.requests.follow(reply.raw, isOurs ? socket : undefined)
     if (!this.requests.exact) return
     this.#envoy.mark(reply.raw)
     if (session !== undefined) this.#shedding.considerSession(session)
-    this.#idle.serve(socket)
+    if (isOurs) this.#idle.serve(socket)
     this.endings.adoptStream(reply.raw)
   }
 
-  #classify (request: FastifyRequest, session: ServerHttp2Session | undefined, socket: HttpSocket, isTraffic: boolean): void {
-    const holder = (session ?? socket) as HttpSocket
+  /** What a connection is turns out with its first request that is no probe. */
+  #classify (request: FastifyRequest, connection: HttpSocket | ServerHttp2Session): void {
+    const holder = connection as HttpSocket
     if (holder[kind] === 'traffic') return
-    const probe = !isTraffic || proberOf(request.headers['user-agent']) !== undefined
-    if (!probe) this.arrivals.arrive(() => socket.remoteAddress, this.#steady.visit(visitOf(request, socket.remoteAddress)))
-    holder[kind] = probe ? 'probe' : 'traffic'
+    const isProbe = isProbed(request.routeOptions.config.graceful) || proberOf(request.headers['user-agent']) !== undefined
+    if (!isProbe) {
+      const { socket } = request.raw
+      this.arrivals.arrive(() => socket.remoteAddress, this.#steady.visit(visitOf(request, socket.remoteAddress)))
+    }
+    holder[kind] = isProbe ? 'probe' : 'traffic'
   }
 
-  /** With nobody in front there is nobody to be warned of: who comes later was sent by no one. */
   /** Who closes the servers while the service runs leaves nobody to announce an end to. */
   #lookForClosed (): void {
     if (!this.#isOpen || this.listeners.stopped || this.listeners.open) return
@@ -385,6 +385,7 @@ export class Traffic {
     this.#options.closed?.()
   }
 
+  /** With nobody in front there is nobody to be warned of: who comes later was sent by no one. */
   #noteClosed (): void {
     if (this.#announced && !this.front.isPresent) return
     this.arrivals.close(this.#options.announce.quiet, this.#options.preStop)

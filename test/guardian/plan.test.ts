@@ -56,15 +56,15 @@ t.test('a look at the requests in flight is shared when there is news', async (t
   const begun = performance.now()
   let routes: string[] = []
   let looks = 0
-  const requests = (): RequestRecord[] => {
+  const requests = (most: number): RequestRecord[] => {
     looks++
-    return routes.map((route) => ({ method: 'GET', route, kind: 'request', age: Math.round(performance.now() - begun) }))
+    return routes.slice(0, most).map((route) => ({ method: 'GET', route, kind: 'request', age: Math.round(performance.now() - begun) }))
   }
   let crowded = false
   const sights = new SharedSights()
   const reader = new SharedSights(sights.buffer)
   t.same(reader.read(), [], 'nothing yet')
-  const one = { requests, state: () => ward(), crowded: () => crowded } as unknown as Ward
+  const one = { requests, inFlight: () => routes.length, state: () => ward(), crowded: () => crowded } as unknown as Ward
   const wards = new Set([one])
   const census = new Census(wards, sights)
   census.glance()

@@ -34,7 +34,7 @@ const shape = {
     settings: true, probes: true, admin: true, metrics: true, terminationMessagePath: true, parent: true, exit: true
   }),
   ward: keysOf<Ward>({
-    log: true, state: true, requests: true, crowded: true, verdicts: true, probed: true, metrics: true, status: true, stalled: true,
+    log: true, state: true, requests: true, inFlight: true, crowded: true, verdicts: true, probed: true, metrics: true, status: true, stalled: true,
     prestop: true
   })
 }
@@ -46,7 +46,13 @@ const shapes: Record<number, string> = {
     'member conclude crash exit exited flush flushTimeout lifecycle log name otherListeners othersServe restartExitCode signals; ' +
     'lifecycle clear deadline done ending fail hurry phase report request shutdown; guarded changed farewell leave ready status; ' +
     'setup admin exit metrics parent probes settings terminationMessagePath; ' +
-    'ward crowded log metrics prestop probed requests stalled state status verdicts'
+    'ward crowded log metrics prestop probed requests stalled state status verdicts',
+  3: 'state early exiting guardian registry tick version; registry handles join size; early first listeners take; ' +
+    'received at heard signal; membership askExit endsProcess exitAsked leave listening onUncaught others releaseOthers serves signalled; ' +
+    'member conclude crash exit exited flush flushTimeout lifecycle log name otherListeners othersServe restartExitCode signals; ' +
+    'lifecycle clear deadline done ending fail hurry phase report request shutdown; guarded changed farewell leave ready status; ' +
+    'setup admin exit metrics parent probes settings terminationMessagePath; ' +
+    'ward crowded inFlight log metrics prestop probed requests stalled state status verdicts'
 }
 
 t.test('who changes the shape of what copies of the package share raises its version', async (t) => {
