@@ -56,9 +56,11 @@ for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo', 'vm', 'mic
       const time = performance.now() - start
       // A fast machine has read the huge text by the deadline and calls the reviver, where it can be paused; a slow one is reading still.
       const native = way === 'parse' ? signal === 'SIGKILL' : frames[way] === undefined
-      t.strictSame([code, signal], native ? [null, 'SIGKILL'] : [1, null], output)
+      // Endless ticks fill the memory, and on a machine that is late nothing can be run in between: no exit listener, and no look.
+      const isCutOff = native || (way === 'tick' && lateness.worst > 100 && signal === 'SIGKILL')
+      t.strictSame([code, signal], isCutOff ? [null, 'SIGKILL'] : [1, null], output)
       t.ok(time >= earliest(way) && time < deadline + 500 + 2 * lateness.worst, `gone at ${Math.round(time)} ms, on a machine that is up to ${Math.round(lateness.worst)} ms late`)
-      t.match(output, native ? /hanging/ : /exit listener 1/, 'an exit runs the exit listeners')
+      t.match(output, isCutOff ? /hanging/ : /exit listener 1/, 'an exit runs the exit listeners')
       const [line, ...more] = eventsOf(output, 'graceful.killed')
       t.equal(more.length, 0)
       t.match(line, { level: 60, phase: phase === 'onClose' ? 'terminated' : phase, reason: 'SIGTERM', exitCode: 1, silence: Number, hostname: String, time: Number })
@@ -74,7 +76,7 @@ for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo', 'vm', 'mic
       // Native code leaves what was known when the phase began, or a second before.
       // The clock of their ages is coarse, so either may come first.
       const routes = requests.map(({ route }) => route).toSorted()
-      if (phase !== 'onClose' && !(native && phase === 'running')) t.strictSame(routes, phase === 'running' ? ['/hang', '/slow/:id'] : ['/slow/:id'], 'the patterns, never the URLs')
+      if (phase !== 'onClose' && !(isCutOff && phase === 'running')) t.strictSame(routes, phase === 'running' ? ['/hang', '/slow/:id'] : ['/slow/:id'], 'the patterns, never the URLs')
       t.match(readTerminationMessage(message), { final: true, verdict: 'failed', phase: line?.['phase'], reason: 'SIGTERM', exitCode: 1, summary: line?.msg, silence: line?.['silence'], blockedIn: line?.['blockedIn'], native: line?.['native'] }, 'and the same is the termination message')
       const { startedAt = '', duration = 0 } = readTerminationMessage(message) ?? {}
       t.ok(Math.abs(Date.parse(startedAt) - startWall) < 200 + 2 * lateness.worst && duration > 1000, `its end has begun with the signal: ${Date.parse(startedAt) - startWall} ms after it`)
