@@ -202,8 +202,11 @@ export class Application {
       },
       traffic: () => this.traffic.summary(),
       closing: (isLast) => this.#close.isReplaced() ? "option 'closeWith'" : this.closeHooks.running(isLast),
-      // Who develops a service is not told to give its end more time.
-      advice: (report) => this.lifecycle.request?.isFast === true ? [] : [...adviceOf(report, budget), ...adviceOnWaiting(report, budget, this.closeHooks.waiting())],
+      advice: (report) => {
+        // Who develops a service is not told to give its end more time.
+        if (this.lifecycle.request?.isFast === true) return []
+        return [...adviceOf(report, budget), ...adviceOnWaiting(report, budget, this.closeHooks.waiting())]
+      },
       others: () => this.#others(),
       asked: (request, announcedBefore) => {
         this.#message.asked()
@@ -216,11 +219,15 @@ export class Application {
     })
   }
 
-  /** Hooks into the close, which phase 3 runs (a plain close phase 2), may wait for a server; nobody else that an end waits for does. */
+  /**
+   * Hooks into the close, which phase 3 runs (a plain close phase 2), may wait for a server; nobody else that an end
+   * waits for does.
+   */
   get #isCloseAhead (): boolean {
     const { phase, request } = this.lifecycle
     if (request === undefined) return false
-    return phase === 'announcing' || (phase === 'closing' && request.kind !== 'close') || (phase === 'terminated' && !this.#isClosing)
+    if (phase === 'closing') return request.kind !== 'close'
+    return phase === 'announcing' || (phase === 'terminated' && !this.#isClosing)
   }
 
   /** How long the present phase may still last, in milliseconds. */

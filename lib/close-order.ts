@@ -23,9 +23,10 @@ export interface CloseOrderParts {
 }
 
 /**
- * The order in which phases 2 and 3 do what Fastify's own close does: others' hooks into the close first, then the end of what does
- * not end by itself. Whoever does is told beside them. A shutdown runs the hooks when its listener is closed, at the start of
- * phase 3. A plain close, which nobody was told of, keeps to Fastify's order: they run before the listener is closed.
+ * The order in which phases 2 and 3 do what Fastify's own close does: others' hooks into the close first, then the end
+ * of what does not end by itself. Whoever does is told beside them. A shutdown runs the hooks when its listener is
+ * closed, at the start of phase 3. A plain close, which nobody was told of, keeps to Fastify's order: they run before
+ * the listener is closed.
  */
 export class CloseOrder {
   readonly #parts: CloseOrderParts
@@ -96,8 +97,8 @@ export class CloseOrder {
   }
 
   /**
-   * Whether whoever ends WebSockets in a hook of draining has had the time for it. A plain close keeps to Fastify's order, in which
-   * nobody has a good-bye.
+   * Whether whoever ends WebSockets in a hook of draining has had the time for it. A plain close keeps to Fastify's order,
+   * in which nobody has a good-bye.
    */
   get #isGoodByeOver (): boolean {
     const { lifecycle, traffic } = this.#parts

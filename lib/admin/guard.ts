@@ -14,8 +14,8 @@ export interface GuardOptions {
   authorize?: (request: FastifyRequest) => boolean | Promise<boolean>
   /**
    * Whether everything that comes through a unix socket is let in: its file mode is the guard. Not where a proxy leads
-   * to the application that way. Whoever asks is let in under a loopback name (`Host`) only, and not for a page of another
-   * origin: a browser may come through a tunnel. Default: `false`.
+   * to the application that way. Whoever asks is let in under a loopback name (`Host`) only, and not for a page of
+   * another origin: a browser may come through a tunnel. Default: `false`.
    */
   unixSocket?: boolean
 }
@@ -37,7 +37,8 @@ export function createGuard (options: GuardOptions, log: GuardLog): Guard | unde
     if (unixSocket && cameThroughUnixSocket(request) && !isForSomebodyElse(request.raw)) return 'granted'
     if (showsToken(request.headers.authorization, tokens)) return 'granted'
     const acts = request.method !== 'GET' && request.method !== 'HEAD'
-    if (authorize !== undefined && !(acts && isCrossSite(request.raw)) && await asks(authorize, request, log)) return 'granted'
+    const mayAsk = authorize !== undefined && !(acts && isCrossSite(request.raw))
+    if (mayAsk && await asks(authorize, request, log)) return 'granted'
     return request.headers.authorization === undefined ? 'no credentials' : 'wrong credentials'
   }
 }

@@ -62,8 +62,13 @@ export function registerView (root: FastifyInstance, prefix: string, { guard, to
       const access = await accessOf(request)
       // Who has left while that was found out gets no stream, and no answer.
       if (isGone(reply.raw)) return reply.hijack()
-      if (!isInTurn(reply.raw)) return send(reply.header('retry-after', streamBounds.retryAfter), 503, problem(503, 'Service Unavailable', 'a stream needs a connection on which nothing else is asked for'))
-      if (!ports.viewers.hasRoom(access)) return send(reply.header('retry-after', streamBounds.retryAfter), 503, problem(503, 'Service Unavailable', `${streamBounds.viewers} viewers are watching, which is the most: try again later, or ask /status`))
+      const refuse = (why: string): FastifyReply => {
+        return send(reply.header('retry-after', streamBounds.retryAfter), 503, problem(503, 'Service Unavailable', why))
+      }
+      if (!isInTurn(reply.raw)) return refuse('a stream needs a connection on which nothing else is asked for')
+      if (!ports.viewers.hasRoom(access)) {
+        return refuse(`${streamBounds.viewers} viewers are watching, which is the most: try again later, or ask /status`)
+      }
       ports.exempt(request, reply)
       reply.hijack()
       request.raw.setTimeout?.(0)

@@ -1,5 +1,5 @@
-import { agedWards } from './ages.ts'
 import { clearTimeout, setTimeout } from 'node:timers'
+import { agedWards } from './ages.ts'
 import type { Verdict } from '../health/health.ts'
 import type { CheckKind } from '../health/options.ts'
 import { buildVerdict, publicStatusOf } from './answers.ts'
@@ -18,7 +18,7 @@ import type { LiveValues } from './scrape.ts'
 /** How long the main thread may take for the whole status, in milliseconds: as long as for those who watch. One that is merely busy answers within it. */
 const statusTimeout = 200
 
-/** How long a probe waits for checks with `ttl: 0`, in milliseconds: one that is busy or slow is told of with the next probe. */
+/** How long a probe waits for checks with `ttl: 0`, in milliseconds: a slow one is told of with the next probe. */
 const checkPatience = 10
 /** How long their answer is waited for before they are asked once more, in milliseconds. */
 const askAgain = 5000
@@ -94,9 +94,11 @@ export class Desk {
     const { wards, verdicts, loop } = this.#sight
     const known = (): Verdict => buildVerdict(kind, { verdicts: verdicts(), wards: wards(), loop: loop() }, question)
     const verdict = known()
-    if (loop().silence > silent || !verdict.checks.some(({ perProbe, excluded }) => perProbe === true && !excluded)) return verdict
+    const isToRun = verdict.checks.some(({ perProbe, excluded }) => perProbe === true && !excluded)
+    if (loop().silence > silent || !isToRun) return verdict
     let timer: NodeJS.Timeout | undefined
-    await Promise.race([this.#runChecks(kind), new Promise((resolve) => { timer = setTimeout(resolve, checkPatience) })])
+    const over = new Promise((resolve) => { timer = setTimeout(resolve, checkPatience) })
+    await Promise.race([this.#runChecks(kind), over])
     clearTimeout(timer)
     return known()
   }
@@ -104,7 +106,10 @@ export class Desk {
   /** One question at a time, whoever probes however often: checks do not run twice at the same time either. */
   #runChecks (kind: CheckKind): Promise<void> {
     const { post, learn } = this.#sight
-    const asked = this.#asked.get(kind) ?? this.#questions.ask((id) => post({ type: 'verdicts', id, kind }), askAgain).then((answer) => {
+    const underWay = this.#asked.get(kind)
+    if (underWay !== undefined) return underWay
+    const question = this.#questions.ask((id) => post({ type: 'verdicts', id, kind }), askAgain)
+    const asked = question.then((answer) => {
       this.#asked.delete(kind)
       if (Array.isArray(answer)) learn(answer as Verdicts[])
     })

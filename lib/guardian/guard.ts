@@ -110,7 +110,8 @@ export class Guard {
       const sights = this.#sights.read()
       // One has come or gone since.
       const isOther = sights.length !== this.#told.length
-      this.#seen = { version, wards: isOther ? this.#told : this.#told.map((ward, index) => ({ ...ward, ...sights[index] })) }
+      const wards = isOther ? this.#told : this.#told.map((ward, index) => ({ ...ward, ...sights[index] }))
+      this.#seen = { version, wards }
     }
     return this.#seen.wards
   }
@@ -135,7 +136,8 @@ export class Guard {
   /** An end that the main thread has not heard of, because it hangs. */
   #isLeavingUnheard (silence: number): boolean {
     if (silence <= silent) return false
-    return this.#desk.prestop !== undefined || this.#told.some((ward) => ward.signals.includes(this.#signals.seen[0]?.name ?? ''))
+    const name = this.#signals.seen[0]?.name ?? ''
+    return this.#desk.prestop !== undefined || this.#told.some(({ signals }) => signals.includes(name))
   }
 
   #signalled (signal: string): void {

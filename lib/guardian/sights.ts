@@ -10,11 +10,11 @@ export const unseen: Sight = { requests: [], seenAt: undefined, inFlight: undefi
 const capacity = 16_384
 
 /**
- * The last look at the requests in flight, in memory that both threads share. A service under load has other requests with each
- * look, and a message would wake the guardian's thread for each, of which it needs none before something hangs.
+ * The last look at the requests in flight, in memory that both threads share. A service under load has other requests with
+ * each look, and a message would wake the guardian's thread for each, of which it needs none before something hangs.
  *
- * Two looks have room: one is read while the other is written, and the number of the last one says which. A main thread that
- * stands still in the midst of a look leaves the one before.
+ * Two looks have room: one is read while the other is written, and the number of the last one says which. A main thread
+ * that stands still in the midst of a look leaves the one before.
  */
 export class SharedSights {
   readonly buffer: SharedArrayBuffer
@@ -37,7 +37,8 @@ export class SharedSights {
   /** @param sights in the order of the applications; without their requests where these have no room */
   write (sights: readonly Sight[]): void {
     const whole = JSON.stringify(sights)
-    const text = Buffer.byteLength(whole) <= capacity ? whole : JSON.stringify(sights.map(({ inFlight }) => ({ ...unseen, inFlight })))
+    const fits = Buffer.byteLength(whole) <= capacity
+    const text = fits ? whole : JSON.stringify(sights.map(({ inFlight }) => ({ ...unseen, inFlight })))
     if (text === this.#last.text || Buffer.byteLength(text) > capacity) return
     const version = this.version + 1
     const half = version & 1

@@ -12,8 +12,11 @@ const file = programFile('guardian/thread')
 
 /** The thread inherits neither the application's loaders nor its environment. */
 export function makeWorker (workerData: ThreadData): Worker {
-  // What a thread writes would be piped into the standard streams of the process, which begin to exist with that; this one writes by itself.
-  const options = { stdout: true, stderr: true, workerData, env: {}, argv: [], name: 'fastify-graceful', trackUnmanagedFds: false, resourceLimits }
+  // What a thread writes would be piped into the standard streams of the process, which begin to exist with that; this one
+  // writes by itself.
+  const output = { stdout: true, stderr: true }
+  const own = { env: {}, argv: [], name: 'fastify-graceful', trackUnmanagedFds: false, resourceLimits }
+  const options = { ...output, ...own, workerData }
   try {
     return new Worker(file, { ...options, execArgv: ['--expose-internals', '--no-warnings'] })
   } catch (error) {
