@@ -18,9 +18,10 @@ subscribe('fastify-graceful:phase', ({ application, phase, previous, record, rea
   if (phase === 'terminated' || phase === 'running') end()
 })
 
-subscribe('fastify-graceful:request-cut', ({ method, route = '(no route)', age }) => {
-  span.addEvent('request cut', { method, route, age })
-  span.setStatus({ code: SpanStatusCode.ERROR, message: 'a request was cut' })
+subscribe('fastify-graceful:request-cut', ({ method, route = '(no route)', age, by }) => {
+  // Other code may end a request after the span is over, while `app.close()` waits for its connections.
+  span?.addEvent('request cut', { method, route, age, by })
+  span?.setStatus({ code: SpanStatusCode.ERROR, message: 'a request was cut' })
 })
 
 function end () {

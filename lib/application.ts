@@ -104,7 +104,8 @@ export class Application {
       isCloseAhead: () => this.#isCloseAhead,
       awaitClose: () => { if (this.lifecycle.phase === 'terminated') this.lifecycle.awaitClose() },
       closed: () => this.#run(() => this.#story.closed()),
-      late: (arrival) => this.#run(() => this.telemetry.late(arrival))
+      late: (arrival) => this.#run(() => this.telemetry.late(arrival)),
+      lost: (request) => this.#run(() => this.telemetry.lost(request))
     })
     this.#message = new TerminationMessage({
       path: settings.terminationMessagePath,

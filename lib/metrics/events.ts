@@ -21,8 +21,11 @@ export interface PhaseEvent extends FromApplication {
   deadline: number | undefined
 }
 
-/** A request was cut at the deadline: somebody lost an answer. Streams and upgraded sockets are told by number, in the report. */
-export interface RequestCutEvent extends FromApplication, CutRequest {}
+/** Somebody lost the answer to an ordinary request. Streams and upgraded sockets are told by number, in the report. */
+export interface RequestCutEvent extends FromApplication, CutRequest {
+  /** `deadline`: the time was over, and the plugin cut it. `others`: other code of the process ended its connection, just now. */
+  by: 'deadline' | 'others'
+}
 
 /** A connection came within `announce.quiet` before the listener closed, or was accepted before and heard of after. */
 export interface LateConnectionEvent extends FromApplication {

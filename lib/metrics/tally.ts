@@ -62,12 +62,16 @@ export class Tally {
     this.#drained = this.requestsDrained
   }
 
-  cut ({ requests, streams, upgraded, connections, byOthers }: Omit<Cut, 'waiting'>): void {
+  cut ({ requests, streams, upgraded, connections }: Omit<Cut, 'waiting' | 'byOthers'>): void {
     this.cuts.add({ kind: 'request' }, requests.length)
     this.cuts.add({ kind: 'stream' }, streams)
     this.cuts.add({ kind: 'upgraded' }, upgraded)
     this.cuts.add({ kind: 'connection' }, connections.length)
-    this.cuts.add({ kind: 'others' }, byOthers.length)
+  }
+
+  /** Other code has ended a request. */
+  lost (): void {
+    this.cuts.add({ kind: 'others' })
   }
 
   report ({ kind, verdict, phases }: Report): void {

@@ -1,5 +1,5 @@
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
-import type { Cut } from '../lifecycle/report.ts'
+import type { Cut, CutRequest } from '../lifecycle/report.ts'
 import type { MetricsClient } from './client.ts'
 import { publish } from './events.ts'
 import type { LateConnectionEvent, StallEvent } from './events.ts'
@@ -51,8 +51,14 @@ export class Telemetry {
     this.#tally.drained()
     const what = cut()
     this.#tally.cut(what)
-    for (const { method, route, age } of what.requests) publish('fastify-graceful:request-cut', () => ({ application: this.#name, method, route, age }))
+    for (const request of what.requests) this.#publishCut(request, 'deadline')
     return what
+  }
+
+  /** Other code of the process has ended a request. */
+  lost (request: CutRequest): void {
+    this.#tally.lost()
+    this.#publishCut(request, 'others')
   }
 
   /** A connection came late. */
@@ -75,6 +81,10 @@ export class Telemetry {
   async text (): Promise<{ text: string, type: string } | undefined> {
     const registry = this.#meter?.registry
     return registry && { text: await registry.metrics(), type: registry.contentType }
+  }
+
+  #publishCut ({ method, route, age }: CutRequest, by: 'deadline' | 'others'): void {
+    publish('fastify-graceful:request-cut', () => ({ application: this.#name, method, route, age, by }))
   }
 
   #follow (lifecycle: Lifecycle): void {

@@ -24,6 +24,7 @@ type StreamReply = ServerResponse & { stream?: ServerHttp2Stream }
 export class Losses {
   readonly #connections: Connections
   readonly #describe: (reply: ServerResponse) => InFlight
+  readonly #onLost: (request: CutRequest) => void
   readonly #witness = new EndWitness()
   readonly #lost = new WeakSet<ServerResponse>()
   readonly #last = new WeakMap<Holder, LastRequest>()
@@ -32,9 +33,11 @@ export class Losses {
   #byOthers: CutRequest[] = []
   #watching = false
 
-  constructor (connections: Connections, describe: (reply: ServerResponse) => InFlight) {
+  /** @param onLost called with each request that other code ends */
+  constructor (connections: Connections, describe: (reply: ServerResponse) => InFlight, onLost: (request: CutRequest) => void) {
     this.#connections = connections
     this.#describe = describe
+    this.#onLost = onLost
   }
 
   /** Phase 1 begins, or a plain close. */
@@ -129,7 +132,9 @@ export class Losses {
     // A stream is ended by whoever writes it, and its client comes back.
     if (requestKind !== 'request') return
     this.#lost.add(reply)
-    this.#byOthers.push({ method, route, age })
+    const lost = { method, route, age }
+    this.#byOthers.push(lost)
+    this.#onLost(lost)
   }
 
   /** A stream that is closed from outside is marked as closed before it is destroyed; from inside, it is one of these two calls. */

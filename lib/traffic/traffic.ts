@@ -5,7 +5,7 @@ import type { Server } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AnnounceBudget } from '../lifecycle/budget.ts'
 import type { Clock } from '../lifecycle/clock.ts'
-import type { Cut, TrafficSummary } from '../lifecycle/report.ts'
+import type { Cut, CutRequest, TrafficSummary } from '../lifecycle/report.ts'
 import type { StallPhase } from '../lifecycle/phase.ts'
 import { counted } from '../text.ts'
 import { Arrivals } from './arrivals.ts'
@@ -65,6 +65,8 @@ export interface TrafficOptions {
   wake: () => void
   /** A connection came late. Default: nobody is told. */
   late?: OnLate
+  /** Other code of this process has ended a request. Default: nobody is told. */
+  lost?: (request: CutRequest) => void
   /** Whether the service is ending and has not answered its last request. Default: never. */
   isEnding?: () => boolean
   /** Whether who closes a server now has to wait for `app.close()`, and what tells that somebody does. Default: nobody has to. */
@@ -116,7 +118,7 @@ export class Traffic {
       },
       close: (reply, socket) => this.#losses.close(reply, socket)
     })
-    this.#losses = new Losses(this.connections, (reply) => this.requests.describe(reply))
+    this.#losses = new Losses(this.connections, (reply) => this.requests.describe(reply), (request) => options.lost?.(request))
     this.arrivals = new Arrivals(() => clock.now(), options.late)
     this.front = new FrontObserver(() => clock.now(), options.front)
     this.#steady = new SteadyCallers(() => clock.now())

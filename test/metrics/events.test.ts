@@ -1,4 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { Server } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import { eventNames, publish } from '../../lib/metrics/events.ts'
@@ -71,7 +74,7 @@ t.test('a shutdown that cuts a request, with a connection that came late', async
 
   const cuts = of(seen, 'fastify-graceful:request-cut')
   t.match(cuts, [{ method: 'GET', route: '/stuck/:id' }])
-  t.same(cuts.map(({ method, route, age }) => ({ method, route, age })), report.cut.requests)
+  t.same(cuts, report.cut.requests.map((request) => ({ ...request, by: 'deadline', application: cuts[0]?.application })))
   t.notMatch(JSON.stringify(cuts), 'secret')
   t.same(of(seen, 'fastify-graceful:report').map((event) => event.report), [report])
   t.equal(report.traffic.lateArrivals, 1)
@@ -79,6 +82,46 @@ t.test('a shutdown that cuts a request, with a connection that came late', async
   const order = seen.map(({ name, message }) => name === 'fastify-graceful:phase' ? message.phase : name)
   t.ok(order.indexOf('fastify-graceful:request-cut') < order.indexOf('terminated'), 'told before the last phase')
   t.equal(order.at(-1), 'fastify-graceful:report')
+})
+
+t.test('a request that other code ends is told when it does, once, and a stream is not', async (t) => {
+  const ways: Record<string, (app: FastifyInstance, socket: Socket) => void> = {
+    // What is there on the server itself joins the end.
+    closeAllConnections: (app) => Server.prototype.closeAllConnections.call(app.server),
+    'the socket is destroyed': (_app, socket) => { socket.destroy() }
+  }
+  for (const [way, act] of Object.entries(ways)) {
+    const seen = listen(t)
+    const cuts = (): Array<Events['fastify-graceful:request-cut']> => of(seen, 'fastify-graceful:request-cut')
+    const app = build({ gracePeriod: 3000, metrics: true, announce: { quiet: 50 } })
+    const sockets: Socket[] = []
+    app.get('/stuck/:id', (request) => new Promise(() => { sockets.push(request.raw.socket) }))
+    app.get('/events', (request, reply) => {
+      reply.hijack()
+      reply.raw.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: x\n\n')
+      sockets.unshift(request.raw.socket)
+    })
+    const held = new Set(['draining'])
+    app.after(() => { app.graceful.stall('test', (phase) => held.has(phase)) })
+    const port = await bind(app)
+    const [stream, stuck] = await Promise.all([Client.open(port), Client.open(port)])
+    stream.get('/events')
+    await until(() => stream.text.includes('data: x'))
+    stuck.get('/stuck/5?token=secret')
+    await until(() => sockets.length === 2)
+    const done = app.graceful.shutdown({ reason: 'test' })
+    await until(() => app.graceful.phase === 'draining')
+    for (const socket of sockets) act(app, socket)
+    await until(() => cuts().length > 0)
+    t.equal(app.graceful.phase, 'draining', 'before the end')
+    t.match((await app.inject('/-/metrics')).body, /requests_cut_total\{kind="others"\} 1\n/)
+    held.clear()
+    const report = await done
+    t.equal(cuts().length, 1)
+    t.match(cuts(), [{ method: 'GET', route: '/stuck/:id', by: 'others' }], way)
+    t.same(report.cut.byOthers.map(({ route }) => route), ['/stuck/:id'])
+    for (const { socket } of [stream, stuck]) socket.destroy()
+  }
 })
 
 t.test('a drain that is undone', async (t) => {
