@@ -115,6 +115,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
       drain: () => lifecycle.drain(),
       undrain: () => lifecycle.undrain(),
       prestop: () => lifecycle.prestop(),
+      draining: graceful.signal,
       log: application.log
     }, routeConfig)
   }

@@ -5,6 +5,7 @@ import type { Log } from '../log.ts'
 import { problem, send } from './answer.ts'
 import { createGuard } from './guard.ts'
 import type { Admission, Guard, GuardOptions } from './guard.ts'
+import { Refusals } from './refusals.ts'
 import { publicStatus } from './status.ts'
 import { registerView } from './view.ts'
 import type { ViewPorts } from './view.ts'
@@ -23,6 +24,8 @@ export interface AdminPorts extends ViewPorts {
   undrain: () => void | Promise<void>
   /** Phase 1; settles when it could end. */
   prestop: () => Promise<void>
+  /** Aborts when draining starts. */
+  draining: AbortSignal
   log: Pick<Log, 'info' | 'warn' | 'error'>
 }
 
@@ -38,7 +41,12 @@ const kubelet = /^kube-lifecycle\//
  */
 export function registerAdmin (root: FastifyInstance, options: AdminOptions & { prefix: string, openly: boolean }, ports: AdminPorts, routeConfig: object): void {
   const { prefix, openly } = options
-  const guard = createGuard(options, ports.log)
+  const refusals = new Refusals(ports.log)
+  const failures = new Refusals({ warn: (details, message) => ports.log.error(details, message) })
+  const failed = ({ ip }: FastifyRequest, message: string, err?: unknown): void => {
+    failures.add(message, ip, err === undefined ? {} : { err }, message)
+  }
+  const guard = createGuard(options, { failed, draining: ports.draining })
   // An environment variable that is missing must not pass for one that was left out.
   const missing = Object.hasOwn(options, 'token') && options.token === undefined
   if (missing) ports.log.warn({ option: 'admin.token' }, "option 'admin.token' was given as undefined, as a missing environment variable is: no token lets in")
@@ -48,7 +56,7 @@ export function registerAdmin (root: FastifyInstance, options: AdminOptions & { 
     ports.log.info({}, `${prefix}/drain, ${prefix}/undrain and ${prefix}/prestop are not registered${openly ? '' : ', nor are the status page and its stream'}: they need one of the options admin.token, admin.authorize, admin.unixSocket`)
     return
   }
-  const actions = new Actions(guard, ports)
+  const actions = new Actions(guard, ports, refusals)
   const register = (method: HTTPMethods, name: string, act: Handler): void => {
     root.route({
       method,
@@ -81,10 +89,12 @@ type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<Fastify
 class Actions {
   readonly #guard: Guard
   readonly #ports: AdminPorts
+  readonly #refusals: Refusals
 
-  constructor (guard: Guard, ports: AdminPorts) {
+  constructor (guard: Guard, ports: AdminPorts, refusals: Refusals) {
     this.#guard = guard
     this.#ports = ports
+    this.#refusals = refusals
   }
 
   /** A handler that acts for the authorised, and answers with the state after it. */
@@ -92,7 +102,7 @@ class Actions {
     return async (request, reply) => {
       // Bodies mean nothing here, and are not left to fill the socket.
       request.raw.resume()
-      const admission = await this.#guard(request)
+      const admission = await this.#guard(request, true)
       if (admission !== 'granted') return this.#refuse(request, reply, admission)
       // Neither the application's `connectionTimeout` cuts a preStop call.
       request.raw.setTimeout?.(0)
@@ -106,11 +116,15 @@ class Actions {
     }
   }
 
-  /** Logged as a warning: it is an operator's or a preStop hook's mistake, or somebody who should not be here. */
+  /**
+   * Logged as a warning, the first of each kind and source: it is an operator's or a preStop hook's mistake, or somebody
+   * who should not be here.
+   */
   #refuse (request: FastifyRequest, reply: FastifyReply, admission: Exclude<Admission, 'granted'>): FastifyReply {
     const { id: reqId, method, ip: remoteAddress, routeOptions: { url: route } } = request
     const statusCode = admission === 'wrong credentials' ? 403 : 401
-    this.#ports.log.warn({ reqId, method, route, statusCode, remoteAddress }, `${method} ${route} refused: ${admission}`)
+    const message = `${method} ${route} refused: ${admission}`
+    this.#refusals.add(message, remoteAddress, { reqId, method, route, statusCode, remoteAddress }, message)
     if (statusCode === 403) return send(reply, 403, problem(403, 'Forbidden', 'not authorised'))
     return send(reply.header('www-authenticate', 'Bearer'), 401, problem(401, 'Unauthorized', 'credentials are needed'))
   }

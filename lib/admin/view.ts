@@ -40,7 +40,7 @@ async function sendPage (reply: FastifyReply, state: Envelope): Promise<FastifyR
 /** Registers what shows the state and changes nothing: the status as JSON and as a page, and the stream of its changes. */
 export function registerView (root: FastifyInstance, prefix: string, { guard, token, page }: ViewGuard, ports: ViewPorts, routeConfig: object): void {
   const accessOf = async (request: FastifyRequest): Promise<Access> => {
-    if (guard !== undefined && await guard(request) === 'granted') return 'whole'
+    if (guard !== undefined && await guard(request, false) === 'granted') return 'whole'
     return token ? 'token' : 'public'
   }
   const route = (path: string, options: Pick<RouteOptions, 'method' | 'handler'> & Partial<RouteOptions>): void => {

@@ -44,6 +44,8 @@ export async function openStatus (supervisor: Supervisor, { listen, token, unixS
     drain: () => supervisor.drain('drain'),
     undrain: () => supervisor.drain('undrain'),
     prestop: () => supervisor.drain('prestop'),
+    // Nobody is asked here who could not answer.
+    draining: new AbortController().signal,
     log: {
       // The routes know their own options; the supervisor's have other names.
       info: (details, message) => supervisor.log.info(details, message.replace('admin.token, admin.authorize, admin.unixSocket', 'statusToken, statusSocket')),

@@ -69,6 +69,7 @@ function makeApp (t: Test, options: Partial<AdminOptions>, { fastify = {}, confi
     drain: () => lifecycle.drain(),
     undrain: () => lifecycle.undrain(),
     prestop: async () => lifecycle.prestop(),
+    draining: new AbortController().signal,
     log: {
       info: (details, message) => { lines.push({ level: 'info', message, details }) },
       warn: (details, message) => { lines.push({ level: 'warn', message, details }) },
