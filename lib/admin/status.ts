@@ -36,7 +36,7 @@ export interface ParticipantStatus {
 
 /** What the thread that watches the event loop has seen. Times are milliseconds. */
 export interface GuardianState {
-  /** `failed`: it could not be started, or has died twice. */
+  /** `starting` also after it has died, until it is up again; `failed`: it cannot be started. */
   state: 'starting' | 'watching' | 'failed'
   /** Its own port; undefined where it has none, or does not listen yet. */
   port: number | undefined

@@ -35,6 +35,8 @@ export interface Sight {
   loop: () => LoopState
   /** What has come that the main thread may not know of. */
   unheard: () => Unheard
+  /** A preStop hook has called, which the main thread may not know of; undefined where it does. */
+  setPrestop: (at: number | undefined) => void
   /** What holds the event loop. */
   blockedIn: () => string | undefined
   post: (message: ToMain) => void
@@ -53,7 +55,6 @@ export class Desk {
   readonly #display: Display
   /** What was asked for probes of a kind, and has no answer yet. */
   readonly #asked = new Map<CheckKind, Promise<void>>()
-  #prestop: number | undefined
   #reportedAt = 0
 
   constructor (sight: Sight) {
@@ -71,9 +72,6 @@ export class Desk {
       counted: (viewers) => sight.post({ type: 'watched', viewers })
     })
   }
-
-  /** When a preStop hook called that the main thread may not know of. */
-  get prestop (): number | undefined { return this.#prestop }
 
   /** What the server asks. */
   get ports (): ServerPorts {
@@ -135,7 +133,8 @@ export class Desk {
   /** The event loop turns: the main thread is told what it does not know, and knows what it was told. */
   turned (beat: number): void {
     this.report()
-    if (this.#prestop !== undefined && beat > this.#prestop + 2 * silent) this.#prestop = undefined
+    const { prestop } = this.#sight.unheard()
+    if (prestop !== undefined && beat > prestop + 2 * silent) this.#sight.setPrestop(undefined)
   }
 
   /** Tells the main thread of the probes that were answered. */
@@ -193,8 +192,9 @@ export class Desk {
 
   /** The countdown starts with the call, whatever the main thread does; it is over with the main thread's, or when phase 1 could not last longer. */
   async #announce (): Promise<void> {
-    const { wards, post } = this.#sight
-    const at = this.#prestop ??= monotonic()
+    const { wards, post, unheard, setPrestop } = this.#sight
+    const at = unheard().prestop ?? monotonic()
+    setPrestop(at)
     const longest = Math.max(0, ...wards().map(({ announceMax }) => announceMax))
     await this.#questions.ask((id) => post({ type: 'prestop', id, at }), at + longest - monotonic())
   }

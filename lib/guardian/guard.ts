@@ -3,28 +3,26 @@ import { setTimeout } from 'node:timers'
 import { agedWards } from './ages.ts'
 import type { LoopState } from './answers.ts'
 import { Desk } from './desk.ts'
-import { frameText, MainThread } from './inspect.ts'
-import type { Frame, Pause } from './inspect.ts'
+import { MainThread } from './inspect.ts'
+import type { Pause } from './inspect.ts'
 import { killProcess, sigkill } from './kill.ts'
-import { hangFields, heldBy } from './obituary.ts'
-import type { Hang, Obituary } from './obituary.ts'
-import { logLine, writeError } from './output.ts'
+import type { Obituary } from './obituary.ts'
 import { ParentWatch } from './parent.ts'
 import type { ProcessEnd, Unheard } from './plan.ts'
-import type { StallRecord, ThreadData, ToMain, ToThread, Verdicts, WardState } from './protocol.ts'
+import type { ThreadData, ToMain, ToThread, Verdicts, WardState } from './protocol.ts'
 import { heartbeatInterval, monotonic, Pulse, silent } from './pulse.ts'
 import type { ServerPorts } from './routes.ts'
 import { SharedSights } from './sights.ts'
 import { Signals } from './signals.ts'
+import { StallReport } from './stall.ts'
 import { planTeardown } from './teardown.ts'
 import { mainThreadState } from './thread-state.ts'
 import { Watch } from './watch.ts'
+import type { Look } from './watch.ts'
 
 /** Milliseconds between two looks at a heartbeat that is overdue, and at most between two others. */
 const lookInterval = 100
 const restInterval = 1500
-/** How long a pause is waited for before the stall is reported without a stack, in milliseconds. */
-const pauseTimeout = 350
 /** How long before a stall is reported the inspector is connected to a main thread that does not turn, in milliseconds. */
 const preparation = 500
 
@@ -43,8 +41,7 @@ export class Guard {
   #told: WardState[] = []
   #seen: { version: number, wards: WardState[] } = { version: -1, wards: [] }
   #verdicts: Verdicts[] = []
-  /** What held the event loop in the stall that is under way. */
-  #stall: StallRecord | undefined
+  readonly #stall: StallReport
   #killing = false
   /** When the next look is to take place. */
   #due = monotonic()
@@ -59,18 +56,27 @@ export class Guard {
     this.#sights = new SharedSights(data.sights)
     this.#watch = new Watch(data.stall, monotonic())
     this.#parent = new ParentWatch(data.parent)
+    this.#stall = new StallReport({
+      mainThread: this.#mainThread,
+      pulse: this.#pulse,
+      inspect: data.inspect,
+      recovered: (stall) => post({ type: 'recovered', stall })
+    })
     this.#desk = new Desk({
       wards: () => this.#wards,
       verdicts: () => this.#verdicts,
       learn: (verdicts) => { this.#verdicts = [...verdicts] },
       loop: () => this.#loop(),
       unheard: () => this.#unheard,
-      blockedIn: () => this.#stall?.blockedIn,
+      setPrestop: (at) => { this.#pulse.prestop = at },
+      blockedIn: () => this.#pulse.blockedIn,
       post
     })
   }
 
   start (): void {
+    // What a thread before this one has left behind.
+    if (this.#data.watches) this.#pulse.blockedIn = undefined
     this.#look()
   }
 
@@ -97,7 +103,7 @@ export class Guard {
     const booted = !this.#hasBooted && message.wards.some(({ started }) => started)
     this.#told = message.wards
     this.#seen.version = -1
-    if (booted) this.#desk.started()
+    if (booted && this.#data.server !== undefined) this.#desk.started()
     if (message.verdicts !== undefined) this.#verdicts = message.verdicts
     this.#signals.update(this.#told)
     this.#hasten()
@@ -130,18 +136,19 @@ export class Guard {
   }
 
   get #unheard (): Unheard {
-    return { signals: this.#signals.seen, prestop: this.#desk.prestop }
+    return { signals: this.#signals.seen, prestop: this.#pulse.prestop }
   }
 
   /** An end that the main thread has not heard of, because it hangs. */
   #isLeavingUnheard (silence: number): boolean {
     if (silence <= silent) return false
     const name = this.#signals.seen[0]?.name ?? ''
-    return this.#desk.prestop !== undefined || this.#told.some(({ signals }) => signals.includes(name))
+    return this.#pulse.prestop !== undefined || this.#told.some(({ signals }) => signals.includes(name))
   }
 
   #signalled (signal: string): void {
-    this.#post({ type: 'signal', signal, number: constants.signals[signal as NodeJS.Signals] ?? 0 })
+    const number = constants.signals[signal as NodeJS.Signals] ?? 0
+    if (this.#data.watches) this.#post({ type: 'signal', signal, number })
     this.#hasten()
   }
 
@@ -159,18 +166,25 @@ export class Guard {
     if (seen.length > 0) this.#pulse.signalled = seen.at(-1)!.at
     this.#signals.forget(beat)
     if (now - beat <= silent) this.#desk.turned(beat)
-    else this.#parent.look()
     const look = this.#watch.look(beat, now, this.#due)
-    // Boot is allowed to take its time.
-    if (look?.change === 'stalled' && this.#hasBooted) void this.#report(look.age)
-    if (look?.change === 'recovered') this.#recovered(look.duration)
     const end = planTeardown(this.#told, this.#unheard, now)
+    if (this.#data.watches && this.#act(look, end, now)) return
+    this.#lookAgain(this.#nextLook(end, beat, now))
+  }
+
+  /** Does what follows from a look; true where the process is being ended, and needs no other. */
+  #act (look: Look | undefined, end: ProcessEnd | undefined, now: number): boolean {
+    const beat = this.#pulse.last
+    if (now - beat > silent) this.#parent.look()
+    // Boot is allowed to take its time.
+    if (look?.change === 'stalled' && this.#hasBooted) void this.#stall.begin(look.age)
+    if (look?.change === 'recovered') this.#stall.end(look.duration)
     if (end !== undefined && this.#isOver(end, now)) {
       this.#kill(end, now).catch(sigkill)
-      return
+      return true
     }
-    this.#prepare(end, this.#watch.silence(this.#pulse.last, now))
-    this.#lookAgain(this.#nextLook(end, beat, now))
+    this.#prepare(end, this.#watch.silence(beat, now))
+    return false
   }
 
   #lookAgain (delay: number): void {
@@ -213,58 +227,24 @@ export class Guard {
     return computes === undefined || waits
   }
 
-  async #report (age: number): Promise<void> {
-    const stall: StallRecord = this.#stall = { duration: age, at: Date.now(), blockedIn: undefined }
-    const pause = await this.#pause()
-    if (this.#killing) return
-    const stack = pause?.stack
-    pause?.release()
-    const hang = this.#hang(age, stack)
-    stall.blockedIn = stack?.[0] && frameText(stack[0])
-    void writeError(logLine(50, { event: 'graceful.stall', ...hangFields(hang) }, `the event loop has not turned for ${Math.round(age)} ms, ${heldBy(hang)}`))
-    // It may be over by now.
-    if (pause === undefined && this.#stall === stall) this.#awaitReturn(stall)
-  }
-
-  /** Native code gives no pause before it returns; what called it is known then. */
-  #awaitReturn (stall: StallRecord): void {
-    // Left connected, an exit would wait for us.
-    if (this.#pulse.debuggable) return this.#mainThread.disconnect()
-    void this.#mainThread.pending?.then((pause) => {
-      if (pause === undefined || this.#killing) return
-      stall.blockedIn = pause.stack[0] && frameText(pause.stack[0])
-      pause.release()
-    })
-  }
-
-  #recovered (duration: number): void {
-    if (this.#killing) return
-    this.#mainThread.disconnect()
-    const stall = this.#stall
-    this.#stall = undefined
-    if (stall !== undefined) this.#post({ type: 'recovered', stall: { ...stall, duration: Math.round(duration) } })
-  }
-
-  async #pause (): Promise<Pause | undefined> {
-    if (!this.#data.inspect) return undefined
-    return this.#mainThread.pause(pauseTimeout).catch(() => undefined)
-  }
-
-  #hang (silence: number, stack: Frame[] | undefined): Hang {
-    return { silence, stack, inspect: this.#data.inspect, state: mainThreadState() }
-  }
-
   #kill (end: ProcessEnd, now: number): Promise<void> {
     this.#killing = true
+    this.#stall.stop()
     const [signal] = this.#signals.seen
-    const signalledAt = signal && Date.now() - (now - Math.min(signal.at, this.#desk.prestop ?? signal.at))
+    const signalledAt = signal && Date.now() - (now - Math.min(signal.at, this.#pulse.prestop ?? signal.at))
     const { inspect, terminationMessagePath } = this.#data
     const asked = this.#watch.silence(this.#pulse.last, now)
     const compose = (pause: Pause | undefined, wards: WardState[] | undefined): Obituary => {
       const silence = pause === undefined ? this.#watch.silence(this.#pulse.last, monotonic()) : asked
       // At the last moment a missed heartbeat is enough, where there was no pause either.
       const hangs = silence > (inspect && pause === undefined ? heartbeatInterval : silent)
-      return { wards: wards ?? agedWards(this.#wards, monotonic()), signal: signal?.name, signalledAt, exitCode: end.exitCode, hang: hangs ? this.#hang(silence, pause?.stack) : undefined }
+      return {
+        wards: wards ?? agedWards(this.#wards, monotonic()),
+        signal: signal?.name,
+        signalledAt,
+        exitCode: end.exitCode,
+        hang: hangs ? this.#stall.hang(silence, pause?.stack) : undefined
+      }
     }
     const last = now >= end.turning ? end.last : end.last - end.teardown
     return killProcess({ mainThread: inspect ? this.#mainThread : undefined, exitCode: end.exitCode, left: last - now, terminationMessagePath, spare: this.#data.spare, compose })

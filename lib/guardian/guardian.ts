@@ -1,16 +1,18 @@
 import { isMainThread } from 'node:worker_threads'
 import { onTick, tickInterval } from '../ticker.ts'
-import type { StallRecord, ThreadData, ToMain, ToThread } from './protocol.ts'
+import type { StallRecord, ToMain } from './protocol.ts'
 import { Census } from './census.ts'
+import { Condition } from './condition.ts'
 import { Errands } from './errands.ts'
 import { Greetings } from './greetings.ts'
-import { Keeper } from './keeper.ts'
 import { limitOf } from './plan.ts'
 import { heartbeatInterval, monotonic, Pulse } from './pulse.ts'
 import { SharedSights } from './sights.ts'
+import { Threads } from './threads.ts'
+import type { CommonData, Role } from './threads.ts'
 import { VerdictNews } from './verdict-news.ts'
 import { inspectorOf } from './worker.ts'
-import type { Guarded, GuardianSetup, GuardianStatus, Ward } from './types.ts'
+import type { Guarded, GuardianSetup, Ward } from './types.ts'
 
 /** How long a boot waits for the thread at most, in milliseconds. */
 const readyTimeout = 1000
@@ -35,28 +37,28 @@ export class Guardian {
   readonly #pulse = new Pulse()
   readonly #inspector = inspectorOf()
   readonly #stopped: () => void
-  readonly #status: GuardianStatus = { state: 'starting', port: undefined, stalls: 0, stalledTime: 0, lastStall: undefined }
+  readonly #condition = new Condition(() => this.#log)
   readonly #greetings = new Greetings()
   readonly #sights = new SharedSights()
   readonly #census = new Census(this.#wards, this.#sights)
   readonly #news = new VerdictNews(this.#wards)
-  readonly #errands = new Errands(this.#wards, (message) => this.#post(message))
-  readonly #keeper = new Keeper({
-    data: () => this.#threadData(),
-    started: () => this.#started(),
-    heed: (message) => this.#heed(message),
-    died: (why, error) => this.#died(why, error),
-    failed: (message) => this.#failed(message)
-  })
+  readonly #errands = new Errands(this.#wards, (message) => this.#threads.postTo('answering', message))
+  readonly #threads: Threads
   #rest: (() => void) | undefined
   #publishedAt = 0
-  /** How many watch on the guardian's port. */
-  #watched = 0
   #told = ''
 
   constructor (setup: GuardianSetup, stopped: () => void) {
     this.#setup = setup
     this.#stopped = stopped
+    this.#threads = new Threads(setup.settings.port !== undefined, {
+      data: () => this.#threadData(),
+      started: (role) => this.#started(role),
+      heed: (message) => this.#heed(message),
+      closed: () => this.#condition.closed(),
+      died: (role, why, pause, error) => this.#condition.died(role, why, pause, error),
+      failed: (role, why) => this.#failed(role, why)
+    })
   }
 
   join (ward: Ward): Guarded {
@@ -71,7 +73,7 @@ export class Guardian {
         this.#census.look()
         this.#tell()
       },
-      status: () => ({ ...this.#status }),
+      status: () => this.#condition.status,
       farewell: () => this.#farewell(ward),
       leave: () => this.#leave(ward)
     }
@@ -88,33 +90,33 @@ export class Guardian {
     this.#pulse.beat()
     this.#lookForDebugger()
     this.#rest = onTick(() => this.#beat())
-    this.#keeper.start()
+    this.#threads.start()
     const limit = limitOf(process.pid)
     if (limit !== undefined) this.#log?.info({ event: 'graceful.guardian' }, limit)
   }
 
-  #started (): void {
+  #started (role: Role): void {
     this.#told = ''
     this.#news.forget()
     queueMicrotask(() => {
       this.#tell()
-      this.#hello(this.#greetings.last)
+      if (role === 'watching') this.#hello(this.#greetings.last)
     })
   }
 
   /** A hang that begins before the thread is up would outlive every deadline. */
   async #ready (): Promise<void> {
-    if (this.#status.state === 'failed') return
+    if (this.#condition.hasFailed) return
     this.#tell()
     const heard = await this.#greetings.send((id) => this.#hello(id), readyTimeout)
     if (!heard) this.#log?.warn({ event: 'graceful.guardian' }, `the guardian's thread was not up within ${readyTimeout} ms, and the boot goes on: until it is, nothing ends this process where its event loop hangs`)
   }
 
   #hello (id: number): void {
-    this.#post({ type: 'hello', id })
+    this.#threads.postTo('watching', { type: 'hello', id })
   }
 
-  #threadData (): Omit<ThreadData, 'spare'> {
+  #threadData (): CommonData {
     const { settings: { stall, liveness, port, host }, probes, admin, metrics, terminationMessagePath, parent } = this.#setup
     return {
       buffer: this.#pulse.buffer,
@@ -128,26 +130,17 @@ export class Guardian {
     }
   }
 
-  #died (why: string, error: unknown): void {
-    this.#watched = 0
-    this.#status.port = undefined
-    this.#status.state = 'starting'
-    this.#log?.error({ event: 'graceful.guardian', err: error }, `the guardian has died (${why}), and is started once more`)
-  }
-
-  #failed (message: string): void {
-    this.#watched = 0
-    this.#status.port = undefined
-    this.#status.state = 'failed'
-    this.#greetings.giveUp()
-    this.#rest?.()
-    this.#log?.error({ event: 'graceful.guardian' }, message)
+  #failed (role: Role, why: string): void {
+    if (role === 'watching') this.#greetings.giveUp()
+    // Who answers alone needs the heartbeat, too.
+    if (role === 'watching' && !this.#threads.answers) this.#rest?.()
+    this.#condition.failed(role, why)
   }
 
   #farewell (ward: Ward): void {
     // The first application is the one that is shown.
-    if (this.#watched === 0 || !this.#keeper.alive || ward !== this.#wards.values().next().value) return
-    this.#post({ type: 'farewell', status: JSON.parse(JSON.stringify(ward.status(mostTold))) })
+    if (this.#condition.watched === 0 || !this.#threads.answers || ward !== this.#wards.values().next().value) return
+    this.#threads.postTo('answering', { type: 'farewell', status: JSON.parse(JSON.stringify(ward.status(mostTold))) })
     this.#pulse.awaitFarewell(farewellTimeout)
   }
 
@@ -159,7 +152,7 @@ export class Guardian {
     this.#rest?.()
     this.#greetings.giveUp()
     this.#stopped()
-    this.#keeper.stop()
+    this.#threads.stop()
   }
 
   #beat (): void {
@@ -200,16 +193,12 @@ export class Guardian {
     const text = JSON.stringify(wards)
     if (text === this.#told) return
     this.#told = text
-    this.#post({ type: 'wards', wards, verdicts: undefined })
+    this.#threads.post({ type: 'wards', wards, verdicts: undefined })
   }
 
   async #tellVerdicts (): Promise<void> {
     const verdicts = await this.#news.ask()
-    if (verdicts !== undefined) this.#post({ type: 'wards', wards: this.#census.states(), verdicts })
-  }
-
-  #post (message: ToThread): void {
-    this.#keeper.post(message)
+    if (verdicts !== undefined) this.#threads.post({ type: 'wards', wards: this.#census.states(), verdicts })
   }
 
   #heed (message: ToMain): void {
@@ -229,22 +218,20 @@ export class Guardian {
 
   #receive (message: Exclude<ToMain, { type: 'signal' }>): void {
     switch (message.type) {
+      case 'up': return
       case 'ready':
         this.#greetings.heard(message.id)
-        if (this.#status.state === 'watching') return
-        this.#status.state = 'watching'
-        if (!message.signals) this.#log?.debug({ event: 'graceful.guardian' }, 'the guardian cannot see signals on this Node: one that comes while the event loop hangs starts no countdown')
+        this.#condition.ready(message.signals)
         return
       case 'listening':
-        this.#status.port = message.port
-        this.#log?.info({ event: 'graceful.guardian', port: message.port }, `the guardian listens on port ${message.port}`)
+        this.#condition.listening(message.port)
         return
       case 'warning':
         this.#log?.warn({ event: 'graceful.guardian' }, message.message)
         return
       case 'recovered': return this.#recovered(message.stall)
       case 'watched':
-        this.#watched = message.viewers
+        this.#condition.watched = message.viewers
         return
       case 'status':
       case 'metrics':
@@ -255,11 +242,7 @@ export class Guardian {
   }
 
   #recovered (stall: StallRecord): void {
-    this.#status.stalls++
-    this.#status.stalledTime += stall.duration
-    this.#status.lastStall = stall
+    this.#condition.recovered(stall)
     for (const ward of this.#wards) ward.stalled(stall)
-    const { duration, blockedIn } = stall
-    this.#log?.warn({ event: 'graceful.recovered', duration, blockedIn }, `the event loop turns again after ${duration} ms${blockedIn === undefined ? '' : `, held in ${blockedIn}`}`)
   }
 }

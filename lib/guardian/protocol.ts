@@ -98,6 +98,9 @@ export interface ThreadData {
   terminationMessagePath: string | undefined
   /** The number of the process with which this one is to end; undefined where there is none. */
   parent: number | undefined
+  /** Whether it acts where the event loop hangs; one that does not only answers. */
+  watches: boolean
+  /** The guardian's own port; undefined where it does not answer on one. */
   server: ServerData | undefined
   /** A descriptor that is kept for the end; undefined where there was none left. */
   spare: number | undefined
@@ -138,6 +141,8 @@ export type ToThread =
 
 /** From the guardian to the main thread. */
 export type ToMain =
+  /** It runs. */
+  | { type: 'up' }
   /** It watches, and hears the signals of all it was told of before this `hello`. */
   | { type: 'ready', id: number, signals: boolean }
   | { type: 'listening', port: number }

@@ -11,19 +11,24 @@ export function monotonic (): number {
   return Number(hrtime()) / 1e6
 }
 
-const slots = { beat: 0, debuggable: 1, signalled: 2, farewell: 3 } as const
+const slots = { beat: 0, debuggable: 1, signalled: 2, farewell: 3, prestop: 4, blockedIn: 5 } as const
+const slotBytes = Object.keys(slots).length * BigInt64Array.BYTES_PER_ELEMENT
+/** Bytes of the text that is shared. */
+const textBytes = 1024
 
 /**
- * What the two threads share without a message: one writes, the other reads, and neither waits. All that changes less often
+ * What the threads share without a message: one writes, the others read, and none waits. All that changes less often
  * goes as a message, which is in the other thread's queue as soon as it is posted, whatever the main thread does next.
  */
 export class Pulse {
   readonly buffer: SharedArrayBuffer
   readonly #words: BigInt64Array
+  readonly #text: Uint8Array
 
-  constructor (buffer: SharedArrayBuffer = new SharedArrayBuffer(Object.keys(slots).length * BigInt64Array.BYTES_PER_ELEMENT)) {
+  constructor (buffer: SharedArrayBuffer = new SharedArrayBuffer(slotBytes + textBytes)) {
     this.buffer = buffer
-    this.#words = new BigInt64Array(buffer)
+    this.#words = new BigInt64Array(buffer, 0, slotBytes / BigInt64Array.BYTES_PER_ELEMENT)
+    this.#text = new Uint8Array(buffer, slotBytes)
   }
 
   /** The event loop of the main thread turns. */
@@ -52,6 +57,28 @@ export class Pulse {
 
   set signalled (at: number) {
     this.#write(slots.signalled, at)
+  }
+
+  /** When a preStop hook called that the main thread may not know of; undefined where none did. */
+  get prestop (): number | undefined {
+    return this.#read(slots.prestop) || undefined
+  }
+
+  set prestop (at: number | undefined) {
+    this.#write(slots.prestop, at ?? 0)
+  }
+
+  /** What holds the event loop in the stall that is under way; undefined where that is not known. */
+  get blockedIn (): string | undefined {
+    const length = Number(Atomics.load(this.#words, slots.blockedIn))
+    return length === 0 ? undefined : Buffer.from(this.#text.slice(0, length)).toString()
+  }
+
+  set blockedIn (text: string | undefined) {
+    Atomics.store(this.#words, slots.blockedIn, 0n)
+    if (text === undefined) return
+    const { written } = new TextEncoder().encodeInto(text, this.#text)
+    Atomics.store(this.#words, slots.blockedIn, BigInt(written))
   }
 
   /** Holds the main thread until the guardian has told everybody that the end is over, at most `timeout` milliseconds. */

@@ -81,7 +81,7 @@ export interface Guarded {
 
 /** The guardian, as the status shows it. Times are milliseconds. */
 export interface GuardianStatus {
-  /** `failed`: it could not be started, or has died twice. */
+  /** `starting` also after it has died, until it is up again; `failed`: it cannot be started. */
   state: 'starting' | 'watching' | 'failed'
   /** Its own port; undefined where it has none, or does not listen yet. */
   port: number | undefined
