@@ -63,6 +63,9 @@ declare module 'fastify' {
 // Kept: a test may replace it later, and each request would wait for it.
 const { queueMicrotask: enqueue } = globalThis
 
+/** Requests that an answer of the admin routes names: `inFlight` says how many there are. */
+const mostTold = 1000
+
 /** What exempts our own routes from what meets ordinary traffic. */
 const routeConfig = { graceful: { traffic: false, probe: false }, pressureHandler: (): undefined => undefined, rateLimit: false }
 
@@ -109,7 +112,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   if (settings.admin) {
     registerAdmin(root, { ...settings.admin, openly: !settings.inService }, {
       publicStatus: () => application.publicStatus(),
-      status: () => application.status(),
+      status: () => application.status(mostTold),
       viewers: application.viewers,
       exempt: (request, reply) => traffic.exempt(request, reply),
       drain: () => lifecycle.drain(),

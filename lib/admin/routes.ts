@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 
 import { hidden } from '../hidden.ts'
 import { longestTimer } from '../limits.ts'
 import type { Log } from '../log.ts'
+import { mayLast } from '../server/bounded.ts'
 import { problem, send } from './answer.ts'
 import { createGuard } from './guard.ts'
 import type { Admission, Guard, GuardOptions } from './guard.ts'
@@ -106,6 +107,7 @@ class Actions {
       if (admission !== 'granted') return this.#refuse(request, reply, admission)
       // Neither the application's `connectionTimeout` cuts a preStop call.
       request.raw.setTimeout?.(0)
+      mayLast(request.raw)
       try {
         await act()
       } catch (error) {

@@ -1,9 +1,11 @@
+import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteOptions } from 'fastify'
 import { hidden } from '../hidden.ts'
 import { longestTimer } from '../limits.ts'
 import { isGone, isInTurn, streamBounds, streamHeaders } from '../page/viewers.ts'
 import { wantsPage } from '../page/wants.ts'
 import type { Access, Envelope, Viewers } from '../page/viewers.ts'
+import { mayLast } from '../server/bounded.ts'
 import { problem, send } from './answer.ts'
 import type { Guard } from './guard.ts'
 import { publicStatus } from './status.ts'
@@ -34,7 +36,17 @@ export interface ViewGuard {
 async function sendPage (reply: FastifyReply, state: Envelope): Promise<FastifyReply> {
   const { makePage } = await import('../page/page.ts')
   const { headers, body } = makePage(state)
-  return reply.headers(headers).type('text/html; charset=utf-8').send(body)
+  const length = body.reduce((sum, piece) => sum + piece.length, 0)
+  reply.headers({ ...headers, 'content-length': length }).type('text/html; charset=utf-8')
+  return reply.send(readerOf(body))
+}
+
+/** A stream of pieces that are not copied: however many wait for their turn, they wait for the same ones. */
+function readerOf (pieces: readonly Buffer[]): Readable {
+  const reader = new Readable({ read () {} })
+  for (const piece of pieces) reader.push(piece)
+  reader.push(null)
+  return reader
 }
 
 /** Registers what shows the state and changes nothing: the status as JSON and as a page, and the stream of its changes. */
@@ -72,6 +84,7 @@ export function registerView (root: FastifyInstance, prefix: string, { guard, to
       ports.exempt(request, reply)
       reply.hijack()
       request.raw.setTimeout?.(0)
+      mayLast(request.raw)
       reply.raw.writeHead(200, streamHeaders(request.raw.httpVersionMajor))
       await ports.viewers.add(reply.raw, access)
       return reply

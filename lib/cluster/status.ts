@@ -1,12 +1,15 @@
+import type { RequestListener, Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { registerAdmin } from '../admin/routes.ts'
 import type { PublicStatus } from '../admin/status.ts'
+import { Coalesced } from '../coalesced.ts'
 import { errors, messageOf } from '../errors.ts'
 import { registerProbes } from '../health/probes.ts'
 import type { CheckVerdict, Verdict, VerdictOptions } from '../health/health.ts'
 import type { CheckKind } from '../health/options.ts'
 import { phaseNumber } from '../lifecycle/phase.ts'
 import { Viewers } from '../page/viewers.ts'
+import { backlog, createBoundedServer } from '../server/bounded.ts'
 import type { SupervisorSettings } from './options.ts'
 import { statusOf } from './overview.ts'
 import { clearSocket } from './socket.ts'
@@ -22,23 +25,31 @@ export interface OpenStatus {
 
 /** Requests of each child that the stream names. The page shows the oldest of them, the command as many as fit. */
 const mostShown = 50
+/** Requests of each child that a single answer names. */
+const mostTold = 1000
 /** Milliseconds between two looks for them, each of which asks every child. */
 const lookInterval = 500
 
 /** Opens the supervisor's own health and admin routes: those of the plugin, for the whole. */
 export async function openStatus (supervisor: Supervisor, { listen, token, unixSocket }: NonNullable<SupervisorSettings['status']>): Promise<OpenStatus> {
   // Fastify is loaded only where it is needed: a supervisor without these routes stays small.
-  const { default: Fastify } = await import('fastify')
-  const app: FastifyInstance = Fastify({ forceCloseConnections: true })
+  const [{ default: Fastify }, { preparePage }] = await Promise.all([import('fastify'), import('../page/page.ts')])
+  // A stranger's first look must not keep a probe waiting.
+  preparePage()
+  const app = Fastify({ forceCloseConnections: true, serverFactory: makeServer }) as FastifyInstance
+  // Bodies mean nothing here, and none is read.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => { done(null) })
   registerProbes(app, { verdict: async (kind, options) => verdictOf(supervisor, kind, options) }, { prefix: '', expose: true }, {})
   const publicStatus = (): PublicStatus => {
     const { phase, since, ready } = supervisor.whole
     return { phase, number: phaseNumber(phase), since, ready }
   }
   const viewers = new Viewers({ publicStatus, status: () => statusOf(supervisor, mostShown), interval: lookInterval })
+  const whole = new Coalesced(() => statusOf(supervisor, mostTold))
   registerAdmin(app, { prefix: '/-', openly: !supervisor.settings.inService, unixSocket, ...token === undefined ? {} : { token } }, {
     publicStatus,
-    status: () => statusOf(supervisor),
+    status: () => whole.ask(),
     viewers,
     exempt: () => {},
     drain: () => supervisor.drain('drain'),
@@ -64,11 +75,19 @@ export async function openStatus (supervisor: Supervisor, { listen, token, unixS
   }
 }
 
+function makeServer (handler: RequestListener): Server {
+  return createBoundedServer(isProbe, handler)
+}
+
+function isProbe (url: string): boolean {
+  return /^\/(?:livez|readyz|startupz)(?:[/?]|$)/.test(url)
+}
+
 /** @throws FST_GRACEFUL_SUPERVISOR */
 async function listenOn (app: FastifyInstance, listen: NonNullable<SupervisorSettings['status']>['listen']): Promise<string> {
   try {
     if ('path' in listen) await clearSocket(listen.path)
-    return await app.listen(listen)
+    return await app.listen({ ...listen, backlog })
   } catch (error) {
     await app.close()
     const option = 'path' in listen ? 'statusSocket (--status-socket)' : 'statusPort (--status-port)'

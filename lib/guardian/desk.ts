@@ -1,17 +1,18 @@
 import { clearTimeout, setTimeout } from 'node:timers'
-import { agedWards } from './ages.ts'
+import { Coalesced } from '../coalesced.ts'
 import type { Verdict } from '../health/health.ts'
 import type { CheckKind } from '../health/options.ts'
+import { agedWards } from './ages.ts'
 import { buildVerdict, publicStatusOf } from './answers.ts'
 import type { LoopState, Question } from './answers.ts'
 import { Display, mostShown } from './display.ts'
 import { deadlineOf } from './plan.ts'
 import type { Unheard } from './plan.ts'
 import { ProbeTally } from './probe-tally.ts'
-import type { ToMain, ToThread, Verdicts, WardState } from './protocol.ts'
+import type { MetricsText, RefusedMetrics, ToMain, ToThread, Verdicts, WardState } from './protocol.ts'
 import { monotonic, silent } from './pulse.ts'
 import { Questions } from './questions.ts'
-import type { ServerPorts } from './routes.ts'
+import type { ServedMetrics, ServerPorts } from './routes.ts'
 import { Scrape } from './scrape.ts'
 import type { LiveValues } from './scrape.ts'
 
@@ -22,6 +23,9 @@ const statusTimeout = 200
 const checkPatience = 10
 /** How long their answer is waited for before they are asked once more, in milliseconds. */
 const askAgain = 5000
+
+/** Milliseconds between two renderings of the metrics at least: a text of 2 MiB takes some of the thread's time. */
+const renderInterval = 100
 
 /** Milliseconds between two reports of probes at least, whoever asks however often. */
 const reportInterval = 100
@@ -46,12 +50,20 @@ function epochOf (shared: number | undefined): number | undefined {
   return shared === undefined ? undefined : Date.now() - monotonic() + shared
 }
 
+/** As bytes, which all who wait for them share. */
+function served (metrics: MetricsText | RefusedMetrics | undefined): ServedMetrics | undefined {
+  if (metrics === undefined || 'refused' in metrics) return metrics
+  return { body: Buffer.from(metrics.text), type: metrics.type }
+}
+
 /** Answers what is asked on the guardian's own port. */
 export class Desk {
   readonly #sight: Sight
   readonly #questions = new Questions()
   readonly #tally = new ProbeTally(monotonic)
   readonly #scrape: Scrape
+  readonly #metrics: Coalesced<ServedMetrics | undefined>
+  readonly #whole = new Coalesced(() => this.#status())
   readonly #display: Display
   /** What was asked for probes of a kind, and has no answer yet. */
   readonly #asked = new Map<CheckKind, Promise<void>>()
@@ -64,6 +76,10 @@ export class Desk {
       this.report()
       sight.post({ type: 'metrics' })
     })
+    const render = async (): Promise<ServedMetrics | undefined> => {
+      return served(await this.#scrape.read(sight.loop().silence <= silent, () => this.#live()))
+    }
+    this.#metrics = new Coalesced(render, renderInterval)
     this.#display = new Display({
       publicStatus: () => publicStatusOf(sight.wards(), this.#ready()),
       eventLoop: () => ({ ...sight.loop(), blockedIn: sight.blockedIn() }),
@@ -75,13 +91,13 @@ export class Desk {
 
   /** What the server asks. */
   get ports (): ServerPorts {
-    const { wards, loop } = this.#sight
+    const { wards } = this.#sight
     return {
       verdict: (kind, question) => this.#verdict(kind, question),
       probed: (answer) => this.#probed(answer),
       publicStatus: () => publicStatusOf(wards(), this.#ready()),
-      status: () => this.#status(),
-      metrics: () => this.#scrape.read(loop().silence <= silent, () => this.#live()),
+      status: () => this.#whole.ask(),
+      metrics: () => this.#metrics.ask(),
       prestop: () => this.#announce(),
       viewers: this.#display.viewers
     }

@@ -8,10 +8,14 @@ import { makePage } from '../page/page.ts'
 import { streamBounds, streamHeaders } from '../page/viewers.ts'
 import type { Access, Viewers } from '../page/viewers.ts'
 import { wantsPage } from '../page/wants.ts'
+import { mayLast } from '../server/bounded.ts'
 import { identityOf } from '../traffic/callers.ts'
 import { proberOf } from '../traffic/probers.ts'
 import type { Question } from './answers.ts'
-import type { MetricsText, ProbeAnswers, RefusedMetrics, ServerData } from './protocol.ts'
+import type { ProbeAnswers, RefusedMetrics, ServerData } from './protocol.ts'
+
+/** Metrics as they are sent. */
+export type ServedMetrics = { body: Buffer, type: string } | RefusedMetrics
 
 /** What the server asks. None of it waits for the main thread longer than a moment. */
 export interface ServerPorts {
@@ -22,7 +26,7 @@ export interface ServerPorts {
   /** The whole, as far as it is known. */
   status: () => Promise<object>
   /** Undefined where there are none yet. */
-  metrics: () => Promise<MetricsText | RefusedMetrics | undefined>
+  metrics: () => Promise<ServedMetrics | undefined>
   /** Phase 1 for a preStop hook; settles when it could end. */
   prestop: () => Promise<void>
   /** Those who watch the status. */
@@ -34,7 +38,8 @@ export interface Reply {
   code: number
   /** UTF-8, unless it says otherwise. */
   type: string
-  body: string
+  /** What never changes in it is shared by all who are answered. */
+  body: string | readonly Buffer[]
   headers?: Record<string, string>
   /** Called when it has gone out. */
   sent?: () => void
@@ -51,14 +56,11 @@ const kubelet = /^kube-lifecycle\//
 export class Routes {
   readonly #data: ServerData
   readonly #ports: ServerPorts
-  readonly #busy: WeakSet<object>
   readonly #tokens: Buffer[]
 
-  /** @param busy connections whose answer may take long, to be left open */
-  constructor (data: ServerData, ports: ServerPorts, busy: WeakSet<object>) {
+  constructor (data: ServerData, ports: ServerPorts) {
     this.#data = data
     this.#ports = ports
-    this.#busy = busy
     this.#tokens = (data.admin?.tokens ?? []).map((token) => digest(token))
   }
 
@@ -75,6 +77,11 @@ export class Routes {
     return probe === undefined ? problem(404, 'Not Found') : this.#probe(probe, new URLSearchParams(query), request)
   }
 
+  /** Whether a request for this URL asks a probe, whatever comes of it. */
+  isProbe (url: string): boolean {
+    return this.#probeAt(pathOf(url)) !== undefined
+  }
+
   #probeAt (path: string): Probe | undefined {
     const { probes: probing } = this.#data
     const inside = probing !== undefined && path.startsWith(`${probing.prefix}/`) ? path.slice(probing.prefix.length + 1) : ''
@@ -86,7 +93,8 @@ export class Routes {
   /** Answers with the stream of changes, where a request asks for it. */
   watch (request: IncomingMessage, response: ServerResponse): boolean {
     const { admin } = this.#data
-    if (admin?.page !== true || request.method !== 'GET' || request.url?.split('?', 1)[0] !== `${admin.prefix}/status/events`) return false
+    if (admin?.page !== true || request.method !== 'GET') return false
+    if (pathOf(request.url ?? '') !== `${admin.prefix}/status/events`) return false
     const access = this.#accessOf(request)
     const { viewers } = this.#ports
     if (!viewers.hasRoom(access)) {
@@ -94,7 +102,7 @@ export class Routes {
       response.end(`${streamBounds.viewers} viewers are watching, which is the most: try again later\n`)
       return true
     }
-    this.#busy.add(request.socket)
+    mayLast(request)
     response.writeHead(200, streamHeaders(request.httpVersionMajor))
     void viewers.add(response, access)
     return true
@@ -123,7 +131,7 @@ export class Routes {
     const metrics = await this.#ports.metrics()
     if (metrics === undefined) return { code: 503, type: 'text/plain', body: 'no metrics yet\n' }
     if ('refused' in metrics) return { code: 503, type: 'text/plain', body: `${metrics.refused}\n` }
-    return { code: 200, type: metrics.type, body: metrics.text }
+    return { code: 200, type: metrics.type, body: [metrics.body] }
   }
 
   async #status (request: IncomingMessage): Promise<Reply> {
@@ -140,14 +148,14 @@ export class Routes {
     if (request.method !== 'POST' && !isKubelet) return problem(405, 'Method Not Allowed', { allow: 'POST' })
     const { authorization } = request.headers
     if (!showsToken(authorization, this.#tokens)) return authorization === undefined ? problem(401, 'Unauthorized', { 'www-authenticate': 'Bearer' }) : problem(403, 'Forbidden')
-    this.#busy.add(request.socket)
-    try {
-      await this.#ports.prestop()
-    } finally {
-      this.#busy.delete(request.socket)
-    }
+    mayLast(request)
+    await this.#ports.prestop()
     return json(200, this.#ports.publicStatus())
   }
+}
+
+function pathOf (url: string): string {
+  return url.split('?', 1)[0]!
 }
 
 function decode (segment: string): string {

@@ -3,6 +3,7 @@
 import { setTimeout } from 'node:timers'
 import type { Server } from 'node:http'
 import { parentPort, workerData } from 'node:worker_threads'
+import { backlog } from '../server/bounded.ts'
 import { Guard } from './guard.ts'
 import type { ServerData, ThreadData, ToMain, ToThread } from './protocol.ts'
 import { makeServer } from './server.ts'
@@ -42,11 +43,11 @@ function listen (server: Server, { port, host }: ServerData): void {
     const message = `the guardian cannot listen on ${host}:${port}, ${again}: ${error.message}`
     if (!warned) post({ type: 'warning', message })
     warned = true
-    setTimeout(() => server.listen({ port, host }), listenInterval)
+    setTimeout(() => server.listen({ port, host, backlog }), listenInterval)
   })
   server.on('listening', () => {
     const address = server.address()
     post({ type: 'listening', port: typeof address === 'object' && address !== null ? address.port : port })
   })
-  server.listen({ port, host })
+  server.listen({ port, host, backlog })
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { Coalesced } from '../coalesced.ts'
 import { registerQuiet } from '../quiet-route.ts'
 import type { MetricsRegistry } from './options.ts'
 
@@ -9,8 +10,9 @@ import type { MetricsRegistry } from './options.ts'
  * @param routeConfig the route's `config`, which exempts it from what meets ordinary traffic
  */
 export function registerMetrics (root: FastifyInstance, path: string, registry: MetricsRegistry, routeConfig: object): void {
+  const rendering = new Coalesced(async () => Buffer.from(await registry.metrics()))
   registerQuiet(root, path, routeConfig, async (_request, reply) => {
-    const text = await registry.metrics()
+    const text = await rendering.ask()
     return reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }).type(registry.contentType).send(text)
   })
 }

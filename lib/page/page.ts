@@ -1,14 +1,21 @@
-import { randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { PublicStatus } from '../admin/status.ts'
 import { makeScript } from './script.ts'
 import { style } from './style.ts'
 import type { Envelope } from './viewers.ts'
 
 /** The page, and what has to go with it. */
-export interface Page { headers: Record<string, string>, body: string }
+export interface Page {
+  headers: Readonly<Record<string, string>>
+  /** Its pieces in their order, as UTF-8. The long ones never change, and are the same objects for every reader. */
+  body: readonly Buffer[]
+}
 
-/** What never changes; made with the first page. */
-let script: string | undefined
+/** What never changes: whoever asks a thousand times without reading the answers holds it once. */
+interface Constant { headers: Page['headers'], style: Buffer, cards: Buffer, script: Buffer }
+
+/** Made with the first page. */
+let constant: Constant | undefined
 
 /**
  * The page that shows a state and follows it. It asks for nothing but the stream: all it needs is in it.
@@ -16,18 +23,45 @@ let script: string | undefined
  * @param state what the reader may know, see `Viewers.show`
  */
 export function makePage (state: Envelope & Partial<PublicStatus>): Page {
-  const nonce = randomBytes(18).toString('base64')
-  script ??= makeScript()
+  constant ??= makeConstant()
+  const { headers, ...parts } = constant
+  const [begin, middle, end] = [beginning(state), hero(state), ending(state)].map((text) => Buffer.from(text))
+  return { headers, body: [begin!, parts.style, middle!, parts.cards, end!, parts.script] }
+}
+
+/** Makes what never changes now, and not with the first page. */
+export function preparePage (): void {
+  constant ??= makeConstant()
+}
+
+function makeConstant (): Constant {
+  const script = makeScript()
+  const policy = [
+    "default-src 'none'",
+    `style-src ${sourceOf(style)}`,
+    `script-src ${sourceOf(script)}`,
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'"
+  ]
   return {
     headers: {
-      'content-security-policy': `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+      'content-security-policy': policy.join('; '),
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
       'cache-control': 'no-store',
       vary: 'accept'
     },
-    body: documentOf(state, nonce, script)
+    style: Buffer.from(`<style>${style}</style>\n</head>\n`),
+    cards: Buffer.from(cards()),
+    script: Buffer.from(`<script type="module">${script}</script>\n</body>\n</html>\n`)
   }
+}
+
+/** What a policy calls an inline style or script: both are the same for every reader, so that a nonce would say less. */
+function sourceOf (text: string): string {
+  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`
 }
 
 /** Text as it may stand in a document. */
@@ -46,31 +80,41 @@ function summary ({ phase = 'running', ready, since, inFlight }: Partial<PublicS
   return escape(`Phase ${phase}${time}, ${ready === true ? 'ready' : 'not ready'}${inFlight === undefined ? '' : `, ${inFlight} in flight`}.`)
 }
 
-function documentOf (state: Envelope & Partial<PublicStatus>, nonce: string, code: string): string {
-  const { phase = 'running' } = state
-  const name = escape(phase.charAt(0).toUpperCase() + phase.slice(1))
-  const replica = state.process === undefined ? '' : escape(`${state.process.hostname}, pid ${state.process.pid}`)
-  // Inside a script element only `</script` and `<!--` mean anything; both begin with the same sign.
-  const json = JSON.stringify(state).replaceAll('<', '\\u003c')
+function nameOf ({ phase = 'running' }: Partial<PublicStatus>): string {
+  return escape(phase.charAt(0).toUpperCase() + phase.slice(1))
+}
+
+function replicaOf ({ process: replica }: Envelope): string {
+  return replica === undefined ? '' : escape(`${replica.hostname}, pid ${replica.pid}`)
+}
+
+function beginning (state: Envelope & Partial<PublicStatus>): string {
+  const replica = replicaOf(state)
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex, nofollow">
-<title>${name}${replica === '' ? '' : ` · ${replica}`} · Status</title>
-<style nonce="${nonce}">${style}</style>
-</head>
-<body data-phase="${escape(phase)}">
+<title>${nameOf(state)}${replica === '' ? '' : ` · ${replica}`} · Status</title>
+`
+}
+
+function hero (state: Envelope & Partial<PublicStatus>): string {
+  return `<body data-phase="${escape(state.phase ?? 'running')}">
 <header class="wrap top"><p class="brand">Service status <span>· fastify-graceful</span></p><p class="link" id="link"></p></header>
 <main class="wrap">
 <p class="sr" id="said" aria-live="polite"></p>
 <section class="hero" aria-labelledby="phase">
-<div><p class="eyebrow" id="eyebrow">Phase</p><div class="title"><h1 id="phase">${name}</h1><p class="badge" id="ready">${state.ready === true ? 'Ready' : 'Not ready'}</p></div><p class="meaning" id="meaning"></p><p class="why" id="why"></p></div>
+<div><p class="eyebrow" id="eyebrow">Phase</p><div class="title"><h1 id="phase">${nameOf(state)}</h1><p class="badge" id="ready">${state.ready === true ? 'Ready' : 'Not ready'}</p></div><p class="meaning" id="meaning"></p><p class="why" id="why"></p></div>
 <dl class="figures" id="figures"></dl>
 </section>
 <noscript><div class="panel"><p>${summary(state)} This page follows the service with JavaScript; without it, reload.</p></div></noscript>
-<section class="panel alarm" id="alarm" aria-label="Alarm" hidden></section>
+`
+}
+
+function cards (): string {
+  return `<section class="panel alarm" id="alarm" aria-label="Alarm" hidden></section>
 <section class="panel" id="notice" aria-label="Connection" hidden></section>
 ${card('report', 'Report')}
 <section class="card" aria-labelledby="timeline-title"><h2 id="timeline-title">Time line</h2><ol class="steps" id="timeline"></ol><div class="grace" id="grace-card" hidden><h3 id="grace-title"></h3><div id="grace"></div></div></section>
@@ -89,10 +133,14 @@ ${card('loop', 'Event loop')}
 </div>
 </div>
 </main>
-<footer class="wrap foot" id="versions"${replica === '' ? ' hidden' : ''}>${replica}</footer>
-<script type="application/json" id="state" nonce="${nonce}">${json}</script>
-<script type="module" nonce="${nonce}">${code}</script>
-</body>
-</html>
+`
+}
+
+function ending (state: Envelope & Partial<PublicStatus>): string {
+  const replica = replicaOf(state)
+  // Inside a script element only `</script` and `<!--` mean anything; both begin with the same sign.
+  const json = JSON.stringify(state).replaceAll('<', '\\u003c')
+  return `<footer class="wrap foot" id="versions"${replica === '' ? ' hidden' : ''}>${replica}</footer>
+<script type="application/json" id="state">${json}</script>
 `
 }

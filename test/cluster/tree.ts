@@ -60,6 +60,7 @@ export const nameless: readonly string[] = [...unshare, '--mount', 'sh', '-c', '
 /** What a command runs in: a process group of its own, a terminal, one without a name, with few file descriptors, or as process 1 of a namespace of its own, as in a container. */
 const wrappers = {
   'few descriptors': (command: string[]) => ['sh', '-c', 'ulimit -n 36; exec "$@"', 'sh', ...command],
+  '200 descriptors': (command: string[]) => ['sh', '-c', 'ulimit -n 200; exec "$@"', 'sh', ...command],
   group: (command: string[]) => ['setsid', ...command],
   terminal: inTerminal,
   'nameless terminal': (command: string[]) => inTerminal([...nameless, ...command]),

@@ -1,0 +1,130 @@
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { clearInterval, setInterval } from 'node:timers'
+import { Accepted, Connections } from './connections.ts'
+import { SerialConnection } from './serial.ts'
+import { Turns } from './turns.ts'
+
+/** Bounds for callers that mean no good, or are broken: times in milliseconds, and heads. */
+const times = { header: 2000, request: 5000, keepAlive: 5000, look: 500 } as const
+const heads = { bytes: 8192, fields: 64, perConnection: 1000 } as const
+
+/** Connections that the kernel keeps for such a server: where there is no room, a probe's waits for a second. */
+export const backlog = 4096
+/** The longest URL of a probe that comes first; one with many names to exclude takes longer, and can wait. */
+const longestUrgent = 100
+/** Bytes of a first request that are looked at before Node's parser does. */
+const firstLook = 128
+
+/** Answers a request; `later` does work in a turn of the event loop of its own, which a probe does not wait for. */
+type Answer = (request: IncomingMessage, response: ServerResponse, later: (work: () => void) => void) => void
+
+/**
+ * An HTTP server on a port of our own, on which a stranger can ask for nothing that grows. It reads no bodies, has one
+ * answer under way per connection, and answers probes before everything else. Where too many connect, the oldest goes:
+ * whoever fills the port keeps no probe out.
+ *
+ * @param isProbe whether a request for this URL is one of those that come first
+ */
+export function createBoundedServer (isProbe: (url: string) => boolean, answer: Answer): Server {
+  const server = createServer({
+    headersTimeout: times.header,
+    requestTimeout: times.request,
+    keepAliveTimeout: times.keepAlive,
+    connectionsCheckingInterval: times.look,
+    maxHeaderSize: heads.bytes,
+    insecureHTTPParser: false
+  })
+  server.maxHeadersCount = heads.fields
+  server.maxRequestsPerSocket = heads.perConnection
+  const turns = new Turns()
+  const isUrgent = (url: string): boolean => url.length <= longestUrgent && isProbe(url)
+  const receive = (request: IncomingMessage, response: ServerResponse): void => {
+    const connection = request.socket as unknown as SerialConnection
+    // A second one can only come where Node's parser has seen the end of a head elsewhere.
+    if (!connection.begin()) return void connection.destroy()
+    const later = (work: () => void): void => { if (!connection.destroyed) turns.add(connection, work) }
+    response.once('close', () => {
+      // What has come in one piece is answered in many turns, be it probes.
+      if (connection.hasMore) later(() => { connection.next() })
+      else connection.next()
+    })
+    if (hasBody(request)) response.setHeader('connection', 'close')
+    if (isUrgent(request.url ?? '')) answer(request, response, later)
+    else later(() => { answer(request, response, later) })
+  }
+  server.on('request', receive)
+  // A connection that could not be accepted ends nothing.
+  server.on('error', () => {})
+  // Without it Node answers by itself, and nobody hears of it.
+  server.on('checkExpectation', receive)
+  server.on('clientError', (_error, socket) => { socket.destroy() })
+  guardConnections(server, turns, isUrgent)
+  return server
+}
+
+/** The answer to this request may last: a stream, or a call that waits for phase 1. It is kept where others go. */
+export function mayLast ({ socket }: IncomingMessage): void {
+  const connection: unknown = socket
+  if (connection instanceof SerialConnection) connection.last()
+}
+
+/** Puts a connection that gives one request at a time in the place of each that Node's server is given. */
+function guardConnections (server: Server, turns: Turns, isUrgent: (url: string) => boolean): void {
+  const listeners = server.listeners('connection')
+  server.removeAllListeners('connection')
+  const connections = new Connections()
+  server.on('connection', (socket: Socket) => {
+    turns.postpone()
+    const one = new Accepted(socket)
+    connections.add(one)
+    const leave = (): void => { socket.destroy() }
+    socket.on('error', leave)
+    socket.once('end', leave)
+    socket.once('close', () => { turns.drop(socket) })
+    socket.once('data', (first: Buffer) => {
+      socket.off('end', leave)
+      socket.pause()
+      const start = (): void => {
+        if (socket.destroyed) return
+        const connection = one.connection = new SerialConnection(socket)
+        connection.once('close', () => { turns.drop(connection) })
+        for (const listener of listeners) listener.call(server, connection)
+        connection.start(first)
+      }
+      // Most of what a server does for a connection comes with its first request: that of a stranger can wait.
+      if (isUrgent(urlOf(first))) start()
+      else turns.add(socket, start)
+    })
+  })
+  closeWithServer(server, connections)
+  let timer: NodeJS.Timeout | undefined
+  server.on('listening', () => {
+    clearInterval(timer)
+    timer = setInterval(() => { connections.look() }, times.look).unref()
+  })
+  server.on('close', () => { clearInterval(timer) })
+}
+
+/** Node knows of a connection since its first request only: without this a server's close would wait for the others. */
+function closeWithServer (server: Server, connections: Connections): void {
+  const { closeAllConnections, closeIdleConnections } = server
+  server.closeAllConnections = () => {
+    connections.destroy(() => true)
+    closeAllConnections.call(server)
+  }
+  server.closeIdleConnections = () => {
+    connections.destroy(({ connection }) => connection === undefined)
+    closeIdleConnections.call(server)
+  }
+}
+
+/** What a first request seems to ask for; Node's parser decides. */
+function urlOf (first: Buffer): string {
+  return first.toString('latin1', 0, firstLook).split(' ', 2)[1] ?? ''
+}
+
+function hasBody ({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}

@@ -1,0 +1,139 @@
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** A port or a socket that is attacked, and whatever makes a connection to it. */
+export interface Door {
+  dial: () => Socket
+}
+
+/** What a stranger does, until it is told to stop. */
+export interface Attack {
+  name: string
+  /** Only on a port: a unix socket cannot be reset, and whoever may open one is let in. */
+  isForPorts?: true
+  begin: (door: Door) => Siege
+}
+
+/** An attack that is under way. */
+export interface Siege { stop: () => void }
+
+export const tcp = (port: number): Door => ({ dial: () => connect({ port, host: '127.0.0.1' }) })
+export const unix = (path: string): Door => ({ dial: () => connect({ path }) })
+
+/** The head of a request. */
+export const ask = (path: string, headers = '', method = 'GET'): string => {
+  return `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`
+}
+export const page: string = ask('/-/status', 'Accept: text/html\r\n')
+
+/** So many connections, to each of which something is done once it is there. */
+function connections (count: number, act: (socket: Socket, index: number) => void): Attack['begin'] {
+  return ({ dial }) => {
+    const sockets = Array.from({ length: count }, (_, index) => {
+      const socket = dial()
+      socket.on('error', () => {})
+      socket.once('connect', () => { act(socket, index) })
+      return socket
+    })
+    return { stop: () => { for (const socket of sockets) socket.destroy() } }
+  }
+}
+
+/** So many more connections every few milliseconds, which say nothing. */
+const growing = (each: number, count: number): Attack['begin'] => (door) => {
+  const sieges: Siege[] = []
+  const timer = setInterval(() => {
+    if (sieges.length * each >= count) clearInterval(timer)
+    else sieges.push(connections(each, () => {})(door))
+  }, 25)
+  return {
+    stop: () => {
+      clearInterval(timer)
+      for (const { stop } of sieges) stop()
+    }
+  }
+}
+
+/** Connections that write this at once, and read nothing. */
+export const deaf = (count: number, text: string): Attack['begin'] => connections(count, (socket) => {
+  socket.pause()
+  socket.write(text)
+})
+
+/** Connections that write so many bytes every few milliseconds. */
+const dribble = (count: number, begin: string, more: string): Attack['begin'] => connections(count, (socket) => {
+  socket.resume()
+  socket.write(begin)
+  const timer = setInterval(() => {
+    if (socket.destroyed) clearInterval(timer)
+    else socket.write(more)
+  }, 10)
+})
+
+/** Connections that ask again with each answer. */
+const eager = (count: number, text: string): Attack['begin'] => connections(count, (socket) => {
+  socket.on('data', (data: Buffer) => { if (data.includes('HTTP/1.1 ')) socket.write(text) })
+  socket.write(text)
+})
+
+/** New connections all the time, each of which asks and leaves. */
+const fickle = (each: number, text: string, leave: (socket: Socket) => void): Attack['begin'] => ({ dial }) => {
+  const stopped = new AbortController()
+  void (async () => {
+    while (!stopped.signal.aborted) {
+      for (let count = 0; count < each; count++) {
+        const socket = dial()
+        socket.on('error', () => {})
+        socket.once('connect', () => {
+          if (text !== '') socket.write(text)
+          leave(socket)
+        })
+      }
+      await sleep(10)
+    }
+  })()
+  return { stop: () => { stopped.abort() } }
+}
+
+const names = Array.from({ length: 500 }, (_, index) => `exclude=no-such-check-${index}`).join('&').slice(0, 7000)
+const wrong = 'Authorization: Bearer another-token-of-length\r\n'
+const longProbe = ask(`/readyz?verbose&${names}`, 'Accept: application/json\r\n')
+const metrics = ask('/-/metrics') + ask('/metrics')
+const nothing = ask('/nothing') + ask('/-/status', '', 'DELETE') + ask('/livez', '', 'PUT')
+const acts = ask('/-/prestop', wrong, 'POST') + ask('/-/drain', wrong, 'POST')
+const endless = ask('/-/drain', 'Content-Length: 1000000000\r\n', 'POST')
+const chunked = ask('/-/status', 'Transfer-Encoding: chunked\r\n', 'POST')
+const preface = `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${'\u0000'.repeat(2000)}`
+
+const leaveSoon = (socket: Socket): void => { setTimeout(() => { socket.destroy() }, 20) }
+const reset = (socket: Socket): void => { socket.resetAndDestroy() }
+const halfClose = (socket: Socket): void => { socket.resume().end() }
+
+/** Everything that is tried on a door that speaks HTTP/1. */
+export const attacks: readonly Attack[] = [
+  { name: 'four connections, a thousand pages each, nothing read', begin: deaf(4, page.repeat(1000)) },
+  { name: '200 connections, 30 pages each, nothing read', begin: deaf(200, page.repeat(30)) },
+  { name: 'the status, a thousand times on each of 20 connections', begin: deaf(20, ask('/-/status').repeat(1000)) },
+  { name: 'the metrics, a hundred times on each of 50 connections', begin: deaf(50, metrics.repeat(50)) },
+  { name: 'probes with long questions, nothing read', begin: deaf(50, longProbe.repeat(8)) },
+  { name: 'probes, a thousand times on each of 20 connections', begin: deaf(20, ask('/readyz').repeat(1000)) },
+  { name: 'what is not there, and what is not allowed', begin: deaf(20, nothing.repeat(300)) },
+  { name: 'streams in one piece', begin: deaf(30, ask('/-/status/events').repeat(500)) },
+  { name: 'calls with a wrong token', isForPorts: true, begin: deaf(20, acts.repeat(200)) },
+  { name: 'bodies that are announced and never come', isForPorts: true, begin: deaf(200, endless) },
+  { name: 'a body in many chunks', begin: dribble(50, chunked, '1\r\nx\r\n'.repeat(2000)) },
+  { name: 'heads, byte by byte', begin: dribble(250, 'GET /readyz HTTP/1.1\r\n', 'x') },
+  { name: 'heads that never end', begin: dribble(50, 'GET / HTTP/1.1\r\n', `x: ${'y'.repeat(4000)}\r\n`) },
+  { name: 'heads of many fields', begin: deaf(100, ask('/-/status', 'a:\r\n'.repeat(2500)).repeat(6)) },
+  { name: '400 connections at once that say nothing', begin: connections(400, () => {}) },
+  { name: '1400 connections in 0.7 s that say nothing', begin: growing(50, 2000) },
+  { name: 'connections that come and go', begin: fickle(4, page, leaveSoon) },
+  { name: 'connections that are reset at once', isForPorts: true, begin: fickle(4, '', reset) },
+  { name: 'connections that ask and are half closed', begin: fickle(3, page.repeat(5), halfClose) },
+  { name: 'long requests of connections that leave at once', begin: fickle(8, page.repeat(600), leaveSoon) },
+  { name: '200 readers that go on and on', begin: eager(200, page) },
+  { name: '200 readers of the metrics', begin: eager(200, ask('/metrics')) },
+  { name: 'what is no HTTP', begin: fickle(3, '\u0016\u0003\u0001\u0002\u0000\u0001'.repeat(200), leaveSoon) },
+  { name: 'HTTP/2 where HTTP/1 is spoken', begin: deaf(100, preface) }
+]
