@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteO
 import { hidden } from '../hidden.ts'
 import { longestTimer } from '../limits.ts'
 import { isGone, isInTurn, streamBounds, streamHeaders } from '../page/viewers.ts'
+import { isHttp2Request } from '../traffic/protocol.ts'
 import { wantsPage } from '../page/wants.ts'
 import type { Access, Envelope, Viewers } from '../page/viewers.ts'
 import { mayLast } from '../server/bounded.ts'
@@ -85,7 +86,7 @@ export function registerView (root: FastifyInstance, prefix: string, { guard, to
       reply.hijack()
       request.raw.setTimeout?.(0)
       mayLast(request.raw)
-      reply.raw.writeHead(200, streamHeaders(request.raw.httpVersionMajor))
+      reply.raw.writeHead(200, streamHeaders(isHttp2Request(request.raw)))
       await ports.viewers.add(reply.raw, access)
       return reply
     }

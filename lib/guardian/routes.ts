@@ -103,7 +103,7 @@ export class Routes {
       return true
     }
     mayLast(request)
-    response.writeHead(200, streamHeaders(request.httpVersionMajor))
+    response.writeHead(200, streamHeaders(false))
     void viewers.add(response, access)
     return true
   }

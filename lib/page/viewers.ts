@@ -55,21 +55,22 @@ export const streamBounds: Readonly<Record<'viewers' | 'interval' | 'heartbeat' 
 /** A look takes at most this share of the time of the event loop. */
 const share = 1 / 20
 
-/** The head of a stream. The connection carries nothing after it, where a connection can carry one thing only. */
-export function streamHeaders (httpVersion: number): Record<string, string> {
+/** The head of a stream. The connection carries nothing after it, unless it is one of several of a session. */
+export function streamHeaders (isOneOfSeveral: boolean): Record<string, string> {
   return {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     // For nginx, which would hold it back.
     'x-accel-buffering': 'no',
-    ...httpVersion < 2 && { connection: 'close' }
+    ...!isOneOfSeveral && { connection: 'close' }
   }
 }
 
 /** Whether the peer has left: no 'close' will follow for who asks only now. */
 export function isGone ({ destroyed, stream }: Pick<Outlet, 'destroyed' | 'stream'>): boolean {
-  return destroyed === true || stream?.destroyed === true
+  // A reply of HTTP/2 has no `destroyed`; one of HTTP/1 may have something of the application's own that is called `stream`.
+  return destroyed ?? stream?.destroyed ?? false
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import type { Connections, HttpSocket } from './connections.ts'
+import { isHttp2Request } from './protocol.ts'
 import type { Requests } from './requests.ts'
 
 type Listener = (...parameters: never[]) => void
@@ -53,7 +54,7 @@ export class EarlyReplies {
 
   readonly #follow = (request: IncomingMessage, reply: ServerResponse | null | undefined): void => {
     const socket = request.socket as HttpSocket
-    if (!reply || request.httpVersionMajor >= 2 || !this.#connections.sockets.has(socket)) return
+    if (!reply || isHttp2Request(request) || !this.#connections.sockets.has(socket)) return
     const tracked = this.#requests.follow(reply, socket)
     if (tracked === undefined) return
     tracked.isParsing = true

@@ -1,15 +1,16 @@
 import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import { replyOf } from './naming.ts'
+import { isHttp2Reply } from './protocol.ts'
 
 /** Replies whose handler has come to its end after the client had left. */
 const settled = new WeakSet<ServerResponse>()
 const watched = new WeakSet<ServerResponse>()
 
-/** Whether a reply's connection or stream is gone; an HTTP/2 reply has neither `destroyed` nor `closed`. */
+/** Whether a reply's connection or stream is gone; an HTTP/2 reply has neither `destroyed` nor `closed`, one of HTTP/1 no stream of Node's. */
 export function isGone (raw: ServerResponse): boolean {
-  const { stream } = raw as { stream?: { destroyed: boolean } | undefined }
-  return raw.destroyed || raw.closed || stream?.destroyed === true
+  if (raw.destroyed || raw.closed) return true
+  return isHttp2Reply(raw) && (raw as { stream?: { destroyed: boolean } | undefined }).stream?.destroyed === true
 }
 
 /**
@@ -40,7 +41,7 @@ export function watchHandler (raw: ServerResponse): void {
     // A reply that somebody has frozen: better not waited for than waited for in vain, and no exception in a socket's `close`.
     settle()
   }
-  if (reply.request.raw.httpVersionMajor < 2) return
+  if (!isHttp2Reply(raw)) return
   for (const name of ['write', 'end'] as const) {
     const original = raw[name] as (...parameters: unknown[]) => unknown
     Object.assign(raw, { [name]: function tell (this: ServerResponse, ...parameters: unknown[]) {

@@ -6,6 +6,7 @@ import type { CutConnection, CutRequest } from '../lifecycle/report.ts'
 import { isBusy, isProbed, isUpgraded, isUsed, kind } from './connections.ts'
 import type { Connections, HttpSocket } from './connections.ts'
 import { replyOf, startedAt } from './naming.ts'
+import { isHttp2Reply } from './protocol.ts'
 import type { InFlight, Tracked } from './requests.ts'
 import { EndWitness, hasEnded } from './whose-end.ts'
 
@@ -72,7 +73,7 @@ export class Losses {
   follow ({ reply, socket }: Tracked): void {
     if (socket !== undefined) this.#witness.watch(socket)
     const { stream } = reply as StreamReply
-    if (stream?.session === undefined) return
+    if (!isHttp2Reply(reply) || stream?.session === undefined) return
     const session = stream.session as ServerHttp2Session
     const carrier = this.#connections.carrierOf(session)
     if (carrier !== undefined) this.#witness.watch(carrier)
@@ -157,6 +158,6 @@ export class Losses {
 
 /** Whether all of a reply has been handed to the kernel. */
 function isComplete (reply: ServerResponse): boolean {
-  const { stream } = reply as StreamReply
+  const { stream } = (isHttp2Reply(reply) ? reply : {}) as Partial<StreamReply>
   return stream === undefined ? reply.writableFinished : reply.writableEnded && stream.writableFinished
 }

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { isEventStream } from './event-stream.ts'
 import { replyOf } from './naming.ts'
+import { isHttp2Reply } from './protocol.ts'
 
 /** Whether the route of a reply says that it is a stream. */
 export function isStreamRoute (reply: ServerResponse): boolean {
@@ -19,7 +20,7 @@ export function mayEndInOrder (reply: ServerResponse): boolean {
 export function endInOrder (reply: ServerResponse): void {
   // Its owner may go on writing, and nobody may listen for the error that follows.
   reply.on('error', () => {})
-  const isHttp2 = 'stream' in reply
+  const isHttp2 = isHttp2Reply(reply)
   if (!reply.headersSent) {
     reply.shouldKeepAlive = false
     reply.writeHead(503, { 'content-length': 0, ...isHttp2 ? {} : { connection: 'close' } })

@@ -24,6 +24,7 @@ import { isProbed } from './marked.ts'
 import { name, sessionOf, startedAt } from './naming.ts'
 import type { DrainSettings } from './options.ts'
 import { proberOf } from './probers.ts'
+import { isHttp2Reply, isHttp2Request } from './protocol.ts'
 import { ramp } from './ramp.ts'
 import type { Shed } from './ramp.ts'
 import { Requests } from './requests.ts'
@@ -271,7 +272,7 @@ export class Traffic {
     const draining = this.endings.cutStreams(this.requests.streams())
     // Each stream of a session is to know that it was cut; also what shares a session with a reply that is exempt.
     for (const { reply } of this.requests.tracked()) {
-      if (!('stream' in reply) || draining.has(reply)) continue
+      if (!isHttp2Reply(reply) || draining.has(reply)) continue
       resetStream(reply)
       draining.add(reply)
     }
@@ -342,7 +343,7 @@ export class Traffic {
 
   #arriveSlowly (request: FastifyRequest, reply: FastifyReply): void {
     const { raw } = request
-    const isHttp2 = raw.httpVersionMajor >= 2
+    const isHttp2 = isHttp2Request(raw)
     const session = isHttp2 ? sessionOf(raw) : undefined
     // What HTTP/2 shows as the socket of a request is made when it is asked for.
     const socket = isHttp2 ? undefined : raw.socket as HttpSocket
