@@ -15,7 +15,7 @@ import { inspectorOf } from './worker.ts'
 import type { Guarded, GuardianSetup, Ward } from './types.ts'
 
 /** How long a boot waits for the thread at most, in milliseconds. */
-const readyTimeout = 1000
+const readyTimeout = 3000
 /** How long the main thread waits for those who watch to be told of the end, in milliseconds, and how many requests they are told of. */
 const farewellTimeout = 50
 const mostTold = 50
