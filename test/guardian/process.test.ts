@@ -36,6 +36,18 @@ async function endsInTime (t: Test, node: string[], given: object = {}, more: Fo
   return output
 }
 
+t.test('a boot waits three seconds for a thread that says nothing, and goes on', async (t) => {
+  const app = fork(fileURLToPath(new URL('fixtures/silent-thread.js', import.meta.url)))
+  await app.waitForLine(/^booted in/m)
+  const [, waited, state] = /^booted in (\d+) ms, (\w+)$/m.exec(app.output())!
+  t.ok(Number(waited) >= 3000 && Number(waited) < 4500 + lateness.worst, `${waited} ms`)
+  t.equal(state, 'starting')
+  const words = /not up within 3000 ms, and the boot goes on: until it is, nothing ends this process/
+  t.match(eventsOf(app.output(), 'graceful.guardian').map(({ msg }) => msg), [words])
+  app.kill('SIGTERM')
+  t.strictSame((await app.result).slice(0, 2), [0, null])
+})
+
 t.test('a hang that begins as soon as it listens', async (t) => {
   const end = async (given: object, delay?: number): Promise<void> => {
     const app = hanging({ way: 'loop', phase: 'listening', options: { gracePeriod, guardian }, ...given })
