@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ServerHttp2Stream } from 'node:http2'
 import { setMaxListeners } from 'node:events'
 import { isGone } from './handlers.ts'
 import { rawReplyTo } from './naming.ts'
-import { isHttp2Request } from './protocol.ts'
+import { streamOf } from './protocol.ts'
 
 /** The signal of one request, and when it was aborted. */
 export interface DrainSignal { readonly controller: AbortController, at: number | undefined }
@@ -45,7 +44,7 @@ export class DrainSignals {
 
   #keep (signal: DrainSignal, request: IncomingMessage): void {
     const reply = rawReplyTo(request)
-    const { stream } = isHttp2Request(request) ? request as { stream?: ServerHttp2Stream } : {}
+    const stream = streamOf(request)
     if (reply !== undefined) this.#hold(signal, reply, isGone(reply))
     else if (stream !== undefined) this.#hold(signal, stream, stream.destroyed)
     else this.#holdWeakly(signal)

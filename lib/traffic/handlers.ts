@@ -1,16 +1,15 @@
 import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import { replyOf } from './naming.ts'
-import { isHttp2Reply } from './protocol.ts'
+import { isHttp2Reply, streamOf } from './protocol.ts'
 
 /** Replies whose handler has come to its end after the client had left. */
 const settled = new WeakSet<ServerResponse>()
 const watched = new WeakSet<ServerResponse>()
 
-/** Whether a reply's connection or stream is gone; an HTTP/2 reply has neither `destroyed` nor `closed`, one of HTTP/1 no stream of Node's. */
+/** Whether a reply's connection or stream is gone; an HTTP/2 reply has neither `destroyed` nor `closed`. */
 export function isGone (raw: ServerResponse): boolean {
-  if (raw.destroyed || raw.closed) return true
-  return isHttp2Reply(raw) && (raw as { stream?: { destroyed: boolean } | undefined }).stream?.destroyed === true
+  return raw.destroyed || raw.closed || streamOf(raw)?.destroyed === true
 }
 
 /**

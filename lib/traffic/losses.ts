@@ -6,7 +6,7 @@ import type { CutConnection, CutRequest } from '../lifecycle/report.ts'
 import { isBusy, isProbed, isUpgraded, isUsed, kind } from './connections.ts'
 import type { Connections, HttpSocket } from './connections.ts'
 import { replyOf, startedAt } from './naming.ts'
-import { isHttp2Reply } from './protocol.ts'
+import { streamOf } from './protocol.ts'
 import type { InFlight, Tracked } from './requests.ts'
 import { EndWitness, hasEnded } from './whose-end.ts'
 
@@ -16,7 +16,6 @@ type Holder = Socket | ServerHttp2Session
 interface LastRequest { method: string, route: string | undefined, endedAt: number, told: boolean }
 
 /** An HTTP/2 reply, of Node's interface that looks like HTTP/1. */
-type StreamReply = ServerResponse & { stream?: ServerHttp2Stream }
 
 /**
  * What somebody lost during an end: requests whose connection was ended by code in this process that is not the plugin, and
@@ -35,7 +34,11 @@ export class Losses {
   #watching = false
 
   /** @param onLost called with each request that other code ends */
-  constructor (connections: Connections, describe: (reply: ServerResponse) => InFlight, onLost: (request: CutRequest) => void) {
+  constructor (
+    connections: Connections,
+    describe: (reply: ServerResponse) => InFlight,
+    onLost: (request: CutRequest) => void
+  ) {
     this.#connections = connections
     this.#describe = describe
     this.#onLost = onLost
@@ -72,8 +75,8 @@ export class Losses {
   /** A reply is followed. */
   follow ({ reply, socket }: Tracked): void {
     if (socket !== undefined) this.#witness.watch(socket)
-    const { stream } = reply as StreamReply
-    if (!isHttp2Reply(reply) || stream?.session === undefined) return
+    const stream = streamOf(reply)
+    if (stream?.session === undefined) return
     const session = stream.session as ServerHttp2Session
     const carrier = this.#connections.carrierOf(session)
     if (carrier !== undefined) this.#witness.watch(carrier)
@@ -158,6 +161,6 @@ export class Losses {
 
 /** Whether all of a reply has been handed to the kernel. */
 function isComplete (reply: ServerResponse): boolean {
-  const { stream } = (isHttp2Reply(reply) ? reply : {}) as Partial<StreamReply>
+  const stream = streamOf(reply)
   return stream === undefined ? reply.writableFinished : reply.writableEnded && stream.writableFinished
 }

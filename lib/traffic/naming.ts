@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { FastifyReply } from 'fastify'
 import type { HttpSocket } from './connections.ts'
-import { isHttp2Request } from './protocol.ts'
+import { streamOf } from './protocol.ts'
 
 // The names are kept on the raw reply and not on the raw request: Node's parser holds the last request of an idle connection
 // until the next one comes, and with it would hold all that was ever tied to it. The garbage collector then copies it again
@@ -55,6 +55,5 @@ export function rawReplyTo (request: IncomingMessage): ServerResponse | undefine
 
 /** The HTTP/2 session that a request came on; undefined on HTTP/1. */
 export function sessionOf (request: IncomingMessage): ServerHttp2Session | undefined {
-  if (!isHttp2Request(request)) return undefined
-  return (request as { stream?: { session?: ServerHttp2Session } }).stream?.session
+  return streamOf(request)?.session as ServerHttp2Session | undefined
 }

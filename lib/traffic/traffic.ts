@@ -119,7 +119,8 @@ export class Traffic {
       },
       close: (reply, socket) => this.#losses.close(reply, socket)
     })
-    this.#losses = new Losses(this.connections, (reply) => this.requests.describe(reply), (request) => options.lost?.(request))
+    const lost = (request: CutRequest): void => options.lost?.(request)
+    this.#losses = new Losses(this.connections, (reply) => this.requests.describe(reply), lost)
     this.arrivals = new Arrivals(() => clock.now(), options.late)
     this.front = new FrontObserver(() => clock.now(), options.front)
     this.#steady = new SteadyCallers(() => clock.now())
@@ -344,7 +345,7 @@ export class Traffic {
   #arriveSlowly (request: FastifyRequest, reply: FastifyReply): void {
     const { raw } = request
     const isHttp2 = isHttp2Request(raw)
-    const session = isHttp2 ? sessionOf(raw) : undefined
+    const session = sessionOf(raw)
     // What HTTP/2 shows as the socket of a request is made when it is asked for.
     const socket = isHttp2 ? undefined : raw.socket as HttpSocket
     const isOurs = socket !== undefined && this.connections.sockets.has(socket)
