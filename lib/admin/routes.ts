@@ -119,8 +119,8 @@ class Actions {
   }
 
   /**
-   * Logged as a warning, the first of each kind and source: it is an operator's or a preStop hook's mistake, or somebody
-   * who should not be here.
+   * Logged as a warning, the first of each kind and source: it is an operator's or a preStop hook's mistake, or
+   * somebody who should not be here.
    */
   #refuse (request: FastifyRequest, reply: FastifyReply, admission: Exclude<Admission, 'granted'>): FastifyReply {
     const { id: reqId, method, ip: remoteAddress, routeOptions: { url: route } } = request

@@ -23,7 +23,7 @@ export interface PhaseEvent extends FromApplication {
 
 /** Somebody lost the answer to an ordinary request. Streams and upgraded sockets are told by number, in the report. */
 export interface RequestCutEvent extends FromApplication, CutRequest {
-  /** `deadline`: the time was over, and the plugin cut it. `others`: other code of the process ended its connection, just now. */
+  /** `deadline`: the time was over, and the plugin cut it. `others`: other code of the process has just ended it. */
   by: 'deadline' | 'others'
 }
 

@@ -59,7 +59,7 @@ function makeConstant (): Constant {
   }
 }
 
-/** What a policy calls an inline style or script: both are the same for every reader, so that a nonce would say less. */
+/** What a policy calls an inline style or script. Both are the same for every reader: a nonce would say less. */
 function sourceOf (text: string): string {
   return `'sha256-${createHash('sha256').update(text).digest('base64')}'`
 }

@@ -69,7 +69,7 @@ export function streamHeaders (isOneOfSeveral: boolean): Record<string, string> 
 
 /** Whether the peer has left: no 'close' will follow for who asks only now. */
 export function isGone ({ destroyed, stream }: Pick<Outlet, 'destroyed' | 'stream'>): boolean {
-  // A reply of HTTP/2 has no `destroyed`; one of HTTP/1 may have something of the application's own that is called `stream`.
+  // A reply of HTTP/2 has no `destroyed`; one of HTTP/1 may have something of its owner's that is called `stream`.
   return destroyed ?? stream?.destroyed ?? false
 }
 

@@ -12,8 +12,8 @@ interface Piece { chunk: Buffer, encoding: BufferEncoding }
 const mostIgnored = 64 * 1024
 
 /**
- * A connection that gives its HTTP server one request at a time. Node's own parser makes an object of every request that
- * has come in one piece, a thousand of them at once: here the next head is handed on when the answer before it has been
+ * A connection that gives its HTTP server one request at a time. Node's own parser makes an object of every request
+ * that has come in one piece, a thousand of them at once: here the next head is handed on when the answer before it has been
  * taken by the kernel, and reading stops meanwhile, so that whoever asks without reading the answers fills the kernel's
  * buffers and not our memory.
  *

@@ -2,8 +2,9 @@
 const longestDelay = 20
 
 /**
- * Work that can wait, one piece in each turn of the event loop: between two pieces it takes what has come meanwhile. The
- * kernel hands over one new connection in a turn, and it may be a probe's: while they come, most turns are theirs alone.
+ * Work that can wait, one piece in each turn of the event loop: between two pieces it takes what has come meanwhile.
+ * The kernel hands over one new connection in a turn, and it may be a probe's: while they come, most turns are theirs
+ * alone.
  */
 export class Turns {
   /** One piece for each owner at most, in their order. */
