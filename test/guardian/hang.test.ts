@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { readTerminationMessage } from '../../lib/kubernetes/message.ts'
 import { listening } from '../process/fork.ts'
-import { eventsOf, hanging, markedLine, measureLateness } from './support.ts'
+import { eventsOf, hanging, markedLine, measureDelay, measureLateness } from './support.ts'
 
 t.jobs = 3
 t.setTimeout(240_000)
@@ -17,6 +17,7 @@ const earliest = (way: string): number => deadline - 250 - (way === 'parse' ? gr
 
 const lateness = measureLateness()
 t.teardown(() => lateness.stop())
+const late = (delay: number): string => `on a machine that is up to ${Math.round(lateness.worst)} ms late, after waiting for a processor for ${Math.round(delay)} ms`
 
 const place = (name: string, way: string): RegExp => new RegExp(`^${name} \\(.*hang\\.js:${markedLine(way)}:\\d+\\)$`)
 const caller = /^hang \(.*hang\.js:\d+:\d+\)$/
@@ -51,15 +52,17 @@ for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo', 'vm', 'mic
       }
       const start = performance.now()
       const startWall = Date.now()
+      const delay = measureDelay(app.child.pid!)
       app.kill('SIGTERM')
       const [code, signal, output] = await app.result
       const time = performance.now() - start
+      delay.stop()
       // A fast machine has read the huge text by the deadline and calls the reviver, where it can be paused; a slow one is reading still.
       const native = way === 'parse' ? signal === 'SIGKILL' : frames[way] === undefined
       // Endless ticks fill the memory, and on a machine that is late nothing can be run in between: no exit listener, and no look.
       const isCutOff = native || (way === 'tick' && lateness.worst > 100 && signal === 'SIGKILL')
       t.strictSame([code, signal], isCutOff ? [null, 'SIGKILL'] : [1, null], output)
-      t.ok(time >= earliest(way) && time < deadline + 500 + 2 * lateness.worst, `gone at ${Math.round(time)} ms, on a machine that is up to ${Math.round(lateness.worst)} ms late`)
+      t.ok(time >= earliest(way) && time < deadline + 500 + 2 * lateness.worst, `gone at ${Math.round(time)} ms, ${late(delay.total)}`)
       t.match(output, isCutOff ? /hanging/ : /exit listener 1/, 'an exit runs the exit listeners')
       const [line, ...more] = eventsOf(output, 'graceful.killed')
       t.equal(more.length, 0)
@@ -76,7 +79,10 @@ for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo', 'vm', 'mic
       // Native code leaves what was known when the phase began, or a second before.
       // The clock of their ages is coarse, so either may come first.
       const routes = requests.map(({ route }) => route).toSorted()
-      if (phase !== 'onClose' && !(isCutOff && phase === 'running')) t.strictSame(routes, phase === 'running' ? ['/hang', '/slow/:id'] : ['/slow/:id'], 'the patterns, never the URLs')
+      const expected = phase === 'running' ? ['/hang', '/slow/:id'] : ['/slow/:id']
+      // As where it is cut off: on a busy machine a main thread that has to be led out of its ticks has no time left to say more.
+      const isBrief = (isCutOff || (way === 'tick' && lateness.worst > 100)) && phase === 'running'
+      if (phase !== 'onClose') t.strictSame(routes, isBrief ? expected.filter((route) => routes.includes(route)) : expected, 'the patterns, never the URLs')
       t.match(readTerminationMessage(message), { final: true, verdict: 'failed', phase: line?.['phase'], reason: 'SIGTERM', exitCode: 1, summary: line?.msg, silence: line?.['silence'], blockedIn: line?.['blockedIn'], native: line?.['native'] }, 'and the same is the termination message')
       const { startedAt = '', duration = 0 } = readTerminationMessage(message) ?? {}
       t.ok(Math.abs(Date.parse(startedAt) - startWall) < 200 + 2 * lateness.worst && duration > 1000, `its end has begun with the signal: ${Date.parse(startedAt) - startWall} ms after it`)
@@ -92,16 +98,17 @@ t.test('what the kernel takes for the memory is before the end of the grace peri
   fetch(`${url}/slow/5`).catch(() => {})
   await app.waitForLine(/slow begins/)
   const start = performance.now()
+  const delay = measureDelay(app.child.pid!)
   app.kill('SIGTERM')
   const startWall = Date.now()
   const [code, signal] = await once(app.child, 'exit')
   const time = performance.now() - start
+  delay.stop()
   t.strictSame([code, signal], [null, 'SIGKILL'])
-  const late = `on a machine that is up to ${Math.round(lateness.worst)} ms late`
   const { time: told = Infinity } = eventsOf(app.output(), 'graceful.killed')[0] as { time?: number } | undefined ?? {}
-  t.ok(told - startWall < 1800 + lateness.worst, `told at ${told - startWall} ms, ${late}`)
+  t.ok(told - startWall < 1800 + lateness.worst + delay.total, `told at ${told - startWall} ms, ${late(delay.total)}`)
   // The kernel needs a processor for it, of which a busy machine has none.
-  t.ok(time < 2000 + (lateness.worst < 50 ? 0 : 10 * lateness.worst), `gone at ${Math.round(time)} ms, ${late}`)
+  t.ok(time < 2000 + (lateness.worst < 50 ? 0 : 10 * lateness.worst), `gone at ${Math.round(time)} ms, ${late(delay.total)}`)
 })
 
 t.test('a request that is younger than a second is named, where native code hangs', async (t) => {
