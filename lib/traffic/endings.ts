@@ -189,8 +189,9 @@ export class Endings {
     return this.#clock.now() - (told.at ?? 0) < Math.min(goodbyeTime, this.#budget / 4)
   }
 
-  * #streamRoutes (): Generator<ServerResponse> {
-    for (const reply of this.#requests.inFlight()) if (isStreamRoute(reply)) yield reply
+  /** Each once: who comes twice takes the place of another in the window. */
+  #streamRoutes (): ServerResponse[] {
+    return [...new Set(this.#requests.inFlight())].filter((reply) => isStreamRoute(reply))
   }
 
   /** Ends a stream whose handler does not do so itself, once nothing that belongs to it is under way. */
