@@ -5,57 +5,9 @@ import type { ClientHttp2Session } from 'node:http2'
 import { request as secureRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import type { Test } from 'tap'
 import { WebSocket } from 'ws'
-import type { Report } from '../../lib/index.ts'
-import { fork } from '../process/fork.ts'
-import type { Fork } from '../process/fork.ts'
-
-/** What a client of a WebSocket saw, and when, in milliseconds since the signal. */
-class Client {
-  readonly socket: WebSocket
-  readonly messages: string[] = []
-  /** Close code and reason. */
-  code: number | undefined
-  reason = ''
-  closedAt = Number.NaN
-  bytes = 0
-  readonly closed: Promise<void>
-  started = performance.now()
-
-  constructor (url: string, options: object = {}) {
-    this.socket = new WebSocket(url, { rejectUnauthorized: false, ...options })
-    this.socket.on('message', (data: Buffer) => {
-      this.bytes += data.length
-      if (data.length < 1000) this.messages.push(String(data))
-    }).on('error', () => {})
-    this.closed = new Promise((resolve) => {
-      this.socket.once('close', (code, reason) => {
-        this.code = code
-        this.reason = String(reason)
-        this.closedAt = performance.now() - this.started
-        resolve()
-      })
-    })
-  }
-}
-
-interface Service { fork: Fork, port: number, url: string }
-
-async function serve (t: Test, given: { tls?: boolean, [key: string]: unknown } = {}): Promise<Service> {
-  const child = fork('../../principles/fixtures/sockets.js', { given })
-  t.teardown(() => child.kill('SIGKILL'))
-  const [, port] = await child.waitForLine(/^listening (\d+)$/m)
-  return { fork: child, port: Number(port), url: `${given.tls === true ? 'wss' : 'ws'}://127.0.0.1:${port}` }
-}
-
-/** The end of a service: its exit code, and its report. */
-async function ended ({ fork }: Service): Promise<{ code: number | null, report: Report }> {
-  const [code, , output] = await fork.result
-  const [, report] = /^report (.*)$/m.exec(output) ?? []
-  if (report === undefined) throw new Error(`no report (exit ${code}): ${output}`)
-  return { code, report: JSON.parse(report) as Report }
-}
+import { Client, ended, serve } from './sockets.ts'
+import type { Service } from './sockets.ts'
 
 interface Row {
   name: string
@@ -69,6 +21,8 @@ interface Row {
   /** What it does from then on. */
   act?: (socket: WebSocket) => void
   messages?: string[]
+  /** Bytes that have to arrive. */
+  bytes?: number
   /** The close code. Default: 1001. */
   code?: number
   /** Milliseconds after the signal within which the WebSocket closes. */
@@ -83,6 +37,14 @@ const half: [number, number] = [2200, 4000]
 const every = (interval: number, act: (socket: WebSocket) => void) => (socket: WebSocket): void => {
   const timer = setInterval(() => { if (socket.readyState === WebSocket.OPEN) act(socket) }, interval)
   socket.on('close', () => clearInterval(timer))
+}
+/** Takes nothing for a while: what is sent stays in the kernel's buffers, and in the service. */
+const pauseFor = (time: number) => (socket: WebSocket): void => {
+  socket.pause()
+  setTimeout(() => socket.resume(), time)
+}
+const pauseNowAndThen = (socket: WebSocket): void => {
+  for (const after of [0, 600, 1200]) setTimeout(pauseFor(300), after, socket)
 }
 const both = (name: string): string[] => [`/${name}`, `/direct/${name}`]
 
@@ -109,6 +71,34 @@ const rows: Row[] = [
   { name: 'the same over TLS', given: { tls: true }, paths: both('quiet'), act: every(50, (socket) => socket.ping('x')), messages: [], within: [200, 1500] },
   { name: 'a message in hand over TLS, with compression', given: { tls: true, direct: { perMessageDeflate: { threshold: 0 } }, plugin: { options: { perMessageDeflate: { threshold: 0 } } } }, paths: both('late'), send: ['a'], messages: ['answer to a'], within: [1200, 2500] },
   { name: 'a message that no handler answers, once its promise has settled, is told at half', paths: ['/store'], send: ['a'], messages: [], within: half },
+  ...[false, true].map((tls): Row => ({
+    name: `a slow reader of a large message gets all of it, and is told then${tls ? ', over TLS' : ''}`,
+    given: { tls, options: { gracePeriod: 12_000 } },
+    paths: both('large'),
+    send: ['a'],
+    act: pauseFor(1200),
+    bytes: 10e6,
+    within: [500, 7000]
+  })),
+  {
+    name: 'a reader that goes on a little at a time',
+    given: { options: { gracePeriod: 12_000 } },
+    paths: both('large'),
+    send: ['a'],
+    act: pauseNowAndThen,
+    bytes: 10e6,
+    within: [500, 7000]
+  },
+  {
+    name: 'a reader that takes nothing any more is cut in time',
+    given: { options: { gracePeriod: 3000 } },
+    paths: both('large'),
+    send: ['a'],
+    act: pauseFor(3000),
+    code: 1006,
+    within: [2500, 4500],
+    verdict: 'cut'
+  },
   { name: 'code, reason and quiet of one\'s own', given: { options: { drain: { webSocket: { code: 1012, reason: 'come back', quiet: 900 } } } }, paths: both('quiet'), code: 1012, within: [850, 2200] },
   { name: 'drainSignal: the handler\'s own good-bye', paths: ['/signal'], code: 4001, within: [350, 1500] },
   { name: 'a good-bye in a draining hook', given: { hooks: ['draining'] }, paths: both('quiet'), code: 4000, within: [0, 1000] },
@@ -118,7 +108,9 @@ const rows: Row[] = [
 ]
 
 t.test('WebSockets', { jobs: 3 }, async (t) => {
-  for (const { name, paths, given = {}, client: options, send = [], act, messages, code = 1001, within: [least, most], verdict = 'clean', exitCode = 0 } of rows) {
+  for (const row of rows) {
+    const { name, paths, given = {}, client: options, send = [], act, messages, bytes } = row
+    const { code = 1001, within: [least, most], verdict = 'clean', exitCode = 0 } = row
     t.test(name, async (t) => {
       const service = await serve(t, given)
       const clients = paths.map((path) => new Client(service.url + path, options))
@@ -133,6 +125,7 @@ t.test('WebSockets', { jobs: 3 }, async (t) => {
       await Promise.all(clients.map(async ({ closed }) => closed))
       for (const [index, client] of clients.entries()) {
         if (messages !== undefined) t.strictSame(client.messages, messages, `${paths[index]}: what arrived`)
+        if (bytes !== undefined) t.equal(client.bytes, bytes, `${paths[index]}: how much arrived`)
         t.equal(client.code, code, `${paths[index]}: close code`)
         t.ok(client.closedAt >= least && client.closedAt <= most, `${paths[index]}: closed after ${Math.round(client.closedAt)} ms, expected ${least} to ${most}`)
       }
