@@ -12,12 +12,13 @@ import type { Fork } from '../process/fork.ts'
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
 /** Packages of the recipes, which have a folder of their own. */
-if (!existsSync(`${folder}/node_modules/socket.io`)) {
+if (!['socket.io', '@fastify/sse'].every((name) => existsSync(`${folder}/node_modules/${name}`))) {
   execFileSync('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock', '--legacy-peer-deps'], { cwd: folder, stdio: 'ignore' })
 }
 const load = async (name: string): Promise<any> => import(name)
 
-async function serve (t: Test, name: string): Promise<{ fork: Fork, address: string }> {
+/** Starts a recipe, or several that belong together. */
+async function serve (t: Test, name: string | string[]): Promise<{ fork: Fork, address: string }> {
   const child = fork('../../recipes/serve.js', { given: name })
   t.teardown(() => child.kill('SIGKILL'))
   const [, port] = await child.waitForLine(/^listening (\d+)$/m)
@@ -31,6 +32,46 @@ async function reportOf (child: Fork): Promise<Report> {
   if (code !== 0) throw new Error(`exit ${code}: ${output}`)
   return JSON.parse(report) as Report
 }
+
+t.test('@fastify/sse: a kept connection says good-bye, a source stops, both in order', async (t) => {
+  const { fork: service, address } = await serve(t, 'sse')
+  const paths = ['/events', '/feed']
+  const texts = paths.map(() => '')
+  const ends = Promise.all(paths.map(async (path, index) => {
+    const response = await fetch(`http://${address}${path}`, { headers: { accept: 'text/event-stream' } })
+    t.match(response.headers.get('content-type'), 'text/event-stream')
+    for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) texts[index] += chunk
+  }))
+  while (texts.some((text) => text === '')) await sleep(10)
+  service.kill('SIGTERM')
+  // A stream that is not ended in order rejects.
+  await ends
+  t.match(texts[0], /^data: "hello"\nretry: 500\n\n/)
+  t.match(texts[0], /event: bye\ndata: "back in a second"\n\n$/)
+  t.match(texts[1], /data: \d+\n\n$/)
+  const report = await reportOf(service)
+  t.match(report, { verdict: 'clean', cut: { requests: [], streams: 0 }, failures: [] })
+  t.ok(report.duration < 3000, `${report.duration} ms`)
+})
+
+t.test('@fastify/websocket: clients are told 1001, or have the good-bye of a hook', async (t) => {
+  const rows: Array<[recipes: string[], code: number, reason: string]> = [
+    [['websocket'], 1001, 'service restart'],
+    [['websocket', 'websocket good-bye'], 4000, 'back in a second']
+  ]
+  for (const [recipes, code, reason] of rows) {
+    const { fork: service, address } = await serve(t, recipes)
+    const socket = new WebSocket(`ws://${address}/socket`)
+    const closed = once(socket, 'close') as Promise<[number, Buffer]>
+    await once(socket, 'open')
+    socket.send('a')
+    t.equal(String((await once(socket, 'message') as [Buffer])[0]), 'got a')
+    service.kill('SIGTERM')
+    const [seen, said] = await closed
+    t.strictSame([seen, said.toString()], [code, reason])
+    t.match(await reportOf(service), { verdict: 'clean', cut: { upgraded: 0 } })
+  }
+})
 
 t.test('MCP over Streamable HTTP: the tool call is answered, the open GET stream is ended in order', async (t) => {
   const { fork: service, address } = await serve(t, 'mcp')

@@ -1,16 +1,18 @@
-// Runs a recipe of docs/recipes.md as it stands there: its imports, and the rest with an `app` that has the plugin.
+// Runs a recipe of docs/recipes.md as it stands there, or several together: the imports, and the rest with an `app`
+// that has the plugin.
 import { subscribe } from 'node:diagnostics_channel'
 import { rm, readFile, writeFile } from 'node:fs/promises'
 import Fastify from 'fastify'
 import graceful from '../../dist/index.js'
 
 const [, , given, options = '{}'] = process.argv
-const name = JSON.parse(given)
 const text = await readFile(new URL('../../docs/recipes.md', import.meta.url), 'utf8')
-const [, code] = new RegExp(`<!-- recipe: ${name} -->\n\`\`\`js\n(.*?)\n\`\`\``, 's').exec(text) ?? []
-if (code === undefined) throw new Error(`docs/recipes.md has no recipe '${name}'`)
 const isImport = (line) => line.startsWith('import ')
-const lines = code.split('\n')
+const lines = [JSON.parse(given)].flat().flatMap((name) => {
+  const [, code] = new RegExp(`<!-- recipe: ${name} -->\n\`\`\`js\n(.*?)\n\`\`\``, 's').exec(text) ?? []
+  if (code === undefined) throw new Error(`docs/recipes.md has no recipe '${name}'`)
+  return code.split('\n')
+})
 const module = [...lines.filter(isImport), 'export default async (app) => {', ...lines.filter((line) => !isImport(line)), '}'].join('\n')
 const file = new URL(`./recipe-${process.pid}.mjs`, import.meta.url)
 await writeFile(file, module)
