@@ -255,5 +255,7 @@ export class Viewers {
 }
 
 function event (name: string, data: object): string {
-  return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
+  // Two characters end a line to some readers, and not in JSON.
+  const json = JSON.stringify(data).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')
+  return `event: ${name}\ndata: ${json}\n\n`
 }

@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestOptions } from 'node:http'
 import { Agent as SecureAgent, request as secureRequest } from 'node:https'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { phases } from '../../lifecycle/phase.ts'
-import { Fields, printable } from './fields.ts'
+import { Fields, printable, readJson } from './fields.ts'
 import { duration } from './format.ts'
 import { readEvents, StreamedState } from './stream.ts'
 import type { Target } from './target.ts'
@@ -173,7 +173,7 @@ const isStatus = (status: Fields): boolean => (phases as readonly unknown[]).inc
 
 function parse (body: string): Fields | undefined {
   try {
-    return new Fields(JSON.parse(body))
+    return new Fields(readJson(body))
   } catch {
     return undefined
   }

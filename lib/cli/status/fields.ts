@@ -13,6 +13,25 @@ export function printableAll (value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [printable(name), printableAll(inner)]))
 }
 
+/** Deeper than any status goes. What is nested further is left out, so that nobody who walks it runs out of stack. */
+const deepest = 64
+
+/**
+ * JSON that somebody has sent.
+ *
+ * @throws SyntaxError
+ */
+export function readJson (text: string): unknown {
+  return prune(JSON.parse(text), 0)
+}
+
+function prune (value: unknown, depth: number): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (depth >= deepest) return Array.isArray(value) ? '[...]' : '{...}'
+  if (Array.isArray(value)) return value.map((item) => prune(item, depth + 1))
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, prune(inner, depth + 1)]))
+}
+
 /** A value from the wire, of which nothing is sure: what is missing or of another type reads as undefined, or as empty. */
 export class Fields {
   readonly #value: unknown

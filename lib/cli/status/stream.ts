@@ -1,4 +1,4 @@
-import { Fields } from './fields.ts'
+import { Fields, readJson } from './fields.ts'
 
 /** One server-sent event. */
 export interface StreamEvent { name: string, data: unknown }
@@ -27,7 +27,7 @@ function readEvent (lines: string[]): StreamEvent | undefined {
   const data = field('data').join('\n')
   if (data === '') return undefined
   try {
-    return { name: field('event').at(-1) ?? 'message', data: JSON.parse(data) }
+    return { name: field('event').at(-1) ?? 'message', data: readJson(data) }
   } catch {
     return undefined
   }

@@ -36,8 +36,12 @@ function readSocket (given: string): Target {
 }
 
 function readUrl (given: string): Target {
-  const text = /^\d+$/.test(given) ? `http://localhost:${given}` : /^[a-z][a-z\d+.-]*:\/\//i.test(given) ? given : `http://${given.replace(/^:(?=\d)/, 'localhost:')}`
-  if (!URL.canParse(text)) throw refusal(given)
+  const hasScheme = /^[a-z][a-z\d+.-]*:\/\//i.test(given)
+  const isPort = /^\d+$/.test(given)
+  const text = isPort ? `http://localhost:${given}` : hasScheme ? given : `http://${given.replace(/^:(?=\d)/, 'localhost:')}`
+  // What a broken scheme leaves would be taken for a host, and a password for a path. Tabs and ends of lines a URL leaves out.
+  const isBroken = /^https?:(?!\/\/)/i.test(given) || (!hasScheme && given.includes('@')) || /[\t\r\n]/.test(given)
+  if (isBroken || !URL.canParse(text)) throw refusal(given)
   const { protocol, username, password, hostname, host, port, pathname, search } = new URL(text)
   if (protocol !== 'http:' && protocol !== 'https:') throw refusal(given)
   // It would be in every log on the way, and is no form of authorisation here.
@@ -61,5 +65,11 @@ function complete (given: string): string {
 }
 
 function refusal (given: string): UsageError {
-  return new UsageError(`status: expected a URL, host:port or unix:/path/of/socket, got '${printable(given)}'`)
+  const shown = printable(withoutUser(given))
+  return new UsageError(`status: expected a URL, host:port or unix:/path/of/socket, got '${shown}'`)
+}
+
+/** What stands before the last `@` may be a password or a token, whatever it is made of. */
+function withoutUser (given: string): string {
+  return given.replace(/^(https?:\/{0,2}|unix:)?.*@/is, '$1...@')
 }

@@ -9,7 +9,7 @@ import type { CheckStatus } from '../../status.ts'
 import type { Shown, View } from './view.ts'
 
 declare const document: PageDocument
-declare const location: { pathname: string }
+declare const location: { origin: string, pathname: string }
 
 /** Starts the page: draws the state that came with it, and follows the stream. */
 export function start (): void {
@@ -34,7 +34,8 @@ export function start (): void {
 export function follow (view: View): ReturnType<typeof readStream> {
   let last: Shown | undefined
   let over = false
-  return readStream(`${location.pathname.replace(/\/+$/, '')}/events`, {
+  // A whole URL: a path that begins with two slashes would be another host's.
+  return readStream(`${location.origin}${location.pathname.replace(/\/+$/, '')}/events`, {
     open () {
       draw(view, 'link', 'open', () => [signed('●', 'Live', 'good')])
     },

@@ -85,9 +85,18 @@ export async function readEvents (body: ReadableStream<Uint8Array>, own: AbortCo
     const blocks = (rest + decoder.decode(value, { stream: true })).split('\n\n')
     rest = blocks.pop() ?? ''
     for (const block of blocks) {
-      const name = /^event: (.*)$/m.exec(block)?.[1]
-      const data = /^data: (.*)$/m.exec(block)?.[1]
+      const name = fieldOf(block, 'event')
+      const data = fieldOf(block, 'data')
       if (name !== undefined && data !== undefined) tell(name, JSON.parse(data) as Shown)
     }
   }
+}
+
+/**
+ * A field of an event. Lines end with `\n` alone: for a regular expression U+2028 and U+2029, which JSON may hold, end one,
+ * too.
+ */
+export function fieldOf (block: string, field: string): string | undefined {
+  const start = `${field}: `
+  return block.split('\n').find((line) => line.startsWith(start))?.slice(start.length)
 }
