@@ -2,11 +2,13 @@ import { channel } from 'node:diagnostics_channel'
 import type { Channel } from 'node:diagnostics_channel'
 import type { PublicStatus } from './admin/status.ts'
 import type { Graceful } from './api.ts'
+import type { ProbeAnswers } from './guardian/protocol.ts'
 import type { CheckKind } from './health/options.ts'
 import type { Lifecycle } from './lifecycle/lifecycle.ts'
 import type { Stall } from './lifecycle/participants.ts'
 import type { Phase } from './lifecycle/phase.ts'
 import type { Report } from './lifecycle/report.ts'
+import type { FrontObserver } from './traffic/front-observer.ts'
 
 /** An application as a supervisor's code inside its process sees it: what `app.graceful` does not offer to everybody. */
 export interface PublishedApplication {
@@ -28,6 +30,11 @@ export interface PublishedApplication {
   /** Asks somebody outside of the process, once nobody in it stalls a phase; {@link wake} when the answer has changed. */
   goWith (outside: (phase: Phase) => Stall | undefined): void
   wake (): void
+  /**
+   * Probes that somebody else has answered for the whole; times say how many milliseconds ago. Older copies have no
+   * such method.
+   */
+  probedElsewhere? (answers: ProbeAnswers[]): void
   /** As the admin routes of the same names. */
   drain (): void
   undrain (): void
@@ -71,7 +78,7 @@ export function publishSupervisor (supervisor: { whole: Pick<PublishedSupervisor
 /** As much of an application as is published. */
 interface Parts extends Pick<PublishedApplication, 'publicStatus' | 'processEnd' | 'goWith'> {
   lifecycle: Pick<Lifecycle, 'done' | 'budget' | 'onPhase' | 'poke' | 'drain' | 'undrain' | 'prestop'>
-  traffic: { listeners: { open: boolean } }
+  traffic: { listeners: { open: boolean }, front: Pick<FrontObserver, 'answeredElsewhere'> }
   health: Pick<PublishedApplication, 'verdict'>
 }
 
@@ -90,6 +97,7 @@ export function publishApplication (application: Parts, graceful: Graceful): voi
     processEnd: () => application.processEnd(),
     goWith: (outside) => application.goWith(outside),
     wake: () => lifecycle.poke(),
+    probedElsewhere: (answers) => { for (const answer of answers) traffic.front.answeredElsewhere(answer) },
     drain: () => lifecycle.drain(),
     undrain: () => lifecycle.undrain(),
     prestop: () => lifecycle.prestop()

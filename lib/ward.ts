@@ -85,10 +85,9 @@ function makeWard ({ name, run, settings, lifecycle, traffic, health, membership
       return { readiness: readiness!, liveness: liveness!, startup: startup! }
     },
     probed (answers) {
-      const now = systemClock.now()
-      for (const { prober, probe, ok, count, first, last, caller } of answers) {
-        telemetry.probed(prober, probe, ok, count)
-        if (probe === 'readyz') traffic.front.answeredElsewhere({ prober, caller, isReady: ok, count, first: now - first, last: now - last })
+      for (const answer of answers) {
+        telemetry.probed(answer.prober, answer.probe, answer.ok, answer.count)
+        traffic.front.answeredElsewhere(answer)
       }
     },
     metrics: servedOf(settings).length === 0 ? undefined : async () => telemetry.text(),

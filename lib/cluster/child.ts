@@ -8,7 +8,7 @@ import { Forward } from './output.ts'
 import { Orphans } from './orphans.ts'
 import type { Sinks } from './output.ts'
 import { isOurs, messageType } from './protocol.ts'
-import type { Ask, ChildState, Pass, Question, ShutdownMessage, Tell } from './protocol.ts'
+import type { Ask, ChildState, Pass, Probed, Question, ShutdownMessage, Tell } from './protocol.ts'
 import type { Phase } from '../lifecycle/phase.ts'
 import type { Report } from '../lifecycle/report.ts'
 
@@ -139,7 +139,7 @@ export class Child {
         else if ('answer' in tell) resolve(tell.answer)
         else resolve('state' in tell ? tell.state : undefined)
       })
-      this.#send({ type: messageType, ask: question, id })
+      this.send({ type: messageType, ask: question, id })
     })
   }
 
@@ -154,7 +154,7 @@ export class Child {
 
   /** It need not wait for others any more before it leaves this phase. */
   pass (phase: Phase): void {
-    this.#send({ type: messageType, pass: phase })
+    this.send({ type: messageType, pass: phase })
   }
 
   /** Kills it in `timeout` milliseconds, after `onKill`, unless an earlier call has left it less. */
@@ -180,7 +180,7 @@ export class Child {
 
   #obey (): void {
     if (this.#order === undefined) return
-    this.#send(this.#order)
+    this.send(this.#order)
     this.#order = undefined
     this.#messageTimer ??= setTimeout(() => { void this.#insist() }, messageTime)
   }
@@ -194,7 +194,8 @@ export class Child {
     if (this.alive) this.worker.process.kill('SIGTERM')
   }
 
-  #send (message: Ask | Pass | ShutdownMessage): void {
+  /** Sends it a message, which is lost where it does not listen yet. */
+  send (message: Ask | Pass | Probed | ShutdownMessage): void {
     // Its end comes as an event of its own.
     if (this.worker.isConnected()) this.worker.process.send(message, () => {})
   }

@@ -1,3 +1,4 @@
+import type { ProbeAnswers } from '../guardian/protocol.ts'
 import type { Phase } from '../lifecycle/phase.ts'
 import type { Report } from '../lifecycle/report.ts'
 
@@ -33,6 +34,9 @@ export const whisper = 'NODE_FASTIFY_GRACEFUL'
 
 /** From the parent: all have done with this phase. */
 export interface Pass { type: typeof messageType, pass: Phase }
+
+/** From the parent: probes that its own port has answered. Their times say how many milliseconds ago that was. */
+export interface Probed { type: typeof messageType, probed: ProbeAnswers[] }
 
 /** What a parent asks. */
 export type Question =

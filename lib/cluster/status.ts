@@ -40,7 +40,11 @@ export async function openStatus (supervisor: Supervisor, { listen, token, unixS
   // Bodies mean nothing here, and none is read.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => { done(null) })
-  registerProbes(app, { verdict: async (kind, options) => verdictOf(supervisor, kind, options) }, { prefix: '', expose: true }, {})
+  registerProbes(app, { verdict: async (kind, options) => verdictOf(supervisor, kind, options) }, {
+    prefix: '',
+    expose: true,
+    answered: (...answer) => supervisor.probes.answered(...answer)
+  }, {})
   const publicStatus = (): PublicStatus => {
     const { phase, since, ready } = supervisor.whole
     return { phase, number: phaseNumber(phase), since, ready }

@@ -12,6 +12,7 @@ import type { TreeEnd } from './message.ts'
 import type { SupervisorSettings } from './options.ts'
 import type { Sinks } from './output.ts'
 import { Place } from './place.ts'
+import { ProbeNews } from './probe-news.ts'
 import { Reload } from './reload.ts'
 import { counted } from '../text.ts'
 import { forkChild } from './spawn.ts'
@@ -45,6 +46,8 @@ export class Supervisor {
   readonly log: SupervisorLog
   /** Everybody who is alive, and whoever is on the way out. */
   readonly children: Set<Child> = new Set()
+  /** Who asks for readiness on the supervisor's own port. */
+  readonly probes: ProbeNews = new ProbeNews(this.children)
   /** Phase and readiness of all together. */
   readonly whole: Whole
   readonly #message: TreeMessage
@@ -116,7 +119,10 @@ export class Supervisor {
     })
     this.children.add(child)
     this.log.info({ event: 'graceful.supervisor.spawn', child: place.number, childPid: child.pid }, `child ${place.number} ${child.pid === undefined ? 'cannot be started' : `starts as process ${child.pid}`}`)
-    void child.settled.then(() => this.#hand.join(child))
+    void child.settled.then(() => {
+      this.probes.join(child)
+      return this.#hand.join(child)
+    })
     void child.gone.then(() => {
       this.children.delete(child)
       this.#endIfEmpty()

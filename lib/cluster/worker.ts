@@ -9,7 +9,7 @@ import { supervisorVariable } from '../kubernetes/environment.ts'
 import { phaseNumber } from '../lifecycle/phase.ts'
 import { sharedState } from '../process/shared.ts'
 import { Descendants } from './descendants.ts'
-import type { Ask, ChildState, Pass, Question, ShutdownMessage, Tell } from './protocol.ts'
+import type { Ask, ChildState, Pass, Probed, Question, ShutdownMessage, Tell } from './protocol.ts'
 import { isOurs, messageType, whisper } from './protocol.ts'
 import { Step } from './step.ts'
 
@@ -140,7 +140,8 @@ async function onAsk ({ ask, id }: Ask): Promise<void> {
 
 function onMessage (message: unknown): void {
   if (isOurs(message)) {
-    if (!('pass' in message)) return void onAsk(message as Ask)
+    if ('ask' in message) return void onAsk(message as Ask)
+    if ('probed' in message) return onProbed(message as Probed)
     step.pass((message as Pass).pass)
     for (const application of applications) application.wake()
   } else if (isShutdown(message)) {
@@ -154,6 +155,11 @@ function onMessage (message: unknown): void {
 
 function handHasteOn (signal: NodeJS.Signals): void {
   if ([...applications].some(({ graceful }) => graceful.status().shutdown?.hurried !== undefined)) descendants.shutdown({ signal, elapsed: elapsed(), count: 2 })
+}
+
+/** An older copy of the package in the service does not look at it. */
+function onProbed ({ probed }: Probed): void {
+  for (const application of applications) application.probedElsewhere?.(probed)
 }
 
 function isShutdown (message: unknown): message is Partial<ShutdownMessage> {

@@ -16,6 +16,8 @@ export interface CallerIdentity {
   host: string | undefined
   /** Undefined on a Unix socket. */
   address: string | undefined
+  /** Somebody else answers, and tells of every answer: also where several processes share a listener. Default: no. */
+  isElsewhere?: boolean
 }
 
 /** One that asks a health route, and what it was told since the announcement. */
@@ -120,13 +122,15 @@ export class Callers {
 const anyKey = (group: string): string => `*\n${group}`
 
 /** What tells callers apart, but for their address. */
-export function keyOf ({ path, method, userAgent, host }: CallerIdentity): string {
-  return `${method} ${path}\n${userAgent ?? ''}\n${host ?? ''}`
+export function keyOf ({ path, method, userAgent, host, isElsewhere = false }: CallerIdentity): string {
+  return `${method} ${path}\n${userAgent ?? ''}\n${host ?? ''}${isElsewhere ? '\nelsewhere' : ''}`
 }
 
 function makeCaller (identity: CallerIdentity, isAnyAddress: boolean): Caller {
-  const { path, method, userAgent, host, address } = identity
-  return { path, method, userAgent, host, address, isAnyAddress, times: [], keepsConnections: false, failing: 0, good: 0, first: undefined, last: undefined }
+  const { path, method, userAgent, host, address, isElsewhere = false } = identity
+  const unanswered = { failing: 0, good: 0, first: undefined, last: undefined }
+  const isKnownBy = { path, method, userAgent, host, address, isElsewhere, isAnyAddress }
+  return { ...isKnownBy, times: [], keepsConnections: false, ...unanswered }
 }
 
 /** What a stranger sends, cut to what is kept of it. */

@@ -3,6 +3,7 @@ import { Callers } from './callers.ts'
 import type { Caller, CallerIdentity } from './callers.ts'
 import { longestInterval, meanInterval, rhythmOf } from './intervals.ts'
 import { isTooEarly, patienceOf, shortestInterval, youth } from './patience.ts'
+import { reasonOf } from './front-end-reason.ts'
 import { isTool, proberOf, roleOf } from './probers.ts'
 
 /** Time between the first and the last question of one that has asked for long, in milliseconds. */
@@ -61,7 +62,7 @@ export class FrontEnds {
   constructor ({ now, failures, sharedBy = 1 }: FrontEndOptions) {
     this.#now = now
     this.#sharedBy = sharedBy
-    this.#failures = Math.ceil(failures / sharedBy)
+    this.#failures = failures
   }
 
   /** The listener is open. */
@@ -198,7 +199,7 @@ export class FrontEnds {
   /** How often a caller asks, where it may be a front end. */
   #rhythmOf (caller: Caller, times: readonly number[]): Pick<Watched, 'interval' | 'isSeveral'> | undefined {
     const { userAgent, keepsConnections } = caller
-    if (this.#sharedBy > 1) {
+    if (this.#sharersOf(caller) > 1) {
       const interval = meanInterval(times)
       return interval !== undefined && interval > longestInterval * this.#sharedBy ? undefined : { interval, isSeveral: false }
     }
@@ -208,6 +209,11 @@ export class FrontEnds {
     if (!rhythm.isSteady && keepsConnections && !isTooEarly(rhythm.interval, this.#listenedFor)) return undefined
     if (isTool(userAgent) && (!rhythm.isSteady || times.length < enoughOfTool)) return undefined
     return rhythm
+  }
+
+  /** Among how many processes the questions of a caller are spread. */
+  #sharersOf ({ isElsewhere }: Caller): number {
+    return isElsewhere === true ? 1 : this.#sharedBy
   }
 
   /** Why a prober is waited for; undefined where it no longer is. */
@@ -220,14 +226,13 @@ export class FrontEnds {
       watched.lastSeen = asked
     }
     const { interval } = watched
-    const needed = isSeveral ? this.#toldAt + this.#failures * (interval ?? 0) : 0
-    if (caller.failing >= this.#failures && now >= needed) Object.assign(watched, { outcome: 'told', toldAt: caller.last })
+    const failures = Math.ceil(this.#failures / this.#sharersOf(caller))
+    const needed = isSeveral ? this.#toldAt + failures * (interval ?? 0) : 0
+    if (caller.failing >= failures && now >= needed) Object.assign(watched, { outcome: 'told', toldAt: caller.last })
     // Its route answers as before: there is nothing that it could learn.
     else if (caller.good > 0 && caller.failing === 0) watched.outcome = 'unaffected'
     else if (now - watched.lastSeen > this.#patienceOf(caller, interval)) watched.outcome = 'stopped'
-    if (watched.outcome !== 'pending') return undefined
-    const every = interval === undefined ? 'asked once' : `every ${Math.round(interval)} ms`
-    return `${nameOf(caller)} (${every}) was served ${caller.failing} of ${this.#failures} failing answers`
+    return watched.outcome === 'pending' ? reasonOf(caller, { interval, failures, left: needed - now }) : undefined
   }
 
   /** A process that stood still has not listened: who asked meanwhile is still in the kernel's queue. */
@@ -242,8 +247,4 @@ export class FrontEnds {
 
 function hasAskedLong (times: readonly number[]): boolean {
   return (times.at(-1) ?? 0) - (times[0] ?? 0) >= establishedAfter
-}
-
-function nameOf ({ userAgent, method, path, address }: Caller): string {
-  return `${proberOf(userAgent) ?? 'a prober'} at ${address ?? 'no one address'}, ${method} ${path}`
 }

@@ -17,12 +17,13 @@ export interface FrontSettings {
   sharedBy: number
 }
 
-/** Equal answers of a readiness route that somebody else has given, and when. Times are of the same clock. */
+/** Equal answers of a probe that somebody else has given. Times say how many milliseconds ago. */
 export interface AnswersElsewhere {
   prober: string
+  probe: string
   /** Undefined where too many have asked to tell them apart. */
   caller: CallerIdentity | undefined
-  isReady: boolean
+  ok: boolean
   count: number
   first: number
   last: number
@@ -98,13 +99,16 @@ export class FrontObserver {
     if (caller !== undefined && this.#announced) reply.once('finish', () => this.#frontEnds.answered(caller, !isReady()))
   }
 
-  /** A readiness route has answered on a port that somebody else listens on. */
-  answeredElsewhere ({ prober, caller: identity, isReady, count, first, last }: AnswersElsewhere): void {
-    const caller = identity && this.#frontEnds.asked(identity, false, first, last, count)
+  /** A probe was answered on a port that somebody else listens on, for readiness or something else. */
+  answeredElsewhere ({ prober, probe, caller: identity, ok, count, ...since }: AnswersElsewhere): void {
+    if (probe !== 'readyz') return
+    const now = this.#now()
+    const [first, last] = [now - since.first, now - since.last]
+    const caller = identity && this.#frontEnds.asked({ ...identity, isElsewhere: true }, false, first, last, count)
     // A good answer shortly after the announcement says nothing of the route: who gave it had not heard yet.
-    const isKnown = !isReady || first >= this.#goodBefore
-    if (caller !== undefined && isKnown) this.#frontEnds.answered(caller, !isReady, first, last, count)
-    if (!isReady) this.#probes.told(prober, count, first, last)
+    const isKnown = !ok || first >= this.#goodBefore
+    if (caller !== undefined && isKnown) this.#frontEnds.answered(caller, !ok, first, last, count)
+    if (!ok) this.#probes.told(prober, count, first, last)
   }
 
   /** Why phase 1 has to go on for their sake; `quiet` is how long they get to act on the last answer, in milliseconds. */

@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
-import type { FrontEnd } from '../../lib/lifecycle/report.ts'
+import type { FrontEnd, Report } from '../../lib/lifecycle/report.ts'
 import { Balancer } from './balancer.ts'
 import type { Check } from './balancer.ts'
 import { prefer } from '../e2e/replicas.ts'
@@ -23,11 +23,16 @@ interface Case {
   least: number
   most: number
   given?: object
-  env?: NodeJS.ProcessEnv
+  /** The program, `replica.js` by default. */
+  fixture?: string
+  /** How many applications tell how they ended. */
+  reports?: number
   frontEnds: Array<Partial<FrontEnd>>
 }
 
-const guardianPorts = new Map<number, number>()
+/** The port of its own on which a service answers probes, too: that of its guardian or its supervisor. */
+const otherPorts = new Map<number, number>()
+const otherPort = (server: number): number => otherPorts.get(server) ?? 0
 
 const cases: Case[] = [
   { name: 'one check a second, out after two failures', checks: [{ every: 1000, fall: 2 }], least: 2000, most: 9000, frontEnds: [{ prober: 'other', route: 'GET /readyz', outcome: 'told' }] },
@@ -46,23 +51,59 @@ const cases: Case[] = [
   { name: 'the first question a moment before the signal', checks: [{ every: 1000, fall: 2, after: 700 }], warmUp: 1200, least: 2000, most: 9000, frontEnds: [{ outcome: 'told' }] },
   { name: 'a young process whose balancer is late', checks: [{ every: 500, fall: 3, late: { question: 3, by: 2500 } }], warmUp: 3300, least: 1500, most: 9000, frontEnds: [{ outcome: 'told' }] },
   { name: 'a young process that two balancers behind one address have asked once each', checks: [{ every: 4000, fall: 1, after: 200 }, { every: 4000, fall: 1, after: 800 }], warmUp: 3200, least: 3500, most: 9000, frontEnds: [{ outcome: 'told' }] },
-  { name: "the guardian's port", checks: [{ every: 500, fall: 3, port: (server) => guardianPorts.get(server) ?? 0 }], given: { options: { guardian: { port: 0, host: '127.0.0.1' } } }, least: 1000, most: 9000, frontEnds: [{ outcome: 'told' }] },
-  { name: 'HTTP/2', checks: [{ every: 500, fall: 3, manner: 'http2', port: (server) => guardianPorts.get(server) ?? server }], given: { fastify: { http2: true } }, least: 1000, most: 9000, frontEnds: [{ outcome: 'told' }] }
+  {
+    name: "the guardian's port",
+    checks: [{ every: 500, fall: 3, port: otherPort }],
+    given: { options: { guardian: { port: 0, host: '127.0.0.1' } } },
+    least: 1000,
+    most: 9000,
+    frontEnds: [{ outcome: 'told' }]
+  },
+  {
+    name: 'HTTP/2',
+    checks: [{ every: 500, fall: 3, manner: 'http2' }],
+    given: { fastify: { http2: true } },
+    least: 1000,
+    most: 9000,
+    frontEnds: [{ outcome: 'told' }]
+  },
+  ...(['GET', 'OPTIONS'] as const).map((method): Case => ({
+    name: `the supervisor's port, ${method}`,
+    checks: [{ every: 500, fall: 3, method, port: otherPort }],
+    fixture: 'supervised.js',
+    reports: 2,
+    least: 1000,
+    most: 9000,
+    frontEnds: [{ route: `${method} /readyz`, outcome: 'told' }]
+  })),
+  {
+    name: "the supervisor's port, below the route, of children that were just started",
+    checks: [{ every: 1000, fall: 2, path: '/readyz/shutdown', port: otherPort }],
+    warmUp: 1500,
+    fixture: 'supervised.js',
+    reports: 2,
+    least: 2000,
+    most: 9000,
+    frontEnds: [{ route: 'GET /readyz/shutdown', outcome: 'told' }]
+  }
 ]
 
 const phaseOne = ({ report }: Departure): number => report.phases.find(({ phase }) => phase === 'announcing')?.duration ?? 0
 
-async function guardianPort ({ lines }: Replica): Promise<number> {
+async function findOtherPort ({ lines }: Replica): Promise<number> {
   for (;; await sleep(20)) {
-    const line = lines.find(({ event, port }) => event === 'graceful.guardian' && typeof port === 'number')
-    if (line !== undefined) return line['port'] as number
+    for (const { event, port, address } of lines) {
+      if (event === 'graceful.guardian' && typeof port === 'number') return port
+      if (event === 'graceful.supervisor.status') return Number(new URL(address as string).port)
+    }
   }
 }
 
-async function tryCase (t: Test, { name, checks, given = {}, env = {}, warmUp = 3500, least, most, frontEnds }: Case): Promise<void> {
-  const replicas = await Promise.all([start(t, given, { env }), start(t, given, { env })])
+async function tryCase (t: Test, one: Case): Promise<void> {
+  const { name, checks, given = {}, fixture = 'replica.js', reports = 1, warmUp = 3500, least, most, frontEnds } = one
+  const replicas = await Promise.all([start(t, given, { fixture }), start(t, given, { fixture })])
   for (const replica of replicas) {
-    if (name.startsWith('the guardian')) guardianPorts.set(replica.port, await guardianPort(replica))
+    if (checks.some(({ port }) => port !== undefined)) otherPorts.set(replica.port, await findOtherPort(replica))
   }
   const servers = replicas.map(({ port }) => port)
   const isHttp2 = checks[0]?.manner === 'http2'
@@ -76,14 +117,21 @@ async function tryCase (t: Test, { name, checks, given = {}, env = {}, warmUp = 
   await sleep(1000)
   await Promise.all(stops.map((stop) => stop()))
   const { report, code, warnings } = departure
+  const ended = gone.lines.filter(({ event }) => event === 'graceful.report').map(({ report: own }) => own as Report)
+  t.equal(ended.length, reports)
   const details = { traffic: report.traffic, phases: report.phases, warnings }
   t.equal(code, 0)
   for (const balancer of balancers) t.strictSame(balancer.losses.slice(0, 5), [], `0 of ${balancer.sent} lost`, details)
   const length = phaseOne(departure)
   t.ok(length >= least && length <= most, `phase 1 took ${length} ms, ${least} to ${most} were expected`, details)
-  t.match(report.traffic.frontEnds, frontEnds, 'the report names it')
-  t.equal(report.traffic.frontEnds.length, frontEnds.length, 'and nobody else', details)
-  t.strictSame(report.advice, [], 'no advice')
+  for (const { traffic, advice } of ended) {
+    t.match(traffic.frontEnds, frontEnds, 'the report names it', { name })
+    for (const { outcome, answers } of traffic.frontEnds) {
+      if (outcome === 'told') t.ok(answers >= 3, `told by ${answers} failing answers`, details)
+    }
+    t.equal(traffic.frontEnds.length, frontEnds.length, 'and nobody else', details)
+    t.strictSame(advice, [], 'no advice')
+  }
   // That a kubelet would get no answer is so.
   t.strictSame(warnings.filter(({ event }) => !(isHttp2 && event === 'graceful.http2')), [])
 }

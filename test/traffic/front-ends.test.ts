@@ -22,6 +22,8 @@ interface Prober {
   most?: number
   /** Later or earlier by so much, by turns. */
   jitter?: number
+  /** It asks another process, which tells of the answers. */
+  isElsewhere?: boolean
   /** Instead of one interval, in turn. */
   gaps?: number[]
   /** What it is answered in phase 1. */
@@ -30,7 +32,7 @@ interface Prober {
   afterFailure?: number
 }
 
-interface Outcome { length: number, outcomes: string[], names: string[] }
+interface Outcome { length: number, outcomes: string[], names: string[], reasons: string[] }
 
 const look = 25
 /** As a person asks. */
@@ -51,6 +53,7 @@ function announceAt (announcedAt: number, probers: Prober[], { failures = 3, tol
       const { address = '10.0.0.1' } = prober
       const from = 'address' in prober && prober.address === undefined ? undefined : typeof address === 'function' ? address(state.asked) : address
       const identity = identityOf(prober.path ?? '/readyz', prober.method ?? 'GET', prober.agent, 'host' in prober ? prober.host : 'service', from)
+      if (prober.isElsewhere === true) identity.isElsewhere = true
       const caller = frontEnds.asked(identity, prober.keeps === true && state.asked > 0)
       const isFailing = announced && now >= announcedAt + toldAfter && prober.answer !== 'good'
       if (announced && caller !== undefined) frontEnds.answered(caller, isFailing)
@@ -64,13 +67,17 @@ function announceAt (announcedAt: number, probers: Prober[], { failures = 3, tol
   for (; now < announcedAt; now += look) ask(now)
   frontEnds.announce(toldAfter)
   announced = true
+  const reasons: string[] = []
   while (now < announcedAt + most) {
-    if (now >= announcedAt + toldAfter && frontEnds.waiting(quiet) === undefined) break
+    const reason = frontEnds.waiting(quiet)
+    if (now >= announcedAt + toldAfter && reason === undefined) break
+    if (reason !== undefined) reasons.push(reason)
     now += look
     ask(now)
   }
   const summary = frontEnds.summary()
-  return { length: now - announcedAt, outcomes: summary.map(({ outcome }) => outcome), names: summary.map(({ prober }) => prober) }
+  const [outcomes, names] = [summary.map(({ outcome }) => outcome), summary.map(({ prober }) => prober)]
+  return { length: now - announcedAt, outcomes, names, reasons }
 }
 
 /** Name, probers, and how long phase 1 may last for their sake: at least and at most. */
@@ -114,6 +121,14 @@ const cases: Array<[name: string, probers: Prober[], bounds: [least: number, mos
   ['one answer is enough', [{ every: 1000 }], [1000, 2100], ['told'], { failures: 1 }],
   ['nobody is waited for', [{ every: 1000 }], [0, 0], ['pending'], { failures: 0 }],
   ['a part of the questions of one each second, as in a child of four', [{ every: 4000, jitter: 2500 }], [1000, 9000], ['told'], { sharedBy: 4 }],
+  [
+    'all questions of one each second, as a supervisor tells its four children',
+    [{ every: 1000, isElsewhere: true }], [3000, 4100], ['told'], { sharedBy: 4 }
+  ],
+  [
+    'the same, and one that asks the children themselves',
+    [{ every: 1000, isElsewhere: true }, { every: 4000, jitter: 2500 }], [3000, 9000], ['told', 'told'], { sharedBy: 4 }
+  ],
   ['right after the start', [{ every: 1000, from: 100 }], [3000, 4100], ['told'], { at: 1500 }]
 ]
 
@@ -148,6 +163,31 @@ t.test('how long phase 1 lasts for the front ends', async (t) => {
     const { length, outcomes: seen } = announceAt(at, probers, options)
     t.ok(length >= least && length <= most, `${name}: ${length} ms, ${least} to ${most} were expected`)
     t.strictSame(seen, outcomes, name)
+  }
+})
+
+t.test('what is said of a front end that is waited for', async (t) => {
+  const rows: Array<[name: string, probers: Prober[], said: RegExp[]]> = [
+    ['one', [{ every: 1000 }], [
+      /\(every 1000 ms\) was served 0 of 3 failing answers$/,
+      /was served 2 of 3 failing answers$/,
+      /^the front end was told \d+ ms ago$/
+    ]],
+    ['one that has asked once', [{ every: 30_000, from: 59_000 }], [/\(asked once\) was served 0 of 3 failing/]],
+    ['two that cannot be told apart', [{ every: 1000 }, { every: 5000, from: 350 }], [
+      /was served 2 of 3 failing answers$/,
+      /GET \/readyz stands for several probers: the slowest of them \(every 5000 ms\) has its 3 failing answers/,
+      / in 1\d{4} ms$/
+    ]]
+  ]
+  for (const [name, probers, said] of rows) {
+    const { reasons } = announceAt(60_000, probers)
+    const shown = { reasons: [...new Set(reasons)].slice(0, 10) }
+    for (const words of said) t.ok(reasons.some((reason) => words.test(reason)), `${name}: ${String(words)}`, shown)
+    for (const reason of reasons) {
+      const [, served, of] = /served (\d+) of (\d+)/.exec(reason) ?? []
+      t.ok(served === undefined || Number(served) < Number(of), `${name}: ${reason}`)
+    }
   }
 })
 
@@ -239,7 +279,7 @@ function answeredElsewhere (answers: boolean[], interval: number): [length: numb
   front.open()
   const caller = identityOf('/readyz', 'GET', undefined, 'x', '10.0.0.1')
   const answer = (isReady: boolean): void => {
-    front.answeredElsewhere({ prober: 'other', caller, isReady, count: 1, first: now, last: now })
+    front.answeredElsewhere({ prober: 'other', probe: 'readyz', caller, ok: isReady, count: 1, first: 0, last: 0 })
   }
   for (; now <= 60_000; now += interval) answer(true)
   now -= interval
