@@ -34,6 +34,8 @@ export class CloseOrder {
   /** A plain close waits for the hooks before it closes its listener. */
   #onHooksOver: (() => void) | undefined
   #forgetAddresses: (() => void) | undefined
+  /** How often what others have put over `server.close` was looked for. */
+  #looks = 0
 
   constructor (parts: CloseOrderParts) {
     const { root, lifecycle, clock, endsWebSockets } = parts
@@ -88,10 +90,11 @@ export class CloseOrder {
     if (phase === 'announcing') return []
     const stalls = this.#hooks.stalls()
     if (this.#hooks.isOthersTurn) this.#onHooksOver?.()
-    if (phase === 'draining' && this.#hooks.isOthersTurn) this.#callPatches()
+    if (phase === 'draining' && this.#hooks.isOthersTurn) this.#callPatches(1)
     if (phase === 'draining' && this.#isEndingDue) {
       this.#parts.traffic.end(this.#left)
       this.#hooks.resume()
+      this.#callPatches(2)
     }
     return stalls
   }
@@ -105,10 +108,14 @@ export class CloseOrder {
     return traffic.endings.ending || lifecycle.request?.kind === 'close'
   }
 
-  #callPatches (): void {
+  /** The second look is for what the first one has left until the good-bye of the application. */
+  #callPatches (look: 1 | 2): void {
     const { traffic, lifecycle, endsWebSockets } = this.#parts
+    if (this.#looks >= look || (look === 2 && endsWebSockets)) return
+    this.#looks = look
+    const isLeft = endsWebSockets || !this.#isGoodByeOver
     try {
-      traffic.listeners.callPatches((patch) => endsWebSockets && isOfWebSocketProxy(patch))
+      traffic.listeners.callPatches((patch) => isLeft && isOfWebSocketProxy(patch))
     } catch (error) {
       lifecycle.fail({ name: 'server.close', message: messageOf(error) }, error)
     }

@@ -24,7 +24,7 @@ const ofWebSocketPlugin: Readonly<Record<string, RegExp>> = {
 
 /**
  * Whether what stands over `server.close` is that of `@fastify/http-proxy`: it closes its WebSockets at once, whatever they wait for.
- * Where they are ended one by one it comes last, too.
+ * Where they are ended one by one it comes last, too; where the application ends them, after its good-bye.
  */
 export function isOfWebSocketProxy (patch: Function): boolean {
   return /\bwss\.clients\b/.test(patch.toString())

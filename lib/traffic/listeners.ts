@@ -17,7 +17,6 @@ export class Listeners {
   readonly #ports: JoinedServerPorts
   readonly #joined = new WeakMap<Server, JoinedServer>()
   #stopped = false
-  #patchesCalled = false
   #isLeftOpen = false
 
   constructor (servers: () => Server[], connections: Connections, ports: JoinedServerPorts) {
@@ -64,10 +63,9 @@ export class Listeners {
     this.#stopped = this.#isLeftOpen = true
   }
 
-  /** What others have put over `close` of a server is due. */
+  /** What others have put over `close` of a server is due, and is not called again. */
   callPatches (isLeft: (patch: Function) => boolean = () => false): void {
-    if (this.#patchesCalled || this.#isLeftOpen) return
-    this.#patchesCalled = true
+    if (this.#isLeftOpen) return
     for (const server of this.#all()) server.callPatches(isLeft)
   }
 
