@@ -1,5 +1,6 @@
 import createError from '@fastify/error'
 import type { FastifyErrorConstructor } from '@fastify/error'
+import { own } from './own.ts'
 
 /**
  * Every error this package throws, keyed by its code. Messages name what was wrong, what was expected and what was given.
@@ -54,17 +55,53 @@ export const errors: Errors = {
   FST_GRACEFUL_SUPERVISOR: define('FST_GRACEFUL_SUPERVISOR', 'fastify-graceful: a supervisor cannot be started here: expected %s, got %s')
 } as Errors
 
+/** What stands in a message for a value that may hold a secret. */
+export const hidden = 'a value that is not shown'
+/** Names of properties whose values nobody is to read in a message, wherever they stand. */
+const secret = /token|secret|password|passwd|credential|authorization|apikey/i
+/** Characters of something given that a message repeats. */
+const mostShown = 80
+
+/** How a value is shown that may be, or hold, a secret. */
+export function conceal (value: unknown): string {
+  return value === undefined || value === null ? String(value) : hidden
+}
+
+/** Text of somebody else's in a message: as much of it as is good for. */
+export function shorten (text: string, most: number = mostShown): string {
+  return text.length > most ? `${text.slice(0, most - 3)}...` : text
+}
+
 /** How a value is shown in a message: short, and never more than its first characters. */
 export function show (value: unknown): string {
-  if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`
+  return shorten(textOf(value))
+}
+
+function textOf (value: unknown): string {
+  if (typeof value === 'function') return `function ${functionName(value)}`
+  if (typeof value === 'bigint' && (value > longestInteger || value < -longestInteger)) return 'a very large bigint'
   if (typeof value === 'symbol' || typeof value === 'bigint' || typeof value === 'number' || value === undefined) return String(value)
-  let text: string
   try {
-    text = JSON.stringify(value) ?? typeof value
+    return JSON.stringify(value, (name, inner: unknown) => secret.test(name) ? '(not shown)' : inner) ?? typeof value
   } catch {
-    text = Object.prototype.toString.call(value)
+    return kindOf(value)
   }
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text
+}
+
+/** Its text would be long, and take its time. */
+const longestInteger = 10n ** 100n
+
+/** Somebody may have given it anything as a name. */
+function functionName ({ name }: Function): string {
+  return typeof name === 'string' && name !== '' ? name : '(anonymous)'
+}
+
+function kindOf (value: unknown): string {
+  try {
+    return Object.prototype.toString.call(value)
+  } catch {
+    return typeof value
+  }
 }
 
 /** The type of a value as a message names it. */
@@ -75,7 +112,7 @@ export function typeName (value: unknown): string {
 
 /** An error for a wrong argument of a public method. */
 export function invalidArgument (argument: string, expected: string, given: unknown): Error {
-  return new errors.FST_GRACEFUL_INVALID_ARGUMENT(argument, expected, show(given), typeName(given))
+  return new errors.FST_GRACEFUL_INVALID_ARGUMENT(shorten(argument, 200), expected, show(given), typeName(given))
 }
 
 /** The text of anything that can be thrown. */
@@ -91,16 +128,21 @@ export function messageOf (error: unknown): string {
  */
 export function refuseUnknownOptions (given: readonly string[], known: readonly string[], nameOf: (name: string) => string = (name) => `'${name}'`): void {
   const unknown = given.find((name) => !known.includes(name))
-  if (unknown !== undefined) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(nameOf(unknown), known.join(', '))
+  if (unknown !== undefined) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(nameOf(shorten(unknown)), known.join(', '))
 }
 
 /**
- * Refuses what is no object, and keys that do not exist.
+ * Reads options once, and refuses what is no object, and keys that do not exist.
  *
  * @param owner whose options they are, as a message names it
+ * @returns a copy of what they say themselves
  * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
  */
-export function refuseUnknownKeys (options: unknown, owner: string, known: readonly string[]): asserts options is object {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalidArgument(`the options of ${owner}`, 'an object', options)
-  refuseUnknownOptions(Object.keys(options), known, (key) => `'${key}' of ${owner}`)
+export function takeOptions<T extends object> (options: T, owner: string, known: readonly string[]): T {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalidArgument(`the options of ${owner}`, 'an object', options)
+  }
+  const taken = own(options)
+  refuseUnknownOptions(Object.keys(taken), known, (key) => `'${key}' of ${owner}`)
+  return taken
 }

@@ -1,9 +1,10 @@
 import { registration } from './api.ts'
 import type { Graceful, ShutdownOptions, WorkOptions } from './api.ts'
-import { invalidArgument, refuseUnknownKeys } from './errors.ts'
+import { invalidArgument, takeOptions } from './errors.ts'
 import type { Health } from './health/health.ts'
 import type { Holds } from './lifecycle/holds.ts'
 import type { Lifecycle } from './lifecycle/lifecycle.ts'
+import { takeWorkOptions } from './lifecycle/work.ts'
 import { phases } from './lifecycle/phase.ts'
 import type { SocketWork } from './traffic/socket-work.ts'
 
@@ -42,10 +43,11 @@ export function makeFace ({ lifecycle, health, holds, socketWork, askExit, signa
 
 function waitUntil ({ lifecycle, socketWork }: Pick<FaceParts, 'lifecycle' | 'socketWork'>, promise: PromiseLike<unknown>, options?: WorkOptions): void {
   // Looked at first: nothing is begun where one of the arguments is wrong.
-  const owner = options?.socket
+  const taken = options === undefined ? undefined : takeWorkOptions(options)
+  const owner = taken?.socket
   const end = owner === undefined ? undefined : socketWork.begin(owner)
   try {
-    lifecycle.work.track(promise, options)
+    lifecycle.work.follow(promise, taken?.name)
   } catch (error) {
     end?.()
     throw error
@@ -54,8 +56,7 @@ function waitUntil ({ lifecycle, socketWork }: Pick<FaceParts, 'lifecycle' | 'so
 }
 
 function readShutdown (options: ShutdownOptions = {}): { reason: string, exitCode: number } {
-  refuseUnknownKeys(options, "'shutdown'", ['reason', 'exitCode'])
-  const { reason = 'shutdown()', exitCode = 0 } = options
+  const { reason = 'shutdown()', exitCode = 0 } = takeOptions(options, "'shutdown'", ['reason', 'exitCode'])
   if (typeof reason !== 'string' || reason === '') throw invalidArgument("the reason given to 'shutdown'", 'a non-empty string', reason)
   if (!Number.isInteger(exitCode) || exitCode < 0 || exitCode > 255) throw invalidArgument("the exitCode given to 'shutdown'", 'an integer from 0 to 255', exitCode)
   return { reason, exitCode }

@@ -1,7 +1,7 @@
 import type { AdminOptions } from './admin/routes.ts'
 import { checkBudget, cutBudget } from './lifecycle/budget.ts'
 import type { AnnounceBudget, Budget } from './lifecycle/budget.ts'
-import { errors, refuseUnknownOptions, show, typeName } from './errors.ts'
+import { conceal, errors, hidden, refuseUnknownOptions, show, typeName } from './errors.ts'
 import type { GuardianOptions, GuardianSettings } from './guardian/types.ts'
 import type { ExternalProbeOptions, ProbesOptions } from './health/options.ts'
 import type { PressureOptions } from './health/pressure.ts'
@@ -9,6 +9,7 @@ import type { Environment } from './kubernetes/environment.ts'
 import { defaultMessagePath } from './kubernetes/message.ts'
 import type { MetricsOptions, MetricsSettings } from './metrics/options.ts'
 import { valueOf, withDefaults } from './named.ts'
+import { nothing, own, ownTree } from './own.ts'
 import type { OtherListenersTime, SignalAction } from './process/types.ts'
 import { absolutePath, aFunction, boolean, closeCode, closeReason, integer, isObject, object, objectOrBoolean, objectOrFalse, oneOf, prefix, registry, route, routeOrFalse, text, time, token } from './rules.ts'
 import type { Rule } from './rules.ts'
@@ -172,27 +173,37 @@ export const optionTable: readonly OptionRow[] = [
 ]
 
 /** Groups whose keys are ours alone; `pressure` also takes those of `@fastify/under-pressure`, `signals` any signal. */
-const closedGroups = ['announce', 'drain', 'drain.webSocket', 'probes', 'probes.external', 'admin', 'kubernetes', 'guardian', 'metrics']
+const closedGroups = [
+  'announce', 'drain', 'drain.webSocket', 'probes', 'probes.external', 'admin', 'kubernetes', 'guardian', 'metrics'
+]
+/** All groups: what is in them is read once, as they are. */
+const groups = [...closedGroups, 'pressure', 'signals']
 
 /**
  * Checks the options and fills in the defaults. The caller's object is never changed.
  *
  * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET
  */
-export function readOptions (given: GracefulOptions, environment: Environment): Settings {
-  if (!isObject(given)) throw new errors.FST_GRACEFUL_INVALID_OPTION('options', 'an object', show(given), typeName(given))
+export function readOptions (all: GracefulOptions, environment: Environment): Settings {
+  // Whatever it is, a token may be in it.
+  if (!isObject(all)) throw new errors.FST_GRACEFUL_INVALID_OPTION('options', 'an object', conceal(all), typeName(all))
+  const given = ownTree(all, groups)
   refuseUnknown(given)
   for (const { name, rule } of optionTable) refuseInvalid(given, name, rule)
   refuseSignals(given.signals)
   const options = withDefaults(given, environment.options)
   const inKubernetes = environment.inKubernetes && options.kubernetes !== false
   const inService = environment.inProduction || inKubernetes
-  const { shed = defaults.shed, envoy = false, failures = inKubernetes ? 0 : defaults.failures, onClose = environment.platformatic !== undefined, ...announce } = options.announce ?? {}
+  const announced: AnnounceOptions = own(options.announce ?? nothing)
+  const { shed = defaults.shed, envoy = false, failures = inKubernetes ? 0 : defaults.failures } = announced
+  const { onClose = environment.platformatic !== undefined } = announced
+  const { min, quiet, blind, max, readinessDelay } = announced
+  const announce = own({ min, quiet, blind, max, readinessDelay }) as Partial<AnnounceBudget>
   const budget = cutBudget({ gracePeriod: gracePeriodOf(given.gracePeriod, options.gracePeriod, environment), preStop: options.preStop ?? 0, reserve: options.reserve, close: options.close, announce }, inKubernetes)
   const isKnown = inKubernetes || envoy || Object.values(announce).some((value) => value !== undefined)
   const problem = checkBudget(budget, (['preStop', 'reserve', 'close'] as const).filter((name) => options[name] !== undefined))
   if (problem !== undefined) throw new errors.FST_GRACEFUL_BUDGET(problem.option, problem.expected, problem.given)
-  const { admin = {}, pressure = false, exit = true } = options
+  const { admin = nothing, pressure = false, exit = true } = options
   const probes = readProbes(options.probes, budget)
   return {
     budget,
@@ -210,8 +221,8 @@ export function readOptions (given: GracefulOptions, environment: Environment): 
     crash: options.crash ?? true,
     exit,
     probes,
-    admin: admin && { ...admin, prefix: admin.prefix ?? defaults.adminPrefix },
-    pressure: pressure === false ? undefined : { ...pressure },
+    admin: admin && readAdmin(admin),
+    pressure: pressure === false ? undefined : own(pressure),
     guardian: readGuardian(options.guardian, inService),
     metrics: readMetrics(options.metrics),
     inKubernetes,
@@ -225,7 +236,16 @@ function gracePeriodOf (given: number | undefined, deployed: number = defaults.g
   return given ?? Math.min(deployed, platformatic?.gracePeriod ?? Infinity)
 }
 
-function readGuardian (options: GracefulOptions['guardian'] = {}, inService: boolean): GuardianSettings | undefined {
+/** A token that was given as `undefined` stays one that was given. */
+function readAdmin (given: AdminOptions): NonNullable<Exclude<Settings['admin'], false>> {
+  const { prefix: path = defaults.adminPrefix } = given
+  return Object.assign(own(given), { prefix: path })
+}
+
+function readGuardian (
+  options: GracefulOptions['guardian'] = nothing,
+  inService: boolean
+): GuardianSettings | undefined {
   if (options === false) return undefined
   const { stall = defaults.stall, liveness = defaults.liveness, host = defaults.host, port, enabled = inService || port !== undefined } = options
   return enabled ? { stall, liveness, port, host } : undefined
@@ -233,11 +253,14 @@ function readGuardian (options: GracefulOptions['guardian'] = {}, inService: boo
 
 function readMetrics (options: GracefulOptions['metrics'] = false): MetricsSettings | undefined {
   if (options === false) return undefined
-  const { registry: given, path = defaults.metricsPath } = options === true ? {} : options
+  const { registry: given, path = defaults.metricsPath } = options === true ? nothing : options
   return { registry: given, path }
 }
 
-function readProbes (probes: GracefulOptions['probes'] = {}, { announce: { max } }: Budget): Settings['probes'] {
+function readProbes (
+  probes: GracefulOptions['probes'] = nothing,
+  { announce: { max } }: Budget
+): Settings['probes'] {
   if (probes === false) return false
   const { external = false } = probes
   const common = { prefix: probes.prefix ?? defaults.prefix, expose: probes.expose ?? false }
@@ -248,7 +271,10 @@ function readProbes (probes: GracefulOptions['probes'] = {}, { announce: { max }
   return { ...common, external: { path, status, delay } }
 }
 
-function pathOf (kubernetes: GracefulOptions['kubernetes'] = {}, speaksForContainer: boolean): string | undefined {
+function pathOf (
+  kubernetes: GracefulOptions['kubernetes'] = nothing,
+  speaksForContainer: boolean
+): string | undefined {
   if (kubernetes === false) return undefined
   return kubernetes.terminationMessagePath ?? (speaksForContainer ? defaults.terminationMessagePath : undefined)
 }
@@ -260,8 +286,9 @@ function refuseUnknownIn (given: object, group: string): void {
 
 function refuseUnknown (options: object): void {
   // What `register` itself understands comes along with the options.
-  const { prefix: _prefix, logLevel: _logLevel, logSerializers: _logSerializers, ...own } = options as Record<string, unknown>
-  refuseUnknownIn(own, '')
+  const all = options as Record<string, unknown>
+  const { prefix: _prefix, logLevel: _logLevel, logSerializers: _logSerializers, ...ours } = all
+  refuseUnknownIn(ours, '')
   for (const group of closedGroups) {
     const value = valueOf(options, group)
     if (isObject(value)) refuseUnknownIn(value as object, `${group}.`)
@@ -272,6 +299,7 @@ function refuseInvalid (options: object, name: string, rule: Rule): void {
   const value = valueOf(options, name)
   if (value === undefined || rule.test(value)) return
   // A token that is too short, or in the wrong place, is still a secret.
-  const shown = name === 'admin.token' || name === 'admin' ? 'a value that is not shown' : show(value)
+  const isSecret = name === 'admin' || (name.startsWith('admin.') && name !== 'admin.prefix')
+  const shown = isSecret ? hidden : show(value)
   throw new errors.FST_GRACEFUL_INVALID_OPTION(name, rule.expected, shown, typeName(value))
 }

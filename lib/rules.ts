@@ -19,7 +19,7 @@ export const time = (least = 0): Rule => ({ expected: `a number of milliseconds 
 /** A whole number. */
 export const integer = (least: number, most: number): Rule => ({ expected: `an integer from ${least} to ${most}`, test: (value) => Number.isInteger(value) && Number(value) >= least && Number(value) <= most })
 /** Any text. */
-export const text: Rule = { expected: 'a non-empty string', test: (value) => typeof value === 'string' && value !== '' }
+export const text: Rule = { expected: 'a non-empty string', test: isText(/\S/) }
 /** A close code that an endpoint may send (RFC 6455, 7.4, and IANA's registry). */
 export const closeCode: Rule = {
   expected: 'a close code that a server may send: 1000 to 1003, 1007 to 1014, or 3000 to 4999',

@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
-import { errors, show, typeName } from './errors.ts'
+import { errors, shorten, show, typeName } from './errors.ts'
 import type { SignalAction } from './process/types.ts'
+import { nothing } from './own.ts'
 import { oneOf } from './rules.ts'
 
 /** Signals of Node's documentation that some platforms have: an option that names one of them is portable, and acts where there is one. */
@@ -13,6 +14,7 @@ const actions = ['shutdown', 'restart', 'ignore', false] as const
 
 /** How many letters a name may be wrong by, to be taken for another, and how many it has at least: `SIG` alone is near to many. */
 const close = { mistakes: 2, length: 5 }
+const longestName = 20
 /** What is meant most often comes first among those that are equally near. */
 const common = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2', 'SIGQUIT']
 
@@ -26,26 +28,31 @@ function isOfThisPlatform (name: string): boolean {
  * @throws FST_GRACEFUL_UNKNOWN_OPTION a name that Node knows on no platform
  * @throws FST_GRACEFUL_INVALID_OPTION
  */
-export function refuseSignals (signals: Record<string, unknown> = {}): void {
+export function refuseSignals (signals: Readonly<Record<string, unknown>> = nothing): void {
   const known = [...new Set([...common, ...Object.keys(constants.signals), ...elsewhere])].filter((name) => !deaf.includes(name))
   for (const [name, action] of Object.entries(signals)) {
     const option = `signals.${name}`
     if (deaf.includes(name)) throw new errors.FST_GRACEFUL_INVALID_OPTION(option, 'left out: no process can handle it', show(action), typeName(action))
     if (!known.includes(name)) {
       const meant = nearest(name, known)
-      throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(`'${option}'${meant === undefined ? '' : ` (did you mean ${meant}?)`}`, known.toSorted().join(', '))
+      const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`
+      throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(`'${shorten(option)}'${hint}`, known.toSorted().join(', '))
     }
     if (!actions.includes(action as SignalAction)) throw new errors.FST_GRACEFUL_INVALID_OPTION(option, oneOf(...actions).expected, show(action), typeName(action))
   }
 }
 
+type GivenSignals = Readonly<Record<string, SignalAction>>
+
 /** Without the signals that this platform does not have. */
-export function ofThisPlatform (signals: Record<string, SignalAction> = {}): Record<string, SignalAction> {
+export function ofThisPlatform (signals: GivenSignals = nothing): Record<string, SignalAction> {
   return Object.fromEntries(Object.entries(signals).filter(([name]) => isOfThisPlatform(name)))
 }
 
 /** The name that was meant: in other letters, without its beginning, by its number, or with few mistakes. */
 function nearest (given: string, known: readonly string[]): string | undefined {
+  // Nobody means a signal with a longer one.
+  if (given.length > longestName) return undefined
   const name = given.trim().toUpperCase()
   const exact = known.find((candidate) => candidate === name || candidate === `SIG${name}` || (isOfThisPlatform(candidate) && `${constants.signals[candidate as NodeJS.Signals]}` === name))
   if (exact !== undefined || name.length < close.length) return exact

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 
 import { hidden } from '../hidden.ts'
 import { longestTimer } from '../limits.ts'
 import type { Log } from '../log.ts'
+import { own } from '../own.ts'
 import { mayLast } from '../server/bounded.ts'
 import { problem, send } from './answer.ts'
 import { createGuard } from './guard.ts'
@@ -40,7 +41,13 @@ const kubelet = /^kube-lifecycle\//
  * @param root the root instance: the prefix of a plugin does not apply
  * @param routeConfig the routes' `config`, which exempts them from what meets ordinary traffic
  */
-export function registerAdmin (root: FastifyInstance, options: AdminOptions & { prefix: string, openly: boolean }, ports: AdminPorts, routeConfig: object): void {
+export function registerAdmin (
+  root: FastifyInstance,
+  given: AdminOptions & { prefix: string, openly: boolean },
+  ports: AdminPorts,
+  routeConfig: object
+): void {
+  const options = own(given)
   const { prefix, openly } = options
   const refusals = new Refusals(ports.log)
   const failures = new Refusals({ warn: (details, message) => ports.log.error(details, message) })

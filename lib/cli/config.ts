@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { errors, refuseUnknownOptions, show, typeName } from '../errors.ts'
+import { errors, hidden, refuseUnknownOptions, show, typeName } from '../errors.ts'
+import { own, readVariable } from '../own.ts'
 import { supervisorOptions } from '../cluster/options.ts'
 import type { SupervisorOption, SupervisorOptions } from '../cluster/options.ts'
 
@@ -30,17 +31,18 @@ export function variableOf (option: SupervisorOption): string {
  * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION
  */
 export function readConfig (flags: Readonly<Record<string, unknown>>, env: NodeJS.ProcessEnv, fromPackage: Readonly<Record<string, unknown>>): Config {
+  const [typed, keys] = [own(flags), own(fromPackage)]
   const names = new Map<string, string>()
-  const options: Record<string, unknown> = {}
+  const options = Object.create(null) as Record<string, unknown>
   const known = supervisorOptions.map(({ name }) => name as string)
-  refuseUnknownOptions(Object.keys(fromPackage), known, nameInPackage)
+  refuseUnknownOptions(Object.keys(keys), known, nameInPackage)
   for (const option of supervisorOptions) {
     const [flag, variable] = [flagOf(option), variableOf(option)]
     const sources: Array<[name: string, value: unknown]> = [
-      [`--${flag}`, flags[flag]],
+      [`--${flag}`, typed[flag]],
       // An empty variable is what a Compose file makes of one that is not set.
-      [variable, env[variable] === '' ? undefined : env[variable]],
-      [nameInPackage(option.name), fromPackage[option.name]]
+      [variable, readVariable(env, variable) || undefined],
+      [nameInPackage(option.name), keys[option.name]]
     ]
     const given = sources.find(([, value]) => value !== undefined)
     names.set(option.name, given?.[0] ?? `--${flag}`)
@@ -74,8 +76,12 @@ function keyOf (file: string, text: string): Record<string, unknown> {
   } catch {
     throw new errors.FST_GRACEFUL_INVALID_OPTION(file, 'valid JSON', show(text.slice(0, 20)), 'text')
   }
-  const value = (content as Record<string, unknown> | null)?.[packageKey] ?? {}
-  if (typeof value !== 'object' || Array.isArray(value)) throw new errors.FST_GRACEFUL_INVALID_OPTION(`"${packageKey}" in package.json`, 'an object', show(value), typeName(value))
+  const isThere = typeof content === 'object' && content !== null && Object.hasOwn(content, packageKey)
+  const value = (isThere ? (content as Record<string, unknown>)[packageKey] : undefined) ?? {}
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    const name = `"${packageKey}" in package.json`
+    throw new errors.FST_GRACEFUL_INVALID_OPTION(name, 'an object', hidden, typeName(value))
+  }
   return value as Record<string, unknown>
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { messageOf } from '../errors.ts'
+import { messageOf, shorten } from '../errors.ts'
 import { version } from '../package.ts'
 import type { Command } from './command.ts'
 import { run } from './run.ts'
@@ -21,7 +21,9 @@ async function main ([name, ...args]: string[]): Promise<void> {
   if (name === '--version') return print(version)
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') return print(commandOf(args[0])?.help() ?? overview())
   const command = commandOf(name)
-  if (command === undefined) throw new UsageError(`expected one of the commands ${Object.keys(commands).join(', ')}, got '${name}'`)
+  if (command === undefined) {
+    throw new UsageError(`expected one of the commands ${Object.keys(commands).join(', ')}, got '${shorten(name)}'`)
+  }
   if (await command.act(args) === 'help') print(command.help())
 }
 

@@ -3,9 +3,10 @@ import { supervise } from '../cluster/index.ts'
 import { readSupervisorOptions, supervisorOptions } from '../cluster/options.ts'
 import type { SupervisorOption } from '../cluster/options.ts'
 import { checkScript } from '../cluster/script.ts'
+import { shorten } from '../errors.ts'
 import { aTime, flagOf, packageKey, readConfig, readPackageKey, variableOf } from './config.ts'
 import type { Command } from './command.ts'
-import { UsageError } from './usage.ts'
+import { typed, UsageError } from './usage.ts'
 
 const help = (): string => `Usage: fastify-graceful run [options] <file> [-- <arguments of the service>]
 
@@ -60,7 +61,10 @@ const isHelp = (text: string | undefined): boolean => text === '--help' || text 
 
 function readValue ({ name, rawName, value, inlineValue }: Token): string {
   const option = rawName.startsWith('--') ? optionsByFlag.get(name) : undefined
-  if (option === undefined) throw new UsageError(`run: unknown option '${rawName}', expected one of: ${[...optionsByFlag.keys()].map((flag) => `--${flag}`).join(', ')}`)
+  if (option === undefined) {
+    const known = [...optionsByFlag.keys()].map((flag) => `--${flag}`).join(', ')
+    throw new UsageError(`run: unknown option '${shorten(typed(rawName))}', expected one of: ${known}`)
+  }
   // A number below 0 is no option: its own message says what was expected.
   const isOption = inlineValue !== true && /^-(?!\d)/.test(value ?? '')
   if (value === undefined || isOption) throw new UsageError(`run: option '${rawName}' must be followed by ${option.kind === 'time' ? aTime : option.expected}, got ${isOption ? `another option (what begins with - is written as ${rawName}=-...)` : 'nothing'}`)
@@ -70,5 +74,5 @@ function readValue ({ name, rawName, value, inlineValue }: Token): string {
 /** The file is easily taken for the value of an option before it. */
 function whereItWent (last: Token | undefined): string {
   if (last?.value === undefined || last.inlineValue || optionsByFlag.get(last.name)?.kind === 'secret') return ''
-  return `: '${last.value}' is the value of ${last.rawName}`
+  return `: '${shorten(last.value)}' is the value of ${last.rawName}`
 }

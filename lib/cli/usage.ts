@@ -1,10 +1,21 @@
+import { shorten } from '../errors.ts'
+
 /** What a command that was written wrongly exits with: `EX_USAGE` of BSD's `sysexits.h`, which hardly a service uses for itself. */
 export const usageExitCode = 64
 
 /** What it exits with after a mistake of its own: `EX_SOFTWARE`. */
 export const mistakeExitCode = 70
 
-/** A command that was written wrongly: its message and the way to the help are all that is shown. */
+/** A command that was written wrongly: its message, cut to a bound, and the way to the help are all that is shown. */
 export class UsageError extends Error {
   override name = 'UsageError'
+
+  constructor (message: string) {
+    super(shorten(message, 600))
+  }
+}
+
+/** What was typed, in a message: what is stuck to the option of a token may be one. */
+export function typed (text: string): string {
+  return text.replaceAll(/(--?(?:status-)?token)[^=\s'"]+/g, '$1...')
 }

@@ -3,6 +3,7 @@ import { fstatSync } from 'node:fs'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { publishSupervisor } from '../channel.ts'
 import { errors, messageOf } from '../errors.ts'
+import { own } from '../own.ts'
 import { deafAncestor, deafAncestorMessage } from '../process/parent.ts'
 import { jsonLog } from './log.ts'
 import { readSuperviseOptions } from './options.ts'
@@ -89,7 +90,10 @@ export function supervise (options: SuperviseOptions): Supervised {
     done,
     statusAddress,
     reload: (reason = 'reload()') => supervisor.reload(reason),
-    shutdown: ({ reason = 'shutdown()', exitCode = 0 } = {}) => supervisor.shutdown({ reason, exitCode }),
+    shutdown: (given = {}) => {
+      const { reason = 'shutdown()', exitCode = 0 } = own(given)
+      return supervisor.shutdown({ reason, exitCode })
+    },
     status: () => statusOf(supervisor)
   }
 }

@@ -1,7 +1,8 @@
-import { errors, refuseUnknownOptions, show, typeName } from '../errors.ts'
+import { conceal, errors, hidden, refuseUnknownOptions, show, typeName } from '../errors.ts'
 import { defaultMessagePath } from '../kubernetes/message.ts'
 import { readEnvironment } from '../kubernetes/environment.ts'
-import { boolean, isObject } from '../rules.ts'
+import { own } from '../own.ts'
+import { boolean, isObject, text as anyText } from '../rules.ts'
 import type { Rule } from '../rules.ts'
 import { usableCores } from './cores.ts'
 import type { SupervisorLog } from './log.ts'
@@ -85,7 +86,7 @@ const defaults = { workers: 1, gracePeriod: 30_000, startTimeout: 60_000, minRea
 const isCount = (least: number, most: number) => (value: unknown): boolean => Number.isInteger(value) && Number(value) >= least && Number(value) <= most
 const time = (least: number): Pick<SupervisorOption, 'kind' | 'expected' | 'test'> => ({ kind: 'time', expected: `a number of milliseconds from ${least} to ${longest}`, test: (value) => typeof value === 'number' && value >= least && value <= longest })
 const count = (least: number, most: number): Pick<SupervisorOption, 'kind' | 'expected' | 'test'> => ({ kind: 'count', expected: `an integer from ${least} to ${most}`, test: isCount(least, most) })
-const text: Pick<SupervisorOption, 'kind' | 'expected' | 'test'> = { kind: 'text', expected: 'a non-empty string', test: (value) => typeof value === 'string' && value !== '' }
+const text: Pick<SupervisorOption, 'kind' | 'expected' | 'test'> = { kind: 'text', ...anyText }
 
 /** Every option of a supervisor; `docs/supervisor.md` shows the same table, and a test compares the two. */
 export const supervisorOptions: readonly SupervisorOption[] = [
@@ -125,8 +126,12 @@ export interface SuperviseSettings {
  *
  * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET, FST_GRACEFUL_INVALID_ENVIRONMENT
  */
-export function readSuperviseOptions (options: SuperviseOptions, env: NodeJS.ProcessEnv): SuperviseSettings {
-  if (!isObject(options)) throw new errors.FST_GRACEFUL_INVALID_OPTION('options', 'an object', show(options), typeName(options))
+export function readSuperviseOptions (given: SuperviseOptions, env: NodeJS.ProcessEnv): SuperviseSettings {
+  // Whatever it is, a token may be in it.
+  if (!isObject(given)) {
+    throw new errors.FST_GRACEFUL_INVALID_OPTION('options', 'an object', conceal(given), typeName(given))
+  }
+  const options = own(given)
   refuseUnknownOptions(Object.keys(options), ['script', 'args', ...supervisorOptions.map(({ name }) => name), ...Object.keys(programOptions)])
   for (const [name, { expected, test }] of Object.entries(programOptions)) {
     const value = options[name as keyof SuperviseOptions]
@@ -144,13 +149,20 @@ export function readSuperviseOptions (options: SuperviseOptions, env: NodeJS.Pro
  * @param nameOf how the caller knows an option: by a flag, a variable, a key
  * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET, FST_GRACEFUL_INVALID_ENVIRONMENT
  */
-export function readSupervisorOptions (options: SupervisorOptions, env: NodeJS.ProcessEnv, nameOf: (name: string) => string = (name) => name): SupervisorSettings {
+export function readSupervisorOptions (
+  given: SupervisorOptions,
+  env: NodeJS.ProcessEnv,
+  nameOf: (name: string) => string = (name) => name
+): SupervisorSettings {
+  const options = own(given)
   const { script, args = [] } = options
   if (typeof script !== 'string' || script === '') throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf('script'), "the path of the service's file", show(script), typeName(script))
   if (!Array.isArray(args) || !args.every((argument) => typeof argument === 'string')) throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf('args'), 'an array of strings', show(args), typeName(args))
   for (const { name, expected, test, kind } of supervisorOptions) {
     const value = options[name]
-    if (value !== undefined && !test(value)) throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf(name), expected, kind === 'secret' ? 'a value that is not shown' : show(value), typeName(value))
+    if (value === undefined || test(value)) continue
+    const shown = kind === 'secret' ? hidden : show(value)
+    throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf(name), expected, shown, typeName(value))
   }
   const workers = options.workers === 'auto' ? usableCores() : options.workers ?? defaults.workers
   const { minReady = defaults.minReady, maxSurge = defaults.maxSurge, maxCrashes = defaults.maxCrashes, startTimeout = defaults.startTimeout } = options

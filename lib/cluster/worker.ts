@@ -4,9 +4,11 @@ import { constants } from 'node:os'
 import { isMainThread } from 'node:worker_threads'
 import { applicationChannel, supervisorChannel } from '../channel.ts'
 import type { PublishedApplication, PublishedSupervisor } from '../channel.ts'
+import { decimal } from '../decimal.ts'
 import { messageOf } from '../errors.ts'
 import { supervisorVariable } from '../kubernetes/environment.ts'
 import { phaseNumber } from '../lifecycle/phase.ts'
+import { readVariable } from '../own.ts'
 import { sharedState } from '../process/shared.ts'
 import { Descendants } from './descendants.ts'
 import type { Ask, ChildState, Pass, Probed, Question, ShutdownMessage, Tell } from './protocol.ts'
@@ -56,8 +58,8 @@ let leading = false
 /** How much of the time that a process with this environment would take is not there for those below, who have to end first. */
 function elapsed (): number {
   const deadlines = [...applications].flatMap(({ graceful }) => graceful.deadline ?? [])
-  const gracePeriod = (Number(process.env['TERMINATION_GRACE_PERIOD_SECONDS']) || 30) * 1000
-  const preStop = (Number(process.env['PRESTOP_SECONDS']) || 0) * 1000
+  const gracePeriod = (decimal(readVariable(process.env, 'TERMINATION_GRACE_PERIOD_SECONDS')) || 30) * 1000
+  const preStop = (decimal(readVariable(process.env, 'PRESTOP_SECONDS')) || 0) * 1000
   return Math.max(0, gracePeriod - preStop - (Math.min(...deadlines) - Date.now()))
 }
 

@@ -1,4 +1,4 @@
-import { invalidArgument, refuseUnknownKeys } from '../errors.ts'
+import { invalidArgument, takeOptions } from '../errors.ts'
 import { longestTimer } from '../limits.ts'
 
 /** Which probe asks a check: `/readyz`, `/livez`, `/startupz`. */
@@ -94,8 +94,11 @@ export function validateName (name: unknown): asserts name is string {
  * @throws FST_GRACEFUL_UNKNOWN_OPTION
  */
 export function resolveCheckOptions (name: string, options: CheckOptions = {}): ResolvedCheckOptions {
-  refuseUnknownKeys(options, `check '${name}'`, Object.keys(checkDefaults))
-  const { kinds = checkDefaults.kinds, timeout = checkDefaults.timeout, ttl = checkDefaults.ttl, interval, critical = checkDefaults.critical } = options
+  const taken = takeOptions(options, `check '${name}'`, Object.keys(checkDefaults))
+  const { interval } = taken
+  const { timeout = checkDefaults.timeout, ttl = checkDefaults.ttl, critical = checkDefaults.critical } = taken
+  const given: unknown = taken.kinds ?? checkDefaults.kinds
+  const kinds: unknown = Array.isArray(given) ? [...given as unknown[]] : given
   if (!Array.isArray(kinds) || kinds.length === 0 || !kinds.every((kind) => checkKinds.includes(kind))) {
     throw invalidArgument(`option 'kinds' of check '${name}'`, `a non-empty array of ${checkKinds.join(', ')}`, kinds)
   }

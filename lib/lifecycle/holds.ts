@@ -1,4 +1,4 @@
-import { invalidArgument, refuseUnknownKeys } from '../errors.ts'
+import { invalidArgument, takeOptions } from '../errors.ts'
 import { longestTimer } from '../limits.ts'
 
 /** How a hold is held. */
@@ -55,8 +55,7 @@ export class Holds {
    */
   add (reason: string, options: HoldOptions = {}): Hold {
     if (typeof reason !== 'string' || reason === '') throw invalidArgument("the reason given to 'hold'", 'a non-empty string', reason)
-    refuseUnknownKeys(options, "'hold'", ['timeout'])
-    const { timeout } = options
+    const { timeout } = takeOptions(options, "'hold'", ['timeout'])
     if (timeout !== undefined && !(typeof timeout === 'number' && timeout > 0 && timeout <= longestTimer)) {
       throw invalidArgument("the timeout given to 'hold'", `a number of milliseconds, more than 0 and at most ${longestTimer}`, timeout)
     }

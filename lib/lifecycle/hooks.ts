@@ -2,7 +2,7 @@ import { phases } from './phase.ts'
 import type { HookPhase } from './phase.ts'
 import type { Clock } from './clock.ts'
 import type { OnFailure, Stall } from './participants.ts'
-import { invalidArgument, messageOf, refuseUnknownKeys } from '../errors.ts'
+import { invalidArgument, messageOf, takeOptions } from '../errors.ts'
 import { longestTimer } from '../limits.ts'
 
 /** What a hook is told. */
@@ -82,8 +82,8 @@ export class PhaseHooks {
   add (phase: HookPhase, hook: PhaseHook, options: HookOptions = {}): () => void {
     if (!phases.slice(1).includes(phase)) throw invalidArgument("the phase of a hook ('addHook')", `one of ${phases.slice(1).join(', ')}`, phase)
     if (typeof hook !== 'function') throw invalidArgument(`the handler of a hook for '${phase}'`, 'a function', hook)
-    refuseUnknownKeys(options, "'addHook'", ['name', 'timeout'])
-    const { name = hook.name || 'anonymous hook', timeout = longestTimer } = options
+    const taken = takeOptions(options, "'addHook'", ['name', 'timeout'])
+    const { name = hook.name || 'anonymous hook', timeout = longestTimer } = taken
     if (typeof name !== 'string' || name === '') throw invalidArgument('the name of a hook', 'a non-empty string', name)
     if (typeof timeout !== 'number' || !(timeout > 0 && timeout <= longestTimer)) throw invalidArgument(`the timeout of hook '${name}'`, `a number of milliseconds from 1 to ${longestTimer}`, timeout)
     const entry: Entry = { phase, hook, name, timeout }

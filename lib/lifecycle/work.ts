@@ -1,5 +1,12 @@
 import type { OnFailure, Stall } from './participants.ts'
-import { invalidArgument, messageOf, refuseUnknownKeys } from '../errors.ts'
+import { invalidArgument, messageOf, takeOptions } from '../errors.ts'
+
+interface WorkOptions { name?: string, socket?: unknown }
+
+/** @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION */
+export function takeWorkOptions<T extends WorkOptions> (options: T): T {
+  return takeOptions(options, "'waitUntil'", ['name', 'socket'])
+}
 
 /** Background work that was started by requests: phase 3 waits for it. */
 export class Work {
@@ -13,11 +20,18 @@ export class Work {
   }
 
   /** Follows a promise to its end. A rejection is logged by name, for nobody else may be listening. */
-  track (promise: PromiseLike<unknown>, options: { name?: string, socket?: unknown } = {}): void {
-    if (typeof (promise as PromiseLike<unknown> | null | undefined)?.then !== 'function') throw invalidArgument("the work given to 'waitUntil'", 'a promise', promise)
-    refuseUnknownKeys(options, "'waitUntil'", ['name', 'socket'])
-    const { name = 'background work' } = options
-    if (typeof name !== 'string' || name === '') throw invalidArgument("the name of work given to 'waitUntil'", 'a non-empty string', name)
+  track (promise: PromiseLike<unknown>, options?: WorkOptions): void {
+    this.follow(promise, options === undefined ? undefined : takeWorkOptions(options).name)
+  }
+
+  /** The same, where the options have been read. */
+  follow (promise: PromiseLike<unknown>, name = 'background work'): void {
+    if (typeof (promise as PromiseLike<unknown> | null | undefined)?.then !== 'function') {
+      throw invalidArgument("the work given to 'waitUntil'", 'a promise', promise)
+    }
+    if (typeof name !== 'string' || name === '') {
+      throw invalidArgument("the name of work given to 'waitUntil'", 'a non-empty string', name)
+    }
     const key = Symbol(name)
     this.#pending.set(key, name)
     const settle = (): void => {

@@ -17,6 +17,8 @@ import { writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { clearTimeout, setTimeout } from 'node:timers'
+import { decimal } from '../decimal.ts'
+import { readVariable } from '../own.ts'
 import { isPrimary, isServiceProcess } from './own-process.ts'
 import { isOwn, markOwn, sharedState } from './shared.ts'
 import type { EarlySignals, ReceivedSignal } from './shared.ts'
@@ -29,8 +31,8 @@ const longestPatience = 5000
 const state = sharedState()
 
 function patience (): number {
-  const seconds = Number(process.env['TERMINATION_GRACE_PERIOD_SECONDS'])
-  return Math.min(longestPatience, Math.round((seconds > 0 && Number.isFinite(seconds) ? seconds : 30) * 900))
+  const seconds = decimal(readVariable(process.env, 'TERMINATION_GRACE_PERIOD_SECONDS'))
+  return Math.min(longestPatience, Math.round((seconds > 0 ? seconds : 30) * 900))
 }
 
 function exit (signal: string, why: string): void {

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest, RouteOptions, onRequestHookHandler } from 'fastify'
+import { own } from '../own.ts'
 import type { FrontObserver } from './front-observer.ts'
 
 /** Marks of a route's `config.graceful`. */
@@ -10,13 +11,15 @@ const firstFailing = 400
 const added = new WeakSet<object>()
 
 /** Whether a route's marks say that it is probed instead of used. */
-export function isProbed ({ traffic, probe }: Marks = {}): boolean {
-  return traffic === false || probe === true
+export function isProbed (marks: Marks | undefined): boolean {
+  if (marks === undefined) return false
+  const isWithoutTraffic = Object.hasOwn(marks, 'traffic') && marks.traffic === false
+  return isWithoutTraffic || (Object.hasOwn(marks, 'probe') && marks.probe === true)
 }
 
 /** Looks at who asks a route of the application's own that is marked as one that balancers go by. Other routes are left alone. */
 export function followMarked (route: RouteOptions, front: FrontObserver): void {
-  const { probe, traffic: isTraffic } = route.config?.graceful ?? {}
+  const { probe, traffic: isTraffic } = own<Marks>(route.config?.graceful ?? {})
   if (!(probe ?? isTraffic === false)) return
   const hooks = [route.onRequest ?? []].flat() as onRequestHookHandler[]
   if (hooks.some((hook) => added.has(hook))) return

@@ -1,3 +1,5 @@
+import { nothing } from '../own.ts'
+
 /** How WebSockets are told to go. */
 export interface WebSocketOptions {
   /** The close code. Default: 1001, "going away". */
@@ -38,8 +40,9 @@ export const drainDefaults = {
 } as const
 
 /** Fills in the defaults. */
-export function readDrain (given: DrainOptions = {}, inKubernetes: boolean): DrainSettings {
-  const { idle = inKubernetes ? drainDefaults.idle.kubernetes : drainDefaults.idle.elsewhere, spread, webSocket = {} } = given
+export function readDrain (given: DrainOptions = nothing, inKubernetes: boolean): DrainSettings {
+  const { kubernetes, elsewhere } = drainDefaults.idle
+  const { idle = inKubernetes ? kubernetes : elsewhere, spread, webSocket = nothing } = given
   const times = { idle, isIdleGiven: given.idle !== undefined, spread }
   if (webSocket === false) return { ...times, webSocket }
   const { code, reason, quiet } = drainDefaults.webSocket

@@ -57,11 +57,11 @@ async function nesting (t: Test, depth: number): Promise<string[]> {
 }
 
 t.test('status takes whatever is nested in what it is answered', async (t) => {
-  for (const depth of [10, 5000, 200_000]) {
+  for (const depth of [10, 5000, 20_000]) {
     const addresses = await nesting(t, depth)
     const ways = depth === 5000 ? [['--json'], [], ['--json', '--watch'], ['--watch']] : [['--json']]
     for (const flags of ways) {
-      const { code, stdout, stderr } = await status([...flags, ...addresses])
+      const { code, stdout, stderr } = await status(['--timeout', '20s', ...flags, ...addresses])
       const what = `${depth} levels, ${flags.join(' ')}`
       t.strictSame([code, stderr], [0, ''], what)
       t.ok(stdout.length < 100_000 * addresses.length, `${stdout.length} characters`)

@@ -1,9 +1,10 @@
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers'
 import { parseArgs } from 'node:util'
-import { messageOf } from '../../errors.ts'
+import { messageOf, shorten } from '../../errors.ts'
+import { readVariable } from '../../own.ts'
 import { readDuration } from '../config.ts'
 import type { Command } from '../command.ts'
-import { UsageError } from '../usage.ts'
+import { typed, UsageError } from '../usage.ts'
 import { Asker } from './ask.ts'
 import type { AskOptions } from './ask.ts'
 import { isTerminal, paint, Screen, wantsColours } from './screen.ts'
@@ -59,7 +60,7 @@ function read (args: string[], env: NodeJS.ProcessEnv): Settings | undefined {
   const { values, positionals } = parse(args)
   if (values.help === true) return undefined
   if (positionals.length === 0) throw wrong('expected the address of a service, got none')
-  const given = values.token ?? env['GRACEFUL_TOKEN'] ?? ''
+  const given = values.token ?? readVariable(env, 'GRACEFUL_TOKEN') ?? ''
   if (!/^[!-~]*$/.test(given)) throw wrong('expected a token of visible ASCII characters')
   const token = given === '' ? undefined : given
   return { addresses: positionals, watch: values.watch === true, json: values.json === true, token, interval: time('interval', values.interval), timeout: time('timeout', values.timeout) }
@@ -80,7 +81,7 @@ function parse (args: string[]): { values: { watch?: boolean, json?: boolean, he
       }
     })
   } catch (error) {
-    throw wrong(messageOf(error))
+    throw wrong(typed(messageOf(error)))
   }
 }
 
@@ -92,8 +93,8 @@ function time (option: keyof typeof bounds, text: string): number {
     throw wrong(messageOf(error).replace(/^fastify-graceful: /, ''))
   }
   const least = bounds[option]
-  if (value < least || value > 3_600_000) throw wrong(`option '--${option}' must be a time from ${least}ms to 1h, got '${text}'`)
-  return value
+  if (value >= least && value <= 3_600_000) return value
+  throw wrong(`option '--${option}' must be a time from ${least}ms to 1h, got '${shorten(text)}'`)
 }
 
 const wrong = (message: string): UsageError => new UsageError(`status: ${message}`)

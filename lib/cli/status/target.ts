@@ -1,3 +1,4 @@
+import { shorten } from '../../errors.ts'
 import { UsageError } from '../usage.ts'
 import { printable } from './fields.ts'
 
@@ -19,6 +20,9 @@ export interface Target {
 /** Where the route is unless `admin.prefix` says otherwise. */
 const standardPath = '/-/status'
 
+/** Characters of an address: it stands in front of all that is shown of a service. */
+const longestAddress = 2048
+
 /**
  * Reads what was given: a URL, `host:port`, a port of this machine, or `unix:<path of a socket>[:<path>]`. Where it does not end in
  * `/status`, the standard route is put behind it.
@@ -26,6 +30,7 @@ const standardPath = '/-/status'
  * @throws {UsageError} it is none of these
  */
 export function readTarget (given: string): Target {
+  if (given.length > longestAddress) throw refusal(given)
   return given.startsWith('unix:') ? readSocket(given) : readUrl(given)
 }
 
@@ -65,7 +70,7 @@ function complete (given: string): string {
 }
 
 function refusal (given: string): UsageError {
-  const shown = printable(withoutUser(given))
+  const shown = shorten(printable(withoutUser(given)))
   return new UsageError(`status: expected a URL, host:port or unix:/path/of/socket, got '${shown}'`)
 }
 
