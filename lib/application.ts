@@ -5,6 +5,7 @@ import { afterUnref } from './after.ts'
 import { bootNotes } from './boot-notes.ts'
 import type { Graceful } from './api.ts'
 import { CloseOrder } from './close-order.ts'
+import { Faults } from './faults.ts'
 import { captureContext, clockIn } from './context.ts'
 import type { Run } from './context.ts'
 import { makeFace } from './face.ts'
@@ -17,10 +18,11 @@ import { systemClock } from './lifecycle/clock.ts'
 import type { Clock } from './lifecycle/clock.ts'
 import { Holds } from './lifecycle/holds.ts'
 import { Lifecycle } from './lifecycle/lifecycle.ts'
+import { noTraffic } from './lifecycle/no-traffic.ts'
 import { isAtLeast } from './lifecycle/phase.ts'
 import type { Stall } from './lifecycle/participants.ts'
 import type { Phase } from './lifecycle/phase.ts'
-import type { Report } from './lifecycle/report.ts'
+import type { Report, ReportDraft } from './lifecycle/report.ts'
 import type { Telemetry } from './metrics/telemetry.ts'
 import type { Settings } from './options.ts'
 import { readPublicStatus, readStatus } from './overview.ts'
@@ -53,6 +55,8 @@ export class Application {
   readonly health: Health
   readonly holds: Holds
   readonly log: Log
+  /** Takes the failures of the plugin's own code. */
+  readonly faults: Faults
   readonly telemetry: Telemetry
   /** Who watches the status live. */
   readonly viewers: Viewers = new Viewers({ publicStatus: () => this.publicStatus(), status: () => this.status(mostShown) })
@@ -85,10 +89,12 @@ export class Application {
       started: () => this.#started
     })
     this.log = prefixed(root.log, this.#run)
+    this.faults = new Faults(this.log)
     this.#story = new Story(this.log, afterUnref, () => this.lifecycle)
     this.lifecycle = this.#makeLifecycle()
     this.traffic = new Traffic({
       clock: this.#clock,
+      faults: this.faults,
       announce: settings.budget.announce,
       preStop: settings.budget.preStop,
       toldAfter: settings.toldAfter,
@@ -134,12 +140,13 @@ export class Application {
 
   /** Boot is over, and the guardian hears what comes next. */
   async start (): Promise<void> {
-    await this.#guarded?.ready()
+    await this.#guarded?.ready().catch((error: unknown) => this.faults.note('the wait for the guardian', error))
     this.#started = true
     this.#guarded?.changed()
     this.#message.check()
     // So that the status knows before the first probe asks.
-    void this.health.verdict('readiness')
+    const look = this.health.verdict('readiness')
+    void look.catch((error: unknown) => this.faults.note('the first look at readiness', error))
   }
 
   /** The servers are bound. */
@@ -191,24 +198,22 @@ export class Application {
 
   #makeLifecycle (): Lifecycle {
     const { budget } = this.#settings
+    const { faults } = this
+    // A shutdown runs to its end even where a part of its report cannot be made.
     return new Lifecycle(this.#clock, budget, {
       run: this.#run,
       cut: () => this.#message.cut(this.telemetry.cut(() => this.traffic.cut())),
-      serving: () => this.traffic.listeners.open,
+      serving: () => faults.attempt('the look at the listeners', () => this.traffic.listeners.open, true),
       release: () => this.#membership.releaseOthers(),
       end: () => {
         this.#isClosing = true
         if (this.viewers.size > 0) this.traffic.listeners.release()
-        return this.#close.end().finally(() => this.traffic.listeners.settle())
+        return this.#close.end().finally(faults.guard('the end of the close', () => this.traffic.listeners.settle()))
       },
-      traffic: () => this.traffic.summary(),
-      closing: (isLast) => this.#close.isReplaced() ? "option 'closeWith'" : this.closeHooks.running(isLast),
-      advice: (report) => {
-        // Who develops a service is not told to give its end more time.
-        if (this.lifecycle.request?.isFast === true) return []
-        return [...adviceOf(report, budget), ...adviceOnWaiting(report, budget, this.closeHooks.waiting())]
-      },
-      others: () => this.#others(),
+      traffic: () => faults.attempt('the summary of traffic', () => this.traffic.summary(), noTraffic()),
+      closing: (isLast) => faults.attempt('the names of hooks', () => this.#closing(isLast)),
+      advice: (report) => faults.attempt('the advice', () => this.#advise(report), []),
+      others: () => faults.attempt('the look at others', () => this.#others()),
       asked: (request, announcedBefore) => {
         this.#message.asked()
         this.#story.asked(request, announcedBefore)
@@ -235,6 +240,17 @@ export class Application {
   #left (): number {
     const { progress, elapsed } = this.lifecycle
     return Math.max(0, (progress?.cap ?? 0) - elapsed)
+  }
+
+  #closing (isLast: boolean): string | undefined {
+    return this.#close.isReplaced() ? "option 'closeWith'" : this.closeHooks.running(isLast)
+  }
+
+  #advise (report: ReportDraft): string[] {
+    const { budget } = this.#settings
+    // Who develops a service is not told to give its end more time.
+    if (this.lifecycle.request?.isFast === true) return []
+    return [...adviceOf(report, budget), ...adviceOnWaiting(report, budget, this.closeHooks.waiting())]
   }
 
   #others (): Stall | undefined {
@@ -287,18 +303,21 @@ export class Application {
 
   #connect (): void {
     const { lifecycle, traffic } = this
-    lifecycle.observers.add('traffic', (phase, elapsed) => traffic.stalls(phase, elapsed))
-    lifecycle.onPhase((phase, previous, record) => {
-      this.#enter(phase, previous)
-      this.#message.enter(phase, record)
-      this.#story.phase(phase, record)
-      this.#guarded?.changed()
-    })
+    // Where the number of requests in flight is unknown, there may be some, and the phase lasts to its cap.
+    const unknown = 'what is in flight is not known'
+    lifecycle.observers.add('traffic', (phase, elapsed) =>
+      this.faults.attempt('the look at traffic', () => traffic.stalls(phase, elapsed), unknown))
+    // One listener each: where one fails, the others are still called.
+    lifecycle.onPhase((phase, previous) => this.#enter(phase, previous))
+    lifecycle.onPhase((phase, _previous, record) => this.#message.enter(phase, record))
+    lifecycle.onPhase((phase, _previous, record) => this.#story.phase(phase, record))
+    lifecycle.onPhase(() => this.#guarded?.changed())
     // A listen that was under way when boot was stopped; Fastify's own listeners come first.
-    this.#root.server.on('listening', () => nextTick(() => {
+    const opened = this.faults.guard("listener of 'listening'", () => {
       if (lifecycle.ending && !traffic.announced) traffic.listeners.stop()
       else traffic.open()
-    }))
+    })
+    this.#root.server.on('listening', () => nextTick(opened))
     traffic.listeners.join()
     traffic.follow(this.#root.server)
     void lifecycle.done.then((report) => this.#finish(report))

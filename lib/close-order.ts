@@ -47,7 +47,7 @@ export class CloseOrder {
       onFailure: (failure, error) => lifecycle.fail(failure, error),
       onSettled: () => lifecycle.poke()
     })
-    lifecycle.follow((phase) => this.#stalls(phase))
+    lifecycle.follow((phase) => this.#lookIn(phase))
   }
 
   /** Phase 2 begins. */
@@ -77,13 +77,23 @@ export class CloseOrder {
     traffic.tell(this.#left)
     if (isReady(root)) this.#hooks.start()
     // When the hooks of draining have been called, and before the next request: where nobody has a good-bye, it is to be told.
-    queueMicrotask(() => { if (lifecycle.phase === 'draining') this.#stalls('draining') })
+    queueMicrotask(() => { if (lifecycle.phase === 'draining') this.#lookIn('draining') })
   }
 
   /** Fastify's own close takes what is left. */
   stop (): void {
     this.#hooks.stop()
     this.#forgetAddresses?.()
+  }
+
+  /** Where this fails, the order of the close holds nothing; participants and the cap of the phase still do. */
+  #lookIn (phase: StallPhase): Stall[] {
+    try {
+      return this.#stalls(phase)
+    } catch (error) {
+      this.#parts.lifecycle.fail({ name: 'the order of the close', message: messageOf(error) }, error)
+      return []
+    }
   }
 
   #stalls (phase: StallPhase): Stall[] {

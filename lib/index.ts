@@ -15,7 +15,7 @@ import type { GracefulOptions } from './options.ts'
 import { hasBooted, rootOf } from './process/close.ts'
 import { followMarked } from './traffic/marked.ts'
 import { proberOf } from './traffic/probers.ts'
-import { followRoute } from './traffic/web-socket-route.ts'
+import { followRoute, problemOf } from './traffic/web-socket-route.ts'
 
 export type { Graceful, Registration, ShutdownOptions, WorkOptions } from './api.ts'
 export type { WorkOwner } from './traffic/socket-work.ts'
@@ -76,32 +76,63 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   const settings = readOptions(options, readEnvironment(process.env))
   const client = settings.metrics && await loadClient()
   const application = new Application(instance, root, settings)
-  const { lifecycle, traffic, health } = application
+  const { lifecycle, traffic, health, faults } = application
 
   const graceful = application.face()
   root.decorate('graceful', graceful)
   publishApplication(application, graceful)
   root.decorateRequest('drainSignal', {
-    getter (this: FastifyRequest) { return traffic.endings.signalOf(this) }
+    getter (this: FastifyRequest) {
+      try {
+        return traffic.endings.signalOf(this)
+      } catch (error) {
+        faults.note("getter 'drainSignal'", error)
+        return new AbortController().signal
+      }
+    }
   })
   root.addHook('onRequest', (request, reply, done) => {
+    let isFollowed = false
+    try {
+      isFollowed = traffic.arrive(request, reply)
+    } catch (error) {
+      faults.note("hook 'onRequest'", error)
+    }
     // What came in the same piece must be parsed before this reply can be marked as its connection's last.
-    if (traffic.arrive(request, reply)) enqueue(done)
+    if (isFollowed) enqueue(done)
     else done()
   })
-  application.closeHooks.follow(() => root.addHook('onClose', async () => application.closed()))
-  root.addHook('onRoute', (route) => followMarked(route, traffic.front))
-  root.addHook('onRoute', (route) => followRoute(route, traffic.upgrades.source))
-  root.addHook('onReady', async () => application.start())
-  root.addHook('onListen', async () => application.listening())
+  application.closeHooks.follow(() => root.addHook('onClose', async () => {
+    faults.attempt("hook 'onClose'", () => application.closed())
+  }))
+  root.addHook('onRoute', (route) => {
+    faults.attempt("hook 'onRoute'", () => followMarked(route, traffic.front, faults))
+  })
+  root.addHook('onRoute', (route) => {
+    const problem = faults.attempt("hook 'onRoute'", () => problemOf(route))
+    if (problem !== undefined) throw problem
+    faults.attempt("hook 'onRoute'", () => followRoute(route, traffic.upgrades.source))
+  })
+  root.addHook('onReady', async () => {
+    try {
+      await application.start()
+    } catch (error) {
+      faults.note("hook 'onReady'", error)
+    }
+  })
+  root.addHook('onListen', async () => faults.attempt("hook 'onListen'", () => application.listening()))
   if (settings.probes) {
     const { external } = settings.probes
     registerProbes(root, health, {
       ...settings.probes,
       external: external && { ...external, leaving: () => application.leaving(external.delay) },
       answered: ({ probe, kind, ok }, request, reply) => {
-        application.telemetry.probed(proberOf(request.headers['user-agent']) ?? 'other', probe, ok)
-        if (kind === 'readiness') traffic.front.probed(request, reply, ok)
+        try {
+          application.telemetry.probed(proberOf(request.headers['user-agent']) ?? 'other', probe, ok)
+          if (kind === 'readiness') traffic.front.probed(request, reply, ok)
+        } catch (error) {
+          faults.note('the count of probes', error)
+        }
       }
     }, routeConfig)
   }

@@ -1,6 +1,7 @@
 import type { Server, Socket } from 'node:net'
 import type { Http2Session, ServerHttp2Session } from 'node:http2'
 import type { ServerResponse } from 'node:http'
+import type { Faults } from '../faults.ts'
 import { sessionOf, startedAt } from './naming.ts'
 import { nextTick } from '../timers.ts'
 
@@ -69,6 +70,7 @@ export class Connections {
   readonly #onGone: () => void
   readonly #onLost: (socket: HttpSocket) => void
   readonly #onSession: (session: ServerHttp2Session) => void
+  readonly #faults: Faults
   /** Called with a socket of HTTP/1 that is about to be destroyed, and what with; only from phase 1 on. */
   onDestroy: ((socket: HttpSocket, error: Error | null) => void) | undefined
   /** Whether one of the servers speaks HTTP/2. */
@@ -80,7 +82,13 @@ export class Connections {
    * @param onGone called when the last connection is gone
    * @param onLost called with each HTTP/1 connection that has closed
    */
-  constructor (onGone: () => void, onLost: (socket: HttpSocket) => void, onSession: (session: ServerHttp2Session) => void) {
+  constructor (
+    onGone: () => void,
+    onLost: (socket: HttpSocket) => void,
+    onSession: (session: ServerHttp2Session) => void,
+    faults: Faults
+  ) {
+    this.#faults = faults
     this.#onGone = onGone
     this.#onLost = onLost
     this.#onSession = onSession
@@ -97,15 +105,23 @@ export class Connections {
     const isHttp2 = 'updateSettings' in server
     const isSecure = 'setSecureContext' in server
     this.hasHttp2 ||= isHttp2
-    server.on('connection', (socket) => {
+    server.on('connection', (socket: HttpSocket) => {
       this.accepted++
-      if (isSecure) this.#add(this.handshakes, socket)
-      else if (!isHttp2) this.#addSocket(socket)
+      try {
+        if (isSecure) this.#add(this.handshakes, socket)
+        else if (!isHttp2) this.#addSocket(socket)
+      } catch (error) {
+        this.#faults.note("listener of 'connection'", error)
+      }
     })
     if (isSecure) {
       server.on('secureConnection', (socket: SecureSocket) => {
-        if (socket._parent !== undefined) this.handshakes.delete(socket._parent)
-        if (socket.alpnProtocol !== 'h2') this.#addSocket(socket)
+        try {
+          if (socket._parent !== undefined) this.handshakes.delete(socket._parent)
+          if (socket.alpnProtocol !== 'h2') this.#addSocket(socket)
+        } catch (error) {
+          this.#faults.note("listener of 'secureConnection'", error)
+        }
       })
     }
     if (isHttp2) server.on('session', (session: ServerHttp2Session) => this.#addSession(session))
@@ -131,11 +147,11 @@ export class Connections {
   exemptSession (session: ServerHttp2Session, reply: ServerResponse): void {
     if (!this.sessions.has(session)) return
     this.#exempt.set(session, (this.#exempt.get(session) ?? 0) + 1)
-    reply.once('close', () => {
+    reply.once('close', this.#faults.guard('the close of a reply', () => {
       const left = (this.#exempt.get(session) ?? 0) - 1
       if (left > 0) this.#exempt.set(session, left)
       else this.#exempt.delete(session)
-    })
+    }))
     if (this.size === 0) this.#onGone()
   }
 
@@ -206,21 +222,29 @@ export class Connections {
     socket[startedAt] = 0
     this.sockets.add(socket)
     // A stream of somebody's own that was handed to the server, or one that two servers share.
-    if (socket.destroyed || Object.hasOwn(socket, '_destroy')) socket.once('close', () => this.#lostSocket(socket))
+    if (socket.destroyed || Object.hasOwn(socket, '_destroy')) socket.once('close', () => this.#lost(socket))
     else socket._destroy = this.#destroySocket
   }
 
   #addSession (session: ServerHttp2Session): void {
-    this.#add(this.sessions, session)
-    session.once('close', () => { this.#exempt.delete(session) })
-    // Node shows a stand-in that cannot be destroyed; what answers `this` gives the socket away.
-    this.#carriers.set(session, session.socket.setMaxListeners(session.socket.getMaxListeners()))
-    this.#onSession(session)
+    try {
+      this.#add(this.sessions, session)
+      session.once('close', () => { this.#exempt.delete(session) })
+      // Node shows a stand-in that cannot be destroyed; what answers `this` gives the socket away.
+      this.#carriers.set(session, session.socket.setMaxListeners(session.socket.getMaxListeners()))
+      this.#onSession(session)
+    } catch (error) {
+      this.#faults.note("listener of 'session'", error)
+    }
   }
 
   #remove<T> (set: Set<T>, item: T): void {
     set.delete(item)
-    if (this.size === 0) this.#onGone()
+    try {
+      if (this.size === 0) this.#onGone()
+    } catch (error) {
+      this.#faults.note('the close of a connection', error)
+    }
   }
 
   // Not a listener for 'close': Node adds and removes one of its own with each reply, and where another stays beside it, that
@@ -231,18 +255,27 @@ export class Connections {
     // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment -- the method's own `this` is the socket
     const connections = this
     return function _destroy (this: HttpSocket, error, callback) {
-      connections.onDestroy?.(this, error)
+      try {
+        connections.onDestroy?.(this, error)
+      } catch (failure) {
+        connections.#faults.note('the end of a connection', failure)
+      }
       const { _destroy: original } = Object.getPrototypeOf(this) as HttpSocket
       original.call(this, error, (failure) => {
         callback(failure)
         // Behind the socket's own 'close', which the callback has queued.
-        nextTick(() => connections.#lostSocket(this))
+        nextTick(() => connections.#lost(this))
       })
     }
   }
 
-  #lostSocket (socket: HttpSocket): void {
-    this.#onLost(socket)
+  #lost (socket: HttpSocket): void {
+    try {
+      this.#onLost(socket)
+    } catch (error) {
+      this.#faults.note('the close of a connection', error)
+    }
+    // Whatever has failed before: a connection that stayed in the count would hold the shutdown.
     this.#remove(this.sockets, socket)
   }
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'node:net'
+import type { Faults } from '../faults.ts'
 import type { Connections, HttpSocket } from './connections.ts'
 import { isHttp2Request } from './protocol.ts'
 import type { Requests } from './requests.ts'
@@ -18,9 +19,11 @@ export class EarlyReplies {
   readonly #watched = new Map<Server, Array<[event: string, listener: Listener]>>()
 
   readonly #onRefused: (socket: Socket) => void
+  readonly #faults: Faults
 
   /** @param onRefused called with each connection that ends because what came was no HTTP, or not in time */
-  constructor (requests: Requests, connections: Connections, onRefused: (socket: Socket) => void) {
+  constructor (requests: Requests, connections: Connections, onRefused: (socket: Socket) => void, faults: Faults) {
+    this.#faults = faults
     this.#requests = requests
     this.#connections = connections
     this.#onRefused = onRefused
@@ -30,15 +33,17 @@ export class EarlyReplies {
   watch (servers: Server[]): void {
     for (const server of servers) {
       if (this.#watched.has(server)) continue
-      const listeners: Array<[string, Listener]> = [
+      const ours: Array<[string, Listener]> = [
         ['request', this.#follow],
-        ['dropRequest', (_request: IncomingMessage, socket: HttpSocket) => this.#follow(_request, socket._httpMessage)],
+        ['dropRequest', (request: IncomingMessage, socket: HttpSocket) => this.#follow(request, socket._httpMessage)],
         ['clientError', (_error: Error, socket: Socket) => this.#refused(socket)]
       ]
       // Node answers these itself where nobody listens.
-      if (server.listenerCount('checkContinue') > 0) listeners.push(['checkContinue', this.#follow])
-      if (server.listenerCount('clientError') === 0) listeners.pop()
-      listeners.push(['checkExpectation', server.listenerCount('checkExpectation') > 0 ? this.#follow : this.#refuse])
+      if (server.listenerCount('clientError') === 0) ours.pop()
+      if (server.listenerCount('checkContinue') > 0) ours.push(['checkContinue', this.#follow])
+      ours.push(['checkExpectation', server.listenerCount('checkExpectation') > 0 ? this.#follow : this.#refuse])
+      const listeners = ours.map(([event, listener]): [string, Listener] =>
+        [event, this.#faults.guard(`listener of '${event}'`, listener)])
       for (const [event, listener] of listeners) server.prependListener(event, listener as (...parameters: unknown[]) => void)
       this.#watched.set(server, listeners)
     }
@@ -63,12 +68,12 @@ export class EarlyReplies {
 
   #refused (socket: Socket): void {
     this.#onRefused(socket)
-    closeWithAnswer(socket)
+    closeWithAnswer(socket, (chunk) => this.#faults.attempt('the head of a refusal', () => headWithClose(chunk), chunk))
   }
 
   /** An expectation that nobody knows is refused as Node does it, but for what the head says. */
   readonly #refuse = (request: IncomingMessage, reply: ServerResponse): void => {
-    this.#follow(request, reply)
+    this.#faults.guard("listener of 'checkExpectation'", this.#follow)(request, reply)
     reply.writeHead(417).end()
   }
 }
@@ -86,12 +91,12 @@ export function isLastOfChunk (socket: HttpSocket, { req: request }: ServerRespo
 }
 
 /** Who answers what is no HTTP writes to the socket and ends it: the head says so. */
-function closeWithAnswer (socket: Socket): void {
+function closeWithAnswer (socket: Socket, withClose: (chunk: unknown) => unknown): void {
   if (Object.hasOwn(socket, 'write')) return
   const restore = (): void => { delete (socket as Partial<Socket>).write }
   socket.write = function write (this: Socket, chunk: unknown, ...rest: unknown[]) {
     restore()
-    return Reflect.apply(this.write, this, [headWithClose(chunk), ...rest])
+    return Reflect.apply(this.write, this, [withClose(chunk), ...rest])
   }
   process.nextTick(restore)
 }

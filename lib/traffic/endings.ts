@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Faults } from '../faults.ts'
 import type { Clock } from '../lifecycle/clock.ts'
 import { isUpgraded, isUsed } from './connections.ts'
 import type { Connections, HttpSocket } from './connections.ts'
@@ -8,6 +9,7 @@ import { abort, DrainSignals } from './drain-signals.ts'
 import type { DrainSignal } from './drain-signals.ts'
 import type { DrainSettings } from './options.ts'
 import { pace } from './pace.ts'
+import type { PaceOptions } from './pace.ts'
 import type { Requests } from './requests.ts'
 import { endSession } from './session-end.ts'
 import type { SocketWork } from './socket-work.ts'
@@ -40,6 +42,7 @@ export class Endings {
   readonly #upgrades: Upgrades
   readonly #work: SocketWork
   readonly #left: () => number
+  readonly #faults: Faults
   readonly #closer: WebSocketCloser | undefined
   readonly #signals = new DrainSignals()
   readonly #stops: Array<() => void> = []
@@ -48,7 +51,14 @@ export class Endings {
   #budget = 0
 
   /** @param left how long phase 3 may still last, in milliseconds */
-  constructor (clock: Clock, settings: DrainSettings, parts: { requests: Requests, connections: Connections, upgrades: Upgrades, work: SocketWork }, left: () => number) {
+  constructor (
+    clock: Clock,
+    settings: DrainSettings,
+    parts: { requests: Requests, connections: Connections, upgrades: Upgrades, work: SocketWork },
+    left: () => number,
+    faults: Faults
+  ) {
+    this.#faults = faults
     this.#clock = clock
     this.#settings = settings
     this.#requests = parts.requests
@@ -83,8 +93,11 @@ export class Endings {
     this.#draining = true
     const { spread, exactly } = this.#spreadOf(budget)
     this.#stops.push(
-      pace(this.#clock, () => this.#signals.open(), spread, (signal) => this.#abort(signal), { delay: 1, exactly }),
-      pace(this.#clock, () => this.#connections.sessions, Math.min(spread, 1000), (session) => isUsed(session) ? this.endSession(session) : this.adoptSession(session))
+      this.#pace(() => this.#signals.open(), spread, (signal) => this.#abort(signal), { delay: 1, exactly }),
+      this.#pace(() => this.#connections.sessions, Math.min(spread, 1000), (session) => {
+        if (isUsed(session)) this.endSession(session)
+        else this.adoptSession(session)
+      })
     )
   }
 
@@ -94,7 +107,7 @@ export class Endings {
     this.#budget = budget
     const { spread, exactly } = this.#spreadOf(budget)
     this.#stops.push(
-      pace(this.#clock, () => this.#streamRoutes(), spread, (reply) => this.#endStream(reply), { delay: 3, exactly }),
+      this.#pace(() => this.#streamRoutes(), spread, (reply) => this.#endStream(reply), { delay: 3, exactly }),
       this.#clock.after(5, () => this.#closer?.start(this.#webSockets(), budget))
     )
   }
@@ -138,7 +151,7 @@ export class Endings {
       this.endSession(session)
     }
     const cancel = this.#clock.after(patience, end)
-    session.once('stream', end)
+    session.once('stream', this.#faults.guard("listener of 'stream'", end))
     this.#connections.whenPeerEnds(session, end)
   }
 
@@ -170,8 +183,13 @@ export class Endings {
   /** Ends in order what may be, of replies that are cut; the answer is which of them. */
   cutStreams (replies: readonly ServerResponse[]): Set<ServerResponse> {
     const streams = new Set(replies.filter((reply) => mayEndInOrder(reply)))
-    pace(this.#clock, () => streams, cutSpread, (reply) => { if (mayEndInOrder(reply)) endInOrder(reply) })
+    this.#pace(() => streams, cutSpread, (reply) => { if (mayEndInOrder(reply)) endInOrder(reply) })
     return streams
+  }
+
+  /** One that cannot be told keeps nobody else from being told. */
+  #pace<T> (find: () => Iterable<T>, spread: number, act: (item: T) => void, options?: PaceOptions): () => void {
+    return pace(this.#clock, find, spread, this.#faults.guard('the end of a stream or a session', act), options)
   }
 
   #abort (signal: DrainSignal): void {
@@ -207,7 +225,7 @@ export class Endings {
       if (!isUpgraded(socket)) continue
       const webSocket = webSocketOf(socket)
       if (webSocket === undefined) continue
-      followMessages(webSocket, this.#upgrades.source)
+      this.#faults.attempt('a WebSocket', () => followMessages(webSocket, this.#upgrades.source))
       yield [socket, webSocket]
     }
   }

@@ -1,4 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { quietFaults } from '../faults.ts'
+import type { Faults } from '../faults.ts'
 import type { TrafficSummary } from '../lifecycle/report.ts'
 import { identityOf } from './callers.ts'
 import type { CallerIdentity } from './callers.ts'
@@ -32,20 +34,24 @@ export interface AnswersElsewhere {
 /** Milliseconds within which somebody else who answers for readiness has heard that it fails. */
 const heardWithin = 1000
 
+const somebody: FrontSettings = { isKnown: true, failures: 0, sharedBy: 1 }
+
 /** Sees who asks for readiness, and what they are told. */
 export class FrontObserver {
   readonly #now: () => number
   readonly #settings: FrontSettings
   readonly #frontEnds: FrontEnds
   readonly #probes: ProbeWitness
+  readonly #faults: Faults
   /** Connections and sessions that have brought a question. */
   readonly #askedOn = new WeakSet<object>()
   #announced = false
   #goodBefore = 0
 
   /** @param settings by default nobody is looked for, and somebody is taken to be there */
-  constructor (now: () => number, settings: FrontSettings = { isKnown: true, failures: 0, sharedBy: 1 }) {
+  constructor (now: () => number, settings: FrontSettings = somebody, faults: Faults = quietFaults) {
     this.#now = now
+    this.#faults = faults
     this.#settings = settings
     this.#frontEnds = new FrontEnds({ now, ...settings })
     this.#probes = new ProbeWitness(now)
@@ -84,7 +90,9 @@ export class FrontObserver {
   /** A readiness route answers: whoever asked has seen it when the answer is out. */
   probed (request: FastifyRequest, reply: FastifyReply, isReady: boolean): void {
     this.asked(request, reply, () => isReady)
-    if (!isReady) reply.raw.once('finish', () => this.#probes.told(proberOf(request.headers['user-agent']) ?? 'other'))
+    if (isReady) return
+    const prober = proberOf(request.headers['user-agent']) ?? 'other'
+    reply.raw.once('finish', this.#faults.guard('the answer to a probe', () => this.#probes.told(prober)))
   }
 
   /** A route that a front end goes by is asked; `isReady` is called when the answer is out. */
@@ -96,7 +104,9 @@ export class FrontObserver {
     const host = headers.host ?? headers[':authority'] as string | undefined
     const identity = identityOf(request.url, raw.method ?? '', headers['user-agent'], host, socket.remoteAddress)
     const caller = this.#frontEnds.asked(identity, isReused)
-    if (caller !== undefined && this.#announced) reply.once('finish', () => this.#frontEnds.answered(caller, !isReady()))
+    if (caller === undefined || !this.#announced) return
+    const answered = (): void => this.#frontEnds.answered(caller, !isReady())
+    reply.once('finish', this.#faults.guard('the answer to a probe', answered))
   }
 
   /** A probe was answered on a port that somebody else listens on, for readiness or something else. */

@@ -1,4 +1,5 @@
 import { ServerResponse } from 'node:http'
+import type { Faults } from '../faults.ts'
 
 /**
  * What Node keeps of a head between `writeHead` and the wire. `_storeHeader` is the one way that every head takes, whoever
@@ -32,26 +33,31 @@ const replaceable = typeof (ServerResponse.prototype as Outgoing)._storeHeader =
  * `Connection: close` whatever was written before: by `setHeader`, by `writeHead`, or by whoever wraps that.
  * A head of status 101 is left alone: its connection goes on as something else.
  */
-export function decideHead (raw: ServerResponse, isLast: () => boolean): void {
+export function decideHead (raw: ServerResponse, isLast: () => boolean, faults: Faults): void {
   const reply: Outgoing = raw
   const decide = (): boolean => (reply.statusCode < 100 || reply.statusCode > 199) && isLast()
   if (!replaceable) {
-    decideAtWriteHead(reply, decide)
+    decideAtWriteHead(reply, decide, faults)
     return
   }
   const { _storeHeader: store } = reply
   reply._storeHeader = function storeHeader (this: Outgoing, firstLine, headers) {
-    const isEnding = decide()
-    store?.call(this, firstLine, isEnding ? withClose(this, headers as GivenHeaders) : headers)
+    let decided = headers
+    try {
+      if (decide()) decided = withClose(this, headers as GivenHeaders)
+    } catch (error) {
+      faults.note('the head of a reply', error)
+    }
+    store?.call(this, firstLine, decided)
   }
 }
 
 /** Where Node has no such part: `writeHead` is the last that everybody goes through, but for those who wrap it after us. */
-function decideAtWriteHead (reply: Outgoing, decide: () => boolean): void {
+function decideAtWriteHead (reply: Outgoing, decide: () => boolean, faults: Faults): void {
   const { writeHead } = reply
   reply.writeHead = function decided (this: Outgoing, status: number, ...rest: unknown[]) {
     this.statusCode = status
-    if (decide()) {
+    if (faults.attempt('the head of a reply', decide, false)) {
       const at = typeof rest[0] === 'string' ? 1 : 0
       const headers = withClose(this, rest[at] as GivenHeaders)
       // Here they are still to be merged into the stored ones, which say it by now.

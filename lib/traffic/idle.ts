@@ -1,3 +1,4 @@
+import type { Faults } from '../faults.ts'
 import type { Clock } from '../lifecycle/clock.ts'
 import { isBusy, isUpgraded } from './connections.ts'
 import type { Connections, HttpSocket } from './connections.ts'
@@ -33,6 +34,7 @@ export class IdleSweep {
   readonly #connections: Connections
   readonly #clock: Clock
   readonly #keeps: (socket: HttpSocket) => boolean
+  readonly #faults: Faults
   #idle: number
   #sweeping = false
   /** What is left of the round of looks that is under way. */
@@ -40,8 +42,15 @@ export class IdleSweep {
   #roundSince = -Infinity
 
   /** @param keeps whether an upgraded socket is in use although no byte comes */
-  constructor (connections: Connections, clock: Clock, idle: number, keeps: (socket: HttpSocket) => boolean = () => false) {
+  constructor (
+    connections: Connections,
+    clock: Clock,
+    idle: number,
+    keeps: (socket: HttpSocket) => boolean,
+    faults: Faults
+  ) {
     this.#keeps = keeps
+    this.#faults = faults
     this.#connections = connections
     this.#clock = clock
     this.#idle = idle
@@ -89,7 +98,9 @@ export class IdleSweep {
     const due = this.look(Math.min(lookInterval, this.#idle / 5))
     if (due.length === 0) return
     this.#sweeping = true
-    void this.#close(due).finally(() => { this.#sweeping = false })
+    void this.#close(due)
+      .catch((error: unknown) => this.#faults.note('the close of idle connections', error))
+      .finally(() => { this.#sweeping = false })
   }
 
   /** A request has come: between two looks many may have come and gone, and their connection must not pass for one that drips. */

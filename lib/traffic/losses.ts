@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import type { Faults } from '../faults.ts'
 import type { Socket } from 'node:net'
 import { monotonicNow } from '../lifecycle/clock.ts'
 import type { CutConnection, CutRequest } from '../lifecycle/report.ts'
@@ -25,7 +26,8 @@ export class Losses {
   readonly #connections: Connections
   readonly #describe: (reply: ServerResponse) => InFlight
   readonly #onLost: (request: CutRequest) => void
-  readonly #witness = new EndWitness()
+  readonly #faults: Faults
+  readonly #witness: EndWitness
   readonly #lost = new WeakSet<ServerResponse>()
   readonly #last = new WeakMap<Holder, LastRequest>()
   /** A stream that has closed does not tell any more. */
@@ -37,8 +39,11 @@ export class Losses {
   constructor (
     connections: Connections,
     describe: (reply: ServerResponse) => InFlight,
-    onLost: (request: CutRequest) => void
+    onLost: (request: CutRequest) => void,
+    faults: Faults
   ) {
+    this.#faults = faults
+    this.#witness = new EndWitness(faults)
     this.#connections = connections
     this.#describe = describe
     this.#onLost = onLost
@@ -145,8 +150,11 @@ export class Losses {
   #watchStream (reply: ServerResponse, stream: ServerHttp2Stream, carrier: Socket | undefined): void {
     for (const name of ['close', 'destroy'] as const) {
       const original = stream[name] as (...parameters: unknown[]) => unknown
-      const witness = (...parameters: unknown[]): unknown => {
+      const look = this.#faults.guard('the end of a stream', () => {
         if (!stream.closed && !stream.destroyed && !isComplete(reply) && this.#isLocal(carrier)) this.#lose(reply)
+      })
+      const witness = (...parameters: unknown[]): unknown => {
+        look()
         return original.apply(stream, parameters)
       }
       Object.defineProperty(stream, name, { value: witness, configurable: true, writable: true })

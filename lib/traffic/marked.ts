@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest, RouteOptions, onRequestHookHandler } from 'fastify'
+import type { Faults } from '../faults.ts'
 import { own } from '../own.ts'
 import type { FrontObserver } from './front-observer.ts'
 
@@ -18,13 +19,17 @@ export function isProbed (marks: Marks | undefined): boolean {
 }
 
 /** Looks at who asks a route of the application's own that is marked as one that balancers go by. Other routes are left alone. */
-export function followMarked (route: RouteOptions, front: FrontObserver): void {
+export function followMarked (route: RouteOptions, front: FrontObserver, faults: Faults): void {
   const { probe, traffic: isTraffic } = own<Marks>(route.config?.graceful ?? {})
   if (!(probe ?? isTraffic === false)) return
   const hooks = [route.onRequest ?? []].flat() as onRequestHookHandler[]
   if (hooks.some((hook) => added.has(hook))) return
   const follow = (request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
-    front.asked(request, reply, () => reply.raw.statusCode < firstFailing)
+    try {
+      front.asked(request, reply, () => reply.raw.statusCode < firstFailing)
+    } catch (error) {
+      faults.note("hook 'onRequest' of a marked route", error)
+    }
     done()
   }
   added.add(follow)

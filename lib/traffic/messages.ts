@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import type { Faults } from '../faults.ts'
 
 /** How many handlers of one WebSocket are remembered while the service runs: a ring, so that nothing grows. */
 const ring = 4
@@ -17,6 +18,8 @@ export interface MessageSource {
   readonly clock: { readonly now: number }
   /** Whether every handler is remembered, as it is from phase 1 on. */
   exact: boolean
+  /** Takes failures of this part: messages and handlers are the application's. */
+  readonly faults: Faults
 }
 
 interface Handler { promise: Promise<unknown>, since: number }
@@ -29,6 +32,7 @@ interface Handler { promise: Promise<unknown>, since: number }
  */
 export class Messages {
   readonly #source: MessageSource
+  readonly faults: Faults
   /** What `emit`, `send` and the sender's `sendFrame` were. */
   readonly emit: (event: string | symbol, ...parameters: unknown[]) => boolean
   readonly send: (...parameters: unknown[]) => unknown
@@ -50,6 +54,7 @@ export class Messages {
 
   constructor (source: MessageSource, emit: Messages['emit'], send: Messages['send']) {
     this.#source = source
+    this.faults = source.faults
     this.#opened = source.clock.now
     this.emit = emit
     this.send = send

@@ -5,17 +5,28 @@ const leastPerSecond = 200
 /** Milliseconds between two batches. */
 const interval = 10
 
+/** How a {@link pace} begins, and whether few are spread. */
+export interface PaceOptions {
+  /** Milliseconds until it begins: who has a lot to do at once gives each part a turn of its own. */
+  delay?: number
+  /** Whether few are spread over all of the time, too. */
+  exactly?: boolean
+}
+
 /**
  * Does something to many, spread over `spread` milliseconds, a few at a time: those who are told to go come back elsewhere,
  * and 20,000 of them should neither hold the event loop nor arrive as one wave.
  *
  * @param find says who they are, when it begins
- * @param options `delay`: milliseconds until it begins, for who has a lot to do at once gives each part a turn of its own;
- * `exactly`: few are spread over all of `spread`, too
+ * @param act must not throw: the others would not be told
  * @returns stops it
  */
 export function pace<T> (
-  clock: Clock, find: () => Iterable<T>, spread: number, act: (item: T) => void, { delay = 0, exactly = false }: { delay?: number, exactly?: boolean } = {}
+  clock: Clock,
+  find: () => Iterable<T>,
+  spread: number,
+  act: (item: T) => void,
+  { delay = 0, exactly = false }: PaceOptions = {}
 ): () => void {
   if (delay === 0) return paceNow(clock, find(), spread, act, exactly)
   let stop = clock.after(delay, () => { stop = paceNow(clock, find(), spread, act, exactly) })

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyRequest } from 'fastify'
+import type { Faults } from '../faults.ts'
 import { monotonicNow } from '../lifecycle/clock.ts'
 import type { CutRequest } from '../lifecycle/report.ts'
 import { setImmediate } from '../timers.ts'
@@ -75,6 +76,7 @@ export class Requests {
   readonly #streams = new WeakSet<IncomingMessage>()
   readonly #onIdle: () => void
   readonly #watcher: RequestWatcher
+  readonly #faults: Faults
   #exact = false
   /** How many of those that were followed have come to their end. */
   ended = 0
@@ -83,7 +85,8 @@ export class Requests {
    * @param onIdle called when no request is in flight that is followed
    * @param watcher hears of each reply from phase 1 on
    */
-  constructor (connections: Connections, onIdle: () => void, watcher: RequestWatcher) {
+  constructor (connections: Connections, onIdle: () => void, watcher: RequestWatcher, faults: Faults) {
+    this.#faults = faults
     this.#connections = connections
     this.#onIdle = onIdle
     this.#watcher = watcher
@@ -149,9 +152,13 @@ export class Requests {
     // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment -- the listener's own `this` is the reply
     const requests = this
     return function unshownClosed (this: UnshownReply) {
-      requests.#forgetUnshown(this)
-      // Since phase 1 it has been followed.
-      if (!requests.#live.has(this) && handlerRuns(this)) requests.#lose(this)
+      try {
+        requests.#forgetUnshown(this)
+        // Since phase 1 it has been followed.
+        if (!requests.#live.has(this) && handlerRuns(this)) requests.#lose(this)
+      } catch (error) {
+        requests.#faults.note('the close of a reply', error)
+      }
     }
   }
 
@@ -300,7 +307,8 @@ export class Requests {
       if (done === true) return adopted()
       this.#adopt(socket)
     }
-    setImmediate(() => { if (this.#exact) this.#adoptSome(sockets, adopted) })
+    const goOn = (): void => { if (this.#exact) this.#adoptSome(sockets, adopted) }
+    setImmediate(this.#faults.guard('the search for requests', goOn))
   }
 
   #adopt (socket: HttpSocket): void {
@@ -316,14 +324,18 @@ export class Requests {
 
   #closed (tracked: Tracked): void {
     tracked.gone = true
-    if (this.#exact && this.#live.has(tracked.reply)) this.#watcher.close(tracked.reply, tracked.socket)
-    // Its handler may run on for a client that left; it is kept until that has ended.
-    if (!handlerRuns(tracked.reply)) this.#forget(tracked)
-    else if (this.#exact) watchHandler(tracked.reply)
-    else {
-      // While the service runs it must not be kept by us alone.
-      this.#forget(tracked)
-      this.#lose(tracked.reply)
+    try {
+      if (this.#exact && this.#live.has(tracked.reply)) this.#watcher.close(tracked.reply, tracked.socket)
+      // Its handler may run on for a client that left; it is kept until that has ended.
+      if (!handlerRuns(tracked.reply)) this.#forget(tracked)
+      else if (this.#exact) watchHandler(tracked.reply)
+      else {
+        // While the service runs it must not be kept by us alone.
+        this.#forget(tracked)
+        this.#lose(tracked.reply)
+      }
+    } catch (error) {
+      this.#faults.note('the close of a reply', error)
     }
   }
 

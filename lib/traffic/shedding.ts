@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { ServerHttp2Session } from 'node:http2'
+import type { Faults } from '../faults.ts'
 import type { Clock } from '../lifecycle/clock.ts'
 import { isProbed, isUsed, kind } from './connections.ts'
 import type { Connections, HttpSocket } from './connections.ts'
@@ -16,11 +17,13 @@ export class Shedding {
   readonly #connections: Connections
   readonly #clock: Clock
   readonly #onShed: () => void
+  readonly #faults: Faults
   readonly #thresholds = new WeakMap<Socket | ServerHttp2Session, number>()
   /** The present share, 0 to 1. */
   #share = 0
 
-  constructor (clock: Clock, requests: Requests, connections: Connections, onShed: () => void) {
+  constructor (clock: Clock, requests: Requests, connections: Connections, onShed: () => void, faults: Faults) {
+    this.#faults = faults
     this.#clock = clock
     this.#requests = requests
     this.#connections = connections
@@ -33,7 +36,7 @@ export class Shedding {
     if (socket === undefined) return
     // A reply that has pipelined successors must not end the connection: they would be lost.
     if (predecessor?.told === true && takeBackClose(predecessor.reply)) predecessor.told = false
-    decideHead(tracked.reply, () => this.#isLast(tracked, socket))
+    decideHead(tracked.reply, () => this.#isLast(tracked, socket), this.#faults)
   }
 
   /**
@@ -72,7 +75,8 @@ export class Shedding {
     if (tracked.isParsing && !isLastOfChunk(socket, reply)) return false
     tracked.told = true
     // A client that asked for the end itself was not sent away, and nobody was told before the reply is out.
-    if (reply.shouldKeepAlive) reply.once('finish', () => this.#count(tracked, socket))
+    if (!reply.shouldKeepAlive) return true
+    reply.once('finish', this.#faults.guard('the end of a reply', () => this.#count(tracked, socket)))
     return true
   }
 

@@ -1,8 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import { constants } from 'node:http2'
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
-import type { Server } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { quietFaults } from '../faults.ts'
+import type { Faults } from '../faults.ts'
 import type { AnnounceBudget } from '../lifecycle/budget.ts'
 import type { Clock } from '../lifecycle/clock.ts'
 import type { Cut, CutRequest, TrafficSummary } from '../lifecycle/report.ts'
@@ -28,6 +30,7 @@ import { isHttp2Reply, isHttp2Request } from './protocol.ts'
 import { ramp } from './ramp.ts'
 import type { Shed } from './ramp.ts'
 import { Requests } from './requests.ts'
+import type { InFlight } from './requests.ts'
 import { Shedding } from './shedding.ts'
 import { SteadyCallers, visitOf } from './steady-callers.ts'
 import { SocketWork } from './socket-work.ts'
@@ -77,6 +80,8 @@ export interface TrafficOptions {
   closed?: () => void
   /** How front ends are found. Default: nobody is looked for, and somebody is taken to be there. */
   front?: FrontSettings
+  /** Takes failures of hooks, listeners and timers. Default: they are not logged. */
+  faults?: Faults
   /** What is kept for the close of the application, in milliseconds. */
   close: number
   /** How long the present phase may still last, in milliseconds. */
@@ -109,34 +114,39 @@ export class Traffic {
   #isLeftOpen = false
 
   constructor (options: TrafficOptions) {
-    const { clock, wake } = options
-    this.#options = options
-    this.connections = new Connections(wake, (socket) => this.requests.lose(socket), (session) => this.endings.adoptSession(session))
+    const { wake, faults = quietFaults } = options
+    const clock = faults.clock(options.clock)
+    this.#options = { ...options, clock }
+    const lost = (socket: HttpSocket): void => this.requests.lose(socket)
+    this.connections = new Connections(wake, lost, (session) => this.endings.adoptSession(session), faults)
     this.requests = new Requests(this.connections, wake, {
       follow: (tracked, predecessor) => {
         this.#shedding.follow(tracked, predecessor)
         this.#losses.follow(tracked)
       },
       close: (reply, socket) => this.#losses.close(reply, socket)
-    })
-    const lost = (request: CutRequest): void => options.lost?.(request)
-    this.#losses = new Losses(this.connections, (reply) => this.requests.describe(reply), lost)
-    this.arrivals = new Arrivals(() => clock.now(), options.late)
-    this.front = new FrontObserver(() => clock.now(), options.front)
-    this.#steady = new SteadyCallers(() => clock.now())
+    }, faults)
+    const describe = (reply: ServerResponse): InFlight => this.requests.describe(reply)
+    this.#losses = new Losses(this.connections, describe, (request) => options.lost?.(request), faults)
+    const now = (): number => options.clock.now()
+    this.arrivals = new Arrivals(now, options.late)
+    this.front = new FrontObserver(now, options.front, faults)
+    this.#steady = new SteadyCallers(now)
     this.listeners = new Listeners(options.servers, this.connections, {
       isEnding: options.isEnding ?? (() => false),
       isCloseAhead: options.isCloseAhead ?? (() => false),
       awaitClose: () => options.awaitClose?.(),
       closedByOthers: () => this.#lookForClosed()
     })
-    this.upgrades = new Upgrades(this.requests.clock, (socket) => this.endings.adoptUpgrade(socket))
+    this.upgrades = new Upgrades(this.requests.clock, (socket) => this.endings.adoptUpgrade(socket), faults)
     this.work = new SocketWork(wake)
-    this.endings = new Endings(clock, options.drain, this, options.left)
-    this.#shedding = new Shedding(clock, this.requests, this.connections, () => this.arrivals.shed())
-    this.#earlyReplies = new EarlyReplies(this.requests, this.connections, (socket) => this.#losses.refuse(socket))
+    this.endings = new Endings(clock, options.drain, this, options.left, faults)
+    this.#shedding = new Shedding(clock, this.requests, this.connections, () => this.arrivals.shed(), faults)
+    const refused = (socket: Socket): void => this.#losses.refuse(socket)
+    this.#earlyReplies = new EarlyReplies(this.requests, this.connections, refused, faults)
     this.#envoy = new EnvoySignal(this.requests, options.envoy ?? false)
-    this.#idle = new IdleSweep(this.connections, clock, options.drain.idle, (socket) => this.endings.keeps(socket))
+    const keeps = (socket: HttpSocket): boolean => this.endings.keeps(socket)
+    this.#idle = new IdleSweep(this.connections, clock, options.drain.idle, keeps, faults)
   }
 
   /** Another process serves in this one's place: kept-alive clients get the time to hear of it with their next answer. */
@@ -218,10 +228,9 @@ export class Traffic {
     // Without phase 1, this is where exact counting starts.
     if (!this.requests.exact) this.#beExact()
     this.#envoy.tell()
-    void this.listeners.drainAndStop(late).then(() => {
-      this.#noteClosed()
-      this.#options.wake()
-    })
+    const { faults = quietFaults, wake } = this.#options
+    const stopped = this.listeners.drainAndStop(late).then(() => this.#noteClosed())
+    void stopped.catch((error: unknown) => faults.note('the close of the listener', error)).then(wake)
   }
 
   /** Phase 3 begins. A plain close was announced to nobody, and does not wait for idle clients. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'node:net'
+import type { Faults } from '../faults.ts'
 import type { HttpSocket } from './connections.ts'
 import type { MessageSource } from './messages.ts'
 import { followMessages, webSocketOf } from './web-socket.ts'
@@ -24,8 +25,8 @@ export class Upgrades {
    * @param clock read with each message, in milliseconds: a coarse one
    * @param onUpgrade called with each socket that has left HTTP, before anything was written on it
    */
-  constructor (clock: { readonly now: number }, onUpgrade: (socket: HttpSocket) => void) {
-    this.source = { clock, exact: false }
+  constructor (clock: { readonly now: number }, onUpgrade: (socket: HttpSocket) => void, faults: Faults) {
+    this.source = { clock, exact: false, faults }
     this.#onUpgrade = onUpgrade
   }
 
@@ -36,8 +37,15 @@ export class Upgrades {
   follow (server: Server): void {
     if (this.#servers.has(server)) return
     this.#servers.add(server)
+    const { faults } = this.source
     for (const event of ['upgrade', 'connect']) {
-      const met = (_request: IncomingMessage, socket: HttpSocket): void => this.#meet(socket)
+      const met = (_request: IncomingMessage, socket: HttpSocket): void => {
+        try {
+          this.#meet(socket)
+        } catch (error) {
+          faults.note(`listener of '${event}'`, error)
+        }
+      }
       const look = (changed: string | symbol): void => {
         if (changed !== event) return
         const others = server.listeners(event).filter((listener) => listener !== met).length
@@ -45,10 +53,11 @@ export class Upgrades {
         else if (!server.listeners(event).includes(met)) server.prependListener(event, met)
       }
       // `newListener` comes before the listener is there.
-      server.on('newListener', (added, listener) => {
+      const join = (added: string | symbol, listener: unknown): void => {
         if (added === event && listener !== met && !server.listeners(event).includes(met)) server.prependListener(event, met)
-      })
-      server.on('removeListener', look)
+      }
+      server.on('newListener', faults.guard("listener of 'newListener'", join))
+      server.on('removeListener', faults.guard("listener of 'removeListener'", look))
       look(event)
     }
   }
@@ -82,10 +91,14 @@ export class Upgrades {
   }
 
   #adopt (socket: UpgradedSocket): void {
-    const webSocket = webSocketOf(socket)
-    if (webSocket === undefined) return
-    followMessages(webSocket, this.source)
-    if (socket.write === this.#write) delete (socket as Partial<UpgradedSocket>).write
+    try {
+      const webSocket = webSocketOf(socket)
+      if (webSocket === undefined) return
+      followMessages(webSocket, this.source)
+      if (socket.write === this.#write) delete (socket as Partial<UpgradedSocket>).write
+    } catch (error) {
+      this.source.faults.note('an upgraded socket', error)
+    }
   }
 }
 

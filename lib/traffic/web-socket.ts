@@ -88,36 +88,57 @@ export function followMessages (webSocket: WebSocketLike, source: MessageSource)
 function emitAndCollect (this: Followed, event: string | symbol, ...parameters: unknown[]): boolean {
   const own = this[messages] as Messages
   if (event !== 'message') return emitAndCount.call(this, event, ...parameters)
-  own.noteRead(parameters[0], parameters[1] === true)
+  try {
+    own.noteRead(parameters[0], parameters[1] === true)
+  } catch (error) {
+    own.faults.note("a WebSocket's message", error)
+  }
   const listeners = EventEmitter.prototype.rawListeners.call(this, 'message') as Array<(...given: unknown[]) => unknown>
   for (const listener of listeners) {
     const result = Reflect.apply(listener, this, parameters)
     // A thenable of another kind may do its work only when it is followed.
-    if (result !== undefined && types.isPromise(result)) own.noteHandler(result)
+    if (result === undefined || !types.isPromise(result)) continue
+    try {
+      own.noteHandler(result)
+    } catch (error) {
+      own.faults.note("a WebSocket's handler", error)
+    }
   }
   return listeners.length > 0
 }
 
 function emitAndCount (this: Followed, event: string | symbol, ...parameters: unknown[]): boolean {
   const own = this[messages] as Messages
-  if (event === 'message') own.noteRead(parameters[0], parameters[1] === true)
-  // A frame of a client has a head of six bytes, mask included.
-  else if (event === 'ping' || event === 'pong') own.control += 6 + (parameters[0] as Buffer).length
+  try {
+    if (event === 'message') own.noteRead(parameters[0], parameters[1] === true)
+    // A frame of a client has a head of six bytes, mask included.
+    else if (event === 'ping' || event === 'pong') own.control += 6 + (parameters[0] as Buffer).length
+  } catch (error) {
+    own.faults.note("a WebSocket's message", error)
+  }
   return own.emit.call(this, event, ...parameters)
 }
 
 function sendFrame (this: Sender, list: ReadonlyArray<Buffer | string>, callback?: unknown): void {
   const own = this[messages] as Messages
-  const [head] = list
-  // Opcodes from 8 on: close, ping and pong.
-  if (typeof head === 'object' && ((head[0] ?? 0) & 0x08) !== 0) {
-    for (const part of list) own.control += part.length
-  } else own.noteWritten(list[1])
+  try {
+    const [head] = list
+    // Opcodes from 8 on: close, ping and pong.
+    if (typeof head === 'object' && ((head[0] ?? 0) & 0x08) !== 0) {
+      for (const part of list) own.control += part.length
+    } else own.noteWritten(list[1])
+  } catch (error) {
+    own.faults.note("a WebSocket's frame", error)
+  }
   own.sendFrame?.call(this, list, callback)
 }
 
 function send (this: Followed, ...parameters: unknown[]): unknown {
   const own = this[messages] as Messages
-  own.noteWritten(parameters[0])
+  try {
+    own.noteWritten(parameters[0])
+  } catch (error) {
+    own.faults.note("a WebSocket's 'send'", error)
+  }
   return own.send.call(this, ...parameters)
 }

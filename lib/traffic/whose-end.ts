@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Faults } from '../faults.ts'
 import type { HttpSocket } from './connections.ts'
 
 /** Who ended a connection: its client, or code in this process that is not the plugin. */
@@ -18,11 +19,19 @@ export class EndWitness {
   /** Who ended first, of those that have ended one side. */
   readonly #halves = new WeakMap<Socket, WhoseEnd>()
 
+  readonly #faults: Faults
+
+  constructor (faults: Faults) {
+    this.#faults = faults
+  }
+
   /** Notices when the client ends its side. Its listener stands in front of Node's, which then ends the other side. */
   watch (socket: Socket): void {
     if (this.#watched.has(socket)) return
     this.#watched.add(socket)
-    socket.prependOnceListener('end', () => { this.#halves.set(socket, socket.writableEnded ? 'others' : 'client') })
+    socket.prependOnceListener('end', this.#faults.guard("listener of 'end'", () => {
+      this.#halves.set(socket, socket.writableEnded ? 'others' : 'client')
+    }))
   }
 
   /** It is known who ends this connection, or is about to. */

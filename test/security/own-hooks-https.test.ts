@@ -1,0 +1,6 @@
+import t from 'tap'
+import { injectFaults } from './fault-injection.ts'
+
+t.test('whatever of the plugin throws, the service answers over TLS as bare Fastify does', async (t) => {
+  await injectFaults(t, 'https')
+})
