@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import Fastify from 'fastify'
 import t from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
@@ -163,7 +163,11 @@ t.test("a chart of one's own takes the parts it wants", async (t) => {
     'pod.yaml': [
       '{{- $input := dict "context" . "values" .Values.graceful }}', 'apiVersion: v1', 'kind: Pod', 'metadata:', '  name: own', '  annotations:', '    {{- include "graceful-lib.podAnnotations" $input | nindent 4 }}',
       'spec:', '  {{- include "graceful-lib.pod" $input | nindent 2 }}', '  containers:', '    - name: app', '      image: own:1', '      env:', '        {{- include "graceful-lib.env" $input | nindent 8 }}',
-      '      {{- include "graceful-lib.container" $input | nindent 6 }}', ''
+      '      {{- include "graceful-lib.container" $input | nindent 6 }}', '      volumeMounts:',
+      '        {{- include "graceful-lib.volumeMounts" $input | nindent 8 }}',
+      '  volumes:',
+      '    {{- include "graceful-lib.volumes" $input | nindent 4 }}',
+      ''
     ].join('\n')
   })
   const template = (given: Values): ReturnType<typeof helm> => helm(['template', 'own', folder, '--values', '-'], JSON.stringify({ graceful: given }))
@@ -173,7 +177,14 @@ t.test("a chart of one's own takes the parts it wants", async (t) => {
     metadata: { annotations: { 'proxy.istio.io/config': 'terminationDrainDuration: 44s' } },
     spec: { terminationGracePeriodSeconds: 45, shareProcessNamespace: true, containers: [{ readinessProbe: { httpGet: { path: '/readyz', port: 3000 } }, terminationMessagePath: '/dev/termination-log', securityContext: { readOnlyRootFilesystem: true } }] }
   })
-  t.match(pod?.spec.containers[0]?.env.find(({ name }) => name === 'GRACEFUL_ADMIN_TOKEN'), { valueFrom: { secretKeyRef: { name: 'own-admin', key: 'token' } } })
+  const file = '/var/run/secrets/fastify-graceful/token'
+  t.match(pod?.spec.containers[0]?.env.find(({ name }) => name === 'GRACEFUL_ADMIN_TOKEN_FILE'), { value: file })
+  t.match(pod, {
+    spec: {
+      containers: [{ volumeMounts: [{ name: 'graceful-admin', mountPath: dirname(file), readOnly: true }] }],
+      volumes: [{ name: 'graceful-admin', secret: { secretName: 'own-admin', items: [{ key: 'token' }] } }]
+    }
+  })
   // Its values have no schema, so the library looks for typing errors itself.
   t.match((await template({ announce: { minimum: 5 } })).stderr, 'announce.minimum: unknown value, expected one of minSeconds, quietSeconds')
   t.match((await template({ probes: { liveness: { period: 5 } } })).stderr, 'probes.liveness.period: unknown value, expected one of enabled')

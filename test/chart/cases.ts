@@ -44,7 +44,11 @@ export const cases: Record<string, Values> = {
     terminationMessagePath: '/tmp/verdict', podSecurityContext: { fsGroup: 1000, runAsUser: 10_001 }, securityContext: { readOnlyRootFilesystem: false }, tmp: { sizeLimit: '1Gi' },
     service: { type: 'LoadBalancer', port: 8443, appProtocol: 'http', nodePort: 30080, externalTrafficPolicy: 'Cluster', loadBalancerClass: 'example.org/lb', loadBalancerSourceRanges: ['10.0.0.0/8'], annotations: { 'example.org/service': 'yes' } },
     serviceAccount: { name: 'shopkeeper', annotations: { 'example.org/role': 'shop' } }, podDisruptionBudget: { maxUnavailable: '25%' },
-    podMonitor: { enabled: true, path: '/internal/metrics', interval: '1m30s' }, topologySpread: { whenUnsatisfiable: 'DoNotSchedule', maxSkew: 2, topologyKeys: ['kubernetes.io/hostname'] },
+    podMonitor: {
+      enabled: true, path: '/internal/metrics', interval: '1m30s',
+      from: [{ podSelector: { matchLabels: { scraper: 'yes' } } }]
+    },
+    topologySpread: { whenUnsatisfiable: 'DoNotSchedule', maxSkew: 2, topologyKeys: ['kubernetes.io/hostname'] },
     tests: { image: 'registry.example/node:24', command: ['/usr/local/bin/node', '-e'] }
   }
 }

@@ -156,11 +156,15 @@ t.test('what the parts are', async (t) => {
 
   t.test('the token', async (t) => {
     t.match(find(plain.get('http'), 'Secret'), { metadata: { name: 'rel-http-admin' }, stringData: { token } })
-    const reference = (name: string): unknown => containerOf(plain.get(name) ?? []).env.find((variable) => variable.name === 'GRACEFUL_ADMIN_TOKEN')?.valueFrom?.secretKeyRef
-    t.same(reference('http'), { name: 'rel-http-admin', key: 'token' })
-    t.same(reference('secret'), { name: 'tokens', key: 'admin' })
+    const volume = (name: string): unknown => {
+      const volumes = podOf(plain.get(name) ?? [])['volumes'] as Array<{ name: string, secret?: unknown }>
+      return volumes.find(({ name: own }) => own === 'graceful-admin')?.secret
+    }
+    const defaultMode = 0o444
+    t.same(volume('http'), { secretName: 'rel-http-admin', defaultMode, items: [{ key: 'token', path: 'token' }] })
+    t.same(volume('secret'), { secretName: 'tokens', defaultMode, items: [{ key: 'admin', path: 'token' }] })
     t.notOk(kinds(plain.get('secret')).includes('Secret'))
-    t.equal(reference('clusterip'), undefined)
+    t.equal(volume('clusterip'), undefined)
   })
 
   t.test('the network policy lets the service in first', async (t) => {

@@ -39,7 +39,14 @@ export function containerOf (manifests: readonly Manifest[]): Container {
   return found
 }
 
-/** Its environment as the kubelet makes it, with this text for what comes from Secrets, and the field's name for what comes from the pod. */
+/**
+ * Its environment as the kubelet makes it, with this text for what comes from Secrets, and the field's name for what
+ * comes from the pod. What a mounted file holds stands here as the variable that says the same: there is no such file
+ * on this machine.
+ */
 export function environmentOf (manifests: readonly Manifest[], secret: string): Record<string, string> {
-  return Object.fromEntries(containerOf(manifests).env.map(({ name, value, valueFrom }) => [name, value ?? valueFrom?.fieldRef?.fieldPath ?? secret]))
+  return Object.fromEntries(containerOf(manifests).env.map(({ name, value, valueFrom }) => {
+    if (name === 'GRACEFUL_ADMIN_TOKEN_FILE') return ['GRACEFUL_ADMIN_TOKEN', secret]
+    return [name, value ?? valueFrom?.fieldRef?.fieldPath ?? secret]
+  }))
 }

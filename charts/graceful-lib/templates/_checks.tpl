@@ -11,7 +11,7 @@
 {{/* Typing errors, for charts without a schema of their own. Input: the settings. */}}
 {{- define "graceful-lib.checks.names" -}}
 {{- $probe := list "enabled" "initialDelaySeconds" "periodSeconds" "timeoutSeconds" "failureThreshold" "terminationGracePeriodSeconds" -}}
-{{- $known := dict "announce" (list "minSeconds" "quietSeconds" "blindSeconds" "maxSeconds" "readinessDelaySeconds" "failures" "shed" "onClose") "drain" (list "idleSeconds" "spreadSeconds" "webSocketCode" "webSocketQuietSeconds") "preStop" (list "mode" "seconds" "command") "admin" (list "prefix" "token" "existingSecret" "existingSecretKey") "externalHealth" (list "path" "status" "delaySeconds") "envoy" (list "immediateHealthCheckFail") "istio" (list "sidecar") "probes" (list "prefix" "port" "scheme" "startup" "liveness" "readiness") -}}
+{{- $known := dict "announce" (list "minSeconds" "quietSeconds" "blindSeconds" "maxSeconds" "readinessDelaySeconds" "failures" "shed" "onClose") "drain" (list "idleSeconds" "spreadSeconds" "webSocketCode" "webSocketQuietSeconds") "preStop" (list "mode" "seconds" "command") "admin" (list "prefix" "token" "tokenFrom" "existingSecret" "existingSecretKey") "externalHealth" (list "path" "status" "delaySeconds") "envoy" (list "immediateHealthCheckFail") "istio" (list "sidecar") "probes" (list "prefix" "port" "scheme" "startup" "liveness" "readiness") -}}
 {{- range $group, $names := $known -}}
   {{- range $name, $_ := get $ $group | default dict -}}
     {{- if not (has $name $names) -}}{{- fail (printf "%s.%s: unknown value, expected one of %s" $group $name (join ", " $names)) -}}{{- end -}}
@@ -109,6 +109,9 @@
 {{- define "graceful-lib.checks.admin" -}}
 {{- if and .token .existingSecret -}}
 {{- fail "admin.token and admin.existingSecret: give one of the two" -}}
+{{- end -}}
+{{- if not (has (.tokenFrom | default "file") (list "file" "env")) -}}
+{{- fail (printf "admin.tokenFrom: expected one of file, env, got %s" (toString .tokenFrom)) -}}
 {{- end -}}
 {{- range $token := splitList "," (.token | default "") -}}
   {{- if and $.token (not (regexMatch "^[!-~]{16,}$" $token)) -}}

@@ -54,7 +54,7 @@ annotations:
 
 {{/* Labels of the test pod: others than the service's, which would send it requests. */}}
 {{- define "graceful-service.testLabels" -}}
-app.kubernetes.io/name: {{ include "graceful-service.name" . | trunc 58 | trimSuffix "-" }}-test
+app.kubernetes.io/name: {{ printf "%s-test" (include "graceful-service.name" . | trunc 58 | trimSuffix "-") | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
@@ -64,6 +64,41 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 
 {{- define "graceful-service.adminSecretName" -}}
 {{- printf "%s-admin" (include "graceful-service.fullname" .) -}}
+{{- end -}}
+
+{{/* Requests and limits: a null takes away what is there by default, of a request or of all. */}}
+{{- define "graceful-service.resources" -}}
+{{- $resources := dict -}}
+{{- range $kind, $amounts := .Values.resources | default dict -}}
+  {{- if kindIs "map" $amounts -}}
+    {{- $kept := dict -}}
+    {{- range $name, $amount := $amounts -}}
+      {{- if not (kindIs "invalid" $amount) -}}{{- $_ := set $kept $name $amount -}}{{- end -}}
+    {{- end -}}
+    {{- if $kept -}}{{- $_ := set $resources $kind $kept -}}{{- end -}}
+  {{- else if $amounts -}}{{- $_ := set $resources $kind $amounts -}}
+  {{- end -}}
+{{- end -}}
+{{- toYaml $resources -}}
+{{- end -}}
+
+{{/* Who scrapes, where a PodMonitor is made: a rule of a NetworkPolicy. Input: the root context. */}}
+{{- define "graceful-service.scrapeRule" -}}
+{{- if and .Values.podMonitor.enabled (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1") -}}
+# The PodMonitor's Prometheus.
+{{- $isProbes := eq (include "graceful-service.scrapePort" .) "probes" }}
+- ports:
+    - protocol: TCP
+      port: {{ ternary .Values.probes.port .Values.containerPort $isProbes | int64 }}
+  {{- with .Values.podMonitor.from }}
+  from:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{- define "graceful-service.scrapePort" -}}
+{{- .Values.podMonitor.port | default (ternary "probes" "http" (not (empty .Values.probes.port))) -}}
 {{- end -}}
 
 {{/* What this chart refuses, over what the library refuses. */}}

@@ -86,7 +86,11 @@ function fieldOf (path: string, { deployment }: Manifest, { podName }: Place): s
   return field
 }
 
-function secretOf ({ name, key, optional = false }: { name: string, key: string, optional?: boolean }, { secrets }: Manifest): string | undefined {
+/** A key of a Secret. */
+interface SecretKey { name: string, key: string, optional?: boolean }
+
+/** What a Secret of the manifest holds. @throws Error where it is not there, and has to be */
+export function secretOf ({ name, key, optional = false }: SecretKey, { secrets }: Manifest): string | undefined {
   const secret = secrets.find(({ metadata }) => metadata.name === name)
   const encoded = secret?.data?.[key]
   const found = secret?.stringData?.[key] ?? (encoded === undefined ? undefined : Buffer.from(encoded, 'base64').toString())

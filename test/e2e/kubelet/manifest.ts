@@ -56,13 +56,20 @@ export interface Container {
   resources?: { limits?: Record<string, string | number>, requests?: Record<string, string | number> }
 }
 
+/** A folder of the pod: an empty one, or the keys of a Secret as files. */
+export interface Volume {
+  name: string
+  emptyDir?: object
+  secret?: { secretName: string, defaultMode?: number, items?: Array<{ key: string, path: string }> }
+}
+
 /** A pod's specification. */
 export interface PodSpec {
   containers: Container[]
   initContainers?: unknown[]
   terminationGracePeriodSeconds?: number
   serviceAccountName?: string
-  volumes?: Array<{ name: string, emptyDir?: object }>
+  volumes?: Volume[]
 }
 
 /** A Deployment. */

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { LogLine } from '../replicas.ts'
 import { readTail, startContainer } from './container.ts'
 import type { Exit, RunningContainer } from './container.ts'
-import { environmentOf, expand } from './environment.ts'
+import { environmentOf, expand, secretOf } from './environment.ts'
 import { runPreStop } from './hook.ts'
 import type { HookRecord } from './hook.ts'
 import type { Image } from './image.ts'
@@ -133,14 +133,20 @@ export class Pod {
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
-  /** The container's files and folders of its own: its termination message, and its empty volumes. */
+  /** The container's files and folders of its own: its termination message, its empty volumes, and Secrets as files. */
   #mount (): Map<string, string> {
     const paths = new Map<string, string>()
     const { volumes = [] } = this.#options.manifest.deployment.spec.template.spec
     for (const { name, mountPath } of this.#spec.volumeMounts ?? []) {
-      if (volumes.find((volume) => volume.name === name)?.emptyDir === undefined) continue
-      mkdirSync(join(this.#folder, name))
-      paths.set(mountPath, join(this.#folder, name))
+      const { emptyDir, secret } = volumes.find((volume) => volume.name === name) ?? {}
+      if (emptyDir === undefined && secret === undefined) continue
+      const folder = join(this.#folder, name)
+      mkdirSync(folder)
+      for (const { key, path } of secret?.items ?? []) {
+        const content = secretOf({ name: secret?.secretName ?? '', key }, this.#options.manifest) ?? ''
+        writeFileSync(join(folder, path), content, { mode: secret?.defaultMode ?? 0o644 })
+      }
+      paths.set(mountPath, folder)
     }
     writeFileSync(this.#messageFile, '')
     return paths.set(this.#spec.terminationMessagePath ?? '/dev/termination-log', this.#messageFile)

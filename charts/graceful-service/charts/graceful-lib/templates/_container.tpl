@@ -62,13 +62,50 @@ defaults are the same.
   {{- end -}}
 {{- end -}}
 {{- if or $settings.admin.token $settings.admin.existingSecret -}}
+  {{- if eq "env" ($settings.admin.tokenFrom | default "file") -}}
   {{- $reference := dict "name" (include "graceful-lib.adminSecretName" .) "key" ($settings.admin.existingSecretKey | default "token") -}}
   {{- $env = append $env (dict "name" "GRACEFUL_ADMIN_TOKEN" "valueFrom" (dict "secretKeyRef" $reference)) -}}
+  {{- else -}}
+  {{- $env = append $env (dict "name" "GRACEFUL_ADMIN_TOKEN_FILE" "value" (include "graceful-lib.tokenFile" nil)) -}}
+  {{- end -}}
 {{- end -}}
 {{- range $name, $field := dict "POD_NAME" "metadata.name" "POD_NAMESPACE" "metadata.namespace" "POD_IP" "status.podIP" "NODE_NAME" "spec.nodeName" -}}
   {{- $env = append $env (dict "name" $name "valueFrom" (dict "fieldRef" (dict "fieldPath" $field))) -}}
 {{- end -}}
 {{- toYaml $env -}}
+{{- end -}}
+
+{{/*
+Where the admin token lies: a file has fewer readers than an environment, which children, core dumps and crash reports
+inherit.
+*/}}
+{{- define "graceful-lib.tokenFile" -}}
+/var/run/secrets/fastify-graceful/token
+{{- end -}}
+
+{{/* The pod's "volumes" for the admin token, as a list; nothing without a token, or where it comes as a variable. */}}
+{{- define "graceful-lib.volumes" -}}
+{{- $settings := include "graceful-lib.settings" . | fromYaml -}}
+{{- $isFile := ne "env" ($settings.admin.tokenFrom | default "file") -}}
+{{- if and $isFile (or $settings.admin.token $settings.admin.existingSecret) -}}
+- name: graceful-admin
+  secret:
+    secretName: {{ include "graceful-lib.adminSecretName" . | quote }}
+    # Whatever user the application runs as; nobody else of the pod mounts it.
+    defaultMode: 292
+    items:
+      - key: {{ $settings.admin.existingSecretKey | default "token" | quote }}
+        path: token
+{{- end -}}
+{{- end -}}
+
+{{/* The container's "volumeMounts" for the same. */}}
+{{- define "graceful-lib.volumeMounts" -}}
+{{- with include "graceful-lib.volumes" . -}}
+- name: graceful-admin
+  mountPath: {{ include "graceful-lib.tokenFile" nil | dir | quote }}
+  readOnly: true
+{{- end -}}
 {{- end -}}
 
 {{/* The variables that the plugin reads, and the values they come from. */}}
@@ -139,7 +176,7 @@ lifecycle:
       path: {{ printf "%s/prestop" $settings.admin.prefix | quote }}
       port: {{ int64 $settings.containerPort }}
       {{- if ne $settings.probes.scheme "HTTP" }}
-      scheme: {{ $settings.probes.scheme }}
+      scheme: {{ $settings.probes.scheme | quote }}
       {{- end }}
       httpHeaders:
         - name: Authorization
