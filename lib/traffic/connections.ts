@@ -64,6 +64,7 @@ export class Connections {
   readonly handshakes: Set<Socket> = new Set()
   /** Sessions that carry what nobody waits for, and how much of it. */
   readonly #exempt = new Map<ServerHttp2Session, number>()
+  readonly #exemptSockets = new WeakSet<HttpSocket>()
   readonly #carriers = new WeakMap<ServerHttp2Session, Socket>()
   readonly #told = new WeakMap<ServerHttp2Session, number>()
   readonly #servers = new WeakSet<Server>()
@@ -140,7 +141,13 @@ export class Connections {
 
   /** From now on nobody waits for this connection: it is neither counted nor ended. */
   exempt (socket: HttpSocket): void {
+    this.#exemptSockets.add(socket)
     this.#remove(this.sockets, socket)
+  }
+
+  /** Whether a connection is one that nobody waits for. */
+  isExempt (socket: HttpSocket): boolean {
+    return this.#exemptSockets.has(socket)
   }
 
   /** The same for an HTTP/2 session, until `reply` has ended. */

@@ -172,10 +172,27 @@ export class Requests {
     last[place] = index
   }
 
-  /** Follows a reply no longer, and does not count it: nobody waits for its end. */
-  exempt (reply: ServerResponse): void {
+  /**
+   * Follows a reply no longer, and does not count it: nobody waits for its end.
+   *
+   * @param socket the connection whose last reply it is: what has been asked for behind it gets no answer, and never closes
+   */
+  exempt (reply: ServerResponse, socket?: HttpSocket): void {
     this.#forgetUnshown(reply)
-    if (this.#live.delete(reply) && this.#live.size === 0) this.#onIdle()
+    const isIdle = this.#live.delete(reply) && this.#live.size === 0
+    if (socket !== undefined && this.#several.has(socket)) this.#closeAll(socket)
+    if (isIdle) this.#onIdle()
+  }
+
+  /** A request whose answer can never be sent: its handler is waited for, as where the client has left. */
+  noteUnanswered (reply: ServerResponse): void {
+    tie(reply)
+    if (handlerRuns(reply)) this.#lose(reply)
+  }
+
+  /** Pipelined replies that wait for their connection never say 'close'. */
+  #closeAll (socket: HttpSocket): void {
+    for (const tracked of this.#live.values()) if (tracked.socket === socket) this.#closed(tracked)
   }
 
   /** It is the newest of its connection; answers the one before. */
@@ -194,10 +211,7 @@ export class Requests {
   /** A connection has closed. Where its reply was not ended the handler may run on, and phase 3 waits for it. */
   lose (socket: HttpSocket): void {
     const reply = socket._httpMessage
-    if (this.#several.has(socket)) {
-      // Pipelined replies that wait for the connection never say 'close'.
-      for (const tracked of this.#live.values()) if (tracked.socket === socket) this.#closed(tracked)
-    }
+    if (this.#several.has(socket)) this.#closeAll(socket)
     if (!reply || this.#live.has(reply)) return
     if (this.#exact) this.#watcher.close(reply, socket)
     if (handlerRuns(reply)) this.#lose(reply)

@@ -304,8 +304,8 @@ export class Traffic {
 
   /** A reply that is open as long as its client likes: it is not in flight, and nobody waits for its connection or ends that. */
   exempt ({ raw: request }: FastifyRequest, { raw: reply }: FastifyReply): void {
-    this.requests.exempt(reply)
     const session = sessionOf(request)
+    this.requests.exempt(reply, session === undefined ? request.socket : undefined)
     if (session === undefined) this.connections.exempt(request.socket)
     else this.connections.exemptSession(session, reply)
   }
@@ -358,6 +358,8 @@ export class Traffic {
     // What HTTP/2 shows as the socket of a request is made when it is asked for.
     const socket = isHttp2 ? undefined : raw.socket as HttpSocket
     const isOurs = socket !== undefined && this.connections.sockets.has(socket)
+    // What is asked for behind a viewer's stream, which is the last answer of its connection, gets none.
+    if (!isOurs && socket !== undefined && this.connections.isExempt(socket)) return this.requests.noteUnanswered(reply.raw)
     const holder = session ?? (isOurs ? socket : undefined)
     if (holder !== undefined) this.#classify(request, holder)
     const isShown = isOurs && socket._httpMessage === reply.raw

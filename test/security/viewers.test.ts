@@ -13,6 +13,7 @@ const token = 'a-token-of-16-or-more'
 const bearer = { authorization: `Bearer ${token}` }
 const ask = (path: string, headers = ''): string => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`
 const stream = ask('/-/status/events')
+const post = (body: string): string => `POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n${body}`
 
 /** Writes all of it in one piece, and answers the connection. */
 async function write (port: number, text: string): Promise<Socket> {
@@ -103,4 +104,48 @@ t.test('one connection has one place, whatever it asks for in one piece', async 
   t.equal(viewers.filter(({ status }) => status === 200).length, streamBounds.viewers - 1)
   for (const viewer of viewers) viewer.leave()
   client.socket.destroy()
+})
+
+t.test('what is asked for behind a stream gets no answer, and holds nobody', async (t) => {
+  const chunked = 'Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n'
+  const counted = 'Content-Length: 4\r\n\r\nbody'
+  const rows: Array<[name: string, text: string]> = [
+    ['an answer', stream + ask('/')],
+    ['several', stream + ask('/').repeat(20)],
+    ['an answer that takes its time', stream + ask('/slow').repeat(3)],
+    ['nothing', stream + ask('/nothing')],
+    ['a page', stream + ask('/-/status', 'Accept: text/html\r\n')],
+    ['a body, chunked', stream + post(chunked) + ask('/')],
+    ['a body, counted', stream + post(counted) + ask('/')],
+    ['a stream with a body, chunked', ask('/-/status/events', chunked.slice(0, -2)) + ask('/')],
+    ['a stream with a body, counted', ask('/-/status/events', counted).replace(/\r\n$/, '') + ask('/')],
+    ['a broken request', `${stream}${ask('/')}\u0000\r\n\r\n`],
+    ['half of one', `${stream}${ask('/')}GET /`],
+    ['later', '']
+  ]
+  for (const [name, text] of rows) {
+    for (const isDraining of [false, true]) {
+      const app = build({ guardian: false, gracePeriod: 10_000 })
+      let served = 0
+      app.get('/', async () => { served++ })
+      app.post('/', async () => { served++ })
+      app.get('/slow', async () => { await sleep(100); served++ })
+      const port = await bind(app)
+      const socket = await write(port, text || stream)
+      await Promise.race([once(socket, 'data'), once(socket, 'close')])
+      if (text === '') socket.write(ask('/').repeat(3) + ask('/slow'))
+      await sleep(30)
+      if (isDraining) {
+        const { verdict, summary } = await app.graceful.shutdown()
+        t.equal(verdict, 'clean', `${name}: ${summary}`)
+      } else {
+        await until(() => app.graceful.status().inFlight === 0)
+        socket.destroy()
+        await until(() => app.graceful.status().inFlight === 0)
+        t.pass(`${name}: nothing in flight, ${served} served`)
+        await app.close()
+      }
+      socket.destroy()
+    }
+  }
 })
