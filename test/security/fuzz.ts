@@ -120,9 +120,13 @@ async function exchange (port: number, bytes: Buffer, requests: readonly Made[],
   }
 }
 
+const isChunked = (head: string): boolean => /\r\ntransfer-encoding: chunked/i.test(head)
+
 /** How long a body is; all there is, where its end has not come. */
 function sizeOf (head: string, received: Buffer, start: number): number {
-  if (!/\r\ntransfer-encoding: chunked/i.test(head)) return Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0)
+  // A stream for HTTP/1.0 ends with its connection.
+  if (/\r\ncontent-type: text\/event-stream/i.test(head) && !isChunked(head)) return received.length - start
+  if (!isChunked(head)) return Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0)
   const end = received.indexOf('0\r\n\r\n', start)
   return (end === -1 ? received.length : end + 5) - start
 }
