@@ -20,11 +20,13 @@ export interface JoinedServerPorts {
   awaitClose: () => void
   /** Somebody else has closed the listener while the service runs. */
   closedByOthers: () => void
+  /** Whether streams that were ended when their time was over have still to drain. */
+  isCutDraining: () => boolean
 }
 
 /**
  * A bound server whose `close` joins an end that is under way, and whose other methods that end connections do nothing to what is
- * still served. From phase 4 on, and while no end is under way, they do what they do.
+ * still served. From phase 4 on, and while no end is under way, they do what they do; those of HTTP/1 wait for streams that drain.
  *
  * Its `close` event comes once in an end, and when Fastify's own close would have it come: in phase 4, before the `onClose` hooks.
  */
@@ -44,6 +46,8 @@ export class JoinedServer {
   #isTold = false
   /** Whether connections are left that nobody waits for. */
   #isExempt = false
+  /** What has to wait for streams that drain: it would destroy them with their last bytes. */
+  readonly #delayed = new Map<Sweep, () => void>()
 
   constructor (server: Server, ports: JoinedServerPorts) {
     this.#server = server
@@ -95,6 +99,12 @@ export class JoinedServer {
   finish (): void {
     this.#phase = 'last'
     this.#holdEvent()
+  }
+
+  /** The time in which streams drain is over. */
+  sweep (): void {
+    for (const sweep of this.#delayed.values()) sweep()
+    this.#delayed.clear()
   }
 
   /** What is still open is nobody's business: it is not waited for, nor ended. */
@@ -159,7 +169,8 @@ export class JoinedServer {
     if (typeof original !== 'function') return
     server[sweep] = () => {
       if (this.#ports.isEnding() || (this.#isExempt && sweep !== 'closeIdleConnections')) return
-      original.call(server)
+      if (this.#ports.isCutDraining() && sweep !== 'closeHttp2Sessions') this.#delayed.set(sweep, () => original.call(server))
+      else original.call(server)
     }
   }
 

@@ -63,6 +63,11 @@ export class Listeners {
     this.#stopped = this.#isLeftOpen = true
   }
 
+  /** The time in which streams drain is over: what would have destroyed them before is due. */
+  sweep (): void {
+    for (const server of this.#all()) server.sweep()
+  }
+
   /** What others have put over `close` of a server is due, and is not called again. */
   callPatches (isLeft: (patch: Function) => boolean = () => false): void {
     if (this.#isLeftOpen) return

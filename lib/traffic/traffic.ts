@@ -34,6 +34,7 @@ import type { InFlight } from './requests.ts'
 import { Shedding } from './shedding.ts'
 import { SteadyCallers, visitOf } from './steady-callers.ts'
 import { SocketWork } from './socket-work.ts'
+import { afterTurns } from './turns.ts'
 import { Upgrades } from './upgrades.ts'
 
 /** Milliseconds between two looks at all connections in phase 1. */
@@ -112,6 +113,8 @@ export class Traffic {
   #isOpen = false
   /** Servers that are not Fastify's to close, and their connections, are left alone. */
   #isLeftOpen = false
+  /** Whether streams that were ended when their time was over have still to drain. */
+  #isCutDraining = false
 
   constructor (options: TrafficOptions) {
     const { wake, faults = quietFaults } = options
@@ -136,7 +139,8 @@ export class Traffic {
       isEnding: options.isEnding ?? (() => false),
       isCloseAhead: options.isCloseAhead ?? (() => false),
       awaitClose: () => options.awaitClose?.(),
-      closedByOthers: () => this.#lookForClosed()
+      closedByOthers: () => this.#lookForClosed(),
+      isCutDraining: () => this.#isCutDraining
     })
     this.upgrades = new Upgrades(this.requests.clock, (socket) => this.endings.adoptUpgrade(socket), faults)
     this.work = new SocketWork(wake)
@@ -287,7 +291,11 @@ export class Traffic {
       draining.add(reply)
     }
     const upgradedSockets = this.connections.destroyAll(draining)
-    if (draining.size > 0) this.#options.clock.after(Math.min(longestCut, this.#options.close / 2), () => this.connections.destroyAll())
+    if (draining.size > 0) {
+      this.#isCutDraining = true
+      const { clock, close } = this.#options
+      clock.after(Math.min(longestCut, close / 2), () => afterTurns(clock, () => this.#destroyRest()))
+    }
     const upgraded = Math.max(upgradedSockets, left.filter((request) => request.kind === 'upgraded').length)
     return {
       requests: left.filter((request) => request.kind === 'request').map(({ method, route, age }) => ({ method, route, age })),
@@ -296,6 +304,13 @@ export class Traffic {
       connections,
       byOthers: this.#losses.byOthers
     }
+  }
+
+  /** What has not drained is destroyed. */
+  #destroyRest (): void {
+    this.#isCutDraining = false
+    this.connections.destroyAll()
+    this.listeners.sweep()
   }
 
   summary (): TrafficSummary {

@@ -1,8 +1,17 @@
+import type { Clock } from '../lifecycle/clock.ts'
 import { setImmediate } from '../timers.ts'
 
 /** Settles after one whole turn of the event loop: the kernel has been asked once for whatever it holds. */
 export function turn (): Promise<void> {
   return new Promise((resolve) => { setImmediate(resolve) })
+}
+
+/**
+ * Calls back after two turns. On a machine that is late a timer fires before the kernel is asked for what has come in the
+ * meantime, and before bytes that were written over TLS have reached it, each lot of which takes a turn.
+ */
+export function afterTurns (clock: Clock, callback: () => void): void {
+  clock.after(0, () => { clock.after(0, callback) })
 }
 
 /**

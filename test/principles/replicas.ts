@@ -48,11 +48,23 @@ export async function start (t: Test, given: object = {}, { env = {}, fixture = 
     child.once('exit', () => { at = performance.now() })
     child.once('close', (code, signal) => resolve({ code, signal, at }))
   })
-  t.teardown(() => { child.kill('SIGKILL') })
+  t.teardown(() => {
+    child.kill('SIGKILL')
+    // Children of a supervisor would live on without it.
+    for (const { childPid } of lines) if (typeof childPid === 'number') kill(childPid)
+  })
   const line = await Promise.race([listens, ended.then(() => undefined), sleep(30_000, undefined, { ref: false })])
   if (line === undefined) throw new Error(`${fixture} does not listen: ${JSON.stringify(lines)}`)
   const address = line['address'] as number | string
   return { pid: child.pid!, address, port: Number(address), lines, ended, signal: (name = 'SIGTERM') => { child.kill(name) } }
+}
+
+function kill (pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has gone.
+  }
 }
 
 /** Ends a service, and tells how it went. */

@@ -9,6 +9,9 @@ import { WebSocket } from 'ws'
 import { Client, ended, serve } from './sockets.ts'
 import type { Service } from './sockets.ts'
 
+// Some sixty services are started, one after the other.
+t.setTimeout(300_000)
+
 interface Row {
   name: string
   /** The behaviour, or several: by @fastify/websocket, or by `ws` on the server itself. */
