@@ -13,6 +13,7 @@ import { registerMetrics } from './metrics/route.ts'
 import { readOptions } from './options.ts'
 import type { GracefulOptions } from './options.ts'
 import { hasBooted, rootOf } from './process/close.ts'
+import { listenWithMode } from './socket-files.ts'
 import { followMarked } from './traffic/marked.ts'
 import { proberOf } from './traffic/probers.ts'
 import { followRoute, problemOf } from './traffic/web-socket-route.ts'
@@ -141,6 +142,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
     if (settings.metrics.path !== false) registerMetrics(root, settings.metrics.path, registry, routeConfig)
   }
   if (settings.admin) {
+    if (settings.admin.socketMode !== undefined) listenWithMode(root.server, settings.admin.socketMode)
     registerAdmin(root, { ...settings.admin, openly: !settings.inService }, {
       publicStatus: () => application.publicStatus(),
       status: () => application.status(mostTold),

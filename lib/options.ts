@@ -11,8 +11,12 @@ import type { MetricsOptions, MetricsSettings } from './metrics/options.ts'
 import { valueOf, withDefaults } from './named.ts'
 import { nothing, own, ownTree } from './own.ts'
 import type { OtherListenersTime, SignalAction } from './process/types.ts'
-import { absolutePath, aFunction, boolean, closeCode, closeReason, integer, isObject, object, objectOrBoolean, objectOrFalse, oneOf, prefix, registry, route, routeOrFalse, text, time, token } from './rules.ts'
+import {
+  absolutePath, aFunction, boolean, closeCode, closeReason, fileMode, integer, isObject, modeOf, object, objectOrBoolean,
+  objectOrFalse, oneOf, prefix, registry, route, routeOrFalse, text, time, token
+} from './rules.ts'
 import type { Rule } from './rules.ts'
+import { defaultSocketMode } from './socket-files.ts'
 import { ofThisPlatform, refuseSignals } from './signal-names.ts'
 import type { FrontSettings } from './traffic/front-observer.ts'
 import { drainDefaults, readDrain } from './traffic/options.ts'
@@ -77,6 +81,13 @@ export interface GracefulOptions {
   metrics?: MetricsOptions | boolean
 }
 
+/** The admin routes. */
+export interface AdminSettings extends AdminOptions {
+  prefix: string
+  /** The mode of the unix socket that the application listens on; undefined where its umask decides. */
+  socketMode: number | undefined
+}
+
 /** The options with every default filled in. */
 export interface Settings {
   budget: Budget
@@ -97,7 +108,7 @@ export interface Settings {
   crash: boolean
   exit: boolean
   probes: { prefix: string, expose: boolean, external: Required<ExternalProbeOptions> | false } | false
-  admin: AdminOptions & { prefix: string } | false
+  admin: AdminSettings | false
   pressure: PressureOptions | undefined
   guardian: GuardianSettings | undefined
   metrics: MetricsSettings | undefined
@@ -156,7 +167,8 @@ export const optionTable: readonly OptionRow[] = [
   row('admin.prefix', prefix, `\`'${defaults.adminPrefix}'\``),
   row('admin.token', token, 'none'),
   row('admin.authorize', aFunction, 'none'),
-  row('admin.unixSocket', boolean, '`false`'),
+  row('admin.unixSocket', objectOrBoolean, '`false`'),
+  row('admin.unixSocket.mode', fileMode, '`0o600`'),
   row('pressure', objectOrFalse, '`false`'),
   row('pressure.readiness', boolean, '`false`'),
   row('kubernetes', objectOrFalse, '`{}`'),
@@ -174,7 +186,8 @@ export const optionTable: readonly OptionRow[] = [
 
 /** Groups whose keys are ours alone; `pressure` also takes those of `@fastify/under-pressure`, `signals` any signal. */
 const closedGroups = [
-  'announce', 'drain', 'drain.webSocket', 'probes', 'probes.external', 'admin', 'kubernetes', 'guardian', 'metrics'
+  'announce', 'drain', 'drain.webSocket', 'probes', 'probes.external', 'admin', 'admin.unixSocket', 'kubernetes', 'guardian',
+  'metrics'
 ]
 /** All groups: what is in them is read once, as they are. */
 const groups = [...closedGroups, 'pressure', 'signals']
@@ -237,9 +250,10 @@ function gracePeriodOf (given: number | undefined, deployed: number = defaults.g
 }
 
 /** A token that was given as `undefined` stays one that was given. */
-function readAdmin (given: AdminOptions): NonNullable<Exclude<Settings['admin'], false>> {
-  const { prefix: path = defaults.adminPrefix } = given
-  return Object.assign(own(given), { prefix: path })
+function readAdmin (given: AdminOptions): AdminSettings {
+  const { unixSocket = false, prefix: path = defaults.adminPrefix } = given
+  const { mode = defaultSocketMode } = typeof unixSocket === 'object' ? unixSocket : nothing
+  return Object.assign(own(given), { prefix: path, socketMode: unixSocket === false ? undefined : modeOf(mode) })
 }
 
 function readGuardian (

@@ -44,5 +44,15 @@ export const routeOrFalse: Rule = { expected: `${route.expected}, or false`, tes
 export const registry: Rule = { expected: 'a Registry of prom-client', test: isRegistry }
 /** A file, wherever the process was started. */
 export const absolutePath: Rule = { expected: 'an absolute path', test: isText(/^(?:\/|[A-Za-z]:[\\/])[^\0]*$/) }
+/** What a file may be done with, and by whom. */
+export const fileMode: Rule = {
+  expected: "a file mode from 0 to 0777, as text in octal ('0660') or as a number (0o660)",
+  test: (value) => isText(/^(?:0o?)?[0-7]{3}$/)(value) || integer(0, 0o777).test(value)
+}
+
+/** The number of a {@link fileMode}. */
+export function modeOf (mode: string | number): number {
+  return typeof mode === 'string' ? Number.parseInt(mode.slice(-3), 8) : mode
+}
 /** One bearer token, or several while one is being replaced. */
 export const token: Rule = { expected: 'a string of at least 16 visible ASCII characters, or a non-empty array of such', test: (value) => isToken(value) || (Array.isArray(value) && value.length > 0 && value.every(isToken)) }

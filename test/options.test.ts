@@ -71,7 +71,11 @@ const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
   'admin.prefix': prefixes,
   'admin.token': { valid: [aToken, 'x'.repeat(16), [aToken], [aToken, `${aToken}2`]], invalid: ['', 'x'.repeat(15), 'x'.repeat(15) + ' ', 'sixteen-letters-é', [], [''], [aToken, 'short'], 5, null, true, {}] },
   'admin.authorize': { valid: [() => true, async () => false], invalid: notAFunction },
-  'admin.unixSocket': { valid: [true, false], invalid: notABoolean },
+  'admin.unixSocket': { valid: [true, false, {}, undefined], invalid: ['x', 5, null, [], () => {}] },
+  'admin.unixSocket.mode': {
+    valid: [0o600, 0, 0o777, '600', '0660', '0o666'],
+    invalid: [-1, 0o1000, 1.5, '', '0999', '66', '0x1ff', 'rw', null, true, {}]
+  },
   pressure: { valid: [{}, false, { maxEventLoopDelay: 1000 }], invalid: notAnObjectOrFalse },
   'pressure.readiness': { valid: [true, false], invalid: notABoolean },
   kubernetes: { valid: [{}, false], invalid: notAnObjectOrFalse },

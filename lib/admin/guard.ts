@@ -16,9 +16,10 @@ export interface GuardOptions {
   /**
    * Whether everything that comes through a unix socket is let in: its file mode is the guard. Not where a proxy leads
    * to the application that way. Whoever asks is let in under a loopback name (`Host`) only, and not for a page of
-   * another origin: a browser may come through a tunnel. Default: `false`.
+   * another origin: a browser may come through a tunnel. With `mode`, the socket that the application listens on gets
+   * it in place of 0600. Default: `false`.
    */
-  unixSocket?: boolean
+  unixSocket?: boolean | { mode?: string | number }
 }
 
 /** What a guard says: let in, nothing was shown, or what was shown is wrong. */

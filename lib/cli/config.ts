@@ -93,6 +93,7 @@ function read (option: SupervisorOption, name: string, value: unknown): unknown 
   switch (option.kind) {
     case 'text':
     case 'secret':
+    case 'mode':
       return value
     case 'time': return readDuration(name, value)
     case 'workers': return value === 'auto' ? value : readCount(option, name, value)

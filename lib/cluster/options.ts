@@ -2,8 +2,9 @@ import { conceal, errors, hidden, refuseUnknownOptions, show, typeName } from '.
 import { defaultMessagePath } from '../kubernetes/message.ts'
 import { readEnvironment } from '../kubernetes/environment.ts'
 import { own } from '../own.ts'
-import { boolean, isObject, text as anyText } from '../rules.ts'
+import { boolean, fileMode, isObject, modeOf, text as anyText } from '../rules.ts'
 import type { Rule } from '../rules.ts'
+import { defaultSocketMode, socketPath } from '../socket-files.ts'
 import { usableCores } from './cores.ts'
 import type { SupervisorLog } from './log.ts'
 
@@ -33,6 +34,8 @@ export interface SupervisorOptions {
   statusHost?: string
   /** A unix socket in place of that port: whoever may open it is authorised. */
   statusSocket?: string
+  /** Its file mode, in octal (`'0660'`) or as a number (`0o660`): whoever may write to it may connect. */
+  statusSocketMode?: string | number
   /** What `Authorization: Bearer` must carry, at least 16 characters. */
   statusToken?: string
 }
@@ -67,10 +70,18 @@ export interface SupervisorSettings {
   inKubernetes: boolean
   /** In production, or in Kubernetes. */
   inService: boolean
-  status: { listen: { port: number, host: string } | { path: string }, token: string | undefined, unixSocket: boolean } | undefined
+  status: StatusSettings | undefined
 }
 
-type Kind = 'text' | 'count' | 'workers' | 'time' | 'secret'
+/** Where the status routes are, and who is let in there. */
+export interface StatusSettings {
+  listen: { port: number, host: string } | { path: string }
+  token: string | undefined
+  /** Undefined where there is no unix socket. */
+  unixSocket: { mode: number } | undefined
+}
+
+type Kind = 'text' | 'mode' | 'count' | 'workers' | 'time' | 'secret'
 
 /** One option: what it takes, in words too, and its default in words. The command makes a flag and a variable of each. */
 export interface SupervisorOption {
@@ -99,7 +110,8 @@ export const supervisorOptions: readonly SupervisorOption[] = [
   { name: 'maxCrashes', ...count(0, 1_000_000), default: `${defaults.maxCrashes}` },
   { name: 'statusPort', ...count(0, 65_535), default: 'none' },
   { name: 'statusHost', ...text, default: `\`'${defaults.statusHost}'\`` },
-  { name: 'statusSocket', ...text, default: 'none' },
+  { name: 'statusSocket', kind: 'text', ...socketPath, default: 'none' },
+  { name: 'statusSocketMode', kind: 'mode', ...fileMode, default: '`0600`' },
   { name: 'statusToken', kind: 'secret', expected: 'at least 16 visible ASCII characters', default: 'none', test: (value) => typeof value === 'string' && value.length >= 16 && /^[\x21-\x7e]+$/.test(value) }
 ]
 
@@ -195,8 +207,10 @@ function readTimes (options: SupervisorOptions, env: NodeJS.ProcessEnv, nameOf: 
 }
 
 function readStatus (options: SupervisorOptions, nameOf: (name: string) => string): SupervisorSettings['status'] {
-  const { statusPort, statusHost = defaults.statusHost, statusSocket, statusToken } = options
+  const { statusPort, statusHost = defaults.statusHost, statusSocket, statusSocketMode, statusToken: token } = options
   if (statusPort !== undefined && statusSocket !== undefined) throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf('statusSocket'), `left out where ${nameOf('statusPort')} is given`, show(statusSocket), typeName(statusSocket))
-  if (statusSocket !== undefined) return { listen: { path: statusSocket }, token: statusToken, unixSocket: true }
-  return statusPort === undefined ? undefined : { listen: { port: statusPort, host: statusHost }, token: statusToken, unixSocket: false }
+  const mode = statusSocketMode === undefined ? defaultSocketMode : modeOf(statusSocketMode)
+  if (statusSocket !== undefined) return { listen: { path: statusSocket }, token, unixSocket: { mode } }
+  if (statusPort === undefined) return undefined
+  return { listen: { port: statusPort, host: statusHost }, token, unixSocket: undefined }
 }

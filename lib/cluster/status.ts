@@ -8,6 +8,7 @@ import { registerProbes } from '../health/probes.ts'
 import type { CheckVerdict, Verdict, VerdictOptions } from '../health/health.ts'
 import type { CheckKind } from '../health/options.ts'
 import { phaseNumber } from '../lifecycle/phase.ts'
+import { listenWithMode } from '../socket-files.ts'
 import { Viewers } from '../page/viewers.ts'
 import { backlog, createBoundedServer } from '../server/bounded.ts'
 import type { SupervisorSettings } from './options.ts'
@@ -51,7 +52,8 @@ export async function openStatus (supervisor: Supervisor, { listen, token, unixS
   }
   const viewers = new Viewers({ publicStatus, status: () => statusOf(supervisor, mostShown), interval: lookInterval })
   const whole = new Coalesced(() => statusOf(supervisor, mostTold))
-  registerAdmin(app, { prefix: '/-', openly: !supervisor.settings.inService, unixSocket, ...token === undefined ? {} : { token } }, {
+  const guard = { unixSocket: unixSocket !== undefined, ...token === undefined ? {} : { token } }
+  registerAdmin(app, { prefix: '/-', openly: !supervisor.settings.inService, ...guard }, {
     publicStatus,
     status: () => whole.ask(),
     viewers,
@@ -68,6 +70,7 @@ export async function openStatus (supervisor: Supervisor, { listen, token, unixS
       error: (details, message) => supervisor.log.error(details, message)
     }
   }, {})
+  if (unixSocket !== undefined) listenWithMode(app.server, unixSocket.mode)
   const address = await listenOn(app, listen)
   supervisor.log.info({ event: 'graceful.supervisor.status', address }, `status routes at ${address}`)
   return {

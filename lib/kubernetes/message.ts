@@ -1,4 +1,7 @@
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, readFileSync, readSync, writeSync
+} from 'node:fs'
+import type { Stats } from 'node:fs'
 import type { Cut, CutRequest, PhaseRecord, Report, ShutdownKind, TrafficSummary } from '../lifecycle/report.ts'
 import type { Phase } from '../lifecycle/phase.ts'
 
@@ -124,12 +127,16 @@ class Shortening {
   }
 }
 
-/** Neither waits for the reader of a FIFO, nor makes a terminal the process's own. Not every platform has the two. */
-const impatient = (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0)
+/**
+ * Follows no symbolic link, waits for no reader of a FIFO, and makes no terminal the process's own. Not every platform
+ * has the three.
+ */
+const careful = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0)
 
 /**
- * Overwrites the termination message. The kubelet has made the file; it is never created here, and nothing but a regular
- * file is written to. The new text is there before the rest of the old one is cut off, so that nobody finds the file empty.
+ * Overwrites the termination message. The kubelet has made the file; it is never created here, and nothing is written
+ * to but a regular file without a second hard link that belongs to this process's user, or to root, who made it for the
+ * container. The new text is there before the rest of the old one is cut off, so that nobody finds the file empty.
  *
  * @throws what `node:fs` throws, or an error that says what is there instead of a file
  */
@@ -174,8 +181,39 @@ export function readTerminationMessage (path: string): Partial<TerminationRecord
   }
 }
 
+/** @throws what `node:fs` throws, or an error that says what is there instead of a file of ours */
 function open (path: string, mode: number): number {
-  // Looked at before it is opened: to open a device can be an act in itself.
-  if (!statSync(path).isFile()) throw new Error(`${path} is no regular file`)
-  return openSync(path, mode | impatient)
+  // Looked at before it is opened: to open a device can be an act in itself. What counts is what was opened.
+  refuse(path, lstatSync(path))
+  const file = openSync(path, mode | careful)
+  try {
+    refuse(path, fstatSync(file))
+    return file
+  } catch (error) {
+    closeSync(file)
+    throw error
+  }
+}
+
+function refuse (path: string, stats: Stats): void {
+  if (stats.isSymbolicLink()) throw new Error(`${path} is a symbolic link, and not followed`)
+  if (!stats.isFile()) throw new Error(`${path} is no regular file`)
+  if (stats.nlink > 1) throw new Error(`${path} has ${stats.nlink} hard links: it may be somebody else's file`)
+  if (!isOurs(stats.uid)) throw new Error(`${path} belongs to user ${stats.uid}, neither to this process's nor to root`)
+}
+
+/** Whether a file's owner is this process's user, or root. Windows has no such users. */
+function isOurs (owner: number): boolean {
+  const user = process.geteuid?.()
+  return user === undefined || owner === user || owner === 0 || isUnmapped(owner)
+}
+
+/** Whether this is a user namespace, in which a file from outside shows an owner who stands for all others. */
+function isUnmapped (owner: number): boolean {
+  try {
+    const [, , count] = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/)
+    return Number(count) < 2 ** 32 - 1 && owner === Number(readFileSync('/proc/sys/kernel/overflowuid', 'utf8'))
+  } catch {
+    return false
+  }
 }

@@ -61,6 +61,7 @@ export const nameless: readonly string[] = [...unshare, '--mount', 'sh', '-c', '
 const wrappers = {
   'few descriptors': (command: string[]) => ['sh', '-c', 'ulimit -n 36; exec "$@"', 'sh', ...command],
   '200 descriptors': (command: string[]) => ['sh', '-c', 'ulimit -n 200; exec "$@"', 'sh', ...command],
+  'open mask': (command: string[]) => ['sh', '-c', 'umask 0; exec "$@"', 'sh', ...command],
   group: (command: string[]) => ['setsid', ...command],
   terminal: inTerminal,
   'nameless terminal': (command: string[]) => inTerminal([...nameless, ...command]),

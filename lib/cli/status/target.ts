@@ -1,4 +1,5 @@
 import { shorten } from '../../errors.ts'
+import { fits, socketPath as socketRule } from '../../socket-files.ts'
 import { UsageError } from '../usage.ts'
 import { printable } from './fields.ts'
 
@@ -37,6 +38,9 @@ export function readTarget (given: string): Target {
 function readSocket (given: string): Target {
   const [, socketPath = '', path = ''] = /^unix:(?:\/\/)?(\/[^:]+)(?::(\/.*))?$/.exec(given) ?? []
   if (socketPath === '') throw refusal(given)
+  if (!fits(socketPath)) {
+    throw new UsageError(`status: expected ${socketRule.expected}, got one of ${Buffer.byteLength(socketPath)} bytes`)
+  }
   return { name: printable(given), secure: false, host: undefined, port: undefined, socketPath, path: complete(path), authority: 'localhost' }
 }
 
