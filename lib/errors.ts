@@ -74,18 +74,18 @@ export function shorten (text: string, most: number = mostShown): string {
 
 /** How a value is shown in a message: short, and never more than its first characters. */
 export function show (value: unknown): string {
-  return shorten(textOf(value))
+  try {
+    return shorten(textOf(value))
+  } catch {
+    return kindOf(value)
+  }
 }
 
 function textOf (value: unknown): string {
   if (typeof value === 'function') return `function ${functionName(value)}`
   if (typeof value === 'bigint' && (value > longestInteger || value < -longestInteger)) return 'a very large bigint'
   if (typeof value === 'symbol' || typeof value === 'bigint' || typeof value === 'number' || value === undefined) return String(value)
-  try {
-    return JSON.stringify(value, (name, inner: unknown) => secret.test(name) ? '(not shown)' : inner) ?? typeof value
-  } catch {
-    return kindOf(value)
-  }
+  return JSON.stringify(value, (name, inner: unknown) => secret.test(name) ? '(not shown)' : inner) ?? typeof value
 }
 
 /** Its text would be long, and take its time. */
@@ -117,7 +117,14 @@ export function invalidArgument (argument: string, expected: string, given: unkn
 
 /** The text of anything that can be thrown. */
 export function messageOf (error: unknown): string {
-  return error instanceof Error ? error.message : show(error)
+  try {
+    if (!(error instanceof Error)) return show(error)
+    // Somebody may have put anything there, and whoever reads a message goes on with a text.
+    const { message }: { message: unknown } = error
+    return typeof message === 'string' ? message : show(message)
+  } catch {
+    return 'an error that cannot be read'
+  }
 }
 
 /**

@@ -67,6 +67,12 @@ t.test('how a check passes and fails', async (t) => {
     ['throws', () => { throw new Error('no route') }, false, 'no route'],
     ['throws what is no error', () => { throw { code: 7 } }, false, '{"code":7}'],
     ['throws undefined', () => { throw undefined }, false, 'undefined'],
+    ['throws an error whose message is no text', () => {
+      throw Object.assign(new Error(), { message: { code: 7 } })
+    }, false, '{"code":7}'],
+    ['throws an error whose message throws', () => {
+      throw Object.defineProperty(new Error(), 'message', { get () { throw new Error('odd') } })
+    }, false, 'an error that cannot be read'],
     ['rejects', async () => { throw new Error('no route') }, false, 'no route'],
     ['answers what throws when it is looked at', () => Object.defineProperty({}, 'then', { get () { throw new Error('odd') } }), false, 'odd']
   ]

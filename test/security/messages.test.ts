@@ -56,6 +56,7 @@ t.test('no message repeats more than a bound of what was given', async (t) => {
     long, [long], { long }, Symbol(long), 10n ** 50_000n, -(10n ** 50_000n),
     Object.defineProperty(() => {}, 'name', { value: long }),
     Object.defineProperty(() => {}, 'name', { value: Symbol('x') }),
+    new Proxy(() => {}, { get () { throw new Error(long) } }),
     { toJSON () { throw new Error(long) } },
     new Proxy({}, { get () { throw new Error(long) } })
   ]
