@@ -97,7 +97,7 @@ const full = {
   drain: { idle: 50, spread: 60, webSocket: { code: 1012, reason: 'bye', quiet: 5 } },
   signals: { SIGTERM: 'restart' },
   probes: { prefix: '/p', expose: true, external: { path: '/up', status: 404, delay: 5 } },
-  admin: { prefix: '/ops', token, authorize: () => false, unixSocket: true },
+  admin: { prefix: '/ops', token, authorize: () => false, unixSocket: { mode: '0640' } },
   pressure: { readiness: true, maxHeapUsedBytes: 5 },
   kubernetes: { terminationMessagePath: '/run/message' },
   guardian: { enabled: true, stall: 900, liveness: 2000, port: 9, host: '::' },
@@ -157,7 +157,7 @@ const valueAt = (name: string): unknown =>
 
 t.test('what is on Object.prototype is no option, and no variable', async (t) => {
   const groups = { drain: { webSocket: {} }, announce: {}, probes: { external: { path: '/up' } }, kubernetes: {} }
-  const sparse = [{}, { admin: {} }, { ...groups, guardian: { port: 5 }, metrics: true }]
+  const sparse = [{}, { admin: {} }, { admin: { unixSocket: {} } }, { ...groups, guardian: { port: 5 }, metrics: true }]
   for (const given of sparse) {
     const clean = plain(read(given))
     for (const { name } of optionTable) {
