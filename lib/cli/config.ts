@@ -89,6 +89,11 @@ const nameInPackage = (key: string): string => `"${packageKey}".${key} in packag
 
 /** What a text stands for. Values of other types come from `package.json` and are checked later. */
 function read (option: SupervisorOption, name: string, value: unknown): unknown {
+  // JSON has no octal numbers: 400 would be 0620.
+  if (option.kind === 'mode' && typeof value === 'number') {
+    const expected = "a file mode from 0 to 0777, as text in octal ('0660')"
+    throw new errors.FST_GRACEFUL_INVALID_OPTION(name, expected, show(value), typeName(value))
+  }
   if (typeof value !== 'string') return value
   switch (option.kind) {
     case 'text':

@@ -36,6 +36,8 @@ t.test('wrong values name the flag, the variable or the key', async (t) => {
     [{ grace: '30' }, {}, {}, "fastify-graceful: option '--grace' must be a time with its unit, such as 30s, 500ms or 2m, got \"30\" (text)"],
     [{}, { GRACEFUL_RUN_MAX_CRASHES: '-1' }, {}, "fastify-graceful: option 'GRACEFUL_RUN_MAX_CRASHES' must be an integer from 0 to 1000000, got \"-1\" (text)"],
     [{}, {}, { startTimeout: 0 }, "fastify-graceful: option '\"fastify-graceful\".startTimeout in package.json' must be a number of milliseconds from 1 to 2147483647, got 0 (number)"],
+    [{}, {}, { statusSocketMode: 400 }, "fastify-graceful: option '\"fastify-graceful\".statusSocketMode in package.json' must be a file mode from 0 to 0777, as text in octal ('0660'), got 400 (number)"],
+    [{ 'status-socket-mode': '0999' }, {}, {}, "fastify-graceful: option '--status-socket-mode' must be a file mode from 0 to 0777, as text in octal ('0660') or as a number (0o660), got \"0999\" (string)"],
     [{ 'min-ready': '3' }, {}, { workers: 2 }, "fastify-graceful: option '--min-ready' must be at most the number of workers (2), got 3 (number)"],
     [{ grace: '5s', 'child-timeout': '4s' }, {}, {}, "fastify-graceful: option '--child-timeout' does not fit into the grace period: expected at most 3750 ms, so that children have a grace period of 1000 ms (gracePeriod 5000 ms - childTimeout - 250 ms for the end of the supervisor), got 4000 ms"],
     [{ grace: '1s' }, {}, {}, "fastify-graceful: option '--grace' does not fit into the grace period: expected more, so that children have a grace period of 1000 ms (gracePeriod - childTimeout 166 ms - 50 ms for the end of the supervisor), got 1000 ms"],
