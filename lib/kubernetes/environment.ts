@@ -120,7 +120,8 @@ export function readEnvironment (env: NodeJS.ProcessEnv): Environment {
   const platformatic = readPlatformatic()
   return {
     inKubernetes: /\S/.test(readVariable(env, 'KUBERNETES_SERVICE_HOST') ?? ''),
-    inProduction: readVariable(env, 'NODE_ENV') === 'production',
+    // `set NODE_ENV=production && node server.js` leaves a space behind, and must not open what production keeps shut.
+    inProduction: readVariable(env, 'NODE_ENV')?.trim() === 'production',
     speaksForContainer: isMainThread && cluster.isPrimary && !readVariable(env, supervisorVariable),
     platformatic,
     foreignPrimary: hasForeignPrimary(env),
