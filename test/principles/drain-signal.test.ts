@@ -156,6 +156,8 @@ t.test('the drain signals of requests that have their answers are not kept', asy
 
 /** A hook of somebody's own. */
 const slowly = async (): Promise<void> => sleep(2000)
+/** Who is told behind one of them is told later than that; a busy machine may stand still for a second. */
+const atOnce = 1900
 
 t.test('others who take their time at the start of phase 3 do not delay the news', async (t) => {
   const others: Array<[title: string, add: (app: FastifyInstance) => unknown]> = [
@@ -180,7 +182,7 @@ t.test('others who take their time at the start of phase 3 do not delay the news
       await until(() => (read.get('/held')?.length ?? 0) > 1)
       const { told, report } = timeOfNews(app)
       await until(() => read.get('/held')?.[0]?.aborted === true)
-      t.ok(told() < 1000, `told after ${told()} ms`)
+      t.ok(told() < atOnce, `told after ${told()} ms`)
       release()
       await report
     })
@@ -197,7 +199,7 @@ t.test('others who take their time at the start of phase 3 do not delay the news
       const { told, report } = timeOfNews(app)
       // The second one names the last stream: the session takes no more.
       await until(() => goaways > 1 && read.get('/held')?.[0]?.aborted === true)
-      t.ok(told() < 1000, `told after ${told()} ms`)
+      t.ok(told() < atOnce, `told after ${told()} ms`)
       release()
       await report
     })
@@ -211,7 +213,7 @@ t.test('others who take their time at the start of phase 3 do not delay the news
     const closed = once(socket, 'close')
     const { told, report } = timeOfNews(app)
     await until(() => read.get('/socket')?.[0]?.aborted === true)
-    t.ok(told() < 1000, `told after ${told()} ms`)
+    t.ok(told() < atOnce, `told after ${told()} ms`)
     await closed
     t.ok(told() > 1900, `closed after ${told()} ms`)
     await report
