@@ -84,12 +84,18 @@ t.test('a password in an address is never repeated', async (t) => {
     `://user:${secret}@localhost`, `unix:user:${secret}@x`, `http://user:${secret}@`,
     `http://user:${secret}\n@localhost:99999`, `\thttp://user:${secret}@localhost`, `ht\ntp://user:${secret}@localhost`,
     `http//user:${secret}@localhost`, `${secret}:@localhost:99999`, `${secret}://x@localhost`, `${secret}@localhost`,
+    `http://user:${secret}%40localhost`, `http://localhost:99999/-/status?token=${secret}`, `localhost:port#${secret}`,
     ` http://user:${secret}@localhost`, `http:\\\\user:${secret}@localhost`, `HTTP:/user:${secret}@localhost`
   ]
   for (const address of addresses) {
     const { message } = t.throws(() => readTarget(address), { name: 'UsageError' }, address) as unknown as Error
     t.notOk(message.includes(secret.slice(0, 7)), message)
   }
+  for (const address of [`http://localhost:1/-/status?token=${secret}`, `localhost:1#${secret}`, `unix:/nothing:/-/status?token=${secret}`]) {
+    t.notOk(readTarget(address).name.includes(secret.slice(0, 7)), readTarget(address).name)
+  }
+  t.equal(readTarget('unix:/run/x:/-/status?a=b#c').path, '/-/status?a=b', 'a query is asked with')
+  t.equal(readTarget('localhost:1/app?a=b#c').path, '/app/-/status?a=b')
   for (const flags of [[], ['--json']]) {
     const { code, stdout, stderr } = await status([...flags, addresses[0] ?? ''])
     t.notOk((stdout + stderr).includes(secret.slice(0, 7)), `${stdout}${stderr}`)

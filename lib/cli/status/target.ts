@@ -5,7 +5,7 @@ import { printable } from './fields.ts'
 
 /** Where a status is asked for. */
 export interface Target {
-  /** As it is shown: without what was added. */
+  /** As it is shown: without what was added, and without its query, which may hold a secret. */
   name: string
   secure: boolean
   /** Undefined for a unix socket. */
@@ -41,7 +41,17 @@ function readSocket (given: string): Target {
   if (!fits(socketPath)) {
     throw new UsageError(`status: expected ${socketRule.expected}, got one of ${Buffer.byteLength(socketPath)} bytes`)
   }
-  return { name: printable(given), secure: false, host: undefined, port: undefined, socketPath, path: complete(path), authority: 'localhost' }
+  const route = withoutQuery(path)
+  const [query = ''] = /^\?[^#]*/.exec(path.slice(route.length)) ?? []
+  return {
+    name: printable(`${given.slice(0, given.length - path.length)}${route}`),
+    secure: false,
+    host: undefined,
+    port: undefined,
+    socketPath,
+    path: complete(route) + query,
+    authority: 'localhost'
+  }
 }
 
 function readUrl (given: string): Target {
@@ -57,7 +67,7 @@ function readUrl (given: string): Target {
   if (username !== '' || password !== '') throw new UsageError('status: expected a URL without credentials, and the token as --token or in GRACEFUL_TOKEN')
   const secure = protocol === 'https:'
   return {
-    name: printable(given),
+    name: printable(withoutQuery(given)),
     secure,
     host: hostname.replace(/^\[|\]$/g, ''),
     port: port === '' ? secure ? 443 : 80 : Number(port),
@@ -74,11 +84,16 @@ function complete (given: string): string {
 }
 
 function refusal (given: string): UsageError {
-  const shown = shorten(printable(withoutUser(given)))
+  const shown = shorten(printable(withoutQuery(withoutUser(given))))
   return new UsageError(`status: expected a URL, host:port or unix:/path/of/socket, got '${shown}'`)
 }
 
 /** What stands before the last `@` may be a password or a token, whatever it is made of. */
 function withoutUser (given: string): string {
-  return given.replace(/^(https?:\/{0,2}|unix:)?.*@/is, '$1...@')
+  return given.replace(/^(https?:\/{0,2}|unix:)?.*(?:@|%40)/is, '$1...@')
+}
+
+/** A query, or what comes behind `#`, is asked with, and not shown. */
+function withoutQuery (given: string): string {
+  return given.replace(/[?#].*$/s, '')
 }
