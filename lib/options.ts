@@ -12,8 +12,8 @@ import { valueOf, withDefaults } from './named.ts'
 import { nothing, own, ownTree } from './own.ts'
 import type { OtherListenersTime, SignalAction } from './process/types.ts'
 import {
-  absolutePath, aFunction, boolean, closeCode, closeReason, fileMode, integer, isObject, modeOf, object, objectOrBoolean,
-  objectOrFalse, oneOf, prefix, registry, route, routeOrFalse, text, time, token
+  absolutePath, aFunction, boolean, closeCode, closeReason, fileMode, integer, isObject, modeOf, object,
+  objectOrBoolean, objectOrFalse, oneOf, prefix, registry, route, routeOrFalse, text, time, token
 } from './rules.ts'
 import type { Rule } from './rules.ts'
 import { defaultSocketMode } from './socket-files.ts'
@@ -186,8 +186,8 @@ export const optionTable: readonly OptionRow[] = [
 
 /** Groups whose keys are ours alone; `pressure` also takes those of `@fastify/under-pressure`, `signals` any signal. */
 const closedGroups = [
-  'announce', 'drain', 'drain.webSocket', 'probes', 'probes.external', 'admin', 'admin.unixSocket', 'kubernetes', 'guardian',
-  'metrics'
+  'announce', 'drain', 'drain.webSocket', 'probes', 'probes.external', 'admin', 'admin.unixSocket', 'kubernetes',
+  'guardian', 'metrics'
 ]
 /** All groups: what is in them is read once, as they are. */
 const groups = [...closedGroups, 'pressure', 'signals']

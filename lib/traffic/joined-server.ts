@@ -26,7 +26,8 @@ export interface JoinedServerPorts {
 
 /**
  * A bound server whose `close` joins an end that is under way, and whose other methods that end connections do nothing to what is
- * still served. From phase 4 on, and while no end is under way, they do what they do; those of HTTP/1 wait for streams that drain.
+ * still served. From phase 4 on, and while no end is under way, they do what they do; those of HTTP/1 wait for streams
+ * that drain.
  *
  * Its `close` event comes once in an end, and when Fastify's own close would have it come: in phase 4, before the `onClose` hooks.
  */
@@ -169,7 +170,8 @@ export class JoinedServer {
     if (typeof original !== 'function') return
     server[sweep] = () => {
       if (this.#ports.isEnding() || (this.#isExempt && sweep !== 'closeIdleConnections')) return
-      if (this.#ports.isCutDraining() && sweep !== 'closeHttp2Sessions') this.#delayed.set(sweep, () => original.call(server))
+      const isDelayed = this.#ports.isCutDraining() && sweep !== 'closeHttp2Sessions'
+      if (isDelayed) this.#delayed.set(sweep, () => original.call(server))
       else original.call(server)
     }
   }

@@ -175,7 +175,8 @@ export class Requests {
   /**
    * Follows a reply no longer, and does not count it: nobody waits for its end.
    *
-   * @param socket the connection whose last reply it is: what has been asked for behind it gets no answer, and never closes
+   * @param socket the connection whose last reply it is: what has been asked for behind it gets no answer, and never
+   * closes
    */
   exempt (reply: ServerResponse, socket?: HttpSocket): void {
     this.#forgetUnshown(reply)

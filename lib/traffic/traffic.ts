@@ -374,7 +374,9 @@ export class Traffic {
     const socket = isHttp2 ? undefined : raw.socket as HttpSocket
     const isOurs = socket !== undefined && this.connections.sockets.has(socket)
     // What is asked for behind a viewer's stream, which is the last answer of its connection, gets none.
-    if (!isOurs && socket !== undefined && this.connections.isExempt(socket)) return this.requests.noteUnanswered(reply.raw)
+    if (!isOurs && socket !== undefined && this.connections.isExempt(socket)) {
+      return this.requests.noteUnanswered(reply.raw)
+    }
     const holder = session ?? (isOurs ? socket : undefined)
     if (holder !== undefined) this.#classify(request, holder)
     const isShown = isOurs && socket._httpMessage === reply.raw

@@ -7,8 +7,8 @@ export function turn (): Promise<void> {
 }
 
 /**
- * Calls back after two turns. On a machine that is late a timer fires before the kernel is asked for what has come in the
- * meantime, and before bytes that were written over TLS have reached it, each lot of which takes a turn.
+ * Calls back after two turns. On a machine that is late a timer fires before the kernel is asked for what has come in
+ * the meantime, and before bytes that were written over TLS have reached it, each lot of which takes a turn.
  */
 export function afterTurns (clock: Clock, callback: () => void): void {
   clock.after(0, () => { clock.after(0, callback) })

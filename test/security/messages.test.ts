@@ -5,6 +5,16 @@ import { isFit, long, read, run } from './given.ts'
 
 const secret = 'secret-of-34-characters-never-shown'
 
+/** What is said of these options; nothing where they are taken, as an object is that has nothing to look at. */
+function messageFor (options: unknown): string {
+  try {
+    read(options)
+    return ''
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
 t.test('a token is in no message, whatever shape the options have', async (t) => {
   const admin = { token: secret }
   const shapes: unknown[] = [
@@ -18,12 +28,7 @@ t.test('a token is in no message, whatever shape the options have', async (t) =>
     { metrics: { registry: { token: secret } } }, { otherListeners: { apiKey: secret } }
   ]
   for (const shape of shapes) {
-    let message = ''
-    try {
-      read(shape)
-    } catch (error) {
-      ({ message } = error as Error)
-    }
+    const message = messageFor(shape)
     t.ok(!message.includes(secret.slice(0, 12)) && message.length < 600, message.slice(0, 300))
   }
   const [script, statusToken] = ['a', secret]
@@ -64,13 +69,7 @@ t.test('no message repeats more than a bound of what was given', async (t) => {
     t.ok(show(value).length <= 80, show(value))
     const given = [{ exit: value }, { announce: value }, { announce: { shed: value } }, { signals: { SIGTERM: value } }]
     for (const options of given) {
-      let message = ''
-      try {
-        // An object that throws when it is looked at, but has nothing to look at, is one without options.
-        read(options)
-      } catch (error) {
-        ({ message } = error as Error)
-      }
+      const message = messageFor(options)
       t.ok(message.length < 700, message.slice(0, 200))
     }
   }

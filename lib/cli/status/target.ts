@@ -57,8 +57,10 @@ function readSocket (given: string): Target {
 function readUrl (given: string): Target {
   const hasScheme = /^[a-z][a-z\d+.-]*:\/\//i.test(given)
   const isPort = /^\d+$/.test(given)
-  const text = isPort ? `http://localhost:${given}` : hasScheme ? given : `http://${given.replace(/^:(?=\d)/, 'localhost:')}`
-  // What a broken scheme leaves would be taken for a host, and a password for a path. Tabs and ends of lines a URL leaves out.
+  const withHost = isPort ? `localhost:${given}` : given.replace(/^:(?=\d)/, 'localhost:')
+  const text = hasScheme ? given : `http://${withHost}`
+  // What a broken scheme leaves would be taken for a host, and a password for a path. A URL leaves tabs and ends of
+  // lines out.
   const isBroken = /^https?:(?!\/\/)/i.test(given) || (!hasScheme && given.includes('@')) || /[\t\r\n]/.test(given)
   if (isBroken || !URL.canParse(text)) throw refusal(given)
   const { protocol, username, password, hostname, host, port, pathname, search } = new URL(text)

@@ -93,8 +93,8 @@ export async function readEvents (body: ReadableStream<Uint8Array>, own: AbortCo
 }
 
 /**
- * A field of an event. Lines end with `\n` alone: for a regular expression U+2028 and U+2029, which JSON may hold, end one,
- * too.
+ * A field of an event. Lines end with `\n` alone: for a regular expression U+2028 and U+2029, which JSON may hold, end
+ * one, too.
  */
 export function fieldOf (block: string, field: string): string | undefined {
   const start = `${field}: `
