@@ -17,7 +17,8 @@ if (process.argv[2] === 'plain') {
   await app.register(plainClose)
 } else {
   await app.register(graceful, {
-    announce: { min: settings.announceMin }
+    announce: { min: settings.announceMin },
+    drain: { idle: settings.drainIdle }
   })
   // Both can be too short to be met by chance.
   app.graceful.addHook('closing', report)
