@@ -1,17 +1,43 @@
-import { defineConfig } from 'rolldown'
+import { readFileSync } from 'node:fs'
+import { defineConfig, rolldown } from 'rolldown'
+
+const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'))
+const common = { external: (id) => !/^[./]/.test(id), platform: 'node' }
+
+/**
+ * The program of the guardian's thread as one text, which the main module carries: nothing is looked for beside it, so that it starts
+ * in a bundle, in an archive and in a single executable. It is a script, because no other kind of text can be a thread everywhere.
+ * Names stay as they are, for whoever reads a stack of it.
+ */
+async function threadText () {
+  const bundle = await rolldown({ ...common, input: 'lib/guardian/thread.ts' })
+  const { output: [{ code }, ...others] } = await bundle.generate({
+    format: 'cjs',
+    codeSplitting: false,
+    comments: false,
+    minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } }
+  })
+  if (others.length > 0) throw new Error('the thread of the guardian does not fit into one text')
+  return `'use strict'\n${ascii(code)}\n//# sourceURL=fastify-graceful/guardian/thread.js`
+}
+
+/** One sign of two bytes makes V8 keep two for each of the others. */
+function ascii (code) {
+  return code.replaceAll(/[^\0-\x7F]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
 
 // One file per way in, and what several of them need beside them. All that a request passes stands in one module: V8 reads what
 // comes from another module anew each time, which costs two percent of a small request (measured with bench/cpu.js).
-export default defineConfig({
-  input: Object.fromEntries(['index', 'process/early', 'cluster/index', 'cluster/worker', 'cli/index', 'guardian/thread'].map((name) => [name, `lib/${name}.ts`])),
-  external: (id) => !/^[./]/.test(id),
-  platform: 'node',
+export default defineConfig(async () => ({
+  ...common,
+  input: Object.fromEntries(['index', 'process/early', 'cluster/index', 'cluster/worker', 'cli/index'].map((name) => [name, `lib/${name}.ts`])),
+  transform: { define: { builtVersion: JSON.stringify(version), builtThread: JSON.stringify(await threadText()) } },
   output: {
     dir: 'dist',
     format: 'esm',
     entryFileNames: '[name].js',
-    // Not in a folder of their own: lib/package.ts looks for its neighbours.
+    // Not in a folder of their own: lib/cluster/preload.ts looks for the file of the children.
     chunkFileNames: 'chunk-[name].js',
     sourcemap: true
   }
-})
+}))

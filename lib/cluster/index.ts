@@ -10,6 +10,7 @@ import { readSuperviseOptions } from './options.ts'
 import type { SuperviseOptions } from './options.ts'
 import { Sink } from './output.ts'
 import type { Sinks } from './output.ts'
+import { preloadFile } from './preload.ts'
 import { checkScript } from './script.ts'
 import { SupervisorSignals } from './signals.ts'
 import { setupChildren } from './spawn.ts'
@@ -51,13 +52,15 @@ let running = false
  * replaces one child after the other.
  *
  * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET, FST_GRACEFUL_INVALID_ENVIRONMENT
- * @throws FST_GRACEFUL_SUPERVISOR a supervisor runs in this process already, or this process is itself a child of `node:cluster`
+ * @throws FST_GRACEFUL_SUPERVISOR a supervisor runs in this process already, or this process is itself a child of `node:cluster`, or a bundle
+ * holds this module and not the file that each child loads
  */
 export function supervise (options: SuperviseOptions): Supervised {
   const { settings, log, signals, exit } = readSuperviseOptions(options, process.env)
   if (running) throw new errors.FST_GRACEFUL_SUPERVISOR('one supervisor per process', 'a second one')
   if (!cluster.isPrimary) throw new errors.FST_GRACEFUL_SUPERVISOR('a process that is no child of node:cluster', 'such a child')
   checkScript(settings.script)
+  const preload = preloadFile()
   running = true
   const stdout = new Sink(outputStream(1))
   // Where both end in one pipe (2>&1, the journal), two writers would cut each other's lines.
@@ -70,7 +73,7 @@ export function supervise (options: SuperviseOptions): Supervised {
     const deaf = deafAncestor()
     if (deaf !== undefined) supervisor.log.warn({ event: 'graceful.parent' }, deafAncestorMessage(deaf))
   }
-  setupChildren(settings)
+  setupChildren(settings, preload)
   const status = settings.status === undefined ? Promise.resolve(undefined) : openStatus(supervisor, settings.status)
   const done = end(supervisor, status, sinks, () => {
     listeners.uninstall()

@@ -1,15 +1,16 @@
 import { ChildProcess } from 'node:child_process'
 import cluster, { Worker } from 'node:cluster'
 import { resolve } from 'node:path'
-import { programFile } from '../package.ts'
 import type { SupervisorSettings } from './options.ts'
 import { launchDirectory } from './script.ts'
 import { siblingsVariable, supervisorVariable } from '../kubernetes/environment.ts'
 
-const preload = programFile('cluster/worker').href
-
-/** Sets the process up as the parent of its children; there can be one such set-up in a process. */
-export function setupChildren ({ script, args }: SupervisorSettings): void {
+/**
+ * Sets the process up as the parent of its children; there can be one such set-up in a process.
+ *
+ * @param preload what each child loads before the service
+ */
+export function setupChildren ({ script, args }: SupervisorSettings, preload: string): void {
   // Round-robin lost requests whenever a child closed: those that the parent had accepted and the child not yet.
   cluster.schedulingPolicy = cluster.SCHED_NONE
   const cwd = launchDirectory()

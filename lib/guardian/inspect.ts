@@ -1,5 +1,3 @@
-import { createRequire } from 'node:module'
-import type Inspector from 'node:inspector'
 import type { Debugger, Session } from 'node:inspector'
 import { fileURLToPath } from 'node:url'
 
@@ -79,8 +77,7 @@ export class MainThread {
 
   #connect (): Session {
     // A Node without an inspector has no such module.
-    const inspector = createRequire(import.meta.url)('node:inspector') as typeof Inspector
-    const session = new inspector.Session()
+    const session = new (process.getBuiltinModule('node:inspector').Session)()
     session.on('Debugger.scriptParsed', ({ params }) => { this.#urls.set(params.scriptId, params.url) })
     session.on('Debugger.paused', ({ params }) => {
       // Not our pause, but a person's breakpoint: let go.

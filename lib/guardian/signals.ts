@@ -15,7 +15,7 @@ const duplicateWindow = 1000
 
 function loadListening (): Listening | undefined {
   try {
-    return createRequire(import.meta.url)('internal/process/signal') as Listening
+    return createRequire(process.execPath)('internal/process/signal') as Listening
   } catch {
     return undefined
   }

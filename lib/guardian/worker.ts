@@ -1,14 +1,13 @@
-import { createRequire } from 'node:module'
 import type inspector from 'node:inspector'
 import { Worker } from 'node:worker_threads'
-import { programFile } from '../package.ts'
+import { threadProgram } from './program.ts'
 import type { ThreadData } from './protocol.ts'
 
 type Inspector = typeof inspector
 
 /** As little memory as the thread can do with; a bare one reserves much more. */
 const resourceLimits = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 }
-const file = programFile('guardian/thread')
+const { program, isText } = threadProgram()
 
 /** The thread inherits neither the application's loaders nor its environment. */
 export function makeWorker (workerData: ThreadData): Worker {
@@ -16,12 +15,12 @@ export function makeWorker (workerData: ThreadData): Worker {
   // writes by itself.
   const output = { stdout: true, stderr: true }
   const own = { env: {}, argv: [], name: 'fastify-graceful', trackUnmanagedFds: false, resourceLimits }
-  const options = { ...output, ...own, workerData }
+  const options = { ...output, ...own, workerData, eval: isText }
   try {
-    return new Worker(file, { ...options, execArgv: ['--expose-internals', '--no-warnings'] })
+    return new Worker(program, { ...options, execArgv: ['--expose-internals', '--no-warnings'] })
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_INVALID_EXEC_ARGV') throw error
-    return new Worker(file, { ...options, execArgv: [] })
+    return new Worker(program, { ...options, execArgv: [] })
   }
 }
 
@@ -30,7 +29,7 @@ export function inspectorOf (): Inspector | undefined {
   try {
     const { permission } = process as { permission?: { has (scope: string): boolean } }
     if (permission !== undefined && !permission.has('inspector')) return undefined
-    return createRequire(import.meta.url)('node:inspector') as Inspector
+    return process.getBuiltinModule('node:inspector')
   } catch {
     return undefined
   }

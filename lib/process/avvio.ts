@@ -37,7 +37,7 @@ export function catchAvvio (addHook: () => void): Avvio | undefined {
 
 /** Every copy of avvio that was loaded. */
 function bootsOfProcess (): Boot[] {
-  const { cache } = createRequire(import.meta.url)
+  const { cache } = createRequire(process.execPath)
   return Object.keys(cache ?? {}).filter((file) => /[\\/]avvio[\\/](?:boot|index)\.js$/.test(file)).map((file) => cache[file]?.exports as Boot)
 }
 

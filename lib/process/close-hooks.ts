@@ -19,7 +19,6 @@ interface Entry {
 const fastifysOwn = "Fastify's own close (preClose hooks, server.close)"
 /** How long a hook runs before it is worth the time to find out who wrote it, in milliseconds. */
 const worthALook = 250
-const here = import.meta.url
 
 /**
  * Knows which `onClose` hook runs, and which have not. Hooks are called as they would be without us: the same order, `this`,
@@ -45,8 +44,9 @@ export class CloseHooks {
   follow (addOwn: () => void): void {
     const root = this.#root as unknown as { onClose: OnClose }
     const original = root.onClose
-    const follow = (hook: Hook, instance: FastifyInstance): Hook => this.#follow(hook, instance)
-    root.onClose = function onClose (hook) {
+    const follow = (hook: Hook, instance: FastifyInstance): Hook => this.#follow(hook, instance, stackAbove(onClose))
+    root.onClose = onClose
+    function onClose (this: FastifyInstance, hook: Hook): FastifyInstance {
       return original.call(this, typeof hook === 'function' ? follow(hook, this) : hook)
     }
     this.#avvio = catchAvvio(addOwn)
@@ -72,8 +72,7 @@ export class CloseHooks {
     return [...later.map(({ name }) => name()), ...earlier === 0 ? [] : this.#findEarlier().slice(-earlier)]
   }
 
-  #follow (hook: Hook, instance: FastifyInstance): Hook {
-    const { stack } = new Error('where the hook comes from')
+  #follow (hook: Hook, instance: FastifyInstance, stack: string): Hook {
     const plugin = pluginOf(instance) ?? nameOfPlugin(this.#avvio && loadingPlugin(this.#avvio))
     let known: string | undefined
     const isFastifys = isFastifysOwn(hook, stack)
@@ -120,12 +119,19 @@ export class CloseHooks {
 }
 
 /** Whether Fastify itself adds the hook: it has no name, and is not bound as those of `addHook` are. */
-function isFastifysOwn ({ name }: Hook, stack: string | undefined): boolean {
-  const caller = stack?.split('\n').slice(1).find((line) => !line.includes(here))
+function isFastifysOwn ({ name }: Hook, stack: string): boolean {
+  const [, caller] = stack.split('\n')
   return name === '' && caller !== undefined && /[\\/]node_modules[\\/]fastify[\\/]fastify\.js/.test(caller)
 }
 
-function nameLater (name: string, plugin: string | undefined, stack: string | undefined): string {
-  const place = placeOf(stack, (file) => file === here)
+/** Who has called a function, the innermost first: the file of our own code is that of the caller where all is one bundle. */
+function stackAbove (called: Function): string {
+  const holder = { stack: '' }
+  Error.captureStackTrace(holder, called)
+  return holder.stack
+}
+
+function nameLater (name: string, plugin: string | undefined, stack: string): string {
+  const place = placeOf(stack)
   return nameHook('onClose', name, plugin ?? packageOf(place), place)
 }

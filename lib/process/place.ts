@@ -6,11 +6,11 @@ const frame = /(?:\(|at (?:async )?)((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*?):(\d+):
 /** Whose frames say nothing of who called. */
 const isBetween = /[\\/]node_modules[\\/](?:fastify|avvio|fastify-plugin|fastq)[\\/]/
 
-/** The first place of a stack that is neither of Fastify nor of `own`, for example `/app/server.js:12`. */
-export function placeOf (stack: string | undefined, own: (file: string) => boolean): string | undefined {
-  for (const line of stack?.split('\n') ?? []) {
+/** The first place of a stack that is not Fastify's, for example `/app/server.js:12`. */
+export function placeOf (stack: string): string | undefined {
+  for (const line of stack.split('\n')) {
     const [, file, number] = frame.exec(line) ?? []
-    if (file === undefined || isBetween.test(file) || own(file)) continue
+    if (file === undefined || isBetween.test(file)) continue
     return `${pathOf(file)}:${number}`
   }
   return undefined

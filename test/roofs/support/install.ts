@@ -26,7 +26,7 @@ async function run (folder: string, ...command: string[]): Promise<void> {
 const hashOf = (...texts: string[]): string => createHash('sha256').update(texts.join('\0')).digest('hex').slice(0, 12)
 
 /** The tarball as it would be published, of what is built: packed once, for all files of a run. */
-async function pack (): Promise<string> {
+export async function pack (): Promise<string> {
   const files = readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' })
   const stamps = ['../package.json', ...files].map((file) => `${file} ${statSync(join(root, 'dist', file)).mtimeMs}`)
   const kept = join(store, `plugin-${hashOf(root, ...stamps)}`)

@@ -1,0 +1,7 @@
+import { supervise } from 'fastify-graceful/cluster'
+
+try {
+  supervise({ script: process.argv[1] })
+} catch (error) {
+  console.log(`${error.code} ${error.message}`)
+}

@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
+import { endWithUs } from '../../e2e/replicas.ts'
+import { cleanEnv } from '../../support/clean-env.ts'
+
+/** A service that has been brought into some form, and how it is started. */
+export interface Program {
+  command: readonly string[]
+  /** The folder that it is started in. */
+  folder: string
+  env?: NodeJS.ProcessEnv
+}
+
+interface Run {
+  url: string
+  guardian: string
+  kill (): void
+  /** Waits until it has written this. */
+  wrote (text: string): Promise<void>
+  /** Its code or its signal, all that it wrote, and how long its end took. */
+  end: Promise<{ code: number | string, output: string }>
+}
+
+const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+
+async function start ({ command, folder, env }: Program): Promise<Run> {
+  const child = spawn('env', [...cleanEnv, ...command], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+  endWithUs(child)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+      child.emit('wrote')
+    })
+  }
+  const end = once(child, 'close').then(([code, signal]) => ({ code: (code ?? signal) as number | string, output }))
+  const find = async (pattern: RegExp): Promise<RegExpExecArray> => {
+    for (;;) {
+      const match = pattern.exec(output)
+      if (match !== null) return match
+      await Promise.race([once(child, 'wrote'), end])
+      if (child.exitCode !== null && !pattern.test(output)) throw new Error(`no ${pattern} before the end:\n${output}`)
+    }
+  }
+  const [, port, guardian] = await find(/^listening (\d+), guardian (\d+)$/m)
+  return {
+    url: `http://127.0.0.1:${port}`,
+    guardian: `http://127.0.0.1:${guardian}`,
+    kill: () => { child.kill('SIGTERM') },
+    wrote: async (text) => { await find(new RegExp(`^${text}$`, 'm')) },
+    end
+  }
+}
+
+const textOf = async (url: string): Promise<string> => (await fetch(url, { headers: { connection: 'close' } })).text()
+
+/** It serves, ends in order, and where its event loop hangs, the guardian ends it at the deadline. */
+export async function proveEnds (t: Test, program: Program): Promise<void> {
+  await Promise.all([proveOrderly(t, program), proveHung(t, program)])
+}
+
+async function proveOrderly (t: Test, program: Program): Promise<void> {
+  const run = await start(program)
+  t.equal(await textOf(run.url), version, 'it answers, with the version of this package')
+  t.equal(await textOf(`${run.guardian}/readyz`), 'ok', 'the guardian answers probes')
+  const slow = textOf(`${run.url}/slow`)
+  await run.wrote('slow begins')
+  run.kill()
+  t.equal(await slow, 'whole', 'the request in hand is answered')
+  const { code, output } = await run.end
+  t.equal(code, 0, `it ends in order:\n${output}`)
+  t.match(output, /^pool closed$/m, 'its hooks run')
+}
+
+async function proveHung (t: Test, program: Program): Promise<void> {
+  const run = await start(program)
+  textOf(`${run.url}/hang`).catch(() => {})
+  await run.wrote('hanging')
+  await sleep(50)
+  t.match(await textOf(`${run.guardian}/readyz`), /ok|not|fail/, 'the guardian answers where the event loop hangs')
+  const from = performance.now()
+  run.kill()
+  const { code, output } = await run.end
+  const time = performance.now() - from
+  t.equal(code, 1, `the guardian ends it:\n${output}`)
+  // It is 6 s; a busy machine may be late.
+  t.ok(time < 9000, `by the deadline: after ${Math.round(time)} ms`)
+  t.match(output, /spinForEver/, 'and says where it hung')
+}
