@@ -12,11 +12,13 @@ import { loadClient } from './metrics/client.ts'
 import { registerMetrics } from './metrics/route.ts'
 import { readOptions } from './options.ts'
 import type { GracefulOptions } from './options.ts'
+import { loadPageTexts } from './page/texts.ts'
 import { hasBooted, rootOf } from './process/close.ts'
 import { listenWithMode } from './socket-files.ts'
 import { followMarked } from './traffic/marked.ts'
 import { proberOf } from './traffic/probers.ts'
 import { followRoute, problemOf } from './traffic/web-socket-route.ts'
+import { guardianServesPage } from './ward.ts'
 
 export type { Graceful, Registration, ShutdownOptions, WorkOptions } from './api.ts'
 export type { WorkOwner } from './traffic/socket-work.ts'
@@ -76,6 +78,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   if (root.hasDecorator('graceful')) throw new errors.FST_GRACEFUL_ALREADY_REGISTERED()
   const settings = readOptions(options, readEnvironment(process.env))
   const client = settings.metrics && await loadClient()
+  if (guardianServesPage(settings)) await loadPageTexts()
   const application = new Application(instance, root, settings)
   const { lifecycle, traffic, health, faults } = application
 

@@ -9,6 +9,7 @@ import { systemClock } from './lifecycle/clock.ts'
 import type { Lifecycle } from './lifecycle/lifecycle.ts'
 import type { Telemetry } from './metrics/telemetry.ts'
 import type { Settings } from './options.ts'
+import { loadedPageTexts } from './page/texts.ts'
 import { exitProcess } from './process/exit.ts'
 import { systemHost } from './process/host.ts'
 import { sharedState } from './process/shared.ts'
@@ -113,13 +114,23 @@ function servedOf ({ metrics }: Settings): string[] {
   return metrics === undefined || metrics.path === false ? [] : [...new Set([metrics.path, '/metrics'])]
 }
 
+/** Whether the guardian serves the status page, so that its thread has to be given the texts of it. */
+export function guardianServesPage (settings: Settings): boolean {
+  const { guardian, admin, inService } = settings
+  return guardian?.port !== undefined && admin !== false && (tokensOf(settings).length > 0 || !inService)
+}
+
+function tokensOf ({ admin }: Settings): string[] {
+  return admin === false ? [] : [admin.token ?? []].flat()
+}
+
 function setupOf (all: Settings, settings: GuardianSettings): GuardianSetup {
   const { probes, admin, terminationMessagePath } = all
-  const tokens = admin === false ? [] : [admin.token ?? []].flat()
+  const page = guardianServesPage(all) ? loadedPageTexts() : undefined
   return {
     settings,
     probes: probes === false ? undefined : { prefix: probes.prefix, expose: probes.expose },
-    admin: admin === false ? undefined : { prefix: admin.prefix, tokens, page: tokens.length > 0 || !all.inService },
+    admin: admin === false ? undefined : { prefix: admin.prefix, tokens: tokensOf(all), page },
     metrics: servedOf(all),
     terminationMessagePath,
     parent: parentOf(),

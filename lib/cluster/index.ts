@@ -52,8 +52,8 @@ let running = false
  * replaces one child after the other.
  *
  * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET, FST_GRACEFUL_INVALID_ENVIRONMENT
- * @throws FST_GRACEFUL_SUPERVISOR a supervisor runs in this process already, or this process is itself a child of `node:cluster`, or a bundle
- * holds this module and not the file that each child loads
+ * @throws FST_GRACEFUL_SUPERVISOR a supervisor runs in this process already, or this process is itself a child of
+ * `node:cluster`, or a bundle holds this module and not the file that each child loads
  */
 export function supervise (options: SuperviseOptions): Supervised {
   const { settings, log, signals, exit } = readSuperviseOptions(options, process.env)

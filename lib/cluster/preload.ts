@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url'
 import { errors } from '../errors.ts'
 
 /**
- * What each child loads before the service: a file of this package, as its address. It is the one file that is looked for; a
- * bundle of the supervisor does not hold it.
+ * What each child loads before the service: a file of this package, as its address. It is the one file that is looked
+ * for; a bundle of the supervisor does not hold it.
  *
  * @throws FST_GRACEFUL_SUPERVISOR
  */
@@ -13,9 +13,11 @@ export function preloadFile (): string {
   const here = import.meta.url as string | undefined
   const file = here === undefined ? undefined : new URL(here.endsWith('.ts') ? 'worker.ts' : 'cluster/worker.js', here)
   if (file === undefined || !exists(file)) {
-    const wanted = 'fastify-graceful/cluster to be loaded from node_modules, with its file cluster/worker.js beside it'
-    const given = `a bundle without that file (${file?.href ?? 'of CommonJS'}): leave the package out of the bundle (external: ['fastify-graceful'])`
-    throw new errors.FST_GRACEFUL_SUPERVISOR(wanted, given)
+    const found = `a bundle without that file (${file?.href ?? 'of CommonJS'})`
+    throw new errors.FST_GRACEFUL_SUPERVISOR(
+      'fastify-graceful/cluster to be loaded from node_modules, with its file cluster/worker.js beside it',
+      `${found}: leave the package out of the bundle (external: ['fastify-graceful'])`
+    )
   }
   return file.href
 }

@@ -2,8 +2,8 @@
 declare const builtThread: string | undefined
 
 /**
- * What the thread runs: the text of its program, which goes wherever this module goes (into a bundle, an archive, a single
- * executable), or in the sources of this package its file.
+ * What the thread runs: the text of its program, which goes wherever this module goes (into a bundle, an archive, a
+ * single executable), or in the sources of this package its file.
  */
 export function threadProgram (): { program: string | URL, isText: boolean } {
   return typeof builtThread === 'string'

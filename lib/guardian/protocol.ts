@@ -4,6 +4,7 @@ import type { RequestRecord } from '../kubernetes/message.ts'
 import type { Phase } from '../lifecycle/phase.ts'
 import type { Stall } from '../lifecycle/participants.ts'
 import type { ShutdownKind } from '../lifecycle/report.ts'
+import type { PageTexts } from '../page/document.ts'
 import type { CallerIdentity } from '../traffic/callers.ts'
 
 /** A signal; `count` is 1 for the first, 2 for the one that hurries, 3 for the one that exits at once. `at` is of the shared clock. */
@@ -112,8 +113,8 @@ export interface ServerData {
   host: string
   /** Before the probe routes; undefined where there are none. */
   probes: { prefix: string, expose: boolean } | undefined
-  /** The admin routes; undefined where there are none. */
-  admin: { prefix: string, tokens: string[], page: boolean } | undefined
+  /** The admin routes; undefined where there are none. They have a page where there are its texts. */
+  admin: { prefix: string, tokens: string[], page: PageTexts | undefined } | undefined
   /** Where metrics are served. */
   metrics: string[]
 }

@@ -4,7 +4,8 @@ import { digest, showsToken } from '../admin/token.ts'
 import { formatJson, formatText, isVerbose, negotiate } from '../health/format.ts'
 import type { Verdict } from '../health/health.ts'
 import type { CheckKind } from '../health/options.ts'
-import { makePage } from '../page/page.ts'
+import { pageMaker } from '../page/document.ts'
+import type { PageMaker } from '../page/document.ts'
 import { streamBounds, streamHeaders } from '../page/viewers.ts'
 import type { Access, Viewers } from '../page/viewers.ts'
 import { wantsPage } from '../page/wants.ts'
@@ -56,11 +57,13 @@ const kubelet = /^kube-lifecycle\//
 export class Routes {
   readonly #data: ServerData
   readonly #ports: ServerPorts
+  readonly #makePage: PageMaker | undefined
   readonly #tokens: Buffer[]
 
   constructor (data: ServerData, ports: ServerPorts) {
     this.#data = data
     this.#ports = ports
+    this.#makePage = data.admin?.page && pageMaker(data.admin.page)
     this.#tokens = (data.admin?.tokens ?? []).map((token) => digest(token))
   }
 
@@ -93,7 +96,7 @@ export class Routes {
   /** Answers with the stream of changes, where a request asks for it. */
   watch (request: IncomingMessage, response: ServerResponse): boolean {
     const { admin } = this.#data
-    if (admin?.page !== true || request.method !== 'GET') return false
+    if (admin?.page === undefined || request.method !== 'GET') return false
     if (pathOf(request.url ?? '') !== `${admin.prefix}/status/events`) return false
     const access = this.#accessOf(request)
     const { viewers } = this.#ports
@@ -136,8 +139,8 @@ export class Routes {
 
   async #status (request: IncomingMessage): Promise<Reply> {
     const access = this.#accessOf(request)
-    if (this.#data.admin?.page === true && wantsPage(request.headers.accept)) {
-      const { headers, body } = makePage(await this.#ports.viewers.show(access))
+    if (this.#makePage !== undefined && wantsPage(request.headers.accept)) {
+      const { headers, body } = this.#makePage(await this.#ports.viewers.show(access))
       return { code: 200, type: 'text/html', body, headers }
     }
     return json(200, { ...access === 'whole' ? await this.#ports.status() : this.#ports.publicStatus(), access })

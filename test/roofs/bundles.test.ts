@@ -18,7 +18,10 @@ const run = async (cwd: string, ...command: string[]): Promise<void> => {
 }
 const binary = process.execPath
 /** Dependencies of Fastify are CommonJS, and in a bundle of ES modules they look for this. */
-const banner = "--banner:js=import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);"
+const banner = `--banner:js=${[
+  "import { createRequire as makeRequire } from 'node:module'",
+  'const require = makeRequire(import.meta.url)'
+].join(';')};`
 const common = ['service.js', '--bundle', '--platform=node', '--log-level=error']
 
 /** A file alone in a folder, below a package.json of somebody else's where one is given. */
@@ -40,7 +43,8 @@ writeFileSync(join(folder, 'sea.json'), JSON.stringify(seaConfig))
 await run(folder, bin('esbuild'), ...common, '--format=esm', banner, '--outfile=out/esm.mjs')
 await run(folder, bin('esbuild'), ...common, '--format=cjs', '--minify', '--keep-names', '--outfile=out/cjs.cjs')
 await run(folder, bin('ncc'), 'build', 'service.js', '--out', 'out/ncc', '--quiet')
-await run(folder, bin('rollup'), 'service.js', '--file', 'out/rollup.mjs', '--format', 'es', '--silent', '--inlineDynamicImports', ...rollupPlugins)
+const rollupOptions = ['--file', 'out/rollup.mjs', '--format', 'es', '--silent', '--inlineDynamicImports']
+await run(folder, bin('rollup'), 'service.js', ...rollupOptions, ...rollupPlugins)
 await run(folder, process.execPath, '--experimental-sea-config', 'sea.json')
 
 t.test('one file of esbuild, as an ES module', async (t) => {
@@ -71,7 +75,8 @@ t.test('a single executable of Node', async (t) => {
   copyFileSync(process.execPath, program)
   chmodSync(program, 0o755)
   const fuse = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2'
-  await run(folder, process.execPath, 'node_modules/postject/dist/cli.js', program, 'NODE_SEA_BLOB', 'out/sea.blob', '--sentinel-fuse', fuse)
+  const injected = [program, 'NODE_SEA_BLOB', 'out/sea.blob', '--sentinel-fuse', fuse]
+  await run(folder, process.execPath, 'node_modules/postject/dist/cli.js', ...injected)
   await proveEnds(t, { folder: dirname(program), command: [program] })
 })
 
@@ -80,15 +85,17 @@ t.test('a symbolic link to the package, which stays one', async (t) => {
   mkdirSync(join(project, 'node_modules'), { recursive: true })
   cpSync(join(folder, 'service.js'), join(project, 'service.mjs'))
   await run(project, 'sh', '-c', 'ln -s ../../../node_modules/* node_modules/')
-  await proveEnds(t, { folder: project, command: [binary, '--preserve-symlinks', '--preserve-symlinks-main', 'service.mjs'] })
+  const flags = ['--preserve-symlinks', '--preserve-symlinks-main']
+  await proveEnds(t, { folder: project, command: [binary, ...flags, 'service.mjs'] })
 })
 
 t.test('a bundled supervisor says what it needs', async (t) => {
   for (const format of ['esm', 'cjs']) {
     const name = `supervisor.${format === 'esm' ? 'mjs' : 'cjs'}`
-    const options = [`--format=${format}`, ...format === 'esm' ? [banner] : [], '--bundle', '--platform=node', '--log-level=error', `--outfile=out/${name}`]
-    await run(folder, bin('esbuild'), 'supervisor.js', ...options)
-    const { stdout } = await execute('env', [...cleanEnv, process.execPath, name], { cwd: alone('supervisor', `out/${name}`) })
-    t.match(stdout, /^FST_GRACEFUL_SUPERVISOR .*cluster\/worker\.js beside it, got a bundle .*: leave the package out of the bundle/, format)
+    const options = [...common.slice(1), `--format=${format}`, ...format === 'esm' ? [banner] : []]
+    await run(folder, bin('esbuild'), 'supervisor.js', ...options, `--outfile=out/${name}`)
+    const cwd = alone('supervisor', `out/${name}`)
+    const { stdout } = await execute('env', [...cleanEnv, process.execPath, name], { cwd })
+    t.match(stdout, /^FST_GRACEFUL_SUPERVISOR .*worker\.js beside it, got a bundle .*: leave the package out/, format)
   }
 })

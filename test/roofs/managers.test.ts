@@ -15,7 +15,8 @@ const folder = await install('managers')
 const tarball = await pack()
 const { stdout: registry } = await execute('env', [...cleanEnv, 'npm', 'config', 'get', 'registry'])
 const run = async (cwd: string, ...command: string[]): Promise<void> => {
-  const settings = [`YARN_NPM_REGISTRY_SERVER=${registry.trim().replace(/\/$/, '')}`, 'YARN_ENABLE_IMMUTABLE_INSTALLS=false']
+  const server = registry.trim().replace(/\/$/, '')
+  const settings = [`YARN_NPM_REGISTRY_SERVER=${server}`, 'YARN_ENABLE_IMMUTABLE_INSTALLS=false']
   await execute('env', [...cleanEnv, ...settings, process.execPath, ...command], { cwd, maxBuffer: 64 << 20 })
 }
 
@@ -35,7 +36,10 @@ t.test("Yarn 4, Plug'n'Play: the package is read out of its zip", async (t) => {
   t.comment(`Yarn ${versionOf(folder, '@yarnpkg/cli-dist')}`)
   const project = makeProject('pnp', {
     'yarn.lock': '',
-    '.yarnrc.yml': 'nodeLinker: pnp\nenableGlobalCache: false\nenableTelemetry: false\nenableScripts: false\npnpFallbackMode: none\n'
+    '.yarnrc.yml': [
+      'nodeLinker: pnp', 'pnpFallbackMode: none', 'enableGlobalCache: false', 'enableTelemetry: false',
+      'enableScripts: false', ''
+    ].join('\n')
   })
   await run(project, join(folder, 'node_modules/@yarnpkg/cli-dist/bin/yarn.js'), 'install')
   t.notOk(existsSync(join(project, 'node_modules')), 'there is no node_modules')
@@ -46,6 +50,7 @@ t.test("Yarn 4, Plug'n'Play: the package is read out of its zip", async (t) => {
 t.test('pnpm: the package is a link into its store', async (t) => {
   t.comment(`pnpm ${versionOf(folder, 'pnpm')}`)
   const project = makeProject('pnpm', { 'pnpm-workspace.yaml': 'packages: []\n' })
-  await run(project, join(folder, 'node_modules/pnpm/bin/pnpm.cjs'), 'install', '--ignore-scripts', '--store-dir', join(folder, 'store'))
+  const pnpm = join(folder, 'node_modules/pnpm/bin/pnpm.cjs')
+  await run(project, pnpm, 'install', '--ignore-scripts', '--store-dir', join(folder, 'store'))
   await proveEnds(t, { folder: project, command: [process.execPath, 'service.js'] })
 })

@@ -20,14 +20,16 @@ interface Run {
   kill (): void
   /** Waits until it has written this. */
   wrote (text: string): Promise<void>
-  /** Its code or its signal, all that it wrote, and how long its end took. */
+  /** Its code or its signal, and all that it wrote. */
   end: Promise<{ code: number | string, output: string }>
 }
 
-const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+const manifest = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
+const { version } = JSON.parse(manifest) as { version: string }
 
 async function start ({ command, folder, env }: Program): Promise<Run> {
-  const child = spawn('env', [...cleanEnv, ...command], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+  const options = { cwd: folder, env: { ...process.env, ...env } }
+  const child = spawn('env', [...cleanEnv, ...command], { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
   endWithUs(child)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
