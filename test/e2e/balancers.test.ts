@@ -1,13 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { end, start } from '../principles/replicas.ts'
+import type { Replica } from '../principles/replicas.ts'
 import { kinds, startBalancer } from './balancers.ts'
 import { startLoad } from './client.ts'
 import type { Manner } from './client.ts'
+import { claimPort } from './kubelet/ports.ts'
 import { prefer } from './replicas.ts'
 import { countByKind } from './rollout.ts'
 
 t.setTimeout(300_000)
+// Most of the time is waited, not worked.
+t.jobs = 3
 
 const isRight = (body: string): boolean => body === 'ok'
 const body = { type: 'text/plain', content: Buffer.from('an order, in two halves') }
@@ -24,8 +28,9 @@ const settled = 3500
 for (const kind of kinds) {
   t.test(`a rolling update behind ${kind.name}, which checks readiness: nothing is lost without any option`, async (t) => {
     prefer(process.pid, -10)
-    const replicas = await Promise.all([start(t), start(t)])
-    const ports = replicas.map(({ port }) => port)
+    const ports = [await claimPort(), await claimPort()]
+    const startOn = (port: number): Promise<Replica> => start(t, { listen: { port, host: '127.0.0.1' } })
+    const replicas = await Promise.all(ports.map(startOn))
     const balancer = await startBalancer(kind, ports)
     t.teardown(balancer.stop)
     await sleep(settled)
@@ -36,7 +41,7 @@ for (const kind of kinds) {
       for (const [index, port] of ports.entries()) {
         departures.push(await end(replicas[index]!))
         // Its successor takes its port, as on a machine of one's own.
-        replicas[index] = await start(t, { listen: { port, host: '127.0.0.1' } })
+        replicas[index] = await startOn(port)
         await sleep(settled)
       }
     } finally {

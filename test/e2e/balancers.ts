@@ -2,11 +2,11 @@ import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { claimPort } from './kubelet/ports.ts'
 import { endWithUs, prefer } from './replicas.ts'
 
 /** A balancer that checks `/readyz` of its servers itself, each second, and tries nothing twice. */
@@ -141,15 +141,6 @@ function programOf ({ program, package: name }: BalancerKind): string {
   return installed
 }
 
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 async function accepts (port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')
   const is = await new Promise<boolean>((resolve) => { socket.once('connect', () => resolve(true)).once('error', () => resolve(false)) })
@@ -161,7 +152,7 @@ async function accepts (port: number): Promise<boolean> {
 export async function startBalancer (kind: BalancerKind, servers: readonly number[]): Promise<{ port: number, stop: () => Promise<void> }> {
   const program = programOf(kind)
   const folder = mkdtempSync(join(tmpdir(), 'balancer-'))
-  const port = await freePort()
+  const port = await claimPort()
   for (const [name, text] of Object.entries(kind.files(folder, port, servers))) writeFileSync(join(folder, name), text)
   mkdirSync(join(folder, 'work'))
   const child: ChildProcess = spawn(program, kind.command(folder, port), { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder } })

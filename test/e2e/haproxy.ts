@@ -1,11 +1,12 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { claimPort } from './kubelet/ports.ts'
 import { endWithUs, prefer } from './replicas.ts'
 
 /** What the balancer is to do. */
@@ -79,16 +80,6 @@ export function findHaproxy (): string {
   return installed
 }
 
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no free port')
-  return address.port
-}
-
 // A check may take long: a replica that the machine leaves without a processor is slow, not unready, and without it no server would be left.
 function configuration (options: BalancerOptions, port: number, socket: string): string {
   const check = options.check ? 'check inter 500ms fall 2 rise 1' : ''
@@ -153,7 +144,7 @@ export async function startHaproxy (options: BalancerOptions): Promise<Balancer>
   const binary = findHaproxy()
   const folder = mkdtempSync(join(tmpdir(), 'haproxy-'))
   const socket = join(folder, 'admin.sock')
-  const port = await freePort()
+  const port = await claimPort()
   writeFileSync(join(folder, 'haproxy.cfg'), configuration(options, port, socket))
   const child = spawn(binary, ['-db', '-f', join(folder, 'haproxy.cfg')], { stdio: ['ignore', 'pipe', 'pipe'] })
   endWithUs(child)
