@@ -16,6 +16,7 @@ import { until } from './kubelet/until.ts'
 import { update } from './kubelet/update.ts'
 import type { UpdateOptions, UpdateResult } from './kubelet/update.ts'
 import { ensureBuilt } from './replicas.ts'
+import { wasUnseen } from './rollout.ts'
 
 t.setTimeout(200_000)
 // Most of the time is waited, not worked.
@@ -58,10 +59,10 @@ function messageOf (t: Test, { name, message }: Departure): Record<string, unkno
 }
 
 function leftInOrder (t: Test, departure: Departure, grace: number): void {
-  const { name, code, signal, wasKilled, took, probes, log } = departure
+  const { name, code, signal, wasKilled, took, waited, probes, log } = departure
   const warnings = log.filter(({ level = 0, event }) => level >= 40 || event === 'output')
   t.same({ code, signal, wasKilled }, { code: 0, signal: null, wasKilled: false }, `${name} exits by itself`, { warnings })
-  t.ok(took < grace * 1000, `${name} is gone inside ${grace} s, after ${took} ms`)
+  t.ok(took - waited < grace * 1000, `${name} is gone inside ${grace} s, after ${took} ms, ${Math.round(waited)} of them in a queue for a processor`)
   t.same(warnings, [], 'and complains of nothing')
   const message = messageOf(t, departure)
   t.match(message, { final: true, verdict: 'clean', phase: 'terminated', exitCode: 0, kind: 'shutdown' })
@@ -101,7 +102,10 @@ t.test('rolling updates', async (t) => {
     t.same(restarts, [])
     t.match(departure, { code: 0, signal: null, wasKilled: false })
     t.ok(losses.length > 0, 'so it would have been counted above')
-    t.same(losses.filter(({ state }) => state !== 'SC'), [], 'nothing is lost on a connection that the pod had accepted')
+    const beginOf = (name: string): number => departure!.log.find((line) => line.event === 'graceful.phase' && line['phase'] === name)!.time!
+    const closed = { from: beginOf('closing'), to: beginOf('draining') }
+    const seen = losses.filter((loss) => !wasUnseen(loss, closed))
+    t.same(seen, [], 'nothing is lost on a connection that the pod had accepted')
     const { traffic, advice } = messageOf(t, departure!) as { traffic: { lateArrivals: number }, advice: string[] }
     t.ok(traffic.lateArrivals > 0)
     t.match(advice, [/^\d+ new connections? .* Raise the grace period/])
@@ -144,9 +148,9 @@ t.test('a pod whose handler never ends', { jobs: 5 }, async (t) => {
     t.test(`preStop ${name}: it is gone before SIGKILL, and says which request held it`, async (t) => {
       const { pod, answer } = await startStuck(t, await render(values, version))
       const departure = await pod.delete()
-      const { code, signal, wasKilled, took } = departure
+      const { code, signal, wasKilled, took, waited } = departure
       t.same({ code, signal, wasKilled }, { code: 1, signal: null, wasKilled: false })
-      t.ok(took < 15_000, `after ${took} ms`)
+      t.ok(took - waited < 15_000, `after ${took} ms, ${Math.round(waited)} of them in a queue for a processor`)
       t.equal(await answer, 'cut')
       const message = messageOf(t, departure)
       t.match(message, { final: true, verdict: 'cut', exitCode: 1, cut: { requests: [{ method: 'GET', route: '/reports/:id', age: Number }] } })
@@ -164,10 +168,11 @@ t.test('a pod whose handler never ends', { jobs: 5 }, async (t) => {
 
   t.test('a manifest of which the process knows less than the kubelet is found out', async (t) => {
     const manifest = await render(modes.none)
-    onlyContainer(manifest.deployment.spec.template.spec).lifecycle = { preStop: { sleep: { seconds: 10 } } }
+    onlyContainer(manifest.deployment.spec.template.spec).lifecycle = { preStop: { sleep: { seconds: 12 } } }
     const { pod } = await startStuck(t, manifest)
     const departure = await pod.delete()
-    t.match(departure, { wasKilled: true, signal: 'SIGKILL', graceAfterSignal: 5 })
+    // The announcement lasts longer, on a busy machine, too.
+    t.match(departure, { wasKilled: true, signal: 'SIGKILL', graceAfterSignal: 3 })
     t.match(messageOf(t, departure), { final: false, verdict: 'unfinished', phase: 'announcing', gracePeriod: 15_000, preStop: 0 })
   })
 })

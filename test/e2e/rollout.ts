@@ -163,6 +163,16 @@ function attribute (cluster: Cluster, losses: Loss[]): Attributed[] {
   })
 }
 
+/**
+ * Whether no process has seen the connection: it was refused, or in the kernel's queue when the listener closed, which ends it
+ * then. To a balancer that is a connection like those that were accepted.
+ *
+ * @param closed epoch ms between which the listener closed
+ */
+export function wasUnseen ({ reused, state, failedAt }: Attributed, closed: { from: number, to: number }): boolean {
+  return state === 'SC' || (!reused && failedAt >= closed.from && failedAt <= closed.to + 50)
+}
+
 /** Counts losses by kind, connection and method. */
 export function countByKind (losses: Loss[]): Record<string, number> {
   const counts: Record<string, number> = {}

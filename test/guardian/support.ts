@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fork, listening } from '../process/fork.ts'
 import type { Fork, ForkOptions } from '../process/fork.ts'
+
+export { measureDelay } from '../support/delay.ts'
 
 /** One JSON line of a fixture's output. */
 export interface Line {
@@ -53,30 +55,6 @@ export function measureLateness (): { readonly worst: number, stop: () => void }
     expected = performance.now() + 20
   }, 20)
   return { get worst () { return worst }, stop: () => { clearInterval(ticker) } }
-}
-
-/**
- * How long the kernel has kept the threads of a process waiting for a processor since this call, all of them together, in
- * milliseconds. Where several processes compute, that is more than this process, which rests, sees of it by its own clock.
- */
-export function measureDelay (pid: number): { readonly total: number, stop: () => void } {
-  const before = delayOf(pid)
-  let total = 0
-  const look = (): void => { total = Math.max(total, delayOf(pid) - before) }
-  const ticker = setInterval(look, 20)
-  return { get total () { return total }, stop: () => { clearInterval(ticker) } }
-}
-
-/** The second figure of a thread's `schedstat` is nanoseconds on a run queue. */
-function delayOf (pid: number): number {
-  const folder = `/proc/${pid}/task`
-  try {
-    const delays = readdirSync(folder).map((task) => Number(readFileSync(`${folder}/${task}/schedstat`, 'utf8').split(' ')[1]))
-    return delays.reduce((sum, delay) => sum + delay, 0) / 1e6
-  } catch {
-    // A thread, or the whole process, has ended in between, or the kernel does not count.
-    return 0
-  }
 }
 
 /** The JSON lines of an output with this event. */

@@ -20,6 +20,7 @@ export interface Exit { code: number | null, signal: NodeJS.Signals | null, at: 
 
 /** A running process of a pod. */
 export interface RunningContainer {
+  pid: number
   /** Log lines that carry an event or are warnings and worse, and whatever is no JSON; oldest first. */
   log: LogLine[]
   /** Resolves when it has ended and all it wrote has been read; never rejects. */
@@ -54,7 +55,7 @@ export function startContainer ({ command, folder, env }: ContainerSpec): Runnin
   createInterface({ input: child.stderr }).on('line', (line) => keep(log, line))
   // 'close', not 'exit': the last log lines must have been read.
   const exited = once(child, 'close').then(([code, signal]) => ({ code, signal, at: Date.now() }))
-  return { log, exited, kill: (signal) => child.kill(signal) }
+  return { pid: child.pid!, log, exited, kill: (signal) => child.kill(signal) }
 }
 
 /** The last 4096 bytes of a termination message, as the kubelet reads them. */

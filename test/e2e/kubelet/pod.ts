@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { measureDelay } from '../../support/delay.ts'
 import type { LogLine } from '../replicas.ts'
 import { readTail, startContainer } from './container.ts'
 import type { Exit, RunningContainer } from './container.ts'
@@ -25,6 +26,8 @@ export interface Departure {
   deletedAt: number
   /** Ms from the deletion to the end of the process. */
   took: number
+  /** Ms of these in which its main thread waited for a processor. The grace period is as much longer. */
+  waited: number
   code: number | null
   signal: NodeJS.Signals | null
   preStop: HookRecord | undefined
@@ -208,6 +211,7 @@ export class Pod {
 
   async #delete (grace: number): Promise<Departure> {
     const deletedAt = Date.now()
+    const delay = measureDelay(this.#running.pid, { isOfMainThread: true })
     this.isDeleted = true
     this.#options.onChange?.(this)
     // Readiness goes on being probed while the pod ends.
@@ -218,16 +222,18 @@ export class Pod {
     const graceAfterSignal = Math.max(minimumGrace, grace - (preStop?.subtracted ?? 0))
     this.#running.kill('SIGTERM')
     let wasKilled = false
-    const killer = setTimeout(() => {
+    const callOff = delay.timeout(graceAfterSignal * 1000, () => {
       wasKilled = true
       this.#running.kill('SIGKILL')
-    }, graceAfterSignal * 1000)
+    })
     const { code, signal, at } = await this.exited
-    clearTimeout(killer)
+    callOff()
+    delay.stop()
     return {
       name: this.name,
       deletedAt,
       took: at - deletedAt,
+      waited: delay.total,
       code,
       signal,
       preStop,

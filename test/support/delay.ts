@@ -1,0 +1,46 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** What a process has waited for, since it is measured. */
+export interface Delay {
+  /** Milliseconds. */
+  readonly total: number
+  /** Calls back after so many milliseconds and the delay that they bring, and answers what calls that off. */
+  timeout (ms: number, act: () => void): () => void
+  stop (): void
+}
+
+/**
+ * How long the kernel has kept the threads of a process waiting for a processor since this call, all of them together or the
+ * main one alone. Where several processes compute, that is more than this process, which rests, sees of it by its own clock.
+ */
+export function measureDelay (pid: number, { isOfMainThread = false }: { isOfMainThread?: boolean } = {}): Delay {
+  const measure = (): number => delayOf(pid, isOfMainThread)
+  const before = measure()
+  let total = 0
+  const look = (): void => { total = Math.max(total, measure() - before) }
+  const ticker = setInterval(look, 20)
+  const timeout = (ms: number, act: () => void): (() => void) => {
+    const end = performance.now() + ms - total
+    let timer: NodeJS.Timeout
+    const wait = (): void => {
+      const left = end + total - performance.now()
+      timer = setTimeout(left > 0 ? wait : act, Math.max(0, left))
+    }
+    wait()
+    return () => clearTimeout(timer)
+  }
+  return { get total () { return total }, timeout, stop: () => clearInterval(ticker) }
+}
+
+/** The second figure of a thread's `schedstat` is nanoseconds on a run queue. */
+function delayOf (pid: number, isOfMainThread: boolean): number {
+  const folder = `/proc/${pid}/task`
+  try {
+    const threads = isOfMainThread ? [String(pid)] : readdirSync(folder)
+    const delays = threads.map((task) => Number(readFileSync(`${folder}/${task}/schedstat`, 'utf8').split(' ')[1]))
+    return delays.reduce((sum, delay) => sum + delay, 0) / 1e6
+  } catch {
+    // A thread, or the whole process, has ended in between, or the kernel does not count.
+    return 0
+  }
+}
