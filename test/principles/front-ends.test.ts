@@ -137,7 +137,7 @@ async function tryCase (t: Test, one: Case): Promise<void> {
 }
 
 t.test('a balancer that polls a readiness route is told first, without any option', async (t) => {
-  t.jobs = 2
+  t.jobs = 3
   for (const one of cases) void t.test(one.name, async (t) => tryCase(t, one))
 })
 
