@@ -5,7 +5,8 @@ import t from 'tap'
 import { fork, listening } from './fork.ts'
 
 t.jobs = 3
-t.setTimeout(240_000)
+// In continuous integration they get what other tests leave of the processors.
+t.setTimeout(900_000)
 
 const ends = [['SIGTERM', 0], ['SIGHUP', 0], ['shutdown', 0], ['crash', 1], ['immediate', 130]] as const
 
@@ -17,7 +18,7 @@ for (const kind of ['sync', 'async', 'transport', 'pretty transport', 'pretty st
       // A stream of pino-pretty in this very thread cannot be saved by an exit at once: it needs turns of the event loop.
       if (end === 'immediate' && kind === 'pretty stream') continue
       const file = join(folder, end)
-      const app = fork('logs.js', { given: { kind, end, file, options: { gracePeriod: 60_000, reserve: 20_000 } } })
+      const app = fork('logs.js', { given: { kind, end, file, options: { gracePeriod: 60_000, reserve: 20_000 } }, timeout: 120_000 })
       const url = await listening(app)
       if (end === 'SIGTERM' || end === 'SIGHUP') app.kill(end)
       else if (end === 'immediate') app.kill('SIGTERM')
