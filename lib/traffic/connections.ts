@@ -24,7 +24,8 @@ export type ConnectionKind = 'traffic' | 'probe'
 /** Where the kind of a connection is kept: a property of the socket costs nothing where a map would. */
 export const kind: unique symbol = Symbol('fastify-graceful.kind')
 
-interface UsedSession extends ServerHttp2Session { [kind]?: ConnectionKind }
+/** An HTTP/2 session, with its kind. */
+export interface UsedSession extends ServerHttp2Session { [kind]?: ConnectionKind }
 
 /** Whether a session has had a request. */
 export function isUsed (session: ServerHttp2Session): boolean {

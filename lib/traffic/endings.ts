@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { Faults } from '../faults.ts'
 import type { Clock } from '../lifecycle/clock.ts'
 import { isUpgraded, isUsed } from './connections.ts'
@@ -81,8 +81,8 @@ export class Endings {
   }
 
   /** A request has come to our hook. */
-  arrive (request: FastifyRequest, reply: FastifyReply): void {
-    this.#signals.arrive(request.raw, reply.raw)
+  arrive (request: FastifyRequest, reply: ServerResponse): void {
+    this.#signals.arrive(request.raw, reply)
   }
 
   /**

@@ -135,9 +135,9 @@ export class Requests {
   }
 
   /** Notes a reply that no connection shows, while the service runs: cheaper than to follow it. */
-  note (reply: ServerResponse): void {
+  note (reply: ServerResponse, hasGone: boolean = isGone(reply)): void {
     tie(reply)
-    if (isGone(reply)) {
+    if (hasGone) {
       if (handlerRuns(reply)) this.#lose(reply)
       return
     }

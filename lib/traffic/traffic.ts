@@ -13,7 +13,7 @@ import { counted } from '../text.ts'
 import { Arrivals } from './arrivals.ts'
 import type { OnLate } from './arrivals.ts'
 import { Connections, kind } from './connections.ts'
-import type { HttpSocket } from './connections.ts'
+import type { HttpSocket, UsedSession } from './connections.ts'
 import { EarlyReplies } from './early-replies.ts'
 import { Endings } from './endings.ts'
 import { EnvoySignal } from './envoy.ts'
@@ -188,8 +188,11 @@ export class Traffic {
     const { requests } = this
     name(reply)
     const { exact } = requests
-    // What HTTP/2 shows as the socket of a reply is made when it is asked for.
-    const socket = this.connections.hasHttp2 ? undefined : reply.raw.socket as HttpSocket | null | undefined
+    if (this.connections.hasHttp2) {
+      if (exact || !this.#arriveOnKnownSession(request, reply)) this.#arriveSlowly(request, reply)
+      return exact
+    }
+    const socket = reply.raw.socket as HttpSocket | null | undefined
     if (exact || socket?.[kind] !== 'traffic') this.#arriveSlowly(request, reply)
     else socket[startedAt] = requests.clock.now
     return exact
@@ -366,6 +369,21 @@ export class Traffic {
     return size > 0 && `${counted(size, 'connection')} open`
   }
 
+  /**
+   * The same for HTTP/2, whose replies no connection shows. What HTTP/2 has as the socket of a reply is made when it is asked for,
+   * so it is never asked for here.
+   *
+   * @returns whether it was one, on a session that is known to carry traffic
+   */
+  #arriveOnKnownSession (request: FastifyRequest, { raw }: FastifyReply): boolean {
+    const { stream } = raw as ServerResponse & { stream?: ServerHttp2Stream | undefined }
+    if (stream === undefined || (stream.session as UsedSession | undefined)?.[kind] !== 'traffic') return false
+    this.requests.noteStart(raw)
+    this.endings.arrive(request, raw)
+    this.requests.note(raw, stream.destroyed)
+    return true
+  }
+
   #arriveSlowly (request: FastifyRequest, reply: FastifyReply): void {
     const { raw } = request
     const isHttp2 = isHttp2Request(raw)
@@ -384,7 +402,7 @@ export class Traffic {
     // the shape of any, at four percent of a small request.
     if (isShown) socket[startedAt] = this.requests.clock.now
     else this.requests.noteStart(reply.raw)
-    this.endings.arrive(request, reply)
+    this.endings.arrive(request, reply.raw)
     if (!this.requests.exact) {
       // A probe of the app's own route is traffic to nobody, but its answer is awaited all the same.
       if (isShown) return
