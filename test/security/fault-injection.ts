@@ -32,7 +32,7 @@ import type { Kind } from './exchanges.ts'
 /** Opens the admin routes. */
 export const token = 'a-token-of-27-characters-ok'
 /** What the services are registered with. */
-export const options = { gracePeriod: 1000, announce: { shed: 'immediate' }, admin: { token } } as const
+export const options = { gracePeriod: 4000, announce: { shed: 'immediate' }, admin: { token } } as const
 
 /** Everything of the plugin that runs while somebody is served. */
 const rooms = {
@@ -112,7 +112,7 @@ const currentCase = new AsyncLocalStorage<Case>()
 let loneCase: Case | undefined
 
 /** How many cases run at the same time: most of the time of each is spent waiting. */
-const concurrency = 4
+const concurrency = 8
 
 /** Lets these methods throw in the cases that are theirs; the answer restores them. */
 function arm (armed: readonly Method[]): () => void {
