@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fork, listening } from '../process/fork.ts'
 import type { Fork, ForkOptions } from '../process/fork.ts'
 
-export { measureDelay } from '../support/delay.ts'
+export { measureDelay, measureLateness } from '../support/delay.ts'
 
 /** One JSON line of a fixture's output. */
 export interface Line {
@@ -44,17 +44,6 @@ export async function watched (app: Fork): Promise<{ url: string, guardian: stri
 export async function eventOf (app: Fork, event: string): Promise<Line> {
   await app.waitForLine(new RegExp(`^\\{.*"event":"${event.replace('.', '\\.')}".*\\}$`, 'm'))
   return eventsOf(app.output(), event)[0]!
-}
-
-/** By how much this very process is late at its worst: on a busy machine the others are late, too. */
-export function measureLateness (): { readonly worst: number, stop: () => void } {
-  let worst = 0
-  let expected = performance.now() + 20
-  const ticker = setInterval(() => {
-    worst = Math.max(worst, performance.now() - expected)
-    expected = performance.now() + 20
-  }, 20)
-  return { get worst () { return worst }, stop: () => { clearInterval(ticker) } }
 }
 
 /** The JSON lines of an output with this event. */

@@ -86,7 +86,9 @@ for (const goodBye of [true, false]) {
     t.equal(await (await slow).text(), 'slow')
     await Promise.all([busy.closed, idle.closed])
     t.same(idle.heard, [goodBye ? '4000 own' : '1005'])
-    t.same(busy.heard, goodBye ? ['re first', 're second', '4000 own'] : ['re first', '1005'])
+    // Nobody waits for the second answer there; on a busy machine it may come first all the same.
+    const heard = busy.heard.filter((text) => goodBye || text !== 're second')
+    t.same(heard, goodBye ? ['re first', 're second', '4000 own'] : ['re first', '1005'])
     t.match(report, { verdict: 'clean', cut: { upgraded: 0, requests: [] }, failures: [] }, report.summary)
     t.same(log.toSorted(), ['draining', 'onClose', 'preClose'], 'each hook once')
     await until(() => ends.length === 2)

@@ -25,7 +25,8 @@ function routes (app: Service['app']): void {
 /** Visits at a steady rate until told to stop; answers how many there were and how many were lost. */
 function load (service: Service, interval: number): { stop: () => Promise<{ visits: number, lost: number }> } {
   const pending: Array<Promise<boolean>> = []
-  const timer = setInterval(() => pending.push(visit(service)), interval)
+  // A test that fails stops nothing.
+  const timer = setInterval(() => pending.push(visit(service)), interval).unref()
   return { async stop () {
     clearInterval(timer)
     const answers = await Promise.all(pending)
@@ -41,7 +42,8 @@ t.test('a steady load that stops ends phase 1 by what was observed', async (t) =
   t.teardown(() => { systemClock.now = real })
   const service = await serve(t, { graceful: { gracePeriod: 30_000, announce: { quiet: 300, blind: 15_000 } }, routes })
   const clients = load(service, 10)
-  await until(() => service.status().traffic.rate > 5, 'a known rate')
+  // On a busy machine fewer come than are meant to.
+  await until(() => service.status().traffic.rate > 3, 'a known rate', 30_000)
   const offset = systemClock.now() - real()
   systemClock.now = () => real() + offset
   const end = service.shutdown()
@@ -55,7 +57,7 @@ t.test('a steady load that stops ends phase 1 by what was observed', async (t) =
   t.equal(lost, 0, `of ${visits}`)
   t.equal(phaseOf(report, 'announcing')?.endedBy, 'condition')
   t.match(report.traffic, { evidence: 'observed', lateArrivals: 0 })
-  t.ok(report.traffic.rateBefore > 5 && report.traffic.arrivals > 50)
+  t.ok(report.traffic.rateBefore > 3 && report.traffic.arrivals > 25)
   t.ok(report.traffic.lastArrival! > 1200)
   const expected = Math.max(300, 7000 / report.traffic.rateBefore)
   t.ok(silence > expected - 100 && silence < expected + 1500, `${Math.round(silence)} ms of silence, where ${Math.round(expected)} were needed`)
