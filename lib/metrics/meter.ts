@@ -25,7 +25,8 @@ export class Meter {
     owners.set(registry, this)
     const registers = [registry]
     for (const row of readTable) readMetric(client, row, registers, sources)
-    const histogram = ({ name, help, buckets }: HistogramRow): Histogram => new client.Histogram({ name: metricPrefix + name, help, buckets: [...buckets], registers })
+    const histogram = ({ name, help, buckets }: HistogramRow): Histogram =>
+      new client.Histogram({ name: metricPrefix + name, help, buckets: [...buckets], registers })
     this.#stalls = histogram(histogramTable.stall)
     this.#lastConnections = histogram(histogramTable.lastConnection)
   }
@@ -47,14 +48,25 @@ export class Meter {
 }
 
 function takeOver (registry: MetricsRegistry): void {
-  const there = metricTable.map(({ name }) => metricPrefix + name).filter((name) => registry.getSingleMetric(name) !== undefined)
+  const there = metricTable
+    .map(({ name }) => metricPrefix + name)
+    .filter((name) => registry.getSingleMetric(name) !== undefined)
   const [first] = there
   if (first === undefined) return
-  if (owners.get(registry)?.over !== true) throw new errors.FST_GRACEFUL_INVALID_OPTION('metrics.registry', 'a registry that no other application uses', `one that has ${first}`, 'object')
+  if (owners.get(registry)?.over !== true) {
+    throw new errors.FST_GRACEFUL_INVALID_OPTION(
+      'metrics.registry', 'a registry that no other application uses', `one that has ${first}`, 'object'
+    )
+  }
   for (const name of there) registry.removeSingleMetric(name)
 }
 
-function readMetric (client: MetricsClient, { name, type, help, labels, read }: ReadRow, registers: Array<InstanceType<MetricsClient['Registry']>>, sources: MetricSources): void {
+function readMetric (
+  client: MetricsClient,
+  { name, type, help, labels, read }: ReadRow,
+  registers: Array<InstanceType<MetricsClient['Registry']>>,
+  sources: MetricSources
+): void {
   const common = { name: metricPrefix + name, help, labelNames: [...labels], registers }
   if (type === 'gauge') {
     // oxlint-disable-next-line no-new -- it registers itself

@@ -27,5 +27,7 @@ const methods = ['registerMetric', 'getSingleMetric', 'removeSingleMetric', 'met
 
 /** Whether something can serve as a registry, whichever copy of `prom-client` it is of. */
 export function isRegistry (value: unknown): boolean {
-  return typeof value === 'object' && value !== null && methods.every((name) => typeof (value as Partial<MetricsRegistry>)[name] === 'function')
+  return typeof value === 'object'
+    && value !== null
+    && methods.every((name) => typeof (value as Partial<MetricsRegistry>)[name] === 'function')
 }

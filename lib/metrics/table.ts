@@ -48,7 +48,8 @@ export interface HistogramRow extends MetricRow {
 
 const one = (value: number): Sample[] => [{ labels: {}, value }]
 const flag = (value: boolean): number => value ? 1 : 0
-const counts = (entries: Array<{ labels: Record<string, string>, count: number }>): Sample[] => entries.map(({ labels, count }) => ({ labels, value: count }))
+const counts = (entries: Array<{ labels: Record<string, string>, count: number }>): Sample[] =>
+  entries.map(({ labels, count }) => ({ labels, value: count }))
 const states = ['passing', 'failing', 'degraded', 'unknown'] as const
 
 /** Every metric whose value is known when it is asked for. */
@@ -67,13 +68,32 @@ export const readTable: readonly ReadRow[] = [
     labels: ['phase'],
     read: ({ now, tally }) => {
       const { phase: current, elapsed, over } = now()
-      return phases.map((phase) => ({ labels: { phase }, value: tally.timeIn(phase, phase === current && !over ? elapsed : undefined) / 1000 }))
+      return phases.map((phase) =>
+        ({ labels: { phase }, value: tally.timeIn(phase, phase === current && !over ? elapsed : undefined) / 1000 }))
     }
   },
-  { name: 'ready', type: 'gauge', help: 'Whether the last known readiness is good', labels: [], read: ({ ready }) => one(flag(ready())) },
-  { name: 'deadline_timestamp_seconds', type: 'gauge', help: 'By when all work must be over, in seconds since 1970; 0 while no end was asked for', labels: [], read: ({ deadline }) => one((deadline() ?? 0) / 1000) },
+  {
+    name: 'ready',
+    type: 'gauge',
+    help: 'Whether the last known readiness is good',
+    labels: [],
+    read: ({ ready }) => one(flag(ready()))
+  },
+  {
+    name: 'deadline_timestamp_seconds',
+    type: 'gauge',
+    help: 'By when all work must be over, in seconds since 1970; 0 while no end was asked for',
+    labels: [],
+    read: ({ deadline }) => one((deadline() ?? 0) / 1000)
+  },
   { name: 'holds', type: 'gauge', help: 'How many hold readiness', labels: [], read: ({ holds }) => one(holds()) },
-  { name: 'requests_in_flight', type: 'gauge', help: 'Requests in flight, the scrape among them', labels: [], read: ({ requests }) => one(requests()) },
+  {
+    name: 'requests_in_flight',
+    type: 'gauge',
+    help: 'Requests in flight, the scrape among them',
+    labels: [],
+    read: ({ requests }) => one(requests())
+  },
   {
     name: 'connections',
     type: 'gauge',
@@ -85,37 +105,115 @@ export const readTable: readonly ReadRow[] = [
       return Object.entries(values).map(([state, value]) => ({ labels: { state }, value }))
     }
   },
-  { name: 'connections_accepted_total', type: 'counter', help: 'Connections accepted, those of probers and scrapers too', labels: [], read: ({ accepted }) => one(accepted()) },
-  { name: 'connections_shed_total', type: 'counter', help: 'Connections told to reconnect elsewhere', labels: [], read: ({ tally }) => one(tally.shed) },
-  { name: 'late_connections_total', type: 'counter', help: 'New connections of traffic within announce.quiet before the listener closed, or after: where there are any, others were refused', labels: [], read: ({ late }) => one(late()) },
-  { name: 'probe_answers_total', type: 'counter', help: 'Answers of the health routes', labels: ['prober', 'probe', 'result'], read: ({ tally }) => counts(tally.probes.entries()) },
+  {
+    name: 'connections_accepted_total',
+    type: 'counter',
+    help: 'Connections accepted, those of probers and scrapers too',
+    labels: [],
+    read: ({ accepted }) => one(accepted())
+  },
+  {
+    name: 'connections_shed_total',
+    type: 'counter',
+    help: 'Connections told to reconnect elsewhere',
+    labels: [],
+    read: ({ tally }) => one(tally.shed)
+  },
+  {
+    name: 'late_connections_total',
+    type: 'counter',
+    help: 'New connections of traffic within announce.quiet before the listener closed, or after: '
+      + 'where there are any, others were refused',
+    labels: [],
+    read: ({ late }) => one(late())
+  },
+  {
+    name: 'probe_answers_total',
+    type: 'counter',
+    help: 'Answers of the health routes',
+    labels: ['prober', 'probe', 'result'],
+    read: ({ tally }) => counts(tally.probes.entries())
+  },
   {
     name: 'check_state',
     type: 'gauge',
     help: 'Last outcome of each health check: 1 for its state, 0 for the others',
     labels: ['check', 'state'],
-    read: ({ checks }) => checks().flatMap(({ name, state: current }) => states.map((state) => ({ labels: { check: name, state }, value: flag(state === current) })))
+    read: ({ checks }) => checks().flatMap(({ name, state: current }) =>
+      states.map((state) => ({ labels: { check: name, state }, value: flag(state === current) })))
   },
   {
     name: 'check_duration_seconds',
     type: 'gauge',
     help: 'How long the last run of each health check took',
     labels: ['check'],
-    read: ({ checks }) => checks().flatMap(({ name, duration }) => duration === undefined ? [] : [{ labels: { check: name }, value: duration / 1000 }])
+    read: ({ checks }) => checks().flatMap(({ name, duration }) =>
+      duration === undefined ? [] : [{ labels: { check: name }, value: duration / 1000 }])
   },
-  { name: 'requests_drained_total', type: 'counter', help: 'Requests that came to their end in phase draining', labels: [], read: ({ tally }) => one(tally.requestsDrained) },
-  { name: 'requests_cut_total', type: 'counter', help: 'Requests cut at the deadline: ordinary ones, streams, upgraded sockets, connections that had just carried one; and those that other code ended', labels: ['kind'], read: ({ tally }) => counts(tally.cuts.entries()) },
-  { name: 'shutdowns_total', type: 'counter', help: 'Shutdowns that are over', labels: ['kind', 'verdict'], read: ({ tally }) => counts(tally.shutdowns.entries()) },
-  // An event loop that reads these turns: only the guardian, on its own port, knows more of it, and writes that in their place.
-  { name: 'event_loop_silence_seconds', type: 'gauge', help: 'How long the event loop has not turned; only the port of the guardian can tell more than 0', labels: [], read: () => one(0) },
-  { name: 'event_loop_stalled', type: 'gauge', help: 'Whether the event loop has not turned for longer than guardian.stall; only the port of the guardian can tell', labels: [], read: () => one(0) },
-  { name: 'metrics_age_seconds', type: 'gauge', help: 'How old the other values are: more than a moment only on the port of the guardian, while the event loop does not turn', labels: [], read: () => one(0) }
+  {
+    name: 'requests_drained_total',
+    type: 'counter',
+    help: 'Requests that came to their end in phase draining',
+    labels: [],
+    read: ({ tally }) => one(tally.requestsDrained)
+  },
+  {
+    name: 'requests_cut_total',
+    type: 'counter',
+    help: 'Requests cut at the deadline: ordinary ones, streams, upgraded sockets, connections that had just carried one; '
+      + 'and those that other code ended',
+    labels: ['kind'],
+    read: ({ tally }) => counts(tally.cuts.entries())
+  },
+  {
+    name: 'shutdowns_total',
+    type: 'counter',
+    help: 'Shutdowns that are over',
+    labels: ['kind', 'verdict'],
+    read: ({ tally }) => counts(tally.shutdowns.entries())
+  },
+  // An event loop that reads these turns. Only the guardian knows more, and writes that in their place on its own port.
+  {
+    name: 'event_loop_silence_seconds',
+    type: 'gauge',
+    help: 'How long the event loop has not turned; only the port of the guardian can tell more than 0',
+    labels: [],
+    read: () => one(0)
+  },
+  {
+    name: 'event_loop_stalled',
+    type: 'gauge',
+    help: 'Whether the event loop has not turned for longer than guardian.stall; '
+      + 'only the port of the guardian can tell',
+    labels: [],
+    read: () => one(0)
+  },
+  {
+    name: 'metrics_age_seconds',
+    type: 'gauge',
+    help: 'How old the other values are: more than a moment only on the port of the guardian, '
+      + 'while the event loop does not turn',
+    labels: [],
+    read: () => one(0)
+  }
 ]
 
 /** Every metric that is told of events. */
 export const histogramTable: { readonly [name in 'stall' | 'lastConnection']: HistogramRow } = {
-  stall: { name: 'event_loop_stall_seconds', type: 'histogram', help: 'How long the event loop did not turn, each time it was longer than guardian.stall', labels: [], buckets: [0.5, 1, 2, 5, 10, 20, 30, 60, 120] },
-  lastConnection: { name: 'last_connection_seconds', type: 'histogram', help: 'Time from the announcement to the last new connection of traffic, where one came', labels: [], buckets: [0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120] }
+  stall: {
+    name: 'event_loop_stall_seconds',
+    type: 'histogram',
+    help: 'How long the event loop did not turn, each time it was longer than guardian.stall',
+    labels: [],
+    buckets: [0.5, 1, 2, 5, 10, 20, 30, 60, 120]
+  },
+  lastConnection: {
+    name: 'last_connection_seconds',
+    type: 'histogram',
+    help: 'Time from the announcement to the last new connection of traffic, where one came',
+    labels: [],
+    buckets: [0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120]
+  }
 }
 
 /** Every metric, as it is documented. */

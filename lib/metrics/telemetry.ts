@@ -91,7 +91,14 @@ export class Telemetry {
     lifecycle.onPhase((phase, previous, record) => {
       this.#tally.phase(phase, record)
       if (phase === 'draining') this.#noteLastConnection()
-      publish('fastify-graceful:phase', () => ({ application: this.#name, phase, previous, record, reason: lifecycle.request?.reason ?? 'drain', deadline: lifecycle.deadline }))
+      publish('fastify-graceful:phase', () => ({
+        application: this.#name,
+        phase,
+        previous,
+        record,
+        reason: lifecycle.request?.reason ?? 'drain',
+        deadline: lifecycle.deadline
+      }))
     })
     void lifecycle.done.then((report) => {
       this.#tally.report(report)
