@@ -1,5 +1,7 @@
 import { epochNow } from '../lifecycle/clock.ts'
-import { formatTerminationMessage, probeTerminationMessage, readTerminationMessage, writeTerminationMessage } from './message.ts'
+import {
+  formatTerminationMessage, probeTerminationMessage, readTerminationMessage, writeTerminationMessage
+} from './message.ts'
 import type { ApplicationRecord, TerminationRecord } from './message.ts'
 
 /** What one application has to say. */
@@ -10,7 +12,7 @@ interface Entry { name: string, record: OwnRecord }
 /** How bad a verdict is. */
 const rank = { clean: 0, cut: 1, failed: 2, unfinished: 3 } as const
 
-/** The termination message of a container. All applications of a process share one, and the file says something of each. */
+/** The termination message of a container, which all applications of a process share: it has an entry for each. */
 export class Board {
   static readonly #boards = new Map<string, Board>()
   readonly #path: string
@@ -30,7 +32,7 @@ export class Board {
     return board
   }
 
-  /** What keeps the message from being written, told once; undefined where nothing does, or where it was told before. */
+  /** The error that keeps the message from being written; undefined without one, or where it was told before. */
   problem (): Error | undefined {
     return this.#tell(probeTerminationMessage(this.#path))
   }

@@ -16,7 +16,10 @@ export interface Environment {
   inKubernetes: boolean
   /** Whether `NODE_ENV` says `production`. */
   inProduction: boolean
-  /** Whether the end of this thread is the end of the container: neither a worker thread's nor a cluster worker's is, nor that of a process below a supervisor. */
+  /**
+   * Whether the container ends with this thread: it does not end with a worker thread, a cluster worker or a process
+   * below a supervisor.
+   */
   speaksForContainer: boolean
   /** Platformatic's runtime, which calls `app.close()` in a worker thread; undefined elsewhere. */
   platformatic: Platformatic | undefined
@@ -34,8 +37,8 @@ export const supervisorVariable = 'GRACEFUL_SUPERVISOR_PID'
 export const siblingsVariable = 'GRACEFUL_SUPERVISOR_CHILDREN'
 
 /**
- * Whether this is a worker of a `node:cluster` whose primary is not our supervisor: pm2's, or a hand-made one. It hands out
- * connections until the worker closes, and the others serve on.
+ * Whether this is a worker of a `node:cluster` whose primary is not our supervisor: pm2's, or a hand-made one. It
+ * hands out connections until the worker closes, and the others serve on.
  */
 export function hasForeignPrimary (env: NodeJS.ProcessEnv = process.env): boolean {
   return cluster.isWorker && !isBelow(env)
@@ -55,7 +58,12 @@ function seconds (name: string, option: string, least = 0): Variable {
   return { name, option, expected: `a number of seconds from ${least} to ${longestTime}`, read }
 }
 
-function ruled (name: string, option: string, rule: Rule, convert: (text: string) => unknown = (text) => text): Variable {
+function ruled (
+  name: string,
+  option: string,
+  rule: Rule,
+  convert: (text: string) => unknown = (text) => text
+): Variable {
   const read = (text: string): unknown => {
     const value = convert(text)
     return rule.test(value) ? value : undefined
@@ -96,7 +104,12 @@ export const variables: readonly Variable[] = [
   seconds('GRACEFUL_EXTERNAL_DELAY_SECONDS', 'probes.external.delay'),
   ruled('GRACEFUL_GUARDIAN_PORT', 'guardian.port', integer(0, 65_535), whole),
   ruled('GRACEFUL_ADMIN_PREFIX', 'admin.prefix', prefix),
-  ruled('GRACEFUL_ADMIN_TOKEN', 'admin.token', { ...token, expected: 'tokens of at least 16 visible ASCII characters, separated by commas' }, (text) => text.split(',').map((one) => one.trim())),
+  ruled(
+    'GRACEFUL_ADMIN_TOKEN',
+    'admin.token',
+    { ...token, expected: 'tokens of at least 16 visible ASCII characters, separated by commas' },
+    (text) => text.split(',').map((one) => one.trim())
+  ),
   ruled('GRACEFUL_TERMINATION_MESSAGE_PATH', 'kubernetes.terminationMessagePath', absolutePath)
 ]
 

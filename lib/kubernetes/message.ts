@@ -27,7 +27,10 @@ export interface RequestRecord extends CutRequest { kind: string }
 
 /** What a termination message says. Times are milliseconds unless named otherwise. */
 export interface TerminationRecord {
-  /** `false`: written when a phase began. Who finds it after the container's end knows that it was killed in that phase or a later one. */
+  /**
+   * `false`: written when a phase began. Found after the container's end, it says that the container was killed in that
+   * phase or a later one.
+   */
   final: boolean
   verdict: Report['verdict'] | 'unfinished'
   /** One sentence for a human. */
@@ -81,8 +84,8 @@ const essence = ['final', 'verdict', 'phase', 'kind', 'reason', 'exitCode', 'tim
 const maxDepth = 8
 
 /**
- * Writes a record as one line of JSON of at most {@link maxMessageBytes} bytes of UTF-8, whatever it holds: strings are cut,
- * lists are shortened, and how many entries a list lost stands in `omitted`, by its path.
+ * Writes a record as one line of JSON of at most {@link maxMessageBytes} bytes of UTF-8, whatever it holds: strings
+ * are cut, lists are shortened, and how many entries a list lost stands in `omitted`, by its path.
  */
 export function formatTerminationMessage (record: TerminationRecord): string {
   for (const [text, list] of ladder) {
@@ -114,10 +117,13 @@ class Shortening {
     if (typeof value !== 'object' || value === null) return value
     if (depth > maxDepth) return undefined
     if (Array.isArray(value)) {
-      if (value.length > this.#longestList) this.#omitted[path] = (this.#omitted[path] ?? 0) + value.length - this.#longestList
+      if (value.length > this.#longestList) {
+        this.#omitted[path] = (this.#omitted[path] ?? 0) + value.length - this.#longestList
+      }
       return value.slice(0, this.#longestList).map((entry) => this.#shorten(entry, path, depth + 1))
     }
-    return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, this.#shorten(entry, path === '' ? key : `${path}.${key}`, depth + 1)]))
+    return Object.fromEntries(Object.entries(value)
+      .map(([key, entry]) => [key, this.#shorten(entry, path === '' ? key : `${path}.${key}`, depth + 1)]))
   }
 
   #cut (text: string): string {

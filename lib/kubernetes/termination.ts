@@ -34,8 +34,8 @@ export interface TerminationPorts {
 const longestList = 64
 
 /**
- * The termination message of one application: provisional when a phase begins, so that a SIGKILL leaves a verdict behind, and
- * final at the end. What fails here never stops anything.
+ * The termination message of one application: provisional when a phase begins, so that a SIGKILL leaves a verdict
+ * behind, and final at the end. What fails here never stops anything.
  *
  * A plain close is nobody's end but the application's, and leaves no message.
  */
@@ -84,7 +84,9 @@ export class TerminationMessage {
 
   /** Something has failed. */
   failed (failure: Failure & { phase: Phase }): void {
-    if (this.#failures.length < longestList) this.#failures.push({ name: failure.name, message: failure.message, phase: failure.phase })
+    if (this.#failures.length < longestList) {
+      this.#failures.push({ name: failure.name, message: failure.message, phase: failure.phase })
+    }
   }
 
   /** What was cut at the end of phase 3. */
@@ -96,7 +98,9 @@ export class TerminationMessage {
   /** The end is over. */
   finish (report: Report): void {
     if (this.#silent) return
-    const { verdict, summary, kind, reason, exitCode, startedAt, duration, phases, traffic, cut, failures, advice } = report
+    const {
+      verdict, summary, kind, reason, exitCode, startedAt, duration, phases, traffic, cut, failures, advice
+    } = report
     this.#put({
       ...this.#frame(),
       final: true,
@@ -126,7 +130,8 @@ export class TerminationMessage {
       verdict: 'failed',
       exitCode,
       requests: this.#inFlight(),
-      summary: `${this.#what()} was not over: the process exited with code ${exitCode} in phase '${phase}', with ${counted(this.#ports.traffic.requests.count(), 'request')} in flight`
+      summary: `${this.#what()} was not over: the process exited with code ${exitCode} in phase '${phase}', with `
+        + `${counted(this.#ports.traffic.requests.count(), 'request')} in flight`
     })
   }
 
@@ -157,7 +162,9 @@ export class TerminationMessage {
   }
 
   #inFlight (): RequestRecord[] {
-    return this.#ports.traffic.requests.list(longestList).map(({ method, route, age, kind }) => ({ method, route, age, kind }))
+    return this.#ports.traffic.requests
+      .list(longestList)
+      .map(({ method, route, age, kind }) => ({ method, route, age, kind }))
   }
 
   #frame (): Pick<OwnRecord, 'gracePeriod' | 'preStop'> {
@@ -177,6 +184,8 @@ export class TerminationMessage {
   #warn (error: Error | undefined): void {
     const { path, inKubernetes, log } = this.#ports
     if (error === undefined || !inKubernetes) return
-    log.warn({ event: 'graceful.message', path, err: error }, `the termination message cannot be written: ${error.message}. Give the container's terminationMessagePath as option 'kubernetes.terminationMessagePath', or set 'kubernetes' to false where none is wanted`)
+    log.warn({ event: 'graceful.message', path, err: error }, 'the termination message cannot be written: '
+      + `${error.message}. Give the container's terminationMessagePath as option 'kubernetes.terminationMessagePath', `
+      + "or set 'kubernetes' to false where none is wanted")
   }
 }
