@@ -9,8 +9,8 @@ export interface GuardOptions {
   /** What `Authorization: Bearer` must carry, at least 16 characters; several while one is being replaced. */
   token?: string | readonly string[]
   /**
-   * Decides over requests that carry no accepted token. Only `true` lets in; a throw and any other answer does not. It is not asked
-   * where a browser would change something for a page of another site.
+   * Decides over requests that carry no accepted token. Only `true` lets in; a throw and any other answer does not.
+   * It is not asked where a browser would change something for a page of another site.
    */
   authorize?: (request: FastifyRequest) => boolean | Promise<boolean>
   /**
@@ -92,7 +92,10 @@ async function inTime (ask: () => Promise<unknown>, draining: AbortSignal): Prom
   }
 }
 
-/** A socket without a remote address whose server listens on a path. What `inject` makes up has no server, and a dead TCP socket's has a port. */
+/**
+ * Whether the socket has no remote address and its server listens on a path. What `inject` makes up has no server, and
+ * that of a dead TCP socket listens on a port.
+ */
 function cameThroughUnixSocket (request: FastifyRequest): boolean {
   const socket = request.raw.socket as typeof request.raw.socket & { server?: { address?: () => unknown } } | undefined
   return socket !== undefined && socket.remoteAddress === undefined && typeof socket.server?.address?.() === 'string'

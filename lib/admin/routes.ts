@@ -35,8 +35,8 @@ export interface AdminPorts extends ViewPorts {
 const kubelet = /^kube-lifecycle\//
 
 /**
- * Registers the admin routes. What changes the state is registered only where somebody can be authorised; so are the page and its
- * stream, unless `openly` is true.
+ * Registers the admin routes. What changes the state is registered only where somebody can be authorised; so are the
+ * page and its stream, unless `openly` is true.
  *
  * @param root the root instance: the prefix of a plugin does not apply
  * @param routeConfig the routes' `config`, which exempts them from what meets ordinary traffic
@@ -57,11 +57,18 @@ export function registerAdmin (
   const guard = createGuard(options, { failed, draining: ports.draining })
   // An environment variable that is missing must not pass for one that was left out.
   const missing = Object.hasOwn(options, 'token') && options.token === undefined
-  if (missing) ports.log.warn({ option: 'admin.token' }, "option 'admin.token' was given as undefined, as a missing environment variable is: no token lets in")
+  if (missing) {
+    ports.log.warn(
+      { option: 'admin.token' },
+      "option 'admin.token' was given as undefined, as a missing environment variable is: no token lets in"
+    )
+  }
   const token = [options.token ?? []].flat().some((one) => one !== '')
   registerView(root, prefix, { guard, token, page: openly || guard !== undefined }, ports, routeConfig)
   if (guard === undefined) {
-    ports.log.info({}, `${prefix}/drain, ${prefix}/undrain and ${prefix}/prestop are not registered${openly ? '' : ', nor are the status page and its stream'}: they need one of the options admin.token, admin.authorize, admin.unixSocket`)
+    const others = openly ? '' : ', nor are the status page and its stream'
+    ports.log.info({}, `${prefix}/drain, ${prefix}/undrain and ${prefix}/prestop are not registered${others}: `
+      + 'they need one of the options admin.token, admin.authorize, admin.unixSocket')
     return
   }
   const actions = new Actions(guard, ports, refusals)
@@ -74,8 +81,8 @@ export function registerAdmin (
       exposeHeadRoute: false,
       // A preStop call lasts as long as phase 1 does, whatever the application's other handlers may take.
       handlerTimeout: longestTimer,
-      // The answer is given before Fastify parses a body: with a content type that it does not know, or an empty body of
-      // one that it does, it would refuse what kubelets and curl send. The handler below is not reached.
+      // The answer is given before Fastify parses a body: with a content type that it does not know, or an empty body
+      // of one that it does, it would refuse what kubelets and curl send. The handler below is not reached.
       onRequest: act,
       handler: act
     })

@@ -44,7 +44,10 @@ export interface GuardianState {
   stalls: number
   /** How long it did not turn in these, together. */
   stalledTime: number
-  /** The last of them: how long, when it was noticed, and in what function; undefined where it could not be paused, as native code. */
+  /**
+   * The last stall: its length, when it was noticed, and the function that blocked; that is undefined where the thread
+   * could not be paused, as in native code.
+   */
   lastStall: { duration: number, at: number, blockedIn: string | undefined } | undefined
 }
 
@@ -128,7 +131,9 @@ export function buildStatus (parts: StatusParts): Status {
     shutdown,
     holds: [...parts.holds],
     inFlight,
-    requests: [...parts.requests].map(({ method, route, age, kind }) => ({ method, route, age, kind })).toSorted((a, b) => b.age - a.age),
+    requests: [...parts.requests]
+      .map(({ method, route, age, kind }) => ({ method, route, age, kind }))
+      .toSorted((a, b) => b.age - a.age),
     connections: { ...parts.connections },
     participants: listParticipants(parts.participants, parts.stalls),
     checks: [...parts.checks],

@@ -6,8 +6,8 @@ export function digest (text: string | Buffer): Buffer {
 }
 
 /**
- * Whether an `Authorization` header carries one of the tokens. Digests have one length, and every token is compared, so the
- * time taken tells nothing about any of them.
+ * Whether an `Authorization` header carries one of the tokens. Digests have one length, and every token is compared,
+ * so the time taken tells nothing about any of them.
  */
 export function showsToken (authorization: string | undefined, tokens: readonly Buffer[]): boolean {
   const given = /^bearer +(\S+)$/i.exec(authorization?.trim() ?? '')?.[1]

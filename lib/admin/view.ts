@@ -29,7 +29,7 @@ export interface ViewGuard {
   guard: Guard | undefined
   /** Whether a token can show the whole. */
   token: boolean
-  /** Whether the page and the stream are there: a stream is a connection that lasts, which in production is not for anyone. */
+  /** Whether the page and the stream exist. A stream is a lasting connection, in production not for everybody. */
   page: boolean
 }
 
@@ -50,21 +50,36 @@ function readerOf (pieces: readonly Buffer[]): Readable {
   return reader
 }
 
-/** Registers what shows the state and changes nothing: the status as JSON and as a page, and the stream of its changes. */
-export function registerView (root: FastifyInstance, prefix: string, { guard, token, page }: ViewGuard, ports: ViewPorts, routeConfig: object): void {
+/** Registers the routes that only show the state: the status as JSON and as a page, and the stream of its changes. */
+export function registerView (
+  root: FastifyInstance,
+  prefix: string,
+  { guard, token, page }: ViewGuard,
+  ports: ViewPorts,
+  routeConfig: object
+): void {
   const accessOf = async (request: FastifyRequest): Promise<Access> => {
     if (guard !== undefined && await guard(request, false) === 'granted') return 'whole'
     return token ? 'token' : 'public'
   }
   const route = (path: string, options: Pick<RouteOptions, 'method' | 'handler'> & Partial<RouteOptions>): void => {
-    root.route({ url: `${prefix}${path}`, config: { ...routeConfig }, schema: hidden(), exposeHeadRoute: false, ...options })
+    root.route({
+      url: `${prefix}${path}`,
+      config: { ...routeConfig },
+      schema: hidden(),
+      exposeHeadRoute: false,
+      ...options
+    })
   }
   route('/status', {
     method: ['GET', 'HEAD'] satisfies HTTPMethods[],
     handler: async (request, reply) => {
       const access = await accessOf(request)
       if (page && wantsPage(request.headers.accept)) return sendPage(reply, await ports.viewers.show(access))
-      return send(reply.header('vary', 'accept'), 200, { ...access === 'whole' ? await ports.status() : publicStatus(ports.publicStatus()), access })
+      return send(reply.header('vary', 'accept'), 200, {
+        ...access === 'whole' ? await ports.status() : publicStatus(ports.publicStatus()),
+        access
+      })
     }
   })
   if (page) route('/status/events', {
@@ -80,7 +95,9 @@ export function registerView (root: FastifyInstance, prefix: string, { guard, to
       }
       if (!isInTurn(reply.raw)) return refuse('a stream needs a connection on which nothing else is asked for')
       if (!ports.viewers.hasRoom(access)) {
-        return refuse(`${streamBounds.viewers} viewers are watching, which is the most: try again later, or ask /status`)
+        return refuse(
+          `${streamBounds.viewers} viewers are watching, which is the most: try again later, or ask /status`
+        )
       }
       ports.exempt(request, reply)
       reply.hijack()
