@@ -18,7 +18,8 @@ export function adviceOf (report: ReportDraft, budget: Budget): string[] {
 const atFloor = 200
 
 /** What ended too early because somebody was impatient: no time that could be raised would have helped. */
-const oneSignal = (gracePeriod: number): string => `Send one signal only, and SIGKILL not before the grace period (${gracePeriod} ms) is over`
+const oneSignal = (gracePeriod: number): string =>
+  `Send one signal only, and SIGKILL not before the grace period (${gracePeriod} ms) is over`
 
 function phaseOf ({ phases }: ReportDraft, name: PhaseRecord['phase']): PhaseRecord | undefined {
   return phases.find(({ phase }) => phase === name)
@@ -28,28 +29,41 @@ function phaseOf ({ phases }: ReportDraft, name: PhaseRecord['phase']): PhaseRec
 function adviceOnLate (report: ReportDraft, { announce, gracePeriod, preStop }: Budget): string {
   const { traffic: { lateArrivals, lateSources, lastArrival = 0, suggestedMin = 0 }, hurried, kind } = report
   const sources = lateSources.map(({ address, count }) => `${address}: ${count}`).join(', ')
-  const arrived = `${counted(lateArrivals, 'new connection')} (${sources}) arrived within ${announce.quiet} ms before the listener closed, so later ones were refused`
-  if (hurried === 'announcing') return `${arrived}: a second signal capped phase 1 at ${fastCap} ms. ${oneSignal(gracePeriod)}`
+  const arrived = `${counted(lateArrivals, 'new connection')} (${sources}) arrived within ${announce.quiet} ms before `
+    + 'the listener closed, so later ones were refused'
+  if (hurried === 'announcing') {
+    return `${arrived}: a second signal capped phase 1 at ${fastCap} ms. ${oneSignal(gracePeriod)}`
+  }
   if (kind === 'crash') return `${arrived}: after a crash nobody waits for the balancer. Look for what crashed`
   return phaseOf(report, 'announcing')?.endedBy === 'cap' || suggestedMin - preStop > announce.max
-    ? `${arrived}: after ${Math.ceil(lastArrival / 1000)} s the balancer still sent. Raise the grace period (terminationGracePeriodSeconds, gracePeriod), which raises announce.max (${announce.max} ms), and announce.min to ${suggestedMin} ms, or make the balancer take the endpoint out sooner`
+    ? `${arrived}: after ${Math.ceil(lastArrival / 1000)} s the balancer still sent. Raise the grace `
+      + `period (terminationGracePeriodSeconds, gracePeriod), which raises announce.max (${announce.max} `
+      + `ms), and announce.min to ${suggestedMin} ms, or make the balancer take the endpoint out sooner`
     : `${arrived}: raise announce.min to ${suggestedMin} ms`
 }
 
-/** Whether a second signal came before draining was over: after that it shortens nothing that requests or connections need. */
+/** Whether a second signal came before draining was over: later it shortens nothing that traffic needs. */
 function isHurried ({ hurried }: ReportDraft): boolean {
   return hurried !== undefined && hurried !== 'terminated'
 }
 
-function adviceOnCut (report: ReportDraft, { method, route, age }: CutRequest, { announce, gracePeriod }: Budget): string {
+function adviceOnCut (
+  report: ReportDraft,
+  { method, route, age }: CutRequest,
+  { announce, gracePeriod }: Budget
+): string {
   const { announcedBefore, cut: { requests }, kind } = report
   const announced = (phaseOf(report, 'announcing')?.duration ?? 0) - announcedBefore
   const drained = phaseOf(report, 'draining')?.duration ?? 0
-  const cut = `${counted(requests.length, 'request')} ${requests.length === 1 ? 'was' : 'were'} cut after ${drained} ms of draining`
+  const cut = `${counted(requests.length, 'request')} ${requests.length === 1 ? 'was' : 'were'} cut after `
+    + `${drained} ms of draining`
   const slow = `find out why ${method} ${route ?? '(no route)'} takes longer than ${age} ms`
   if (isHurried(report)) return `${cut}, which a second signal capped at ${fastCap} ms. ${oneSignal(gracePeriod)}`
-  if (kind === 'crash' && drained >= crashDrainCap) return `${cut}, which takes ${crashDrainCap} ms at most after a crash: look for what crashed, or ${slow}`
-  return `${cut}: raise the grace period${announced > drained / 2 ? shorterAnnouncement(announced, announce) : ''}, or ${slow}`
+  if (kind === 'crash' && drained >= crashDrainCap) {
+    return `${cut}, which takes ${crashDrainCap} ms at most after a crash: look for what crashed, or ${slow}`
+  }
+  const shorter = announced > drained / 2 ? shorterAnnouncement(announced, announce) : ''
+  return `${cut}: raise the grace period${shorter}, or ${slow}`
 }
 
 /** What made phase 1 so long: its floor, or what was waited for beyond that. */
@@ -63,13 +77,19 @@ function adviceOnConnections (report: ReportDraft, { gracePeriod }: Budget): str
   const { cut: { connections }, kind } = report
   const drained = phaseOf(report, 'draining')?.duration ?? 0
   const ages = connections.map(({ age }) => age)
-  const cut = `${counted(connections.length, 'connection')} ${connections.length === 1 ? 'was' : 'were'} cut ${Math.min(...ages)} ms or more after the last answer, when the next request may have been on its way, after ${drained} ms of draining`
+  const cut = `${counted(connections.length, 'connection')} ${connections.length === 1 ? 'was' : 'were'} cut `
+    + `${Math.min(...ages)} ms or more after the last answer, when the next request may have been on its `
+    + `way, after ${drained} ms of draining`
   if (isHurried(report)) return `${cut}, which a second signal capped at ${fastCap} ms. ${oneSignal(gracePeriod)}`
   if (kind === 'crash') return `${cut}: look for what crashed`
-  return `${cut}: raise the grace period, so that each connection has a next answer that tells it to go, or is idle for drain.idle`
+  return `${cut}: raise the grace period, so that each connection has a next answer that tells it to go, or `
+    + 'is idle for drain.idle'
 }
 
 function adviceOnOthers ({ cut: { byOthers } }: ReportDraft): string {
   const [{ method, route, age } = { method: '', route: undefined, age: 0 }] = byOthers
-  return `${counted(byOthers.length, 'request')} (the first: ${method} ${route ?? '(no route)'} after ${age} ms) lost the connection to code of this process that is not the plugin's: look for closeAllConnections, for destroy on a socket, a reply or a session, for an answer whose source broke off, and for the server's connectionTimeout`
+  return `${counted(byOthers.length, 'request')} (the first: ${method} ${route ?? '(no route)'} after ${age} `
+    + "ms) lost the connection to code of this process that is not the plugin's: look for "
+    + 'closeAllConnections, for destroy on a socket, a reply or a session, for an answer whose source '
+    + "broke off, and for the server's connectionTimeout"
 }

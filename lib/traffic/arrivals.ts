@@ -7,7 +7,7 @@ const bucketLength = 5000
 const bucketCount = 12
 /** Arrivals that must have failed to come: a chance of e^-7, 1 in 1000, that silence was luck. */
 const enough = 7
-/** Share of shed connections that would come back here while the balancer still sends: as if we were one of ten replicas. */
+/** Share of shed connections that come back here while the balancer still sends, as if we were one of ten replicas. */
 const shedWeight = 0.1
 
 /** Longest time between two looks, in milliseconds, that counts as listening. */
@@ -22,8 +22,9 @@ export type OnLate = (arrival: { address: string | undefined, after: number }) =
 /**
  * New connections of traffic, counted from the first request of each, and what their absence means.
  *
- * Silence means something only where traffic was expected. What was expected is the quietest five seconds of the minute before
- * the announcement: a burst (a start, a neighbour's restart) must not make the silence after it look like evidence.
+ * Silence means something only where traffic was expected. What was expected is the quietest five
+ * seconds of the minute before the announcement: a burst (a start, a neighbour's restart) must not
+ * make the silence after it look like evidence.
  */
 export class Arrivals {
   readonly #now: () => number
@@ -46,7 +47,9 @@ export class Arrivals {
   /** @param onLate called with each connection that came late: who sent it, and milliseconds since the announcement */
   constructor (now: () => number, onLate?: OnLate) {
     this.#now = now
-    this.#late = new LateArrivals(({ at, source }) => onLate?.({ address: source, after: Math.round(at - (this.#announcedAt ?? at)) }))
+    this.#late = new LateArrivals(({ at, source }) =>
+      onLate?.({ address: source, after: Math.round(at - (this.#announcedAt ?? at)) })
+    )
   }
 
   /** The listener is open: from here on, no arrival means no traffic. */
@@ -54,7 +57,7 @@ export class Arrivals {
     this.#firstBucket ??= Math.floor(this.#now() / bucketLength)
   }
 
-  /** A connection of traffic has sent its first request; `source` is asked from phase 1 on, `isProber` when it is late. */
+  /** A connection of traffic sent its first request; `source` is asked from phase 1 on, `isProber` when it is late. */
   arrive (source?: () => string | undefined, isProber?: () => boolean): void {
     const now = this.#now()
     this.#roll(now)
@@ -108,7 +111,8 @@ export class Arrivals {
   stillSending (elapsed: number, { quiet, blind }: EvidenceBudget): string | undefined {
     const since = this.#last ?? this.#announcedAt
     if (since === undefined) return undefined
-    // A process that stood still (a long turn, a throttled CPU) has not listened: whoever called meanwhile is still in the kernel's queue.
+    // A process that stood still (a long turn, a throttled CPU) has not listened: whoever called
+    // meanwhile is still in the kernel's queue.
     const now = this.#now()
     this.#missed += Math.max(0, now - Math.max(this.#askedAt, since) - attentive)
     this.#askedAt = now
@@ -140,7 +144,9 @@ export class Arrivals {
       evidence: this.#observed ? 'observed' : 'absent',
       rateBefore: this.#announcedAt === undefined ? this.rate() : this.#rate,
       arrivals: this.#count,
-      lastArrival: this.#last === undefined || this.#announcedAt === undefined ? undefined : Math.round(this.#last - this.#announcedAt),
+      lastArrival: this.#last === undefined || this.#announcedAt === undefined
+        ? undefined
+        : Math.round(this.#last - this.#announcedAt),
       lateArrivals: this.#late.count,
       lateSources: this.#late.sources(),
       suggestedMin: this.#suggestedMin,
@@ -150,7 +156,12 @@ export class Arrivals {
 
   /** In whole seconds: nobody knows it better. `announce.min` is given with the time that preStop takes off it. */
   get #suggestedMin (): number | undefined {
-    if (this.#last === undefined || this.#announcedAt === undefined || this.#suggestion === undefined || this.#late.count === 0) return undefined
+    if (
+      this.#last === undefined || this.#announcedAt === undefined || this.#suggestion === undefined
+      || this.#late.count === 0
+    ) {
+      return undefined
+    }
     const { quiet, preStop } = this.#suggestion
     return Math.ceil((this.#last - this.#announcedAt + quiet + preStop) / 1000) * 1000
   }

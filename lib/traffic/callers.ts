@@ -37,8 +37,8 @@ export interface Caller extends CallerIdentity {
 }
 
 /**
- * Who asks health routes. A stranger may ask under any number of names, so the table is bounded: who asks again and again stays,
- * and those that have asked once push out each other only.
+ * Who asks health routes. A stranger may ask under any number of names, so the table is bounded:
+ * who asks again and again stays, and those that have asked once push out each other only.
  */
 export class Callers {
   /** At least two questions, at most {@link longestInterval} apart. */
@@ -66,7 +66,9 @@ export class Callers {
   /** Phase 1 has begun: what was answered before does not count. */
   forgetAnswers (): void {
     for (const callers of [this.#steady, this.#once]) {
-      for (const caller of callers.values()) Object.assign(caller, { failing: 0, good: 0, first: undefined, last: undefined })
+      for (const caller of callers.values()) {
+        Object.assign(caller, { failing: 0, good: 0, first: undefined, last: undefined })
+      }
     }
   }
 
@@ -83,8 +85,8 @@ export class Callers {
   }
 
   /**
-   * A prober may come from another address each time. All questions of one kind from addresses that have asked once are one
-   * caller; it is forgotten when the addresses turn out to ask again.
+   * A prober may come from another address each time. All questions of one kind from addresses that
+   * have asked once are one caller; it is forgotten when the addresses turn out to ask again.
    */
   #noteAny (identity: CallerIdentity, group: string, caller: Caller, asked: readonly number[]): Caller | undefined {
     const key = anyKey(group)
@@ -111,7 +113,9 @@ export class Callers {
   #admit (key: string, caller: Caller): boolean {
     const now = caller.times.at(-1)!
     if (this.#steady.size >= most.steady) {
-      for (const [other, { times }] of this.#steady) if (now - times.at(-1)! > 3 * longestInterval) this.#steady.delete(other)
+      for (const [other, { times }] of this.#steady) {
+        if (now - times.at(-1)! > 3 * longestInterval) this.#steady.delete(other)
+      }
     }
     if (this.#steady.size >= most.steady) return false
     this.#steady.set(key, caller)
@@ -134,8 +138,20 @@ function makeCaller (identity: CallerIdentity, isAnyAddress: boolean): Caller {
 }
 
 /** What a stranger sends, cut to what is kept of it. */
-export function identityOf (path: string, method: string, userAgent: string | undefined, host: string | undefined, address: string | undefined): CallerIdentity {
-  return { path: path.split('?', 1)[0]!.slice(0, longestText), method, userAgent: userAgent?.slice(0, longestText), host: host?.slice(0, longestText), address }
+export function identityOf (
+  path: string,
+  method: string,
+  userAgent: string | undefined,
+  host: string | undefined,
+  address: string | undefined
+): CallerIdentity {
+  return {
+    path: path.split('?', 1)[0]!.slice(0, longestText),
+    method,
+    userAgent: userAgent?.slice(0, longestText),
+    host: host?.slice(0, longestText),
+    address
+  }
 }
 
 function isSteady ({ times }: Caller): boolean {

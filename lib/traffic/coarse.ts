@@ -2,11 +2,14 @@ import { monotonicNow } from '../lifecycle/clock.ts'
 import { onTick } from '../ticker.ts'
 
 /**
- * A clock that is read ten times a second instead of once per request: asking the real one costs one and a half percent of
- * a small request (measured with `bench/cpu.js`), and the age of a request in flight needs no more.
+ * A clock that is read ten times a second instead of once per request: asking the real one costs one and a half
+ * percent of a small request (measured with `bench/cpu.js`), and the age of a request in flight needs no more.
  */
 export class CoarseClock {
-  /** Whole milliseconds of `performance.now()`, at most a tenth of a second old while it runs: a fraction would be an object of its own per request. */
+  /**
+   * Whole milliseconds of `performance.now()`, at most a tenth of a second old while it runs: a
+   * fraction would be an object of its own per request.
+   */
   now: number = Math.floor(monotonicNow())
   #stop: (() => void) | undefined
 

@@ -6,8 +6,8 @@ import { sessionOf, startedAt } from './naming.ts'
 import { nextTick } from '../timers.ts'
 
 /**
- * A socket as Node's HTTP server leaves it: `_httpMessage` is the reply that is being written, what Node's own sweep of idle
- * connections reads; `parser` is null once the socket was upgraded. Both were checked on Node 20, 22, 24 and 26.
+ * A socket as Node's HTTP server leaves it: `_httpMessage` is the reply that is being written, what Node's own sweep of
+ * idle connections reads; `parser` is null once the socket was upgraded. Both were checked on Node 20, 22, 24 and 26.
  */
 export interface HttpSocket extends Socket {
   _httpMessage?: ServerResponse | null
@@ -54,8 +54,8 @@ export interface ConnectionCounts {
 }
 
 /**
- * Every open connection of every server of the application. One set entry and one shared method each: an idle connection
- * costs little more than without us.
+ * Every open connection of every server of the application. One set entry and one shared method
+ * each: an idle connection costs little more than without us.
  */
 export class Connections {
   /** HTTP/1 sockets, upgraded ones too. */
@@ -137,7 +137,13 @@ export class Connections {
       else if (isBusy(socket)) busy++
     }
     const { size } = this
-    return { open: size, busy, upgraded, sessions: this.sessions.size - this.#exempt.size, idle: this.sockets.size - busy - upgraded }
+    return {
+      open: size,
+      busy,
+      upgraded,
+      sessions: this.sessions.size - this.#exempt.size,
+      idle: this.sockets.size - busy - upgraded
+    }
   }
 
   /** From now on nobody waits for this connection: it is neither counted nor ended. */
@@ -166,7 +172,8 @@ export class Connections {
   /**
    * Ends every connection at once but those that are exempt, and says how many upgraded ones there were.
    *
-   * @param ended replies that were ended in order, or whose HTTP/2 stream was reset: their connections are left to drain
+   * @param ended replies that were ended in order, or whose HTTP/2 stream was reset: their
+   * connections are left to drain
    */
   destroyAll (ended: ReadonlySet<ServerResponse> = new Set()): number {
     let upgraded = 0
@@ -202,7 +209,10 @@ export class Connections {
     return this.#told.has(session)
   }
 
-  /** Destroys the connection under a session: one that was closed in order waits for its peer to end it, too, and a peer may be dead. */
+  /**
+   * Destroys the connection under a session: one that was closed in order waits for its peer to end
+   * it, too, and a peer may be dead.
+   */
   dropSession (session: ServerHttp2Session): void {
     this.#carriers.get(session)?.destroy()
   }
@@ -224,8 +234,8 @@ export class Connections {
   }
 
   #addSocket (socket: HttpSocket): void {
-    // Added now and not with the first request: a socket whose shape changes after Node's code has met it makes that code
-    // three percent slower per request.
+    // Added now and not with the first request: a socket whose shape changes after Node's code has
+    // met it makes that code three percent slower per request.
     socket[kind] = undefined
     socket[startedAt] = 0
     this.sockets.add(socket)
@@ -255,12 +265,14 @@ export class Connections {
     }
   }
 
-  // Not a listener for 'close': Node adds and removes one of its own with each reply, and where another stays beside it, that
-  // costs half a percent of a small request and most of what we add to an idle connection. One function for all sockets.
+  // Not a listener for 'close': Node adds and removes one of its own with each reply, and where
+  // another stays beside it, that costs half a percent of a small request and most of what we add
+  // to an idle connection. One function for all sockets.
   readonly #destroySocket = this.#makeDestroySocket()
 
   #makeDestroySocket (): HttpSocket['_destroy'] {
-    // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment -- the method's own `this` is the socket
+    // The method's own `this` is the socket.
+    // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment
     const connections = this
     return function _destroy (this: HttpSocket, error, callback) {
       try {

@@ -11,8 +11,9 @@ export interface DrainSignal { readonly controller: AbortController, at: number 
 const leastLimit = 64
 
 /**
- * The drain signals of requests, one of each, made on first use. One whose reply is known is held until that closes. A hook that
- * runs before ours may read it for a request whose reply nobody knows yet, a pipelined or an injected one; then it is held weakly.
+ * The drain signals of requests, one of each, made on first use. One whose reply is known is held
+ * until that closes. A hook that runs before ours may read it for a request whose reply nobody
+ * knows yet, a pipelined or an injected one; then it is held weakly.
  */
 export class DrainSignals {
   /** All of requests that are still there: the same object for whoever reads it. */

@@ -10,8 +10,8 @@ type Listener = (...parameters: never[]) => void
 const headEnd = '\r\n\r\n'
 
 /**
- * From phase 1 on each request of HTTP/1 is met as soon as Node has parsed it: a bad URL, and what hooks before ours answer,
- * never reach our hook. While the service runs, nobody listens.
+ * From phase 1 on each request of HTTP/1 is met as soon as Node has parsed it: a bad URL, and what
+ * hooks before ours answer, never reach our hook. While the service runs, nobody listens.
  */
 export class EarlyReplies {
   readonly #requests: Requests
@@ -44,7 +44,9 @@ export class EarlyReplies {
       ours.push(['checkExpectation', server.listenerCount('checkExpectation') > 0 ? this.#follow : this.#refuse])
       const listeners = ours.map(([event, listener]): [string, Listener] =>
         [event, this.#faults.guard(`listener of '${event}'`, listener)])
-      for (const [event, listener] of listeners) server.prependListener(event, listener as (...parameters: unknown[]) => void)
+      for (const [event, listener] of listeners) {
+        server.prependListener(event, listener as (...parameters: unknown[]) => void)
+      }
       this.#watched.set(server, listeners)
     }
   }
@@ -79,8 +81,8 @@ export class EarlyReplies {
 }
 
 /**
- * Whether a request without successor was the last in the piece that is being parsed. `getCurrentBuffer` is what Node itself
- * takes for `rawPacket`; where it is missing the answer is no.
+ * Whether a request without successor was the last in the piece that is being parsed.
+ * `getCurrentBuffer` is what Node itself takes for `rawPacket`; where it is missing the answer is no.
  */
 export function isLastOfChunk (socket: HttpSocket, { req: request }: ServerResponse): boolean {
   const parser = socket.parser as { getCurrentBuffer?: () => Buffer | undefined } | null | undefined
@@ -102,10 +104,13 @@ function closeWithAnswer (socket: Socket, withClose: (chunk: unknown) => unknown
 }
 
 function headWithClose (chunk: unknown): unknown {
-  const text = typeof chunk === 'string' ? chunk : chunk instanceof Uint8Array ? Buffer.from(chunk).toString('latin1') : ''
+  const text = typeof chunk === 'string'
+    ? chunk
+    : chunk instanceof Uint8Array ? Buffer.from(chunk).toString('latin1') : ''
   const end = text.indexOf(headEnd)
   if (end === -1 || !/^HTTP\/1\.[01] \d{3}/.test(text)) return chunk
   const [first, ...lines] = text.slice(0, end).split('\r\n')
-  const head = [first, ...lines.filter((line) => !/^(?:connection|keep-alive):/i.test(line)), 'Connection: close'].join('\r\n')
+  const kept = lines.filter((line) => !/^(?:connection|keep-alive):/i.test(line))
+  const head = [first, ...kept, 'Connection: close'].join('\r\n')
   return typeof chunk === 'string' ? head + text.slice(end) : Buffer.from(head + text.slice(end), 'latin1')
 }

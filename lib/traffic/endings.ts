@@ -86,8 +86,8 @@ export class Endings {
   }
 
   /**
-   * Draining starts, with `budget` milliseconds to go: drain signals abort and sessions are told, whoever else takes their time.
-   * A handler that hears of it ends its own reply.
+   * Draining starts, with `budget` milliseconds to go: drain signals abort and sessions are told,
+   * whoever else takes their time. A handler that hears of it ends its own reply.
    */
   tell (budget: number): void {
     this.#draining = true
@@ -101,7 +101,7 @@ export class Endings {
     )
   }
 
-  /** What is left to us is ended, with `budget` milliseconds to go: streams whose handler does not do it, and WebSockets. */
+  /** Ends what is left to us, with `budget` milliseconds to go: streams that their handlers leave, and WebSockets. */
   end (budget: number): void {
     this.#ending = true
     this.#budget = budget
@@ -142,7 +142,7 @@ export class Endings {
     endSession(this.#clock, this.#connections, session)
   }
 
-  /** A session that is opened while draining, or has been just before, ends with its first request, or soon without one. */
+  /** A session opened while draining, or just before, ends with its first request, or soon without one. */
   adoptSession (session: ServerHttp2Session): void {
     if (!this.#draining) return
     const end = (): void => {
@@ -198,7 +198,7 @@ export class Endings {
     abort(signal)
   }
 
-  /** Whether the handler of a WebSocket has `request.drainSignal`, and the time for a good-bye of its own is not over. */
+  /** Whether a WebSocket's handler has `request.drainSignal`, and the time for a good-bye of its own is not over. */
   #signal (socket: HttpSocket): boolean {
     const request = socket._httpMessage?.req
     const told = request === undefined ? undefined : this.#signals.get(request)

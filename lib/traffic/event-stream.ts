@@ -2,9 +2,12 @@ import type { ServerResponse } from 'node:http'
 
 /** Media types of replies that never end by themselves: their clients take an end for a reason to come back. */
 const endless = ['text/event-stream', 'multipart/x-mixed-replace']
-const endlessHead = new RegExp(`^content-type: *(?:${endless.map((type) => type.replace(/[/-]/g, '\\$&')).join('|')})`, 'im')
+const endlessHead = new RegExp(
+  `^content-type: *(?:${endless.map((type) => type.replace(/[/-]/g, '\\$&')).join('|')})`,
+  'im'
+)
 
-/** Whether a reply is an event stream, or another that has no end. What was given to `writeHead` alone is only in the head itself. */
+/** Whether a reply is an event stream, or has no end either. What `writeHead` alone was given is only in the head. */
 export function isEventStream (reply: ServerResponse): boolean {
   const { _header: head } = reply as ServerResponse & { _header?: string | null }
   const type = String(reply.getHeader('content-type') ?? '').toLowerCase()

@@ -43,8 +43,8 @@ interface Watched {
 }
 
 /**
- * Who is in front, by what is asked: whoever asks for readiness again and again goes by the answer. Phase 1 lasts until each of
- * them has been served enough failing answers.
+ * Who is in front, by what is asked: whoever asks for readiness again and again goes by the answer.
+ * Phase 1 lasts until each of them has been served enough failing answers.
  */
 export class FrontEnds {
   readonly #now: () => number
@@ -54,7 +54,7 @@ export class FrontEnds {
   #watched: Watched[] = []
   #openedAt: number | undefined
   #announcedAt: number | undefined
-  /** Somebody had fallen silent before the announcement; until then a question of theirs may be read that came before. */
+  /** Somebody was silent before the announcement; until then a question of theirs that came before may be read. */
   #isOpenUntil = 0
   #toldAt = 0
   #lookedAt = 0
@@ -71,7 +71,9 @@ export class FrontEnds {
   }
 
   /** A readiness route was asked. The kubelet goes by endpoints, and is no front end. */
-  asked (identity: CallerIdentity, isReused: boolean, first: number = this.#now(), last: number = first, count: number = 1): Caller | undefined {
+  asked (
+    identity: CallerIdentity, isReused: boolean, first: number = this.#now(), last: number = first, count: number = 1
+  ): Caller | undefined {
     if (roleOf(identity.userAgent) === 'kubelet') return undefined
     const caller = this.#callers.note(identity, isReused, first, last, count)
     if (this.#announcedAt === undefined) return caller
@@ -82,7 +84,9 @@ export class FrontEnds {
   }
 
   /** An answer has gone out. */
-  answered (caller: Caller, isFailing: boolean, first: number = this.#now(), last: number = first, count: number = 1): void {
+  answered (
+    caller: Caller, isFailing: boolean, first: number = this.#now(), last: number = first, count: number = 1
+  ): void {
     if (this.#announcedAt === undefined || last < this.#announcedAt) return
     if (!isFailing) {
       if (first >= this.#toldAt) caller.good += count
@@ -109,17 +113,19 @@ export class FrontEnds {
     this.#watched = []
   }
 
-  /** Whether anybody is in front, as far as is known by now: not one that learns nothing, nor one that has just looked once or twice. */
+  /** Whether anybody is in front, as far as is known: not one that learns nothing, or has only looked once or twice. */
   get found (): boolean {
     return this.#failures > 0 && this.#watched.some(({ outcome, isEstablished, caller }) => {
-      return outcome === 'pending' || outcome === 'told' || (outcome === 'stopped' && (isEstablished || caller.failing > 0))
+      return outcome === 'pending' || outcome === 'told'
+        || (outcome === 'stopped' && (isEstablished || caller.failing > 0))
     })
   }
 
   /**
    * Why phase 1 has to go on for the front ends' sake; undefined where it has not.
    *
-   * @param quiet how long after the last answer that was needed, in milliseconds, since who has read it still has to act on it
+   * @param quiet how long after the last answer that was needed, in milliseconds, since who has
+   * read it still has to act on it
    */
   waiting (quiet: number): string | undefined {
     if (this.#failures === 0) return undefined
@@ -143,8 +149,12 @@ export class FrontEnds {
 
   #describe (caller: Caller, interval: number | undefined, outcome: FrontEnd['outcome']): FrontEnd {
     const { path, method, userAgent, address, failing: answers, first, last } = caller
-    const after = (time: number | undefined): number | undefined => time === undefined || this.#announcedAt === undefined ? undefined : Math.round(time - this.#announcedAt)
-    return { prober: proberOf(userAgent) ?? 'other', route: `${method} ${path}`, userAgent, address, interval: interval && Math.round(interval), answers, first: after(first), last: after(last), outcome }
+    const after = (time: number | undefined): number | undefined =>
+      time === undefined || this.#announcedAt === undefined ? undefined : Math.round(time - this.#announcedAt)
+    return {
+      prober: proberOf(userAgent) ?? 'other', route: `${method} ${path}`, userAgent, address,
+      interval: interval && Math.round(interval), answers, first: after(first), last: after(last), outcome
+    }
   }
 
   #watch (found: ReadonlyArray<Watched | undefined>): void {
@@ -188,7 +198,9 @@ export class FrontEnds {
   }
 
   #patienceOf ({ times, userAgent, failing }: Caller, interval: number | undefined): number {
-    return patienceOf({ times, interval, listenedFor: this.#listenedFor, isTool: isTool(userAgent), isTold: failing > 0 })
+    return patienceOf({
+      times, interval, listenedFor: this.#listenedFor, isTool: isTool(userAgent), isTold: failing > 0
+    })
   }
 
   /** Until the announcement, in milliseconds. */
@@ -201,7 +213,9 @@ export class FrontEnds {
     const { userAgent, keepsConnections } = caller
     if (this.#sharersOf(caller) > 1) {
       const interval = meanInterval(times)
-      return interval !== undefined && interval > longestInterval * this.#sharedBy ? undefined : { interval, isSeveral: false }
+      return interval !== undefined && interval > longestInterval * this.#sharedBy
+        ? undefined
+        : { interval, isSeveral: false }
     }
     const rhythm = rhythmOf(times)
     if (rhythm === undefined) return isTool(userAgent) ? undefined : { interval: undefined, isSeveral: false }

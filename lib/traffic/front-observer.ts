@@ -121,7 +121,7 @@ export class FrontObserver {
     if (!ok) this.#probes.told(prober, count, first, last)
   }
 
-  /** Why phase 1 has to go on for their sake; `quiet` is how long they get to act on the last answer, in milliseconds. */
+  /** Why phase 1 has to go on for their sake; `quiet` is how many milliseconds they get to act on the last answer. */
   waiting (quiet: number): string | undefined {
     return this.#frontEnds.waiting(quiet)
   }

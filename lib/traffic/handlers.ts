@@ -13,8 +13,8 @@ export function isGone (raw: ServerResponse): boolean {
 }
 
 /**
- * Whether a handler still works on a reply that has closed. Once the head is out, what was left to do was sending, and Fastify
- * has destroyed the source; a hijacked reply is its owner's business.
+ * Whether a handler still works on a reply that has closed. Once the head is out, what was left to
+ * do was sending, and Fastify has destroyed the source; a hijacked reply is its owner's business.
  */
 export function handlerRuns (raw: ServerResponse): boolean {
   if (raw.writableEnded || raw.headersSent || settled.has(raw)) return false
@@ -23,9 +23,9 @@ export function handlerRuns (raw: ServerResponse): boolean {
 }
 
 /**
- * Looks out for the end of a handler whose client has left. On most ways it ends the reply, which tells; on three it does not:
- * Fastify sends nothing for a promise of nothing once the client is gone, a stream is given up before the reply is ended,
- * and a reply of a closed HTTP/2 stream takes neither `write` nor `end`.
+ * Looks out for the end of a handler whose client has left. On most ways it ends the reply, which tells; on
+ * three it does not: Fastify sends nothing for a promise of nothing once the client is gone, a stream is
+ * given up before the reply is ended, and a reply of a closed HTTP/2 stream takes neither `write` nor `end`.
  */
 export function watchHandler (raw: ServerResponse): void {
   const reply = replyOf(raw)
@@ -37,7 +37,8 @@ export function watchHandler (raw: ServerResponse): void {
     watchSend(reply, state, settle)
     watchPromise(reply, state, settle)
   } catch {
-    // A reply that somebody has frozen: better not waited for than waited for in vain, and no exception in a socket's `close`.
+    // A reply that somebody has frozen: better not waited for than waited for in vain, and no
+    // exception in a socket's `close`.
     settle()
   }
   if (!isHttp2Reply(raw)) return
@@ -60,7 +61,10 @@ function watchSend (reply: FastifyReply, state: { sending: boolean }, settle: ()
   }
 }
 
-/** What settles a handler's promise looks straight at one property, which `reply.sent` otherwise reads, and then sends or does not. */
+/**
+ * What settles a handler's promise looks straight at one property, which `reply.sent` otherwise
+ * reads, and then sends or does not.
+ */
 function watchPromise (reply: FastifyReply, state: { sending: boolean }, settle: () => void): void {
   const symbol = hijackedSymbol(reply)
   if (symbol === undefined) {

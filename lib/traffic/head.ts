@@ -2,8 +2,8 @@ import { ServerResponse } from 'node:http'
 import type { Faults } from '../faults.ts'
 
 /**
- * What Node keeps of a head between `writeHead` and the wire. `_storeHeader` is the one way that every head takes, whoever
- * wraps `writeHead`: it is given the final list of headers. Checked on Node 20, 22, 24 and 26.
+ * What Node keeps of a head between `writeHead` and the wire. `_storeHeader` is the one way that every head
+ * takes, whoever wraps `writeHead`: it is given the final list of headers. Checked on Node 20, 22, 24 and 26.
  */
 interface Outgoing extends ServerResponse {
   _storeHeader?: (firstLine: string, headers: unknown) => void
@@ -29,9 +29,9 @@ const endsAnyway = new WeakSet<ServerResponse>()
 const replaceable = typeof (ServerResponse.prototype as Outgoing)._storeHeader === 'function'
 
 /**
- * Asks at the last moment, when the head of an HTTP/1 reply is made, whether it is to end its connection. If so, the head says
- * `Connection: close` whatever was written before: by `setHeader`, by `writeHead`, or by whoever wraps that.
- * A head of status 101 is left alone: its connection goes on as something else.
+ * Asks at the last moment, when the head of an HTTP/1 reply is made, whether it is to end its connection.
+ * If so, the head says `Connection: close` whatever was written before: by `setHeader`, by `writeHead`,
+ * or by whoever wraps that. A head of status 101 is left alone: its connection goes on as something else.
  */
 export function decideHead (raw: ServerResponse, isLast: () => boolean, faults: Faults): void {
   const reply: Outgoing = raw
@@ -52,7 +52,7 @@ export function decideHead (raw: ServerResponse, isLast: () => boolean, faults: 
   }
 }
 
-/** Where Node has no such part: `writeHead` is the last that everybody goes through, but for those who wrap it after us. */
+/** Where Node has no such part: everybody goes through `writeHead` last, but for those who wrap it after us. */
 function decideAtWriteHead (reply: Outgoing, decide: () => boolean, faults: Faults): void {
   const { writeHead } = reply
   reply.writeHead = function decided (this: Outgoing, status: number, ...rest: unknown[]) {
@@ -95,7 +95,7 @@ function isStored (reply: ServerResponse): boolean {
   return getHeaderNames.call(reply).length > 0
 }
 
-/** The given headers, or those that are stored, with `Connection: close` in the place of what they say of the connection. */
+/** The given headers, or the stored ones, with `Connection: close` in place of what they say of the connection. */
 function withClose (reply: Outgoing, given: GivenHeaders): GivenHeaders {
   if (isStored(reply)) {
     // Node has merged into the stored ones whatever `writeHead` was given.
@@ -140,5 +140,7 @@ function closing (reply: ServerResponse, said: unknown[]): string {
 /** The options of a `Connection` header, in lower case. */
 function options (said: unknown): string[] {
   const values = [said].flat(2).filter((value) => typeof value === 'string')
-  return values.flatMap((value) => value.toLowerCase().split(',')).map((option) => option.trim()).filter((option) => option !== '')
+  return values.flatMap((value) => value.toLowerCase().split(','))
+    .map((option) => option.trim())
+    .filter((option) => option !== '')
 }

@@ -20,7 +20,10 @@ interface Activity {
   bytes: number
   /** When the last byte was seen. */
   since: number
-  /** When the connection was first seen without a request: a head that drips in byte by byte holds it no longer than twice the idle time. */
+  /**
+   * When the connection was first seen without a request: a head that drips in byte by byte holds
+   * it no longer than twice the idle time.
+   */
   free: number
 }
 
@@ -71,7 +74,10 @@ export class IdleSweep {
     return this.#idle
   }
 
-  /** Looks at some connections, so that their idle time is known; a round of all begins at most every `interval` milliseconds. Answers who is due. */
+  /**
+   * Looks at some connections, so that their idle time is known; a round of all begins at most
+   * every `interval` milliseconds. Answers who is due.
+   */
   look (interval: number): WatchedSocket[] {
     const now = this.#clock.now()
     if (this.#round === undefined) {
@@ -103,7 +109,7 @@ export class IdleSweep {
       .finally(() => { this.#sweeping = false })
   }
 
-  /** A request has come: between two looks many may have come and gone, and their connection must not pass for one that drips. */
+  /** A request has come: many may come and go between two looks, and their connection is no one that drips. */
   serve (socket: WatchedSocket): void {
     const known = socket[activity]
     if (known !== undefined) known.free = this.#clock.now()

@@ -27,11 +27,16 @@ export function rhythmOf (times: readonly number[]): Rhythm | undefined {
   if (times.length < 2) return undefined
   const gaps = times.map((time, index) => time - (times[index - 1] ?? time)).slice(1)
   const median = medianOf(gaps)
-  if (gaps.every((gap) => gap >= median / spread && gap <= median * spread)) return { interval: median, isSteady: true, isSeveral: false }
-  // On a busy machine some questions of a steady caller come late. Those of several probers never leave a longer gap than one does.
+  if (gaps.every((gap) => gap >= median / spread && gap <= median * spread)) {
+    return { interval: median, isSteady: true, isSeveral: false }
+  }
+  // On a busy machine some questions of a steady caller come late. Those of several probers never
+  // leave a longer gap than one does.
   const regular = gaps.filter((gap) => gap >= median / spread && gap <= median * spread).length
   const isLate = gaps.some((gap) => gap > median * spread)
-  if (isLate && regular >= gaps.length * mostlyRegular) return { interval: median * spread, isSteady: true, isSeveral: false }
+  if (isLate && regular >= gaps.length * mostlyRegular) {
+    return { interval: median * spread, isSteady: true, isSeveral: false }
+  }
   if (isSometimesLate(gaps, median)) return { interval: median, isSteady: true, isSeveral: false }
   const intervals = separate(times)
   if (intervals.length > 0) return { interval: Math.max(...intervals), isSteady: true, isSeveral: intervals.length > 1 }
@@ -87,7 +92,8 @@ function longestChain (times: readonly number[], end: number): number[] | undefi
       const interval = times[next]! - times[start]!
       if (interval < 1 || interval > longestInterval) continue
       const chain = follow(times, start, interval)
-      // Of two probers the slower one may have asked three times at least; the first of two equally long rows is the faster one.
+      // Of two probers the slower one may have asked three times at least; the first of two equally
+      // long rows is the faster one.
       if (chain.length >= 3 && end - chain.at(-1)! <= 2 * interval && chain.length > (best?.length ?? 0)) best = chain
     }
   }

@@ -3,7 +3,7 @@ import { nextTick } from '../timers.ts'
 
 type Callback = (error?: Error) => void
 
-/** A server of whatever kind: HTTP/1 and HTTP/2 have methods of their own, and `serverFactory` may bring something else. */
+/** A server of any kind: HTTP/1 and HTTP/2 have methods of their own, and `serverFactory` may bring another. */
 type AnyServer = Server & Partial<Record<Sweep, (() => void) | undefined>>
 
 /** What ends connections beside `close`; the last is Fastify's own, for HTTP/2 before Node 24. */
@@ -14,7 +14,7 @@ type Sweep = (typeof sweeps)[number]
 export interface JoinedServerPorts {
   /** Whether the service is ending and has not answered its last request: phases 1 to 3 of an end. */
   isEnding: () => boolean
-  /** Whether a caller of `close` has to wait for `app.close()`: nothing that an end waits for can be waiting for the caller. */
+  /** Whether a caller of `close` has to wait for `app.close()`: nothing an end waits for may wait for the caller. */
   isCloseAhead: () => boolean
   /** Somebody waits for `app.close()` in phase 4, before it has begun. */
   awaitClose: () => void
@@ -25,11 +25,12 @@ export interface JoinedServerPorts {
 }
 
 /**
- * A bound server whose `close` joins an end that is under way, and whose other methods that end connections do nothing to what is
- * still served. From phase 4 on, and while no end is under way, they do what they do; those of HTTP/1 wait for streams
- * that drain.
+ * A bound server whose `close` joins an end that is under way, and whose other methods that end
+ * connections do nothing to what is still served. From phase 4 on, and while no end is under way,
+ * they do what they do; those of HTTP/1 wait for streams that drain.
  *
- * Its `close` event comes once in an end, and when Fastify's own close would have it come: in phase 4, before the `onClose` hooks.
+ * Its `close` event comes once in an end, and when Fastify's own close would have it come: in phase
+ * 4, before the `onClose` hooks.
  */
 export class JoinedServer {
   readonly #server: AnyServer
@@ -75,8 +76,8 @@ export class JoinedServer {
   }
 
   /**
-   * Calls what somebody has put over `close`, before us or since, as Fastify's own close would, and takes it away: it is not to be
-   * called again by that.
+   * Calls what somebody has put over `close`, before us or since, as Fastify's own close would, and
+   * takes it away: it is not to be called again by that.
    *
    * @param isLeft whether one is left to Fastify's own close after all
    */
@@ -117,11 +118,14 @@ export class JoinedServer {
   settle (): void {
     this.#phase = 'last'
     for (const callback of this.#lastCallbacks.splice(0)) nextTick(callback)
-    if (this.#phase === 'last' && !this.#isTold && !this.#isExempt && !this.#server.listening) this.#server.emit('close')
+    if (this.#phase === 'last' && !this.#isTold && !this.#isExempt && !this.#server.listening) {
+      this.#server.emit('close')
+    }
   }
 
   #joinClose (): void {
-    // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment -- the method's own `this` is the server
+    // The method's own `this` is the server.
+    // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment
     const joined = this
     this.#joinedClose = this.#server.close = function close (this: Server, callback?: Callback) {
       if (joined.#ports.isCloseAhead()) joined.#joinLast(callback)
@@ -181,7 +185,8 @@ export class JoinedServer {
     const server = this.#server
     if (Object.hasOwn(server, 'emit') && server.emit.name === 'emitOnce') return
     const { emit } = server
-    // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment -- the method's own `this` is the server
+    // The method's own `this` is the server.
+    // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment
     const joined = this
     server.emit = function emitOnce (this: Server, ...parameters: [string, ...unknown[]]) {
       if (parameters[0] === 'close' && joined.#swallows()) return this.listenerCount('close') > 0

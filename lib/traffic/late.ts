@@ -13,7 +13,7 @@ const kept = { most: 20_000, least: 10_000 }
 /** Sources that are named. */
 const named = 5
 
-/** Who came so late that others must have been refused: just before the listener closed, or accepted before and heard of after. */
+/** Who came so late that others were surely refused: just before the listener closed, or first heard of after that. */
 export class LateArrivals {
   readonly #onLate: (arrival: Arrival) => void
   #recent: Arrival[] = []
@@ -54,6 +54,9 @@ export class LateArrivals {
     if (!this.#closed) return []
     const counts = new Map<string, number>()
     for (const { source = 'unknown' } of this.#recent) counts.set(source, (counts.get(source) ?? 0) + 1)
-    return [...counts].map(([address, count]) => ({ address, count })).toSorted((a, b) => b.count - a.count).slice(0, named)
+    return [...counts]
+      .map(([address, count]) => ({ address, count }))
+      .toSorted((a, b) => b.count - a.count)
+      .slice(0, named)
   }
 }

@@ -7,9 +7,9 @@ import { atRest } from './turns.ts'
 /**
  * The bound servers of one application: `localhost` binds two.
  *
- * They are closed with `net.Server`'s own `close`. That of `http.Server` also sweeps: it destroys replies whose `end()` was called but
- * whose bytes are still in the socket (30 MB to a slow reader arrive as 4), and connections whose next request already lies
- * in the kernel's buffer.
+ * They are closed with `net.Server`'s own `close`. That of `http.Server` also sweeps: it destroys
+ * replies whose `end()` was called but whose bytes are still in the socket (30 MB to a slow reader
+ * arrive as 4), and connections whose next request already lies in the kernel's buffer.
  */
 export class Listeners {
   readonly #servers: () => Server[]
@@ -45,7 +45,7 @@ export class Listeners {
     return this.#servers().some((server) => server.listening && typeof server.address() === 'string')
   }
 
-  /** Accepts what the kernel has queued, then stops accepting. `late()` says that there is no time left for the queue. */
+  /** Accepts what the kernel has queued, then stops. `late()` says that there is no time left for the queue. */
   async drainAndStop (late: () => boolean): Promise<void> {
     if (this.open) await atRest(() => this.#connections.accepted, late)
     this.stop()
@@ -79,7 +79,10 @@ export class Listeners {
     for (const server of this.#all()) server.exempt()
   }
 
-  /** The drain is over: who closes a server from now on closes it, and Fastify closes its second one when the first says `close`. */
+  /**
+   * The drain is over: who closes a server from now on closes it, and Fastify closes its second one
+   * when the first says `close`.
+   */
   finish (): void {
     if (this.#isLeftOpen) return
     for (const server of this.#all()) server.finish()

@@ -19,8 +19,8 @@ interface LastRequest { method: string, route: string | undefined, endedAt: numb
 /** An HTTP/2 reply, of Node's interface that looks like HTTP/1. */
 
 /**
- * What somebody lost during an end: requests whose connection was ended by code in this process that is not the plugin, and
- * connections that have just carried a request when the time is over. Nothing is noted while the service runs.
+ * What somebody lost during an end: requests whose connection was ended by code in this process that is not the plugin,
+ * and connections that have just carried a request when the time is over. Nothing is noted while the service runs.
  */
 export class Losses {
   readonly #connections: Connections
@@ -132,7 +132,12 @@ export class Losses {
 
   #note (reply: ServerResponse, holder: Holder): void {
     const told = /\r\nConnection: close/i.test((reply as { _header?: string | null })._header ?? '')
-    this.#last.set(holder, { method: reply.req.method ?? '', route: replyOf(reply)?.request.routeOptions.url, endedAt: monotonicNow(), told })
+    this.#last.set(holder, {
+      method: reply.req.method ?? '',
+      route: replyOf(reply)?.request.routeOptions.url,
+      endedAt: monotonicNow(),
+      told
+    })
   }
 
   #lose (reply: ServerResponse): void {
@@ -146,7 +151,7 @@ export class Losses {
     this.#onLost(lost)
   }
 
-  /** A stream that is closed from outside is marked as closed before it is destroyed; from inside, it is one of these two calls. */
+  /** A stream closed from outside is marked as closed before it is destroyed; from inside, one of these runs. */
   #watchStream (reply: ServerResponse, stream: ServerHttp2Stream, carrier: Socket | undefined): void {
     for (const name of ['close', 'destroy'] as const) {
       const original = stream[name] as (...parameters: unknown[]) => unknown

@@ -18,7 +18,10 @@ export function isProbed (marks: Marks | undefined): boolean {
   return isWithoutTraffic || (Object.hasOwn(marks, 'probe') && marks.probe === true)
 }
 
-/** Looks at who asks a route of the application's own that is marked as one that balancers go by. Other routes are left alone. */
+/**
+ * Looks at who asks a route of the application's own that is marked as one that balancers go by.
+ * Other routes are left alone.
+ */
 export function followMarked (route: RouteOptions, front: FrontObserver, faults: Faults): void {
   const { probe, traffic: isTraffic } = own<Marks>(route.config?.graceful ?? {})
   if (!(probe ?? isTraffic === false)) return

@@ -25,10 +25,11 @@ export interface MessageSource {
 interface Handler { promise: Promise<unknown>, since: number }
 
 /**
- * What is known of the messages of one WebSocket: whether one was read and not yet answered, and whether a handler still works.
+ * What is known of the messages of one WebSocket: whether one was read and not yet answered, and
+ * whether a handler still works.
  *
- * Nothing is added to a handler's promise: a reaction would take an unhandled rejection for handled. Whether it is pending is
- * asked of `util.inspect`, and only while the service ends.
+ * Nothing is added to a handler's promise: a reaction would take an unhandled rejection for
+ * handled. Whether it is pending is asked of `util.inspect`, and only while the service ends.
  */
 export class Messages {
   readonly #source: MessageSource
@@ -95,8 +96,8 @@ export class Messages {
   }
 
   /**
-   * Whether somebody waits for what comes of a message, or works on it. What began longer than `oldest` milliseconds ago is a
-   * subscription, which will not end in time, and no answer that is late.
+   * Whether somebody waits for what comes of a message, or works on it. What began longer than `oldest`
+   * milliseconds ago is a subscription, which will not end in time, and no answer that is late.
    */
   isInHand (now: number, oldest: number): boolean {
     const isRecent = now - this.#lastRead < oldest
@@ -104,7 +105,8 @@ export class Messages {
     this.#forgetSettled()
     if (this.#handlers.some(({ since }) => now - since < oldest)) return true
     // A client that has just connected waits for a first word.
-    return this.#lastWritten === -Infinity && now - this.#opened < firstWord && this.#route !== undefined && isPending(this.#route)
+    return this.#lastWritten === -Infinity && now - this.#opened < firstWord && this.#route !== undefined
+      && isPending(this.#route)
   }
 
   #forgetSettled (): void {

@@ -4,13 +4,14 @@ import type { FastifyReply } from 'fastify'
 import type { HttpSocket } from './connections.ts'
 import { streamOf } from './protocol.ts'
 
-// The names are kept on the raw reply and not on the raw request: Node's parser holds the last request of an idle connection
-// until the next one comes, and with it would hold all that was ever tied to it. The garbage collector then copies it again
-// and again: two to four percent of a small request, and twice the memory of an idle connection (measured with `bench/`).
+// The names are kept on the raw reply and not on the raw request: Node's parser holds the last
+// request of an idle connection until the next one comes, and with it would hold all that was ever
+// tied to it. The garbage collector then copies it again and again: two to four percent of a small
+// request, and twice the memory of an idle connection (measured with `bench/`).
 const fastifyReply: unique symbol = Symbol('fastify-graceful.reply')
 const rawReply: unique symbol = Symbol('fastify-graceful.raw')
 
-/** Where the start of a request is kept: on its connection where it is the one being answered, otherwise on its raw reply. */
+/** Where the start of a request is kept: on its connection while that answers it, otherwise on its raw reply. */
 export const startedAt: unique symbol = Symbol('fastify-graceful.started')
 
 interface NamedResponse extends ServerResponse { [fastifyReply]?: FastifyReply, [startedAt]?: number }
@@ -21,7 +22,7 @@ export function name (reply: FastifyReply): void {
   (reply.raw as NamedResponse)[fastifyReply] = reply
 }
 
-/** Notes when a request came, in whole milliseconds, where its connection cannot: a pipelined one, one of HTTP/2 or `inject`. */
+/** Notes when a request came, in whole milliseconds, where its connection cannot: pipelined, HTTP/2 or `inject`. */
 export function noteStart (raw: ServerResponse, now: number): void {
   (raw as NamedResponse)[startedAt] = now
 }
@@ -47,7 +48,10 @@ export function replyTo (request: IncomingMessage): FastifyReply | undefined {
   return raw === undefined ? undefined : replyOf(raw)
 }
 
-/** The raw reply to a raw request. Until it is tied, only its connection knows it, and only that of the request whose turn it is. */
+/**
+ * The raw reply to a raw request. Until it is tied, only its connection knows it, and only that of
+ * the request whose turn it is.
+ */
 export function rawReplyTo (request: IncomingMessage): ServerResponse | undefined {
   const written = (request.socket as HttpSocket | null)?._httpMessage
   return written?.req === request ? written : (request as FollowedMessage)[rawReply]

@@ -7,8 +7,8 @@ export interface WebSocketOptions {
   /** The reason beside it, at most 123 bytes of UTF-8. Default: `'service restart'`. */
   reason?: string
   /**
-   * A WebSocket is told when nothing but pings was read or written on it for this many milliseconds, and no work of its own
-   * is pending. Default: 250.
+   * A WebSocket is told when nothing but pings was read or written on it for this many
+   * milliseconds, and no work of its own is pending. Default: 250.
    */
   quiet?: number
 }
@@ -17,7 +17,7 @@ export interface WebSocketOptions {
 export interface DrainOptions {
   /** Close a connection that has been idle this long. Default: 5000 in Kubernetes, else 500. */
   idle?: number
-  /** The window over which event streams and WebSockets are told to go. Default: at most 5000, a third of what is left. */
+  /** Window over which event streams and WebSockets are told to go. Default: a third of what is left, at most 5000. */
   spread?: number
   /** `false` leaves WebSockets to the application: what it has not closed by the end of phase 3 is cut. */
   webSocket?: WebSocketOptions | false

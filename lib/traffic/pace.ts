@@ -1,6 +1,6 @@
 import type { Clock } from '../lifecycle/clock.ts'
 
-/** Never slower than this many in a second, so that few are told at once. kube-apiserver ends its watches at the same rate. */
+/** Never slower than so many a second, so that few are told at once. kube-apiserver ends its watches at that rate. */
 const leastPerSecond = 200
 /** Milliseconds between two batches. */
 const interval = 10
@@ -14,8 +14,8 @@ export interface PaceOptions {
 }
 
 /**
- * Does something to many, spread over `spread` milliseconds, a few at a time: those who are told to go come back elsewhere,
- * and 20,000 of them should neither hold the event loop nor arrive as one wave.
+ * Does something to many, spread over `spread` milliseconds, a few at a time: those who are told to go
+ * come back elsewhere, and 20,000 of them should neither hold the event loop nor arrive as one wave.
  *
  * @param find says who they are, when it begins
  * @param act must not throw: the others would not be told
@@ -33,7 +33,13 @@ export function pace<T> (
   return () => stop()
 }
 
-function paceNow<T> (clock: Clock, items: Iterable<T>, spread: number, act: (item: T) => void, exactly: boolean): () => void {
+function paceNow<T> (
+  clock: Clock,
+  items: Iterable<T>,
+  spread: number,
+  act: (item: T) => void,
+  exactly: boolean
+): () => void {
   const queue = [...items]
   const fitting = spread > 0 ? queue.length * 1000 / spread : Infinity
   const perSecond = exactly ? fitting : Math.max(leastPerSecond, fitting)

@@ -21,7 +21,10 @@ const longestLook = 1000
 export type RequestKind =
   /** Somebody waits for the answer. */
   | 'request'
-  /** An event stream, a reply whose handler took `request.drainSignal` or whose route says that it is one: its client comes back. */
+  /**
+   * An event stream, a reply whose handler took `request.drainSignal` or whose route says that it
+   * is one: its client comes back.
+   */
   | 'stream'
   /** A WebSocket or another upgraded socket that came in through a route. */
   | 'upgraded'
@@ -54,9 +57,9 @@ export interface RequestWatcher {
 }
 
 /**
- * Requests in flight. While the service runs, a connection is busy while its `_httpMessage` is set, which costs nothing;
- * only what that cannot see is followed one by one: pipelined successors, HTTP/2 streams, `inject`.
- * From phase 1 on each reply is followed to its `close`, the one event that comes in every case.
+ * Requests in flight. While the service runs, a connection is busy while its `_httpMessage` is set, which
+ * costs nothing; only what that cannot see is followed one by one: pipelined successors, HTTP/2 streams,
+ * `inject`. From phase 1 on each reply is followed to its `close`, the one event that comes in every case.
  */
 export class Requests {
   /** When requests came, coarsely; it runs while a server is bound. */
@@ -98,8 +101,8 @@ export class Requests {
   }
 
   /**
-   * From now on each reply is followed. Those in flight are found by their connections, some in each turn of the event loop;
-   * `adopted` is called when all are.
+   * From now on each reply is followed. Those in flight are found by their connections, some in
+   * each turn of the event loop; `adopted` is called when all are.
    */
   beExact (adopted: () => void): void {
     this.#exact = true
@@ -149,7 +152,8 @@ export class Requests {
   readonly #unshownClosed = this.#makeUnshownClosed()
 
   #makeUnshownClosed (): (this: ServerResponse) => void {
-    // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment -- the listener's own `this` is the reply
+    // The listener's own `this` is the reply.
+    // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment
     const requests = this
     return function unshownClosed (this: UnshownReply) {
       try {
@@ -238,7 +242,9 @@ export class Requests {
 
   /** Those of {@link #lost} whose handler has not come to its end. */
   #stillRunning (): ServerResponse[] {
-    return this.#lost.map((lost) => lost.deref()).filter((reply) => reply !== undefined && handlerRuns(reply)) as ServerResponse[]
+    return this.#lost
+      .map((lost) => lost.deref())
+      .filter((reply) => reply !== undefined && handlerRuns(reply)) as ServerResponse[]
   }
 
   /** Marks a request as one that ends when told. */
@@ -251,7 +257,7 @@ export class Requests {
     return this.#live.values()
   }
 
-  /** How many requests are in flight. While the service runs, a connection with pipelined requests counts each of them. */
+  /** How many requests are in flight. While the service runs, a connection counts each of its pipelined requests. */
   count (): number {
     this.#sweep()
     let count = this.#live.size + this.#stillRunning().length + this.#unshown.length
@@ -263,8 +269,9 @@ export class Requests {
   }
 
   /**
-   * The requests in flight with their names, oldest first. With a `limit`, at most so many, and of more than a thousand
-   * only the thousand that were followed first are looked at: 20,000 would hold the event loop for tens of milliseconds.
+   * The requests in flight with their names, oldest first. With a `limit`, at most so many, and of
+   * more than a thousand only the thousand that were followed first are looked at: 20,000 would
+   * hold the event loop for tens of milliseconds.
    *
    * @param isListed asked of each reply
    */
@@ -277,7 +284,9 @@ export class Requests {
       if (isListed(reply)) replies.add(reply)
     }
     const now = monotonicNow()
-    const oldest = [...replies].map((reply) => ({ reply, start: startOf(reply) ?? now })).toSorted((a, b) => a.start - b.start)
+    const oldest = [...replies]
+      .map((reply) => ({ reply, start: startOf(reply) ?? now }))
+      .toSorted((a, b) => a.start - b.start)
     return oldest.slice(0, limit).map(({ reply }) => this.describe(reply))
   }
 

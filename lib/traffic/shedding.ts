@@ -9,8 +9,9 @@ import { isLastOfChunk } from './early-replies.ts'
 import type { Requests, Tracked } from './requests.ts'
 
 /**
- * Tells connections to reconnect elsewhere: `Connection: close` in the head of a reply, GOAWAY on HTTP/2. Each connection
- * draws once when in the ramp that is: drawn for each reply, a busy one would be told in the first tenth of it.
+ * Tells connections to reconnect elsewhere: `Connection: close` in the head of a reply, GOAWAY on
+ * HTTP/2. Each connection draws once when in the ramp that is: drawn for each reply, a busy one
+ * would be told in the first tenth of it.
  */
 export class Shedding {
   readonly #requests: Requests
@@ -40,8 +41,8 @@ export class Shedding {
   }
 
   /**
-   * Phase 1 begins. Sessions hear of it later: a GOAWAY on one that has no stream makes Node close it, with the requests that lie
-   * in the kernel's buffer.
+   * Phase 1 begins. Sessions hear of it later: a GOAWAY on one that has no stream makes Node close
+   * it, with the requests that lie in the kernel's buffer.
    */
   begin (share: number): void {
     this.#share = share
@@ -54,7 +55,7 @@ export class Shedding {
     for (const session of this.#connections.sessions) this.considerSession(session)
   }
 
-  /** A session that has just been opened is left alone until its first request is here: its client would give that up. */
+  /** A session that has just been opened is left alone until its first request is here, which its client would lose. */
   considerSession (session: ServerHttp2Session): void {
     if (!isUsed(session) || !this.#isDue(session)) return
     if (this.#connections.wasTold(session) || session.destroyed || session.closed) return

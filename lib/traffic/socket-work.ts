@@ -6,7 +6,11 @@ import { isWebSocket, socketOf } from './web-socket.ts'
 import type { WebSocketLike } from './web-socket.ts'
 
 /** What work can belong to: a `WebSocket` of `ws`, its connection, or the request that it, or a stream, began with. */
-export type WorkOwner = Pick<WebSocketLike, 'readyState' | 'close' | 'terminate'> | Socket | FastifyRequest | FastifyReply
+export type WorkOwner =
+  | Pick<WebSocketLike, 'readyState' | 'close' | 'terminate'>
+  | Socket
+  | FastifyRequest
+  | FastifyReply
 
 /** Work that `waitUntil` was told of together with the connection that waits for it. */
 export class SocketWork {
@@ -51,12 +55,21 @@ export class SocketWork {
 function keyOf (owner: unknown): object | undefined {
   if (isWebSocket(owner)) return socketOf(owner)
   if (typeof owner === 'object' && owner !== null) {
-    const { request, raw, bytesRead, destroy } = owner as { request?: { raw?: unknown }, raw?: unknown, bytesRead?: unknown, destroy?: unknown }
+    const { request, raw, bytesRead, destroy } = owner as {
+      request?: { raw?: unknown },
+      raw?: unknown,
+      bytesRead?: unknown,
+      destroy?: unknown
+    }
     if (isRaw(request?.raw)) return request.raw
     if (isRaw(raw)) return raw
     if (typeof bytesRead === 'number' && typeof destroy === 'function') return owner
   }
-  throw invalidArgument("the socket given to 'waitUntil'", "a WebSocket of the package ws, a net.Socket, or Fastify's request or reply", owner)
+  throw invalidArgument(
+    "the socket given to 'waitUntil'",
+    "a WebSocket of the package ws, a net.Socket, or Fastify's request or reply",
+    owner
+  )
 }
 
 /** Whether something is a raw request, of HTTP/1, HTTP/2 or `inject`. */

@@ -29,8 +29,9 @@ interface SteadyCaller {
 }
 
 /**
- * Tells probers that nobody knows by name: who asks one route of the application at a fixed interval, on a new connection each
- * time, and nothing else. A client that polls looks the same, so this takes an alarm away and ends no phase.
+ * Tells probers that nobody knows by name: who asks one route of the application at a fixed
+ * interval, on a new connection each time, and nothing else. A client that polls looks the same, so
+ * this takes an alarm away and ends no phase.
  */
 export class SteadyCallers {
   readonly #now: () => number
@@ -40,7 +41,10 @@ export class SteadyCallers {
     this.#now = now
   }
 
-  /** A connection has sent its first request. Answers what tells whether its caller is a prober, by what is known when it is called. */
+  /**
+   * A connection has sent its first request. Answers what tells whether its caller is a prober, by
+   * what is known when it is called.
+   */
   visit ({ method, route, address, userAgent, host }: Visit): () => boolean {
     const key = `${address ?? ''}\n${userAgent ?? ''}\n${host ?? ''}`
     const caller = this.#callers.get(key) ?? { method, route, isMixed: !methods.has(method), times: [] }

@@ -9,11 +9,12 @@ export function isStreamRoute (reply: ServerResponse): boolean {
 }
 
 /**
- * Whether a reply that does not end by itself may be ended as if it had: its client comes back. The body of any other one, once
- * begun, must not look whole. Where no head is out, what is sent is an answer of its own.
+ * Whether a reply that does not end by itself may be ended as if it had: its client comes back. The body of
+ * any other one, once begun, must not look whole. Where no head is out, what is sent is an answer of its own.
  */
 export function mayEndInOrder (reply: ServerResponse): boolean {
-  return !reply.writableEnded && !reply.destroyed && (!reply.headersSent || isEventStream(reply) || isStreamRoute(reply))
+  return !reply.writableEnded && !reply.destroyed
+    && (!reply.headersSent || isEventStream(reply) || isStreamRoute(reply))
 }
 
 /** Ends a reply: its last chunk, or HTTP/2's END_STREAM, reaches the client; then the connection closes. */
@@ -34,7 +35,8 @@ export function endInOrder (reply: ServerResponse): void {
 }
 
 function writeAfterEnd (): Error {
-  return Object.assign(new Error('the stream was ended: the service is draining'), { code: 'ERR_STREAM_WRITE_AFTER_END' })
+  const error = new Error('the stream was ended: the service is draining')
+  return Object.assign(error, { code: 'ERR_STREAM_WRITE_AFTER_END' })
 }
 
 /** A method that does nothing but fail its callback. */

@@ -43,13 +43,16 @@ const lookInterval = 500
 /** How long a connection may be idle in a plain `app.close()`, in milliseconds. */
 const plainIdle = 50
 
-/** How long a connection may be idle at least, in milliseconds, where another process has taken over: closing one that nobody warned may meet its next request. */
+/**
+ * How long a connection may be idle at least, in milliseconds, where another process has taken
+ * over: closing one that nobody warned may meet its next request.
+ */
 const replacedIdle = 5000
 
 /** The same behind a front end that was found: a balancer keeps connections for its next request. */
 const frontedIdle = 5000
 
-/** Longest time that streams which were ended at the cut have to drain, in milliseconds; half of `close` where that is less. */
+/** Longest time that streams ended at the cut have to drain, in milliseconds; half of `close` where that is less. */
 const longestCut = 1000
 
 /** What the traffic room is given. Times are milliseconds. */
@@ -74,7 +77,7 @@ export interface TrafficOptions {
   lost?: (request: CutRequest) => void
   /** Whether the service is ending and has not answered its last request. Default: never. */
   isEnding?: () => boolean
-  /** Whether who closes a server now has to wait for `app.close()`, and what tells that somebody does. Default: nobody has to. */
+  /** Whether who closes a server now waits for `app.close()`, and what tells that somebody does. Default: nobody. */
   isCloseAhead?: () => boolean
   awaitClose?: () => void
   /** Somebody else has closed the servers, in phase 0 or 1. Default: nobody is told. */
@@ -153,7 +156,7 @@ export class Traffic {
     this.#idle = new IdleSweep(this.connections, clock, options.drain.idle, keeps, faults)
   }
 
-  /** Another process serves in this one's place: kept-alive clients get the time to hear of it with their next answer. */
+  /** Another process serves in this one's place: kept-alive clients have time to hear of it with their next answer. */
   linger (): void {
     this.#idle.extend(replacedIdle)
   }
@@ -178,9 +181,9 @@ export class Traffic {
   }
 
   /**
-   * The one thing done per request, as the body of an `onRequest` hook. While the service runs, the fast path is a few
-   * property reads and two writes: a reply that has its connection's socket is what the connection shows as being written;
-   * a pipelined one has none yet, one of `inject` or HTTP/2 has one that nobody marked.
+   * The one thing done per request, as the body of an `onRequest` hook. While the service runs, the fast path
+   * is a few property reads and two writes: a reply that has its connection's socket is what the connection
+   * shows as being written; a pipelined one has none yet, one of `inject` or HTTP/2 has one that nobody marked.
    *
    * @returns whether each reply is followed now
    */
@@ -222,7 +225,7 @@ export class Traffic {
     this.#shedding.raise(0)
   }
 
-  /** Servers that Fastify would not close are not closed by a plain close either, and their connections are not touched. */
+  /** Servers that Fastify would not close are not closed by a plain close either; their connections stay untouched. */
   leaveOpen (): void {
     this.#isLeftOpen = true
     if (!this.requests.exact) this.#beExact()
@@ -283,7 +286,9 @@ export class Traffic {
     this.endings.stop()
     this.requests.clock.stop()
     this.#losses.stop()
-    if (this.#isLeftOpen) return { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: this.#losses.byOthers }
+    if (this.#isLeftOpen) {
+      return { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: this.#losses.byOthers }
+    }
     const left = this.requests.list(Infinity, (reply) => !this.#losses.has(reply))
     const connections = this.#losses.connections(this.#idle.idle)
     const draining = this.endings.cutStreams(this.requests.streams())
@@ -301,7 +306,8 @@ export class Traffic {
     }
     const upgraded = Math.max(upgradedSockets, left.filter((request) => request.kind === 'upgraded').length)
     return {
-      requests: left.filter((request) => request.kind === 'request').map(({ method, route, age }) => ({ method, route, age })),
+      requests: left.filter((request) => request.kind === 'request')
+        .map(({ method, route, age }) => ({ method, route, age })),
       streams: left.filter((request) => request.kind === 'stream').length,
       upgraded: upgraded + this.endings.webSocketsCut,
       connections,
@@ -320,7 +326,7 @@ export class Traffic {
     return { ...this.arrivals.summary(), ...this.front.summary() }
   }
 
-  /** A reply that is open as long as its client likes: it is not in flight, and nobody waits for its connection or ends that. */
+  /** A reply open as long as its client likes: not in flight, and nobody waits for its connection or ends it. */
   exempt ({ raw: request }: FastifyRequest, { raw: reply }: FastifyReply): void {
     const session = sessionOf(request)
     this.requests.exempt(reply, session === undefined ? request.socket : undefined)
@@ -370,8 +376,8 @@ export class Traffic {
   }
 
   /**
-   * The same for HTTP/2, whose replies no connection shows. What HTTP/2 has as the socket of a reply is made when it is asked for,
-   * so it is never asked for here.
+   * The same for HTTP/2, whose replies no connection shows. What HTTP/2 has as the socket of a
+   * reply is made when it is asked for, so it is never asked for here.
    *
    * @returns whether it was one, on a session that is known to carry traffic
    */
@@ -398,8 +404,8 @@ export class Traffic {
     const holder = session ?? (isOurs ? socket : undefined)
     if (holder !== undefined) this.#classify(request, holder)
     const isShown = isOurs && socket._httpMessage === reply.raw
-    // Not on the first reply of each connection alone: replies of two shapes, beside those of another server, made V8 give up on
-    // the shape of any, at four percent of a small request.
+    // Not on the first reply of each connection alone: replies of two shapes, beside those of
+    // another server, made V8 give up on the shape of any, at four percent of a small request.
     if (isShown) socket[startedAt] = this.requests.clock.now
     else this.requests.noteStart(reply.raw)
     this.endings.arrive(request, reply.raw)
@@ -420,7 +426,8 @@ export class Traffic {
   #classify (request: FastifyRequest, connection: HttpSocket | ServerHttp2Session): void {
     const holder = connection as HttpSocket
     if (holder[kind] === 'traffic') return
-    const isProbe = isProbed(request.routeOptions.config.graceful) || proberOf(request.headers['user-agent']) !== undefined
+    const isProbe = isProbed(request.routeOptions.config.graceful)
+      || proberOf(request.headers['user-agent']) !== undefined
     if (!isProbe) {
       const { socket } = request.raw
       this.arrivals.arrive(() => socket.remoteAddress, this.#steady.visit(visitOf(request, socket.remoteAddress)))
@@ -443,8 +450,8 @@ export class Traffic {
 }
 
 /**
- * Resets a stream of HTTP/2. Without a code its client would take what it has got for the whole; `destroy` closes a session that
- * waits for this stream before the reset is out.
+ * Resets a stream of HTTP/2. Without a code its client would take what it has got for the whole;
+ * `destroy` closes a session that waits for this stream before the reset is out.
  */
 function resetStream (reply: ServerResponse): void {
   const { stream } = reply as unknown as { stream?: ServerHttp2Stream | undefined }

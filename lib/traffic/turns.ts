@@ -15,8 +15,8 @@ export function afterTurns (clock: Clock, callback: () => void): void {
 }
 
 /**
- * Waits until `count` turns in a row have left `reading()` as it was. libuv accepts one connection per turn, and a signal
- * handler runs before the next poll, so one empty turn proves nothing; two in a row do.
+ * Waits until `count` turns in a row have left `reading()` as it was. libuv accepts one connection per
+ * turn, and a signal handler runs before the next poll, so one empty turn proves nothing; two in a row do.
  *
  * @returns whether it came to rest; `false` if `stop()` said so first
  */

@@ -11,8 +11,8 @@ const readAtWrite: unique symbol = Symbol('fastify-graceful.read-at-write')
 type UpgradedSocket = HttpSocket & { [readAtWrite]?: number }
 
 /**
- * Connections that leave HTTP. Each is met once, when it is upgraded: a WebSocket of `ws` is then followed by its messages,
- * whoever made its server; of any other one only the order of reads and writes is known.
+ * Connections that leave HTTP. Each is met once, when it is upgraded: a WebSocket of `ws` is then followed
+ * by its messages, whoever made its server; of any other one only the order of reads and writes is known.
  */
 export class Upgrades {
   /** What all WebSockets share. */
@@ -31,8 +31,8 @@ export class Upgrades {
   }
 
   /**
-   * Follows the upgrades of a server. Node hands a request with an `Upgrade` header to a listener of `upgrade`, and to the
-   * ordinary handler where there is none: ours is there only beside one of somebody else.
+   * Follows the upgrades of a server. Node hands a request with an `Upgrade` header to a listener of `upgrade`,
+   * and to the ordinary handler where there is none: ours is there only beside one of somebody else.
    */
   follow (server: Server): void {
     if (this.#servers.has(server)) return
@@ -54,7 +54,9 @@ export class Upgrades {
       }
       // `newListener` comes before the listener is there.
       const join = (added: string | symbol, listener: unknown): void => {
-        if (added === event && listener !== met && !server.listeners(event).includes(met)) server.prependListener(event, met)
+        if (added === event && listener !== met && !server.listeners(event).includes(met)) {
+          server.prependListener(event, met)
+        }
       }
       server.on('newListener', faults.guard("listener of 'newListener'", join))
       server.on('removeListener', faults.guard("listener of 'removeListener'", look))
@@ -78,12 +80,14 @@ export class Upgrades {
 
   /** In place of `write`, until a WebSocket of `ws` is known to have taken over. */
   #makeWrite (): Socket['write'] {
-    // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment -- the method's own `this` is the socket
+    // The method's own `this` is the socket.
+    // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment
     const upgrades = this
     return function write (this: UpgradedSocket, ...parameters: unknown[]) {
       const isFirst = this[readAtWrite] === 0
       this[readAtWrite] = this.bytesRead
-      // With the first write, the answer to the upgrade, `ws` ties its WebSocket to the socket; nothing is read before the next tick.
+      // With the first write, the answer to the upgrade, `ws` ties its WebSocket to the socket;
+      // nothing is read before the next tick.
       if (isFirst) process.nextTick(() => upgrades.#adopt(this))
       const { write: original } = Object.getPrototypeOf(this) as { write: (...given: unknown[]) => boolean }
       return original.apply(this, parameters)

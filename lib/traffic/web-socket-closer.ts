@@ -33,13 +33,13 @@ export interface CloserPorts {
   left: () => number
   /** Whether work that somebody waits for belongs to a socket. */
   hasWork: (socket: HttpSocket) => boolean
-  /** Tells a WebSocket by the signal of its request, where its handler has taken that and was not told yet; whether it did. */
+  /** Tells a WebSocket by its request's signal, where its handler has taken that and was not told; whether it did. */
   signal: (socket: HttpSocket) => boolean
 }
 
 /**
- * Tells WebSockets to go, each as soon as nothing is under way on it, a few at a time, and all of them by the time half of
- * what is left is over.
+ * Tells WebSockets to go, each as soon as nothing is under way on it, a few at a time, and all of
+ * them by the time half of what is left is over.
  */
 export class WebSocketCloser {
   readonly #clock: Clock
@@ -114,7 +114,10 @@ export class WebSocketCloser {
       const waiting = this.#waiting[this.#next] as Waiting
       const isOver = waiting.webSocket.readyState >= closing
       if (isOver) this.#awaitAnswer(waiting)
-      else if (this.#allowance < 1 || !(isLast || this.#isFree(waiting, now, oldest)) || this.#signalFirst(waiting, now, isLast)) {
+      else if (
+        this.#allowance < 1 || !(isLast || this.#isFree(waiting, now, oldest))
+        || this.#signalFirst(waiting, now, isLast)
+      ) {
         this.#watch(waiting, now)
         this.#next++
         continue
@@ -125,7 +128,10 @@ export class WebSocketCloser {
     }
   }
 
-  /** Whether the time for work in hand is over: those who are left are told at a rate that brings all of them their word by half time. */
+  /**
+   * Whether the time for work in hand is over: those who are left are told at a rate that brings
+   * all of them their word by half time.
+   */
   #isLast (): boolean {
     const { spread = longestSpread } = this.#settings
     const window = Math.min(spread, this.#waiting.length * 1000 / leastPerSecond, this.#budget / 4)
@@ -206,7 +212,7 @@ function bytesOf (socket: HttpSocket, webSocket: WebSocketLike): number {
   return socket.bytesRead + socket.bytesWritten - (messagesOf(webSocket)?.control ?? 0)
 }
 
-/** Bytes that the client has not taken: those that Node has not given to the kernel, of a large write what is left of it. */
+/** Bytes that the client has not taken: those not yet given to the kernel, of a large write what is left of it. */
 function unsentOf (socket: HttpSocket, webSocket: WebSocketLike): number {
   const { _handle: handle } = socket as { _handle?: { writeQueueSize?: number } | null }
   return webSocket.bufferedAmount + (handle?.writeQueueSize ?? 0)

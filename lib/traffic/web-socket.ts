@@ -34,7 +34,8 @@ type Followed = WebSocketLike & Private & { [messages]?: Messages }
 type Sender = { sendFrame: SendFrame, [messages]?: Messages }
 
 /**
- * The WebSocket that has taken over a socket, whatever server made it: each copy of `ws` ties the two with a symbol of its own.
+ * The WebSocket that has taken over a socket, whatever server made it: each copy of `ws` ties the
+ * two with a symbol of its own.
  */
 export function webSocketOf (socket: object): WebSocketLike | undefined {
   for (const symbol of Object.getOwnPropertySymbols(socket)) {
@@ -63,7 +64,8 @@ export function messagesOf (webSocket: WebSocketLike): Messages | undefined {
 }
 
 /**
- * Follows the messages of a WebSocket from now on, at the cost of a few property writes each. One that is followed is left alone.
+ * Follows the messages of a WebSocket from now on, at the cost of a few property writes each. One
+ * that is followed is left alone.
  */
 export function followMessages (webSocket: WebSocketLike, source: MessageSource): Messages {
   const followed = webSocket as Followed

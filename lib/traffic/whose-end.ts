@@ -9,9 +9,9 @@ export type WhoseEnd = 'client' | 'others'
 interface NetworkError extends Error { code?: string, syscall?: string, library?: string }
 
 /**
- * Tells whose end a connection came to. A client that leaves is seen before its socket is destroyed: by the end of what it
- * sends, or by an error of reading or writing that the socket is destroyed with. Where nothing was seen, code in this process
- * destroyed it: somebody's, or Node's own for a timeout.
+ * Tells whose end a connection came to. A client that leaves is seen before its socket is destroyed:
+ * by the end of what it sends, or by an error of reading or writing that the socket is destroyed with.
+ * Where nothing was seen, code in this process destroyed it: somebody's, or Node's own for a timeout.
  */
 export class EndWitness {
   readonly #ends = new WeakMap<Socket, WhoseEnd>()
@@ -70,15 +70,16 @@ function isHalfOpen (socket: Socket): boolean {
 /** Whether an error is what a socket is destroyed with when its peer has gone, or has broken TLS. */
 function isOfNetwork (error: NetworkError | null | undefined): error is NetworkError {
   if (!error) return false
-  return error.syscall === 'read' || error.syscall === 'write' || error.syscall === 'shutdown' || error.library !== undefined
+  return error.syscall === 'read' || error.syscall === 'write' || error.syscall === 'shutdown'
+    || error.library !== undefined
 }
 
-/** Whether a reply or a request was destroyed, which then destroys the socket: a proxy does it with the error of its upstream. */
+/** Whether a reply or request was destroyed, and the socket with it: a proxy does that with its upstream's error. */
 function isHandedOn ({ _httpMessage: reply }: HttpSocket): boolean {
   return reply?.destroyed === true || Boolean(reply?.errored ?? reply?.req.errored)
 }
 
-/** Whether the present call comes straight from a handle that was read: the error of another socket is handed on later. */
+/** Whether the present call comes straight from a handle that was read: another socket's error is handed on later. */
 function isFromHandle (): boolean {
   const { stackTraceLimit, prepareStackTrace } = Error
   const here: { stack?: unknown } = {}
