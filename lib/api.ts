@@ -27,8 +27,8 @@ export interface WorkOptions {
   /** Shown while the work runs and in the report. Default: `'background work'`. */
   name?: string
   /**
-   * Whose work it is: a `WebSocket` of the package `ws`, its connection, or the request or reply that it, or a stream, began with.
-   * It is told to go when the work is over, at the latest when half of what phase 3 has left is over.
+   * Whose work it is: a `WebSocket` of the package `ws`, its connection, or the request or reply that it, or a stream,
+   * began with. It is told to go when the work is over, at the latest when half of what phase 3 has left is over.
    */
   socket?: WorkOwner
 }
@@ -40,15 +40,17 @@ export interface Graceful {
   /** All phases in their order, 0 to 4. */
   readonly phases: readonly Phase[]
   /**
-   * Epoch milliseconds by which all work must be over: until phase 4 the moment at which requests are cut, in phase 4 the deadline of
-   * the process (grace period less `reserve`). A second signal brings it nearer. Undefined while running and during a drain by hand.
+   * Epoch milliseconds by which all work must be over: until phase 4 the moment at which requests
+   * are cut, in phase 4 the deadline of the process (grace period less `reserve`). A second signal
+   * brings it nearer. Undefined while running and during a drain by hand.
    */
   readonly deadline: number | undefined
   /** For jobs and loops: aborts when draining starts. What belongs to one request takes `request.drainSignal`. */
   readonly signal: AbortSignal
   /**
-   * Ends the application in the five phases, and the process after it unless `exit` is `false`. A later caller gets the same promise;
-   * the first reason and the first exit code win. Awaited inside a request handler, it waits for that very request.
+   * Ends the application in the five phases, and the process after it unless `exit` is `false`. A
+   * later caller gets the same promise; the first reason and the first exit code win. Awaited
+   * inside a request handler, it waits for that very request.
    *
    * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
    */
@@ -73,8 +75,8 @@ export interface Graceful {
    */
   waitUntil (promise: PromiseLike<unknown>, options?: WorkOptions): void
   /**
-   * Not ready while held: a cache that warms up, a hand operation. One holder each. With a `timeout`, the startup probe fails with
-   * what was not released in time.
+   * Not ready while held: a cache that warms up, a hand operation. One holder each. With a
+   * `timeout`, the startup probe fails with what was not released in time.
    *
    * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
    */
@@ -86,11 +88,14 @@ export interface Graceful {
    */
   addCheck (name: string, check: Check, options?: CheckOptions): AddedCheck
   /**
-   * Asks for readiness as `/readyz` does: each check runs, at most once per `ttl`. For a health route of one's own. It never rejects,
-   * and settles within the longest timeout of a check.
+   * Asks for readiness as `/readyz` does: each check runs, at most once per `ttl`. For a health
+   * route of one's own. It never rejects, and settles within the longest timeout of a check.
    */
   ready (): Promise<boolean>
-  /** All that the admin route shows to the authorised. Its `ready` is the last known one: reading it asks again, in the background, what is older than its `ttl`. */
+  /**
+   * All that the admin route shows to the authorised. Its `ready` is the last known one: reading it
+   * asks again, in the background, what is older than its `ttl`.
+   */
   status (): Status
 }
 

@@ -59,7 +59,10 @@ export class Application {
   readonly faults: Faults
   readonly telemetry: Telemetry
   /** Who watches the status live. */
-  readonly viewers: Viewers = new Viewers({ publicStatus: () => this.publicStatus(), status: () => this.status(mostShown) })
+  readonly viewers: Viewers = new Viewers({
+    publicStatus: () => this.publicStatus(),
+    status: () => this.status(mostShown)
+  })
   /** The context of the registration, in which whatever the plugin starts by itself runs: requests come and go. */
   readonly #run: Run = captureContext()
   readonly #clock: Clock = clockIn(this.#run, systemClock)
@@ -126,10 +129,33 @@ export class Application {
     this.health = this.#makeHealth()
     this.telemetry = makeTelemetry(this.#name, this)
     this.#membership = this.#join()
-    this.#guarded = guardApplication({ run: this.#run, lifecycle: this.lifecycle, traffic: this.traffic, health: this.health, log: this.log, name: this.#name, settings, membership: this.#membership, started: () => this.#started, status: (mostRequests) => this.status(mostRequests), telemetry: this.telemetry })
-    this.#close = wrapClose(root, { lifecycle: this.lifecycle, closeWith: settings.closeWith, announce: settings.announceOnClose, onUncaught: (listener) => this.#membership.onUncaught(listener) })
+    this.#guarded = guardApplication({
+      run: this.#run,
+      lifecycle: this.lifecycle,
+      traffic: this.traffic,
+      health: this.health,
+      log: this.log,
+      name: this.#name,
+      settings,
+      membership: this.#membership,
+      started: () => this.#started,
+      status: (mostRequests) => this.status(mostRequests),
+      telemetry: this.telemetry
+    })
+    this.#close = wrapClose(root, {
+      lifecycle: this.lifecycle,
+      closeWith: settings.closeWith,
+      announce: settings.announceOnClose,
+      onUncaught: (listener) => this.#membership.onUncaught(listener)
+    })
     this.closeHooks = new CloseHooks(root)
-    this.#order = new CloseOrder({ root, lifecycle: this.lifecycle, traffic: this.traffic, clock: this.#clock, endsWebSockets: settings.drain.webSocket !== false })
+    this.#order = new CloseOrder({
+      root,
+      lifecycle: this.lifecycle,
+      traffic: this.traffic,
+      clock: this.#clock,
+      endsWebSockets: settings.drain.webSocket !== false
+    })
     this.#connect()
   }
 
@@ -168,7 +194,7 @@ export class Application {
     return this.#announced(delay) || this.holds.reasons().length > 0
   }
 
-  /** Whether the process ends with this application's end, and what asked for it; undefined while nothing has, or where it does not. */
+  /** What asked for the end of the process; undefined until then, and where the process outlives the application. */
   processEnd (): { reason: string } | undefined {
     return this.#membership.endsProcess() ? this.lifecycle.request : undefined
   }
@@ -181,7 +207,15 @@ export class Application {
   /** What is decorated as `app.graceful`. */
   face (): Graceful {
     const { lifecycle, health, holds } = this
-    return makeFace({ lifecycle, health, holds, socketWork: this.traffic.work, askExit: () => this.#membership.askExit(), signal: this.#draining.signal, status: () => this.status() })
+    return makeFace({
+      lifecycle,
+      health,
+      holds,
+      socketWork: this.traffic.work,
+      askExit: () => this.#membership.askExit(),
+      signal: this.#draining.signal,
+      status: () => this.status()
+    })
   }
 
   /** What anyone may know. */
@@ -192,7 +226,16 @@ export class Application {
   /** All that is known, as data; of the requests at most so many. */
   status (mostRequests?: number): Status {
     const { lifecycle, traffic, health, holds } = this
-    const sources = { lifecycle, traffic, health, holds, started: this.#started, pressure: this.#pressure.state(), guardian: this.#guarded?.status(), fastify: this.#root.version }
+    const sources = {
+      lifecycle,
+      traffic,
+      health,
+      holds,
+      started: this.#started,
+      pressure: this.#pressure.state(),
+      guardian: this.#guarded?.status(),
+      fastify: this.#root.version
+    }
     return readStatus(sources, mostRequests)
   }
 
@@ -349,7 +392,9 @@ export class Application {
   #enter (phase: Phase, previous: Phase): void {
     const { lifecycle, traffic } = this
     // In phase 2 as well: `localhost` may be looking for its second address while the first is bound.
-    if (phase === 'closing' || (previous === 'running' && lifecycle.ending && !traffic.listeners.open)) abortBoot(this.#root)
+    if (phase === 'closing' || (previous === 'running' && lifecycle.ending && !traffic.listeners.open)) {
+      abortBoot(this.#root)
+    }
     switch (phase) {
       case 'running': return traffic.undo()
       case 'announcing': return traffic.announce()

@@ -9,13 +9,15 @@ export interface BootNote { fields: { event: string }, message: string }
 /** PID 1 is the same for all applications of a process. */
 let hasToldOfParent = false
 
-/** What of the place where an application runs will keep probes or signals from it: one line each, to be told once it listens. */
+/** What here keeps probes or signals from an application: one line each, logged once it listens. */
 export function bootNotes (root: FastifyInstance, { exit, signals, probes, guardian }: Settings): BootNote[] {
   const notes: BootNote[] = []
   if (probes !== false && guardian?.port === undefined && speaksCleartextHttp2(root)) {
     notes.push({
       fields: { event: 'graceful.http2' },
-      message: 'this server speaks HTTP/2 without TLS and nothing else: probes over HTTP/1.1, as those of a kubelet and of most balancers, get no answer from it. The option guardian.port gives them a port of their own, where HTTP/1.1 is spoken'
+      message: 'this server speaks HTTP/2 without TLS and nothing else: probes over HTTP/1.1, as those of a '
+        + 'kubelet and of most balancers, get no answer from it. The option guardian.port gives them a port '
+        + 'of their own, where HTTP/1.1 is spoken'
     })
   }
   if (exit && isMainThread && signals['SIGTERM'] !== false && signals['SIGTERM'] !== 'ignore' && !hasToldOfParent) {

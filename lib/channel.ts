@@ -10,7 +10,7 @@ import type { Phase } from './lifecycle/phase.ts'
 import type { Report } from './lifecycle/report.ts'
 import type { FrontObserver } from './traffic/front-observer.ts'
 
-/** An application as a supervisor's code inside its process sees it: what `app.graceful` does not offer to everybody. */
+/** An application as a supervisor's code in its process sees it: what `app.graceful` does not offer to everybody. */
 export interface PublishedApplication {
   readonly graceful: Graceful
   /** Settles when its end is over. */
@@ -25,9 +25,9 @@ export interface PublishedApplication {
   verdict (kind: CheckKind): Promise<{ ok: boolean }>
   /** Calls `listener` after each change of phase. */
   onPhase (listener: (phase: Phase) => void): void
-  /** What asked for the end of the process; undefined while nothing has, or where the process outlives the application. */
+  /** What asked for the end of the process; undefined until then, and where the process outlives the application. */
   processEnd (): { reason: string } | undefined
-  /** Asks somebody outside of the process, once nobody in it stalls a phase; {@link wake} when the answer has changed. */
+  /** Asks somebody outside the process, once nobody in it stalls a phase; {@link wake} when the answer has changed. */
   goWith (outside: (phase: Phase) => Stall | undefined): void
   wake (): void
   /**
@@ -42,8 +42,8 @@ export interface PublishedApplication {
 }
 
 /**
- * `fastify-graceful.application` of `node:diagnostics_channel`: every application is published on it once, when it registers the
- * plugin. The name is shared by all copies of the package in a process.
+ * `fastify-graceful.application` of `node:diagnostics_channel`: every application is published on it
+ * once, when it registers the plugin. The name is shared by all copies of the package in a process.
  */
 export const applicationChannel: Channel = channel('fastify-graceful.application')
 
@@ -63,7 +63,14 @@ export interface PublishedSupervisor {
 export const supervisorChannel: Channel = channel('fastify-graceful.supervisor')
 
 /** Publishes a supervisor. Costs nothing where nobody subscribes. */
-export function publishSupervisor (supervisor: { whole: Pick<PublishedSupervisor, 'phase' | 'ready' | 'onChange'>, pids: number[], stopping: boolean, settings: { gracePeriod: number } }): void {
+export function publishSupervisor (
+  supervisor: {
+    whole: Pick<PublishedSupervisor, 'phase' | 'ready' | 'onChange'>,
+    pids: number[],
+    stopping: boolean,
+    settings: { gracePeriod: number }
+  }
+): void {
   if (!supervisorChannel.hasSubscribers) return
   supervisorChannel.publish({
     get phase () { return supervisor.whole.phase },

@@ -76,7 +76,8 @@ export class CloseOrder {
     const { root, lifecycle, traffic } = this.#parts
     traffic.tell(this.#left)
     if (isReady(root)) this.#hooks.start()
-    // When the hooks of draining have been called, and before the next request: where nobody has a good-bye, it is to be told.
+    // When the hooks of draining have been called, and before the next request: where nobody has a
+    // good-bye, it is to be told.
     queueMicrotask(() => { if (lifecycle.phase === 'draining') this.#lookIn('draining') })
   }
 
@@ -110,8 +111,8 @@ export class CloseOrder {
   }
 
   /**
-   * Whether whoever ends WebSockets in a hook of draining has had the time for it. A plain close keeps to Fastify's order,
-   * in which nobody has a good-bye.
+   * Whether whoever ends WebSockets in a hook of draining has had the time for it. A plain close
+   * keeps to Fastify's order, in which nobody has a good-bye.
    */
   get #isGoodByeOver (): boolean {
     const { lifecycle, traffic } = this.#parts
@@ -134,7 +135,8 @@ export class CloseOrder {
   /** Phase 3's own hooks may have a good-bye of their own to say, too. */
   get #isEndingDue (): boolean {
     const { lifecycle } = this.#parts
-    return this.#hooks.isOthersTurn && (lifecycle.hooks.stalls().length === 0 || isTurnOver(lifecycle.elapsed, this.#left))
+    return this.#hooks.isOthersTurn
+      && (lifecycle.hooks.stalls().length === 0 || isTurnOver(lifecycle.elapsed, this.#left))
   }
 
   /** Milliseconds until what is under way is cut. */

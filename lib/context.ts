@@ -7,8 +7,8 @@ export type Run = <T>(work: () => T) => T
 const type = 'fastify-graceful'
 
 /**
- * Keeps the async context of its call: what an `AsyncLocalStorage` holds there, a tracer's span, a domain. Whatever runs in it
- * later belongs to nobody's request, although a request may have been what set it off.
+ * Keeps the async context of its call: what an `AsyncLocalStorage` holds there, a tracer's span, a domain.
+ * Whatever runs in it later belongs to nobody's request, although a request may have been what set it off.
  */
 export function captureContext (): Run {
   const captured = new AsyncResource(type)

@@ -3,12 +3,15 @@ import type { FastifyErrorConstructor } from '@fastify/error'
 import { own } from './own.ts'
 
 /**
- * Every error this package throws, keyed by its code. Messages name what was wrong, what was expected and what was given.
- * All of them are mistakes of the programmer or the operator, thrown at the call that made them.
+ * Every error this package throws, keyed by its code. Messages name what was wrong, what was expected and what
+ * was given. All of them are mistakes of the programmer or the operator, thrown at the call that made them.
  */
 interface Errors {
   /** An option has a wrong type or lies outside its bounds. */
-  FST_GRACEFUL_INVALID_OPTION: FastifyErrorConstructor<{ code: string, statusCode: 500 }, [string, string, string, string]>
+  FST_GRACEFUL_INVALID_OPTION: FastifyErrorConstructor<
+    { code: string, statusCode: 500 },
+    [string, string, string, string]
+  >
   /** An option that does not exist. */
   FST_GRACEFUL_UNKNOWN_OPTION: FastifyErrorConstructor<{ code: string, statusCode: 500 }, [string, string]>
   /** The times do not add up to the grace period. */
@@ -16,7 +19,10 @@ interface Errors {
   /** An environment variable that was read for a default is what its option cannot be. */
   FST_GRACEFUL_INVALID_ENVIRONMENT: FastifyErrorConstructor<{ code: string, statusCode: 500 }, [string, string, string]>
   /** An argument of a method of `app.graceful` is wrong. */
-  FST_GRACEFUL_INVALID_ARGUMENT: FastifyErrorConstructor<{ code: string, statusCode: 500 }, [string, string, string, string]>
+  FST_GRACEFUL_INVALID_ARGUMENT: FastifyErrorConstructor<
+    { code: string, statusCode: 500 },
+    [string, string, string, string]
+  >
   /** A participant answered with something that is neither a boolean nor a reason. */
   FST_GRACEFUL_INVALID_ANSWER: FastifyErrorConstructor<{ code: string, statusCode: 500 }, [string, string]>
   /** The plugin was registered twice on one application. */
@@ -35,24 +41,85 @@ interface Errors {
   FST_GRACEFUL_SUPERVISOR: FastifyErrorConstructor<{ code: string, statusCode: 500 }, [string, string]>
 }
 
-const define = (code: string, message: string, statusCode = 500, base: ErrorConstructor | TypeErrorConstructor | RangeErrorConstructor = Error): FastifyErrorConstructor =>
-  createError(code, message, statusCode, base)
+const define = (
+  code: string,
+  message: string,
+  statusCode = 500,
+  base: ErrorConstructor | TypeErrorConstructor | RangeErrorConstructor = Error
+): FastifyErrorConstructor => createError(code, message, statusCode, base)
 
 /** The errors of the package by their codes; `docs/reference.md` lists them for users. */
 export const errors: Errors = {
-  FST_GRACEFUL_INVALID_OPTION: define('FST_GRACEFUL_INVALID_OPTION', "fastify-graceful: option '%s' must be %s, got %s (%s)", 500, TypeError),
-  FST_GRACEFUL_UNKNOWN_OPTION: define('FST_GRACEFUL_UNKNOWN_OPTION', "fastify-graceful: unknown option %s, expected one of: %s", 500, TypeError),
-  FST_GRACEFUL_BUDGET: define('FST_GRACEFUL_BUDGET', "fastify-graceful: option '%s' does not fit into the grace period: expected %s, got %s", 500, RangeError),
-  FST_GRACEFUL_INVALID_ENVIRONMENT: define('FST_GRACEFUL_INVALID_ENVIRONMENT', "fastify-graceful: environment variable '%s' must be %s, got '%s'", 500, TypeError),
-  FST_GRACEFUL_INVALID_ARGUMENT: define('FST_GRACEFUL_INVALID_ARGUMENT', "fastify-graceful: %s must be %s, got %s (%s)", 500, TypeError),
-  FST_GRACEFUL_INVALID_ANSWER: define('FST_GRACEFUL_INVALID_ANSWER', 'fastify-graceful: a participant must answer true, false or a reason (non-empty string), got %s (%s)', 500, TypeError),
-  FST_GRACEFUL_ALREADY_REGISTERED: define('FST_GRACEFUL_ALREADY_REGISTERED', 'fastify-graceful is already registered on this application: expected one registration per root instance, got a second one'),
-  FST_GRACEFUL_TOO_LATE: define('FST_GRACEFUL_TOO_LATE', 'fastify-graceful must be registered before the application is ready (first, before everything else), got an application that has already booted'),
-  FST_GRACEFUL_ILLEGAL_MOVE: define('FST_GRACEFUL_ILLEGAL_MOVE', "fastify-graceful: cannot go from phase '%s' to '%s': %s", 409),
-  FST_GRACEFUL_PRESSURE_TWICE: define('FST_GRACEFUL_PRESSURE_TWICE', "fastify-graceful: option 'pressure' registers @fastify/under-pressure, and this application registers it as well: expected one of the two, got both. Remove the option (the registration of the application is found and used), or the registration"),
-  FST_GRACEFUL_DUPLICATE_CHECK: define('FST_GRACEFUL_DUPLICATE_CHECK', "fastify-graceful: a check named '%s' exists already: expected a name of its own"),
-  FST_GRACEFUL_METRICS_CLIENT: define('FST_GRACEFUL_METRICS_CLIENT', "fastify-graceful: option 'metrics' needs the package prom-client: expected it to be installed (npm install prom-client), got: %s"),
-  FST_GRACEFUL_SUPERVISOR: define('FST_GRACEFUL_SUPERVISOR', 'fastify-graceful: a supervisor cannot be started here: expected %s, got %s')
+  FST_GRACEFUL_INVALID_OPTION: define(
+    'FST_GRACEFUL_INVALID_OPTION',
+    "fastify-graceful: option '%s' must be %s, got %s (%s)",
+    500,
+    TypeError
+  ),
+  FST_GRACEFUL_UNKNOWN_OPTION: define(
+    'FST_GRACEFUL_UNKNOWN_OPTION',
+    'fastify-graceful: unknown option %s, expected one of: %s',
+    500,
+    TypeError
+  ),
+  FST_GRACEFUL_BUDGET: define(
+    'FST_GRACEFUL_BUDGET',
+    "fastify-graceful: option '%s' does not fit into the grace period: expected %s, got %s",
+    500,
+    RangeError
+  ),
+  FST_GRACEFUL_INVALID_ENVIRONMENT: define(
+    'FST_GRACEFUL_INVALID_ENVIRONMENT',
+    "fastify-graceful: environment variable '%s' must be %s, got '%s'",
+    500,
+    TypeError
+  ),
+  FST_GRACEFUL_INVALID_ARGUMENT: define(
+    'FST_GRACEFUL_INVALID_ARGUMENT',
+    'fastify-graceful: %s must be %s, got %s (%s)',
+    500,
+    TypeError
+  ),
+  FST_GRACEFUL_INVALID_ANSWER: define(
+    'FST_GRACEFUL_INVALID_ANSWER',
+    'fastify-graceful: a participant must answer true, false or a reason (non-empty string), got %s (%s)',
+    500,
+    TypeError
+  ),
+  FST_GRACEFUL_ALREADY_REGISTERED: define(
+    'FST_GRACEFUL_ALREADY_REGISTERED',
+    'fastify-graceful is already registered on this application: expected one registration per root '
+      + 'instance, got a second one'
+  ),
+  FST_GRACEFUL_TOO_LATE: define(
+    'FST_GRACEFUL_TOO_LATE',
+    'fastify-graceful must be registered before the application is ready (first, before everything '
+      + 'else), got an application that has already booted'
+  ),
+  FST_GRACEFUL_ILLEGAL_MOVE: define(
+    'FST_GRACEFUL_ILLEGAL_MOVE',
+    "fastify-graceful: cannot go from phase '%s' to '%s': %s",
+    409
+  ),
+  FST_GRACEFUL_PRESSURE_TWICE: define(
+    'FST_GRACEFUL_PRESSURE_TWICE',
+    "fastify-graceful: option 'pressure' registers @fastify/under-pressure, and this application "
+      + 'registers it as well: expected one of the two, got both. Remove the option (the registration of '
+      + 'the application is found and used), or the registration'
+  ),
+  FST_GRACEFUL_DUPLICATE_CHECK: define(
+    'FST_GRACEFUL_DUPLICATE_CHECK',
+    "fastify-graceful: a check named '%s' exists already: expected a name of its own"
+  ),
+  FST_GRACEFUL_METRICS_CLIENT: define(
+    'FST_GRACEFUL_METRICS_CLIENT',
+    "fastify-graceful: option 'metrics' needs the package prom-client: expected it to be "
+      + 'installed (npm install prom-client), got: %s'
+  ),
+  FST_GRACEFUL_SUPERVISOR: define(
+    'FST_GRACEFUL_SUPERVISOR',
+    'fastify-graceful: a supervisor cannot be started here: expected %s, got %s'
+  )
 } as Errors
 
 /** What stands in a message for a value that may hold a secret. */
@@ -84,7 +151,9 @@ export function show (value: unknown): string {
 function textOf (value: unknown): string {
   if (typeof value === 'function') return `function ${functionName(value)}`
   if (typeof value === 'bigint' && (value > longestInteger || value < -longestInteger)) return 'a very large bigint'
-  if (typeof value === 'symbol' || typeof value === 'bigint' || typeof value === 'number' || value === undefined) return String(value)
+  if (typeof value === 'symbol' || typeof value === 'bigint' || typeof value === 'number' || value === undefined) {
+    return String(value)
+  }
   return JSON.stringify(value, (name, inner: unknown) => secret.test(name) ? '(not shown)' : inner) ?? typeof value
 }
 
@@ -133,7 +202,11 @@ export function messageOf (error: unknown): string {
  * @param nameOf how a message names one
  * @throws FST_GRACEFUL_UNKNOWN_OPTION
  */
-export function refuseUnknownOptions (given: readonly string[], known: readonly string[], nameOf: (name: string) => string = (name) => `'${name}'`): void {
+export function refuseUnknownOptions (
+  given: readonly string[],
+  known: readonly string[],
+  nameOf: (name: string) => string = (name) => `'${name}'`
+): void {
   const unknown = given.find((name) => !known.includes(name))
   if (unknown !== undefined) throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(nameOf(shorten(unknown)), known.join(', '))
 }

@@ -41,7 +41,11 @@ export function makeFace ({ lifecycle, health, holds, socketWork, askExit, signa
   }
 }
 
-function waitUntil ({ lifecycle, socketWork }: Pick<FaceParts, 'lifecycle' | 'socketWork'>, promise: PromiseLike<unknown>, options?: WorkOptions): void {
+function waitUntil (
+  { lifecycle, socketWork }: Pick<FaceParts, 'lifecycle' | 'socketWork'>,
+  promise: PromiseLike<unknown>,
+  options?: WorkOptions
+): void {
   // Looked at first: nothing is begun where one of the arguments is wrong.
   const taken = options === undefined ? undefined : takeWorkOptions(options)
   const owner = taken?.socket
@@ -57,7 +61,11 @@ function waitUntil ({ lifecycle, socketWork }: Pick<FaceParts, 'lifecycle' | 'so
 
 function readShutdown (options: ShutdownOptions = {}): { reason: string, exitCode: number } {
   const { reason = 'shutdown()', exitCode = 0 } = takeOptions(options, "'shutdown'", ['reason', 'exitCode'])
-  if (typeof reason !== 'string' || reason === '') throw invalidArgument("the reason given to 'shutdown'", 'a non-empty string', reason)
-  if (!Number.isInteger(exitCode) || exitCode < 0 || exitCode > 255) throw invalidArgument("the exitCode given to 'shutdown'", 'an integer from 0 to 255', exitCode)
+  if (typeof reason !== 'string' || reason === '') {
+    throw invalidArgument("the reason given to 'shutdown'", 'a non-empty string', reason)
+  }
+  if (!Number.isInteger(exitCode) || exitCode < 0 || exitCode > 255) {
+    throw invalidArgument("the exitCode given to 'shutdown'", 'an integer from 0 to 255', exitCode)
+  }
   return { reason, exitCode }
 }

@@ -22,17 +22,48 @@ import { guardianServesPage } from './ward.ts'
 
 export type { Graceful, Registration, ShutdownOptions, WorkOptions } from './api.ts'
 export type { WorkOwner } from './traffic/socket-work.ts'
-export type { GracefulOptions, AdminOptions, AnnounceOptions, DrainOptions, ExternalProbeOptions, GuardianOptions, KubernetesOptions, MetricsOptions, MetricsRegistry, ProbesOptions, WebSocketOptions } from './options.ts'
+export type {
+  GracefulOptions,
+  AdminOptions,
+  AnnounceOptions,
+  DrainOptions,
+  ExternalProbeOptions,
+  GuardianOptions,
+  KubernetesOptions,
+  MetricsOptions,
+  MetricsRegistry,
+  ProbesOptions,
+  WebSocketOptions
+} from './options.ts'
 export type { PressureOptions } from './health/pressure.ts'
 export type { Status } from './admin/status.ts'
 export type { Check, CheckContext, CheckKind, CheckOptions } from './health/options.ts'
 export type { AddedCheck } from './health/health.ts'
 export type { Hold, HoldOptions } from './lifecycle/holds.ts'
-export type { Events, LateConnectionEvent, PhaseEvent, ReportEvent, RequestCutEvent, StallEvent } from './metrics/events.ts'
+export type {
+  Events,
+  LateConnectionEvent,
+  PhaseEvent,
+  ReportEvent,
+  RequestCutEvent,
+  StallEvent
+} from './metrics/events.ts'
 export type { HookContext, HookOptions, PhaseHook } from './lifecycle/hooks.ts'
 export type { Answer, Participant } from './lifecycle/participants.ts'
 export type { HookPhase, Phase, StallPhase } from './lifecycle/phase.ts'
-export type { Cut, CutRequest, FrontEnd, LateSource, PhaseEnd, PhaseRecord, ProbeSummary, Report, ShutdownKind, ShutdownProgress, TrafficSummary } from './lifecycle/report.ts'
+export type {
+  Cut,
+  CutRequest,
+  FrontEnd,
+  LateSource,
+  PhaseEnd,
+  PhaseRecord,
+  ProbeSummary,
+  Report,
+  ShutdownKind,
+  ShutdownProgress,
+  TrafficSummary
+} from './lifecycle/report.ts'
 export type { OtherListenersTime, SignalAction } from './process/types.ts'
 export type { Shed } from './traffic/ramp.ts'
 
@@ -42,21 +73,21 @@ declare module 'fastify' {
     graceful: Graceful
   }
   interface FastifyRequest {
-    /** Aborts when draining starts, spread over some seconds: for streams, event streams and long polls. Made on first use. */
+    /** Aborts as draining starts, over some seconds: for streams, event streams and long polls. Made on first use. */
     readonly drainSignal: AbortSignal
   }
   interface FastifyContextConfig {
     graceful?: {
-      /** `false`: an often-probed route of the application's own is no traffic, so its callers do not count as the balancer's. */
+      /** `false`: an often-probed route of one's own is no traffic, and its callers do not count as the balancer's. */
       traffic?: boolean
       /**
-       * `true`: a balancer goes by what this route answers, which fails (400 and above) when the service leaves; it is no traffic.
-       * Default: whatever `traffic: false` says.
+       * `true`: a balancer goes by what this route answers, which fails (400 and above) when the
+       * service leaves; it is no traffic. Default: whatever `traffic: false` says.
        */
       probe?: boolean
       /**
-       * `true`: the reply is a stream, which its handler never ends by itself and whose client comes back: it is ended in order when
-       * draining starts, or by the handler that takes `request.drainSignal`.
+       * `true`: the reply is a stream, which its handler never ends by itself and whose client comes back:
+       * it is ended in order when draining starts, or by the handler that takes `request.drainSignal`.
        */
       stream?: boolean
     }
@@ -70,7 +101,11 @@ const { queueMicrotask: enqueue } = globalThis
 const mostTold = 1000
 
 /** What exempts our own routes from what meets ordinary traffic. */
-const routeConfig = { graceful: { traffic: false, probe: false }, pressureHandler: (): undefined => undefined, rateLimit: false }
+const routeConfig = {
+  graceful: { traffic: false, probe: false },
+  pressureHandler: (): undefined => undefined,
+  rateLimit: false
+}
 
 const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) => {
   const root = rootOf(instance)
@@ -171,6 +206,7 @@ const registered: Plugin = Object.assign(fp(plugin, { fastify: '5.x', name: 'fas
  * app.register(graceful)
  * ```
  */
-export const fastifyGraceful: Plugin & { fastifyGraceful: Plugin } = Object.assign(registered, { fastifyGraceful: registered })
+export const fastifyGraceful: Plugin & { fastifyGraceful: Plugin } =
+  Object.assign(registered, { fastifyGraceful: registered })
 
 export { fastifyGraceful as default, fastifyGraceful as 'module.exports', errors, phases }

@@ -12,11 +12,11 @@ export type Log = Readonly<Record<'debug' | 'info' | 'warn' | 'error' | 'fatal',
 const prefix = 'fastify-graceful: '
 
 /**
- * The application's logger, with a prefix that tells the plugin's lines from the application's. It is called in the context of `run`: a
- * logger may add what it finds there to each line.
+ * The application's logger, with a prefix that tells the plugin's lines from the application's. It
+ * is called in the context of `run`: a logger may add what it finds there to each line.
  *
- * Where the application has no logger, warnings and errors go to standard error, one line each. A level that was chosen is kept to, but
- * for a crash: without the plugin, Node would say what ends the process.
+ * Where the application has no logger, warnings and errors go to standard error, one line each. A level
+ * that was chosen is kept to, but for a crash: without the plugin, Node would say what ends the process.
  */
 export function prefixed (log: FastifyBaseLogger, run: Run = (work) => work()): Log {
   // The level may change at any time, and a logger's methods with it.
@@ -32,7 +32,13 @@ export function prefixed (log: FastifyBaseLogger, run: Run = (work) => work()): 
     write('fatal')(fields, message)
     if (isOff(log)) void writeError(`${prefix}${message}\n${inspect((fields as { err?: unknown }).err)}\n`)
   }
-  return { debug: write('debug'), info: write('info'), warn: orStandardError('warn'), error: orStandardError('error'), fatal }
+  return {
+    debug: write('debug'),
+    info: write('info'),
+    warn: orStandardError('warn'),
+    error: orStandardError('error'),
+    fatal
+  }
 }
 
 /** A logger that is switched off has one function for all levels. */

@@ -9,7 +9,7 @@ export function valueOf (options: object, name: string): unknown {
   }, options)
 }
 
-/** A copy of the options with values, by their names, where they say nothing. A group that was switched off stays so. */
+/** A copy of the options with values, by their names, where they say nothing. A group that is switched off stays so. */
 export function withDefaults<T extends object> (options: T, defaults: Readonly<Record<string, unknown>>): T {
   const copy: T = own(options)
   for (const [name, value] of Object.entries(defaults)) fill(copy as Record<string, unknown>, name.split('.'), value)

@@ -18,14 +18,20 @@ export interface StatusSources extends Pick<StatusParts, 'started' | 'pressure' 
 }
 
 /** What anyone may know. */
-export function readPublicStatus ({ lifecycle: { phase, since }, health }: Pick<StatusSources, 'lifecycle' | 'health'>): PublicStatus {
+export function readPublicStatus (
+  { lifecycle: { phase, since }, health }: Pick<StatusSources, 'lifecycle' | 'health'>
+): PublicStatus {
   return { phase, number: phaseNumber(phase), since, ready: health.ready() }
 }
 
 /** All that is known, as data; of the requests at most so many. */
-export function readStatus ({ lifecycle, traffic, health, holds, started, pressure, guardian, fastify }: StatusSources, mostRequests?: number): Status {
+export function readStatus (
+  { lifecycle, traffic, health, holds, started, pressure, guardian, fastify }: StatusSources,
+  mostRequests?: number
+): Status {
   const { phase, since, deadline, progress, budget, report } = lifecycle
-  const { rateBefore, evidence, arrivals, lastArrival, lateArrivals, lateSources, probes, frontEnds } = traffic.summary()
+  const summary = traffic.summary()
+  const { rateBefore, evidence, arrivals, lastArrival, lateArrivals, lateSources, probes, frontEnds } = summary
   return buildStatus({
     phase,
     since,
@@ -43,7 +49,16 @@ export function readStatus ({ lifecycle, traffic, health, holds, started, pressu
     stalls: lifecycle.stalls(),
     checks: health.checks(),
     pressure,
-    traffic: { rate: rateBefore, evidence: phase === 'running' ? undefined : evidence, arrivals, lastArrival, lateArrivals, lateSources, probes, frontEnds },
+    traffic: {
+      rate: rateBefore,
+      evidence: phase === 'running' ? undefined : evidence,
+      arrivals,
+      lastArrival,
+      lateArrivals,
+      lateSources,
+      probes,
+      frontEnds
+    },
     work: lifecycle.work.names(),
     guardian,
     versions: { package: version, node: process.version, fastify }

@@ -2,7 +2,8 @@ import type { FastifyInstance, HTTPMethods, RouteHandlerMethod } from 'fastify'
 import { hidden } from './hidden.ts'
 
 /**
- * Registers a route that machines ask again and again, for GET and HEAD: it is neither logged nor part of the application's API.
+ * Registers a route that machines ask again and again, for GET and HEAD: it is neither logged nor
+ * part of the application's API.
  *
  * @param root the root instance: the prefix of a plugin does not apply
  * @param routeConfig the route's `config`, which exempts it from what meets ordinary traffic

@@ -6,18 +6,30 @@ import { isRegistry } from './metrics/options.ts'
 export interface Rule { expected: string, test: (value: unknown) => boolean }
 
 /** Whether a value is an object, and no array. */
-export const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
-const isToken = (value: unknown): boolean => typeof value === 'string' && value.length >= 16 && /^[\x21-\x7e]+$/.test(value)
+export const isObject = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const isToken = (value: unknown): boolean =>
+  typeof value === 'string' && value.length >= 16 && /^[\x21-\x7e]+$/.test(value)
 const isText = (pattern: RegExp) => (value: unknown): boolean => typeof value === 'string' && pattern.test(value)
 
-const isSendable = (code: number): boolean => (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999)
+const isSendable = (code: number): boolean =>
+  (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999)
 
 /** One of these values. */
-export const oneOf = (...values: unknown[]): Rule => ({ expected: `one of ${values.map(show).join(', ')}`, test: (value) => values.includes(value) })
+export const oneOf = (...values: unknown[]): Rule => ({
+  expected: `one of ${values.map(show).join(', ')}`,
+  test: (value) => values.includes(value)
+})
 /** A number of milliseconds. */
-export const time = (least = 0): Rule => ({ expected: `a number of milliseconds from ${least} to ${longestTimer}`, test: (value) => typeof value === 'number' && value >= least && value <= longestTimer })
+export const time = (least = 0): Rule => ({
+  expected: `a number of milliseconds from ${least} to ${longestTimer}`,
+  test: (value) => typeof value === 'number' && value >= least && value <= longestTimer
+})
 /** A whole number. */
-export const integer = (least: number, most: number): Rule => ({ expected: `an integer from ${least} to ${most}`, test: (value) => Number.isInteger(value) && Number(value) >= least && Number(value) <= most })
+export const integer = (least: number, most: number): Rule => ({
+  expected: `an integer from ${least} to ${most}`,
+  test: (value) => Number.isInteger(value) && Number(value) >= least && Number(value) <= most
+})
 /** Any text. */
 export const text: Rule = { expected: 'a non-empty string', test: isText(/\S/) }
 /** A close code that an endpoint may send (RFC 6455, 7.4, and IANA's registry). */
@@ -33,13 +45,28 @@ export const closeReason: Rule = {
 export const boolean: Rule = { expected: 'a boolean', test: (value) => typeof value === 'boolean' }
 export const aFunction: Rule = { expected: 'a function', test: (value) => typeof value === 'function' }
 export const object: Rule = { expected: 'an object', test: isObject }
-export const objectOrFalse: Rule = { expected: 'an object or false', test: (value) => value === false || isObject(value) }
-export const objectOrBoolean: Rule = { expected: 'an object or a boolean', test: (value) => typeof value === 'boolean' || isObject(value) }
+export const objectOrFalse: Rule = {
+  expected: 'an object or false',
+  test: (value) => value === false || isObject(value)
+}
+export const objectOrBoolean: Rule = {
+  expected: 'an object or a boolean',
+  test: (value) => typeof value === 'boolean' || isObject(value)
+}
 /** What stands before a route. */
-export const prefix: Rule = { expected: "'' or a path that begins with '/', without '/' at its end, ':' and '*'", test: isText(/^(?:\/[^/:*?#\s]+)*$/) }
+export const prefix: Rule = {
+  expected: "'' or a path that begins with '/', without '/' at its end, ':' and '*'",
+  test: isText(/^(?:\/[^/:*?#\s]+)*$/)
+}
 /** A route of one path. */
-export const route: Rule = { expected: "a path that begins with '/', without ':', '*', '?' and '#'", test: isText(/^\/[^:*?#\s]*$/) }
-export const routeOrFalse: Rule = { expected: `${route.expected}, or false`, test: (value) => value === false || route.test(value) }
+export const route: Rule = {
+  expected: "a path that begins with '/', without ':', '*', '?' and '#'",
+  test: isText(/^\/[^:*?#\s]*$/)
+}
+export const routeOrFalse: Rule = {
+  expected: `${route.expected}, or false`,
+  test: (value) => value === false || route.test(value)
+}
 /** Where metrics are kept. */
 export const registry: Rule = { expected: 'a Registry of prom-client', test: isRegistry }
 /** A file, wherever the process was started. */
@@ -55,4 +82,7 @@ export function modeOf (mode: string | number): number {
   return typeof mode === 'string' ? Number.parseInt(mode.slice(-3), 8) : mode
 }
 /** One bearer token, or several while one is being replaced. */
-export const token: Rule = { expected: 'a string of at least 16 visible ASCII characters, or a non-empty array of such', test: (value) => isToken(value) || (Array.isArray(value) && value.length > 0 && value.every(isToken)) }
+export const token: Rule = {
+  expected: 'a string of at least 16 visible ASCII characters, or a non-empty array of such',
+  test: (value) => isToken(value) || (Array.isArray(value) && value.length > 0 && value.every(isToken))
+}

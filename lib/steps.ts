@@ -1,4 +1,4 @@
-/** Takes steps one after the other, whichever of them throw: a log whose destination is gone is no reason to leave anything undone. */
+/** Takes steps one after the other, whichever of them throw: a log whose destination is gone must not stop the rest. */
 export function takeEach (...steps: Array<() => unknown>): void {
   for (const step of steps) {
     try {

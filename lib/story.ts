@@ -6,7 +6,10 @@ import type { PhaseRecord, Report } from './lifecycle/report.ts'
 import type { Log } from './log.ts'
 
 /** What the story is told of. */
-export type StoryLifecycle = Pick<Lifecycle, 'budget' | 'elapsed' | 'observers' | 'phase' | 'progress' | 'request' | 'stalls'>
+export type StoryLifecycle = Pick<
+  Lifecycle,
+  'budget' | 'elapsed' | 'observers' | 'phase' | 'progress' | 'request' | 'stalls'
+>
 
 /** Calls back once after `delay` milliseconds; the answer cancels it. */
 type After = (delay: number, callback: () => void) => () => void
@@ -23,8 +26,8 @@ const most = 10
 const levels = { clean: 'info', cut: 'warn', failed: 'error' } as const
 
 /**
- * What one application says of its end in the log: one line for each change of phase, one for the report, and what a phase waits
- * for where it lasts.
+ * What one application says of its end in the log: one line for each change of phase, one for the
+ * report, and what a phase waits for where it lasts.
  */
 export class Story {
   readonly #log: Log
@@ -46,23 +49,35 @@ export class Story {
     const reason = endedBy === 'undrain' ? endedBy : this.#reason
     const after = previous === 'running' ? '' : ` after ${duration} ms`
     const cap = endedBy === 'cap' ? `, no longer waiting for ${describe(stalledBy)}` : ''
-    this.#log.info({ event: 'graceful.phase', phase, previous, duration, endedBy, stalledBy, reason }, `${previous} -> ${phase}${after} (${reason})${cap}`)
+    this.#log.info(
+      { event: 'graceful.phase', phase, previous, duration, endedBy, stalledBy, reason },
+      `${previous} -> ${phase}${after} (${reason})${cap}`
+    )
   }
 
   /** The end was asked for while phase 1 was under way: a drain by hand or a preStop call had begun it. */
   asked ({ kind, reason }: ShutdownRequest, announcedBefore: number): void {
     const { phase } = this.#lifecycle()
-    this.#log.info({ event: 'graceful.shutdown', kind, reason, phase, announcedBefore }, `${reason}, ${announcedBefore} ms after the announcement`)
+    this.#log.info(
+      { event: 'graceful.shutdown', kind, reason, phase, announcedBefore },
+      `${reason}, ${announcedBefore} ms after the announcement`
+    )
   }
 
   /** Somebody holds readiness, or holds it no longer. */
   hold (reason: string, held: boolean, holds: string[]): void {
-    this.#log.info({ event: 'graceful.hold', reason, held, holds }, held ? `not ready, held by '${reason}'` : `no longer held by '${reason}'`)
+    this.#log.info(
+      { event: 'graceful.hold', reason, held, holds },
+      held ? `not ready, held by '${reason}'` : `no longer held by '${reason}'`
+    )
   }
 
   /** Somebody has held readiness for too long. */
   holdFailed (reason: string, timeout: number): void {
-    this.#log.error({ event: 'graceful.hold', reason, held: true, timeout }, `not ready: '${reason}' was not released within ${timeout} ms, and the startup probe fails with it`)
+    this.#log.error(
+      { event: 'graceful.hold', reason, held: true, timeout },
+      `not ready: '${reason}' was not released within ${timeout} ms, and the startup probe fails with it`
+    )
   }
 
   /** Something has failed, and stops nothing. */
@@ -74,7 +89,11 @@ export class Story {
   /** Somebody else has closed the servers, so that nobody can come any more. */
   closed (): void {
     const { phase } = this.#lifecycle()
-    this.#log.warn({ event: 'graceful.closed', phase }, `somebody else has closed the server in phase '${phase}': new connections are refused, and there is nobody to announce an end to. Call app.close(), which answers everybody first`)
+    this.#log.warn(
+      { event: 'graceful.closed', phase },
+      `somebody else has closed the server in phase '${phase}': new connections are refused, and there is `
+        + 'nobody to announce an end to. Call app.close(), which answers everybody first'
+    )
   }
 
   /** The end is over. */
@@ -87,7 +106,10 @@ export class Story {
   /** Clients were refused, and nothing else would tell: neither a status code nor an error is in this log. */
   #late ({ traffic: { lateArrivals, lateSources, suggestedMin, lastArrival }, advice }: Report): void {
     if (lateArrivals === 0) return
-    this.#log.warn({ event: 'graceful.late', lateArrivals, lateSources, lastArrival, suggestedMin }, advice[0] ?? 'connections came late')
+    this.#log.warn(
+      { event: 'graceful.late', lateArrivals, lateSources, lastArrival, suggestedMin },
+      advice[0] ?? 'connections came late'
+    )
   }
 
   get #reason (): string {
@@ -108,16 +130,30 @@ export class Story {
     const stalls = lifecycle.stalls()
     if (stalls.length === 0) return
     const level = this.#isExpected(stalls) ? 'debug' : 'warn'
-    const fields = { event: 'graceful.waiting', phase, elapsed, stalls: stalls.length, stalledBy: stalls.slice(0, most), reason: this.#reason }
-    this.#log[level](fields, `${phase} for ${Math.round(elapsed / 1000)} s, waiting for ${describe(stalls)} (${this.#reason})`)
+    const fields = {
+      event: 'graceful.waiting',
+      phase,
+      elapsed,
+      stalls: stalls.length,
+      stalledBy: stalls.slice(0, most),
+      reason: this.#reason
+    }
+    this.#log[level](
+      fields,
+      `${phase} for ${Math.round(elapsed / 1000)} s, waiting for ${describe(stalls)} (${this.#reason})`
+    )
   }
 
-  /** A clean shutdown waits, too, and a drain by hand for as long as somebody likes; phase 1 for the balancer as long as it was told to. */
+  /**
+   * A clean shutdown waits, too, and a drain by hand for as long as somebody likes; phase 1 for the
+   * balancer as long as it was told to.
+   */
   #isExpected (stalls: Stall[]): boolean {
     const { phase, elapsed, budget: { announce }, observers, progress } = this.#lifecycle()
     if (progress?.cap === undefined || elapsed <= lateShare * progress.cap) return true
     const own = observers.names()
-    return phase === 'announcing' && elapsed <= Math.max(announce.min, announce.blind) && stalls.every(({ name }) => own.includes(name))
+    return phase === 'announcing' && elapsed <= Math.max(announce.min, announce.blind)
+      && stalls.every(({ name }) => own.includes(name))
   }
 }
 

@@ -11,8 +11,8 @@ let timer: Timer | undefined
 const run = captureContext()
 
 /**
- * Calls back ten times a second, and does not keep the process for it. All who want that share one timer: in a process that
- * rests a wake-up costs more than what is done in it. A listener must not throw.
+ * Calls back ten times a second, and does not keep the process for it. All who want that share one timer:
+ * in a process that rests a wake-up costs more than what is done in it. A listener must not throw.
  *
  * @returns ends it
  */

@@ -1,8 +1,8 @@
 /**
- * Node's timers, whatever a test has put in their place: vitest, Jest, Sinon and node:test replace the global ones and those of
- * the module `node:timers`, and an end that has begun must reach its end all the same. What is imported here is kept, so a test
- * clock that comes later holds nothing. One that was there before the package was loaded is recognised, and a socket's own timer,
- * which is Node's alone, stands in.
+ * Node's timers, whatever a test has put in their place: vitest, Jest, Sinon and node:test replace the
+ * global ones and those of the module `node:timers`, and an end that has begun must reach its end all the
+ * same. What is imported here is kept, so a test clock that comes later holds nothing. One that was there
+ * before the package was loaded is recognised, and a socket's own timer, which is Node's alone, stands in.
  */
 import { Socket } from 'node:net'
 import { MessageChannel } from 'node:worker_threads'
@@ -76,11 +76,17 @@ const isReplaced = !isOwn()
 const stop: Stop = (timer) => { if (timer instanceof SocketTimer) timer.stop() }
 
 /** As Node's. */
-export const setTimeout: Start = isReplaced ? (callback, delay = 1) => new SocketTimer(callback, delay, false) : node.setTimeout
+export const setTimeout: Start = isReplaced
+  ? (callback, delay = 1) => new SocketTimer(callback, delay, false)
+  : node.setTimeout
 /** As Node's. */
-export const setInterval: Start = isReplaced ? (callback, delay = 1) => new SocketTimer(callback, delay, true) : node.setInterval
+export const setInterval: Start = isReplaced
+  ? (callback, delay = 1) => new SocketTimer(callback, delay, true)
+  : node.setInterval
 /** As Node's; where a test clock has replaced that, a millisecond later: the kernel has been asked in either case. */
-export const setImmediate: (callback: () => void) => Timer = isReplaced ? (callback) => new SocketTimer(callback, 1, false) : node.setImmediate
+export const setImmediate: (callback: () => void) => Timer = isReplaced
+  ? (callback) => new SocketTimer(callback, 1, false)
+  : node.setImmediate
 /** As Node's. */
 export const clearTimeout: Stop = isReplaced ? stop : node.clearTimeout as Stop
 /** As Node's. */
@@ -89,8 +95,8 @@ export const clearInterval: Stop = isReplaced ? stop : node.clearInterval as Sto
 export const clearImmediate: Stop = isReplaced ? stop : node.clearImmediate as never
 
 /**
- * As Node's. Taken from the global `process`: an `import` of `node:process` reads all that it exports, and with that makes streams of the
- * standard output and error, whose pipes then refuse a `writeSync` that would have waited.
+ * As Node's. Taken from the global `process`: an `import` of `node:process` reads all that it exports, and with that
+ * makes streams of the standard output and error, whose pipes then refuse a `writeSync` that would have waited.
  */
 export const nextTick: typeof process.nextTick = process.nextTick
 

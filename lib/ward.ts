@@ -41,9 +41,12 @@ export function guardApplication (parts: WardParts): Guarded | undefined {
   return settings.guardian && joinGuardian(sharedState(), setupOf(settings, settings.guardian), makeWard(parts))
 }
 
-function makeWard ({ name, run, settings, lifecycle, traffic, health, membership, log, started, status, telemetry }: WardParts): Ward {
+function makeWard (
+  { name, run, settings, lifecycle, traffic, health, membership, log, started, status, telemetry }: WardParts
+): Ward {
   const { gracePeriod, preStop, reserve, close, announce } = settings.budget
-  const signals = Object.entries(settings.signals).flatMap(([signal, action]) => action === 'shutdown' || action === 'restart' ? [signal] : [])
+  const signals = Object.entries(settings.signals)
+    .flatMap(([signal, action]) => action === 'shutdown' || action === 'restart' ? [signal] : [])
   let startedAt: number | undefined
   lifecycle.onPhase((phase, previous) => {
     if (previous === 'running') startedAt = systemClock.epoch()
@@ -80,9 +83,14 @@ function makeWard ({ name, run, settings, lifecycle, traffic, health, membership
     },
     inFlight: () => traffic.requests.count(),
     crowded: () => traffic.connections.size > mostConnections,
-    requests: (most) => traffic.requests.list(most).map(({ method, route, age, kind }) => ({ method, route, age, kind })),
+    requests: (most) =>
+      traffic.requests
+        .list(most)
+        .map(({ method, route, age, kind }) => ({ method, route, age, kind })),
     async verdicts (kind) {
-      const [readiness, liveness, startup] = await Promise.all(checkKinds.map((each) => health.verdict(each, { isIdle: each !== kind })))
+      const [readiness, liveness, startup] = await Promise.all(
+        checkKinds.map((each) => health.verdict(each, { isIdle: each !== kind }))
+      )
       return { readiness: readiness!, liveness: liveness!, startup: startup! }
     },
     probed (answers) {
