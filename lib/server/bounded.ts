@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { clearInterval, setInterval } from 'node:timers'
 import { Accepted, Connections } from './connections.ts'
+import { HeadEnd } from './head-end.ts'
 import { SerialConnection } from './serial.ts'
 import { Turns } from './turns.ts'
 
@@ -38,13 +39,14 @@ export function createBoundedServer (isProbe: (url: string) => boolean, answer: 
   })
   server.maxHeadersCount = heads.fields
   server.maxRequestsPerSocket = heads.perConnection
-  const turns = new Turns()
+  const connections = new Connections((accepted) => { turns.drop(accepted) })
+  const turns = new Turns(connections.mostArrived)
   const isUrgent = (url: string): boolean => url.length <= longestUrgent && isProbe(url)
   const receive = (request: IncomingMessage, response: ServerResponse): void => {
     const connection = request.socket as unknown as SerialConnection
     // A second one can only come where Node's parser has seen the end of a head elsewhere.
     if (!connection.begin()) return void connection.destroy()
-    const later = (work: () => void): void => { if (!connection.destroyed) turns.add(connection, work) }
+    const later = (work: () => void): void => { if (!connection.destroyed) turns.add('other', connection, work) }
     response.once('close', () => {
       // What has come in one piece is answered in many turns, be it probes.
       if (connection.hasMore) later(() => { connection.next() })
@@ -60,7 +62,7 @@ export function createBoundedServer (isProbe: (url: string) => boolean, answer: 
   // Without it Node answers by itself, and nobody hears of it.
   server.on('checkExpectation', receive)
   server.on('clientError', (_error, socket) => { socket.destroy() })
-  guardConnections(server, turns, isUrgent)
+  guardConnections(server, connections, turns, (chunk) => isUrgent(urlOf(chunk)) && isAlone(chunk))
   return server
 }
 
@@ -71,32 +73,37 @@ export function mayLast ({ socket }: IncomingMessage): void {
 }
 
 /** Puts a connection that gives one request at a time in the place of each that Node's server is given. */
-function guardConnections (server: Server, turns: Turns, isUrgent: (url: string) => boolean): void {
+function guardConnections (
+  server: Server, connections: Connections, turns: Turns, isUrgent: (chunk: Buffer) => boolean
+): void {
   const listeners = server.listeners('connection')
   server.removeAllListeners('connection')
-  const connections = new Connections()
-  server.on('connection', (socket: Socket) => {
-    turns.postpone()
-    const one = new Accepted(socket)
-    connections.add(one)
-    const leave = (): void => { socket.destroy() }
-    socket.on('error', leave)
-    socket.once('end', leave)
-    socket.once('close', () => { turns.drop(socket) })
-    socket.once('data', (first: Buffer) => {
-      socket.off('end', leave)
-      socket.pause()
-      const start = (): void => {
-        if (socket.destroyed) return
-        const connection = one.connection = new SerialConnection(socket)
-        connection.once('close', () => { turns.drop(connection) })
-        for (const listener of listeners) listener.call(server, connection)
-        connection.start(first)
-      }
-      // Most of what a server does for a connection comes with its first request: that of a stranger can wait.
-      if (isUrgent(urlOf(first))) start()
-      else turns.add(socket, start)
+  const begin = (accepted: Accepted, first: Buffer): void => {
+    const { socket } = accepted
+    if (socket.destroyed) return
+    const connection = new SerialConnection(socket, accepted.address, (chunk, handOn) => {
+      turns.add(isUrgent(chunk) ? 'again' : 'other', connection, handOn)
     })
+    connection.once('close', () => { turns.drop(connection) })
+    connections.begin(accepted, connection)
+    for (const listener of listeners) listener.call(server, connection)
+    connection.start(first)
+  }
+  const greet = (accepted: Accepted): void => {
+    connections.greet(accepted)
+    read(accepted.socket, (first) => {
+      const isFirst = isUrgent(first)
+      accepted.hasAsked = true
+      if (isFirst) connections.probe(accepted)
+      turns.add(isFirst ? 'first' : 'other', accepted, () => { begin(accepted, first) })
+    })
+  }
+  // Node reads from a connection at once otherwise, and up to 64 KiB.
+  Object.assign(server, { pauseOnConnect: true })
+  server.on('connection', (socket: Socket) => {
+    const accepted = new Accepted(socket)
+    connections.add(accepted)
+    turns.arrive(accepted, () => { greet(accepted) })
   })
   closeWithServer(server, connections)
   let timer: NodeJS.Timeout | undefined
@@ -105,6 +112,19 @@ function guardConnections (server: Server, turns: Turns, isUrgent: (url: string)
     timer = setInterval(() => { connections.look() }, times.look).unref()
   })
   server.on('close', () => { clearInterval(timer) })
+}
+
+/** The first bytes of a connection; one that ends without any is destroyed. */
+function read (socket: Socket, begin: (first: Buffer) => void): void {
+  const leave = (): void => { socket.destroy() }
+  socket.on('error', leave)
+  socket.once('end', leave)
+  socket.once('data', (first: Buffer) => {
+    socket.off('end', leave)
+    socket.pause()
+    begin(first)
+  })
+  socket.resume()
 }
 
 /** Node knows of a connection since its first request only: without this a server's close would wait for the others. */
@@ -123,6 +143,12 @@ function closeWithServer (server: Server, connections: Connections): void {
 /** What a first request seems to ask for; Node's parser decides. */
 function urlOf (first: Buffer): string {
   return first.toString('latin1', 0, firstLook).split(' ', 2)[1] ?? ''
+}
+
+/** Nobody who probes asks for more before the answer. */
+function isAlone (chunk: Buffer): boolean {
+  const end = new HeadEnd().find(chunk)
+  return end === undefined || end === chunk.length
 }
 
 function hasBody ({ headers }: IncomingMessage): boolean {

@@ -5,6 +5,9 @@ import { HeadEnd } from './head-end.ts'
 /** What a connection waits for: the first byte of a request, the rest of its head, its answer, or the client's end. */
 export type Waiting = 'request' | 'head' | 'answer' | 'end'
 
+/** Hands on what has come when there is time for it; that is looked at before. */
+type WaitForTurn = (chunk: Buffer, handOn: () => void) => void
+
 /** One of several things that are written at once. */
 interface Piece { chunk: Buffer, encoding: BufferEncoding }
 
@@ -13,28 +16,35 @@ const mostIgnored = 64 * 1024
 
 /**
  * A connection that gives its HTTP server one request at a time. Node's own parser makes an object of every request
- * that has come in one piece, a thousand of them at once: here the next head is handed on when the answer before it has been
- * taken by the kernel, and reading stops meanwhile, so that whoever asks without reading the answers fills the kernel's
- * buffers and not our memory.
+ * that has come in one piece, a thousand of them at once: here the next head is handed on when the answer before it
+ * has been taken by the kernel, and reading stops meanwhile, so that whoever asks without reading the answers fills the
+ * kernel's buffers and not our memory.
  *
  * A body is never read: the server has to close the connection after the answer to a request that has one.
  */
 export class SerialConnection extends Duplex {
+  /** Where it comes from. */
+  readonly address: string | undefined
   readonly #socket: Socket
+  readonly #waitForTurn: WaitForTurn
   readonly #head = new HeadEnd()
   #waiting: Waiting = 'request'
   #since = performance.now()
-  /** What has come behind the head that is being answered. */
+  /** What has come behind the head that is being answered, or waits for its turn. */
   #rest: Buffer | undefined
   /** A whole head has been handed on, and what follows is kept back. */
   #isHeld = false
+  /** What has come waits for its turn. */
+  #isPending = false
   #isLasting = false
   #hasEnded = false
   #ignored = 0
 
-  constructor (socket: Socket) {
+  constructor (socket: Socket, address: string | undefined, waitForTurn: WaitForTurn) {
     super({ allowHalfOpen: true })
     this.#socket = socket
+    this.address = address
+    this.#waitForTurn = waitForTurn
     this.on('error', () => {})
     socket.on('data', (chunk: Buffer) => { this.receive(chunk) })
     socket.on('end', () => { this.#receiveEnd() })
@@ -49,6 +59,11 @@ export class SerialConnection extends Duplex {
   /** What it waits for. */
   get waiting (): Waiting { return this.#waiting }
 
+  /** Whether it waits for us, and not for the client. */
+  get isOurs (): boolean {
+    return this.#isPending || (this.#waiting === 'answer' && this.writableLength === 0)
+  }
+
   /** Whether something has come behind the request that is being answered. */
   get hasMore (): boolean { return this.#rest !== undefined }
 
@@ -60,7 +75,7 @@ export class SerialConnection extends Duplex {
 
   /** Begins with what has been read before, and reads on. */
   start (first: Buffer): void {
-    this.receive(first)
+    this.#feed(first)
     if (this.#rest === undefined) this.#socket.resume()
   }
 
@@ -71,7 +86,12 @@ export class SerialConnection extends Duplex {
       if (this.#ignored > mostIgnored) this.destroy()
       return
     }
-    if (!this.#isHeld) return this.#feed(chunk)
+    if (!this.#isHeld && !this.#isPending) {
+      this.#isPending = true
+      this.#rest = chunk
+      this.#waitForTurn(chunk, () => { this.#handOn() })
+      return
+    }
     this.#rest = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk])
     this.#socket.pause()
   }
@@ -97,11 +117,7 @@ export class SerialConnection extends Duplex {
     this.#isLasting = false
     this.#wait('request')
     this.#isHeld = false
-    const rest = this.#rest
-    this.#rest = undefined
-    if (rest !== undefined) this.#feed(rest)
-    if (this.#rest === undefined) this.#socket.resume()
-    if (this.#hasEnded && !this.#isHeld) this.push(null)
+    this.#handOn()
   }
 
   /** Called by Node's server, whose times are not the ones that count here. */
@@ -148,6 +164,17 @@ export class SerialConnection extends Duplex {
     this.#since = performance.now()
   }
 
+  /** Hands on what has come, as far as it is one head, and reads on. */
+  #handOn (): void {
+    this.#isPending = false
+    if (this.destroyed) return
+    const rest = this.#rest
+    this.#rest = undefined
+    if (rest !== undefined) this.#feed(rest)
+    if (this.#rest === undefined) this.#socket.resume()
+    if (this.#hasEnded && !this.#isHeld) this.push(null)
+  }
+
   #feed (chunk: Buffer): void {
     if (this.#waiting === 'request') this.#wait('head')
     const end = this.#head.find(chunk)
@@ -171,6 +198,6 @@ export class SerialConnection extends Duplex {
       return
     }
     // Who has asked and closed its side gets the answer first.
-    if (!this.#isHeld || this.#isLasting) this.push(null)
+    if ((!this.#isHeld && !this.#isPending) || this.#isLasting) this.push(null)
   }
 }

@@ -1,48 +1,97 @@
-/** For how many turns new connections may put off the work that can wait. */
-const longestDelay = 20
+import { Lane } from './lane.ts'
+import type { Waiter } from './lane.ts'
+
+/** For how many turns new connections may put off what else there is to do. */
+const longestDelay = 50
+/** Pieces of each kind in one turn; of the first two so many of the newest, and as many of the oldest. */
+const most = { arrived: 4, first: 1, again: 4, other: 1 } as const
 
 /**
- * Work that can wait, one piece in each turn of the event loop: between two pieces it takes what has come meanwhile.
- * The kernel hands over one new connection in a turn, and it may be a probe's: while they come, most turns are theirs
- * alone.
+ * What a piece of work is: to begin to read from a new connection, to answer its first request, which is a probe, to
+ * answer a probe on another one, or what nobody's health hangs on.
+ */
+export type Kind = 'arrived' | 'first' | 'again' | 'other'
+
+/**
+ * Work that can wait, a few pieces in each turn of the event loop: between two turns it takes what has come meanwhile.
+ *
+ * The kernel hands over one new connection in a turn, the oldest first, so that a probe's comes behind all that came
+ * before it. While connections come turn after turn, nearly all turns do nothing but accept one: to read what a
+ * thousand of them ask for, and to answer it, would be done before the probe's is seen.
+ *
+ * Of connections that are all of one address nobody can tell which are a stranger's. The newest has its turn with the
+ * oldest: a probe that comes behind a crowd does not wait for it, and one in the middle is not forgotten.
  */
 export class Turns {
-  /** One piece for each owner at most, in their order. */
-  readonly #waiting = new Map<object, () => void>()
+  readonly #lanes: Readonly<Record<Kind, Lane>> = {
+    arrived: new Lane(),
+    first: new Lane(),
+    again: new Lane(),
+    other: new Lane()
+  }
+
+  readonly #mostArrived: number
   #isRunning = false
-  #isPostponed = false
+  /** A connection has come since the last run. */
+  #hasArrived = false
+  /** One had come before that run, too. */
+  #isCrowded = false
   #delayed = 0
 
-  /** Does it in one of the next turns, unless its owner is dropped before. */
-  add (owner: object, work: () => void): void {
-    this.#waiting.set(owner, work)
+  /** @param mostArrived connections at most that have come and wait for their first piece of work */
+  constructor (mostArrived: number) {
+    this.#mostArrived = mostArrived
+  }
+
+  /** Does it in one of the next turns, unless the waiter leaves before. */
+  add (kind: Kind, waiter: Waiter, work: () => void): void {
+    this.#lanes[kind].add(waiter, work)
+    this.#continue()
+  }
+
+  /** Its work is not done any more: whoever connects and leaves again and again must not fill the lanes. */
+  drop (waiter: Waiter): void {
+    for (const lane of Object.values(this.#lanes)) lane.drop(waiter)
+  }
+
+  /** A connection has come. Its first piece of work is done at once, unless they come turn after turn. */
+  arrive (waiter: Waiter, work: () => void): void {
+    this.#hasArrived = true
+    this.#continue()
+    if (!this.#isCrowded) return work()
+    const { arrived } = this.#lanes
+    arrived.add(waiter, work)
+    if (arrived.size > this.#mostArrived) arrived.take('oldest')?.()
+  }
+
+  #continue (): void {
     if (this.#isRunning) return
     this.#isRunning = true
     setImmediate(() => { this.#run() })
   }
 
-  /** Its work is not done any more: whoever connects and leaves again and again must not fill the queue. */
-  drop (owner: object): void {
-    this.#waiting.delete(owner)
-  }
-
-  /** Something has come in this turn that is more urgent. */
-  postpone (): void {
-    this.#isPostponed = true
-  }
-
   #run (): void {
-    const isDue = !this.#isPostponed || ++this.#delayed >= longestDelay
-    this.#isPostponed = false
-    if (!isDue) {
-      setImmediate(() => { this.#run() })
-      return
+    this.#isRunning = false
+    this.#isCrowded = this.#hasArrived
+    this.#hasArrived = false
+    try {
+      const isDue = ++this.#delayed >= longestDelay
+      if (!this.#isCrowded || isDue) this.#work(isDue)
+    } finally {
+      if (this.#isCrowded || Object.values(this.#lanes).some(({ size }) => size > 0)) this.#continue()
     }
+  }
+
+  #work (isDue: boolean): void {
+    const { arrived, first, again, other } = this.#lanes
+    for (const which of ['newest', 'oldest'] as const) {
+      for (let count = 0; count < most.arrived; count++) arrived.take(which)?.()
+      for (let count = 0; count < most.first; count++) first.take(which)?.()
+    }
+    for (let count = 0; count < most.again; count++) again.take()?.()
+    // A probe may be among those that are not read.
+    if (arrived.size > 0 && !isDue) return
     this.#delayed = 0
-    const [first] = this.#waiting
-    if (first !== undefined) this.#waiting.delete(first[0])
-    this.#isRunning = this.#waiting.size > 0
-    if (this.#isRunning) setImmediate(() => { this.#run() })
-    first?.[1]()
+    for (let count = 0; count < most.other; count++) other.take()?.()
   }
 }

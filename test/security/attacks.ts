@@ -61,6 +61,12 @@ export const deaf = (count: number, text: string): Attack['begin'] => connection
   socket.write(text)
 })
 
+/** Likewise, and read everything. */
+const keen = (count: number, text: string): Attack['begin'] => connections(count, (socket) => {
+  socket.resume()
+  socket.write(text)
+})
+
 /** Connections that write so many bytes every few milliseconds. */
 const dribble = (count: number, begin: string, more: string): Attack['begin'] => connections(count, (socket) => {
   socket.resume()
@@ -106,6 +112,9 @@ const endless = ask('/-/drain', 'Content-Length: 1000000000\r\n', 'POST')
 const chunked = ask('/-/status', 'Transfer-Encoding: chunked\r\n', 'POST')
 const preface = `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${'\u0000'.repeat(2000)}`
 
+const probes = ask('/readyz').repeat(100)
+const lastProbe = ask('/readyz', 'Connection: close\r\n')
+
 const leaveSoon = (socket: Socket): void => { setTimeout(() => { socket.destroy() }, 20) }
 const reset = (socket: Socket): void => { socket.resetAndDestroy() }
 const halfClose = (socket: Socket): void => { socket.resume().end() }
@@ -136,4 +145,18 @@ export const attacks: readonly Attack[] = [
   { name: '200 readers of the metrics', begin: eager(200, ask('/metrics')) },
   { name: 'what is no HTTP', begin: fickle(3, '\u0016\u0003\u0001\u0002\u0000\u0001'.repeat(200), leaveSoon) },
   { name: 'HTTP/2 where HTTP/1 is spoken', begin: deaf(100, preface) }
+]
+
+/** Connections that come all at once, each of which asks for much: a probe's comes behind them. */
+export const crowds: readonly Attack[] = [
+  { name: '256 connections, a thousand pages each, nothing read', begin: deaf(256, page.repeat(1000)) },
+  { name: '1000 connections at once that say nothing', begin: connections(1000, () => {}) },
+  { name: '1000 connections at once, a hundred probes each, nothing read', begin: deaf(1000, probes) },
+  { name: '1000 connections at once, a hundred probes each', begin: keen(1000, probes) }
+]
+
+/** What no stranger can be told by: each asks for one probe, as a kubelet does. */
+export const disguised: readonly Attack[] = [
+  { name: '1000 connections at once that ask for one probe', begin: deaf(1000, ask('/readyz')) },
+  { name: '1000 connections at once that ask for one probe and leave', begin: keen(1000, lastProbe) }
 ]

@@ -7,7 +7,6 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { createBoundedServer, mayLast } from '../../lib/server/bounded.ts'
 import { HeadEnd } from '../../lib/server/head-end.ts'
-import { Turns } from '../../lib/server/turns.ts'
 import { Client, until } from '../support/app.ts'
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
@@ -216,19 +215,6 @@ t.test('a server that closes waits for nobody who has said nothing', async (t) =
   await Promise.all([closed, silent.closed, asked.closed])
   const time = performance.now() - from
   t.ok(time < 2000, `${Math.round(time)} ms`)
-})
-
-t.test('work of those who have left is not kept', async (t) => {
-  const turns = new Turns()
-  const done: number[] = []
-  const owners = Array.from({ length: 1000 }, () => ({}))
-  for (const [index, owner] of owners.entries()) turns.add(owner, () => { done.push(index) })
-  for (const owner of owners.slice(1, -1)) turns.drop(owner)
-  await until(() => done.length === 2)
-  t.strictSame(done, [0, 999], 'in their order')
-  turns.add(owners[0]!, () => { done.push(1) })
-  await until(() => done.length === 3)
-  t.equal(done.at(-1), 1, 'it goes on where all was done')
 })
 
 t.test('where too many connect the oldest goes, and answers that last are kept', async (t) => {

@@ -11,7 +11,7 @@ import { besiegeAll } from '../siege.ts'
 const token = 'a-token-of-27-characters-ok'
 /** So that whoever holds what he should not is out of memory. */
 const heap = ['--max-old-space-size=256']
-const bounds = { silence: 100, megabytes: 96, descriptors: 300 }
+const bounds = { silence: 100, megabytes: 96, descriptors: 800 }
 const cli = fileURLToPath(new URL('../../../dist/cli/index.js', import.meta.url))
 
 t.setTimeout(140_000)
