@@ -125,7 +125,7 @@ export interface OptionRow { name: string, default: string, rule: Rule }
 const row = (name: string, rule: Rule, words: string): OptionRow => ({ name, default: words, rule })
 
 /** Defaults that are plain values; those of the times that depend on the grace period are in `cutBudget`. */
-const defaults = { terminationMessagePath: defaultMessagePath, externalStatus: 503, gracePeriod: 30_000, shed: 'gradual', failures: 3, otherListeners: 'after', restartExitCode: 0, prefix: '', adminPrefix: '/-', stall: 2000, liveness: 30_000, host: '0.0.0.0', metricsPath: '/-/metrics' } as const
+const defaults = { terminationMessagePath: defaultMessagePath, externalStatus: 503, gracePeriod: 30_000, shed: 'gradual', failures: 3, otherListeners: 'after', restartExitCode: 0, prefix: '', adminPrefix: '/-', stall: 2000, liveness: 30_000, host: '::', metricsPath: '/-/metrics' } as const
 
 /** Every option, what it takes, and its default in words. */
 export const optionTable: readonly OptionRow[] = [

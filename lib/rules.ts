@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { show } from './errors.ts'
 import { longestTimer } from './limits.ts'
 import { isRegistry } from './metrics/options.ts'
@@ -31,6 +32,8 @@ export const integer = (least: number, most: number): Rule => ({
   test: (value) => Number.isInteger(value) && Number(value) >= least && Number(value) <= most
 })
 /** Any text. */
+/** Of either family. */
+export const ipAddress: Rule = { expected: 'an IP address', test: (value) => typeof value === 'string' && isIP(value) !== 0 }
 export const text: Rule = { expected: 'a non-empty string', test: isText(/\S/) }
 /** A close code that an endpoint may send (RFC 6455, 7.4, and IANA's registry). */
 export const closeCode: Rule = {

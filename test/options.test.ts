@@ -238,6 +238,7 @@ t.test('environment variables', async (t) => {
       GRACEFUL_EXTERNAL_STATUS: '404',
       GRACEFUL_EXTERNAL_DELAY_SECONDS: '3',
       GRACEFUL_GUARDIAN_PORT: '9000',
+      GRACEFUL_GUARDIAN_HOST: '10.0.0.1',
       GRACEFUL_ADMIN_PREFIX: '/ops',
       GRACEFUL_ADMIN_TOKEN: `${aToken}, ${aToken}2`,
       GRACEFUL_TERMINATION_MESSAGE_PATH: '/run/message'
@@ -248,7 +249,7 @@ t.test('environment variables', async (t) => {
       drain: { idle: 7000, spread: 2500, webSocket: { code: 1012, reason: 'service restart', quiet: 100 } },
       toldAfter: 3000,
       probes: { prefix: '/health', expose: false, external: { path: '/up', status: 404, delay: 3000 } },
-      guardian: { port: 9000, stall: 2000 },
+      guardian: { port: 9000, host: '10.0.0.1', stall: 2000 },
       admin: { prefix: '/ops', token: [aToken, `${aToken}2`] },
       terminationMessagePath: '/run/message'
     })
@@ -273,6 +274,7 @@ t.test('environment variables', async (t) => {
       ['GRACEFUL_EXTERNAL_PATH', 'up', "a path that begins with '/', without ':', '*', '?' and '#'"],
       ['GRACEFUL_EXTERNAL_STATUS', '1000', 'an integer from 200 to 599'],
       ['GRACEFUL_GUARDIAN_PORT', 'http', 'an integer from 0 to 65535'],
+      ['GRACEFUL_GUARDIAN_HOST', '10.0.0', 'an IP address'],
       ['GRACEFUL_TERMINATION_MESSAGE_PATH', 'log', 'an absolute path']
     ] as const) {
       t.throws(() => from({ [name]: value }), { code: 'FST_GRACEFUL_INVALID_ENVIRONMENT', message: `fastify-graceful: environment variable '${name}' must be ${expected}, got '${value}'` })
@@ -345,7 +347,7 @@ t.test('defaults', async (t) => {
 })
 
 t.test('the guardian is on in production, in Kubernetes, and where it has a port', async (t) => {
-  const settings = { stall: 2000, liveness: 30_000, port: undefined, host: '0.0.0.0' }
+  const settings = { stall: 2000, liveness: 30_000, port: undefined, host: '::' }
   const production: Environment = { ...elsewhere, inProduction: true }
   t.equal(read().guardian, undefined)
   t.equal(read({ guardian: { stall: 500 } }).guardian, undefined)

@@ -125,7 +125,7 @@ export class Routes {
 ` }
     const type = negotiate(accept)
     const body = type === 'text/plain' ? formatText(verdict, { probe, verbose: isVerbose(verdict, check, query), expose }) : formatJson(verdict, expose)
-    const caller = kind === 'readiness' ? identityOf(url, method, userAgent, host, socket.remoteAddress) : undefined
+    const caller = kind === 'readiness' ? identityOf(url, method, userAgent, host, addressOf(socket)) : undefined
     const sent = (): void => this.#ports.probed({ prober: proberOf(userAgent) ?? 'other', probe, ok: verdict.ok, caller })
     return { code: verdict.ok ? 200 : 503, type, body, headers: { vary: 'accept' }, sent }
   }
@@ -155,6 +155,11 @@ export class Routes {
     await this.#ports.prestop()
     return json(200, this.#ports.publicStatus())
   }
+}
+
+/** Who asks: an address of IPv4 as such, also where the port listens on both families. */
+function addressOf ({ remoteAddress }: IncomingMessage['socket']): string | undefined {
+  return remoteAddress?.replace(/^::ffff:(?=[\d.]+$)/, '')
 }
 
 function pathOf (url: string): string {

@@ -13,7 +13,10 @@ export interface GuardianOptions {
   liveness?: number
   /** Where the guardian answers probes and admin requests itself. Default: none. */
   port?: number
-  /** Default: `'0.0.0.0'`. */
+  /**
+   * The address that it listens on there. Default: `'::'`, all addresses of both families; where there is no IPv6,
+   * `'0.0.0.0'`.
+   */
   host?: string
 }
 

@@ -7,7 +7,7 @@ import { longestTimer } from '../limits.ts'
 import { readVariable } from '../own.ts'
 import { readPlatformatic } from '../platformatic.ts'
 import type { Platformatic } from '../platformatic.ts'
-import { absolutePath, closeCode, integer, oneOf, prefix, route, token } from '../rules.ts'
+import { absolutePath, closeCode, integer, ipAddress, oneOf, prefix, route, token } from '../rules.ts'
 import type { Rule } from '../rules.ts'
 
 /** What the environment says. */
@@ -103,6 +103,7 @@ export const variables: readonly Variable[] = [
   ruled('GRACEFUL_EXTERNAL_STATUS', 'probes.external.status', integer(200, 599), whole),
   seconds('GRACEFUL_EXTERNAL_DELAY_SECONDS', 'probes.external.delay'),
   ruled('GRACEFUL_GUARDIAN_PORT', 'guardian.port', integer(0, 65_535), whole),
+  ruled('GRACEFUL_GUARDIAN_HOST', 'guardian.host', ipAddress),
   ruled('GRACEFUL_ADMIN_PREFIX', 'admin.prefix', prefix),
   ruled(
     'GRACEFUL_ADMIN_TOKEN',

@@ -17,7 +17,7 @@ export const cases: Record<string, Values> = {
   secret: { admin: { existingSecret: 'tokens', existingSecretKey: 'admin' } },
   tls: { probes: { scheme: 'HTTPS', prefix: '/internal' }, preStop: { mode: 'http' }, admin: { token, prefix: '/admin' } },
   tlsapart: { probes: { scheme: 'HTTPS', port: 9000 }, preStop: { mode: 'http' }, admin: { token } },
-  apart: { probes: { port: 9000 } },
+  apart: { probes: { port: 9000, host: '::' } },
   autoscaled: { autoscaling: { enabled: true, targetMemoryUtilizationPercentage: 70, behavior: { scaleDown: { stabilizationWindowSeconds: 60 } } }, resources: { requests: { cpu: '100m', memory: '128Mi' } } },
   closed: { networkPolicy: { enabled: true, from: [{ namespaceSelector: {} }], ingress: [{ ports: [{ port: 9090 }] }], egress: [{ ports: [{ port: 53, protocol: 'UDP' }] }] } },
   open: { networkPolicy: { enabled: true } },

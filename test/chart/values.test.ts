@@ -130,6 +130,7 @@ const company: Array<[RegExp, Values]> = [
 function otherValue (path: string, { type, minimum = 0, ...leaf }: Schema): unknown {
   if (path === 'admin.token') return token
   if (path === 'preStop.mode') return 'http'
+  if (path === 'probes.host') return '::1'
   const known = [valueAt(cases['everything'] ?? {}, path), valueAt(cases['closed'] ?? {}, path), valueAt(cases['autoscaled'] ?? {}, path)].find((value) => value !== undefined)
   const standard = valueAt(defaults, path)
   if (known !== undefined && known !== standard) return known

@@ -11,7 +11,7 @@
 {{/* Typing errors, for charts without a schema of their own. Input: the settings. */}}
 {{- define "graceful-lib.checks.names" -}}
 {{- $probe := list "enabled" "initialDelaySeconds" "periodSeconds" "timeoutSeconds" "failureThreshold" "terminationGracePeriodSeconds" -}}
-{{- $known := dict "announce" (list "minSeconds" "quietSeconds" "blindSeconds" "maxSeconds" "readinessDelaySeconds" "failures" "shed" "onClose") "drain" (list "idleSeconds" "spreadSeconds" "webSocketCode" "webSocketQuietSeconds") "preStop" (list "mode" "seconds" "command") "admin" (list "prefix" "token" "tokenFrom" "existingSecret" "existingSecretKey") "externalHealth" (list "path" "status" "delaySeconds") "envoy" (list "immediateHealthCheckFail") "istio" (list "sidecar") "probes" (list "prefix" "port" "scheme" "startup" "liveness" "readiness") -}}
+{{- $known := dict "announce" (list "minSeconds" "quietSeconds" "blindSeconds" "maxSeconds" "readinessDelaySeconds" "failures" "shed" "onClose") "drain" (list "idleSeconds" "spreadSeconds" "webSocketCode" "webSocketQuietSeconds") "preStop" (list "mode" "seconds" "command") "admin" (list "prefix" "token" "tokenFrom" "existingSecret" "existingSecretKey") "externalHealth" (list "path" "status" "delaySeconds") "envoy" (list "immediateHealthCheckFail") "istio" (list "sidecar") "probes" (list "prefix" "port" "host" "scheme" "startup" "liveness" "readiness") -}}
 {{- range $group, $names := $known -}}
   {{- range $name, $_ := get $ $group | default dict -}}
     {{- if not (has $name $names) -}}{{- fail (printf "%s.%s: unknown value, expected one of %s" $group $name (join ", " $names)) -}}{{- end -}}
