@@ -1,8 +1,8 @@
 import type { Server } from 'node:net'
 
 /**
- * From now on closed servers still say where they listened: a hook of somebody's takes the service out of a registry by its port, and
- * with bare Fastify it does so while the server listens.
+ * From now on closed servers still say where they listened: a hook of somebody's takes the service
+ * out of a registry by its port, and with bare Fastify it does so while the server listens.
  *
  * @returns ends that
  */

@@ -13,8 +13,8 @@ export interface Avvio {
 interface Boot { prototype?: { onClose?: (this: Avvio, hook: unknown) => unknown } }
 
 /**
- * Calls `addHook`, which adds an `onClose` hook, and answers the avvio of that application: Fastify shows it to nobody. Undefined
- * where avvio is part of a bundle, or another one.
+ * Calls `addHook`, which adds an `onClose` hook, and answers the avvio of that application: Fastify
+ * shows it to nobody. Undefined where avvio is part of a bundle, or another one.
  */
 export function catchAvvio (addHook: () => void): Avvio | undefined {
   const caught: Avvio[] = []
@@ -38,12 +38,16 @@ export function catchAvvio (addHook: () => void): Avvio | undefined {
 /** Every copy of avvio that was loaded. */
 function bootsOfProcess (): Boot[] {
   const { cache } = createRequire(process.execPath)
-  return Object.keys(cache ?? {}).filter((file) => /[\\/]avvio[\\/](?:boot|index)\.js$/.test(file)).map((file) => cache[file]?.exports as Boot)
+  return Object.keys(cache ?? {})
+    .filter((file) => /[\\/]avvio[\\/](?:boot|index)\.js$/.test(file))
+    .map((file) => cache[file]?.exports as Boot)
 }
 
 /** The `onClose` hooks that have not begun, in the order in which they run. */
 export function waitingHooks ({ _closeQ: queue }: Avvio): Hook[] {
-  return (queue?.getQueue?.() ?? []).filter((hook) => Object.getOwnPropertySymbols(hook).some(({ description }) => description === 'isOnCloseHandler'))
+  return (queue?.getQueue?.() ?? []).filter((hook) =>
+    Object.getOwnPropertySymbols(hook).some(({ description }) => description === 'isOnCloseHandler')
+  )
 }
 
 /** The plugin that is being loaded, by its name; undefined where it is the application itself. */

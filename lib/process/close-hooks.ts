@@ -21,8 +21,9 @@ const fastifysOwn = "Fastify's own close (preClose hooks, server.close)"
 const worthALook = 250
 
 /**
- * Knows which `onClose` hook runs, and which have not. Hooks are called as they would be without us: the same order, `this`,
- * parameters and answer. Those that were added before us are known by the place that they have in avvio's queue.
+ * Knows which `onClose` hook runs, and which have not. Hooks are called as they would be without
+ * us: the same order, `this`, parameters and answer. Those that were added before us are known by
+ * the place that they have in avvio's queue.
  */
 export class CloseHooks {
   readonly #root: FastifyInstance
@@ -110,11 +111,14 @@ export class CloseHooks {
     const now = performance.now()
     if (this.#seen?.index !== index) this.#seen = { index, since: now }
     const isWorth = isLast || this.#earlierNames !== undefined || now - this.#seen.since >= worthALook
-    return (isWorth ? this.#findEarlier()[index] : undefined) ?? 'an onClose hook that was added before fastify-graceful'
+    return (isWorth ? this.#findEarlier()[index] : undefined)
+      ?? 'an onClose hook that was added before fastify-graceful'
   }
 
   #findEarlier (): string[] {
-    return this.#earlierNames ??= findWritten(this.#earlier, 'func').map(({ name, place }) => nameHook('onClose', name, packageOf(place), place))
+    return this.#earlierNames ??= findWritten(this.#earlier, 'func').map(({ name, place }) =>
+      nameHook('onClose', name, packageOf(place), place)
+    )
   }
 }
 
@@ -124,7 +128,7 @@ function isFastifysOwn ({ name }: Hook, stack: string): boolean {
   return name === '' && caller !== undefined && /[\\/]node_modules[\\/]fastify[\\/]fastify\.js/.test(caller)
 }
 
-/** Who has called a function, the innermost first: the file of our own code is that of the caller where all is one bundle. */
+/** Who has called a function, the innermost first. Where all is one bundle, our own file is that of the caller, too. */
 function stackAbove (called: Function): string {
   const holder = { stack: '' }
   Error.captureStackTrace(holder, called)

@@ -33,10 +33,16 @@ export interface WrappedClose {
  * Wraps `close` of the root instance, so that whoever calls it (a framework, a library's signal handler, `await using`,
  * `listen({ signal })`) joins the phases instead of opening Fastify's window of 503 answers.
  */
-export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, announce, onUncaught }: ClosePorts): WrappedClose {
+export function wrapClose (
+  root: FastifyInstance,
+  { lifecycle, closeWith, announce, onUncaught }: ClosePorts
+): WrappedClose {
   const original = root.close as unknown as Close
   let ending: Promise<void> | undefined
-  /** Somebody has called `close` from outside and waits: a framework in the midst of its own close, which must not be called again. */
+  /**
+   * Somebody has called `close` from outside and waits: a framework in the midst of its own close,
+   * which must not be called again.
+   */
   let joined = false
   let isReplaced = false
   let settle: { resolve: (value: unknown) => void } | undefined
@@ -59,7 +65,8 @@ export function wrapClose (root: FastifyInstance, { lifecycle, closeWith, announ
     }
     joined = true
     if (!isLast) void lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce })
-    // Whoever waits for the close may exit next: the report is written first. In phase 4 the report may wait for the caller.
+    // Whoever waits for the close may exit next: the report is written first. In phase 4 the report
+    // may wait for the caller.
     const over = isLast ? Promise.allSettled([closed]).then(nextTurn) : Promise.allSettled([closed, lifecycle.done])
     const reported = over.then(() => closed)
     if (callback === undefined) return reported.then(() => undefined)
@@ -111,7 +118,10 @@ function uncaught (onUncaught: ClosePorts['onUncaught']): { promise: Promise<nev
   let remove: (() => void) | undefined
   const promise = new Promise<never>((_resolve, reject) => {
     remove = onUncaught((error) => {
-      timer ??= setTimeout(() => reject(new Error(`did not settle after an uncaught exception: ${messageOf(error)}`)), graceAfterUncaught)
+      timer ??= setTimeout(
+        () => reject(new Error(`did not settle after an uncaught exception: ${messageOf(error)}`)),
+        graceAfterUncaught
+      )
     })
   })
   return {
@@ -149,6 +159,10 @@ export function boundServers (root: FastifyInstance): FastifyInstance['server'][
 /** The root instance of the tree that an instance belongs to. */
 export function rootOf (instance: FastifyInstance): FastifyInstance {
   let root = instance
-  for (let parent = Object.getPrototypeOf(root) as FastifyInstance | null; parent !== null && 'close' in parent; parent = Object.getPrototypeOf(parent) as FastifyInstance | null) root = parent
+  let parent = Object.getPrototypeOf(root) as FastifyInstance | null
+  while (parent !== null && 'close' in parent) {
+    root = parent
+    parent = Object.getPrototypeOf(parent) as FastifyInstance | null
+  }
   return root
 }

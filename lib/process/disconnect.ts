@@ -1,8 +1,9 @@
 import type { Host } from './host.ts'
 
 /**
- * The order to end that a primary of `node:cluster` gives with `worker.disconnect()`. Node then closes the worker's servers with
- * their own `close` and disconnects when the last connection is gone: whoever wants to end in order has to hear of it first.
+ * The order to end that a primary of `node:cluster` gives with `worker.disconnect()`. Node then
+ * closes the worker's servers with their own `close` and disconnects when the last connection is
+ * gone: whoever wants to end in order has to hear of it first.
  */
 export class DisconnectOrder {
   readonly #host: Host

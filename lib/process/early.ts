@@ -1,15 +1,16 @@
 /**
- * `node --import fastify-graceful/signals app.js`: remembers a signal that comes before the application has registered the
- * plugin. Without it such a signal kills the process, and as PID 1 the kernel drops it silently until a handler exists.
+ * `node --import fastify-graceful/signals app.js`: remembers a signal that comes before the
+ * application has registered the plugin. Without it such a signal kills the process, and as PID 1
+ * the kernel drops it silently until a handler exists.
  *
  * - The first application that registers gets the signal and shuts down without ever listening.
- * - It acts in the process that was started as the service, and in the workers of its cluster: not in its threads, nor in helpers
- *   that it starts with the same options or variables, nor in npm and its kind.
- * - Where none has registered within five seconds, or when the grace period less a tenth is over (environment variable
- *   `TERMINATION_GRACE_PERIOD_SECONDS`, default 30), or at a second signal more than a second later, the process exits with
- *   128 + the signal's number.
- * - The listeners stay for the life of the process. Once applications are registered, the module does nothing but what Node
- *   would do for a signal that none of them acts on.
+ * - It acts in the process that was started as the service, and in the workers of its cluster: not in its
+ *   threads, nor in helpers that it starts with the same options or variables, nor in npm and its kind.
+ * - Where none has registered within five seconds, or when the grace period less a tenth is over
+ *   (environment variable `TERMINATION_GRACE_PERIOD_SECONDS`, default 30), or at a second signal
+ *   more than a second later, the process exits with 128 + the signal's number.
+ * - The listeners stay for the life of the process. Once applications are registered, the module
+ *   does nothing but what Node would do for a signal that none of them acts on.
  *
  * It imports built-in modules and the shared state, nothing else, to be there as early as possible.
  */
@@ -26,7 +27,7 @@ import type { EarlySignals, ReceivedSignal } from './shared.ts'
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 /** Repeats within this time are the same signal, in milliseconds. */
 const duplicateWindow = 1000
-/** Who has not registered the plugin by then is waited for no longer, in milliseconds: it serves nobody, and may never do. */
+/** Who has not registered the plugin by then, in milliseconds, is waited for no longer: it may never serve anybody. */
 const longestPatience = 5000
 const state = sharedState()
 
@@ -76,16 +77,22 @@ class Early implements EarlySignals {
       if (process.listenerCount(signal) === 1) exit(signal, 'came and no application acts on it')
       return
     }
-    if (isPrimary()) exit(signal, 'came to the primary of a cluster, which has not registered an application')
-    else if (this.first === undefined) this.#remember({ signal, at, heard: process.listeners(signal as NodeJS.Signals).filter((listener) => !isOwn(listener)) })
-    else if (at - this.first.at > duplicateWindow) exit(signal, 'came again and no application is registered yet')
+    if (isPrimary()) {
+      exit(signal, 'came to the primary of a cluster, which has not registered an application')
+    } else if (this.first === undefined) {
+      const heard = process.listeners(signal as NodeJS.Signals).filter((listener) => !isOwn(listener))
+      this.#remember({ signal, at, heard })
+    } else if (at - this.first.at > duplicateWindow) {
+      exit(signal, 'came again and no application is registered yet')
+    }
   }
 
   #remember (first: ReceivedSignal): void {
     this.first = first
     const time = patience()
     // Unreferenced: a program that ends by itself must end; one that hangs keeps the loop, and so the timer fires.
-    this.#timer = setTimeout(() => exit(first.signal, `came ${time} ms ago and no application has registered`), time).unref()
+    const giveUp = (): void => exit(first.signal, `came ${time} ms ago and no application has registered`)
+    this.#timer = setTimeout(giveUp, time).unref()
   }
 }
 

@@ -4,16 +4,22 @@ import type { SharedState } from './shared.ts'
 import type { Member } from './types.ts'
 
 /**
- * The last step: names what is still open, flushes every log, and exits. Never by re-raising the signal (a death by signal
- * loses every line of a pino transport), never by waiting for an empty loop (a pending top-level await makes that exit 13).
- * Nothing that fails on the way keeps the process.
+ * The last step: names what is still open, flushes every log, and exits. Never by re-raising the
+ * signal (a death by signal loses every line of a pino transport), never by waiting for an empty loop
+ * (a pending top-level await makes that exit 13). Nothing that fails on the way keeps the process.
  *
  * @param members all whose end this is, in the order in which they finished
  * @param code asked for last, because a crash may still come while the logs are flushed
  */
-export async function endProcess (host: Host, shared: SharedState, members: Member[], code: () => number): Promise<void> {
+export async function endProcess (
+  host: Host,
+  shared: SharedState,
+  members: Member[],
+  code: () => number
+): Promise<void> {
   try {
-    // Whoever waits for the same end has its last word first: the report's line, what follows somebody's `await app.close()`.
+    // Whoever waits for the same end has its last word first: the report's line, what follows
+    // somebody's `await app.close()`.
     await new Promise<void>((resolve) => { setImmediate(resolve) })
     logHandles(host, members[0])
     await Promise.all(members.map((member) => flushWithin(host, member)))
@@ -32,7 +38,12 @@ function logHandles (host: Host, member: Member | undefined): void {
   if (member === undefined) return
   try {
     const handles = host.handles()
-    if (handles.length > 0) member.log.debug({ handles }, `exiting with ${handles.length} kinds of handles open, which would have kept the process`)
+    if (handles.length > 0) {
+      member.log.debug(
+        { handles },
+        `exiting with ${handles.length} kinds of handles open, which would have kept the process`
+      )
+    }
   } catch {
     // It is only a hint.
   }
@@ -64,8 +75,8 @@ function tell (member: Member, code: number): void {
 }
 
 /**
- * Says so when the process exits in the midst of a shutdown and it was none of us who ended it. The exit code stays as it was
- * set.
+ * Says so when the process exits in the midst of a shutdown and it was none of us who ended it. The
+ * exit code stays as it was set.
  */
 export class ExitWitness {
   readonly #host: Host
@@ -73,7 +84,11 @@ export class ExitWitness {
   #installed = false
 
   /** @param registry its `conclude` answers the code of an end that is ours all the same */
-  constructor (host: Host, shared: SharedState, { members, conclude }: { members: () => Member[], conclude: (code: number) => number | undefined }) {
+  constructor (
+    host: Host,
+    shared: SharedState,
+    { members, conclude }: { members: () => Member[], conclude: (code: number) => number | undefined }
+  ) {
     this.#host = host
     this.#listener = (code) => {
       const own = shared.exiting ? undefined : conclude(code)
@@ -87,7 +102,12 @@ export class ExitWitness {
       if (shared.exiting || first === undefined) return
       const where = ending.map(({ name, lifecycle }) => `'${lifecycle.phase}' of ${name}`).join(', ')
       try {
-        first.log.error({ exitCode: code, phase: first.lifecycle.phase }, `the process exits with code ${code} in the midst of its shutdown (phase ${where}), and fastify-graceful did not end it: look for a process.exit, for example in another listener of the same signal, or for an error that nobody caught`)
+        first.log.error(
+          { exitCode: code, phase: first.lifecycle.phase },
+          `the process exits with code ${code} in the midst of its shutdown (phase ${where}), and `
+            + 'fastify-graceful did not end it: look for a process.exit, for example in another listener of the '
+            + 'same signal, or for an error that nobody caught'
+        )
       } catch {
         // The destination may be gone already.
       }

@@ -17,7 +17,10 @@ interface FastifyParts {
 }
 
 /** A private part of an instance, or the nearest one that it inherits; undefined where this Fastify has none. */
-export function partOf<Name extends keyof FastifyParts> (instance: FastifyInstance, description: Name): FastifyParts[Name] | undefined {
+export function partOf<Name extends keyof FastifyParts> (
+  instance: FastifyInstance,
+  description: Name
+): FastifyParts[Name] | undefined {
   for (let holder: object | null = instance; holder !== null; holder = Object.getPrototypeOf(holder) as object | null) {
     const symbol = Object.getOwnPropertySymbols(holder).find((candidate) => candidate.description === description)
     if (symbol !== undefined) return (holder as Record<symbol, FastifyParts[Name]>)[symbol]
@@ -35,7 +38,7 @@ export function isReady (root: FastifyInstance): boolean {
   return stateOf(root)?.ready === true
 }
 
-/** Whether Fastify's own close closes the server: not one that `serverFactory` has brought and somebody else has made listen. */
+/** Whether Fastify's own close closes the server: not one of `serverFactory` that somebody else has made listen. */
 export function closesServer (root: FastifyInstance): boolean {
   return partOf(root, 'fastify.options')?.serverFactory === undefined || stateOf(root)?.listening !== false
 }

@@ -22,11 +22,11 @@ const passedOnWithin = 500
 
 /**
  * Waits until what was logged so far has left the process: sonic-boom destinations (synchronous or not), worker-thread
- * transports, multistreams, streams that are piped on (pino-pretty in the same thread), plain Node streams, those whose `write`
- * somebody has replaced, and loggers with a `flush` of their own. A logger with none of these resolves at once.
+ * transports, multistreams, streams that are piped on (pino-pretty in the same thread), plain Node streams, those whose
+ * `write` somebody has replaced, and loggers with a `flush` of their own. A logger with none of these resolves at once.
  *
- * Nothing is ended: lines can still be logged afterwards, and a transport saves them in its own `exit` listener. It does not
- * reject, and it has no bound of its own: the caller bounds it.
+ * Nothing is ended: lines can still be logged afterwards, and a transport saves them in its own
+ * `exit` listener. It does not reject, and it has no bound of its own: the caller bounds it.
  *
  * @param log the logger; pino's stream is found by the description of its symbol, so pino is no dependency
  */
@@ -76,13 +76,17 @@ function isWriting (stream: Stream): boolean {
 function callFlush (stream: Stream): Promise<void> {
   return new Promise((resolve) => {
     const answer = stream.flush?.(() => resolve())
-    if (typeof (answer as PromiseLike<unknown> | undefined)?.then === 'function') (answer as PromiseLike<unknown>).then(() => resolve(), () => resolve())
-    else if (stream.flush?.length === 0) resolve()
+    if (typeof (answer as PromiseLike<unknown> | undefined)?.then === 'function') {
+      (answer as PromiseLike<unknown>).then(() => resolve(), () => resolve())
+    } else if (stream.flush?.length === 0) {
+      resolve()
+    }
   })
 }
 
 async function emptied (stream: Stream): Promise<void> {
-  const waiting = (): number => (stream.writableLength ?? 0) + (pipesOf(stream).length > 0 ? stream.readableLength ?? 0 : 0)
+  const waiting = (): number =>
+    (stream.writableLength ?? 0) + (pipesOf(stream).length > 0 ? stream.readableLength ?? 0 : 0)
   // oxlint-disable-next-line no-await-in-loop -- it is a wait
   while (waiting() > 0 && stream.destroyed !== true) await sleep(pollInterval)
 }

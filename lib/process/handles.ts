@@ -5,8 +5,8 @@ import { Server, Socket } from 'node:net'
 const most = 20
 
 /**
- * Names what would have kept the process from ending by itself: sockets and servers by address, children by file name, all
- * else by its kind and number. No arguments, no environment, no content.
+ * Names what would have kept the process from ending by itself: sockets and servers by address,
+ * children by file name, all else by its kind and number. No arguments, no environment, no content.
  */
 export function openHandles (): string[] {
   const named = activeHandles().map(describe).filter((name) => name !== undefined)
@@ -19,7 +19,9 @@ export function openHandles (): string[] {
 }
 
 /** Resources of these kinds are what `activeHandles` shows in more detail. */
-const describedKinds = new Set(['TCPSocketWrap', 'TCPServerWrap', 'PipeWrap', 'PipeServerWrap', 'TTYWrap', 'ProcessWrap'])
+const describedKinds = new Set([
+  'TCPSocketWrap', 'TCPServerWrap', 'PipeWrap', 'PipeServerWrap', 'TTYWrap', 'ProcessWrap'
+])
 
 // Undocumented, but the only place where Node tells which socket it is.
 function activeHandles (): unknown[] {
@@ -29,16 +31,21 @@ function activeHandles (): unknown[] {
 }
 
 function describe (handle: unknown): string | undefined {
-  if (handle instanceof ChildProcess) return `child process ${handle.pid ?? ''} (${(handle.spawnfile ?? '').split(/[\\/]/).pop()})`
+  if (handle instanceof ChildProcess) {
+    return `child process ${handle.pid ?? ''} (${(handle.spawnfile ?? '').split(/[\\/]/).pop()})`
+  }
   if (handle instanceof Server) {
     const address = handle.address()
-    return `server on ${typeof address === 'object' && address !== null ? `${address.address}:${address.port}` : address ?? 'no address'}`
+    if (typeof address === 'object' && address !== null) return `server on ${address.address}:${address.port}`
+    return `server on ${address ?? 'no address'}`
   }
   if (handle instanceof Socket) {
     const { fd } = handle as { fd?: number }
     // Standard streams never keep a process that has nothing else to do.
     if (fd !== undefined && fd >= 0 && fd <= 2) return undefined
-    if (handle.remoteAddress !== undefined) return `socket ${handle.localAddress}:${handle.localPort} - ${handle.remoteAddress}:${handle.remotePort}`
+    if (handle.remoteAddress !== undefined) {
+      return `socket ${handle.localAddress}:${handle.localPort} - ${handle.remoteAddress}:${handle.remotePort}`
+    }
     return handle.connecting ? 'socket that is connecting' : 'pipe'
   }
   return undefined

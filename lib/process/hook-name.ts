@@ -5,8 +5,8 @@ import { partOf } from './fastify-parts.ts'
 const isSource = /[\s(){}=]/
 
 /**
- * What a hook of the application is called in logs and in the report: by its function and its plugin, and by the place where it comes
- * from, where it has neither.
+ * What a hook of the application is called in logs and in the report: by its function and its
+ * plugin, and by the place where it comes from, where it has neither.
  *
  * @param name the function's
  */

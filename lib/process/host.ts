@@ -35,7 +35,7 @@ export interface Host {
   signalName (number: number): string | undefined
   /** Whether standard input is a terminal, so that SIGINT means Ctrl-C. */
   terminal (): boolean
-  /** Whether a rejection that nobody handles ends the process; `--unhandled-rejections=warn` and `none` say that it does not. */
+  /** Whether an unhandled rejection ends the process: not with `--unhandled-rejections=warn` or `none`. */
   rejectionsAreFatal (): boolean
   /** The IPC channel to the parent, if there is one. */
   channel (): Channel | undefined
@@ -63,9 +63,11 @@ export const systemHost: Host = {
   signalName: (number) => Object.entries(constants.signals).find(([, value]) => value === number)?.[0],
   // Reading `process.stdin` would create the stream.
   terminal: () => isatty(0),
-  rejectionsAreFatal: () => !/--unhandled-rejections[= ](?:none|warn)/.test([...process.execArgv, process.env['NODE_OPTIONS']].join(' ')),
+  rejectionsAreFatal: () =>
+    !/--unhandled-rejections[= ](?:none|warn)/.test([...process.execArgv, process.env['NODE_OPTIONS']].join(' ')),
   // Once it is closed Node shows `null`.
-  channel: () => typeof process.send === 'function' ? (process.channel as Channel | null | undefined) ?? undefined : undefined,
+  channel: () =>
+    typeof process.send === 'function' ? (process.channel as Channel | null | undefined) ?? undefined : undefined,
   handles: openHandles,
   foreignPrimary: hasForeignPrimary(),
   isWatched: Boolean(process.env['WATCH_REPORT_DEPENDENCIES'])

@@ -13,8 +13,9 @@ export interface ShutdownOrder {
 }
 
 /**
- * The IPC message `'shutdown'` (pm2 with `shutdown_with_message`, and any parent on Windows, where SIGTERM kills), as a plain
- * string or as `{ type: 'shutdown' }`. A supervisor adds what it knows: `{ type: 'shutdown', signal: 'SIGINT', replaced: true }`.
+ * The IPC message `'shutdown'` (pm2 with `shutdown_with_message`, and any parent on Windows, where
+ * SIGTERM kills), as a plain string or as `{ type: 'shutdown' }`. A supervisor adds what it knows:
+ * `{ type: 'shutdown', signal: 'SIGINT', replaced: true }`.
  */
 export class ShutdownMessage {
   readonly #host: Host
@@ -24,8 +25,22 @@ export class ShutdownMessage {
   constructor (host: Host, onShutdown: (order: ShutdownOrder) => void) {
     this.#host = host
     this.#listener = (message) => {
-      const { type, signal, replaced, elapsed, count } = (typeof message === 'object' ? message ?? {} : { type: message }) as { type?: unknown, signal?: unknown, replaced?: unknown, elapsed?: unknown, count?: unknown }
-      if (type === 'shutdown') onShutdown({ signal: typeof signal === 'string' ? signal : 'SIGTERM', replaced: replaced === true, elapsed: typeof elapsed === 'number' && elapsed > 0 ? elapsed : 0, count: typeof count === 'number' && count > 0 ? count : undefined })
+      const { type, signal, replaced, elapsed, count } =
+        (typeof message === 'object' ? message ?? {} : { type: message }) as {
+          type?: unknown,
+          signal?: unknown,
+          replaced?: unknown,
+          elapsed?: unknown,
+          count?: unknown
+        }
+      if (type === 'shutdown') {
+        onShutdown({
+          signal: typeof signal === 'string' ? signal : 'SIGTERM',
+          replaced: replaced === true,
+          elapsed: typeof elapsed === 'number' && elapsed > 0 ? elapsed : 0,
+          count: typeof count === 'number' && count > 0 ? count : undefined
+        })
+      }
     }
   }
 
@@ -34,8 +49,8 @@ export class ShutdownMessage {
     if (this.#installed || channel === undefined) return
     this.#installed = true
     this.#host.events.on('message', this.#listener)
-    // Node keeps a process that listens for messages. `channel.unref()` would undo that for the application's own listeners,
-    // too; giving back what our listener has counted does not.
+    // Node keeps a process that listens for messages. `channel.unref()` would undo that for the
+    // application's own listeners, too; giving back what our listener has counted does not.
     channel.unrefCounted?.()
   }
 

@@ -19,10 +19,10 @@ interface Pending {
 }
 
 /**
- * Listeners of others on the signals that end the service. Each is replaced by a function that stands for it and does nothing while
- * the service drains, so what `process.listeners`, `listenerCount`, `off` and `removeAllListeners` say and do stays true; to
- * others the signal seems to come when the drain is over. Our own listener stays in place meanwhile, so that Node never stops
- * listening for the signal.
+ * Listeners of others on the signals that end the service. Each is replaced by a function that stands
+ * for it and does nothing while the service drains, so what `process.listeners`, `listenerCount`, `off`
+ * and `removeAllListeners` say and do stays true; to others the signal seems to come when the drain is
+ * over. Our own listener stays in place meanwhile, so that Node never stops listening for the signal.
  */
 export class OtherListeners {
   readonly #host: Host
@@ -52,7 +52,7 @@ export class OtherListeners {
   /** Whether others have heard of the signal that ends the service. */
   get released (): boolean { return this.#isReleased }
 
-  /** Whether one of them that was called, and did not say when it is over, is written to end the process: it may still be about to. */
+  /** Whether one that was called and did not say when it is over is written to end the process, and may yet do so. */
   get mayExit (): boolean { return this.#mayExit }
 
   /** Holds back the listeners of these signals and of no others. Our own listener must be there before and after. */
@@ -98,7 +98,8 @@ export class OtherListeners {
 
   readonly #onNew = (event: string): void => {
     if (!this.#signals.has(event) || this.#isReplacing || this.#restoreEmit !== undefined) return
-    // It is added after this. A real signal comes with the event loop, so later; one that somebody emits at once finds it held back.
+    // It is added after this. A real signal comes with the event loop, so later; one that somebody
+    // emits at once finds it held back.
     const { events } = this.#host
     const own = Object.hasOwn(events, 'emit')
     const { emit } = events
@@ -118,11 +119,15 @@ export class OtherListeners {
   #holdAll (): void {
     this.#restoreEmit?.()
     this.#restoreEmit = undefined
-    for (const signal of this.#signals) this.#replace(signal, (listener) => this.#standing.has(listener) ? listener : this.#standIn(signal, listener))
+    for (const signal of this.#signals) {
+      this.#replace(signal, (listener) => this.#standing.has(listener) ? listener : this.#standIn(signal, listener))
+    }
   }
 
   #standIn (signal: string, original: Foreign): Foreign {
-    const standIn: Foreign = Object.assign((...parameters: unknown[]) => this.#onSignal(signal, standIn, parameters), { listener: original.listener ?? original })
+    const standIn: Foreign = Object.assign((...parameters: unknown[]) => this.#onSignal(signal, standIn, parameters), {
+      listener: original.listener ?? original
+    })
     this.#standing.set(standIn, original)
     return standIn
   }
@@ -138,7 +143,9 @@ export class OtherListeners {
     const name = `listener of ${signal} ${nameOf(this.#originalOf(listener))}`
     this.#called.add(this.#originalOf(listener))
     try {
-      const settled = context.runInAsyncScope(() => this.#run(signal, listener, [signal, this.#host.signalNumber(signal)]))
+      const settled = context.runInAsyncScope(() =>
+        this.#run(signal, listener, [signal, this.#host.signalNumber(signal)])
+      )
       if (isThenable(settled)) return [{ name, settled }]
       this.#mayExit ||= callsExit.test(Function.prototype.toString.call(this.#originalOf(listener)))
       return []
@@ -160,10 +167,14 @@ export class OtherListeners {
   }
 
   #foreign (signal: string): Foreign[] {
-    return (this.#host.events.rawListeners(signal) as Foreign[]).filter((listener) => !isOwn(this.#originalOf(listener)))
+    return (this.#host.events.rawListeners(signal) as Foreign[]).filter((listener) =>
+      !isOwn(this.#originalOf(listener))
+    )
   }
 
-  /** Replaces listeners of others, whose order stays: all from the first that changes are taken away and added again. */
+  /**
+   * Replaces listeners of others, whose order stays: all from the first that changes are taken away and added again.
+   */
   #replace (signal: string, replacement: (listener: Foreign) => Foreign): void {
     const { events } = this.#host
     const before = this.#foreign(signal)

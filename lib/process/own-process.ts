@@ -3,14 +3,18 @@ import { basename } from 'node:path'
 import { isatty } from 'node:tty'
 import { isMainThread } from 'node:worker_threads'
 
-/** Names the process that was started as the service to all that it starts: they inherit the environment, and `fork` Node's options. */
+/** Names the service's process to all that it starts: they inherit the environment, and `fork` Node's options. */
 export const serviceVariable = 'FASTIFY_GRACEFUL_SERVICE_PID'
 
 /** Programs that start the service as another process; with `NODE_OPTIONS` they load what is meant for that. */
-const launchers = new Set(['npm', 'npm-cli', 'npx', 'npx-cli', 'pnpm', 'pnpx', 'yarn', 'yarnpkg', 'corepack', 'nodemon', 'tsx', 'dotenv', 'dotenvx', 'env-cmd', 'cross-env', 'cross-env-shell', 'concurrently', 'pm2', 'pm2-runtime'])
+const launchers = new Set([
+  'npm', 'npm-cli', 'npx', 'npx-cli', 'pnpm', 'pnpx', 'yarn', 'yarnpkg', 'corepack', 'nodemon',
+  'tsx', 'dotenv', 'dotenvx', 'env-cmd', 'cross-env', 'cross-env-shell', 'concurrently', 'pm2',
+  'pm2-runtime'
+])
 const evaluates = /^(?:-e|-p|-pe|--eval|--print)(?:=|$)/
 
-/** Whether this process was started as the service: no helper that the service starts, no thread of it, no launcher, no prompt. */
+/** Whether this process was started as the service: not a helper or thread of it, a launcher or a prompt. */
 export function isServiceProcess (): boolean {
   if (!isMainThread || isLauncher() || isPrompt()) return false
   const service = process.env[serviceVariable]

@@ -18,8 +18,9 @@ export type ReadProcess = (pid: number, file: 'cmdline' | 'status') => string
 const readProc: ReadProcess = (pid, file) => readFileSync(`/proc/${pid}/${file}`, 'utf8')
 
 /**
- * The name of PID 1, where that keeps signals from this process: a shell that runs a command and has no trap for SIGTERM, or a package
- * manager, with nothing but such between the two. Undefined elsewhere, also where `/proc` does not tell.
+ * The name of PID 1, where that keeps signals from this process: a shell that runs a command and
+ * has no trap for SIGTERM, or a package manager, with nothing but such between the two. Undefined
+ * elsewhere, also where `/proc` does not tell.
  *
  * @param parent the parent of this process
  */
@@ -38,13 +39,16 @@ export function deafAncestor (parent: number = process.ppid, read: ReadProcess =
   return undefined
 }
 
-/** The name of a program that passes no signal on to what it runs. Of its command line nothing else is told: that may hold a secret. */
+/** The name of a program that passes no signal on to its child, and no more: a command line may hold secrets. */
 function deafName (commandLine: string, status: string): string | undefined {
-  const [program = '', ...rest] = commandLine.split('\0').flatMap((part, index) => index === 0 ? part.split(' ') : [part]).filter((part) => part !== '')
+  const [program = '', ...rest] = commandLine.split('\0')
+    .flatMap((part, index) => index === 0 ? part.split(' ') : [part])
+    .filter((part) => part !== '')
   // A login shell's name begins with a dash.
   const name = basename(program).replace(/^-/, '')
   if (shells.has(name)) {
-    const isTyped = rest.filter((argument) => argument !== 'sh' && argument !== 'ash').every((argument) => interactive.test(argument))
+    const isTyped = rest.filter((argument) => argument !== 'sh' && argument !== 'ash')
+      .every((argument) => interactive.test(argument))
     return isTyped || handles(status) ? undefined : name
   }
   const script = nodes.has(name) ? basename(rest.find((argument) => !argument.startsWith('-')) ?? '') : name
@@ -59,5 +63,7 @@ function handles (status: string): boolean {
 
 /** What is said of it. */
 export function deafAncestorMessage (name: string): string {
-  return `PID 1 is ${name}, which passes no signal on: SIGTERM does not reach this process, and it is killed without a shutdown. Let node be PID 1 (CMD ["node", "server.js"] as a JSON array, exec node … in a script), or start an init with it as its child (docker run --init)`
+  return `PID 1 is ${name}, which passes no signal on: SIGTERM does not reach this process, and it is killed `
+    + 'without a shutdown. Let node be PID 1 (CMD ["node", "server.js"] as a JSON array, exec node … in '
+    + 'a script), or start an init with it as its child (docker run --init)'
 }

@@ -18,19 +18,27 @@ export function placeOf (stack: string): string | undefined {
 
 /** The package that a place belongs to; undefined for the application's own files. */
 export function packageOf (place: string | undefined): string | undefined {
-  return place === undefined ? undefined : [...place.matchAll(/[\\/]node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/g)].at(-1)?.[1]?.replace('\\', '/')
+  return place === undefined
+    ? undefined
+    : [...place.matchAll(/[\\/]node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/g)].at(-1)?.[1]?.replace('\\', '/')
 }
 
 /** What the inspector tells of an object. */
-interface Properties { internalProperties?: Property[], result?: Property[] }
-interface Property { name: string, value?: { objectId?: string, description?: string, value?: { scriptId: string, lineNumber: number } } }
+interface Properties {
+  internalProperties?: Property[]
+  result?: Property[]
+}
+interface Property {
+  name: string
+  value?: { objectId?: string, description?: string, value?: { scriptId: string, lineNumber: number } }
+}
 
 /** A function as it was written, behind `bind` and behind the wrapper that avvio puts around a hook. */
 export interface Written { name: string, place: string | undefined }
 
 /**
- * Finds out who wrote functions that others have bound or wrapped, from V8 itself. It takes milliseconds: for the end, not for a
- * running service. A function that V8 tells nothing of is left unnamed.
+ * Finds out who wrote functions that others have bound or wrapped, from V8 itself. It takes milliseconds:
+ * for the end, not for a running service. A function that V8 tells nothing of is left unnamed.
  *
  * @param variable what a wrapper calls the function that it wraps
  */
@@ -44,7 +52,9 @@ export function findWritten (functions: readonly Function[], variable: string): 
     session.connect()
     holder[key] = functions
     const look = new Look(session)
-    return functions.map((_function, index) => look.at(`globalThis[Symbol.for('fastify-graceful.functions')][${index}]`, variable))
+    return functions.map((_function, index) =>
+      look.at(`globalThis[Symbol.for('fastify-graceful.functions')][${index}]`, variable)
+    )
   } catch {
     return functions.map(() => ({ name: '', place: undefined }))
   } finally {
@@ -66,11 +76,13 @@ class Look {
   }
 
   at (expression: string, variable: string): Written {
-    let id = (this.#post('Runtime.evaluate', { expression }) as { result?: { objectId?: string } } | undefined)?.result?.objectId
+    const found = this.#post('Runtime.evaluate', { expression }) as { result?: { objectId?: string } } | undefined
+    let id = found?.result?.objectId
     // A hook that was bound, in a wrapper that was bound, that somebody has bound before.
     for (let depth = 0; depth < 10 && id !== undefined; depth++) {
       const { internalProperties = [], result = [] } = this.#properties(id)
-      const target = internalProperties.find(({ name }) => name === '[[TargetFunction]]')?.value?.objectId ?? this.#variable(internalProperties, variable)
+      const target = internalProperties.find(({ name }) => name === '[[TargetFunction]]')?.value?.objectId
+        ?? this.#variable(internalProperties, variable)
       if (target === undefined) return this.#describe(internalProperties, result)
       id = target
     }
@@ -81,7 +93,10 @@ class Look {
     const location = internal.find(({ name }) => name === '[[FunctionLocation]]')?.value?.value
     const file = location === undefined ? undefined : this.#files.get(location.scriptId)
     const name = result.find((property) => property.name === 'name')?.value as { value?: unknown } | undefined
-    return { name: typeof name?.value === 'string' ? name.value : '', place: file === undefined || location === undefined ? undefined : `${pathOf(file)}:${location.lineNumber + 1}` }
+    return {
+      name: typeof name?.value === 'string' ? name.value : '',
+      place: file === undefined || location === undefined ? undefined : `${pathOf(file)}:${location.lineNumber + 1}`
+    }
   }
 
   /** What a wrapper wraps, in the scope that it was made in. */

@@ -3,7 +3,7 @@ import type { OnFailure, Stall } from '../lifecycle/participants.ts'
 import { messageOf } from '../errors.ts'
 import type { PreCloseHook } from './pre-close.ts'
 
-/** How long a hook keeps the next one waiting at most, in milliseconds: bare Fastify's `pluginTimeout`, which skips the rest. */
+/** How long a hook keeps the next one waiting at most, in milliseconds: bare Fastify's `pluginTimeout`. */
 const longestTurn = 10_000
 
 /** What {@link PreCloseRun} needs. */
@@ -18,7 +18,10 @@ export interface PreCloseRunParts {
   onSettled: () => void
 }
 
-/** Whether somebody who began `elapsed` milliseconds ago has kept others waiting long enough, where `left` are left: half of the time at most. */
+/**
+ * Whether somebody who began `elapsed` milliseconds ago has kept others waiting long enough, where
+ * `left` are left: half of the time at most.
+ */
 export function isTurnOver (elapsed: number, left: number): boolean {
   return elapsed >= Math.min(longestTurn, (elapsed + left) / 2)
 }
@@ -26,8 +29,8 @@ export function isTurnOver (elapsed: number, left: number): boolean {
 interface Running { name: () => string, since: number }
 
 /**
- * Others' hooks into the close, one after the other. One that lasts too long has the next one beside it: a hook that hangs, or that
- * waits for a client which only the next one ends, stops nobody.
+ * Others' hooks into the close, one after the other. One that lasts too long has the next one beside
+ * it: a hook that hangs, or that waits for a client which only the next one ends, stops nobody.
  */
 export class PreCloseRun {
   readonly #parts: PreCloseRunParts
@@ -67,7 +70,8 @@ export class PreCloseRun {
 
   /** Whether all have settled, or as much time is over as a single one may keep others waiting. */
   get isOthersTurn (): boolean {
-    return this.#state !== 'running' || (this.#current === undefined && this.#running.size === 0) || this.#isOverdue(this.#since)
+    return this.#state !== 'running' || (this.#current === undefined && this.#running.size === 0)
+      || this.#isOverdue(this.#since)
   }
 
   #isOverdue (since: number): boolean {

@@ -13,9 +13,9 @@ export interface PreCloseHook {
 }
 
 /**
- * The hooks of `@fastify/websocket`: they close every WebSocket at once, without a code and whatever it is doing, and the second one
- * refuses those that are being opened. Where WebSockets are ended one by one, both are left to the end; where the application ends them,
- * they wait for its good-bye.
+ * The hooks of `@fastify/websocket`: they close every WebSocket at once, without a code and whatever
+ * it is doing, and the second one refuses those that are being opened. Where WebSockets are ended
+ * one by one, both are left to the end; where the application ends them, they wait for its good-bye.
  */
 const ofWebSocketPlugin: Readonly<Record<string, RegExp>> = {
   defaultPreClose: /\bwebsocketServer\b/,
@@ -23,24 +23,31 @@ const ofWebSocketPlugin: Readonly<Record<string, RegExp>> = {
 }
 
 /**
- * Whether what stands over `server.close` is that of `@fastify/http-proxy`: it closes its WebSockets at once, whatever they wait for.
- * Where they are ended one by one it comes last, too; where the application ends them, after its good-bye.
+ * Whether what stands over `server.close` is that of `@fastify/http-proxy`: it closes its
+ * WebSockets at once, whatever they wait for. Where they are ended one by one it comes last, too;
+ * where the application ends them, after its good-bye.
  */
 export function isOfWebSocketProxy (patch: Function): boolean {
   return /\bwss\.clients\b/.test(patch.toString())
 }
 
 /**
- * Takes the next `preClose` hook away from Fastify, in Fastify's order: those of an instance in the order in which they were added,
- * then those of its children. Fastify's own close then finds those that are left, and runs each hook that was not taken.
+ * Takes the next `preClose` hook away from Fastify, in Fastify's order: those of an instance in the
+ * order in which they were added, then those of its children. Fastify's own close then finds those
+ * that are left, and runs each hook that was not taken.
  *
  * @param options `withWebSockets`: whether those of `@fastify/websocket` are taken, too
  * @returns undefined where there is none, or where this Fastify keeps its hooks elsewhere
  */
-export function takePreClose (root: FastifyInstance, { withWebSockets }: { withWebSockets: boolean }): PreCloseHook | undefined {
+export function takePreClose (
+  root: FastifyInstance,
+  { withWebSockets }: { withWebSockets: boolean }
+): PreCloseHook | undefined {
   for (const instance of treeOf(root)) {
     const hooks = partOf(instance, 'fastify.hooks')?.preClose ?? []
-    const index = hooks.findIndex((hook) => withWebSockets || ofWebSocketPlugin[hook.name]?.test(hook.toString()) !== true)
+    const index = hooks.findIndex((hook) =>
+      withWebSockets || ofWebSocketPlugin[hook.name]?.test(hook.toString()) !== true
+    )
     const [hook] = index < 0 ? [] : hooks.splice(index, 1)
     if (hook !== undefined) return { name: () => nameOf(hook, instance), run: () => call(hook, instance) }
   }

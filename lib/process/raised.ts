@@ -1,8 +1,9 @@
 import type { Host } from './host.ts'
 
 /**
- * Signals that somebody in this process raises once others have heard of the one that ends it: Nest, like other frameworks and
- * libraries, raises it again when its hooks are over, to end the process. Such a one is no second signal. One from outside is.
+ * Signals that somebody in this process raises once others have heard of the one that ends it:
+ * Nest, like other frameworks and libraries, raises it again when its hooks are over, to end the
+ * process. Such a one is no second signal. One from outside is.
  */
 export class RaisedSignals {
   readonly #host: Host
@@ -47,7 +48,7 @@ export class RaisedSignals {
     this.#sent.clear()
   }
 
-  /** Whether somebody here has raised the signal that is being delivered now. All listeners of one delivery get the same answer. */
+  /** Whether somebody here has raised the signal being delivered now: the same for all listeners of one delivery. */
   has (signal: string): boolean {
     if (this.#current === signal) return true
     if (!this.#sent.delete(signal)) return false
@@ -62,13 +63,17 @@ export class RaisedSignals {
   }
 }
 
-/** Whether a signal to this target reaches this process: itself, its group, or its group by the number that it has where we lead it. */
+/** Whether a signal to this target reaches this process: itself, its group, or the number of the group it leads. */
 function isThisProcess (target: number): boolean {
   return [process.pid, 0, -process.pid].includes(target)
 }
 
 /** Replaces a method, and answers what brings it back. One that somebody else has replaced since stays. */
-function patch<K extends 'kill' | 'emit'> (events: Host['events'], name: K, make: (original: Host['events'][K]) => Host['events'][K]): () => void {
+function patch<K extends 'kill' | 'emit'> (
+  events: Host['events'],
+  name: K,
+  make: (original: Host['events'][K]) => Host['events'][K]
+): () => void {
   const own = Object.hasOwn(events, name)
   const original = events[name]
   const patched = make(((...parameters: never[]) => Reflect.apply(original, events, parameters)) as Host['events'][K])

@@ -20,8 +20,9 @@ import type { Member, MemberOptions, Membership } from './types.ts'
 export type { Member, MemberLifecycle, MemberOptions, Membership, SignalAction } from './types.ts'
 
 /**
- * Enters an application into the registry of the process, which all copies of the package share. From here on signals reach
- * it, so boot is covered. Crash handlers follow with {@link Membership.listening}, so that a test runner keeps its own.
+ * Enters an application into the registry of the process, which all copies of the package share.
+ * From here on signals reach it, so boot is covered. Crash handlers follow with
+ * {@link Membership.listening}, so that a test runner keeps its own.
  *
  * In a worker thread there are no signals, no crash handlers and no exit.
  */
@@ -60,9 +61,17 @@ export class ProcessRegistry implements SharedRegistry {
     this.#shared = shared
     const members = (): Member[] => [...this.#members]
     this.#release = new Release(host, members)
-    this.#signals = new SignalDesk(host, { members, release: this.#release, exitNow: (code) => exitProcess(host, shared, code), began: () => this.#updateCrash() })
+    this.#signals = new SignalDesk(host, {
+      members,
+      release: this.#release,
+      exitNow: (code) => exitProcess(host, shared, code),
+      began: () => this.#updateCrash()
+    })
     this.#message = new ShutdownMessage(host, (order) => this.#obey(order))
-    this.#disconnect = new DisconnectOrder(host, () => this.#obey({ signal: 'SIGTERM', replaced: true, elapsed: 0, count: undefined }))
+    this.#disconnect = new DisconnectOrder(
+      host,
+      () => this.#obey({ signal: 'SIGTERM', replaced: true, elapsed: 0, count: undefined })
+    )
     this.#crash = new CrashHandlers(host, (origin, error) => this.#onCrash(origin, error))
     this.#witness = new ExitWitness(host, shared, { members, conclude: (code) => this.#conclude(code) })
   }
@@ -85,7 +94,8 @@ export class ProcessRegistry implements SharedRegistry {
       others: () => this.#others(member),
       listening: () => this.#listening(member),
       serves: () => member.listens && !member.finished,
-      endsProcess: () => member.exit && member.lifecycle.ending && (member.exitAsked || member.lifecycle.request?.kind !== 'close'),
+      endsProcess: () =>
+        member.exit && member.lifecycle.ending && (member.exitAsked || member.lifecycle.request?.kind !== 'close'),
       signalled: () => this.#signals.counted,
       askExit: () => { member.exitAsked = true },
       exitAsked: () => member.exitAsked,
@@ -141,7 +151,12 @@ export class ProcessRegistry implements SharedRegistry {
     if (!this.#host.mainThread || !this.#members.has(member)) return
     member.listens = true
     this.#updateCrash()
-    const others = describeOthers(this.#host, member, this.#signals.listeners.keys(), new Set(this.#shared.early?.listeners.values()))
+    const others = describeOthers(
+      this.#host,
+      member,
+      this.#signals.listeners.keys(),
+      new Set(this.#shared.early?.listeners.values())
+    )
     if (others === undefined || others.names === this.#warnedOf) return
     this.#warnedOf = others.names
     member.log[member.otherListeners === 'after' ? 'info' : 'warn']({ listeners: others.names }, others.line)
@@ -149,7 +164,9 @@ export class ProcessRegistry implements SharedRegistry {
 
   /** Crash handlers belong to a process that serves, or that a signal is ending. */
   #updateCrash (): void {
-    const wanted = [...this.#members].some((member) => member.exit && member.crash && (member.listens || isShuttingDown(member)))
+    const wanted = [...this.#members].some((member) =>
+      member.exit && member.crash && (member.listens || isShuttingDown(member))
+    )
     // While the logs are flushed, too.
     if (wanted || !this.#exitWanted) this.#crash.update(wanted)
   }
@@ -226,7 +243,9 @@ export class ProcessRegistry implements SharedRegistry {
    * @returns undefined where it is no such end
    */
   #conclude (code: number): number | undefined {
-    const members = [...this.#members].filter((member) => member.exit && isShuttingDown(member) && member.lifecycle.report === undefined)
+    const members = [...this.#members].filter((member) =>
+      member.exit && isShuttingDown(member) && member.lifecycle.report === undefined
+    )
     if (!this.#release.others.released || (members.length === 0 && !this.#exitWanted)) return undefined
     // An error that nobody has caught: `process.exit` would have set it.
     if (code !== 0 && (this.#host.events.exitCode ?? undefined) === undefined) return undefined
@@ -252,7 +271,7 @@ export class ProcessRegistry implements SharedRegistry {
   }
 }
 
-/** Whether the process has to stay for a member: it is on its way to its end, or it serves. One that merely exists does not count. */
+/** Whether the process has to stay for a member: one that ends or serves, not one that merely exists. */
 function isOpen ({ finished, lifecycle, listens }: Member): boolean {
   return !finished && (lifecycle.ending || listens)
 }

@@ -31,11 +31,17 @@ export class Release {
   begin (member: Member): Released[] {
     if (!isShuttingDown(member)) return []
     // Another one is not as far: the first to come waits as well.
-    if (!this.#isDue()) return this.others.pending ? [{ name: 'listeners of others', settled: (this.#over ??= deferred<unknown>()).promise }] : []
+    if (!this.#isDue()) {
+      return this.others.pending
+        ? [{ name: 'listeners of others', settled: (this.#over ??= deferred<unknown>()).promise }]
+        : []
+    }
     return this.#release()
   }
 
-  /** How long the end of the process is put off for one of the others that is about to end it, when its work is done. */
+  /**
+   * How long the end of the process is put off for one of the others that is about to end it, when its work is done.
+   */
   patience (ended: readonly Member[]): number {
     if (!this.others.mayExit) return 0
     const { clock } = this.#host
@@ -67,7 +73,8 @@ export class Release {
     if (!this.others.pending || !this.#isDue()) return
     const [member] = this.#members().filter(isShuttingDown)
     for (const { name, settled } of this.#release()) {
-      Promise.resolve(settled).catch((error: unknown) => member?.lifecycle.fail({ name, message: messageOf(error) }, error))
+      Promise.resolve(settled)
+        .catch((error: unknown) => member?.lifecycle.fail({ name, message: messageOf(error) }, error))
     }
   }
 }

@@ -28,14 +28,14 @@ export interface SharedRegistry {
 }
 
 /**
- * The shape of all that copies of the package call of each other: the state, the registry, its members, the early listeners and the
- * guardian. Each change of that shape raises it; a test pins the shape.
+ * The shape of all that copies of the package call of each other: the state, the registry, its members,
+ * the early listeners and the guardian. Each change of that shape raises it; a test pins the shape.
  */
 export const sharedVersion = 3
 
 /**
- * What all copies of the package in one process share. `exiting` is set by whoever of us calls `process.exit`, so that the
- * exit is not blamed on somebody else.
+ * What all copies of the package in one process share. `exiting` is set by whoever of us calls
+ * `process.exit`, so that the exit is not blamed on somebody else.
  */
 export interface SharedState {
   readonly version: typeof sharedVersion
@@ -55,14 +55,14 @@ export const sharedKey: unique symbol = Symbol.for('fastify-graceful.process')
 const ownShapeKey: unique symbol = Symbol.for(`fastify-graceful.process.${sharedVersion}`)
 
 /** An expression for the state, for who evaluates it in another thread; undefined where there is none. */
-export const sharedExpression: string =
-  `[globalThis[Symbol.for('fastify-graceful.process')], globalThis[Symbol.for('${ownShapeKey.description}')]].find((state) => state?.version === ${sharedVersion})`
+export const sharedExpression: string = "[globalThis[Symbol.for('fastify-graceful.process')], "
+  + `globalThis[Symbol.for('${ownShapeKey.description}')]].find((state) => state?.version === ${sharedVersion})`
 
 const fresh = (): SharedState => ({ version: sharedVersion, early: undefined, registry: undefined, exiting: false })
 
 /**
- * The state that is shared by all copies of the package in this thread whose shape is the same. Copies of another shape have a state
- * and listeners of their own, so that nobody calls a method that the other does not have.
+ * The state that is shared by all copies of the package in this thread whose shape is the same. Copies of another
+ * shape have a state and listeners of their own, so that nobody calls a method that the other does not have.
  */
 export function sharedState (): SharedState {
   const holder = globalThis as { [sharedKey]?: SharedState, [ownShapeKey]?: SharedState }

@@ -34,7 +34,7 @@ export class SignalDesk {
   #first: FirstSignal | undefined
   /** Signals counted so far: 1 shuts down, 2 makes it fast, 3 exits at once. */
   #count = 0
-  /** Those of them that were no orders of a parent that counts: one that is sent to a whole process group comes both ways. */
+  /** Those that were no orders of a parent that counts: one that is sent to a whole process group comes both ways. */
   #own = 0
   #last: CountedSignal[] = []
 
@@ -49,10 +49,15 @@ export class SignalDesk {
   /** Listens for what some member acts on, and for nothing else. */
   update (): void {
     const members = this.#registry.members()
-    const wanted = new Set(members.flatMap((member) => Object.keys(member.signals).filter((signal) => actionOf(member, signal) !== false)))
-    if (this.#listeners.size === 0 && wanted.size > 0) this.#host.events.prependListener('removeListener', this.#onRemove)
+    const wanted = new Set(members.flatMap((member) =>
+      Object.keys(member.signals).filter((signal) => actionOf(member, signal) !== false)
+    ))
+    if (this.#listeners.size === 0 && wanted.size > 0) {
+      this.#host.events.prependListener('removeListener', this.#onRemove)
+    }
     for (const signal of wanted) this.#listen(signal)
-    const isHeld = (signal: string): boolean => wanted.has(signal) && members.some((member) => member.otherListeners === 'after' && endsWith(member, signal))
+    const isHeld = (signal: string): boolean =>
+      wanted.has(signal) && members.some((member) => member.otherListeners === 'after' && endsWith(member, signal))
     // While our own listener is there: without any Node would stop listening for the signal.
     this.#registry.release.others.update(new Set([...this.#listeners.keys()].filter(isHeld)))
     for (const [signal, listener] of this.#listeners) {
@@ -66,13 +71,27 @@ export class SignalDesk {
   /** The last signals that counted, the oldest first. */
   get counted (): readonly CountedSignal[] { return this.#last }
 
-  /** A signal has come. `at` is when, `replaced` that another process serves in this one's place, `elapsed` how much of the grace period is over, `count` which order of a parent it is, `heard` who else got it at once. */
-  receive (signal: string, { at = this.#host.clock.now(), replaced = false, elapsed = 0, count, heard }: { at?: number, replaced?: boolean, elapsed?: number, count?: number | undefined, heard?: readonly unknown[] | undefined } = {}): void {
+  /**
+   * A signal has come. `at` is when, `replaced` that another process serves in this one's place, `elapsed` how
+   * much of the grace period is over, `count` which order of a parent it is, `heard` who else got it at once.
+   */
+  receive (
+    signal: string,
+    { at = this.#host.clock.now(), replaced = false, elapsed = 0, count, heard }: {
+      at?: number,
+      replaced?: boolean,
+      elapsed?: number,
+      count?: number | undefined,
+      heard?: readonly unknown[] | undefined
+    } = {}
+  ): void {
     const members = this.#registry.members()
     const acting = members.filter((member) => actionOf(member, signal) !== false)
     const [first] = acting
     if (first === undefined) return
-    if (count === undefined && this.#isDuplicate(signal, at)) return first.log.debug({ signal }, `${signal} again within ${duplicateWindow} ms: a duplicate, ignored`)
+    if (count === undefined && this.#isDuplicate(signal, at)) {
+      return first.log.debug({ signal }, `${signal} again within ${duplicateWindow} ms: a duplicate, ignored`)
+    }
     const ending = acting.filter((member) => endsWith(member, signal))
     for (const member of acting) if (actionOf(member, signal) === 'ignore') warnIgnored(member, signal)
     if (ending.length === 0) return
@@ -102,8 +121,8 @@ export class SignalDesk {
   }
 
   /**
-   * Somebody has removed all listeners of a signal, ours with them: it would kill the process. Behind the others, for Node goes
-   * through them from the last to the first; and before Node hears of it, so that it never stops listening.
+   * Somebody has removed all listeners of a signal, ours with them: it would kill the process. Behind the others, for
+   * Node goes through them from the last to the first; and before Node hears of it, so that it never stops listening.
    */
   readonly #onRemove = (signal: string, listener: unknown): void => {
     if (this.#listeners.get(signal) === listener) this.#host.events.on(signal, listener as Listener)
@@ -151,13 +170,25 @@ export class SignalDesk {
     member.exitAsked = true
     const isFast = this.#host.isWatched === true
     if (isFast) member.log.info({ signal }, `${signal} under node --watch: every phase is capped at 1 s`)
-    void member.lifecycle.shutdown({ kind: action, reason: replaced ? 'replaced' : signal, ...isReplaced && { replaced: true }, ...isFast && { isFast }, exitCode: action === 'restart' ? member.restartExitCode : 0, announce, at })
+    void member.lifecycle.shutdown({
+      kind: action,
+      reason: replaced ? 'replaced' : signal,
+      ...isReplaced && { replaced: true },
+      ...isFast && { isFast },
+      exitCode: action === 'restart' ? member.restartExitCode : 0,
+      announce,
+      at
+    })
   }
 
   #escalate (signal: string, members: Member[]): void {
     const log = members[0]?.log
     if (this.#count === 2) {
-      log?.warn({ signal }, `${signal} while shutting down: every phase is capped at 1 s, one that has lasted as long ends now; one more signal exits at once`)
+      log?.warn(
+        { signal },
+        `${signal} while shutting down: every phase is capped at 1 s, one that has lasted as long ends now; `
+          + 'one more signal exits at once'
+      )
       for (const member of members) if (member.lifecycle.ending) member.lifecycle.hurry()
       return
     }
@@ -183,5 +214,10 @@ function endsWith (member: Member, signal: string): boolean {
 }
 
 function warnIgnored (member: Member, signal: string): void {
-  member.log.warn({ signal }, `${signal} ignored: sent to all replicas at once it would take every one of them out of service. Use a rolling restart by the orchestrator instead (kubectl rollout restart), or set option 'signals.${signal}' to 'restart' or 'shutdown'`)
+  member.log.warn(
+    { signal },
+    `${signal} ignored: sent to all replicas at once it would take every one of them out of service. `
+      + 'Use a rolling restart by the orchestrator instead (kubectl rollout restart), or set option '
+      + `'signals.${signal}' to 'restart' or 'shutdown'`
+  )
 }

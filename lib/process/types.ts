@@ -21,7 +21,10 @@ export type SignalAction = 'shutdown' | 'restart' | 'ignore' | false
 export type OtherListenersTime = 'after' | 'beside'
 
 /** As much of the state machine as the process room needs. */
-export type MemberLifecycle = Pick<Lifecycle, 'phase' | 'deadline' | 'clear' | 'ending' | 'request' | 'shutdown' | 'hurry' | 'fail' | 'done' | 'report'>
+export type MemberLifecycle = Pick<
+  Lifecycle,
+  'phase' | 'deadline' | 'clear' | 'ending' | 'request' | 'shutdown' | 'hurry' | 'fail' | 'done' | 'report'
+>
 
 /** One application as the registry of the process sees it. */
 export interface MemberOptions {
@@ -33,7 +36,7 @@ export interface MemberOptions {
   signals: Record<string, SignalAction>
   /** When others hear of a signal that ends this application. Default: `'beside'`. */
   otherListeners?: OtherListenersTime
-  /** Whether other processes go on serving on the listener when a signal ends this one, so that nobody has to be told. Default: no. */
+  /** Whether others serve on the listener after a signal has ended this process: nobody is told then. Default: no. */
   othersServe?: boolean
   /** Exit code after a signal whose action is `'restart'`. */
   restartExitCode: number
@@ -45,28 +48,34 @@ export interface MemberOptions {
   flush: () => Promise<void>
   /** Longest time `flush` is waited for, in milliseconds; a function is asked when it begins. */
   flushTimeout: number | (() => number)
-  /** Told when the process exits before the end of this application is over, whoever ended it. Synchronous: nothing runs after it. */
+  /** Told when the process exits before this application's end, whoever ended it. Synchronous: nothing runs after. */
   exited?: (exitCode: number) => void
-  /** Somebody else ends the process in phase 4: reports what has happened so far, synchronously, and answers the exit code; undefined where there is nothing to report. */
+  /**
+   * Somebody else ends the process in phase 4: reports what has happened so far, synchronously, and
+   * answers the exit code; undefined where there is nothing to report.
+   */
   conclude?: () => number | undefined
 }
 
-/** A signal that counted. `at` is on the clock of `performance.now()`; `count` is 1 for the first, 2 for the one that hurries. */
+/** A signal that counted. `at` is of `performance.now()`; `count` is 1 for the first, 2 for the one that hurries. */
 export interface CountedSignal { name: string, at: number, count: number }
 
 /** What {@link joinProcess} answers. */
 export interface Membership {
   /**
-   * The barrier that keeps the applications of a process in step: names another application that is shutting down too and is
-   * either in an earlier phase, or in the same phase and still stalled. Undefined where nobody has to be waited for.
+   * The barrier that keeps the applications of a process in step: names another application that is
+   * shutting down too and is either in an earlier phase, or in the same phase and still stalled.
+   * Undefined where nobody has to be waited for.
    *
-   * There is no barrier in phase `terminated`, nor for an application that is merely being closed: a parent's onClose hook may
-   * close a child application, and neither may then wait for the other.
+   * There is no barrier in phase `terminated`, nor for an application that is merely being closed:
+   * a parent's onClose hook may close a child application, and neither may then wait for the other.
    */
   others (): string | undefined
-  /** To be called at `onListen`: installs the crash handlers, and names foreign listeners of our signals in one warning. */
+  /** Called at `onListen`: installs the crash handlers, and names foreign listeners of our signals in one warning. */
   listening (): void
-  /** Phase 4 of this application begins: when it is so for all that the signal ends, whoever was held back is called. */
+  /**
+   * Phase 4 of this application begins: when it is so for all that the signal ends, whoever was held back is called.
+   */
   releaseOthers (): Released[]
   /** Whether the application listens and its end is not over, so that the process stays for it. */
   serves (): boolean
@@ -74,15 +83,15 @@ export interface Membership {
   endsProcess (): boolean
   /** The last signals that counted, whoever acts on them; the oldest first. */
   signalled (): readonly CountedSignal[]
-  /** Somebody asks for the end of the process; matters where a plain close is under way, which by itself does not end it. */
+  /** Somebody asks for the end of the process: it matters during a plain close, which by itself does not end it. */
   askExit (): void
   /** Whether somebody did. */
   exitAsked (): boolean
   /** The application is closed. Takes the listeners away with the last member. */
   leave (): void
   /**
-   * Calls `listener` on each `uncaughtException`, after it was logged and recorded. An onClose hook that throws synchronously
-   * leaves Fastify's `close` unsettled for ever; this is the only sign of it.
+   * Calls `listener` on each `uncaughtException`, after it was logged and recorded. An onClose hook
+   * that throws synchronously leaves Fastify's `close` unsettled for ever; this is the only sign of it.
    *
    * @returns what removes the listener
    */
