@@ -13,7 +13,7 @@ export interface FormatOptions {
   expose: boolean
 }
 
-/** A verdict in the form of Kubernetes' own servers: `ok`, or one line per check. What fails a verdict is always listed. */
+/** A verdict in the form of Kubernetes' own servers: `ok`, or one line per check. Failing checks are always listed. */
 export function formatText (verdict: Verdict, options: FormatOptions): string {
   if (verdict.ok && !options.verbose) return 'ok'
   return [
@@ -33,7 +33,8 @@ function textLine ({ name, ok, critical, excluded, output }: CheckVerdict, expos
   if (excluded) return `[+]${name} excluded: ok`
   if (ok) return `[+]${name} ok`
   // A reason of several lines could forge the lines of other checks.
-  return `${critical ? '[-]' : '[!]'}${name} ${critical ? 'failed' : 'degraded'}: ${expose ? (output || 'no reason given').replaceAll(/\s+/g, ' ') : withheld}`
+  const reason = expose ? (output || 'no reason given').replaceAll(/\s+/g, ' ') : withheld
+  return `${critical ? '[-]' : '[!]'}${name} ${critical ? 'failed' : 'degraded'}: ${reason}`
 }
 
 /** A verdict after draft-inadarei-api-health-check-06 (`application/health+json`). */

@@ -67,16 +67,19 @@ export function isPassing (checks: readonly CheckVerdict[]): boolean {
   return checks.every(({ ok, critical }) => ok || !critical)
 }
 
-/** How long a probe waits for checks that are not critical, in milliseconds: one that hangs must not run into the timeout of the prober, 1 s with a kubelet. */
+/**
+ * How many milliseconds a probe waits for checks that are not critical: one that hangs must not exhaust the timeout of
+ * the prober, which is 1 s for a kubelet.
+ */
 const patience = 250
 
 /** What of a verdict is asked for. */
 export interface VerdictOptions {
   /** Names of checks that are left out. */
   exclude?: readonly string[]
-  /** The one check that is asked; `exclude` has no meaning then. A name that does not exist gives a verdict without checks. */
+  /** The only check to ask; `exclude` has no meaning then. An unknown name gives a verdict without checks. */
   only?: string
-  /** Leaves checks with `ttl: 0` at their last outcome, once they have one. For who asks without a probe. Default: `false`. */
+  /** Leaves checks with `ttl: 0` at their last outcome if they have one: nobody has probed. Default: `false`. */
   isIdle?: boolean
 }
 
@@ -124,21 +127,27 @@ export class Health {
     const excluded = new Set(options.only === undefined ? options.exclude : [])
     const isAsked = (name: string): boolean => options.only === undefined || options.only === name
     const runners = this.#runnersOf(kind).filter((runner) => isAsked(runner.name))
-    const isLeft = (runner: CheckRunner): boolean => excluded.has(runner.name) || (options.isIdle === true && runner.perProbe && runner.last !== undefined)
-    const outcomes = await Promise.all(runners.map(async (runner) => isLeft(runner) ? undefined : this.#outcomeOf(runner, options.only !== undefined)))
+    const isLeft = (runner: CheckRunner): boolean =>
+      excluded.has(runner.name) || (options.isIdle === true && runner.perProbe && runner.last !== undefined)
+    const outcomes = await Promise.all(runners.map(async (runner) =>
+      isLeft(runner) ? undefined : this.#outcomeOf(runner, options.only !== undefined)))
     // What costs nothing is looked at last, so that a phase that began meanwhile counts.
     const builtIn = [...this.#builtIn(kind)].filter(([name]) => isAsked(name))
     const checks = [
-      ...builtIn.map(([name, output]) => this.#line(name, true, excluded.has(name) ? undefined : this.#instant(output))),
-      ...runners.map((runner, index) => this.#lineOf(runner, outcomes[index] ?? (excluded.has(runner.name) ? undefined : runner.last))).filter(({ name }) => this.#runners.has(name))
+      ...builtIn.map(([name, output]) =>
+        this.#line(name, true, excluded.has(name) ? undefined : this.#instant(output))),
+      ...runners
+        .map((runner, index) =>
+          this.#lineOf(runner, outcomes[index] ?? (excluded.has(runner.name) ? undefined : runner.last)))
+        .filter(({ name }) => this.#runners.has(name))
     ]
     for (const { name } of checks) excluded.delete(name)
     return { kind, ok: isPassing(checks), checks, warnings: excludeWarnings([...excluded]) }
   }
 
   /**
-   * Whether the last known readiness is good; a check that has not run yet is not ready. Once boot is over, whatever is older than its
-   * `ttl` is asked again in the background, so that a later call knows.
+   * Whether the last known readiness is good; a check that has not run yet is not ready. Once boot is over, whatever
+   * is older than its `ttl` is asked again in the background, so that a later call knows.
    */
   ready (): boolean {
     if (this.#ports.started()) for (const runner of this.#runnersOf('readiness')) runner.refresh()
@@ -187,7 +196,9 @@ export class Health {
     const underPressure = pressure?.()
     checks.set('shutdown', announced() ? 'process is shutting down' : undefined)
     checks.set('hold', reasons.length > 0 ? reasons.join(', ') : undefined)
-    if (underPressure !== undefined) checks.set('pressure', underPressure ? 'the application is under pressure' : undefined)
+    if (underPressure !== undefined) {
+      checks.set('pressure', underPressure ? 'the application is under pressure' : undefined)
+    }
     return checks
   }
 
@@ -221,7 +232,11 @@ export class Health {
 
   #log (check: string, outcome: Outcome, error: unknown): void {
     const { log } = this.#ports
-    if (outcome.ok) log.info({ check }, `health check '${check}' passes again`)
-    else log.warn({ check, err: error }, `health check '${check}' fails${this.#runners.get(check)?.options.critical === false ? ', and is not critical' : ''}: ${outcome.output}`)
+    if (outcome.ok) {
+      log.info({ check }, `health check '${check}' passes again`)
+      return
+    }
+    const remark = this.#runners.get(check)?.options.critical === false ? ', and is not critical' : ''
+    log.warn({ check, err: error }, `health check '${check}' fails${remark}: ${outcome.output}`)
   }
 }

@@ -22,16 +22,19 @@ export interface CheckOptions {
   kinds?: readonly CheckKind[]
   /** After this long without an answer it fails. Default: 1000. */
   timeout?: number
-  /** A result younger than this is answered again without running the check; 0 runs it for every probe that finds none under way. Default: 5000. */
+  /**
+   * A result younger than this is answered again without running the check; 0 runs it for every probe that finds no
+   * run under way. Default: 5000.
+   */
   ttl?: number
   /**
-   * Runs the check by itself, this long after its last answer; probes then get the last result, whatever its age, and `ttl` has no meaning.
-   * The first run comes with the first question. Default: run only when a probe asks.
+   * Runs the check by itself, this long after its last answer; probes then get the last result, whatever its age, and
+   * `ttl` has no meaning. The first run comes with the first question. Default: run only when a probe asks.
    */
   interval?: number
   /**
-   * Whether the probes that ask it fail with it. `false` for what the service can do without: a failure is shown as `degraded` and
-   * fails nothing, and a probe waits at most 250 ms for it. Default: `true`.
+   * Whether the probes that ask it fail with it. `false` for what the service can do without: a failure is shown as
+   * `degraded` and fails nothing, and a probe waits at most 250 ms for it. Default: `true`.
    */
   critical?: boolean
 }
@@ -40,7 +43,7 @@ export interface CheckOptions {
 export interface ExternalProbeOptions {
   /** The route, as it stands: `probes.prefix` is not put before it. */
   path: string
-  /** The status code while the service leaves, or is held. Default: 503; 404 for HAProxy's `http-check disable-on-404`. */
+  /** The status while the service leaves or is held: 404 for HAProxy's `http-check disable-on-404`. Default: 503. */
   status?: number
   /** How long it stays good in phase 1, in milliseconds. Default: 0. */
   delay?: number
@@ -66,7 +69,13 @@ export interface ResolvedCheckOptions {
 }
 
 /** The defaults of {@link CheckOptions}. */
-export const checkDefaults = { kinds: ['readiness'], timeout: 1000, ttl: 5000, interval: undefined, critical: true } as const
+export const checkDefaults = {
+  kinds: ['readiness'],
+  timeout: 1000,
+  ttl: 5000,
+  interval: undefined,
+  critical: true
+} as const
 
 /** Names that the built-in parts of a verdict use. */
 export const reservedNames: readonly string[] = ['ping', 'started', 'shutdown', 'hold', 'pressure']
@@ -82,9 +91,15 @@ const maxNameLength = 100
 export function validateName (name: unknown): asserts name is string {
   const what = "the name of a check ('addCheck')"
   if (typeof name !== 'string' || name === '' || name.length > maxNameLength || /[/\p{Cc}]/u.test(name)) {
-    throw invalidArgument(what, `a non-empty string of at most ${maxNameLength} characters, without '/' and control characters`, name)
+    throw invalidArgument(
+      what,
+      `a non-empty string of at most ${maxNameLength} characters, without '/' and control characters`,
+      name
+    )
   }
-  if (reservedNames.includes(name)) throw invalidArgument(what, `none of the built-in names ${reservedNames.join(', ')}`, name)
+  if (reservedNames.includes(name)) {
+    throw invalidArgument(what, `none of the built-in names ${reservedNames.join(', ')}`, name)
+  }
 }
 
 /**
@@ -105,11 +120,17 @@ export function resolveCheckOptions (name: string, options: CheckOptions = {}): 
   validateTime(name, 'timeout', timeout)
   if (ttl !== 0) validateTime(name, 'ttl', ttl)
   if (interval !== undefined) validateTime(name, 'interval', interval)
-  if (typeof critical !== 'boolean') throw invalidArgument(`option 'critical' of check '${name}'`, 'a boolean', critical)
+  if (typeof critical !== 'boolean') {
+    throw invalidArgument(`option 'critical' of check '${name}'`, 'a boolean', critical)
+  }
   return { kinds: new Set(kinds as readonly CheckKind[]), timeout, ttl, interval, critical }
 }
 
 function validateTime (name: string, option: string, value: unknown): void {
   if (typeof value === 'number' && value > 0 && value <= longestTimer) return
-  throw invalidArgument(`option '${option}' of check '${name}'`, `a number of milliseconds, more than 0 and at most ${longestTimer}`, value)
+  throw invalidArgument(
+    `option '${option}' of check '${name}'`,
+    `a number of milliseconds, more than 0 and at most ${longestTimer}`,
+    value
+  )
 }

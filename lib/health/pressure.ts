@@ -24,21 +24,27 @@ export interface Pressure {
 const decorator = 'isUnderPressure'
 
 /**
- * Registers `@fastify/under-pressure` where options were given, and finds the application's own registrations otherwise.
+ * Registers `@fastify/under-pressure` where options were given; finds the application's own registrations otherwise.
  *
  * @param app the instance it is registered on
  * @param root the root instance, whose tree is searched
  * @param options the option `pressure`; the object is copied, for `@fastify/under-pressure` changes what it gets
- * @throws FST_GRACEFUL_PRESSURE_TWICE options were given, and the application registers it as well: here, or where it does so later
+ * @throws FST_GRACEFUL_PRESSURE_TWICE options were given, and the application registers it, too: here, or later there
  */
-export function setupPressure (app: FastifyInstance, root: FastifyInstance, options: PressureOptions | undefined): Pressure {
+export function setupPressure (
+  app: FastifyInstance,
+  root: FastifyInstance,
+  options: PressureOptions | undefined
+): Pressure {
   const registered = options === undefined ? findRegistrations(root) : [register(app, root, options)]
   const state = (): PressureStatus | undefined => {
     const [first] = registered
     if (first === undefined || !first.hasDecorator(decorator)) return undefined
     return { underPressure: registered.some((instance) => instance.isUnderPressure()), ...first.memoryUsage() }
   }
-  const check = options?.readiness === true ? (): boolean => state()?.underPressure ?? false : (): undefined => undefined
+  const check = options?.readiness === true
+    ? (): boolean => state()?.underPressure ?? false
+    : (): undefined => undefined
   return { state, check }
 }
 
@@ -52,14 +58,17 @@ function register (app: FastifyInstance, root: FastifyInstance, options: Pressur
 
 /**
  * Fastify would refuse a second registration with an error that names a decorator, not the two who registered,
- * and would allow it inside an encapsulated plugin. There is no hook for a decoration, so the method is shadowed until boot is over.
+ * and would allow it inside an encapsulated plugin. There is no hook for a decoration, so the method is shadowed until
+ * boot is over.
  */
 function refuseSecond (root: FastifyInstance): void {
   const own = Object.getOwnPropertyDescriptor(root, 'decorate')
   const { decorate } = root
   const shadow = function (this: FastifyInstance, ...args: Parameters<typeof decorate>): FastifyInstance {
     const [name] = args
-    if (name === decorator || (name === 'memoryUsage' && Object.hasOwn(this, name))) throw new errors.FST_GRACEFUL_PRESSURE_TWICE()
+    if (name === decorator || (name === 'memoryUsage' && Object.hasOwn(this, name))) {
+      throw new errors.FST_GRACEFUL_PRESSURE_TWICE()
+    }
     return decorate.apply(this, args)
   }
   Object.defineProperty(root, 'decorate', { ...own, value: shadow })

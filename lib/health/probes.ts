@@ -5,7 +5,11 @@ import type { Health } from './health.ts'
 import { formatJson, formatText, isVerbose, negotiate } from './format.ts'
 
 /** The probe routes and what they ask, named as Kubernetes' own servers name them. */
-export const probes: Readonly<Record<'livez' | 'readyz' | 'startupz', CheckKind>> = { livez: 'liveness', readyz: 'readiness', startupz: 'startup' }
+export const probes: Readonly<Record<'livez' | 'readyz' | 'startupz', CheckKind>> = {
+  livez: 'liveness',
+  readyz: 'readiness',
+  startupz: 'startup'
+}
 
 /** {@link ProbesOptions} with the defaults filled in. */
 export interface ProbeRoutes extends Required<Pick<ProbesOptions, 'prefix' | 'expose'>> {
@@ -26,16 +30,23 @@ export interface ExternalRoute extends Required<Omit<ExternalProbeOptions, 'dela
 }
 
 /**
- * Registers `/livez`, `/readyz` and `/startupz`, each with `/<check>` below it, for GET, HEAD and OPTIONS, which is what HAProxy's
- * `httpchk` sends by default.
+ * Registers `/livez`, `/readyz` and `/startupz`, each with `/<check>` below it, for GET, HEAD and OPTIONS, which is
+ * what HAProxy's `httpchk` sends by default.
  *
  * @param root the root instance: the prefix of a plugin does not apply to probes
  * @param routeConfig the routes' `config`, which exempts them from what meets ordinary traffic
  */
-export function registerProbes (root: FastifyInstance, health: Pick<Health, 'verdict'>, options: ProbeRoutes, routeConfig: object): void {
+export function registerProbes (
+  root: FastifyInstance,
+  health: Pick<Health, 'verdict'>,
+  options: ProbeRoutes,
+  routeConfig: object
+): void {
   for (const [probe, kind] of Object.entries(probes)) {
     for (const path of [probe, `${probe}/:check`]) {
-      registerQuiet(root, `${options.prefix}/${path}`, routeConfig, async (request, reply) => answer(request, reply, { ...options, probe, kind, health }), ['OPTIONS'])
+      const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
+        answer(request, reply, { ...options, probe, kind, health })
+      registerQuiet(root, `${options.prefix}/${path}`, routeConfig, handler, ['OPTIONS'])
     }
   }
   if (options.external) registerExternal(root, health, { ...options.external, answered: options.answered }, routeConfig)
@@ -56,7 +67,10 @@ function registerExternal (
     const code = leaving() ? status : ok ? 200 : 503
     const good = ok && !leaving()
     answered?.({ probe: 'external', kind: 'readiness', ok: good }, request, reply)
-    reply.code(code).headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }).type('text/plain; charset=utf-8')
+    reply
+      .code(code)
+      .headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+      .type('text/plain; charset=utf-8')
     // Neither has a body, and a content type would be that of one.
     if (code === 204 || code === 304) return reply.removeHeader('content-type').send()
     return reply.send(leaving() ? 'leaving' : ok ? 'ok' : 'failing')
@@ -69,13 +83,19 @@ interface Probe extends ProbeRoutes {
   health: Pick<Health, 'verdict'>
 }
 
-async function answer (request: FastifyRequest, reply: FastifyReply, { probe, kind, health, expose, answered }: Probe): Promise<FastifyReply> {
+async function answer (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { probe, kind, health, expose, answered }: Probe
+): Promise<FastifyReply> {
   // An empty one is the probe with a slash behind it.
   const only = (request.params as { check?: string }).check || undefined
   const query = queryOf(request.url)
   const verdict = await health.verdict(kind, only === undefined ? { exclude: query.getAll('exclude') } : { only })
   reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', vary: 'accept' })
-  if (verdict.checks.length === 0) return reply.code(404).type('text/plain; charset=utf-8').send(`no check of this name belongs to ${probe}\n`)
+  if (verdict.checks.length === 0) {
+    return reply.code(404).type('text/plain; charset=utf-8').send(`no check of this name belongs to ${probe}\n`)
+  }
   reply.code(verdict.ok ? 200 : 503)
   answered?.({ probe, kind, ok: verdict.ok }, request, reply)
   const type = negotiate(request.headers.accept)
@@ -84,7 +104,7 @@ async function answer (request: FastifyRequest, reply: FastifyReply, { probe, ki
   return reply.send(formatText(verdict, { probe, verbose: isVerbose(verdict, only, query), expose }))
 }
 
-/** Read here and not by the application's own parser, which may know other shapes. Accepts whatever a stranger sends. */
+/** Parsed here, as the application's own parser may know other shapes. Accepts whatever a stranger sends. */
 function queryOf (url: string): URLSearchParams {
   const start = url.indexOf('?')
   return new URLSearchParams(start === -1 ? '' : url.slice(start))

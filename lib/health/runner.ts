@@ -1,7 +1,10 @@
 import { messageOf } from '../errors.ts'
 import type { Check, ResolvedCheckOptions } from './options.ts'
 
-/** With a `ttl` of 0, a reader that does not wait starts a run at most this often, in milliseconds: a page that is watched would run it at each look. */
+/**
+ * With a `ttl` of 0, a reader that does not wait starts a run only after this many milliseconds: a page that is watched
+ * would run the check at each look.
+ */
 const refreshInterval = 500
 
 /** What a run of a check came to. Times are milliseconds. */
@@ -21,7 +24,7 @@ export interface RunnerPorts {
   now: () => number
   /** Calls back once after `delay` milliseconds; the answer cancels it. */
   after: (delay: number, callback: () => void) => () => void
-  /** Calls what a run sets off in a context that is no probe's: the next probes wait for the same run. Default: calls it. */
+  /** Calls what a run sets off outside the context of a probe, as several wait for one run. Default: calls it. */
   run?: (<T>(work: () => T) => T) | undefined
   /** Called when a check starts to fail, and when it passes again. */
   turned: (name: string, outcome: Outcome, error: unknown) => void
@@ -38,7 +41,7 @@ interface Run {
 }
 
 /**
- * Runs one check: never twice at the same time, whatever the number of probes, and never waited for longer than its timeout.
+ * Runs one check: never twice at the same time, however many probes ask, and no probe waits longer than its timeout.
  */
 export class CheckRunner {
   readonly name: string
@@ -46,7 +49,7 @@ export class CheckRunner {
   readonly #check: Check
   readonly #ports: RunnerPorts
   #last: Outcome | undefined
-  /** Stays while the check's promise is pending, also after its time is up, so that a hung check is not started again. */
+  /** Stays while the check's promise is pending, even beyond its timeout, so that a hung check is not started again. */
   #run: Run | undefined
   #cancelInterval: (() => void) | undefined
   #stopped = false
@@ -77,7 +80,7 @@ export class CheckRunner {
     return (this.#run ?? this.#start()).outcome
   }
 
-  /** The same, for a probe that waits `delay` milliseconds at most: then the last outcome, undefined where there is none yet. */
+  /** The same within `delay` milliseconds; after them the last outcome, undefined where there is none yet. */
   async outcomeWithin (delay: number): Promise<Outcome | undefined> {
     const outcome = this.outcome()
     if (!(outcome instanceof Promise)) return outcome
@@ -90,7 +93,7 @@ export class CheckRunner {
     })
   }
 
-  /** Starts a run where the last outcome is too old for a probe. Nobody waits for it: who reads {@link last} the next time finds its outcome. */
+  /** Starts a run where the last outcome is too old for a probe. Nobody waits: {@link last} has its outcome later. */
   refresh (): void {
     if (this.#stopped || this.#run !== undefined) return
     const { ttl, interval } = this.options
