@@ -17,30 +17,46 @@ export function adviceOnWaiting (report: ReportDraft, budget: Budget, neverRan: 
     const { phase, endedBy, stalledBy } = record
     const names = stalledBy.map(({ name }) => name).filter((name) => waiting.includes(name))
     if (endedBy !== 'cap' || names.length === 0 || phase === 'announcing' || phase === 'closing') return []
-    return [phase === 'terminated' ? adviceOnLast(report, record, names, budget, neverRan) : adviceOnDrain(report, record, names, budget)]
+    return [phase === 'terminated'
+      ? adviceOnLast(report, record, names, budget, neverRan)
+      : adviceOnDrain(report, record, names, budget)]
   })
 }
 
 function adviceOnDrain ({ hurried }: ReportDraft, { duration }: PhaseRecord, names: string[], budget: Budget): string {
-  const left = `${listed(names)} still ran after ${duration} ms of draining, and ${names.length === 1 ? 'was' : 'were'} no longer waited for`
+  const left = `${listed(names)} still ran after ${duration} ms of draining, and `
+    + `${names.length === 1 ? 'was' : 'were'} no longer waited for`
   return hurried === undefined ? `${left}: ${faster(names, budget)}` : `${left}: ${oneSignal(budget)}`
 }
 
-function adviceOnLast ({ hurried, phases }: ReportDraft, { duration }: PhaseRecord, names: string[], budget: Budget, neverRan: readonly string[]): string {
-  const never = neverRan.length === 0 ? '' : `. ${counted(neverRan.length, 'onClose hook')} never ran: ${listed(neverRan)}`
-  const left = `${listed(names)} still ran after ${duration} ms of phase 4, and ${names.length === 1 ? 'was' : 'were'} no longer waited for${never}`
+function adviceOnLast (
+  { hurried, phases }: ReportDraft,
+  { duration }: PhaseRecord,
+  names: string[],
+  budget: Budget,
+  neverRan: readonly string[]
+): string {
+  const never = neverRan.length === 0
+    ? ''
+    : `. ${counted(neverRan.length, 'onClose hook')} never ran: ${listed(neverRan)}`
+  const left = `${listed(names)} still ran after ${duration} ms of phase 4, and `
+    + `${names.length === 1 ? 'was' : 'were'} no longer waited for${never}`
   if (hurried !== undefined) return `${left}. ${oneSignal(budget)}`
   // Whoever came before has left no more than what is kept.
   const isSqueezed = phases.some(({ phase, endedBy }) => phase === 'draining' && endedBy === 'cap')
-  return `${left}. ${isSqueezed ? `Raise option 'close' (${budget.close} ms), which is kept for it whatever drains before, or ${faster(names, budget)}` : sentence(faster(names, budget))}`
+  if (!isSqueezed) return `${left}. ${sentence(faster(names, budget))}`
+  return `${left}. Raise option 'close' (${budget.close} ms), which is kept for it whatever drains before, or `
+    + faster(names, budget)
 }
 
 function faster (names: readonly string[], { gracePeriod }: Budget): string {
-  return `raise the grace period (gracePeriod ${gracePeriod} ms, terminationGracePeriodSeconds in Kubernetes), or make ${names.length === 1 ? 'it' : 'them'} faster`
+  return `raise the grace period (gracePeriod ${gracePeriod} ms, terminationGracePeriodSeconds in Kubernetes), or `
+    + `make ${names.length === 1 ? 'it' : 'them'} faster`
 }
 
 function oneSignal ({ gracePeriod }: Budget): string {
-  return `A second signal had capped each phase at ${fastCap} ms: send one signal only, and SIGKILL not before the grace period (${gracePeriod} ms) is over`
+  return `A second signal had capped each phase at ${fastCap} ms: send one signal only, and SIGKILL not before the `
+    + `grace period (${gracePeriod} ms) is over`
 }
 
 function listed (names: readonly string[]): string {

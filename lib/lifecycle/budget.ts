@@ -88,24 +88,48 @@ type Deduction = 'preStop' | 'reserve' | 'close'
 /**
  * Finds what does not add up, with the sum in words; undefined where all is well.
  *
- * @param given the deductions that somebody chose: the largest of them is at fault where nothing is left, else the grace period
+ * @param given the deductions that somebody chose. Where nothing is left, the largest of them is at fault, or
+ * without any the grace period
  */
 export function checkBudget (budget: Budget, given: readonly Deduction[] = []): BudgetProblem | undefined {
   const { gracePeriod, preStop, reserve, close, closing, announce } = budget
   const rest = gracePeriod - preStop - reserve - close - closing
-  const parts = `gracePeriod ${seconds(gracePeriod)} - preStop ${seconds(preStop)} - reserve ${seconds(reserve)} - close ${seconds(close)} - closing ${seconds(closing)}`
+  const parts = `gracePeriod ${seconds(gracePeriod)} - preStop ${seconds(preStop)} - reserve ${seconds(reserve)} - `
+    + `close ${seconds(close)} - closing ${seconds(closing)}`
   if (rest <= 0) {
     const largest = given.toSorted((a, b) => budget[b] - budget[a])[0]
     const limit = largest === undefined ? 0 : rest + budget[largest]
-    if (largest !== undefined && limit > 0) return { option: largest, expected: `less than ${seconds(limit)} (${parts.replace(` - ${largest} ${seconds(budget[largest])}`, '')}), so that requests have time to finish`, given: seconds(budget[largest]) }
-    return { option: 'gracePeriod', expected: `more than ${seconds(preStop + reserve + close + closing)} (preStop ${seconds(preStop)} + reserve ${seconds(reserve)} + close ${seconds(close)} + closing ${seconds(closing)}), so that requests have time to finish`, given: seconds(gracePeriod) }
+    if (largest !== undefined && limit > 0) {
+      return {
+        option: largest,
+        expected: `less than ${seconds(limit)} (${parts.replace(` - ${largest} ${seconds(budget[largest])}`, '')}), `
+          + 'so that requests have time to finish',
+        given: seconds(budget[largest])
+      }
+    }
+    return {
+      option: 'gracePeriod',
+      expected: `more than ${seconds(preStop + reserve + close + closing)} (preStop ${seconds(preStop)} + reserve `
+        + `${seconds(reserve)} + close ${seconds(close)} + closing ${seconds(closing)}), `
+        + 'so that requests have time to finish',
+      given: seconds(gracePeriod)
+    }
   }
   if (announce.max >= rest) {
-    return { option: 'announce.max', expected: `less than ${seconds(rest)} (${parts}), so that requests have time to finish`, given: seconds(announce.max) }
+    return {
+      option: 'announce.max',
+      expected: `less than ${seconds(rest)} (${parts}), so that requests have time to finish`,
+      given: seconds(announce.max)
+    }
   }
   for (const name of ['min', 'blind', 'quiet', 'readinessDelay'] as const) {
     if (announce[name] > announce.max) {
-      return { option: `announce.${name}`, expected: `at most announce.max = ${seconds(announce.max)} (its default is ${parts} - draining ${seconds(drainingShare(gracePeriod - preStop) - closing)})`, given: announced(name, announce[name], preStop) }
+      return {
+        option: `announce.${name}`,
+        expected: `at most announce.max = ${seconds(announce.max)} (its default is ${parts} - draining `
+          + `${seconds(drainingShare(gracePeriod - preStop) - closing)})`,
+        given: announced(name, announce[name], preStop)
+      }
     }
   }
   return undefined
@@ -113,5 +137,7 @@ export function checkBudget (budget: Budget, given: readonly Deduction[] = []): 
 
 /** A time of phase 1 as it was given: preStop has been taken off the floors. */
 function announced (name: keyof AnnounceBudget, time: number, preStop: number): string {
-  return preStop > 0 && (name === 'min' || name === 'blind') ? `${seconds(time + preStop)}, less preStop ${seconds(preStop)}` : seconds(time)
+  return preStop > 0 && (name === 'min' || name === 'blind')
+    ? `${seconds(time + preStop)}, less preStop ${seconds(preStop)}`
+    : seconds(time)
 }

@@ -1,8 +1,8 @@
 import { performance } from 'node:perf_hooks'
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from '../timers.ts'
 
-// Test clocks replace the global object, and put a `now` of their own on the one that `node:perf_hooks` exports; the prototype's
-// stays. `Date` can only be kept, and where it was replaced before, the time since the process began has to do.
+// Test clocks replace the global object, and put a `now` of their own on the one that `node:perf_hooks` exports; the
+// prototype's stays. `Date` can only be kept. Where it was replaced before, the time since the process began is used.
 const { now } = Object.getPrototypeOf(performance) as typeof performance
 const { timeOrigin } = performance
 const isReal = Function.prototype.toString.call(Date.now).includes('[native code]')

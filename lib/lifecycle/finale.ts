@@ -22,8 +22,9 @@ export interface FinaleParts {
 const steps = ['not begun', 'others', 'hooks', 'close'] as const
 
 /**
- * Phase 4: what others were kept from doing at the signal, then the hooks of `terminated`, then `close`. Each step begins when the
- * one before is over. All of them are waited for to the end of the phase, but `close` begins when the time that is kept for it does.
+ * Phase 4: what others were kept from doing at the signal, then the hooks of `terminated`, then `close`. Each step
+ * begins when the one before is over. All of them are waited for to the end of the phase, but `close` begins when the
+ * time that is kept for it does.
  */
 export class Finale {
   readonly #parts: FinaleParts
@@ -44,7 +45,9 @@ export class Finale {
   begin (): void {
     if (this.#step !== 'not begun') return
     this.#step = 'others'
-    for (const { name, settled } of this.#release()) this.#follow({ name, reason: 'what it does at the signal is under way' }, () => settled)
+    for (const { name, settled } of this.#release()) {
+      this.#follow({ name, reason: 'what it does at the signal is under way' }, () => settled)
+    }
     this.advance(false)
   }
 
@@ -65,8 +68,8 @@ export class Finale {
   }
 
   /**
-   * Somebody calls for the close and waits for it. One of the others: the hooks come first, as ever. While the hooks run it may be
-   * one of them, and the close begins beside it.
+   * Somebody calls for the close and waits for it. One of the others: the hooks come first, as ever. While the hooks
+   * run it may be one of them, and the close begins beside it.
    *
    * @returns whether the close has begun
    */

@@ -6,7 +6,9 @@ import type { Cut, PhaseRecord, Report, ReportDraft, ShutdownProgress } from './
 const noCut: Omit<Cut, 'waiting'> = { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [] }
 
 /** What only the end of the story knows. */
-export type Ending = Pick<ReportDraft, 'kind' | 'reason' | 'exitCode' | 'gracePeriod' | 'hurried' | 'traffic'> & { now: number }
+export type Ending = Pick<ReportDraft, 'kind' | 'reason' | 'exitCode' | 'gracePeriod' | 'hurried' | 'traffic'> & {
+  now: number
+}
 
 /** What happened so far, of which the report is made. */
 export class History {

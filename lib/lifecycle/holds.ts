@@ -4,9 +4,9 @@ import { longestTimer } from '../limits.ts'
 /** How a hold is held. */
 export interface HoldOptions {
   /**
-   * Milliseconds after which the hold counts as failed, where it was not released. Taken before boot is over, such a hold is part of
-   * the start: the startup probe is good when it is released, and fails until then, so that a kubelet restarts what never gets ready.
-   * Default: it never fails.
+   * Milliseconds after which the hold counts as failed, where it was not released. Taken before boot is over, such a
+   * hold is part of the start: the startup probe is good when it is released, and fails until then, so that a kubelet
+   * restarts what never gets ready. Default: it never fails.
    */
   timeout?: number
 }
@@ -54,10 +54,16 @@ export class Holds {
    * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
    */
   add (reason: string, options: HoldOptions = {}): Hold {
-    if (typeof reason !== 'string' || reason === '') throw invalidArgument("the reason given to 'hold'", 'a non-empty string', reason)
+    if (typeof reason !== 'string' || reason === '') {
+      throw invalidArgument("the reason given to 'hold'", 'a non-empty string', reason)
+    }
     const { timeout } = takeOptions(options, "'hold'", ['timeout'])
     if (timeout !== undefined && !(typeof timeout === 'number' && timeout > 0 && timeout <= longestTimer)) {
-      throw invalidArgument("the timeout given to 'hold'", `a number of milliseconds, more than 0 and at most ${longestTimer}`, timeout)
+      throw invalidArgument(
+        "the timeout given to 'hold'",
+        `a number of milliseconds, more than 0 and at most ${longestTimer}`,
+        timeout
+      )
     }
     const { changed, failed, after, started } = this.#ports
     const held: Held = { reason, timeout, starts: timeout !== undefined && !started(), failed: false, cancel: () => {} }

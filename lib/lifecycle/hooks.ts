@@ -11,16 +11,19 @@ export interface HookContext {
   phase: HookPhase
   /** Why the service ends: a signal's name, or what the caller of `shutdown` said. */
   reason: string
-  /** Epoch milliseconds by which all work must be over, as `app.graceful.deadline` says it at any moment; undefined during a drain by hand. */
+  /**
+   * Epoch milliseconds by which all work must be over, the same as `app.graceful.deadline` at any moment; undefined
+   * during a drain by hand.
+   */
   readonly deadline: number | undefined
   /**
-   * Milliseconds until the hook is no longer waited for: at the end of its phase at the latest, or when its own `timeout` is over.
-   * Never negative; Infinity during a drain by hand. A second signal shortens it.
+   * Milliseconds until the hook is no longer waited for: at the end of its phase at the latest, or when its own
+   * `timeout` is over. Never negative; Infinity during a drain by hand. A second signal shortens it.
    */
   remaining: () => number
   /**
-   * A signal that aborts `ms` milliseconds before the hook is no longer waited for, so that it can leave its work in order: at once
-   * where less is left. It stands until the phase is over, also where the hook has returned.
+   * A signal that aborts `ms` milliseconds before the hook is no longer waited for, so that it can leave its work in
+   * order: at once where less is left. It stands until the phase is over, also where the hook has returned.
    *
    * @throws FST_GRACEFUL_INVALID_ARGUMENT
    */
@@ -80,12 +83,18 @@ export class PhaseHooks {
 
   /** Adds a hook; the function that comes back removes it. */
   add (phase: HookPhase, hook: PhaseHook, options: HookOptions = {}): () => void {
-    if (!phases.slice(1).includes(phase)) throw invalidArgument("the phase of a hook ('addHook')", `one of ${phases.slice(1).join(', ')}`, phase)
+    if (!phases.slice(1).includes(phase)) {
+      throw invalidArgument("the phase of a hook ('addHook')", `one of ${phases.slice(1).join(', ')}`, phase)
+    }
     if (typeof hook !== 'function') throw invalidArgument(`the handler of a hook for '${phase}'`, 'a function', hook)
     const taken = takeOptions(options, "'addHook'", ['name', 'timeout'])
     const { name = hook.name || 'anonymous hook', timeout = longestTimer } = taken
     if (typeof name !== 'string' || name === '') throw invalidArgument('the name of a hook', 'a non-empty string', name)
-    if (typeof timeout !== 'number' || !(timeout > 0 && timeout <= longestTimer)) throw invalidArgument(`the timeout of hook '${name}'`, `a number of milliseconds from 1 to ${longestTimer}`, timeout)
+    if (typeof timeout !== 'number' || !(timeout > 0 && timeout <= longestTimer)) {
+      throw invalidArgument(
+        `the timeout of hook '${name}'`, `a number of milliseconds from 1 to ${longestTimer}`, timeout
+      )
+    }
     const entry: Entry = { phase, hook, name, timeout }
     this.#entries.add(entry)
     return () => { this.#entries.delete(entry) }
@@ -124,7 +133,12 @@ export class PhaseHooks {
     for (const running of this.#running) running.abandon(`is no longer waited for: phase '${running.phase}' is over`)
   }
 
-  #contextOf ({ name, phase, timeout }: Entry, reason: string, { deadline, end }: HookTimes, signal: AbortSignal): HookContext {
+  #contextOf (
+    { name, phase, timeout }: Entry,
+    reason: string,
+    { deadline, end }: HookTimes,
+    signal: AbortSignal
+  ): HookContext {
     const cut = this.#clock.now() + (timeout === longestTimer ? Infinity : timeout)
     const cutAt = (): number => Math.min(cut, end())
     return {
@@ -133,9 +147,16 @@ export class PhaseHooks {
       get deadline () { return deadline() },
       remaining: () => Math.max(0, cutAt() - this.#clock.now()),
       almostOver: (ms) => {
-        if (typeof ms !== 'number' || !(ms >= 0 && ms <= longestTimer)) throw invalidArgument("the time given to 'almostOver'", `a number of milliseconds from 0 to ${longestTimer}`, ms)
+        if (typeof ms !== 'number' || !(ms >= 0 && ms <= longestTimer)) {
+          throw invalidArgument(
+            "the time given to 'almostOver'", `a number of milliseconds from 0 to ${longestTimer}`, ms
+          )
+        }
         const controller = new AbortController()
-        this.#warnings.add({ at: () => cutAt() - ms, tell: () => controller.abort(new Error(`hook '${name}' has ${ms} ms left`)) })
+        this.#warnings.add({
+          at: () => cutAt() - ms,
+          tell: () => controller.abort(new Error(`hook '${name}' has ${ms} ms left`))
+        })
         this.warn(this.#clock.now())
         // The machine learns when to look again.
         this.#onSettled()

@@ -86,8 +86,8 @@ export class Lifecycle {
   get graceStart (): number | undefined { return this.#terms.graceStart }
 
   /**
-   * Epoch milliseconds by which all work must be over: until phase 4 the moment at which requests are cut, in phase 4 the deadline of
-   * the process. Undefined while no end was asked for.
+   * Epoch milliseconds by which all work must be over: until phase 4 the moment at which requests are cut, in phase 4
+   * the deadline of the process. Undefined while no end was asked for.
    */
   get deadline (): number | undefined {
     const deadline = this.#terms.deadline(this.#phase, this.#since)
@@ -97,8 +97,14 @@ export class Lifecycle {
   /** How far the end has come; undefined while running. */
   get progress (): ShutdownProgress | undefined {
     if (this.#phase === 'running') return undefined
-    const [floor, cap] = [this.#terms.floor(this.#phase, this.#since), this.#terms.cap(this.#phase, this.#since)].map((end) => Math.max(0, Math.round(end - this.#since)))
-    return { ...this.#terms.asked, ...this.#history.progress, floor: floor ?? 0, cap: cap === Infinity ? undefined : cap }
+    const ends = [this.#terms.floor(this.#phase, this.#since), this.#terms.cap(this.#phase, this.#since)]
+    const [floor, cap] = ends.map((end) => Math.max(0, Math.round(end - this.#since)))
+    return {
+      ...this.#terms.asked,
+      ...this.#history.progress,
+      floor: floor ?? 0,
+      cap: cap === Infinity ? undefined : cap
+    }
   }
 
   /** Calls `listener` after each change of phase. */
@@ -128,7 +134,7 @@ export class Lifecycle {
     this.#drain('a drain needs phase running')
   }
 
-  /** Phase 1 as a preStop hook wants it: the grace period runs from `at`, and the promise settles when phase 1 could end. */
+  /** Phase 1 for a preStop hook: the grace period runs from `at`, and the promise settles when phase 1 could end. */
   prestop (at: number = this.#clock.now()): Promise<void> {
     if (this.#phase === 'running') this.#drain('')
     if (this.#phase !== 'announcing') return Promise.resolve()
@@ -142,7 +148,10 @@ export class Lifecycle {
   undrain (): void {
     const { request } = this
     if (this.#phase !== 'announcing' || request !== undefined) {
-      throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(this.#phase, 'running', request === undefined ? 'only phase announcing can be undone' : `a shutdown is under way (${request.reason})`)
+      const why = request === undefined
+        ? 'only phase announcing can be undone'
+        : `a shutdown is under way (${request.reason})`
+      throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(this.#phase, 'running', why)
     }
     this.#moves.run(() => {
       // A listener of the same change may have asked for the end since.
@@ -175,7 +184,7 @@ export class Lifecycle {
     })
   }
 
-  /** Somebody calls `app.close()` in phase 4 and is to have the close of this end: true where it has begun, false where it is still to come. */
+  /** Somebody calls `app.close()` in phase 4 and is to get the close of this shutdown. Returns whether it has begun. */
   awaitClose (): boolean {
     return this.#waiting.awaitClose()
   }
@@ -191,9 +200,11 @@ export class Lifecycle {
     }
   }
 
-  /** The process ends in the midst of phase 4, by somebody else: the report is made of what has happened so far, at once. */
+  /** Somebody else ends the process in the middle of phase 4: the report is made at once, of what happened so far. */
   conclude (): Report | undefined {
-    if (this.#phase === 'terminated' && this.#report === undefined) this.#makeReport(this.#waiting.unfinished.length > 0 ? 'exit' : 'condition')
+    if (this.#phase === 'terminated' && this.#report === undefined) {
+      this.#makeReport(this.#waiting.unfinished.length > 0 ? 'exit' : 'condition')
+    }
     return this.#report
   }
 
@@ -269,7 +280,9 @@ export class Lifecycle {
   /** The one place where the phase goes up. */
   #advance (to: Phase, endedBy: PhaseEnd): void {
     this.#moves.run(() => {
-      if (phaseNumber(to) <= phaseNumber(this.#phase)) throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(this.#phase, to, 'phases only go up')
+      if (phaseNumber(to) <= phaseNumber(this.#phase)) {
+        throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(this.#phase, to, 'phases only go up')
+      }
       if (isAtLeast(to, 'closing')) this.#settleAnnounced()
       this.#enter(to, endedBy)
       if (to === 'terminated') this.#waiting.startLast()
@@ -285,7 +298,12 @@ export class Lifecycle {
   }
 
   #record (endedBy: PhaseEnd): PhaseRecord {
-    return { phase: this.#phase, duration: Math.round(this.elapsed), endedBy, stalledBy: endedBy === 'exit' ? this.#waiting.unfinished : endedBy === 'cap' ? this.stalls() : [] }
+    return {
+      phase: this.#phase,
+      duration: Math.round(this.elapsed),
+      endedBy,
+      stalledBy: endedBy === 'exit' ? this.#waiting.unfinished : endedBy === 'cap' ? this.stalls() : []
+    }
   }
 
   #enter (to: Phase, endedBy: PhaseEnd): void {
@@ -318,7 +336,15 @@ export class Lifecycle {
     this.#history.add(this.#record(endedBy))
     this.#ticker.stop()
     const { kind, reason, exitCode = 0 } = this.request ?? { kind: 'shutdown', reason: 'unknown' }
-    const ending = { kind, reason, exitCode, gracePeriod: this.budget.gracePeriod, hurried: this.#terms.hurried, traffic: this.#ports.traffic(), now: this.#clock.now() }
+    const ending = {
+      kind,
+      reason,
+      exitCode,
+      gracePeriod: this.budget.gracePeriod,
+      hurried: this.#terms.hurried,
+      traffic: this.#ports.traffic(),
+      now: this.#clock.now()
+    }
     this.#report = this.#history.report(ending, (draft) => this.#ports.advice(draft))
     this.#done.resolve(this.#report)
   }

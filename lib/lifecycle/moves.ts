@@ -1,10 +1,10 @@
-/** Changes of phase, one after the other: one that a listener of a change asks for begins when all listeners have heard of the first. */
+/** Runs changes of phase one after the other: what a listener asks for begins when all have been told of the first. */
 export class Moves {
   readonly #waiting: Array<() => void> = []
   readonly #run: <T>(work: () => T) => T
   #isMoving = false
 
-  /** @param run calls a change in an async context of its own: whoever asks for one has another. Default: the caller's. */
+  /** @param run calls a change in an async context of its own, instead of that of the caller. Default: the caller's. */
   constructor (run: <T>(work: () => T) => T = (work) => work()) {
     this.#run = run
   }

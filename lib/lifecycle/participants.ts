@@ -51,8 +51,12 @@ export class Participants {
 
   /** Adds a participant; the function that comes back removes it. */
   add (name: string, ask: Participant): () => void {
-    if (typeof name !== 'string' || name === '') throw invalidArgument("the name of a participant ('stall')", 'a non-empty string', name)
-    if (typeof ask !== 'function') throw invalidArgument(`participant '${name}'`, 'a function (phase, elapsed) => boolean | string', ask)
+    if (typeof name !== 'string' || name === '') {
+      throw invalidArgument("the name of a participant ('stall')", 'a non-empty string', name)
+    }
+    if (typeof ask !== 'function') {
+      throw invalidArgument(`participant '${name}'`, 'a function (phase, elapsed) => boolean | string', ask)
+    }
     const entry: Entry = { name, ask, pendingSince: undefined, settled: undefined, last: undefined, hung: false }
     this.#entries.add(entry)
     return () => { this.#entries.delete(entry) }
@@ -116,13 +120,16 @@ export class Participants {
     const reason = answer === true ? 'not yet' : typeof answer === 'string' && answer !== '' ? answer : undefined
     entry.last = { phase, reason }
     if (reason === undefined && answer !== false && answer !== undefined && answer !== null) {
-      this.#onFailure({ name: entry.name, message: new errors.FST_GRACEFUL_INVALID_ANSWER(show(answer), typeName(answer)).message })
+      this.#onFailure({
+        name: entry.name,
+        message: new errors.FST_GRACEFUL_INVALID_ANSWER(show(answer), typeName(answer)).message
+      })
     }
     return reason
   }
 }
 
-/** Two slow ones whose answers never come at the same time would otherwise hold a phase for ever, though neither holds anything. */
+/** Without this, two slow participants whose answers never coincide would hold a phase for ever for no reason. */
 function lastOf ({ last }: Entry, phase: StallPhase): string | undefined {
   return last?.phase === phase ? last.reason : 'has not answered yet'
 }

@@ -4,20 +4,26 @@ import type { Cut, ReportDraft, ShutdownKind, TrafficSummary } from './report.ts
 
 /** What the machine drives. Rooms outside `lifecycle` stand behind these functions. */
 export interface Ports {
-  /** Calls a change of phase, and so its listeners and hooks, in an async context that is not that of whoever asked for it. Default: the caller's. */
+  /**
+   * Calls a change of phase, and so its listeners and hooks, in an async context of its own, instead of that of the
+   * caller. Default: the caller's.
+   */
   run?<T> (work: () => T): T
   /** Ends whatever is left at the end of phase 3, and says what it was. */
   cut (): Omit<Cut, 'waiting'>
-  /** Whether anything is bound: without a listener there is nobody to announce the end to, and phase 1 has no floor. Default: yes. */
+  /** Whether a listener is bound: without one nobody needs the announcement, and phase 1 has no floor. Default: yes. */
   serving? (): boolean
   /**
-   * Phase 4, first of all: calls what others were kept from doing at the signal, in its order, and names each one that is not over
-   * with its call. Then come the hooks of `terminated`, then `end`. Default: there is nothing.
+   * Phase 4, first of all: calls what others were kept from doing at the signal, in its order, and names each one
+   * that is not over with its call. Then come the hooks of `terminated`, then `end`. Default: there is nothing.
    */
   release? (): Released[]
   /** Phase 4, last of all: `app.close()`. */
   end (): Promise<unknown>
-  /** What `end` waits for now, by name; `isLast` where the report is to name it, so that it may take a moment to find out. Default: unknown. */
+  /**
+   * The name of what `end` waits for now. With `isLast` the report is going to name it, so that finding out may take a
+   * moment. Default: unknown.
+   */
   closing? (isLast: boolean): string | undefined
   /** What traffic did. */
   traffic (): TrafficSummary
@@ -25,7 +31,10 @@ export interface Ports {
   advice (report: ReportDraft): string[]
   /** Who else is not done with this phase yet: other applications of the process, other processes of a supervisor. */
   others (): Stall | undefined
-  /** The end was asked for while phase 1 was under way, by hand or by a preStop call, so no phase begins with it; its milliseconds so far. */
+  /**
+   * The end was asked for while phase 1 was under way, by hand or by a preStop call, so that no phase begins with it.
+   * `announcedBefore`: the milliseconds of phase 1 so far.
+   */
   asked? (request: ShutdownRequest, announcedBefore: number): void
   /** A failure, as it happens, and the error behind it, where there is one. */
   failed (failure: Failure & { phase: Phase }, error?: unknown): void
@@ -42,10 +51,13 @@ export interface ShutdownRequest {
   exitCode?: number
   /** Whether phase 1 takes place. Default `true`. */
   announce?: boolean
-  /** Whether another process serves in this one's place, on the same listener: the service stays ready, and nobody is in a hurry. Default `false`. */
+  /**
+   * Whether another process serves in the place of this one, on the same listener: the service stays ready, and there
+   * is no hurry. Default `false`.
+   */
   replaced?: boolean
-  /** Whether every phase is capped at one second, as by a second signal: somebody waits for the next start. Default `false`. */
+  /** Whether every phase is capped at one second, as by a second signal: the next start waits. Default `false`. */
   isFast?: boolean
-  /** When it was asked for, on the machine's clock: a signal can come before there is anybody to take it. Default: now. */
+  /** When it was asked for, on the machine's clock: a signal can come before its handler is there. Default: now. */
   at?: number
 }

@@ -55,9 +55,9 @@ export interface Cut {
   streams: number
   /** Upgraded sockets, WebSockets among them, by number. */
   upgraded: number
-  /** Connections on which a request had ended within `drain.idle` when the time was over, and that nobody had told to go. */
+  /** Connections that were not told to close, and on which a request had ended within `drain.idle` at the deadline. */
   connections: CutConnection[]
-  /** Ordinary requests whose connection was ended by code of this process other than the plugin, or by a timeout of Node's. */
+  /** Ordinary requests whose connection other code of this process than the plugin ended, or a timeout of Node's. */
   byOthers: CutRequest[]
   /** Participants, hooks and background work, by name. */
   waiting: string[]
@@ -110,7 +110,10 @@ export interface FrontEnd {
 
 /** What traffic did after the announcement. */
 export interface TrafficSummary {
-  /** Whether silence showed that the balancer had stopped sending; absent where there was too little traffic, or where it never stopped. */
+  /**
+   * Whether silence showed that the balancer had stopped sending. `absent`: there was too little traffic, or it never
+   * stopped.
+   */
   evidence: 'observed' | 'absent'
   /** New traffic connections per second before the announcement. */
   rateBefore: number
@@ -134,7 +137,10 @@ export interface TrafficSummary {
 
 /** The story of a shutdown, as data. All durations are milliseconds. */
 export interface Report {
-  /** `clean`: all was served. `cut`: something had to be cut, see {@link Report.cut}. `failed`: a hook, a participant or `close` failed, or it was a crash. */
+  /**
+   * `clean`: all was served. `cut`: something had to be cut, see {@link Report.cut}. `failed`: a hook, a participant or
+   * `close` failed, or it was a crash.
+   */
   verdict: 'clean' | 'cut' | 'failed'
   /** One sentence for a human. */
   summary: string
@@ -146,7 +152,7 @@ export interface Report {
   startedAt: number
   /** From the announcement to the end of `close`. */
   duration: number
-  /** How much of it had passed when the end was asked for: a drain by hand or a preStop call had begun it. 0 without. */
+  /** The part before the end was asked for: a drain by hand or a preStop call had begun it. 0 without these. */
   announcedBefore: number
   gracePeriod: number
   /** The phase in which a second signal came, which caps every phase at one second; undefined where none came. */
@@ -193,19 +199,30 @@ export function completeReport (draft: ReportDraft, advice: string[]): Report {
   return { ...draft, advice, summary: summarize(draft) }
 }
 
-function summarize ({ kind, reason, duration, announcedBefore, hurried, phases, cut, failures, traffic }: ReportDraft): string {
+function summarize ({
+  kind, reason, duration, announcedBefore, hurried, phases, cut, failures, traffic
+}: ReportDraft): string {
   const how = [`${kind} by ${reason} in ${Math.round(duration - announcedBefore)} ms`]
   if (announcedBefore > 0) how.push(`announced ${announcedBefore} ms before`)
   if (hurried !== undefined) how.push(`hurried by a second signal in phase '${hurried}'`)
   const parts: string[] = []
   if (cut.requests.length > 0) parts.push(`${counted(cut.requests.length, 'request')} cut`)
-  if (cut.connections.length > 0) parts.push(`${counted(cut.connections.length, 'connection')} cut soon after a request`)
+  if (cut.connections.length > 0) {
+    parts.push(`${counted(cut.connections.length, 'connection')} cut soon after a request`)
+  }
   if (cut.byOthers.length > 0) parts.push(`${counted(cut.byOthers.length, 'request')} ended by others in this process`)
   if (cut.waiting.length > 0) parts.push(`no longer waited for: ${cut.waiting.join(', ')}`)
-  if (cut.streams + cut.upgraded > 0) parts.push(`${counted(cut.streams, 'stream')} and ${counted(cut.upgraded, 'upgraded socket')} cut`)
+  if (cut.streams + cut.upgraded > 0) {
+    parts.push(`${counted(cut.streams, 'stream')} and ${counted(cut.upgraded, 'upgraded socket')} cut`)
+  }
   if (traffic.lateArrivals > 0) parts.push(`${counted(traffic.lateArrivals, 'connection')} came late`)
-  if (failures.length > 0) parts.push(`failed: ${failures.map((failure) => `${failure.name} (${failure.message})`).join(', ')}`)
+  if (failures.length > 0) {
+    parts.push(`failed: ${failures.map((failure) => `${failure.name} (${failure.message})`).join(', ')}`)
+  }
   const last = phases.at(-1)
-  if (last?.endedBy === 'exit') how.push(`ended by somebody's process.exit before these were over: ${last.stalledBy.map(({ name }) => name).join(', ')}`)
+  if (last?.endedBy === 'exit') {
+    const names = last.stalledBy.map(({ name }) => name).join(', ')
+    how.push(`ended by somebody's process.exit before these were over: ${names}`)
+  }
   return parts.length === 0 ? [...how, 'nothing cut'].join(', ') : [how.join(', '), ...parts].join('; ')
 }

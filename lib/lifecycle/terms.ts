@@ -35,8 +35,8 @@ export class Terms {
   }
 
   /**
-   * When all work must be over: what requests and phases 1 to 3 hold is cut then, and in phase 4 what that holds. Undefined while no
-   * end was asked for.
+   * When all work must be over: what requests and phases 1 to 3 hold is cut then, and in phase 4 what that holds.
+   * Undefined while no end was asked for.
    */
   deadline (phase: Phase, since: number): number | undefined {
     return this.#graceStart === undefined ? undefined : deadlineOf(this.budget, this.#situation(phase, since))
@@ -55,15 +55,16 @@ export class Terms {
   /** An end is asked for. */
   ask (request: ShutdownRequest, now: number): void {
     this.request = request
-    // A preStop call has started the clock already; a drain by hand has not. Who outlived the grace period was on nobody's clock.
+    // A preStop call has started the clock already; a drain by hand has not. Once the grace period is
+    // over, its clock counts no more.
     if (this.#graceStart !== undefined && now < this.#graceStart + this.budget.gracePeriod) return
     this.#graceStart = (request.at ?? now) - (request.kind === 'close' ? 0 : this.budget.preStop)
     this.#capSince = now
   }
 
   /**
-   * An end is asked for while one is under way. Nobody's clock runs for a plain close: the grace period is that of whoever asks for
-   * the end of the process.
+   * An end is asked for while one is under way. Nobody's clock runs for a plain close: the grace period is that of
+   * whoever asks for the end of the process.
    */
   join (request: ShutdownRequest, now: number): void {
     if (this.request?.kind !== 'close' || request.kind === 'close' || this.#isJoined) return
@@ -102,6 +103,15 @@ export class Terms {
   }
 
   #situation (phase: Phase, since: number): Situation {
-    return { phase, since, capSince: this.#capSince, preparedAt: this.#preparedAt, graceStart: this.#graceStart, kind: this.request?.kind, fast: this.hurried !== undefined || this.request?.isFast === true, serving: this.serving }
+    return {
+      phase,
+      since,
+      capSince: this.#capSince,
+      preparedAt: this.#preparedAt,
+      graceStart: this.#graceStart,
+      kind: this.request?.kind,
+      fast: this.hurried !== undefined || this.request?.isFast === true,
+      serving: this.serving
+    }
   }
 }

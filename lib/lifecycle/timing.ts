@@ -4,7 +4,7 @@ import type { ShutdownKind } from './report.ts'
 
 /** Cap of every phase of a fast shutdown, Zope's own figure, in milliseconds. */
 export const fastCap = 1000
-/** What whoever comes before `app.close()` in phase 4 gets at least, in milliseconds; half of `close` where that is less. */
+/** The least milliseconds for all that comes before `app.close()` in phase 4; half of `close` where that is less. */
 const leastBeforeClose = 500
 /** Cap of phase 1 after a crash, in milliseconds. */
 export const crashAnnounceCap = 1000
@@ -39,7 +39,7 @@ export function workEnd (budget: Budget, graceStart: number): number {
   return processEnd(budget, graceStart) - budget.close
 }
 
-/** When the phases that serve must be over, or the last one, where that has begun: a second signal and a crash come into it. */
+/** When the phases that serve must be over, or the last phase, once it has begun. Second signals and crashes count. */
 export function deadlineOf (budget: Budget, situation: Situation): number {
   const end = capEnd(budget, situation)
   switch (situation.phase) {
@@ -52,11 +52,12 @@ export function deadlineOf (budget: Budget, situation: Situation): number {
 }
 
 /**
- * When `app.close()` begins at the latest, whoever is waited for first: what is kept for it is left then. Where phase 3 has used all
- * of its own time, the others get a little of it, so that a short hook still comes before the close.
+ * When `app.close()` begins at the latest, whoever is waited for first: what is kept for it is left then. Where phase
+ * 3 has used all of its own time, the others get a little of it, so that a short hook still comes before the close.
  */
 export function closeDue (budget: Budget, situation: Situation): number {
-  return Math.max(capEnd(budget, situation) - budget.close, situation.since + Math.min(leastBeforeClose, budget.close / 2))
+  const least = Math.min(leastBeforeClose, budget.close / 2)
+  return Math.max(capEnd(budget, situation) - budget.close, situation.since + least)
 }
 
 /** The time before which the phase does not end, whatever is observed. */
@@ -66,7 +67,10 @@ export function floorEnd ({ announce: { min } }: Budget, { phase, since, kind, f
 }
 
 /** The time at which the phase ends, whatever anybody says. */
-export function capEnd (budget: Budget, { phase, since, capSince, preparedAt, graceStart, kind, fast }: Situation): number {
+export function capEnd (
+  budget: Budget,
+  { phase, since, capSince, preparedAt, graceStart, kind, fast }: Situation
+): number {
   const most = fast ? fastCap : Infinity
   switch (phase) {
     case 'announcing':
@@ -77,7 +81,10 @@ export function capEnd (budget: Budget, { phase, since, capSince, preparedAt, gr
       if (preparedAt === Infinity) return Math.min(workEnd(budget, graceStart ?? since), since + most)
       return Math.max(since, preparedAt) + Math.min(budget.closing, most)
     case 'draining':
-      return Math.min(workEnd(budget, graceStart ?? since), since + Math.min(most, kind === 'crash' ? crashDrainCap : Infinity))
+      return Math.min(
+        workEnd(budget, graceStart ?? since),
+        since + Math.min(most, kind === 'crash' ? crashDrainCap : Infinity)
+      )
     case 'running':
     case 'terminated':
       return Math.min(processEnd(budget, graceStart ?? since), since + most)

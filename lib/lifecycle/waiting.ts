@@ -44,7 +44,15 @@ export class Waiting {
     this.observers = new Participants(clock, failed, wake)
     this.hooks = new PhaseHooks(clock, failed, wake)
     this.work = new Work(wake, rejected)
-    this.#finale = new Finale({ release, startHooks, hooks: () => this.hooks.stalls(), end, closing, onFailure: failed, onSettled: wake })
+    this.#finale = new Finale({
+      release,
+      startHooks,
+      hooks: () => this.hooks.stalls(),
+      end,
+      closing,
+      onFailure: failed,
+      onSettled: wake
+    })
   }
 
   /** Somebody who is asked in phases 1 to 3 for what is under way, by name: the report names what was cut. */
@@ -66,7 +74,9 @@ export class Waiting {
    * @param isCloseDue in phase 4, whether the time has come that is kept for `app.close()`
    */
   ask (phase: Phase, elapsed: number, isCloseDue: boolean): boolean {
-    this.#stalls = phase === 'terminated' ? this.#askLast(isCloseDue) : phase === 'running' ? [] : this.#askAll(phase, elapsed)
+    this.#stalls = phase === 'terminated'
+      ? this.#askLast(isCloseDue)
+      : phase === 'running' ? [] : this.#askAll(phase, elapsed)
     return this.#stalls.length === 0
   }
 
@@ -78,7 +88,7 @@ export class Waiting {
   /** A phase begins. */
   reset (phase: Phase): void {
     this.hooks.abandon()
-    // The watching thread is told now who holds the phase; what the close runs may block the event loop before anybody is asked.
+    // The watching thread is told now who holds the phase: the close may block the event loop before the next round.
     this.#stalls = phase === 'terminated' ? this.#finale.unfinished() : []
   }
 
