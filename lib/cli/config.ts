@@ -30,7 +30,11 @@ export function variableOf (option: SupervisorOption): string {
  *
  * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION
  */
-export function readConfig (flags: Readonly<Record<string, unknown>>, env: NodeJS.ProcessEnv, fromPackage: Readonly<Record<string, unknown>>): Config {
+export function readConfig (
+  flags: Readonly<Record<string, unknown>>,
+  env: NodeJS.ProcessEnv,
+  fromPackage: Readonly<Record<string, unknown>>
+): Config {
   const [typed, keys] = [own(flags), own(fromPackage)]
   const names = new Map<string, string>()
   const options = Object.create(null) as Record<string, unknown>

@@ -19,7 +19,9 @@ const commandOf = (name = ''): Command | undefined => Object.hasOwn(commands, na
 
 async function main ([name, ...args]: string[]): Promise<void> {
   if (name === '--version') return print(version)
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') return print(commandOf(args[0])?.help() ?? overview())
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    return print(commandOf(args[0])?.help() ?? overview())
+  }
   const command = commandOf(name)
   if (command === undefined) {
     throw new UsageError(`expected one of the commands ${Object.keys(commands).join(', ')}, got '${shorten(name)}'`)
@@ -37,6 +39,8 @@ try {
 } catch (error) {
   const wanted = error instanceof UsageError || String((error as { code?: unknown }).code).startsWith('FST_GRACEFUL_')
   const way = commandOf(given[0]) === undefined ? '' : `${given[0]} `
-  process.stderr.write(wanted ? `${messageOf(error).replace(/^(?!fastify-graceful)/, 'fastify-graceful: ')}\nSee fastify-graceful ${way}--help\n` : `${String((error as Error).stack)}\n`)
+  const message = messageOf(error).replace(/^(?!fastify-graceful)/, 'fastify-graceful: ')
+  const text = wanted ? `${message}\nSee fastify-graceful ${way}--help` : String((error as Error).stack)
+  process.stderr.write(`${text}\n`)
   process.exitCode = wanted ? usageExitCode : mistakeExitCode
 }

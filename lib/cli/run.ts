@@ -8,13 +8,16 @@ import { aTime, flagOf, packageKey, readConfig, readPackageKey, variableOf } fro
 import type { Command } from './command.ts'
 import { typed, UsageError } from './usage.ts'
 
+const optionLine = (option: SupervisorOption): string =>
+  `  --${flagOf(option).padEnd(15)} ${variableOf(option).padEnd(26)} ${option.default.replaceAll('`', '')}`
+
 const help = (): string => `Usage: fastify-graceful run [options] <file> [-- <arguments of the service>]
 
 Runs a service in one or more processes that share its listeners.
 SIGTERM and SIGINT shut all of them down, SIGHUP replaces one after the other.
 
 Options (flag, variable, default); each also as key of "${packageKey}" in package.json:
-${supervisorOptions.map((option) => `  --${flagOf(option).padEnd(15)} ${variableOf(option).padEnd(26)} ${option.default.replaceAll('`', '')}`).join('\n')}
+${supervisorOptions.map(optionLine).join('\n')}
 
 Times carry their unit: 30s, 500ms, 2m. What follows the file goes to the service.
 
@@ -38,21 +41,36 @@ export const run: Command = {
 }
 
 /** What was given. Without `values`, only help is wanted. */
-type Given = { values: Record<string, string>, file: string, rest: string[] } | { values: undefined, file?: never, rest?: never }
+type Given =
+  | { values: Record<string, string>, file: string, rest: string[] }
+  | { values: undefined, file?: never, rest?: never }
 
 type Token = Extract<NonNullable<ReturnType<typeof parseArgs>['tokens']>[number], { kind: 'option' }>
 
-const optionsByFlag: ReadonlyMap<string, SupervisorOption> = new Map(supervisorOptions.map((option) => [flagOf(option), option]))
+const optionsByFlag: ReadonlyMap<string, SupervisorOption> =
+  new Map(supervisorOptions.map((option) => [flagOf(option), option]))
 
 /** The service's own arguments follow its file, with or without `--`. */
 function parse (args: string[]): Given {
   // Not `strict`: that would take what belongs to the service for ours, and its messages are of many lines.
-  const { tokens } = parseArgs({ args, options: Object.fromEntries([...optionsByFlag.keys()].map((flag) => [flag, { type: 'string' as const }])), strict: false, allowPositionals: true, tokens: true })
+  const { tokens } = parseArgs({
+    args,
+    options: Object.fromEntries([...optionsByFlag.keys()].map((flag) => [flag, { type: 'string' as const }])),
+    strict: false,
+    allowPositionals: true,
+    tokens: true
+  })
   const file = tokens.find((token) => token.kind === 'positional')
-  const own = tokens.slice(0, file === undefined ? undefined : tokens.indexOf(file)).filter((token) => token.kind === 'option')
-  if (own.some(({ rawName, value, inlineValue }) => inlineValue !== true && (isHelp(rawName) || isHelp(value)))) return { values: undefined }
+  const own = tokens
+    .slice(0, file === undefined ? undefined : tokens.indexOf(file))
+    .filter((token) => token.kind === 'option')
+  if (own.some(({ rawName, value, inlineValue }) => inlineValue !== true && (isHelp(rawName) || isHelp(value)))) {
+    return { values: undefined }
+  }
   const values = Object.fromEntries(own.map((token) => [token.name, readValue(token)]))
-  if (file === undefined) throw new UsageError(`run: expected the path of the service's file, got none${whereItWent(own.at(-1))}`)
+  if (file === undefined) {
+    throw new UsageError(`run: expected the path of the service's file, got none${whereItWent(own.at(-1))}`)
+  }
   const rest = args.slice(file.index + 1)
   return { values, file: file.value, rest: rest[0] === '--' ? rest.slice(1) : rest }
 }
@@ -67,7 +85,11 @@ function readValue ({ name, rawName, value, inlineValue }: Token): string {
   }
   // A number below 0 is no option: its own message says what was expected.
   const isOption = inlineValue !== true && /^-(?!\d)/.test(value ?? '')
-  if (value === undefined || isOption) throw new UsageError(`run: option '${rawName}' must be followed by ${option.kind === 'time' ? aTime : option.expected}, got ${isOption ? `another option (what begins with - is written as ${rawName}=-...)` : 'nothing'}`)
+  if (value === undefined || isOption) {
+    const expected = option.kind === 'time' ? aTime : option.expected
+    const got = isOption ? `another option (what begins with - is written as ${rawName}=-...)` : 'nothing'
+    throw new UsageError(`run: option '${rawName}' must be followed by ${expected}, got ${got}`)
+  }
   return value
 }
 

@@ -1,6 +1,6 @@
 import { shorten } from '../errors.ts'
 
-/** What a command that was written wrongly exits with: `EX_USAGE` of BSD's `sysexits.h`, which hardly a service uses for itself. */
+/** The exit code of wrong usage: `EX_USAGE` of BSD's `sysexits.h`, which hardly any service uses for itself. */
 export const usageExitCode = 64
 
 /** What it exits with after a mistake of its own: `EX_SOFTWARE`. */

@@ -23,7 +23,7 @@ export interface AskOptions {
 
 /** Bytes of an answer; the status of a service with a thousand requests in flight has about a hundred thousand. */
 const longest = 16 * 2 ** 20
-/** How far a clock may be off before the one of the other side is believed, in milliseconds: the header has whole seconds. */
+/** How many milliseconds the clocks may differ before the other side's is believed: the header has whole seconds. */
 const tolerance = 2000
 
 /** A stream that says nothing for so long is dead, in milliseconds: a comment comes every 15 s. */
@@ -48,12 +48,15 @@ export class Asker {
     try {
       return await this.#once()
     } catch (error) {
-      if (this.#closed || !(error instanceof Reused)) return { status: undefined, problem: problemOf(error, this.#options.timeout) }
+      if (this.#closed || !(error instanceof Reused)) {
+        return { status: undefined, problem: problemOf(error, this.#options.timeout) }
+      }
     }
     try {
       return await this.#once()
     } catch (error) {
-      return { status: undefined, problem: problemOf(error instanceof Reused ? error.cause : error, this.#options.timeout) }
+      const cause = error instanceof Reused ? error.cause : error
+      return { status: undefined, problem: problemOf(cause, this.#options.timeout) }
     }
   }
 
@@ -67,7 +70,9 @@ export class Asker {
     try {
       const path = this.#target.path.replace(/\/status(?=\?|$)/, '/status/events')
       const response = await this.#send(path, 'text/event-stream', this.#options.timeout)
-      if (response.statusCode === 200 && response.headers['content-type']?.startsWith('text/event-stream') === true) return await follow(response, deadline - Date.now(), told)
+      if (response.statusCode === 200 && response.headers['content-type']?.startsWith('text/event-stream') === true) {
+        return await follow(response, deadline - Date.now(), told)
+      }
       response.destroy()
     } catch {
       // Whoever asks next learns why.
@@ -94,7 +99,12 @@ export class Asker {
   #send (path: string, accept: string, timeout: number): Promise<IncomingMessage> {
     const { secure, host, port, socketPath, authority } = this.#target
     const { token } = this.#options
-    const headers = { host: authority, accept, 'user-agent': 'fastify-graceful', ...token === undefined ? {} : { authorization: `Bearer ${token}` } }
+    const headers = {
+      host: authority,
+      accept,
+      'user-agent': 'fastify-graceful',
+      ...token === undefined ? {} : { authorization: `Bearer ${token}` }
+    }
     const where: RequestOptions = socketPath === undefined ? { host, port } : { socketPath }
     return new Promise((resolve, reject) => {
       const asked = (secure ? secureRequest : plainRequest)({ ...where, path, headers, agent: this.#agent })
@@ -113,7 +123,11 @@ export class Asker {
   }
 }
 
-async function follow (response: IncomingMessage, timeout: number, told: (state: StreamedState) => void): Promise<StreamEnd> {
+async function follow (
+  response: IncomingMessage,
+  timeout: number,
+  told: (state: StreamedState) => void
+): Promise<StreamEnd> {
   const state = new StreamedState()
   // A proxy that collects what it passes on lets the head through, and nothing else.
   const timer = setTimeout(() => { response.destroy() }, timeout)
@@ -158,18 +172,28 @@ async function read (response: IncomingMessage): Promise<string> {
 const refused = (problem: string): Answer => ({ status: undefined, problem })
 
 function judge ({ statusCode = 0, statusMessage = '', headers }: IncomingMessage, body: string): Answer {
-  if (statusCode >= 300 && statusCode < 400) return refused(`answers ${statusCode} with a redirect to ${shorten(headers.location ?? 'nowhere')}, which is not followed`)
+  if (statusCode >= 300 && statusCode < 400) {
+    const target = shorten(headers.location ?? 'nowhere')
+    return refused(`answers ${statusCode} with a redirect to ${target}, which is not followed`)
+  }
   if (statusCode === 401) return refused('answers 401: credentials are needed (--token, GRACEFUL_TOKEN)')
-  if (statusCode === 403) return refused('answers 403: the token is not accepted, or something in front does not let in')
+  if (statusCode === 403) {
+    return refused('answers 403: the token is not accepted, or something in front does not let in')
+  }
   if (statusCode === 404) return refused('answers 404: no status route there; is admin.prefix another one?')
-  if (statusCode !== 200) return refused(`answers ${statusCode}${statusMessage === '' ? '' : ` ${shorten(statusMessage)}`}`)
+  if (statusCode !== 200) {
+    return refused(`answers ${statusCode}${statusMessage === '' ? '' : ` ${shorten(statusMessage)}`}`)
+  }
   const status = parse(body)
-  if (status === undefined) return refused(`answers with ${shorten(headers['content-type'] ?? 'no content type')} that is no JSON`)
+  if (status === undefined) {
+    return refused(`answers with ${shorten(headers['content-type'] ?? 'no content type')} that is no JSON`)
+  }
   if (!isStatus(status)) return refused('answers with JSON that is no status of fastify-graceful')
   return { status, at: timeOf(headers.date) }
 }
 
-const isStatus = (status: Fields): boolean => (phases as readonly unknown[]).includes(status.text('phase')) && status.flag('ready') !== undefined
+const isStatus = (status: Fields): boolean =>
+  (phases as readonly unknown[]).includes(status.text('phase')) && status.flag('ready') !== undefined
 
 function parse (body: string): Fields | undefined {
   try {
@@ -210,6 +234,9 @@ function problemOf (error: unknown, timeout: number): string {
   const [first] = error instanceof AggregateError ? error.errors as unknown[] : [error]
   const { code = '', message } = first as Error & { code?: string }
   if (code.startsWith('HPE_')) return 'no HTTP is spoken there: is it https?'
-  if (/CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS/.test(code)) return `the certificate is not accepted: ${shorten(message)} (NODE_EXTRA_CA_CERTS names a file with your authority's)`
+  if (/CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS/.test(code)) {
+    return `the certificate is not accepted: ${shorten(message)} `
+      + "(NODE_EXTRA_CA_CERTS names a file with your authority's)"
+  }
   return words[code] ?? shorten(message === '' ? code : message)
 }

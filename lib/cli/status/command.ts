@@ -15,7 +15,8 @@ import { Subject } from './watch.ts'
 const help = `Usage: fastify-graceful status [options] <address> [<address> ...]
 
 Shows what services say of themselves at /-/status: phase, readiness, what is in flight, who stalls.
-An address is a URL, host:port, a port of this machine, or unix:/path/of/socket[:/path]; a supervisor's or a guardian's is as good.
+An address is a URL, host:port, a port of this machine, or unix:/path/of/socket[:/path]; \
+a supervisor's or a guardian's is as good.
 
   --watch, -w            goes on, until the services are gone or Ctrl-C
   --interval <time>      how often it asks then where there is no stream of changes, 1s
@@ -47,7 +48,9 @@ export const status: Command = {
     if (settings === undefined) return 'help'
     // Whoever reads no more (`head`) is no error.
     process.stdout.on('error', () => process.exit())
-    const subjects = settings.addresses.map(readTarget).map((target) => new Subject(target.name, new Asker(target, settings), settings.token !== undefined))
+    const subjects = settings.addresses
+      .map(readTarget)
+      .map((target) => new Subject(target.name, new Asker(target, settings), settings.token !== undefined))
     if (settings.watch) await watch(subjects, settings)
     else await once(subjects, settings)
     for (const subject of subjects) subject.close()
@@ -63,10 +66,20 @@ function read (args: string[], env: NodeJS.ProcessEnv): Settings | undefined {
   const given = values.token ?? readVariable(env, 'GRACEFUL_TOKEN') ?? ''
   if (!/^[!-~]*$/.test(given)) throw wrong('expected a token of visible ASCII characters')
   const token = given === '' ? undefined : given
-  return { addresses: positionals, watch: values.watch === true, json: values.json === true, token, interval: time('interval', values.interval), timeout: time('timeout', values.timeout) }
+  return {
+    addresses: positionals,
+    watch: values.watch === true,
+    json: values.json === true,
+    token,
+    interval: time('interval', values.interval),
+    timeout: time('timeout', values.timeout)
+  }
 }
 
-function parse (args: string[]): { values: { watch?: boolean, json?: boolean, help?: boolean, token?: string, interval: string, timeout: string }, positionals: string[] } {
+function parse (args: string[]): {
+  values: { watch?: boolean, json?: boolean, help?: boolean, token?: string, interval: string, timeout: string },
+  positionals: string[]
+} {
   try {
     return parseArgs({
       args,
@@ -109,8 +122,11 @@ async function watch (subjects: Subject[], settings: Settings): Promise<void> {
   const stop = new AbortController()
   const stopped = (): void => stop.abort()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stopped)
-  const show = settings.json ? new JsonLines() : isTerminal(process.stdout, process.env) ? new Frames(subjects) : new Changes()
-  await Promise.all(subjects.map((subject) => subject.follow(settings.interval, stop.signal, () => show.changed(subject))))
+  const show = settings.json
+    ? new JsonLines()
+    : isTerminal(process.stdout, process.env) ? new Frames(subjects) : new Changes()
+  await Promise.all(subjects.map((subject) =>
+    subject.follow(settings.interval, stop.signal, () => show.changed(subject))))
   judge(subjects)
   show.finish(subjects)
 }
@@ -185,7 +201,10 @@ class Frames implements Show {
 
 /** One block for each that has been heard of, with a line between them. */
 function whole (subjects: Subject[], items: number): Line[] {
-  return subjects.map((subject) => subject.lines(items)).filter((lines) => lines.length > 0).flatMap((lines, index) => index === 0 ? lines : [{ text: '' }, ...lines])
+  return subjects
+    .map((subject) => subject.lines(items))
+    .filter((lines) => lines.length > 0)
+    .flatMap((lines, index) => index === 0 ? lines : [{ text: '' }, ...lines])
 }
 
 const asJson = (subject: Subject): Line => ({ text: JSON.stringify(subject.plain) })

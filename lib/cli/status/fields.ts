@@ -1,6 +1,6 @@
 const unfit = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
-/** Text as it may be written to a terminal: control characters, and what turns the writing direction, are spelled out. */
+/** Text that is safe on a terminal: control characters and changes of the writing direction are spelled out. */
 export function printable (text: string): string {
   return text.replace(unfit, (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`)
 }
@@ -32,7 +32,7 @@ function prune (value: unknown, depth: number): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, prune(inner, depth + 1)]))
 }
 
-/** A value from the wire, of which nothing is sure: what is missing or of another type reads as undefined, or as empty. */
+/** A value from the wire, which may be anything: what is missing or of another type reads as undefined or empty. */
 export class Fields {
   readonly #value: unknown
 

@@ -22,8 +22,12 @@ export function bar (part: number, whole: number, width: number): string {
 }
 
 const zeroWidth = /[\p{Mn}\p{Me}\p{Cf}\p{Cc}]/u
-/** East Asian wide and fullwidth characters (Unicode's UAX #11, in whole blocks), and emoji that are drawn as pictures. */
-const doubleWidth = /[\u1100-\u115F\u2329\u232A\u2E80-\u303E\u3041-\uA4CF\uA960-\uA97C\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6\u{17000}-\u{18CFF}\u{1B000}-\u{1B2FF}\u{20000}-\u{3FFFD}]|\p{Emoji_Presentation}/u
+/** East Asian wide and fullwidth characters (Unicode's UAX #11, in whole blocks), and emoji drawn as pictures. */
+const doubleWidth = new RegExp([
+  String.raw`[\u1100-\u115F\u2329\u232A\u2E80-\u303E\u3041-\uA4CF\uA960-\uA97C\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F]`,
+  String.raw`[\uFF00-\uFF60\uFFE0-\uFFE6\u{17000}-\u{18CFF}\u{1B000}-\u{1B2FF}\u{20000}-\u{3FFFD}]`,
+  String.raw`\p{Emoji_Presentation}`
+].join('|'), 'u')
 // oxlint-disable-next-line no-control-regex -- the text that is shown in no other way
 const printableAscii = /^[\u0020-\u007e]*$/
 
@@ -40,8 +44,11 @@ export function textWidth (text: string): number {
 /** Cells in columns, each as wide as its widest; the last one is not padded. */
 export function columns (rows: string[][]): string[] {
   const widths: number[] = []
-  for (const row of rows) for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, textWidth(cell))
-  return rows.map((row) => row.map((cell, index) => cell + ' '.repeat((widths[index] ?? 0) - textWidth(cell))).join('  ').trimEnd())
+  for (const row of rows) {
+    for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, textWidth(cell))
+  }
+  const padded = (cell: string, index: number): string => cell + ' '.repeat((widths[index] ?? 0) - textWidth(cell))
+  return rows.map((row) => row.map(padded).join('  ').trimEnd())
 }
 
 /** Numbers that count as digits: whole ones, others with one. */
@@ -66,7 +73,7 @@ export function fit (text: string, width: number): string {
 /** So many are named in one line. */
 const mostNamed = 10
 
-/** Items of the same name: how many, and the first of them. `label` is the name with their number, where there are several. */
+/** Items of the same name: their number, and the first of them. `label` is the name, with the number of several. */
 export interface Group<T> { items: number, first: T, label: string }
 
 /** Items by their names, in the order in which these come. */
@@ -76,7 +83,11 @@ export function grouped<T> (all: T[], nameOf: (item: T) => string): Array<Group<
     const name = nameOf(item)
     const group = groups.get(name)
     const items = (group?.items ?? 0) + 1
-    groups.set(name, { items, first: group === undefined ? item : group.first, label: items > 1 ? `${name} x${items}` : name })
+    groups.set(name, {
+      items,
+      first: group === undefined ? item : group.first,
+      label: items > 1 ? `${name} x${items}` : name
+    })
   }
   return [...groups.values()]
 }

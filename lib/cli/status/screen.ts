@@ -13,7 +13,10 @@ export function isTerminal ({ isTTY }: Pick<Output, 'isTTY'>, env: NodeJS.Proces
 }
 
 /** Lines as text, with colours where they are wanted: not with `NO_COLOR` set to anything, see no-color.org. */
-export function paint (lines: readonly Line[], { colours, width = Infinity }: { colours: boolean, width?: number }): string[] {
+export function paint (
+  lines: readonly Line[],
+  { colours, width = Infinity }: { colours: boolean, width?: number }
+): string[] {
   return lines.map(({ text, tone }) => {
     const shown = fit(text, width)
     return colours && tone !== undefined ? `\u001b[${codes[tone]}m${shown}\u001b[0m` : shown
@@ -26,7 +29,7 @@ export function wantsColours (output: Output, env: NodeJS.ProcessEnv): boolean {
 
 const hideCursor = '\u001b[?25l'
 const showCursor = '\u001b[?25h'
-/** A line that is wider than it was taken for (ideographs) is cut by the terminal, and does not break the count of lines. */
+/** The terminal cuts lines that are wider than assumed (ideographs), so that the count of lines stays right. */
 const noWrap = '\u001b[?7l'
 const wrap = '\u001b[?7h'
 const clearBelow = '\u001b[J'
@@ -51,7 +54,9 @@ export class Screen {
     this.#lines = lines
     // The line below the last one has the cursor.
     const rows = Math.max(1, (this.#output.rows || 24) - 1)
-    const shown = lines.length <= rows ? lines : [...lines.slice(0, rows - 1), { text: `… ${lines.length - rows + 1} more lines`, tone: 'dim' as const }]
+    const shown = lines.length <= rows
+      ? lines
+      : [...lines.slice(0, rows - 1), { text: `… ${lines.length - rows + 1} more lines`, tone: 'dim' as const }]
     this.#output.write(this.#back() + noWrap + this.#text(shown, this.#output.columns || 80) + wrap)
     this.#height = shown.length
   }

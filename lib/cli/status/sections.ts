@@ -50,25 +50,44 @@ export function sections (status: Fields, context: Context): Line[] {
 export function requests (status: Fields, { most }: Context): Line[] {
   const all = status.list('requests')
   const oldest = all.reduce((age, request) => Math.max(age, request.number('age') ?? 0), 0)
-  const rows = all.slice(0, most).map((request) => [duration(request.number('age')), bar(request.number('age') ?? 0, oldest, 10), request.text('method') ?? '?', request.text('route') ?? '(no route)', request.text('kind') ?? ''])
+  const rows = all.slice(0, most).map((request) => [
+    duration(request.number('age')),
+    bar(request.number('age') ?? 0, oldest, 10),
+    request.text('method') ?? '?',
+    request.text('route') ?? '(no route)',
+    request.text('kind') ?? ''
+  ])
   // Of very many not all are listed.
   const count = Math.max(all.length, status.number('inFlight') ?? 0)
-  return [labelled('in flight', count === 0 ? 'nothing' : counted(count, 'request')), ...indented(columns(rows)), ...rest(count - rows.length)]
+  return [
+    labelled('in flight', count === 0 ? 'nothing' : counted(count, 'request')),
+    ...indented(columns(rows)),
+    ...rest(count - rows.length)
+  ]
 }
 
 function connections (status: Fields): Line[] {
   const names: Record<string, string> = { sessions: 'http2' }
   if (!status.at('connections').there) return []
-  return [labelled('connections', status.entries('connections').map(([name, count]) => `${names[name] ?? name} ${amount(count.number())}`).join(', '))]
+  const counts = status.entries('connections')
+    .map(([name, count]) => `${names[name] ?? name} ${amount(count.number())}`)
+  return [labelled('connections', counts.join(', '))]
 }
 
 function participants (status: Fields, { most }: Context): Line[] {
   const all = status.list('participants')
   // Those of a name that stall, and those that do not.
-  const groups = [true, false].flatMap((stalls) => grouped(all.filter((one) => stalls === (one.text('reason') !== undefined)), (one) => one.text('name') ?? '?'))
+  const groups = [true, false].flatMap((stalls) => {
+    const some = all.filter((one) => stalls === (one.text('reason') !== undefined))
+    return grouped(some, (one) => one.text('name') ?? '?')
+  })
   const shown = groups.slice(0, most)
   const rows = shown.map(({ label, first }) => [label, first.text('reason') ?? 'does not stall'])
-  return all.length === 0 ? [] : [line('  participants'), ...indented(columns(rows)), ...rest(all.length - shown.reduce((sum, { items }) => sum + items, 0))]
+  return all.length === 0 ? [] : [
+    line('  participants'),
+    ...indented(columns(rows)),
+    ...rest(all.length - shown.reduce((sum, { items }) => sum + items, 0))
+  ]
 }
 
 function checks (status: Fields, { most }: Context): Line[] {
@@ -76,11 +95,17 @@ function checks (status: Fields, { most }: Context): Line[] {
   const rows = columns(all.slice(0, most).map((check) => [
     check.text('name') ?? '?',
     check.text('state') ?? '?',
-    check.number('age') === undefined ? 'never run' : `took ${duration(check.number('duration'))}, ${duration(check.number('age'))} ago`,
+    check.number('age') === undefined
+      ? 'never run'
+      : `took ${duration(check.number('duration'))}, ${duration(check.number('age'))} ago`,
     `for ${check.texts('kinds').join(', ')}`,
     check.text('error') ?? ''
   ]))
-  return all.length === 0 ? [] : [line('  checks'), ...rows.map((text, index) => line(`    ${text}`, toneOf(all[index]))), ...rest(all.length - rows.length)]
+  return all.length === 0 ? [] : [
+    line('  checks'),
+    ...rows.map((text, index) => line(`    ${text}`, toneOf(all[index]))),
+    ...rest(all.length - rows.length)
+  ]
 }
 
 function toneOf (check: Fields | undefined): Tone | undefined {
@@ -93,7 +118,10 @@ function pressure (status: Fields): Line[] {
   if (!given.there) return []
   const under = given.flag('underPressure') === true
   const mebibytes = (name: string): string => `${amount((given.number(name) ?? 0) / 2 ** 20)} MiB`
-  return [labelled('pressure', `${under ? 'UNDER PRESSURE' : 'none'}, event loop ${duration(given.number('eventLoopDelay'))} late and ${amount((given.number('eventLoopUtilized') ?? 0) * 100)} % busy, heap ${mebibytes('heapUsed')}, resident ${mebibytes('rssBytes')}`, under ? 'bad' : undefined)]
+  const busy = amount((given.number('eventLoopUtilized') ?? 0) * 100)
+  const text = `${under ? 'UNDER PRESSURE' : 'none'}, event loop ${duration(given.number('eventLoopDelay'))} late and `
+    + `${busy} % busy, heap ${mebibytes('heapUsed')}, resident ${mebibytes('rssBytes')}`
+  return [labelled('pressure', text, under ? 'bad' : undefined)]
 }
 
 function traffic (status: Fields): Line[] {
@@ -103,7 +131,11 @@ function traffic (status: Fields): Line[] {
   const parts = [`${amount(given.number('rate'))} new connections/s${announced ? ' before' : ''}`]
   if (announced) parts.push(`${given.number('arrivals') ?? 0} since the announcement`)
   if (given.at('lastArrival').there) parts.push(`the last after ${duration(given.number('lastArrival'))}`)
-  if (given.text('evidence') !== undefined) parts.push(given.text('evidence') === 'observed' ? 'the balancer has stopped sending' : 'no evidence that the balancer has stopped')
+  if (given.text('evidence') !== undefined) {
+    parts.push(given.text('evidence') === 'observed'
+      ? 'the balancer has stopped sending'
+      : 'no evidence that the balancer has stopped')
+  }
   return [labelled('traffic', parts.join(', ')), ...late(status), ...probes(given), ...frontEnds(given)]
 }
 
@@ -113,7 +145,8 @@ function late (status: Fields): Line[] {
   if (count === 0) return []
   const after = status.number('traffic', 'lastArrival')
   const [own, reported] = [status.list('traffic', 'lateSources'), status.list('report', 'traffic', 'lateSources')]
-  const sources = (own.length > 0 ? own : reported).map((source) => `${source.text('address')} (${source.number('count')})`)
+  const sources = (own.length > 0 ? own : reported).map((source) =>
+    `${source.text('address')} (${source.number('count')})`)
   const advice = status.number('report', 'traffic', 'suggestedMin')
   return [labelled('late', [
     counted(count, 'connection'),
@@ -124,7 +157,10 @@ function late (status: Fields): Line[] {
 }
 
 function probes (given: Fields): Line[] {
-  const told = given.list('probes').map((probe) => `${probe.text('prober')} (${counted(probe.number('answers') ?? 0, 'answer')}, the first after ${duration(probe.number('first'))})`)
+  const told = given.list('probes').map((probe) => {
+    const answers = counted(probe.number('answers') ?? 0, 'answer')
+    return `${probe.text('prober')} (${answers}, the first after ${duration(probe.number('first'))})`
+  })
   return told.length === 0 ? [] : [labelled('told not ready', ` ${enumerate(told)}`)]
 }
 
@@ -135,7 +171,8 @@ function frontEnds (given: Fields): Line[] {
     const answers = one.number('answers') ?? 0
     const outcome = one.text('outcome') ?? 'pending'
     return [
-      `${prober === 'other' ? '' : `${prober} `}${one.text('route') ?? '?'} from ${one.text('address') ?? 'no one address'} (${every}`,
+      prober === 'other' ? '' : `${prober} `,
+      `${one.text('route') ?? '?'} from ${one.text('address') ?? 'no one address'} (${every}`,
       answers === 0 ? '' : `, ${counted(answers, 'failing answer')}`,
       outcome === 'pending' ? ')' : `, ${outcome})`
     ].join('')
@@ -145,7 +182,8 @@ function frontEnds (given: Fields): Line[] {
 
 function work (status: Fields): Line[] {
   const names = status.texts('work')
-  return names.length === 0 ? [] : [labelled('background', enumerate(grouped(names, (name) => name).map(({ label, items }) => ({ text: label, items }))))]
+  const groups = grouped(names, (name) => name).map(({ label, items }) => ({ text: label, items }))
+  return names.length === 0 ? [] : [labelled('background', enumerate(groups))]
 }
 
 function thread (status: Fields, { at }: Context): Line[] {
@@ -153,9 +191,18 @@ function thread (status: Fields, { at }: Context): Line[] {
   if (!given.there) return []
   const stalls = given.number('stalls') ?? 0
   const last = given.at('lastStall')
-  const parts = [given.text('state') ?? '?', given.at('port').there ? `on port ${given.number('port')}` : '', stalls === 0 ? 'no stall' : `${counted(stalls, 'stall')} of ${duration(given.number('stalledTime'))}`]
-  if (last.there) parts.push(`the last of ${duration(last.number('duration'))} ${duration(at - (last.number('at') ?? at))} ago in ${last.text('blockedIn') ?? 'a place that is not known, as inside native code'}`)
-  return [labelled('guardian', parts.filter((part) => part !== '').join(', '), given.text('state') === 'failed' ? 'bad' : undefined)]
+  const parts = [
+    given.text('state') ?? '?',
+    given.at('port').there ? `on port ${given.number('port')}` : '',
+    stalls === 0 ? 'no stall' : `${counted(stalls, 'stall')} of ${duration(given.number('stalledTime'))}`
+  ]
+  if (last.there) {
+    const place = last.text('blockedIn') ?? 'a place that is not known, as inside native code'
+    const age = duration(at - (last.number('at') ?? at))
+    parts.push(`the last of ${duration(last.number('duration'))} ${age} ago in ${place}`)
+  }
+  const text = parts.filter((part) => part !== '').join(', ')
+  return [labelled('guardian', text, given.text('state') === 'failed' ? 'bad' : undefined)]
 }
 
 /** A request by its method and its route. */
@@ -166,13 +213,23 @@ function nameOf (request: Fields): string {
 function report (given: Fields, { most }: Context): Line[] {
   if (!given.there) return []
   const cut = [
-    ...given.list('cut', 'requests').map((request) => `cut: ${nameOf(request)} after ${duration(request.number('age'))}`),
-    ...given.list('cut', 'byOthers').map((request) => `ended by others: ${nameOf(request)} after ${duration(request.number('age'))}`),
-    ...given.list('cut', 'connections').map((connection) => `cut: a connection of ${connection.text('address') ?? 'an unknown client'}, ${duration(connection.number('age'))} after ${nameOf(connection)}`)
+    ...given.list('cut', 'requests')
+      .map((request) => `cut: ${nameOf(request)} after ${duration(request.number('age'))}`),
+    ...given.list('cut', 'byOthers')
+      .map((request) => `ended by others: ${nameOf(request)} after ${duration(request.number('age'))}`),
+    ...given.list('cut', 'connections').map((connection) => {
+      const client = connection.text('address') ?? 'an unknown client'
+      return `cut: a connection of ${client}, ${duration(connection.number('age'))} after ${nameOf(connection)}`
+    })
   ]
-  const failures = given.list('failures').map((failure) => `${failure.text('name')} failed in phase ${failure.text('phase')}: ${failure.text('message')}`)
+  const failures = given.list('failures')
+    .map((failure) => `${failure.text('name')} failed in phase ${failure.text('phase')}: ${failure.text('message')}`)
   return [
-    labelled('report', `${given.text('verdict')}, exit code ${amount(given.number('exitCode'))}: ${given.text('summary')}`, given.text('verdict') === 'clean' ? 'good' : 'bad'),
+    labelled(
+      'report',
+      `${given.text('verdict')}, exit code ${amount(given.number('exitCode'))}: ${given.text('summary')}`,
+      given.text('verdict') === 'clean' ? 'good' : 'bad'
+    ),
     ...indented(cut.slice(0, most)),
     ...rest(cut.length - most),
     ...indented(failures.slice(0, most)),

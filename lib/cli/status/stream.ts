@@ -6,7 +6,11 @@ export interface StreamEvent { name: string, data: unknown }
 /** Characters of one event; see the bound of an answer. */
 const longest = 16 * 2 ** 20
 
-/** Reads server-sent events as their standard has them, as far as a status needs it. @throws Error where one is too long */
+/**
+ * Reads server-sent events as their standard has them, as far as a status needs it.
+ *
+ * @throws Error where one is too long
+ */
 export async function * readEvents (chunks: AsyncIterable<string>): AsyncGenerator<StreamEvent, void> {
   let text = ''
   for await (const chunk of chunks) {
@@ -23,7 +27,9 @@ export async function * readEvents (chunks: AsyncIterable<string>): AsyncGenerat
 
 /** Undefined for comments, and for what is no JSON. */
 function readEvent (lines: string[]): StreamEvent | undefined {
-  const field = (name: string): string[] => lines.filter((line) => line.startsWith(`${name}:`)).map((line) => line.slice(name.length + 1).replace(/^ /, ''))
+  const field = (name: string): string[] => lines
+    .filter((line) => line.startsWith(`${name}:`))
+    .map((line) => line.slice(name.length + 1).replace(/^ /, ''))
   const data = field('data').join('\n')
   if (data === '') return undefined
   try {
@@ -35,8 +41,12 @@ function readEvent (lines: string[]): StreamEvent | undefined {
 
 /** What of a state is as it was, however long ago. */
 const settled: ReadonlySet<string> = new Set(['report', 'shutdown', 'traffic'])
-/** Whether it grows with the time, in milliseconds; a stream does not repeat it for that alone. An event loop that turns has no silence to speak of. */
-const isGrowing = (name: string, owner: object): boolean => name === 'age' || (name === 'silence' && 'stalled' in owner && owner.stalled === true)
+/**
+ * Whether the field, in milliseconds, grows with the time; a stream does not repeat it for that alone. The silence of
+ * an event loop that turns does not grow.
+ */
+const isGrowing = (name: string, owner: object): boolean =>
+  name === 'age' || (name === 'silence' && 'stalled' in owner && owner.stalled === true)
 
 /** A state that is told by its changes. */
 export class StreamedState {
@@ -70,7 +80,8 @@ export class StreamedState {
   /** As it is now: what only grows has grown. */
   get fields (): Fields {
     const { now } = this
-    return new Fields(Object.fromEntries([...this.#fields].map(([name, { value, at }]) => [name, settled.has(name) ? value : grown(value, now - at)])))
+    return new Fields(Object.fromEntries([...this.#fields].map(([name, { value, at }]) =>
+      [name, settled.has(name) ? value : grown(value, now - at)])))
   }
 }
 

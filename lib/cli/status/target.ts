@@ -25,8 +25,8 @@ const standardPath = '/-/status'
 const longestAddress = 2048
 
 /**
- * Reads what was given: a URL, `host:port`, a port of this machine, or `unix:<path of a socket>[:<path>]`. Where it does not end in
- * `/status`, the standard route is put behind it.
+ * Reads what was given: a URL, `host:port`, a port of this machine, or `unix:<path of a socket>[:<path>]`. Where it
+ * does not end in `/status`, the standard route is put behind it.
  *
  * @throws {UsageError} it is none of these
  */
@@ -66,7 +66,9 @@ function readUrl (given: string): Target {
   const { protocol, username, password, hostname, host, port, pathname, search } = new URL(text)
   if (protocol !== 'http:' && protocol !== 'https:') throw refusal(given)
   // It would be in every log on the way, and is no form of authorisation here.
-  if (username !== '' || password !== '') throw new UsageError('status: expected a URL without credentials, and the token as --token or in GRACEFUL_TOKEN')
+  if (username !== '' || password !== '') {
+    throw new UsageError('status: expected a URL without credentials, and the token as --token or in GRACEFUL_TOKEN')
+  }
   const secure = protocol === 'https:'
   return {
     name: printable(withoutQuery(given)),

@@ -11,11 +11,20 @@ export function headline (name: string, status: Fields, { at }: Pick<Context, 'a
   const since = status.number('since')
   const left = timeLeft(status, at)
   const reason = status.text('shutdown', 'reason')
-  const parts = [ready ? 'ready' : 'NOT READY', `phase ${status.number('number') ?? '?'} ${status.text('phase')}${since === undefined || since === 0 ? '' : ` for ${duration(at - since)}`}`]
+  const time = since === undefined || since === 0 ? '' : ` for ${duration(at - since)}`
+  const parts = [
+    ready ? 'ready' : 'NOT READY',
+    `phase ${status.number('number') ?? '?'} ${status.text('phase')}${time}`
+  ]
   if (reason !== undefined) parts.push(`because of ${reason}`)
-  if (left !== undefined) parts.push(left >= 0 ? `${duration(left)} left for all work` : `${duration(-left)} over its deadline`)
+  if (left !== undefined) {
+    parts.push(left >= 0 ? `${duration(left)} left for all work` : `${duration(-left)} over its deadline`)
+  }
   // Of a supervisor, whether it is ready or not.
-  if (status.number('readyChildren') !== undefined) parts.push(`${status.number('readyChildren')} of ${status.number('workers')} children ready, ${status.number('minReady')} needed`)
+  if (status.number('readyChildren') !== undefined) {
+    parts.push(`${status.number('readyChildren')} of ${status.number('workers')} children ready, `
+      + `${status.number('minReady')} needed`)
+  }
   const why = ready ? '' : whyNotReady(status)
   if (why !== '') parts.push(why)
   return line(`${name}  ${parts.join(', ')}`, ready ? 'good' : 'bad')
@@ -24,13 +33,17 @@ export function headline (name: string, status: Fields, { at }: Pick<Context, 'a
 /** Until the deadline, where there is one; after the end it means nothing. */
 function timeLeft (status: Fields, at: number): number | undefined {
   const deadline = status.number('deadline')
-  return deadline === undefined || status.at('report').there || status.text('phase') === 'terminated' ? undefined : deadline - at
+  return deadline === undefined || status.at('report').there || status.text('phase') === 'terminated'
+    ? undefined
+    : deadline - at
 }
 
 function whyNotReady (status: Fields): string {
   const hang = status.flag('eventLoop', 'stalled') === true ? 'the event loop does not turn' : ''
   if (status.text('phase') !== 'running') return hang
-  const failing = status.list('checks').filter((check) => check.text('state') === 'failing').map((check) => check.text('name') ?? '?')
+  const failing = status.list('checks')
+    .filter((check) => check.text('state') === 'failing')
+    .map((check) => check.text('name') ?? '?')
   const reasons = [
     status.flag('started') === false ? 'starting' : '',
     enumerate(status.texts('holds').map((reason) => `held: ${reason}`), '; '),
@@ -42,7 +55,8 @@ function whyNotReady (status: Fields): string {
 
 /** What the phase waits for, in one line; empty where it waits for nobody. */
 export function waiting (status: Fields): string {
-  const stalls = [...status.list('participants'), ...status.list('stalls')].filter((participant) => participant.text('reason') !== undefined)
+  const stalls = [...status.list('participants'), ...status.list('stalls')]
+    .filter((participant) => participant.text('reason') !== undefined)
   return [named(stalls), enumerate(waitingChildren(status), '; ')].filter((text) => text !== '').join('; ')
 }
 
@@ -50,7 +64,9 @@ export function waiting (status: Fields): string {
 function waitingChildren (status: Fields): string[] {
   if (status.text('phase') === 'running') return []
   return status.list('children').flatMap((child) => {
-    const waits = child.flag('responding') === false ? 'it does not answer' : child.list('applications').map(waiting).filter((text) => text !== '').join('; ')
+    const waits = child.flag('responding') === false
+      ? 'it does not answer'
+      : child.list('applications').map(waiting).filter((text) => text !== '').join('; ')
     return waits === '' ? [] : [`child ${child.number('child') ?? '?'}: ${waits}`]
   })
 }
@@ -75,16 +91,25 @@ export function details (status: Fields, context: Context): Line[] {
 function withheld (status: Fields, { authorised }: Context): string {
   const access = status.text('access')
   if (access === 'public') return 'the rest is for those with a token, and no admin.token is set there'
-  return `${authorised ? 'the token is not accepted: ' : ''}the rest is for those with a token (what admin.token is there, as --token or GRACEFUL_TOKEN here)`
+  return `${authorised ? 'the token is not accepted: ' : ''}the rest is for those with a token `
+    + '(what admin.token is there, as --token or GRACEFUL_TOKEN here)'
 }
 
 function application (status: Fields, context: Context): Line[] {
-  return [...timeline(status, context), ...status.flag('eventLoop', 'stalled') === true ? [eventLoop(status)] : [], ...sections(status, context)]
+  return [
+    ...timeline(status, context),
+    ...status.flag('eventLoop', 'stalled') === true ? [eventLoop(status)] : [],
+    ...sections(status, context)
+  ]
 }
 
 function timeline (status: Fields, context: Context): Line[] {
   const current = status.text('phase')
-  const rows = phases.map((phase, number) => [`${phase === current ? '>' : ' '} ${number} ${phase}`, budgetOf(phase, status.at('budget')), ...progress(phase, status, context)])
+  const rows = phases.map((phase, number) => [
+    `${phase === current ? '>' : ' '} ${number} ${phase}`,
+    budgetOf(phase, status.at('budget')),
+    ...progress(phase, status, context)
+  ])
   return columns(rows).map((text, number) => line(text, phases[number] === current ? 'strong' : undefined))
 }
 
@@ -94,7 +119,8 @@ function budgetOf (phase: Phase, budget: Fields): string {
   switch (phase) {
     case 'announcing': return `${duration(time('announce', 'min'))} to ${duration(time('announce', 'max'))}`
     case 'closing': return `up to ${duration(time('closing'))}`
-    case 'draining': return `rest of ${duration(time('gracePeriod') - time('preStop') - time('reserve') - time('close'))}`
+    case 'draining':
+      return `rest of ${duration(time('gracePeriod') - time('preStop') - time('reserve') - time('close'))}`
     case 'terminated': return `up to ${duration(time('close'))}`
   }
 }
@@ -103,13 +129,19 @@ function budgetOf (phase: Phase, budget: Fields): string {
 function progress (phase: Phase, status: Fields, { at }: Context): string[] {
   const over = status.at('report').there ? status.list('report', 'phases') : status.list('shutdown', 'phases')
   const record = over.find((one) => one.text('phase') === phase)
-  if (record !== undefined) return [duration(record.number('duration')), record.text('endedBy') === 'cap' ? `cap reached, still waiting for ${stalledBy(record)}` : '']
+  if (record !== undefined) {
+    return [
+      duration(record.number('duration')),
+      record.text('endedBy') === 'cap' ? `cap reached, still waiting for ${stalledBy(record)}` : ''
+    ]
+  }
   const since = status.number('since') ?? 0
   if (phase !== status.text('phase')) return ['', '']
   const elapsed = at - since
   const cap = capOf(phase, status)
   const waits = waiting(status)
-  return [since === 0 ? '' : duration(elapsed), [cap === undefined ? '' : bar(elapsed, cap, 10), waits === '' ? '' : `waits for ${waits}`].filter((part) => part !== '').join(' ')]
+  const remarks = [cap === undefined ? '' : bar(elapsed, cap, 10), waits === '' ? '' : `waits for ${waits}`]
+  return [since === 0 ? '' : duration(elapsed), remarks.filter((part) => part !== '').join(' ')]
 }
 
 const stalledBy = (record: Fields): string => named(record.list('stalledBy')) || 'nobody'
@@ -133,18 +165,24 @@ function eventLoop (status: Fields): Line {
   const loop = status.at('eventLoop')
   // A short silence is no stall, and yet why there is no more than this.
   if (loop.flag('stalled') !== true) return labelled('event loop', 'too busy to answer')
-  return labelled('event loop', `has not turned for ${duration(loop.number('silence'))}, held by ${loop.text('blockedIn') ?? 'what is not known, as native code'}`, 'bad')
+  const holder = loop.text('blockedIn') ?? 'what is not known, as native code'
+  return labelled('event loop', `has not turned for ${duration(loop.number('silence'))}, held by ${holder}`, 'bad')
 }
 
 /** What the guardian knows of all applications while they do not answer. */
 function guardian (status: Fields, context: Context): Line[] {
-  return [...timeline(status, context), ...status.at('eventLoop').there ? [eventLoop(status)] : [], ...status.list('applications').flatMap((one) => {
-    const waits = waiting(one)
-    return [
-      line(`  ${one.text('name')}  phase ${one.text('phase')}, ${one.flag('ready') === true ? 'ready' : 'not ready'}${waits === '' ? '' : `, waits for ${waits}`}`, 'strong'),
-      ...requests(one, context)
-    ]
-  })]
+  return [
+    ...timeline(status, context),
+    ...status.at('eventLoop').there ? [eventLoop(status)] : [],
+    ...status.list('applications').flatMap((one) => {
+      const waits = waiting(one)
+      const state = `${one.flag('ready') === true ? 'ready' : 'not ready'}${waits === '' ? '' : `, waits for ${waits}`}`
+      return [
+        line(`  ${one.text('name')}  phase ${one.text('phase')}, ${state}`, 'strong'),
+        ...requests(one, context)
+      ]
+    })
+  ]
 }
 
 function supervisor (status: Fields, context: Context): Line[] {
@@ -158,14 +196,21 @@ function supervisor (status: Fields, context: Context): Line[] {
     amount(child.number('connections')),
     amount(child.number('restarts')),
     duration(context.at - (child.number('startedAt') ?? context.at)),
-    [child.flag('leaving') === true ? 'leaves' : '', child.list('applications').map(waiting).filter((text) => text !== '').join('; ')].filter((text) => text !== '').join(', ')
+    [
+      child.flag('leaving') === true ? 'leaves' : '',
+      child.list('applications').map(waiting).filter((text) => text !== '').join('; ')
+    ].filter((text) => text !== '').join(', ')
   ])
-  const [head = '', ...table] = columns([['child', 'pid', 'phase', '', 'in flight', 'connections', 'restarts', 'up', 'waits for'], ...rows])
+  const [head = '', ...table] = columns([
+    ['child', 'pid', 'phase', '', 'in flight', 'connections', 'restarts', 'up', 'waits for'],
+    ...rows
+  ])
   return [
     ...timeline(status, context),
     line(`  children${status.flag('reloading') === true ? ', reloading' : ''}`),
     line(`    ${head}`, 'dim'),
-    ...table.map((text, index) => line(`    ${text}`, children[index]?.flag('responding') === false ? 'bad' : undefined)),
+    ...table.map((text, index) =>
+      line(`    ${text}`, children[index]?.flag('responding') === false ? 'bad' : undefined)),
     ...children.flatMap((child) => child.list('applications').flatMap((one) => [
       { ...headline(`  child ${child.number('child')}`, one, context), tone: 'strong' as const },
       ...application(one, context)

@@ -39,7 +39,7 @@ export class Subject {
     this.take(await this.#asker.ask())
   }
 
-  /** Follows the service's stream, or asks again and again where it has none, until the service is gone or somebody stops it. */
+  /** Follows the stream, or polls where there is none, until the service is gone or somebody stops it. */
   async follow (interval: number, stop: AbortSignal, changed: () => void): Promise<void> {
     const stopped = new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }))
     let streams = true
@@ -52,7 +52,8 @@ export class Subject {
         if (stop.aborted) return
       }
       if (this.gone) return
-      await sleep(this.#failures === 0 ? interval : Math.min(interval, 1000), undefined, { signal: stop }).catch(() => {})
+      const pause = this.#failures === 0 ? interval : Math.min(interval, 1000)
+      await sleep(pause, undefined, { signal: stop }).catch(() => {})
       if (stop.aborted) return
     }
   }
@@ -110,14 +111,25 @@ export class Subject {
 
   /** As JSON has it. */
   get plain (): object {
-    return { target: this.name, exitCode: this.exitCode, ...this.#problem === undefined ? {} : { problem: this.#problem }, ...this.#status === undefined ? {} : { status: this.#status.plain } }
+    return {
+      target: this.name,
+      exitCode: this.exitCode,
+      ...this.#problem === undefined ? {} : { problem: this.#problem },
+      ...this.#status === undefined ? {} : { status: this.#status.plain }
+    }
   }
 
   /** What changes when something has happened, and not with every second. */
   get gist (): string {
     const status = this.#status
     // Reasons count down, or say since when: as long as nothing else of one changes, that is no news.
-    return [this.#problem, status?.text('phase'), status?.flag('ready'), status?.flag('eventLoop', 'stalled') === true, status && waiting(status).replaceAll(/\d+/g, '#')].join('\n')
+    return [
+      this.#problem,
+      status?.text('phase'),
+      status?.flag('ready'),
+      status?.flag('eventLoop', 'stalled') === true,
+      status && waiting(status).replaceAll(/\d+/g, '#')
+    ].join('\n')
   }
 
   /** In one line: what {@link gist} tells. */
@@ -135,7 +147,11 @@ export class Subject {
     const trouble = this.#trouble
     if (status === undefined) return trouble === undefined ? [] : [trouble]
     const context: Context = { at: this.#now, most, authorised: this.#authorised }
-    return [...trouble === undefined ? [] : [trouble], headline(this.name, status, context), ...details(status, context)]
+    return [
+      ...trouble === undefined ? [] : [trouble],
+      headline(this.name, status, context),
+      ...details(status, context)
+    ]
   }
 
   get #status (): Fields | undefined {
@@ -154,7 +170,10 @@ export class Subject {
   get #trouble (): Line | undefined {
     if (this.#problem === undefined) return undefined
     if (this.#status === undefined) return { text: `${this.name}  UNREACHABLE, ${this.#problem}`, tone: 'bad' }
-    const what = this.gone ? this.#ending ? 'GONE, after it had begun to end' : 'GONE, while it was in service' : 'does not answer'
-    return { text: `${this.name}  ${what}: ${this.#problem}; what follows is ${duration(Date.now() - this.#heard)} old`, tone: 'bad' }
+    const what = this.gone
+      ? this.#ending ? 'GONE, after it had begun to end' : 'GONE, while it was in service'
+      : 'does not answer'
+    const age = duration(Date.now() - this.#heard)
+    return { text: `${this.name}  ${what}: ${this.#problem}; what follows is ${age} old`, tone: 'bad' }
   }
 }
