@@ -184,6 +184,11 @@ export function invalidArgument (argument: string, expected: string, given: unkn
   return new errors.FST_GRACEFUL_INVALID_ARGUMENT(shorten(argument, 200), expected, show(given), typeName(given))
 }
 
+/** An error for an option whose value is not what it has to be. */
+export function invalidOption (option: string, expected: string, given: unknown): Error {
+  return new errors.FST_GRACEFUL_INVALID_OPTION(option, expected, show(given), typeName(given))
+}
+
 /** The text of anything that can be thrown. */
 export function messageOf (error: unknown): string {
   try {
