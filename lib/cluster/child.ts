@@ -58,7 +58,10 @@ export class Child {
   readonly #answers = new Map<number, (tell: Tell) => void>()
   readonly #streams: Forward[]
   readonly #orphans = new Orphans()
-  #state: ChildState = { phase: undefined, ready: false, ending: false, signalled: false, inStep: false, waitsIn: undefined, descendants: [], gracePeriod: undefined }
+  #state: ChildState = {
+    phase: undefined, ready: false, ending: false, signalled: false,
+    inStep: false, waitsIn: undefined, descendants: [], gracePeriod: undefined
+  }
   #together = false
   #end: ChildEnd | undefined
   #problem = ''
@@ -82,8 +85,13 @@ export class Child {
     this.settled = this.#settled.promise
     const { stdout, stderr } = worker.process
     // A process that could not be started may have neither.
-    this.#streams = [...stdout ? [new Forward(stdout, sinks.stdout)] : [], ...stderr ? [new Forward(stderr, sinks.stderr)] : []]
-    worker.on('message', (message: unknown) => { if (isOurs(message)) this.#hear(message as Tell) })
+    this.#streams = [
+      ...stdout ? [new Forward(stdout, sinks.stdout)] : [],
+      ...stderr ? [new Forward(stderr, sinks.stderr)] : []
+    ]
+    worker.on('message', (message: unknown) => {
+      if (isOurs(message)) this.#hear(message as Tell)
+    })
     this.gone = new Promise((resolve) => {
       const end = (code: number | null, signal: NodeJS.Signals | null): void => {
         if (!this.alive) return
@@ -92,7 +100,8 @@ export class Child {
       }
       worker.once('exit', end)
       worker.on('error', (error: Error) => {
-        // A message to a child that has just gone is no news. What could not be started has no exit, and this is its end.
+        // A message to a child that has just gone is no news. What could not be started has no
+        // exit, and this is its end.
         if (worker.process.pid !== undefined) return
         this.#problem = `it could not be started: ${messageOf(error)}`
         end(1, null)
@@ -103,7 +112,9 @@ export class Child {
 
   get pid (): number | undefined { return this.worker.process.pid }
   /** What messages call it. */
-  get title (): string { return `child ${this.place} (${this.pid === undefined ? 'no process' : `process ${this.pid}`})` }
+  get title (): string {
+    return `child ${this.place} (${this.pid === undefined ? 'no process' : `process ${this.pid}`})`
+  }
   get state (): Readonly<ChildState> { return this.#state }
   get alive (): boolean { return this.#end === undefined }
   /** Whether it was ended before it could listen for the signal that ended it. */
@@ -113,12 +124,17 @@ export class Child {
   /** Whether it goes through its phases together with others. */
   get inStep (): boolean { return this.#together && this.#state.inStep }
   /** Milliseconds since it became ready for the first time; undefined where it never did. */
-  get readyFor (): number | undefined { return this.#readySince === undefined ? undefined : performance.now() - this.#readySince }
+  get readyFor (): number | undefined {
+    return this.#readySince === undefined ? undefined : performance.now() - this.#readySince
+  }
   /** Whether it serves: ready when last heard of, and heard of lately. */
   get ready (): boolean { return this.alive && !this.late && this.#state.ready && this.responding }
   get responding (): boolean { return performance.now() - this.#heardAt < patience }
   /** The last lines it wrote, those of standard error last. */
-  get lastWords (): string { return [...this.#streams.map(({ lastWords }) => lastWords), this.#problem].filter((words) => words !== '').join('\n') }
+  get lastWords (): string {
+    const words = [...this.#streams.map(({ lastWords }) => lastWords), this.#problem]
+    return words.filter((each) => each !== '').join('\n')
+  }
 
   /**
    * Asks the child something.
@@ -222,7 +238,11 @@ export class Child {
       // What it is asked before its side is there is lost.
       if (!this.#heard) return this.#lookLater()
       // A check that hangs must not make the child look dead: its own timeout is shorter.
-      this.ask('state', patience).catch(() => { if (this.alive) this.#events.changed(this) }).finally(() => this.#lookLater())
+      this.ask('state', patience)
+        .catch(() => {
+          if (this.alive) this.#events.changed(this)
+        })
+        .finally(() => this.#lookLater())
     }, this.#readySince === undefined ? startInterval : interval)
   }
 

@@ -2,7 +2,10 @@ import type { SupervisorSettings } from './options.ts'
 
 /** What the kubelet leaves at least after a preStop hook, less a second for our own end, in milliseconds. */
 const shortest = 1000
-/** Milliseconds in which somebody who reads our output takes something, or is not waited for while all end; a quarter of the children's grace period, where that is less. */
+/**
+ * Milliseconds in which somebody who reads our output takes something, or is not waited for while
+ * all end; a quarter of the children's grace period, where that is less.
+ */
 const longestStall = 5000
 
 type Times = Pick<SupervisorSettings, 'gracePeriod' | 'preStop' | 'childGracePeriod' | 'childTimeout'>
@@ -17,7 +20,7 @@ export class Deadline {
     this.#settings = settings
   }
 
-  /** How long a child may take from the signal on. It takes what a preStop hook has used off its own grace period, too. */
+  /** How long a child may take from the signal on. What a preStop hook has used comes off its own grace period, too. */
   get longest (): number {
     const { childGracePeriod, childTimeout, preStop } = this.#settings
     return childGracePeriod + childTimeout - preStop
@@ -33,7 +36,10 @@ export class Deadline {
     return Math.max(0, this.#endAt + this.#reserve - performance.now())
   }
 
-  /** How long somebody who takes none of our output is waited for, and anybody at most: what a child writes that is killed gets half of what is kept for our own end. */
+  /**
+   * How long somebody who takes none of our output is waited for, and anybody at most: what a child
+   * writes that is killed gets half of what is kept for our own end.
+   */
   get output (): [stall: number, last: number] {
     return [Math.min(longestStall, this.#settings.childGracePeriod / 4), this.patience + this.#reserve / 2]
   }

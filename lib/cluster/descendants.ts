@@ -43,7 +43,7 @@ export class Descendants {
     this.#tell()
   }
 
-  /** This process ends: who was told and is not gone has had its time. Answers the exit code of all: the first that was not 0. */
+  /** This process ends: who was told and is not gone has had its time. Answers the first exit code that was not 0. */
   end (): number {
     for (const [child] of this.#users) {
       child.kill('SIGKILL')

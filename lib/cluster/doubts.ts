@@ -5,8 +5,8 @@ import type { Child } from './child.ts'
 export const groupWindow = 100
 
 /**
- * Children that a signal ends which the supervisor has not got. Terminals, control groups and `kill -- -group` send it to all, in any
- * order: whether a child ends by itself is known a moment later.
+ * Children that a signal ends which the supervisor has not got. Terminals, control groups and
+ * `kill -- -group` send it to all, in any order: whether a child ends by itself is known a moment later.
  */
 export class Doubts {
   readonly #open = new Map<Child, Array<() => void>>()

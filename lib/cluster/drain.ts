@@ -44,13 +44,23 @@ export class HandDrain {
     const drained = question !== 'undrain'
     const to = drained ? 'announcing' : 'running'
     if (stopping) throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(whole.phase, to, 'a shutdown is under way')
-    if (this.#drained === drained && question !== 'prestop') throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(whole.phase, to, drained ? 'a drain needs phase running' : 'only phase announcing can be undone')
+    if (this.#drained === drained && question !== 'prestop') {
+      throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(
+        whole.phase,
+        to,
+        drained ? 'a drain needs phase running' : 'only phase announcing can be undone'
+      )
+    }
     this.#drained = drained
     if (question === 'prestop') this.#graceStart ??= performance.now()
     else if (question === 'undrain') this.#graceStart = undefined
     whole.enter(to)
     const timeout = question === 'prestop' ? settings.gracePeriod : patience
-    await Promise.all([...children].filter(({ alive, leaving }) => alive && !leaving).map((child) => this.#ask(child, question, timeout)))
+    await Promise.all(
+      [...children]
+        .filter(({ alive, leaving }) => alive && !leaving)
+        .map((child) => this.#ask(child, question, timeout))
+    )
   }
 
   /** A child that has just come follows the others. */
@@ -62,7 +72,11 @@ export class HandDrain {
     try {
       await child.ask(question, timeout)
     } catch (error) {
-      this.#supervisor.log.warn({ event: 'graceful.supervisor.failure', child: child.place, childPid: child.pid, problem: messageOf(error) }, `child ${child.place} (process ${child.pid}) did not ${question}: ${messageOf(error)}`)
+      const problem = messageOf(error)
+      this.#supervisor.log.warn(
+        { event: 'graceful.supervisor.failure', child: child.place, childPid: child.pid, problem },
+        `child ${child.place} (process ${child.pid}) did not ${question}: ${problem}`
+      )
     }
   }
 }

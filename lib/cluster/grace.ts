@@ -8,7 +8,10 @@ export class GraceWarning {
   readonly #log: SupervisorLog
   #said = false
 
-  constructor (settings: Pick<SupervisorSettings, 'gracePeriod' | 'preStop' | 'childGracePeriod' | 'childTimeout'>, log: SupervisorLog) {
+  constructor (
+    settings: Pick<SupervisorSettings, 'gracePeriod' | 'preStop' | 'childGracePeriod' | 'childTimeout'>,
+    log: SupervisorLog
+  ) {
     this.#settings = settings
     this.#log = log
   }
@@ -18,6 +21,11 @@ export class GraceWarning {
     if (this.#said || own === undefined || own <= childGracePeriod) return
     this.#said = true
     const killedAfter = childGracePeriod + childTimeout - preStop
-    this.#log.warn({ event: 'graceful.supervisor.gracePeriod', own, gracePeriod, childGracePeriod, killedAfter }, `the service's own gracePeriod is ${own} ms, but the supervisor's of ${gracePeriod} ms (--grace) leaves a child ${childGracePeriod} ms. The supervisor's holds: what has not ended after ${killedAfter} ms is killed. Leave the service's out, or raise --grace`)
+    this.#log.warn(
+      { event: 'graceful.supervisor.gracePeriod', own, gracePeriod, childGracePeriod, killedAfter },
+      `the service's own gracePeriod is ${own} ms, but the supervisor's of ${gracePeriod} ms (--grace) `
+        + `leaves a child ${childGracePeriod} ms. The supervisor's holds: what has not ended after `
+        + `${killedAfter} ms is killed. Leave the service's out, or raise --grace`
+    )
   }
 }

@@ -30,8 +30,8 @@ export interface Supervised {
   /** Settles with the exit code when the last child is gone and all it wrote was forwarded. */
   readonly done: Promise<number>
   /**
-   * Where the status routes are, once they are open; undefined where they were not asked for. Rejects with FST_GRACEFUL_SUPERVISOR
-   * where they cannot be opened: no child is started then, and `done` settles with 1.
+   * Where the status routes are, once they are open; undefined where they were not asked for. Rejects with
+   * FST_GRACEFUL_SUPERVISOR where they cannot be opened: no child is started then, and `done` settles with 1.
    */
   readonly statusAddress: Promise<string | undefined>
   /** Replaces every child, one after the other. A second call meanwhile is done once more afterwards. */
@@ -48,24 +48,30 @@ const flushTimeout = 500
 let running = false
 
 /**
- * Starts a service in several processes that share its listeners, and keeps it running: SIGTERM and SIGINT go down the tree, SIGHUP
- * replaces one child after the other.
+ * Starts a service in several processes that share its listeners, and keeps it running: SIGTERM and
+ * SIGINT go down the tree, SIGHUP replaces one child after the other.
  *
- * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET, FST_GRACEFUL_INVALID_ENVIRONMENT
+ * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET,
+ * FST_GRACEFUL_INVALID_ENVIRONMENT
  * @throws FST_GRACEFUL_SUPERVISOR a supervisor runs in this process already, or this process is itself a child of
  * `node:cluster`, or a bundle holds this module and not the file that each child loads
  */
 export function supervise (options: SuperviseOptions): Supervised {
   const { settings, log, signals, exit } = readSuperviseOptions(options, process.env)
   if (running) throw new errors.FST_GRACEFUL_SUPERVISOR('one supervisor per process', 'a second one')
-  if (!cluster.isPrimary) throw new errors.FST_GRACEFUL_SUPERVISOR('a process that is no child of node:cluster', 'such a child')
+  if (!cluster.isPrimary) {
+    throw new errors.FST_GRACEFUL_SUPERVISOR('a process that is no child of node:cluster', 'such a child')
+  }
   checkScript(settings.script)
   const preload = preloadFile()
   running = true
   const stdout = new Sink(outputStream(1))
   // Where both end in one pipe (2>&1, the journal), two writers would cut each other's lines.
   const sinks = { stdout, stderr: isSameFile(1, 2) ? stdout : new Sink(outputStream(2)) }
-  const supervisor = new Supervisor(settings, { sinks, log: log ?? jsonLog({ write: (line) => (stdout.stuck ? sinks.stderr : stdout).write(line) }) })
+  const supervisor = new Supervisor(settings, {
+    sinks,
+    log: log ?? jsonLog({ write: (line) => (stdout.stuck ? sinks.stderr : stdout).write(line) })
+  })
   publishSupervisor(supervisor)
   const listeners = new SupervisorSignals(supervisor, (code) => { process.exit(code) })
   if (signals) {
@@ -101,7 +107,12 @@ export function supervise (options: SuperviseOptions): Supervised {
   }
 }
 
-async function end (supervisor: Supervisor, status: Promise<OpenStatus | undefined>, sinks: Sinks, clean: () => void): Promise<number> {
+async function end (
+  supervisor: Supervisor,
+  status: Promise<OpenStatus | undefined>,
+  sinks: Sinks,
+  clean: () => void
+): Promise<number> {
   const code = await supervisor.done
   const timeout = Math.min(flushTimeout, supervisor.remaining / 3)
   await within(status.then((open) => open?.close(code)).catch(() => {}), timeout)

@@ -14,8 +14,8 @@ interface Shared { key: string, handle: Handle, close: (callback?: () => void) =
 type MakeHandle = (address: string | null, port: number, ...rest: unknown[]) => Handle | number
 
 /**
- * What `node:cluster` makes the shared handle of each listener with, in the parent. Underscored, but exported by every Node since 0.6;
- * where it should be gone one day, nothing is kept.
+ * What `node:cluster` makes the shared handle of each listener with, in the parent. Underscored,
+ * but exported by every Node since 0.6; where it should be gone one day, nothing is kept.
  */
 const name = '_createServerHandle'
 const maker = net as unknown as { [name]?: MakeHandle }
@@ -29,9 +29,9 @@ export interface Succession {
 }
 
 /**
- * Keeps the listening sockets of a child that has ended until its successor takes them over. `node:cluster` closes a shared handle
- * with the last child that has it, and whoever connects then is refused; a socket that somebody holds, and on which nobody accepts,
- * lets connections wait in the kernel's queue.
+ * Keeps the listening sockets of a child that has ended until its successor takes them over. `node:cluster`
+ * closes a shared handle with the last child that has it, and whoever connects then is refused; a socket
+ * that somebody holds, and on which nobody accepts, lets connections wait in the kernel's queue.
  */
 export class Listeners {
   readonly #succession: Succession
@@ -67,7 +67,10 @@ export class Listeners {
     this.#drop()
   }
 
-  /** Closes whatever has a port, though children have it, too: a port is closed with the last of them, and not when the parent hears of it. */
+  /**
+   * Closes whatever has a port, though children have it, too: a port is closed with the last of
+   * them, and not when the parent hears of it.
+   */
   close (): void {
     for (const { handle, close } of this.#made) if (handle.getsockname !== undefined) close()
     this.#made.clear()
@@ -122,5 +125,6 @@ function isPath ([address, port, kind]: Parameters<MakeHandle>): boolean {
 function isBound (handle: Handle, wanted: number): boolean {
   if (handle.getsockname === undefined) return true
   const bound: { port?: number } = {}
-  return handle.getsockname(bound) === 0 && bound.port !== undefined && bound.port > 0 && (wanted <= 0 || bound.port === wanted)
+  return handle.getsockname(bound) === 0 && bound.port !== undefined && bound.port > 0
+    && (wanted <= 0 || bound.port === wanted)
 }

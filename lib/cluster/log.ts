@@ -12,7 +12,8 @@ export interface SupervisorLog {
 export function jsonLog (sink: Pick<Sink, 'write'>): SupervisorLog {
   const host = hostname()
   const line = (level: number) => (details: object, message: string): void => {
-    sink.write(`${JSON.stringify({ level, time: Date.now(), pid: process.pid, hostname: host, name: 'fastify-graceful', ...details, msg: message })}\n`)
+    const origin = { pid: process.pid, hostname: host, name: 'fastify-graceful' }
+    sink.write(`${JSON.stringify({ level, time: Date.now(), ...origin, ...details, msg: message })}\n`)
   }
   return { info: line(30), warn: line(40), error: line(50) }
 }

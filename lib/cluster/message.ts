@@ -36,7 +36,7 @@ export interface TreeEnd {
 
 const rank = { clean: 0, cut: 1, failed: 2, unfinished: 3 } as const
 
-/** The container's termination message where a supervisor is its process: of all children, and the worst of them in full. */
+/** The container's termination message of a supervisor: it tells of all children, and of the worst of them in full. */
 export class TreeMessage {
   readonly #ports: TreeMessagePorts
   readonly #board: Board | undefined
@@ -48,12 +48,16 @@ export class TreeMessage {
 
   constructor (ports: TreeMessagePorts) {
     this.#ports = ports
-    if (ports.settings.terminationMessagePath !== undefined) this.#board = Board.at(ports.settings.terminationMessagePath)
+    if (ports.settings.terminationMessagePath !== undefined) {
+      this.#board = Board.at(ports.settings.terminationMessagePath)
+    }
   }
 
   /** The end; undefined while none was asked for. */
   get end (): TreeEnd | undefined {
-    return this.#cause === undefined ? undefined : { kind: this.#cause.kind, reason: this.#cause.reason, startedAt: this.#startedAt, ended: this.#ended }
+    return this.#cause === undefined
+      ? undefined
+      : { kind: this.#cause.kind, reason: this.#cause.reason, startedAt: this.#startedAt, ended: this.#ended }
   }
 
   /** A message that could not be written is warned of while that can be changed. */
@@ -90,14 +94,27 @@ export class TreeMessage {
     const children = this.#records()
     const [worst] = children
     const verdict = problem !== undefined || worst?.verdict === 'unfinished' ? 'failed' : worst?.verdict ?? 'clean'
-    const what = `${this.#what} ended ${counted(children.length, 'child', 'children')} in ${Date.now() - this.#startedAt} ms`
-    const why = problem ?? (worst !== undefined && worst.verdict !== 'clean' ? `${worst.name}: ${worst.summary}` : undefined)
-    const dropped = droppedLines > 0 ? [`${counted(droppedLines, 'line', 'lines')} of output dropped, which nobody read`] : []
-    this.#put({ final: true, verdict, exitCode, summary: [what, ...why === undefined ? [] : [why], ...dropped].join('; ') }, children)
+    const what = `${this.#what} ended ${counted(children.length, 'child', 'children')} in `
+      + `${Date.now() - this.#startedAt} ms`
+    const why = problem
+      ?? (worst !== undefined && worst.verdict !== 'clean' ? `${worst.name}: ${worst.summary}` : undefined)
+    const dropped = droppedLines > 0
+      ? [`${counted(droppedLines, 'line', 'lines')} of output dropped, which nobody read`]
+      : []
+    this.#put({
+      final: true,
+      verdict,
+      exitCode,
+      summary: [what, ...why === undefined ? [] : [why], ...dropped].join('; ')
+    }, children)
   }
 
   #provisional (): void {
-    this.#put({ final: false, verdict: 'unfinished', summary: `${this.#what} was not over: killed in phase '${this.#phase}' or later` }, this.#records())
+    this.#put({
+      final: false,
+      verdict: 'unfinished',
+      summary: `${this.#what} was not over: killed in phase '${this.#phase}' or later`
+    }, this.#records())
   }
 
   get #what (): string {
@@ -111,7 +128,10 @@ export class TreeMessage {
       .toSorted((a, b) => rank[b.verdict] - rank[a.verdict])
   }
 
-  #put (own: Pick<OwnRecord, 'final' | 'verdict' | 'summary'> & { exitCode?: number }, children: Array<ApplicationRecord & { child: Child }>): void {
+  #put (
+    own: Pick<OwnRecord, 'final' | 'verdict' | 'summary'> & { exitCode?: number },
+    children: Array<ApplicationRecord & { child: Child }>
+  ): void {
     const { kind, reason } = this.#cause ?? { kind: 'drain', reason: 'drain' }
     const [worst] = children
     const { phases, traffic, cut, failures, advice } = worst === undefined ? {} : worstReport(worst.child) ?? {}
@@ -132,7 +152,13 @@ export class TreeMessage {
 
   #warn (error: Error | undefined): void {
     const { settings: { terminationMessagePath: path, inKubernetes }, log } = this.#ports
-    if (error !== undefined && inKubernetes) log.warn({ event: 'graceful.supervisor.message', path, problem: error.message }, `the termination message cannot be written: ${error.message}. Give the container's terminationMessagePath as variable GRACEFUL_TERMINATION_MESSAGE_PATH`)
+    if (error !== undefined && inKubernetes) {
+      log.warn(
+        { event: 'graceful.supervisor.message', path, problem: error.message },
+        `the termination message cannot be written: ${error.message}. Give the container's `
+          + 'terminationMessagePath as variable GRACEFUL_TERMINATION_MESSAGE_PATH'
+      )
+    }
   }
 }
 
@@ -148,9 +174,19 @@ export function recordOf (child: Child, end: ChildEnd | undefined): ApplicationR
   if (end === undefined) return { name, final: false, verdict: 'unfinished', phase, summary: `in phase '${phase}'` }
   const { verdict, summary } = worstReport(child) ?? { verdict: 'clean', summary: 'it told nothing' }
   const how = end.signal ?? `code ${end.code}`
-  if (child.killed) return { name, final: true, verdict: 'failed', phase, summary: `it did not end in time and was killed in phase '${phase}'` }
+  if (child.killed) {
+    return {
+      name,
+      final: true,
+      verdict: 'failed',
+      phase,
+      summary: `it did not end in time and was killed in phase '${phase}'`
+    }
+  }
   if (child.unborn) return { name, final: true, verdict, phase, summary: `${end.signal} ended it before it had begun` }
   // What it told last is not how it ended.
-  if (end.signal !== null || (end.code !== 0 && verdict === 'clean')) return { name, final: true, verdict: 'failed', phase, summary: `it ended with ${how} in phase '${phase}'` }
+  if (end.signal !== null || (end.code !== 0 && verdict === 'clean')) {
+    return { name, final: true, verdict: 'failed', phase, summary: `it ended with ${how} in phase '${phase}'` }
+  }
   return { name, final: true, verdict, phase, summary }
 }

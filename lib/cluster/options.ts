@@ -1,4 +1,4 @@
-import { conceal, errors, hidden, refuseUnknownOptions, show, typeName } from '../errors.ts'
+import { conceal, errors, hidden, invalidOption, refuseUnknownOptions, show, typeName } from '../errors.ts'
 import { defaultMessagePath } from '../kubernetes/message.ts'
 import { readEnvironment } from '../kubernetes/environment.ts'
 import { own } from '../own.ts'
@@ -83,7 +83,7 @@ export interface StatusSettings {
 
 type Kind = 'text' | 'mode' | 'count' | 'workers' | 'time' | 'secret'
 
-/** One option: what it takes, in words too, and its default in words. The command makes a flag and a variable of each. */
+/** One option: its values, also in words, and its default in words. The command makes a flag and a variable of each. */
 export interface SupervisorOption {
   name: Exclude<keyof SupervisorOptions, 'script' | 'args'>
   kind: Kind
@@ -93,16 +93,34 @@ export interface SupervisorOption {
 }
 
 const longest = 2 ** 31 - 1
-const defaults = { workers: 1, gracePeriod: 30_000, startTimeout: 60_000, minReady: 1, maxSurge: 1, maxCrashes: 5, statusHost: '127.0.0.1' } as const
-const isCount = (least: number, most: number) => (value: unknown): boolean => Number.isInteger(value) && Number(value) >= least && Number(value) <= most
-const time = (least: number): Pick<SupervisorOption, 'kind' | 'expected' | 'test'> => ({ kind: 'time', expected: `a number of milliseconds from ${least} to ${longest}`, test: (value) => typeof value === 'number' && value >= least && value <= longest })
-const count = (least: number, most: number): Pick<SupervisorOption, 'kind' | 'expected' | 'test'> => ({ kind: 'count', expected: `an integer from ${least} to ${most}`, test: isCount(least, most) })
+const defaults = {
+  workers: 1, gracePeriod: 30_000, startTimeout: 60_000,
+  minReady: 1, maxSurge: 1, maxCrashes: 5, statusHost: '127.0.0.1'
+} as const
+const isCount = (least: number, most: number) => (value: unknown): boolean =>
+  Number.isInteger(value) && Number(value) >= least && Number(value) <= most
+const time = (least: number): Pick<SupervisorOption, 'kind' | 'expected' | 'test'> => ({
+  kind: 'time',
+  expected: `a number of milliseconds from ${least} to ${longest}`,
+  test: (value) => typeof value === 'number' && value >= least && value <= longest
+})
+const count = (least: number, most: number): Pick<SupervisorOption, 'kind' | 'expected' | 'test'> => ({
+  kind: 'count',
+  expected: `an integer from ${least} to ${most}`,
+  test: isCount(least, most)
+})
 const text: Pick<SupervisorOption, 'kind' | 'expected' | 'test'> = { kind: 'text', ...anyText }
 
 /** Every option of a supervisor; `docs/supervisor.md` shows the same table, and a test compares the two. */
 export const supervisorOptions: readonly SupervisorOption[] = [
-  { name: 'workers', kind: 'workers', expected: "an integer from 1 to 1024, or 'auto'", default: `${defaults.workers}`, test: (value) => value === 'auto' || isCount(1, 1024)(value) },
-  { name: 'gracePeriod', ...time(1000), default: `env \`TERMINATION_GRACE_PERIOD_SECONDS\` x 1000, else ${defaults.gracePeriod}` },
+  {
+    name: 'workers', kind: 'workers', expected: "an integer from 1 to 1024, or 'auto'", default: `${defaults.workers}`,
+    test: (value) => value === 'auto' || isCount(1, 1024)(value)
+  },
+  {
+    name: 'gracePeriod', ...time(1000),
+    default: `env \`TERMINATION_GRACE_PERIOD_SECONDS\` x 1000, else ${defaults.gracePeriod}`
+  },
   { name: 'childTimeout', ...time(0), default: '5000, at most a sixth of the grace period' },
   { name: 'startTimeout', ...time(1), default: `${defaults.startTimeout}` },
   { name: 'minReady', ...count(1, 1024), default: `${defaults.minReady}` },
@@ -112,12 +130,20 @@ export const supervisorOptions: readonly SupervisorOption[] = [
   { name: 'statusHost', ...text, default: `\`'${defaults.statusHost}'\`` },
   { name: 'statusSocket', kind: 'text', ...socketPath, default: 'none' },
   { name: 'statusSocketMode', kind: 'mode', ...fileMode, default: '`0600`' },
-  { name: 'statusToken', kind: 'secret', expected: 'at least 16 visible ASCII characters', default: 'none', test: (value) => typeof value === 'string' && value.length >= 16 && /^[\x21-\x7e]+$/.test(value) }
+  {
+    name: 'statusToken', kind: 'secret', expected: 'at least 16 visible ASCII characters', default: 'none',
+    test: (value) => typeof value === 'string' && value.length >= 16 && /^[\x21-\x7e]+$/.test(value)
+  }
 ]
 
 /** What only a program can give. */
 const programOptions: Readonly<Record<Exclude<keyof SuperviseOptions, keyof SupervisorOptions>, Rule>> = {
-  log: { expected: 'a logger with the methods info, warn and error', test: (value) => isObject(value) && ['info', 'warn', 'error'].every((level) => typeof (value as Record<string, unknown>)[level] === 'function') },
+  log: {
+    expected: 'a logger with the methods info, warn and error',
+    test: (value) =>
+      isObject(value)
+      && ['info', 'warn', 'error'].every((level) => typeof (value as Record<string, unknown>)[level] === 'function')
+  },
   signals: boolean,
   exit: boolean
 }
@@ -136,7 +162,8 @@ export interface SuperviseSettings {
 /**
  * As {@link readSupervisorOptions}, for whatever a program gives.
  *
- * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET, FST_GRACEFUL_INVALID_ENVIRONMENT
+ * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET,
+ * FST_GRACEFUL_INVALID_ENVIRONMENT
  */
 export function readSuperviseOptions (given: SuperviseOptions, env: NodeJS.ProcessEnv): SuperviseSettings {
   // Whatever it is, a token may be in it.
@@ -144,10 +171,13 @@ export function readSuperviseOptions (given: SuperviseOptions, env: NodeJS.Proce
     throw new errors.FST_GRACEFUL_INVALID_OPTION('options', 'an object', conceal(given), typeName(given))
   }
   const options = own(given)
-  refuseUnknownOptions(Object.keys(options), ['script', 'args', ...supervisorOptions.map(({ name }) => name), ...Object.keys(programOptions)])
+  const known = ['script', 'args', ...supervisorOptions.map(({ name }) => name), ...Object.keys(programOptions)]
+  refuseUnknownOptions(Object.keys(options), known)
   for (const [name, { expected, test }] of Object.entries(programOptions)) {
     const value = options[name as keyof SuperviseOptions]
-    if (value !== undefined && !test(value)) throw new errors.FST_GRACEFUL_INVALID_OPTION(name, expected, show(value), typeName(value))
+    if (value !== undefined && !test(value)) {
+      throw invalidOption(name, expected, value)
+    }
   }
   const { log, signals = true, exit = true } = options
   const settings = readSupervisorOptions(options, env)
@@ -159,7 +189,8 @@ export function readSuperviseOptions (given: SuperviseOptions, env: NodeJS.Proce
  * Checks the options and fills in the defaults. The caller's object is never changed.
  *
  * @param nameOf how the caller knows an option: by a flag, a variable, a key
- * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET, FST_GRACEFUL_INVALID_ENVIRONMENT
+ * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET,
+ * FST_GRACEFUL_INVALID_ENVIRONMENT
  */
 export function readSupervisorOptions (
   given: SupervisorOptions,
@@ -168,8 +199,12 @@ export function readSupervisorOptions (
 ): SupervisorSettings {
   const options = own(given)
   const { script, args = [] } = options
-  if (typeof script !== 'string' || script === '') throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf('script'), "the path of the service's file", show(script), typeName(script))
-  if (!Array.isArray(args) || !args.every((argument) => typeof argument === 'string')) throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf('args'), 'an array of strings', show(args), typeName(args))
+  if (typeof script !== 'string' || script === '') {
+    throw invalidOption(nameOf('script'), "the path of the service's file", script)
+  }
+  if (!Array.isArray(args) || !args.every((argument) => typeof argument === 'string')) {
+    throw invalidOption(nameOf('args'), 'an array of strings', args)
+  }
   for (const { name, expected, test, kind } of supervisorOptions) {
     const value = options[name]
     if (value === undefined || test(value)) continue
@@ -177,18 +212,34 @@ export function readSupervisorOptions (
     throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf(name), expected, shown, typeName(value))
   }
   const workers = options.workers === 'auto' ? usableCores() : options.workers ?? defaults.workers
-  const { minReady = defaults.minReady, maxSurge = defaults.maxSurge, maxCrashes = defaults.maxCrashes, startTimeout = defaults.startTimeout } = options
-  if (minReady > workers) throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf('minReady'), `at most the number of workers (${workers})`, show(minReady), typeName(minReady))
-  return { script, args: [...args], workers, minReady, maxSurge, maxCrashes, startTimeout, ...readTimes(options, env, nameOf), ...readContainer(env), status: readStatus(options, nameOf) }
+  const { minReady = defaults.minReady, maxSurge = defaults.maxSurge } = options
+  const { maxCrashes = defaults.maxCrashes, startTimeout = defaults.startTimeout } = options
+  if (minReady > workers) {
+    throw invalidOption(nameOf('minReady'), `at most the number of workers (${workers})`, minReady)
+  }
+  return {
+    script, args: [...args], workers, minReady, maxSurge, maxCrashes, startTimeout,
+    ...readTimes(options, env, nameOf), ...readContainer(env), status: readStatus(options, nameOf)
+  }
 }
 
-function readContainer (env: NodeJS.ProcessEnv): Pick<SupervisorSettings, 'terminationMessagePath' | 'inKubernetes' | 'inService'> {
+function readContainer (
+  env: NodeJS.ProcessEnv
+): Pick<SupervisorSettings, 'terminationMessagePath' | 'inKubernetes' | 'inService'> {
   const { options, speaksForContainer, inKubernetes, inProduction } = readEnvironment(env)
   const given = options['kubernetes.terminationMessagePath'] as string | undefined
-  return { terminationMessagePath: speaksForContainer ? given ?? defaultMessagePath : undefined, inKubernetes, inService: inKubernetes || inProduction }
+  return {
+    terminationMessagePath: speaksForContainer ? given ?? defaultMessagePath : undefined,
+    inKubernetes,
+    inService: inKubernetes || inProduction
+  }
 }
 
-function readTimes (options: SupervisorOptions, env: NodeJS.ProcessEnv, nameOf: (name: string) => string): Pick<SupervisorSettings, 'gracePeriod' | 'preStop' | 'childGracePeriod' | 'childTimeout'> {
+function readTimes (
+  options: SupervisorOptions,
+  env: NodeJS.ProcessEnv,
+  nameOf: (name: string) => string
+): Pick<SupervisorSettings, 'gracePeriod' | 'preStop' | 'childGracePeriod' | 'childTimeout'> {
   const { gracePeriod: given, preStop = 0 } = readEnvironment(env).options as { gracePeriod?: number, preStop?: number }
   const gracePeriod = options.gracePeriod ?? given ?? defaults.gracePeriod
   const childTimeout = options.childTimeout ?? Math.min(5000, Math.floor(gracePeriod / 6))
@@ -198,17 +249,30 @@ function readTimes (options: SupervisorOptions, env: NodeJS.ProcessEnv, nameOf: 
   // A child that has less than a second refuses to start.
   const tooShort = childGracePeriod - preStop < 1000
   if (tooShort && options.childTimeout !== undefined) {
-    throw new errors.FST_GRACEFUL_BUDGET(nameOf('childTimeout'), `at most ${Math.max(0, gracePeriod - preStop - reserve - 1000)} ms, so that children have a grace period of 1000 ms (gracePeriod ${gracePeriod} ms${less} - childTimeout - ${reserve} ms for the end of the supervisor)`, `${childTimeout} ms`)
+    throw new errors.FST_GRACEFUL_BUDGET(
+      nameOf('childTimeout'),
+      `at most ${Math.max(0, gracePeriod - preStop - reserve - 1000)} ms, so that children have a grace `
+        + `period of 1000 ms (gracePeriod ${gracePeriod} ms${less} - childTimeout - ${reserve} ms for the end `
+        + 'of the supervisor)',
+      `${childTimeout} ms`
+    )
   }
   if (tooShort) {
-    throw new errors.FST_GRACEFUL_BUDGET(nameOf('gracePeriod'), `more, so that children have a grace period of 1000 ms (gracePeriod${less} - childTimeout ${childTimeout} ms - ${reserve} ms for the end of the supervisor)`, `${gracePeriod} ms`)
+    throw new errors.FST_GRACEFUL_BUDGET(
+      nameOf('gracePeriod'),
+      `more, so that children have a grace period of 1000 ms (gracePeriod${less} - childTimeout `
+        + `${childTimeout} ms - ${reserve} ms for the end of the supervisor)`,
+      `${gracePeriod} ms`
+    )
   }
   return { gracePeriod, preStop, childGracePeriod, childTimeout }
 }
 
 function readStatus (options: SupervisorOptions, nameOf: (name: string) => string): SupervisorSettings['status'] {
   const { statusPort, statusHost = defaults.statusHost, statusSocket, statusSocketMode, statusToken: token } = options
-  if (statusPort !== undefined && statusSocket !== undefined) throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf('statusSocket'), `left out where ${nameOf('statusPort')} is given`, show(statusSocket), typeName(statusSocket))
+  if (statusPort !== undefined && statusSocket !== undefined) {
+    throw invalidOption(nameOf('statusSocket'), `left out where ${nameOf('statusPort')} is given`, statusSocket)
+  }
   const mode = statusSocketMode === undefined ? defaultSocketMode : modeOf(statusSocketMode)
   if (statusSocket !== undefined) return { listen: { path: statusSocket }, token, unixSocket: { mode } }
   if (statusPort === undefined) return undefined

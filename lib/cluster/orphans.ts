@@ -19,7 +19,10 @@ export class Orphans {
     return [...this.#begun.keys()].filter((pid) => this.#isAlive(pid))
   }
 
-  /** Waits until none is left. Whoever is, after `timeout` milliseconds, is killed where it is certain who that is; answers those. */
+  /**
+   * Waits until none is left. Whoever is, after `timeout` milliseconds, is killed where it is
+   * certain who that is; answers those.
+   */
   async gone (timeout: number): Promise<number[]> {
     const end = performance.now() + timeout
     while (this.alive.length > 0) {
@@ -53,7 +56,10 @@ export class Orphans {
   }
 }
 
-/** The kernel's start time of a process, on Linux; undefined elsewhere, and where it has ended, whether or not somebody has reaped it. */
+/**
+ * The kernel's start time of a process, on Linux; undefined elsewhere, and where it has ended,
+ * whether or not somebody has reaped it.
+ */
 function beginOf (pid: number): string | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')

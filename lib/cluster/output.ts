@@ -30,14 +30,14 @@ export class Sink {
   /** Whether its reader has stopped, and nobody waits for that one any more. */
   get stuck (): boolean { return this.#stuck }
 
-  /** Lines that nobody got because their reader had stopped: those that were dropped, and those that are not taken yet. */
+  /** Lines that nobody got because their reader had stopped: those that were dropped, and those still to be taken. */
   get lost (): number {
     return this.#broken ? 0 : this.#pending.reduce((sum, lines) => sum + linesIn(lines), this.#dropped)
   }
 
   /**
-   * From now on a reader who takes nothing for `longest` milliseconds, though there is something, is not waited for any more, nor is any
-   * after `last` milliseconds: what comes is dropped until he goes on.
+   * From now on a reader who takes nothing for `longest` milliseconds, though there is something, is not
+   * waited for any more, nor is any after `last` milliseconds: what comes is dropped until he goes on.
    */
   limit (longest: number, last: number): void {
     // A socket, as of a pipe or a terminal, is the one to know of what was taken in part. A file takes all at once.
@@ -176,9 +176,9 @@ export class Forward {
   }
 
   /**
-   * The child has exited: what it wrote is in the pipe, and is read to the end of file. Where a process that it left behind holds
-   * the pipe open, reading goes on until nothing has come for `quiet` milliseconds, or for ten times as long. Where whoever reads the
-   * parent's output has taken nothing for `longest` milliseconds, the rest is dropped.
+   * The child has exited: what it wrote is in the pipe, and is read to the end of file. Where a process that it left
+   * behind holds the pipe open, reading goes on until nothing has come for `quiet` milliseconds, or for ten times as
+   * long. Where whoever reads the parent's output has taken nothing for `longest` milliseconds, the rest is dropped.
    */
   finish (quiet: number, longest: number): void {
     let since = this.#readAt = performance.now()
@@ -205,7 +205,10 @@ export class Forward {
   #read (chunk: Buffer): void {
     this.#readAt = performance.now()
     const tail = chunk.subarray(-lastWordsLength)
-    this.#lastWords = Buffer.concat([this.#lastWords.subarray(-Math.max(0, lastWordsLength - tail.length) || lastWordsLength), tail]).subarray(-lastWordsLength)
+    this.#lastWords = Buffer.concat([
+      this.#lastWords.subarray(-Math.max(0, lastWordsLength - tail.length) || lastWordsLength),
+      tail
+    ]).subarray(-lastWordsLength)
     const end = chunk.lastIndexOf(newline)
     if (end !== -1) this.#release(chunk.subarray(0, end + 1))
     this.#hold(chunk.subarray(end + 1))

@@ -57,7 +57,10 @@ export interface SupervisorStatus {
   minReady: number
   readyChildren: number
   reloading: boolean
-  /** Epoch milliseconds by which the work of all children must be over, the earliest that one of them tells; undefined while no end was asked for. */
+  /**
+   * Epoch milliseconds by which the work of all children must be over, the earliest that one of
+   * them tells; undefined while no end was asked for.
+   */
   deadline: number | undefined
   /** What the end came from; undefined while none was asked for. */
   shutdown: { kind: ShutdownKind, reason: string, startedAt: number } | undefined
@@ -69,11 +72,16 @@ export interface SupervisorStatus {
 /** How long a child may take for its part of the status, in milliseconds. */
 const patience = 500
 
-/** Asks every child, and waits for none longer than half a second. Of each child's requests, in flight or cut, at most so many are named. */
+/**
+ * Asks every child, and waits for none longer than half a second. Of each child's requests, in
+ * flight or cut, at most so many are named.
+ */
 export async function statusOf (supervisor: Supervisor, mostRequests?: number): Promise<SupervisorStatus> {
   const { whole: { phase, since, ready, readyChildren }, reloading, settings: { workers, minReady } } = supervisor
   const alive = [...supervisor.children].filter((child) => child.alive)
-  const children = await Promise.all(alive.map((child) => childStatus(child, supervisor.places[child.place - 1]?.restarts ?? 0, mostRequests)))
+  const children = await Promise.all(
+    alive.map((child) => childStatus(child, supervisor.places[child.place - 1]?.restarts ?? 0, mostRequests))
+  )
   const deadlines = children.flatMap(({ applications }) => applications ?? []).flatMap(({ deadline }) => deadline ?? [])
   const { end } = supervisor
   return {
@@ -88,7 +96,9 @@ export async function statusOf (supervisor: Supervisor, mostRequests?: number): 
     deadline: end === undefined || deadlines.length === 0 ? undefined : Math.min(...deadlines),
     shutdown: end && { kind: end.kind, reason: end.reason, startedAt: end.startedAt },
     children: children.toSorted((a, b) => a.child - b.child),
-    ended: [...end?.ended ?? []].map((ended) => endedChild(...ended, mostRequests)).toSorted((a, b) => a.child - b.child)
+    ended: [...end?.ended ?? []]
+      .map((ended) => endedChild(...ended, mostRequests))
+      .toSorted((a, b) => a.child - b.child)
   }
 }
 
@@ -96,13 +106,30 @@ function endedChild (child: Child, end: ChildEnd, mostRequests?: number): EndedC
   const { verdict, summary } = recordOf(child, end)
   const report = worstReport(child)
   const cutRequests = child.reports.reduce((sum, { cut }) => sum + cut.requests.length, 0)
-  return { child: child.place, pid: child.pid, exitCode: end.code, signal: end.signal, verdict, summary, cutRequests, report: report && shortened(report, mostRequests) }
+  return {
+    child: child.place,
+    pid: child.pid,
+    exitCode: end.code,
+    signal: end.signal,
+    verdict,
+    summary,
+    cutRequests,
+    report: report && shortened(report, mostRequests)
+  }
 }
 
 /** Its lists of what was lost, each with at most so many entries. A child may have another version of the package. */
 function shortened (report: Report, most?: number): Report {
   const { requests, connections = [], byOthers = [] } = report.cut as Partial<Report['cut']>
-  return { ...report, cut: { ...report.cut, requests: requests?.slice(0, most) ?? [], connections: connections.slice(0, most), byOthers: byOthers.slice(0, most) } }
+  return {
+    ...report,
+    cut: {
+      ...report.cut,
+      requests: requests?.slice(0, most) ?? [],
+      connections: connections.slice(0, most),
+      byOthers: byOthers.slice(0, most)
+    }
+  }
 }
 
 async function childStatus (child: Child, restarts: number, mostRequests?: number): Promise<ChildStatus> {
@@ -111,5 +138,17 @@ async function childStatus (child: Child, restarts: number, mostRequests?: numbe
   const inFlight = statuses?.reduce((sum, { requests }) => sum + requests.length, 0)
   const connections = statuses?.reduce((sum, { connections: { open = 0 } }) => sum + open, 0)
   const applications = statuses?.map((status) => ({ ...status, requests: status.requests.slice(0, mostRequests) }))
-  return { child: place, pid, phase, ready, responding, leaving, startedAt, restarts, inFlight, connections, applications }
+  return {
+    child: place,
+    pid,
+    phase,
+    ready,
+    responding,
+    leaving,
+    startedAt,
+    restarts,
+    inFlight,
+    connections,
+    applications
+  }
 }

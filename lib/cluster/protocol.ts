@@ -26,8 +26,8 @@ export interface ChildState {
 }
 
 /**
- * What a process below a child tells its parent, which is no supervisor but somebody's service. The prefix makes it a message of
- * Node's own kind: no listener for `message`, which would not know what to do with it, gets it.
+ * What a process below a child tells its parent, which is no supervisor but somebody's service. The prefix makes
+ * it a message of Node's own kind: no listener for `message`, which would not know what to do with it, gets it.
  */
 export interface Whisper { cmd: typeof whisper, state: ChildState }
 export const whisper = 'NODE_FASTIFY_GRACEFUL'

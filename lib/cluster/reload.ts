@@ -33,11 +33,16 @@ export class Reload {
 
   get running (): boolean { return this.#running }
 
-  /** Begins, or is done once more when the one under way is over: it may have begun before the newest code was there. */
+  /**
+   * Begins, or is done once more when the one under way is over: it may have begun before the newest code was there.
+   */
   ask (reason: string): void {
     const { log } = this.#supervisor
     if (this.#running) {
-      log.info({ event: 'graceful.supervisor.reload', reason, queued: true }, `a reload is under way, one more follows it: ${reason}`)
+      log.info(
+        { event: 'graceful.supervisor.reload', reason, queued: true },
+        `a reload is under way, one more follows it: ${reason}`
+      )
       this.#queued = reason
       return
     }
@@ -55,13 +60,20 @@ export class Reload {
     if (!this.#running) return
     const { log, places } = this.#supervisor
     const problem = `the supervisor shuts down: ${reason}`
-    log.warn({ event: 'graceful.supervisor.reload', replaced: this.#replaced, problem }, `reload cut off after ${this.#replaced} of ${places.length}${this.#queued === undefined ? '' : ', and the one queued behind it left out'}: ${problem}`)
+    const queued = this.#queued === undefined ? '' : ', and the one queued behind it left out'
+    log.warn(
+      { event: 'graceful.supervisor.reload', replaced: this.#replaced, problem },
+      `reload cut off after ${this.#replaced} of ${places.length}${queued}: ${problem}`
+    )
   }
 
   async #run (reason: string): Promise<void> {
     const { log, places, settings } = this.#supervisor
     const startedAt = performance.now()
-    log.info({ event: 'graceful.supervisor.reload', reason }, `reload of ${places.length} ${places.length === 1 ? 'child' : 'children'}: ${reason}`)
+    log.info(
+      { event: 'graceful.supervisor.reload', reason },
+      `reload of ${places.length} ${places.length === 1 ? 'child' : 'children'}: ${reason}`
+    )
     this.#replaced = 0
     for (const place of places) {
       /* oxlint-disable no-await-in-loop -- one after the other is the point */
@@ -71,7 +83,10 @@ export class Reload {
       /* oxlint-enable no-await-in-loop */
       if (this.#supervisor.stopping) return
       if (problem !== undefined) {
-        log.error({ event: 'graceful.supervisor.reload', replaced: this.#replaced, child: place.number, problem }, `reload stopped after ${this.#replaced} of ${places.length}, the old children stay: ${problem}`)
+        log.error(
+          { event: 'graceful.supervisor.reload', replaced: this.#replaced, child: place.number, problem },
+          `reload stopped after ${this.#replaced} of ${places.length}, the old children stay: ${problem}`
+        )
         return
       }
       this.#replaced++
@@ -79,7 +94,10 @@ export class Reload {
     await Promise.all(this.#leaving)
     if (this.#supervisor.stopping) return
     const duration = Math.round(performance.now() - startedAt)
-    log.info({ event: 'graceful.supervisor.reload', replaced: this.#replaced, duration }, `reload done: ${this.#replaced} replaced in ${duration} ms`)
+    log.info(
+      { event: 'graceful.supervisor.reload', replaced: this.#replaced, duration },
+      `reload done: ${this.#replaced} replaced in ${duration} ms`
+    )
   }
 
   /** Answers why the new child did not get the place; undefined where it did. */
@@ -95,7 +113,8 @@ export class Reload {
       const { pid } = successor
       const problem = successor.alive
         ? `process ${pid} was not ready within ${settings.startTimeout} ms: ${whyNotReady(successor)}`
-        : `${pid === undefined ? 'the new one' : `process ${pid}`} ended while starting; its last words: ${successor.lastWords}`
+        : `${pid === undefined ? 'the new one' : `process ${pid}`} ended while starting; `
+          + `its last words: ${successor.lastWords}`
       if (successor.alive) this.#supervisor.dismiss(successor, 'SIGTERM', true)
       // Where the old one has ended meanwhile, somebody must follow it all the same.
       if (!place.waiting) this.#supervisor.fill(place)

@@ -4,8 +4,9 @@ import { join, resolve } from 'node:path'
 import { errors, messageOf } from '../errors.ts'
 
 /**
- * Looks for the service's file once before anything is started: one that is not there would pass for a service that crashes. Each
- * child looks for it anew, in the way that is used here: as given, with an ending that Node knows, or as a directory with an index.
+ * Looks for the service's file once before anything is started: one that is not there would pass
+ * for a service that crashes. Each child looks for it anew, in the way that is used here: as given,
+ * with an ending that Node knows, or as a directory with an index.
  *
  * @param nameOf how the caller knows the option
  * @throws FST_GRACEFUL_INVALID_OPTION
@@ -17,7 +18,12 @@ export function checkScript (script: string, nameOf: (name: string) => string = 
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const why = code === 'MODULE_NOT_FOUND' ? 'no such file' : messageOf(error)
-    throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf('script'), 'a file that Node can read and run', JSON.stringify(path), why)
+    throw new errors.FST_GRACEFUL_INVALID_OPTION(
+      nameOf('script'),
+      'a file that Node can read and run',
+      JSON.stringify(path),
+      why
+    )
   }
 }
 
@@ -27,8 +33,8 @@ export function launchDirectory (): string {
 }
 
 /**
- * The directory as the shell that started us calls it: where that is a link to the current release, new children are to start in
- * what it points to by then.
+ * The directory as the shell that started us calls it: where that is a link to the current release,
+ * new children are to start in what it points to by then.
  */
 export function workingDirectory (named: string | undefined, actual: string): string {
   if (named === undefined) return actual

@@ -16,7 +16,7 @@ export class SupervisorSignals {
   /** A terminal that hangs up sends SIGHUP as well, and is no terminal any more by then. */
   readonly #terminal = isatty(0)
   #count = 0
-  /** Those of them that were no orders of a parent that counts: one that is sent to a whole process group comes both ways. */
+  /** Those that were no orders of a parent that counts: one that is sent to a whole process group comes both ways. */
   #own = 0
 
   constructor (supervisor: Supervisor, exit: (code: number) => void) {
@@ -52,9 +52,19 @@ export class SupervisorSignals {
   }
 
   #onMessage (message: unknown): void {
-    const { type, signal, elapsed, count } = (typeof message === 'object' ? message ?? {} : { type: message }) as { type?: unknown, signal?: unknown, elapsed?: unknown, count?: unknown }
+    const { type, signal, elapsed, count } = (typeof message === 'object' ? message ?? {} : { type: message }) as {
+      type?: unknown,
+      signal?: unknown,
+      elapsed?: unknown,
+      count?: unknown
+    }
     if (type !== 'shutdown') return
-    this.#stop(signal === 'SIGINT' ? signal : 'SIGTERM', 'the message shutdown', typeof elapsed === 'number' ? elapsed : 0, typeof count === 'number' ? count : undefined)
+    this.#stop(
+      signal === 'SIGINT' ? signal : 'SIGTERM',
+      'the message shutdown',
+      typeof elapsed === 'number' ? elapsed : 0,
+      typeof count === 'number' ? count : undefined
+    )
   }
 
   #hangUp (): void {
@@ -72,11 +82,18 @@ export class SupervisorSignals {
     // An end that nobody sent a signal for is not hurried by the first one, either.
     if (this.#count === 1) return void this.#supervisor.shutdown({ signal, reason, elapsed })
     if (this.#count === 2) {
-      this.#supervisor.log.warn({ signal }, `${signal} while shutting down: every phase of every child is capped at 1 s, one that has lasted as long ends now; one more signal kills`)
+      this.#supervisor.log.warn(
+        { signal },
+        `${signal} while shutting down: every phase of every child is capped at 1 s, one that has lasted as `
+          + 'long ends now; one more signal kills'
+      )
       return this.#supervisor.hurry(signal)
     }
     const code = 128 + constants.signals[signal]
-    this.#supervisor.log.error({ signal, exitCode: code }, `${signal} for the third time: all children are killed, exiting with code ${code}`)
+    this.#supervisor.log.error(
+      { signal, exitCode: code },
+      `${signal} for the third time: all children are killed, exiting with code ${code}`
+    )
     this.#supervisor.kill(code)
     this.#exit(code)
   }

@@ -3,8 +3,8 @@ import { lstatSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 
 /**
- * Removes the unix socket that a killed process has left behind: nobody answers on it, and it would stand in the way of `listen`.
- * One that somebody answers on, and whatever else is there, is left alone.
+ * Removes the unix socket that a killed process has left behind: nobody answers on it, and it would
+ * stand in the way of `listen`. One that somebody answers on, and whatever else is there, is left alone.
  */
 export async function clearSocket (path: string): Promise<void> {
   if (!isSocket(path)) return
@@ -22,11 +22,13 @@ export async function clearSocket (path: string): Promise<void> {
 const patience = 5000
 /** What the program below exits with where nobody does. */
 const refused = 7
-const question = `require('node:net').connect(process.argv[1], () => process.exit(0)).on('error', ({ code }) => process.exit(code === 'ECONNREFUSED' ? ${refused} : 1))`
+const question = "require('node:net').connect(process.argv[1], () => process.exit(0)).on('error', ({ code }) => "
+  + `process.exit(code === 'ECONNREFUSED' ? ${refused} : 1))`
 
 /**
- * The same at once, for `node:cluster`, which makes a listener within one call. A connection is known after a turn of the event loop
- * only, so another process asks, for some 50 ms; that happens where a socket stands in the way, and nowhere else.
+ * The same at once, for `node:cluster`, which makes a listener within one call. A connection is
+ * known after a turn of the event loop only, so another process asks, for some 50 ms; that happens
+ * where a socket stands in the way, and nowhere else.
  *
  * @returns whether there is room now
  */

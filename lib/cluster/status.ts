@@ -32,7 +32,10 @@ const mostTold = 1000
 const lookInterval = 500
 
 /** Opens the supervisor's own health and admin routes: those of the plugin, for the whole. */
-export async function openStatus (supervisor: Supervisor, { listen, token, unixSocket }: NonNullable<SupervisorSettings['status']>): Promise<OpenStatus> {
+export async function openStatus (
+  supervisor: Supervisor,
+  { listen, token, unixSocket }: NonNullable<SupervisorSettings['status']>
+): Promise<OpenStatus> {
   // Fastify is loaded only where it is needed: a supervisor without these routes stays small.
   const [{ default: Fastify }, { preparePage }] = await Promise.all([import('fastify'), import('../page/page.ts')])
   // A stranger's first look must not keep a probe waiting.
@@ -65,7 +68,11 @@ export async function openStatus (supervisor: Supervisor, { listen, token, unixS
     draining: new AbortController().signal,
     log: {
       // The routes know their own options; the supervisor's have other names.
-      info: (details, message) => supervisor.log.info(details, message.replace('admin.token, admin.authorize, admin.unixSocket', 'statusToken, statusSocket')),
+      info: (details, message) =>
+        supervisor.log.info(
+          details,
+          message.replace('admin.token, admin.authorize, admin.unixSocket', 'statusToken, statusSocket')
+        ),
       warn: (details, message) => supervisor.log.warn(details, message),
       error: (details, message) => supervisor.log.error(details, message)
     }
@@ -91,7 +98,10 @@ function isProbe (url: string): boolean {
 }
 
 /** @throws FST_GRACEFUL_SUPERVISOR */
-async function listenOn (app: FastifyInstance, listen: NonNullable<SupervisorSettings['status']>['listen']): Promise<string> {
+async function listenOn (
+  app: FastifyInstance,
+  listen: NonNullable<SupervisorSettings['status']>['listen']
+): Promise<string> {
   try {
     if ('path' in listen) await clearSocket(listen.path)
     return await app.listen({ ...listen, backlog })

@@ -9,7 +9,7 @@ const stepped = ['announcing', 'closing', 'draining'] as const
 /** Milliseconds within which a supervisor says whether a signal has ended this child alone, or all. */
 const longestDoubt = 1000
 
-/** The child's side: at the end of each phase it waits until its supervisor lets it pass. The caps of its phases are its own. */
+/** The child's side: it waits at the end of each phase until its supervisor lets it pass. Its caps are its own. */
 export class Step {
   readonly #changed: () => void
   readonly #signalled: () => boolean
@@ -50,7 +50,9 @@ export class Step {
 
   /** Whom an application waits for that has done with its phase. */
   ask (phase: Phase): Stall | undefined {
-    if (phase === 'terminated' || phaseNumber(phase) <= this.#passed || !(this.#together || this.#doubts)) return undefined
+    if (phase === 'terminated' || phaseNumber(phase) <= this.#passed || !(this.#together || this.#doubts)) {
+      return undefined
+    }
     if (this.#waitsIn !== phase) {
       this.#waitsIn = phase
       this.#changed()
@@ -86,7 +88,9 @@ export class Barrier {
     for (const phase of stepped) {
       const number = phaseNumber(phase)
       if (number <= this.#passed) continue
-      if (members.length === 0 || !members.every(({ state }) => phaseNumber(state.phase ?? 'running') > number || state.waitsIn === phase)) return
+      const isOver = ({ state }: Member): boolean =>
+        phaseNumber(state.phase ?? 'running') > number || state.waitsIn === phase
+      if (members.length === 0 || !members.every(isOver)) return
       this.#passed = number
       this.#onPass(phase)
       for (const member of members) member.pass(phase)

@@ -73,13 +73,26 @@ export class Supervisor {
     this.#reload = new Reload(this)
     this.#hand = new HandDrain(this)
     this.#grace = new GraceWarning(settings, log)
-    this.whole = new Whole({ settings, places: this.places, children: this.children, log, stopping: () => this.#stopping, drained: () => this.#hand.drained })
+    this.whole = new Whole({
+      settings,
+      places: this.places,
+      children: this.children,
+      log,
+      stopping: () => this.#stopping,
+      drained: () => this.#hand.drained
+    })
     this.#message = new TreeMessage({ settings, children: this.children, log })
-    this.#turnover = new Turnover(this, { drained: () => this.#hand.drained, ended: (child, end) => this.#message.ended(child, end) })
+    this.#turnover = new Turnover(this, {
+      drained: () => this.#hand.drained,
+      ended: (child, end) => this.#message.ended(child, end)
+    })
     // From phase 2 on nobody but the children holds a port, so that it is closed when they close it.
     this.#barrier = new Barrier(this.children, (phase) => { if (phase === 'announcing') this.#listeners.close() })
     this.#listeners = new Listeners({
-      expected: () => !this.whole.served && (this.places.some(({ child }) => child === undefined) || [...this.children].some((child) => child.ending || !child.worker.isConnected())),
+      expected: () =>
+        !this.whole.served
+        && (this.places.some(({ child }) => child === undefined)
+          || [...this.children].some((child) => child.ending || !child.worker.isConnected())),
       over: () => this.whole.served
     })
     this.whole.onChange((phaseChanged) => {
@@ -90,7 +103,9 @@ export class Supervisor {
 
   /** The processes below this one. */
   get pids (): number[] {
-    return [...this.children].filter(({ alive }) => alive).flatMap(({ pid, state }) => [...pid === undefined ? [] : [pid], ...state.descendants])
+    return [...this.children]
+      .filter(({ alive }) => alive)
+      .flatMap(({ pid, state }) => [...pid === undefined ? [] : [pid], ...state.descendants])
   }
 
   /** Settles with the exit code when the last child is gone and all it wrote was forwarded. */
@@ -102,9 +117,19 @@ export class Supervisor {
 
   start (): void {
     const { script, workers, gracePeriod, childGracePeriod } = this.settings
-    this.log.info({ event: 'graceful.supervisor.start', script, workers, gracePeriod, childGracePeriod }, `supervisor starts ${workers} ${workers === 1 ? 'child' : 'children'}`)
+    this.log.info(
+      { event: 'graceful.supervisor.start', script, workers, gracePeriod, childGracePeriod },
+      `supervisor starts ${workers} ${workers === 1 ? 'child' : 'children'}`
+    )
     this.#message.check()
-    if (process.pid === 1) this.log.info({ event: 'graceful.supervisor.init' }, 'supervisor is process 1: it ends and reaps its children, but nobody reaps what their own children leave behind. Where they have some, start an init before it: docker run --init, tini, or shareProcessNamespace in a pod')
+    if (process.pid === 1) {
+      this.log.info(
+        { event: 'graceful.supervisor.init' },
+        'supervisor is process 1: it ends and reaps its children, but nobody reaps what their own children '
+          + 'leave behind. Where they have some, start an init before it: docker run --init, tini, or '
+          + 'shareProcessNamespace in a pod'
+      )
+    }
     this.#listeners.install()
     for (const place of this.places) this.fill(place)
   }
@@ -115,10 +140,18 @@ export class Supervisor {
       changed: (changed) => this.#changed(place, changed),
       exited: (exited, end) => this.#turnover.exited(place, exited, end),
       orphaned: (parent, pids) => this.#orphaned(parent, pids),
-      killed: (parent, pids) => this.log.error({ event: 'graceful.supervisor.kill', child: parent.place, childPid: parent.pid, pids }, `what child ${parent.place} (process ${parent.pid}) had left behind did not end in time: killed ${pids.join(', ')}`)
+      killed: (parent, pids) =>
+        this.log.error(
+          { event: 'graceful.supervisor.kill', child: parent.place, childPid: parent.pid, pids },
+          `what child ${parent.place} (process ${parent.pid}) had left behind did not end in time: `
+            + `killed ${pids.join(', ')}`
+        )
     })
     this.children.add(child)
-    this.log.info({ event: 'graceful.supervisor.spawn', child: place.number, childPid: child.pid }, `child ${place.number} ${child.pid === undefined ? 'cannot be started' : `starts as process ${child.pid}`}`)
+    this.log.info(
+      { event: 'graceful.supervisor.spawn', child: place.number, childPid: child.pid },
+      `child ${place.number} ${child.pid === undefined ? 'cannot be started' : `starts as process ${child.pid}`}`
+    )
     void child.settled.then(() => {
       this.probes.join(child)
       return this.#hand.join(child)
@@ -142,7 +175,11 @@ export class Supervisor {
   /** Kills a child that has not ended when its time is over. */
   limit (child: Child): void {
     const timeout = Math.round(this.#deadline.patience)
-    child.limit(timeout, () => this.log.error({ event: 'graceful.supervisor.kill', child: child.place, childPid: child.pid, phase: child.state.phase }, `child ${child.place} (process ${child.pid}) did not end within ${timeout} ms, in phase '${child.state.phase ?? 'unknown'}': killed`))
+    child.limit(timeout, () => this.log.error(
+      { event: 'graceful.supervisor.kill', child: child.place, childPid: child.pid, phase: child.state.phase },
+      `child ${child.place} (process ${child.pid}) did not end within ${timeout} ms, `
+        + `in phase '${child.state.phase ?? 'unknown'}': killed`
+    ))
   }
 
   /** Replaces every child. A second call meanwhile is done once more afterwards. */
@@ -157,16 +194,24 @@ export class Supervisor {
     this.#stopping = true
     this.#exitCode = exitCode
     this.#deadline.begin(elapsed, this.#hand.graceStart)
-    this.log.info({ event: 'graceful.supervisor.shutdown', reason, children: this.children.size }, `supervisor shuts down: ${reason}`)
+    this.log.info(
+      { event: 'graceful.supervisor.shutdown', reason, children: this.children.size },
+      `supervisor shuts down: ${reason}`
+    )
     this.#reload.stop(reason)
     for (const place of this.places) place.leaveEmpty()
     for (const sink of new Set(Object.values(this.#sinks))) sink.limit(...this.#deadline.output)
     this.#listeners.release()
-    this.#message.begin({ kind: problem === undefined ? 'shutdown' : 'crash', reason, ...problem !== undefined && { problem } })
+    this.#message.begin({
+      kind: problem === undefined ? 'shutdown' : 'crash',
+      reason,
+      ...problem !== undefined && { problem }
+    })
     this.whole.enter('announcing')
     this.#turnover.settle()
     for (const child of this.children) {
-      // Who is on its way out already has its order; a second one would cut it short. What is left of the grace period may be less than it was given.
+      // Who is on its way out already has its order; a second one would cut it short. What is left
+      // of the grace period may be less than it was given.
       if (!child.leaving) child.shutdown({ signal, replaced: false, together: true, elapsed, count: 1 })
       this.limit(child)
     }
@@ -186,7 +231,11 @@ export class Supervisor {
 
   /** Lines were lost at the end, because nobody read them. */
   lose (lines: number, exitCode: number): void {
-    this.log.warn({ event: 'graceful.supervisor.dropped', lines }, `${counted(lines, 'line', 'lines')} of the output ${lines === 1 ? 'was' : 'were'} dropped: whoever reads it had stopped`)
+    this.log.warn(
+      { event: 'graceful.supervisor.dropped', lines },
+      `${counted(lines, 'line', 'lines')} of the output ${lines === 1 ? 'was' : 'were'} dropped: `
+        + 'whoever reads it had stopped'
+    )
     this.#message.finish(exitCode, lines)
   }
 
@@ -211,7 +260,11 @@ export class Supervisor {
     const child = place.child = this.spawn(place)
     const timer = setTimeout(() => {
       if (!child.alive || child.readyFor !== undefined || child.leaving) return
-      this.log.error({ event: 'graceful.supervisor.late', child: place.number, childPid: child.pid, lastWords: child.lastWords }, `child ${place.number} (process ${child.pid}) was not ready within ${this.settings.startTimeout} ms: ${whyNotReady(child)}`)
+      this.log.error(
+        { event: 'graceful.supervisor.late', child: place.number, childPid: child.pid, lastWords: child.lastWords },
+        `child ${place.number} (process ${child.pid}) was not ready within ${this.settings.startTimeout} ms: `
+          + whyNotReady(child)
+      )
       // Its end counts as that of a child that crashed while starting.
       child.late = true
       this.dismiss(child, 'SIGTERM', true)
@@ -231,7 +284,10 @@ export class Supervisor {
   }
 
   #orphaned (child: Child, pids: readonly number[]): number {
-    this.log.warn({ event: 'graceful.supervisor.orphans', child: child.place, childPid: child.pid, pids }, `child ${child.place} (process ${child.pid}) has left processes behind: ${pids.join(', ')}`)
+    this.log.warn(
+      { event: 'graceful.supervisor.orphans', child: child.place, childPid: child.pid, pids },
+      `child ${child.place} (process ${child.pid}) has left processes behind: ${pids.join(', ')}`
+    )
     return this.#deadline.patience
   }
 

@@ -7,9 +7,9 @@ import { reopen } from '../guardian/output.ts'
 interface Handle { fd?: number, setBlocking?: (wait: boolean) => number }
 
 /**
- * Standard output or error, as a stream that never waits inside a write. Those of Node do at a terminal, and one that is stopped
- * (Ctrl-S), or that nobody reads, would hold the supervisor and its signals. Where there is no second description of the terminal
- * (it belongs to another user, it has no name here, or this is not Linux), it is Node's.
+ * Standard output or error, as a stream that never waits inside a write. Those of Node do at a terminal, and one that
+ * is stopped (Ctrl-S), or that nobody reads, would hold the supervisor and its signals. Where there is no second
+ * description of the terminal (it belongs to another user, it has no name here, or this is not Linux), it is Node's.
  */
 export function outputStream (fd: 1 | 2): Writable {
   const standard = fd === 1 ? process.stdout : process.stderr
@@ -27,7 +27,8 @@ function impatient (file: number): Writable | undefined {
     return undefined
   }
   const { _handle: handle } = terminal as unknown as { _handle?: Handle }
-  // Node opens the terminal once more for itself. One without a name it cannot, and would try each write again until it is taken.
+  // Node opens the terminal once more for itself. One without a name it cannot, and would try each
+  // write again until it is taken.
   if (handle?.fd === undefined || handle.fd === file || handle.setBlocking === undefined) {
     terminal.destroy()
     return undefined

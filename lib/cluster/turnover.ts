@@ -61,13 +61,19 @@ export class Turnover {
     this.#doubts.wait(child, () => this.#ended(place, child, end))
   }
 
-  /** It ends by itself (a crash, a signal that somebody sent to it alone): its place is filled while it still drains. */
+  /**
+   * It ends by itself (a crash, a signal that somebody sent to it alone): its place is filled while it still drains.
+   */
   #leaves (place: Place, child: Child): void {
     if (child.leaving || this.#supervisor.stopping) return
     child.pass('draining')
     if (place.child !== child || this.#ports.drained()) return
     child.leaving = true
-    this.#supervisor.log.warn({ event: 'graceful.supervisor.leaving', child: place.number, childPid: child.pid, phase: child.state.phase }, `child ${place.number} (process ${child.pid}) shuts down by itself`)
+    const { pid: childPid, state: { phase } } = child
+    this.#supervisor.log.warn(
+      { event: 'graceful.supervisor.leaving', child: place.number, childPid, phase },
+      `child ${place.number} (process ${childPid}) shuts down by itself`
+    )
     this.#supervisor.limit(child)
     this.#refill(place, child)
   }
@@ -77,7 +83,14 @@ export class Turnover {
     const asked = child.leaving || stopping
     const expected = asked && !child.killed && (code === 0 || child.unborn)
     const exitCode = expected ? 0 : codeOf({ code, signal })
-    const details = { event: 'graceful.supervisor.exit', child: place.number, childPid: child.pid, exitCode: code, signal, ...expected ? {} : { lastWords: child.lastWords } }
+    const details = {
+      event: 'graceful.supervisor.exit',
+      child: place.number,
+      childPid: child.pid,
+      exitCode: code,
+      signal,
+      ...expected ? {} : { lastWords: child.lastWords }
+    }
     log[expected ? 'info' : 'error'](details, `${child.title} ended with ${signal ?? `code ${code}`}`)
     if (stopping) this.#codes.push(child.killed ? 1 : exitCode)
     this.#ports.ended(child, { code, signal })
@@ -94,12 +107,23 @@ export class Turnover {
     if (failedStarts > settings.maxCrashes && (!place.served || whole.readyChildren < settings.minReady)) {
       const code = exitCode || 1
       const problem = `child ${place.number} ended ${failedStarts} times in a row before it was ready`
-      log.error({ event: 'graceful.supervisor.giveUp', child: place.number, exitCode: code }, `${problem}, ${place.served ? 'and too few others are ready' : 'and never was'}: supervisor gives up with code ${code}`)
-      void this.#supervisor.shutdown({ reason: 'crash loop', exitCode: code, problem: `${problem}, the last time with code ${code}; its last words: ${child.lastWords}` })
+      log.error(
+        { event: 'graceful.supervisor.giveUp', child: place.number, exitCode: code },
+        `${problem}, ${place.served ? 'and too few others are ready' : 'and never was'}: `
+          + `supervisor gives up with code ${code}`
+      )
+      void this.#supervisor.shutdown({
+        reason: 'crash loop',
+        exitCode: code,
+        problem: `${problem}, the last time with code ${code}; its last words: ${child.lastWords}`
+      })
       return
     }
     place.restarts++
-    log.warn({ event: 'graceful.supervisor.backoff', child: place.number, delay, failedStarts }, `child ${place.number} is started again in ${delay} ms`)
+    log.warn(
+      { event: 'graceful.supervisor.backoff', child: place.number, delay, failedStarts },
+      `child ${place.number} is started again in ${delay} ms`
+    )
     place.child = undefined
     place.fillLater(delay, () => this.#supervisor.fill(place))
   }

@@ -34,12 +34,19 @@ export class Whole {
   get since (): number { return this.#since }
   /** Whether it has been ready once. */
   get started (): boolean { return this.#started }
-  get readyChildren (): number { return this.#ports.places.filter(({ child, successor }) => child?.ready === true || successor?.ready === true).length }
+  get readyChildren (): number {
+    const { places } = this.#ports
+    return places.filter(({ child, successor }) => child?.ready === true || successor?.ready === true).length
+  }
   /** Whether enough children are ready, and nobody ends. */
-  get ready (): boolean { return !this.#ports.stopping() && !this.#ports.drained() && this.readyChildren >= this.#ports.settings.minReady }
+  get ready (): boolean {
+    return !this.#ports.stopping() && !this.#ports.drained() && this.readyChildren >= this.#ports.settings.minReady
+  }
   /** Whether every place has a child that has been ready and stays. */
   get served (): boolean {
-    return this.#ports.places.every(({ child }) => child !== undefined && child.worker.isConnected() && !child.ending && child.readyFor !== undefined)
+    return this.#ports.places.every(({ child }) =>
+      child !== undefined && child.worker.isConnected() && !child.ending && child.readyFor !== undefined
+    )
   }
 
   /** Calls `listener` whenever a child has changed, and with `true` when the phase has. */
@@ -73,6 +80,11 @@ export class Whole {
     this.#started ||= ready
     const { stopping, log, settings } = this.#ports
     const children = `${this.readyChildren} of ${settings.workers} children ready`
-    if (!stopping()) log[ready ? 'info' : 'warn']({ event: 'graceful.supervisor.readiness', ready }, ready ? `ready: ${children}` : `not ready: ${children}`)
+    if (!stopping()) {
+      log[ready ? 'info' : 'warn'](
+        { event: 'graceful.supervisor.readiness', ready },
+        ready ? `ready: ${children}` : `not ready: ${children}`
+      )
+    }
   }
 }

@@ -55,7 +55,7 @@ function lead (): void {
 }
 let leading = false
 
-/** How much of the time that a process with this environment would take is not there for those below, who have to end first. */
+/** How much of the time of a process with this environment is not there for those below, which have to end first. */
 function elapsed (): number {
   const deadlines = [...applications].flatMap(({ graceful }) => graceful.deadline ?? [])
   const gracePeriod = (decimal(readVariable(process.env, 'TERMINATION_GRACE_PERIOD_SECONDS')) || 30) * 1000
@@ -80,9 +80,19 @@ function stateNow (): ChildState {
   const [phase = nested?.phase] = phases.toSorted((a, b) => phaseNumber(a) - phaseNumber(b))
   const all = [...nested === undefined ? [] : [nested], ...applications]
   // A deadline exists from the moment an end was asked for.
-  const ending = all.length > 0 && all.every((one) => 'graceful' in one ? one.graceful.deadline !== undefined : one.ending)
+  const ending = all.length > 0
+    && all.every((one) => 'graceful' in one ? one.graceful.deadline !== undefined : one.ending)
   const ready = nested?.ready ?? isReady()
-  return { phase, ready, ending, signalled: ending && isSignalled(), inStep: nested === undefined && applications.size > 0, waitsIn: step.waitsIn, descendants: [...descendants.pids, ...nested?.pids ?? []], gracePeriod: longestGrace(all) }
+  return {
+    phase,
+    ready,
+    ending,
+    signalled: ending && isSignalled(),
+    inStep: nested === undefined && applications.size > 0,
+    waitsIn: step.waitsIn,
+    descendants: [...descendants.pids, ...nested?.pids ?? []],
+    gracePeriod: longestGrace(all)
+  }
 }
 
 /** An older copy of the package in the service does not tell. */
@@ -96,7 +106,8 @@ function isSignalled (): boolean {
 }
 
 function isReady (): boolean {
-  return applications.size > 0 && [...applications].every((application) => application.publicStatus().ready) && isServing()
+  return applications.size > 0 && [...applications].every((application) => application.publicStatus().ready)
+    && isServing()
 }
 
 function isServing (): boolean {
@@ -151,12 +162,16 @@ function onMessage (message: unknown): void {
     // A second one makes haste, below as well. Whether it was one is known when the applications have got it.
     if (leading) process.nextTick(handHasteOn, signalOf(message.signal))
     // Each application has its own listener for this; without one, what remembers early signals is the only one there.
-    if (isChild && applications.size === 0 && !(message.count === 1 && sharedState().early?.first !== undefined)) process.kill(process.pid, signalOf(message.signal))
+    if (isChild && applications.size === 0 && !(message.count === 1 && sharedState().early?.first !== undefined)) {
+      process.kill(process.pid, signalOf(message.signal))
+    }
   }
 }
 
 function handHasteOn (signal: NodeJS.Signals): void {
-  if ([...applications].some(({ graceful }) => graceful.status().shutdown?.hurried !== undefined)) descendants.shutdown({ signal, elapsed: elapsed(), count: 2 })
+  if ([...applications].some(({ graceful }) => graceful.status().shutdown?.hurried !== undefined)) {
+    descendants.shutdown({ signal, elapsed: elapsed(), count: 2 })
+  }
 }
 
 /** An older copy of the package in the service does not look at it. */
@@ -192,7 +207,8 @@ function listen (): void {
   unref()
 }
 
-// `--import` runs in worker threads and in the service's own forks again; only a process with a parent to lose is meant.
+// `--import` runs in worker threads and in the service's own forks again; only a process with a
+// parent to lose is meant.
 if (isMainThread && typeof process.send === 'function') {
   // Node exits a worker in the very moment its parent dies, unless this is set.
   if (cluster.worker !== undefined) {
@@ -210,6 +226,7 @@ if (isMainThread && typeof process.send === 'function') {
   if (isChild) listen()
   process.once('disconnect', onOrphaned)
   unref()
-  // What a parent says before this is lost: `node:cluster` listens for messages from the first moment on, and throws ours away.
+  // What a parent says before this is lost: `node:cluster` listens for messages from the first
+  // moment on, and throws ours away.
   tellState()
 }
