@@ -9,6 +9,10 @@ export function agedWards (wards: readonly WardState[], now: number): WardState[
   return wards.map((ward) => {
     const { requests, seenAt } = ward
     if (seenAt === undefined) return ward
-    return { ...ward, requests: requests.map((request) => ({ ...request, age: Math.round(request.age + now - seenAt) })), seenAt: now }
+    return {
+      ...ward,
+      requests: requests.map((request) => ({ ...request, age: Math.round(request.age + now - seenAt) })),
+      seenAt: now
+    }
   })
 }

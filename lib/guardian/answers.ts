@@ -37,19 +37,35 @@ export interface Known {
 }
 
 /**
- * What a probe is answered with: the last verdicts of all applications, and whether the event loop turns. Readiness fails
- * with the end, whatever the verdicts still say, and with the stall, liveness when nothing but a restart helps.
+ * What a probe is answered with: the last verdicts of all applications, and whether the event loop turns. Readiness
+ * fails with the end, whatever the verdicts still say, and with the stall, liveness when nothing but a restart helps.
  */
 export function buildVerdict (kind: CheckKind, { verdicts, wards, loop }: Known, { exclude, only }: Question): Verdict {
-  const given = verdicts.flatMap((own, index) => own[kind].checks
-    .map((check) => check.name === shutdownCheck && isLeaving(wards[index]) ? line(shutdownCheck, 'process is shutting down') : check)
-    .map((check) => verdicts.length === 1 ? check : { ...check, name: `${check.name}-${index + 1}` }))
-  const unknown = verdicts.length === 0 && kind !== 'liveness' ? [line('started', 'the application has said nothing yet')] : []
+  const given = verdicts.flatMap((own, index) =>
+    own[kind].checks
+      .map((check) =>
+        check.name === shutdownCheck && isLeaving(wards[index])
+          ? line(shutdownCheck, 'process is shutting down')
+          : check
+      )
+      .map((check) => verdicts.length === 1 ? check : { ...check, name: `${check.name}-${index + 1}` })
+  )
+  const unknown = verdicts.length === 0 && kind !== 'liveness'
+    ? [line('started', 'the application has said nothing yet')]
+    : []
   const failed = kind === 'liveness' ? loop.dead : kind === 'readiness' && loop.stalled
-  const all = [...unknown, ...given, line(loopCheck, failed ? `the event loop has not turned for ${Math.round(loop.silence)} ms` : undefined)]
+  const all = [
+    ...unknown,
+    ...given,
+    line(loopCheck, failed ? `the event loop has not turned for ${Math.round(loop.silence)} ms` : undefined)
+  ]
   const asked = only === undefined ? all : all.filter(({ name }) => name === only)
-  const checks = asked.map((check) => only === undefined && exclude.includes(check.name) ? { ...check, ok: true, excluded: true } : check)
-  const unmatched = only === undefined ? [...new Set(exclude)].filter((name) => !all.some((check) => check.name === name)) : []
+  const checks = asked.map((check) =>
+    only === undefined && exclude.includes(check.name) ? { ...check, ok: true, excluded: true } : check
+  )
+  const unmatched = only === undefined
+    ? [...new Set(exclude)].filter((name) => !all.some((check) => check.name === name))
+    : []
   return { kind, ok: isPassing(checks), checks, warnings: excludeWarnings(unmatched) }
 }
 
@@ -58,7 +74,15 @@ function isLeaving (ward: Known['wards'][number] | undefined): boolean {
 }
 
 function line (name: string, output: string | undefined): CheckVerdict {
-  const check = { name, ok: output === undefined, critical: true, excluded: false, duration: 0, age: 0, time: Date.now() }
+  const check = {
+    name,
+    ok: output === undefined,
+    critical: true,
+    excluded: false,
+    duration: 0,
+    age: 0,
+    time: Date.now()
+  }
   return output === undefined ? check : { ...check, output }
 }
 

@@ -16,7 +16,10 @@ import type { ServedMetrics, ServerPorts } from './routes.ts'
 import { Scrape } from './scrape.ts'
 import type { LiveValues } from './scrape.ts'
 
-/** How long the main thread may take for the whole status, in milliseconds: as long as for those who watch. One that is merely busy answers within it. */
+/**
+ * How long the main thread may take for the whole status, in milliseconds: as long as for those who
+ * watch. One that is merely busy answers within it.
+ */
 const statusTimeout = 200
 
 /** How long a probe waits for checks with `ttl: 0`, in milliseconds: a slow one is told of with the next probe. */
@@ -84,7 +87,8 @@ export class Desk {
       publicStatus: () => publicStatusOf(sight.wards(), this.#ready()),
       eventLoop: () => ({ ...sight.loop(), blockedIn: sight.blockedIn() }),
       told: () => this.#told(),
-      ask: (mostRequests, timeout) => this.#questions.ask((id) => sight.post({ type: 'status', id, mostRequests }), timeout),
+      ask: (mostRequests, timeout) =>
+        this.#questions.ask((id) => sight.post({ type: 'status', id, mostRequests }), timeout),
       counted: (viewers) => sight.post({ type: 'watched', viewers })
     })
   }
@@ -200,13 +204,23 @@ export class Desk {
   async #status (): Promise<object> {
     const { wards, loop, blockedIn, post } = this.#sight
     const { silence, stalled } = loop()
-    const known = { ...publicStatusOf(wards(), this.#ready()), applications: agedWards(wards(), monotonic()), eventLoop: { silence: Math.round(silence), stalled, blockedIn: blockedIn() } }
+    const known = {
+      ...publicStatusOf(wards(), this.#ready()),
+      applications: agedWards(wards(), monotonic()),
+      eventLoop: { silence: Math.round(silence), stalled, blockedIn: blockedIn() }
+    }
     if (silence > silent) return known
-    const answer = await this.#questions.ask((id) => post({ type: 'status', id, mostRequests: mostShown }), statusTimeout)
+    const answer = await this.#questions.ask(
+      (id) => post({ type: 'status', id, mostRequests: mostShown }),
+      statusTimeout
+    )
     return typeof answer === 'object' && answer !== null ? answer : known
   }
 
-  /** The countdown starts with the call, whatever the main thread does; it is over with the main thread's, or when phase 1 could not last longer. */
+  /**
+   * The countdown starts with the call, whatever the main thread does; it is over with the main
+   * thread's, or when phase 1 could not last longer.
+   */
   async #announce (): Promise<void> {
     const { wards, post, unheard, setPrestop } = this.#sight
     const at = unheard().prestop ?? monotonic()

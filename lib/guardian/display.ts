@@ -25,8 +25,8 @@ export interface Outside {
 }
 
 /**
- * The status for those who watch it on the guardian's port: what the main thread answers, and while it does not answer, what it
- * said last, older by the time since then, with what is seen from outside.
+ * The status for those who watch it on the guardian's port: what the main thread answers, and while it
+ * does not answer, what it said last, older by the time since then, with what is seen from outside.
  */
 export class Display {
   readonly viewers: Viewers
@@ -35,7 +35,12 @@ export class Display {
 
   constructor (outside: Outside) {
     this.#outside = outside
-    const ports: ViewerPorts = { publicStatus: () => outside.publicStatus(), status: () => this.#read(), now: monotonic, counted: (viewers) => outside.counted(viewers) }
+    const ports: ViewerPorts = {
+      publicStatus: () => outside.publicStatus(),
+      status: () => this.#read(),
+      now: monotonic,
+      counted: (viewers) => outside.counted(viewers)
+    }
     this.viewers = new Viewers(ports)
   }
 
@@ -55,13 +60,20 @@ export class Display {
     const told = this.#outside.told() as { deadline?: number }
     const last = this.#aged()
     // A signal that the main thread has not heard of starts the clock all the same.
-    return { ...told, ...last, deadline: last['deadline'] ?? told.deadline, ...this.#outside.publicStatus(), eventLoop: { silence: Math.round(silence), stalled, blockedIn } }
+    return {
+      ...told,
+      ...last,
+      deadline: last['deadline'] ?? told.deadline,
+      ...this.#outside.publicStatus(),
+      eventLoop: { silence: Math.round(silence), stalled, blockedIn }
+    }
   }
 
   #aged (): Known {
     if (this.#last === undefined) return {}
     const { state, at } = this.#last
-    const older = (items: Aging): Aging => items?.map((item) => item.age === undefined ? item : { ...item, age: Math.round(item.age + monotonic() - at) })
+    const older = (items: Aging): Aging =>
+      items?.map((item) => item.age === undefined ? item : { ...item, age: Math.round(item.age + monotonic() - at) })
     return { ...state, requests: older(state.requests), checks: older(state.checks) }
   }
 }

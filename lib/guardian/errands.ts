@@ -3,7 +3,7 @@ import type { MetricsText, ProbeAnswers, RefusedMetrics, ToMain, ToThread } from
 import { monotonic } from './pulse.ts'
 import type { Ward } from './types.ts'
 
-/** The largest text of metrics that the thread is given, in bytes: it has 48 MB of heap, and edits the text as a whole. */
+/** The largest text of metrics the thread is given, in bytes: it has 48 MB of heap, and edits the text as a whole. */
 export const largestMetrics: number = 2 * 1024 * 1024
 
 /** What the thread asks of the applications. */
@@ -23,7 +23,11 @@ export class Errands {
   run (errand: Errand): void {
     switch (errand.type) {
       case 'status':
-        this.#post({ type: 'answer', id: errand.id, value: JSON.parse(JSON.stringify(this.#wards.values().next().value?.status(errand.mostRequests) ?? {})) })
+        this.#post({
+          type: 'answer',
+          id: errand.id,
+          value: JSON.parse(JSON.stringify(this.#wards.values().next().value?.status(errand.mostRequests) ?? {}))
+        })
         return
       case 'metrics':
         this.#metrics().catch(() => this.#post({ type: 'metrics', metrics: undefined }))
@@ -47,7 +51,8 @@ export class Errands {
   #bounded (metrics: MetricsText, log: Ward['log']): MetricsText | RefusedMetrics {
     const size = Buffer.byteLength(metrics.text)
     if (size <= largestMetrics) return metrics
-    const refused = `the metrics take ${size} bytes, and the guardian's port serves ${largestMetrics} at most: scrape the application's own port`
+    const refused = `the metrics take ${size} bytes, and the guardian's port serves ${largestMetrics} at most: `
+      + "scrape the application's own port"
     if (!this.#hasWarned) log.warn({ event: 'graceful.guardian' }, refused)
     this.#hasWarned = true
     return { refused }

@@ -9,7 +9,7 @@ export class Greetings {
   /** The newest question: its answer is that of all before it. */
   get last (): number { return this.#last }
 
-  /** Settles with whether it was heard within `timeout` milliseconds. The timer keeps the process: a boot waits for it. */
+  /** Settles with whether it was heard within `timeout` milliseconds. The timer keeps the process: a boot waits. */
   async send (say: (id: number) => void, timeout: number): Promise<boolean> {
     const id = ++this.#last
     let timer: Timer | undefined

@@ -23,7 +23,7 @@ import type { Look } from './watch.ts'
 /** Milliseconds between two looks at a heartbeat that is overdue, and at most between two others. */
 const lookInterval = 100
 const restInterval = 1500
-/** How long before a stall is reported the inspector is connected to a main thread that does not turn, in milliseconds. */
+/** Milliseconds before the report of a stall at which the inspector is connected to a main thread that hangs. */
 const preparation = 500
 
 /** What watches, in its own thread. Nothing here waits for the main thread. */
@@ -128,7 +128,11 @@ export class Guard {
   #loop (): LoopState {
     const silence = this.#watch.silence(this.#pulse.last, monotonic())
     const { stalled } = this.#watch
-    return { silence, stalled: stalled || this.#isLeavingUnheard(silence), dead: this.#hasBooted && stalled && silence > this.#data.liveness }
+    return {
+      silence,
+      stalled: stalled || this.#isLeavingUnheard(silence),
+      dead: this.#hasBooted && stalled && silence > this.#data.liveness
+    }
   }
 
   get #hasBooted (): boolean {
@@ -194,7 +198,9 @@ export class Guard {
 
   /** A fresh heartbeat cannot be overdue for a while; the deadline is met to the millisecond. */
   #nextLook (end: ProcessEnd | undefined, beat: number, now: number): number {
-    if (end !== undefined) return Math.max(1, Math.min(lookInterval / 2, now < end.hung ? end.hung - now : lookInterval / 4))
+    if (end !== undefined) {
+      return Math.max(1, Math.min(lookInterval / 2, now < end.hung ? end.hung - now : lookInterval / 4))
+    }
     if (this.#watch.stalled) return lookInterval
     const overdue = beat + Math.max(silent, this.#data.stall - preparation)
     return Math.min(restInterval, Math.max(lookInterval, overdue - now))
@@ -220,7 +226,9 @@ export class Guard {
     }
   }
 
-  /** A breakpoint is not a stall. Without a look at the thread from outside, an open inspector is taken for a person. */
+  /**
+   * A breakpoint is not a stall. Without a look at the thread from outside, an open inspector is taken for a person.
+   */
   #isHeldByPerson (age: number): boolean {
     if (!this.#pulse.debuggable || age <= silent) return false
     const { computes, waits } = mainThreadState()
@@ -247,6 +255,13 @@ export class Guard {
       }
     }
     const last = now >= end.turning ? end.last : end.last - end.teardown
-    return killProcess({ mainThread: inspect ? this.#mainThread : undefined, exitCode: end.exitCode, left: last - now, terminationMessagePath, spare: this.#data.spare, compose })
+    return killProcess({
+      mainThread: inspect ? this.#mainThread : undefined,
+      exitCode: end.exitCode,
+      left: last - now,
+      terminationMessagePath,
+      spare: this.#data.spare,
+      compose
+    })
   }
 }

@@ -16,21 +16,28 @@ import type { Guarded, GuardianSetup, Ward } from './types.ts'
 
 /** How long a boot waits for the thread at most, in milliseconds. */
 const readyTimeout = 3000
-/** How long the main thread waits for those who watch to be told of the end, in milliseconds, and how many requests they are told of. */
+/**
+ * How long the main thread waits for those who watch to be told of the end, in milliseconds, and
+ * how many requests they are told of.
+ */
 const farewellTimeout = 50
 const mostTold = 50
 
 /**
- * Puts an application under the guardian of its process, which all copies of the package share; the first one brings the
- * settings. Undefined in a worker thread, which has neither signals nor an exit of its own.
+ * Puts an application under the guardian of its process, which all copies of the package share; the first
+ * one brings the settings. Undefined in a worker thread, which has neither signals nor an exit of its own.
  */
-export function joinGuardian (shared: { guardian?: object | undefined }, setup: GuardianSetup, ward: Ward): Guarded | undefined {
+export function joinGuardian (
+  shared: { guardian?: object | undefined },
+  setup: GuardianSetup,
+  ward: Ward
+): Guarded | undefined {
   if (!isMainThread) return undefined
   const guardian = shared.guardian ??= new Guardian(setup, () => { shared.guardian = undefined })
   return (guardian as Guardian).join(ward)
 }
 
-/** The main thread's side of the guardian: one per process, started with its first application and stopped with its last. */
+/** The main thread's side of the guardian: one per process, from its first application to its last. */
 export class Guardian {
   readonly #setup: GuardianSetup
   readonly #wards = new Set<Ward>()
@@ -109,7 +116,13 @@ export class Guardian {
     if (this.#condition.hasFailed) return
     this.#tell()
     const heard = await this.#greetings.send((id) => this.#hello(id), readyTimeout)
-    if (!heard) this.#log?.warn({ event: 'graceful.guardian' }, `the guardian's thread was not up within ${readyTimeout} ms, and the boot goes on: until it is, nothing ends this process where its event loop hangs`)
+    if (!heard) {
+      this.#log?.warn(
+        { event: 'graceful.guardian' },
+        `the guardian's thread was not up within ${readyTimeout} ms, and the boot goes on: until it is, `
+          + 'nothing ends this process where its event loop hangs'
+      )
+    }
   }
 
   #hello (id: number): void {
@@ -117,7 +130,8 @@ export class Guardian {
   }
 
   #threadData (): CommonData {
-    const { settings: { stall, liveness, port, host }, probes, admin, metrics, terminationMessagePath, parent } = this.#setup
+    const { settings, probes, admin, metrics, terminationMessagePath, parent } = this.#setup
+    const { stall, liveness, port, host } = settings
     return {
       buffer: this.#pulse.buffer,
       sights: this.#sights.buffer,

@@ -22,12 +22,15 @@ export interface Pause {
 
 /** Frames that are read. */
 const most = 20
-/** For how many steps a pause in Node's own code goes on until it meets the application's: a turn of the queues takes about a hundred. */
+/**
+ * For how many steps a pause in Node's own code goes on until it meets the application's: a turn of
+ * the queues takes about a hundred.
+ */
 const mostSteps = 300
 
 /**
- * Pauses the main thread through the inspector. Connected only while it is needed: a session that is left connected makes
- * `process.exit` hang under `--inspect`. Inside native code there is no pause before it returns to JavaScript.
+ * Pauses the main thread through the inspector. Connected only while it is needed: a session that is left connected
+ * makes `process.exit` hang under `--inspect`. Inside native code there is no pause before it returns to JavaScript.
  */
 export class MainThread {
   readonly #urls = new Map<string, string>()
@@ -40,12 +43,18 @@ export class MainThread {
   #steps = 0
   #settle: ((pause: Pause | undefined) => void) | undefined
 
-  /** Connects, which takes most of the time, and asks for nothing yet. A main thread that computes sends the names of its scripts meanwhile. */
+  /**
+   * Connects, which takes most of the time, and asks for nothing yet. A main thread that computes
+   * sends the names of its scripts meanwhile.
+   */
   prepare (): void {
     this.#session ??= this.#connect()
   }
 
-  /** Asks for a pause, or waits for the one that is asked for already. Undefined where none comes within `timeout` milliseconds: then it stays asked for. */
+  /**
+   * Asks for a pause, or waits for the one that is asked for already. Undefined where none comes
+   * within `timeout` milliseconds: then it stays asked for.
+   */
   async pause (timeout: number): Promise<Pause | undefined> {
     this.#paused ??= this.#ask()
     let timer: NodeJS.Timeout | undefined
@@ -95,7 +104,8 @@ export class MainThread {
       this.#settle = resolve
       this.#asked = true
       this.#steps = mostSteps
-      // At once behind what connects: native code must find both when it returns, or it is gone before the second comes.
+      // At once behind what connects: native code must find both when it returns, or it is gone
+      // before the second comes.
       this.#session?.post('Debugger.pause')
     })
   }
@@ -111,7 +121,9 @@ export class MainThread {
   }
 
   #describe (session: Session, frames: Debugger.CallFrame[]): Pause {
-    const stack = frames.map((frame) => this.#frame(frame)).filter(({ file }) => file !== '' && !file.startsWith('node:')).slice(0, most)
+    const stack = frames.map((frame) => this.#frame(frame))
+      .filter(({ file }) => file !== '' && !file.startsWith('node:'))
+      .slice(0, most)
     return {
       stack,
       evaluate: (expression) => new Promise((resolve) => {

@@ -16,7 +16,8 @@ const exitTime = 120
 /** What tells of the requests, run on the paused main thread. */
 const snapshotExpression = `${sharedExpression}?.guardian?.snapshot?.()`
 /** The exit runs the exit listeners, which save what a pino transport holds; it is marked as ours first. */
-const exitExpression = (code: number): string => `{ const state = ${sharedExpression}; if (state) state.exiting = true; globalThis.process.exit(${code}) }`
+const exitExpression = (code: number): string =>
+  `{ const state = ${sharedExpression}; if (state) state.exiting = true; globalThis.process.exit(${code}) }`
 
 /** What {@link killProcess} needs. */
 export interface Kill {
@@ -33,10 +34,12 @@ export interface Kill {
 }
 
 /**
- * Ends the process, whatever its main thread does. The last step is armed before the first: pause, stack, message, line,
- * `process.exit` on the paused main thread, and SIGKILL where that has not ended it.
+ * Ends the process, whatever its main thread does. The last step is armed before the first: pause, stack,
+ * message, line, `process.exit` on the paused main thread, and SIGKILL where that has not ended it.
  */
-export async function killProcess ({ mainThread, exitCode, left, terminationMessagePath, spare, compose }: Kill): Promise<void> {
+export async function killProcess (
+  { mainThread, exitCode, left, terminationMessagePath, spare, compose }: Kill
+): Promise<void> {
   const time = Math.max(0, Math.min(killTime, left))
   let told = false
   const tell = (pause: Pause | undefined, wards: WardState[] | undefined): Promise<void> => {
@@ -59,7 +62,8 @@ export async function killProcess ({ mainThread, exitCode, left, terminationMess
   const wards = pause && await snapshot(pause, start + time - exitTime - performance.now())
   if (!told) await tell(pause, wards)
   if (pause === undefined) sigkill()
-  // As PID 1 we are still here: the kernel delivers no SIGKILL to it from inside. What is left is the return from native code.
+  // As PID 1 we are still here: the kernel delivers no SIGKILL to it from inside. What is left is
+  // the return from native code.
   const late = pause ?? await mainThread?.pending
   if (late === undefined) return
   void late.evaluate(exitExpression(exitCode))

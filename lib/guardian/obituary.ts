@@ -27,7 +27,7 @@ export function heldBy ({ stack, inspect, state }: Hang): string {
   return `at a place that is not known${doing}: it could not be paused in time, as inside native code`
 }
 
-/** A call into the kernel can be told from outside; native code that computes looks like JavaScript that takes long to be paused. */
+/** A call into the kernel can be told from outside; native code that computes looks like JavaScript slow to pause. */
 function isNative ({ computes, waits }: ThreadState): boolean {
   return computes === false && !waits
 }
@@ -64,7 +64,9 @@ function worst (wards: readonly WardState[]): WardState | undefined {
 
 function summarize ({ wards, hang, signal }: Obituary): string {
   const { phase = 'running', reason = signal ?? 'unknown' } = worst(wards) ?? {}
-  const cause = hang === undefined ? 'the shutdown did not come to its end in time' : `the event loop has not turned for ${Math.round(hang.silence)} ms, ${heldBy(hang)}`
+  const cause = hang === undefined
+    ? 'the shutdown did not come to its end in time'
+    : `the event loop has not turned for ${Math.round(hang.silence)} ms, ${heldBy(hang)}`
   return `ended by the guardian at the deadline, in phase '${phase}' of the end by ${reason}: ${cause}`
 }
 
@@ -72,7 +74,9 @@ function summarize ({ wards, hang, signal }: Obituary): string {
 export function obituaryLine (obituary: Obituary): string {
   const { wards, hang, signal, exitCode } = obituary
   const { phase, reason = signal } = worst(wards) ?? {}
-  const several = wards.length > 1 ? { applications: wards.map((ward) => ({ name: ward.name, phase: ward.phase, reason: ward.reason })) } : {}
+  const several = wards.length > 1
+    ? { applications: wards.map((ward) => ({ name: ward.name, phase: ward.phase, reason: ward.reason })) }
+    : {}
   return logLine(60, {
     event: 'graceful.killed',
     phase,

@@ -11,7 +11,8 @@ const interval = 5
 
 /** A line as pino writes it. `level` 40 is a warning, 50 an error, 60 fatal. */
 export function logLine (level: 40 | 50 | 60, fields: object, message: string): string {
-  return `${JSON.stringify({ level, time: Date.now(), pid: process.pid, hostname: hostname(), ...fields, msg: message })}\n`
+  const origin = { pid: process.pid, hostname: hostname() }
+  return `${JSON.stringify({ level, time: Date.now(), ...origin, ...fields, msg: message })}\n`
 }
 
 /** The line that is being written; another one takes its place. */
@@ -20,9 +21,9 @@ let current: Buffer | undefined
 let torn = false
 
 /**
- * Writes to standard error without ever waiting inside a write: one that waits for a reader who has stopped holds whoever
- * exits. A line that nobody takes within a moment is lost, and so is the rest of one that another one follows. It does not
- * reject.
+ * Writes to standard error without ever waiting inside a write: one that waits for a reader who has
+ * stopped holds whoever exits. A line that nobody takes within a moment is lost, and so is the rest
+ * of one that another one follows. It does not reject.
  */
 export async function writeError (text: string): Promise<void> {
   const bytes = current = Buffer.from(torn ? `\n${text}` : text)
@@ -72,7 +73,10 @@ function waits (): boolean {
   }
 }
 
-/** A description of the same pipe or terminal that does not wait; the other one may be shared with other processes. A socket has no second one. */
+/**
+ * A description of the same pipe or terminal that does not wait; the other one may be shared with
+ * other processes. A socket has no second one.
+ */
 export function reopen (fd = 2): number | undefined {
   if (process.platform !== 'linux') return undefined
   try {
@@ -85,10 +89,13 @@ export function reopen (fd = 2): number | undefined {
 /** As much of a stream's handle as no public interface offers. */
 interface Handle { setBlocking?: (wait: boolean) => number }
 
-/** Of standard error, where that is a pipe, a terminal or a stream socket. It is kept, reads nothing, and closes nothing. */
+/** Of standard error, where that is a pipe, a terminal or a stream socket. Kept open, it reads and closes nothing. */
 let handle: Handle | undefined
 
-/** Whoever shares standard error sees it not to wait for no longer than this takes. Where it cannot be made so, nothing is written: the termination message says the same. */
+/**
+ * Whoever shares standard error sees it not to wait for no longer than this takes. Where it cannot
+ * be made so, nothing is written: the termination message says the same.
+ */
 function writeWithoutWaiting (bytes: Buffer): number {
   // There is nothing like it, and a console is not stopped for long.
   if (process.platform === 'win32') return write(2, bytes)

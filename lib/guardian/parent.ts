@@ -1,4 +1,7 @@
-/** Follows the end of a process whose parent is lost: a main thread that hangs does not hear of it, and nobody is left to kill it. */
+/**
+ * Follows the end of a process whose parent is lost: a main thread that hangs does not hear of it,
+ * and nobody is left to kill it.
+ */
 export class ParentWatch {
   #parent: number | undefined
 

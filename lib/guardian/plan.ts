@@ -3,7 +3,7 @@ import type { Signal, WardState } from './protocol.ts'
 
 /** What the kill itself may take, in milliseconds: pause, stack, message, exit listeners. */
 export const killTime = 700
-/** How long before the deadline it begins where the main thread hangs; the pause alone can take this long on a busy machine. */
+/** How long before the deadline it begins where the main thread hangs: the pause alone may take this long. */
 const lead = 250
 /** What is left of the grace period at the deadline at least, in milliseconds. */
 const leastTail = 600
@@ -20,9 +20,15 @@ export interface Unheard {
 
 /** When the process has to be gone. Times are of the shared clock. */
 export interface ProcessEnd {
-  /** For a main thread that hangs: nothing of the end can happen any more but the exit. A little before the deadline, to be over soon after it. */
+  /**
+   * For a main thread that hangs: nothing of the end can happen any more but the exit. A little
+   * before the deadline, to be over soon after it.
+   */
   hung: number
-  /** The same for a process without much memory: from then on a short silence is a hang. Before, it may be a long collection of garbage. */
+  /**
+   * The same for a process without much memory: from then on a short silence is a hang. Before, it
+   * may be a long collection of garbage.
+   */
   surely: number
   /** From then on a missed heartbeat is a hang: what is left is what the kernel needs for the memory. */
   hurry: number
@@ -72,15 +78,29 @@ function endOf (ward: WardState, { signals: [first], prestop }: Unheard, longest
   const surely = deadline - Math.min(lead, gracePeriod / 12)
   // Half of the reserve is for the flush of the logs, however large the process is.
   const turning = end - reserve * 0.4 - Math.min(teardown, reserve * 0.1)
-  return { hung: surely - teardown, surely, hurry: end - reserve * 0.4 - teardown, turning, last: end - Math.min(100, reserve * 0.2), teardown, exitCode: 1 }
+  return {
+    hung: surely - teardown,
+    surely,
+    hurry: end - reserve * 0.4 - teardown,
+    turning,
+    last: end - Math.min(100, reserve * 0.2),
+    teardown,
+    exitCode: 1
+  }
 }
 
 /** What a guardian cannot do in a process of this id; undefined where it can do all. */
 export function limitOf (pid: number): string | undefined {
-  return pid === 1 ? 'this process is PID 1, which cannot kill itself: where native code hangs at the deadline, only the kubelet ends it. An init, or shareProcessNamespace, avoids that' : undefined
+  return pid === 1
+    ? 'this process is PID 1, which cannot kill itself: where native code hangs at the deadline, only the '
+      + 'kubelet ends it. An init, or shareProcessNamespace, avoids that'
+    : undefined
 }
 
-/** By when an application's work must be over, on the shared clock: in phase 4 its close, too. Undefined while no end is under way. */
+/**
+ * By when an application's work must be over, on the shared clock: in phase 4 its close, too.
+ * Undefined while no end is under way.
+ */
 export function deadlineOf (ward: WardState, { signals, prestop }: Unheard): number | undefined {
   const { phase, graceStart, gracePeriod, preStop, reserve, close } = ward
   const signal = signals.find(({ name }) => ward.signals.includes(name))
@@ -88,7 +108,12 @@ export function deadlineOf (ward: WardState, { signals, prestop }: Unheard): num
   return start === undefined ? undefined : start + gracePeriod - reserve - (phase === 'terminated' ? 0 : close)
 }
 
-function graceStartOf ({ graceStart, gracePeriod, ending }: WardState, signalled: number, preStop: number, prestop: number | undefined): number {
+function graceStartOf (
+  { graceStart, gracePeriod, ending }: WardState,
+  signalled: number,
+  preStop: number,
+  prestop: number | undefined
+): number {
   if (ending && graceStart !== undefined) return graceStart
   const called = graceStart ?? prestop
   // A call that the grace period is over for was on nobody's clock.

@@ -7,10 +7,16 @@ import type { ShutdownKind } from '../lifecycle/report.ts'
 import type { PageTexts } from '../page/document.ts'
 import type { CallerIdentity } from '../traffic/callers.ts'
 
-/** A signal; `count` is 1 for the first, 2 for the one that hurries, 3 for the one that exits at once. `at` is of the shared clock. */
+/**
+ * A signal; `count` is 1 for the first, 2 for the one that hurries, 3 for the one that exits at
+ * once. `at` is of the shared clock.
+ */
 export interface Signal { name: string, at: number, count: number }
 
-/** One application as the guardian has to know it. Times are milliseconds; those of `graceStart`, `hurriedAt`, `seenAt` and `heard` are of the shared clock. */
+/**
+ * One application as the guardian has to know it. Times are milliseconds; those of `graceStart`,
+ * `hurriedAt`, `seenAt` and `heard` are of the shared clock.
+ */
 export interface WardState {
   name: string
   phase: Phase
@@ -125,7 +131,7 @@ export interface StallRecord {
   duration: number
   /** Epoch milliseconds at which it was noticed. */
   at: number
-  /** The function that held it, as `name (file:line:column)`; undefined where it could not be paused, as inside native code. */
+  /** The function that held it, as `name (file:line:column)`; undefined where no pause came, as inside native code. */
   blockedIn: string | undefined
 }
 

@@ -81,7 +81,7 @@ export class Pulse {
     Atomics.store(this.#words, slots.blockedIn, BigInt(written))
   }
 
-  /** Holds the main thread until the guardian has told everybody that the end is over, at most `timeout` milliseconds. */
+  /** Holds the main thread until the guardian has told all that the end is over, at most `timeout` milliseconds. */
   awaitFarewell (timeout: number): void {
     Atomics.wait(this.#words, slots.farewell, 0n, timeout)
   }

@@ -49,7 +49,9 @@ export interface Reply {
 /** A probe that is asked for: its kind, its route, and the one check that is asked, or none. */
 interface Probe { kind: CheckKind, name: string, only: string }
 
-const probes: ReadonlyMap<string, CheckKind> = new Map([['livez', 'liveness'], ['readyz', 'readiness'], ['startupz', 'startup']])
+const probes: ReadonlyMap<string, CheckKind> = new Map([
+  ['livez', 'liveness'], ['readyz', 'readiness'], ['startupz', 'startup']
+])
 /** The User-Agent of a kubelet that calls a preStop hook. */
 const kubelet = /^kube-lifecycle\//
 
@@ -70,11 +72,17 @@ export class Routes {
   async answer (request: IncomingMessage): Promise<Reply> {
     const [path = '', query = ''] = (request.url ?? '').split('?', 2)
     const { admin, metrics } = this.#data
-    if (admin !== undefined && path === `${admin.prefix}/prestop` && this.#tokens.length > 0) return this.#prestop(request)
+    if (admin !== undefined && path === `${admin.prefix}/prestop` && this.#tokens.length > 0) {
+      return this.#prestop(request)
+    }
     const probe = this.#probeAt(path)
     // HAProxy's checks are OPTIONS by default.
-    if (probe !== undefined && request.method === 'OPTIONS') return this.#probe(probe, new URLSearchParams(query), request)
-    if (request.method !== 'GET' && request.method !== 'HEAD') return problem(405, 'Method Not Allowed', { allow: 'GET, HEAD' })
+    if (probe !== undefined && request.method === 'OPTIONS') {
+      return this.#probe(probe, new URLSearchParams(query), request)
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      return problem(405, 'Method Not Allowed', { allow: 'GET, HEAD' })
+    }
     if (admin !== undefined && path === `${admin.prefix}/status`) return this.#status(request)
     if (metrics.includes(path)) return this.#metrics()
     return probe === undefined ? problem(404, 'Not Found') : this.#probe(probe, new URLSearchParams(query), request)
@@ -87,7 +95,9 @@ export class Routes {
 
   #probeAt (path: string): Probe | undefined {
     const { probes: probing } = this.#data
-    const inside = probing !== undefined && path.startsWith(`${probing.prefix}/`) ? path.slice(probing.prefix.length + 1) : ''
+    const inside = probing !== undefined && path.startsWith(`${probing.prefix}/`)
+      ? path.slice(probing.prefix.length + 1)
+      : ''
     const [name = '', only = '', ...rest] = inside.split('/')
     const kind = rest.length === 0 ? probes.get(name) : undefined
     return kind && { kind, name, only: decode(only) }
@@ -101,7 +111,11 @@ export class Routes {
     const access = this.#accessOf(request)
     const { viewers } = this.#ports
     if (!viewers.hasRoom(access)) {
-      response.writeHead(503, { 'retry-after': `${streamBounds.retryAfter}`, 'cache-control': 'no-store', 'content-type': 'text/plain; charset=utf-8' })
+      response.writeHead(503, {
+        'retry-after': `${streamBounds.retryAfter}`,
+        'cache-control': 'no-store',
+        'content-type': 'text/plain; charset=utf-8'
+      })
       response.end(`${streamBounds.viewers} viewers are watching, which is the most: try again later\n`)
       return true
     }
@@ -121,12 +135,16 @@ export class Routes {
     const { url = '', method = '', headers: { accept, host, 'user-agent': userAgent }, socket } = request
     const check = only === '' ? undefined : only
     const verdict = await this.#ports.verdict(kind, { exclude: query.getAll('exclude'), only: check })
-    if (verdict.checks.length === 0) return { code: 404, type: 'text/plain', body: `no check of this name belongs to ${probe}
-` }
+    if (verdict.checks.length === 0) {
+      return { code: 404, type: 'text/plain', body: `no check of this name belongs to ${probe}\n` }
+    }
     const type = negotiate(accept)
-    const body = type === 'text/plain' ? formatText(verdict, { probe, verbose: isVerbose(verdict, check, query), expose }) : formatJson(verdict, expose)
+    const body = type === 'text/plain'
+      ? formatText(verdict, { probe, verbose: isVerbose(verdict, check, query), expose })
+      : formatJson(verdict, expose)
     const caller = kind === 'readiness' ? identityOf(url, method, userAgent, host, addressOf(socket)) : undefined
-    const sent = (): void => this.#ports.probed({ prober: proberOf(userAgent) ?? 'other', probe, ok: verdict.ok, caller })
+    const sent = (): void =>
+      this.#ports.probed({ prober: proberOf(userAgent) ?? 'other', probe, ok: verdict.ok, caller })
     return { code: verdict.ok ? 200 : 503, type, body, headers: { vary: 'accept' }, sent }
   }
 
@@ -150,7 +168,11 @@ export class Routes {
     const isKubelet = request.method === 'GET' && kubelet.test(request.headers['user-agent'] ?? '')
     if (request.method !== 'POST' && !isKubelet) return problem(405, 'Method Not Allowed', { allow: 'POST' })
     const { authorization } = request.headers
-    if (!showsToken(authorization, this.#tokens)) return authorization === undefined ? problem(401, 'Unauthorized', { 'www-authenticate': 'Bearer' }) : problem(403, 'Forbidden')
+    if (!showsToken(authorization, this.#tokens)) {
+      return authorization === undefined
+        ? problem(401, 'Unauthorized', { 'www-authenticate': 'Bearer' })
+        : problem(403, 'Forbidden')
+    }
     mayLast(request)
     await this.#ports.prestop()
     return json(200, this.#ports.publicStatus())

@@ -19,7 +19,7 @@ export interface LiveValues {
 
 /** How long the main thread is waited for, in milliseconds: a loop that is busy, but turns, answers within it. */
 const patience = 200
-/** A main thread that has not answered for so long is asked once more, in milliseconds: what it was asked may have been lost. */
+/** A main thread that has not answered for this many milliseconds is asked again: the first question may be lost. */
 const askAgain = 5000
 /** A sample of ours: its name, its labels, and its value. */
 const sample = new RegExp(`^${metricPrefix}(\\w+)(\\{.*\\})? \\S+$`, 'gm')
@@ -81,7 +81,10 @@ export class Scrape {
   }
 }
 
-/** Writes the thread's own values into the text, whatever labels and order the registry gives. Of a fresh text the main thread's own are at least as good. */
+/**
+ * Writes the thread's own values into the text, whatever labels and order the registry gives. Of a
+ * fresh text the main thread's own are at least as good.
+ */
 function edit (text: string, live: LiveValues, age: number, fresh: boolean): string {
   return text.replace(sample, (line, name: string, labels: string = '') => {
     const value = always(name, live, age) ?? (fresh ? undefined : stale(name, labels, live))

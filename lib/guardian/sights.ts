@@ -10,8 +10,9 @@ export const unseen: Sight = { requests: [], seenAt: undefined, inFlight: undefi
 const capacity = 16_384
 
 /**
- * The last look at the requests in flight, in memory that both threads share. A service under load has other requests with
- * each look, and a message would wake the guardian's thread for each, of which it needs none before something hangs.
+ * The last look at the requests in flight, in memory that both threads share. A service under load
+ * has other requests with each look, and a message would wake the guardian's thread for each, of
+ * which it needs none before something hangs.
  *
  * Two looks have room: one is read while the other is written, and the number of the last one says which. A main thread
  * that stands still in the midst of a look leaves the one before.

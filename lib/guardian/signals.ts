@@ -22,9 +22,9 @@ function loadListening (): Listening | undefined {
 }
 
 /**
- * Signals as the guardian sees them: at once, also where the main thread hangs and cannot. Node offers nothing for that in a
- * worker thread, so its own module is used (`--expose-internals`, for this thread alone); where there is none, a signal that
- * comes while the main thread hangs is not seen.
+ * Signals as the guardian sees them: at once, also where the main thread hangs and cannot. Node offers
+ * nothing for that in a worker thread, so its own module is used (`--expose-internals`, for this
+ * thread alone); where there is none, a signal that comes while the main thread hangs is not seen.
  */
 export class Signals {
   readonly #listening = loadListening()
@@ -45,7 +45,10 @@ export class Signals {
   /** Those that the main thread may not have heard of. */
   get seen (): readonly Signal[] { return this.#seen }
 
-  /** Goes on from what the main thread has counted, and listens for what some application acts on, and for nothing else: a listener that is left behind would swallow its signal. */
+  /**
+   * Goes on from what the main thread has counted, and listens for what some application acts on,
+   * and for nothing else: a listener that is left behind would swallow its signal.
+   */
   update (wards: readonly WardState[]): void {
     // All applications tell of the same ones.
     this.#heard = wards[0]?.heard ?? []
@@ -70,7 +73,8 @@ export class Signals {
     const isSame = (signal: Signal): boolean => signal.name === name && at - signal.at < duplicateWindow
     if (this.#seen.some(isSame)) return
     // The main thread may have been faster: then this is the one that it has told of.
-    const count = this.#heard.findLast(isSame)?.count ?? Math.max(0, ...[...this.#heard, ...this.#seen].map((signal) => signal.count)) + 1
+    const count = this.#heard.findLast(isSame)?.count
+      ?? Math.max(0, ...[...this.#heard, ...this.#seen].map((signal) => signal.count)) + 1
     const signal = { name, at, count }
     this.#seen.push(signal)
     this.#onSignal(signal)

@@ -2,8 +2,8 @@ import { closeSync, fstatSync, openSync, statSync } from 'node:fs'
 import { devNull } from 'node:os'
 
 /**
- * Keeps a descriptor for the end: the last word and the look at the main thread need one, and a process that hangs may have
- * none left. The main thread opens it and closes it again, for the thread's own would outlive the thread.
+ * Keeps a descriptor for the end: the last word and the look at the main thread need one, and a process that hangs
+ * may have none left. The main thread opens it and closes it again, for the thread's own would outlive the thread.
  */
 export function openSpare (): number | undefined {
   try {

@@ -3,8 +3,8 @@ import type { ProcessEnd, Unheard } from './plan.ts'
 import type { WardState } from './protocol.ts'
 
 /**
- * How long the kernel needs to take the memory of a killed process down, in milliseconds per GiB that is resident. It took
- * 100 to 330 of them for 0.5 to 4 GiB (Linux 6.18, pages of 4 KiB, two cores that others used, too).
+ * How long the kernel needs to take the memory of a killed process down, in milliseconds per GiB that is resident.
+ * It took 100 to 330 of them for 0.5 to 4 GiB (Linux 6.18, pages of 4 KiB, two cores that others used, too).
  */
 const teardownPace = 350
 /** What the last moments of the grace period have room for anyway, in bytes. */
@@ -18,12 +18,17 @@ export function teardownTime (resident: number): number {
 }
 
 /** The same as `planEnd`, early enough for the memory that the process has. That is looked at near the end only. */
-export function planTeardown (wards: readonly WardState[], unheard: Unheard, now: number, resident: () => number = residentMemory): ProcessEnd | undefined {
+export function planTeardown (
+  wards: readonly WardState[],
+  unheard: Unheard,
+  now: number,
+  resident: () => number = residentMemory
+): ProcessEnd | undefined {
   const end = planEnd(wards, unheard)
   return end === undefined || now < end.hung - longestTeardown ? end : planEnd(wards, unheard, teardownTime(resident()))
 }
 
-/** In bytes. It is read from a file, for which a process may have no descriptor left: then it is what the process had at most. */
+/** In bytes. Read from a file; where the process has no descriptor left for it, what the process has had at most. */
 export function residentMemory (): number {
   try {
     return process.memoryUsage.rss()

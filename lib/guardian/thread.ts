@@ -1,5 +1,5 @@
-// The guardian's thread: puts its parts together. Nothing is imported later than at the start, because a loader hook of the
-// application may run on the main thread.
+// The guardian's thread: puts its parts together. Nothing is imported later than at the start,
+// because a loader hook of the application may run on the main thread.
 import { parentPort, workerData } from 'node:worker_threads'
 import { Guard } from './guard.ts'
 import { openPort } from './listening.ts'

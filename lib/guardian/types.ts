@@ -70,13 +70,16 @@ export interface Ward {
 
 /** What joining answers. */
 export interface Guarded {
-  /** Settles when the guardian watches this application and hears its signals, or has failed; after a second at the latest. */
+  /** Settles when the guardian watches this application and hears its signals, or has failed; within a second. */
   ready (): Promise<void>
   /** Tells the guardian at once of a new phase. */
   changed (): void
   /** What the guardian is, and what it has seen. */
   status (): GuardianStatus
-  /** The end is over: whoever watches on the guardian's port is told. Waits for the thread, a moment at the longest, where somebody does. */
+  /**
+   * The end is over: whoever watches on the guardian's port is told. Waits for the thread, a moment
+   * at the longest, where somebody does.
+   */
   farewell (): void
   /** The application has ended, and the process stays. */
   leave (): void

@@ -20,7 +20,10 @@ export class VerdictNews {
     this.#told = ''
   }
 
-  /** Undefined where there is nothing to tell, or an earlier question has no answer yet: a check may be slow. It rejects where a check cannot be asked. */
+  /**
+   * Undefined where there is nothing to tell, or an earlier question has no answer yet: a check may
+   * be slow. It rejects where a check cannot be asked.
+   */
   async ask (): Promise<Verdicts[] | undefined> {
     if (this.#asking) return undefined
     this.#asking = true
@@ -38,5 +41,6 @@ export class VerdictNews {
 
 /** What of an application's verdicts counts as a turn: not how long ago it was, and how long it took. */
 function lasting ({ readiness, liveness, startup }: Verdicts): unknown[] {
-  return [readiness, liveness, startup].map(({ checks, warnings }) => [warnings, checks.map(({ name, ok, critical, excluded, output }) => [name, ok, critical, excluded, output])])
+  return [readiness, liveness, startup].map(({ checks, warnings }) =>
+    [warnings, checks.map(({ name, ok, critical, excluded, output }) => [name, ok, critical, excluded, output])])
 }

@@ -11,8 +11,8 @@ const { program, isText } = threadProgram()
 
 /** The thread inherits neither the application's loaders nor its environment. */
 export function makeWorker (workerData: ThreadData): Worker {
-  // What a thread writes would be piped into the standard streams of the process, which begin to exist with that; this one
-  // writes by itself.
+  // What a thread writes would be piped into the standard streams of the process, which begin to
+  // exist with that; this one writes by itself.
   const output = { stdout: true, stderr: true }
   const own = { env: {}, argv: [], name: 'fastify-graceful', trackUnmanagedFds: false, resourceLimits }
   const options = { ...output, ...own, workerData, eval: isText }
@@ -24,7 +24,7 @@ export function makeWorker (workerData: ThreadData): Worker {
   }
 }
 
-/** The inspector, where there is one and the permission model lets it be used: elsewhere the attempt would abort the process. */
+/** The inspector, where there is one and the permission model allows it: elsewhere, trying would abort the process. */
 export function inspectorOf (): Inspector | undefined {
   try {
     const { permission } = process as { permission?: { has (scope: string): boolean } }
