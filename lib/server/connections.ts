@@ -15,16 +15,12 @@ const shares = { all: 1 / 4, least: 8, waiting: 1 / 4 }
 /** Bytes of answers that nobody has taken, of all connections together. What several wait for counts for each. */
 const mostUnsent = 32 * 2 ** 20
 
-let count = 0
-
 /** A connection that has been accepted. Until its first byte it costs little: a thousand may come at once. */
 export class Accepted {
   readonly socket: Socket
   readonly address: string | undefined
   /** As the server sees it; undefined until the first byte. */
   connection: SerialConnection | undefined
-  /** The place among all that have come. */
-  readonly order: number = ++count
   /** Something has been read from it. */
   hasAsked = false
   readonly #at = performance.now()
@@ -51,7 +47,7 @@ export class Accepted {
   }
 }
 
-/** Connections of a kind. */
+/** Connections of a kind, in the order in which they have become that. */
 class Group {
   readonly most: number
   readonly members = new Set<Accepted>()
@@ -94,9 +90,7 @@ class Group {
       kinds[isOurs ? 'ours' : 'others'].push(accepted)
     }
     const { ours, others } = kinds
-    return (ours.length > others.length ? ours : others).reduce<Accepted | undefined>((first, accepted) => {
-      return first === undefined || accepted.order < first.order ? accepted : first
-    }, undefined)
+    return (ours.length > others.length ? ours : others)[0]
   }
 }
 

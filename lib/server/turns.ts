@@ -3,8 +3,8 @@ import type { Waiter } from './lane.ts'
 
 /** For how many turns new connections may put off what else there is to do. */
 const longestDelay = 50
-/** Pieces of each kind in one turn; of the first two so many of the newest, and as many of the oldest. */
-const most = { arrived: 4, first: 1, again: 4, other: 1 } as const
+/** Pieces of a kind in one turn; of first probes it is the newest and the oldest. */
+const most = { arrived: 8, again: 4, other: 1 } as const
 
 /**
  * What a piece of work is: to begin to read from a new connection, to answer its first request, which is a probe, to
@@ -19,8 +19,8 @@ export type Kind = 'arrived' | 'first' | 'again' | 'other'
  * before it. While connections come turn after turn, nearly all turns do nothing but accept one: to read what a
  * thousand of them ask for, and to answer it, would be done before the probe's is seen.
  *
- * Of connections that are all of one address nobody can tell which are a stranger's. The newest has its turn with the
- * oldest: a probe that comes behind a crowd does not wait for it, and one in the middle is not forgotten.
+ * Of probes that are all of one address nobody can tell which are a stranger's. The newest has its turn with the
+ * oldest: one that comes behind a crowd does not wait for it, and one in the middle is not forgotten.
  */
 export class Turns {
   readonly #lanes: Readonly<Record<Kind, Lane>> = {
@@ -61,7 +61,7 @@ export class Turns {
     if (!this.#isCrowded) return work()
     const { arrived } = this.#lanes
     arrived.add(waiter, work)
-    if (arrived.size > this.#mostArrived) arrived.take('oldest')?.()
+    if (arrived.size > this.#mostArrived) arrived.take()?.()
   }
 
   #continue (): void {
@@ -84,10 +84,10 @@ export class Turns {
 
   #work (isDue: boolean): void {
     const { arrived, first, again, other } = this.#lanes
-    for (const which of ['newest', 'oldest'] as const) {
-      for (let count = 0; count < most.arrived; count++) arrived.take(which)?.()
-      for (let count = 0; count < most.first; count++) first.take(which)?.()
-    }
+    // In their order: the one that was read first is the first that is closed for others.
+    for (let count = 0; count < most.arrived; count++) arrived.take()?.()
+    first.take('newest')?.()
+    first.take('oldest')?.()
     for (let count = 0; count < most.again; count++) again.take()?.()
     // A probe may be among those that are not read.
     if (arrived.size > 0 && !isDue) return
