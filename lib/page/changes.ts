@@ -1,7 +1,7 @@
 /** A state as it is streamed: what `GET /-/status` answers, by its top-level fields. */
 export type State = Record<string, unknown>
 
-/** Fields that grow with the time by themselves, in milliseconds: no news as long as they grow as fast as the clock does. */
+/** Fields, in milliseconds, that grow with the time: they are no news as long as they grow as fast as the clock. */
 const growing: ReadonlySet<string> = new Set(['age', 'silence'])
 /** Points in time that are worked out anew each time. */
 const computed: ReadonlySet<string> = new Set(['deadline'])
@@ -26,7 +26,9 @@ export function changesOf (before: object, after: object, elapsed: number): Stat
 function isSame (before: unknown, after: unknown, key: string, elapsed: number): boolean {
   if (before === after) return true
   if (typeof before === 'number' && typeof after === 'number') return isExpected(key, after - before, elapsed)
-  if (Array.isArray(before) && Array.isArray(after)) return before.length === after.length && before.every((item, index) => isSame(item, after[index], key, elapsed))
+  if (Array.isArray(before) && Array.isArray(after)) {
+    return before.length === after.length && before.every((item, index) => isSame(item, after[index], key, elapsed))
+  }
   if (!isObject(before) || !isObject(after)) return false
   // JSON knows no undefined: a field that has it is one that is not there.
   const keys = new Set([...Object.keys(before), ...Object.keys(after)])

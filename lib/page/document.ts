@@ -63,13 +63,17 @@ function escape (text: string): string {
 
 /** The head of a card: its title, and where it has one, a number. */
 function card (id: string, title: string, kind = '', count = false): string {
-  return `<section class="card ${kind}" id="${id}-card" aria-labelledby="${id}-title" hidden><h2><span id="${id}-title">${title}</span>${count ? `<span class="count" id="${id}-count"></span>` : ''}</h2><div id="${id}"></div></section>`
+  const number = count ? `<span class="count" id="${id}-count"></span>` : ''
+  return `<section class="card ${kind}" id="${id}-card" aria-labelledby="${id}-title" hidden>\
+<h2><span id="${id}-title">${title}</span>${number}</h2><div id="${id}"></div></section>`
 }
 
 /** What is said without a script, and until it runs. */
-function summary ({ phase = 'running', ready, since, inFlight }: Partial<PublicStatus> & { inFlight?: number }): string {
+function summary (state: Partial<PublicStatus> & { inFlight?: number }): string {
+  const { phase = 'running', ready, since, inFlight } = state
   const time = since === undefined || since === 0 ? '' : ` since ${new Date(since).toISOString()}`
-  return escape(`Phase ${phase}${time}, ${ready === true ? 'ready' : 'not ready'}${inFlight === undefined ? '' : `, ${inFlight} in flight`}.`)
+  const load = inFlight === undefined ? '' : `, ${inFlight} in flight`
+  return escape(`Phase ${phase}${time}, ${ready === true ? 'ready' : 'not ready'}${load}.`)
 }
 
 function nameOf ({ phase = 'running' }: Partial<PublicStatus>): string {
@@ -94,14 +98,19 @@ function beginning (state: Envelope & Partial<PublicStatus>): string {
 
 function hero (state: Envelope & Partial<PublicStatus>): string {
   return `<body data-phase="${escape(state.phase ?? 'running')}">
-<header class="wrap top"><p class="brand">Service status <span>· fastify-graceful</span></p><p class="link" id="link"></p></header>
+<header class="wrap top"><p class="brand">Service status <span>· fastify-graceful</span></p>\
+<p class="link" id="link"></p></header>
 <main class="wrap">
 <p class="sr" id="said" aria-live="polite"></p>
 <section class="hero" aria-labelledby="phase">
-<div><p class="eyebrow" id="eyebrow">Phase</p><div class="title"><h1 id="phase">${nameOf(state)}</h1><p class="badge" id="ready">${state.ready === true ? 'Ready' : 'Not ready'}</p></div><p class="meaning" id="meaning"></p><p class="why" id="why"></p></div>
+<div><p class="eyebrow" id="eyebrow">Phase</p>\
+<div class="title"><h1 id="phase">${nameOf(state)}</h1>\
+<p class="badge" id="ready">${state.ready === true ? 'Ready' : 'Not ready'}</p></div>\
+<p class="meaning" id="meaning"></p><p class="why" id="why"></p></div>
 <dl class="figures" id="figures"></dl>
 </section>
-<noscript><div class="panel"><p>${summary(state)} This page follows the service with JavaScript; without it, reload.</p></div></noscript>
+<noscript><div class="panel"><p>${summary(state)} \
+This page follows the service with JavaScript; without it, reload.</p></div></noscript>
 `
 }
 
@@ -109,8 +118,16 @@ function cards (): string {
   return `<section class="panel alarm" id="alarm" aria-label="Alarm" hidden></section>
 <section class="panel" id="notice" aria-label="Connection" hidden></section>
 ${card('report', 'Report')}
-<section class="card" aria-labelledby="timeline-title"><h2 id="timeline-title">Time line</h2><ol class="steps" id="timeline"></ol><div class="grace" id="grace-card" hidden><h3 id="grace-title"></h3><div id="grace"></div></div></section>
-<section class="panel" id="unlock-panel" aria-labelledby="unlock-title"><form id="unlock" hidden><p id="unlock-title">There is more to see for those who have the token.</p><div class="field"><label for="token">Token, kept in the memory of this page alone</label><input id="token" type="password" autocomplete="off" spellcheck="false" required></div><button type="submit">Show all</button><p id="unlock-said" hidden></p></form><p id="closed" hidden>Only the phase is shown to you. A token opens the rest, where the service sets one: option <code>admin.token</code>, under a supervisor <code>--status-token</code>.</p></section>
+<section class="card" aria-labelledby="timeline-title"><h2 id="timeline-title">Time line</h2>\
+<ol class="steps" id="timeline"></ol>\
+<div class="grace" id="grace-card" hidden><h3 id="grace-title"></h3><div id="grace"></div></div></section>
+<section class="panel" id="unlock-panel" aria-labelledby="unlock-title"><form id="unlock" hidden>\
+<p id="unlock-title">There is more to see for those who have the token.</p>\
+<div class="field"><label for="token">Token, kept in the memory of this page alone</label>\
+<input id="token" type="password" autocomplete="off" spellcheck="false" required></div>\
+<button type="submit">Show all</button><p id="unlock-said" hidden></p></form>\
+<p id="closed" hidden>Only the phase is shown to you. A token opens the rest, where the service sets one: \
+option <code>admin.token</code>, under a supervisor <code>--status-token</code>.</p></section>
 ${card('children', 'Children', 'children')}
 <div class="grid">
 <div>

@@ -8,8 +8,8 @@ import * as timeline from './client/timeline.ts'
 import * as view from './client/view.ts'
 
 /**
- * The page's script: the functions of `client/` as they stand, which is why nothing but functions may stand at the top of
- * those files.
+ * The page's script: the functions of `client/`, as they are written. That is why these files may declare nothing but
+ * functions at their top level.
  */
 export function makeScript (): string {
   return [

@@ -27,12 +27,18 @@ body[data-alarm=yes] { --tone: #b3261e; --tint: #fbe7e5 }
 body { margin: 0; background: var(--bg); color: var(--ink); overflow-wrap: anywhere }
 h1, h2, h3, h4, p, ul, ol, dl, dd, figure { margin: 0; padding: 0 }
 ul, ol { list-style: none }
-.sr { position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap }
+.sr {
+  position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden;
+  clip-path: inset(50%); white-space: nowrap
+}
 .wrap { max-width: 78rem; margin: 0 auto; padding: 0 clamp(1rem, 3vw, 2rem) }
 .number { font-variant-numeric: tabular-nums; white-space: nowrap }
 :focus-visible { outline: 3px solid var(--tone); outline-offset: 2px; border-radius: 4px }
 
-.top { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; justify-content: space-between; align-items: center; padding-top: 1rem; padding-bottom: 1rem; font-size: .875rem }
+.top {
+  display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; justify-content: space-between;
+  align-items: center; padding-top: 1rem; padding-bottom: 1rem; font-size: .875rem
+}
 .brand { font-weight: 650; letter-spacing: -.01em }
 .brand span { color: var(--mute); font-weight: 400 }
 .link { color: var(--mute); font-variant-numeric: tabular-nums }
@@ -40,24 +46,39 @@ ul, ol { list-style: none }
 td .sign, .tag { overflow-wrap: normal; white-space: nowrap }
 td .sign.free { overflow-wrap: anywhere; white-space: normal }
 .glyph { display: inline-block; min-width: 1.15em; margin-right: .2em; text-align: center; font-weight: 700 }
-.sign.good { color: var(--good) } .sign.warn { color: var(--warn) } .sign.bad { color: var(--bad) } .sign.calm { color: var(--calm) }
+.sign.good { color: var(--good) }
+.sign.warn { color: var(--warn) }
+.sign.bad { color: var(--bad) }
+.sign.calm { color: var(--calm) }
 
 .hero, .card, .panel { background: var(--card); border: 1px solid var(--line); border-radius: 14px }
-.hero { position: relative; overflow: hidden; display: grid; gap: 1.25rem 2rem; padding: clamp(1.35rem, 3vw, 2.1rem) clamp(1.1rem, 3vw, 2rem) clamp(1.25rem, 3vw, 2rem) }
+.hero {
+  position: relative; overflow: hidden; display: grid; gap: 1.25rem 2rem;
+  padding: clamp(1.35rem, 3vw, 2.1rem) clamp(1.1rem, 3vw, 2rem) clamp(1.25rem, 3vw, 2rem)
+}
 .hero::before { content: ""; position: absolute; inset: 0 0 auto; height: 4px; background: var(--tone) }
 .eyebrow { color: var(--tone); font-size: .8125rem; font-weight: 650; letter-spacing: .04em }
 h1 { font-size: clamp(2.25rem, 7vw, 3.5rem); line-height: 1.05; letter-spacing: -.035em; font-weight: 700 }
 .title { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem 1rem; margin: .15rem 0 .5rem }
-.badge { font-size: .9375rem; font-weight: 600; padding: .2rem .8rem .2rem .55rem; border: 1px solid var(--line); border-radius: 99px }
+.badge {
+  font-size: .9375rem; font-weight: 600; padding: .2rem .8rem .2rem .55rem;
+  border: 1px solid var(--line); border-radius: 99px
+}
 .meaning { max-width: 46ch }
 .why { color: var(--mute); margin-top: .25rem; max-width: 60ch }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem 2.25rem }
 .figures div { display: flex; flex-direction: column-reverse; min-width: 4.5rem }
 .figures dt { color: var(--mute); font-size: .8125rem }
-.figures dd { font-size: 1.625rem; line-height: 1.2; font-weight: 600; letter-spacing: -.02em; font-variant-numeric: tabular-nums }
+.figures dd {
+  font-size: 1.625rem; line-height: 1.2; font-weight: 600; letter-spacing: -.02em;
+  font-variant-numeric: tabular-nums
+}
 .figures .deadline dd { color: var(--tone) }
 .figures .bad dd { color: var(--bad) }
-@media (min-width: 60rem) { .hero { grid-template-columns: 1fr auto; align-items: end } .hero .figures { justify-content: flex-end; max-width: 36rem } }
+@media (min-width: 60rem) {
+  .hero { grid-template-columns: 1fr auto; align-items: end }
+  .hero .figures { justify-content: flex-end; max-width: 36rem }
+}
 
 .panel { margin-top: 1rem; padding: 1rem clamp(1rem, 3vw, 1.5rem); border-left: 4px solid var(--edge) }
 .panel.alarm { border-left-color: var(--bad) }
@@ -66,11 +87,17 @@ h1 { font-size: clamp(2.25rem, 7vw, 3.5rem); line-height: 1.05; letter-spacing: 
 .panel form > p { flex-basis: 100% }
 .panel form { display: flex; flex-wrap: wrap; gap: .5rem .75rem; align-items: end; margin: 0 }
 .panel label { display: block; font-size: .8125rem; color: var(--mute) }
-input, button { font: inherit; color: inherit; min-height: 2.75rem; border-radius: 8px; border: 1px solid var(--edge); background: var(--card); padding: .25rem .75rem }
+input, button {
+  font: inherit; color: inherit; min-height: 2.75rem; border-radius: 8px;
+  border: 1px solid var(--edge); background: var(--card); padding: .25rem .75rem
+}
 input { width: min(22rem, 100%) }
 .field { flex: 1 1 12rem; max-width: 22rem }
 .field input { width: 100% }
-button { background: var(--tone); border-color: var(--tone); color: var(--card); font-weight: 600; padding: .25rem 1.25rem; cursor: pointer }
+button {
+  background: var(--tone); border-color: var(--tone); color: var(--card); font-weight: 600;
+  padding: .25rem 1.25rem; cursor: pointer
+}
 
 h2 { font-size: 1rem; font-weight: 650; letter-spacing: -.01em }
 .card { padding: 1.1rem clamp(1rem, 2.5vw, 1.4rem) 1.25rem; margin-top: 1rem; min-width: 0 }
@@ -82,12 +109,22 @@ h2 { font-size: 1rem; font-weight: 650; letter-spacing: -.01em }
 
 .steps { display: grid; gap: 1.1rem }
 .step { position: relative; padding-left: 3rem; min-width: 0 }
-.node { position: absolute; left: 0; top: 0; width: 2rem; height: 2rem; display: grid; place-items: center; border-radius: 50%; font-weight: 650; font-size: .875rem; border: 2px solid var(--edge); color: var(--mute); background: var(--card); z-index: 1 }
-.step::before { content: ""; position: absolute; left: calc(1rem - 1px); top: 2rem; bottom: -1.1rem; width: 2px; background: var(--line) }
+.node {
+  position: absolute; left: 0; top: 0; width: 2rem; height: 2rem; display: grid;
+  place-items: center; border-radius: 50%; font-weight: 650; font-size: .875rem;
+  border: 2px solid var(--edge); color: var(--mute); background: var(--card); z-index: 1
+}
+.step::before {
+  content: ""; position: absolute; left: calc(1rem - 1px); top: 2rem; bottom: -1.1rem; width: 2px;
+  background: var(--line)
+}
 .step:last-child::before { display: none }
 .step.over .node { border-color: var(--tone); color: var(--tone) }
 .step.over::before { background: var(--tone) }
-.step.now .node { background: var(--tone); border-color: var(--tone); color: var(--card); box-shadow: 0 0 0 5px var(--tint) }
+.step.now .node {
+  background: var(--tone); border-color: var(--tone); color: var(--card);
+  box-shadow: 0 0 0 5px var(--tint)
+}
 .step h3 { font-size: 1rem; line-height: 2rem; font-weight: 650 }
 .step.next h3 { color: var(--mute); font-weight: 500 }
 .step-state, .bounds, .purpose { font-size: .875rem; color: var(--mute); font-variant-numeric: tabular-nums }
@@ -111,40 +148,68 @@ h2 { font-size: 1rem; font-weight: 650; letter-spacing: -.01em }
 }
 
 .bar { position: relative; height: 8px; border-radius: 99px; background: var(--sunk); overflow: hidden }
-.fill { position: absolute; inset: 0 auto 0 0; width: 0; border-radius: 99px; background: var(--tone); transition: width .25s linear }
+.fill {
+  position: absolute; inset: 0 auto 0 0; width: 0; border-radius: 99px; background: var(--tone);
+  transition: width .25s linear
+}
 .step.over .fill { background: var(--edge) }
 .mark { position: absolute; top: 0; bottom: 0; width: 2px; margin-left: -1px; background: var(--ink) }
 .grace { margin-top: 1.4rem; padding-top: 1rem; border-top: 1px solid var(--line) }
 .grace h3 { font-size: .875rem; font-weight: 600; margin-bottom: .5rem }
-.ribbon { position: relative; display: flex; gap: 2px; height: 14px; border-radius: 6px; overflow: hidden; background: var(--card) }
+.ribbon {
+  position: relative; display: flex; gap: 2px; height: 14px; border-radius: 6px; overflow: hidden;
+  background: var(--card)
+}
 .ribbon .part { background: var(--sunk) }
 .ribbon .part.close { background: repeating-linear-gradient(135deg, var(--sunk) 0 4px, var(--edge) 4px 5px) }
 .ribbon .part.reserve { background: repeating-linear-gradient(90deg, var(--sunk) 0 3px, var(--edge) 3px 4px) }
 .ribbon .part.preStop { background: repeating-linear-gradient(45deg, var(--sunk) 0 4px, var(--edge) 4px 5px) }
 .gone .fill { border-radius: 0; opacity: .85 }
-.legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin-top: .5rem; font-size: .8125rem; color: var(--mute) }
+.legend {
+  display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin-top: .5rem; font-size: .8125rem;
+  color: var(--mute)
+}
 .legend b { color: var(--ink); font-weight: 600; font-variant-numeric: tabular-nums }
-.swatch { display: inline-block; width: .8rem; height: .8rem; margin-right: .4rem; vertical-align: -1px; border-radius: 3px; border: 1px solid var(--edge); background: var(--sunk) }
+.swatch {
+  display: inline-block; width: .8rem; height: .8rem; margin-right: .4rem; vertical-align: -1px;
+  border-radius: 3px; border: 1px solid var(--edge); background: var(--sunk)
+}
 .legend .close .swatch { background: repeating-linear-gradient(135deg, var(--sunk) 0 3px, var(--edge) 3px 4px) }
 .legend .reserve .swatch { background: repeating-linear-gradient(90deg, var(--sunk) 0 3px, var(--edge) 3px 4px) }
 .legend .preStop .swatch { background: repeating-linear-gradient(45deg, var(--sunk) 0 3px, var(--edge) 3px 4px) }
 
 table { width: 100%; border-collapse: collapse; font-size: .9375rem }
-th, td { text-align: left; vertical-align: top; padding: .45rem .75rem .45rem 0; border-top: 1px solid var(--line); font-weight: 400 }
+th, td {
+  text-align: left; vertical-align: top; padding: .45rem .75rem .45rem 0;
+  border-top: 1px solid var(--line); font-weight: 400
+}
 th:last-child, td:last-child { padding-right: 0 }
-thead th { color: var(--mute); font-size: .8125rem; font-weight: 500; border-top: 0; padding-top: 0; overflow-wrap: normal }
+thead th {
+  color: var(--mute); font-size: .8125rem; font-weight: 500; border-top: 0; padding-top: 0;
+  overflow-wrap: normal
+}
 tbody th { font-weight: 550 }
 td .bar { margin-top: .5rem; min-width: 3rem }
-.method { font: .8125rem/1.75 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; color: var(--mute); width: 1%; overflow-wrap: normal }
+.method {
+  font: .8125rem/1.75 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; color: var(--mute);
+  width: 1%; overflow-wrap: normal
+}
 .route { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .875rem }
 .age { width: 30%; min-width: 5rem }
 .age .bar { height: 5px; margin-top: .3rem }
-.tag { display: inline-block; white-space: nowrap; margin-left: .5rem; padding: 0 .45rem; border: 1px solid var(--edge); border-radius: 99px; font: 500 .75rem/1.4 system-ui, sans-serif; color: var(--mute) }
+.tag {
+  display: inline-block; white-space: nowrap; margin-left: .5rem; padding: 0 .45rem;
+  border: 1px solid var(--edge); border-radius: 99px; font: 500 .75rem/1.4 system-ui, sans-serif;
+  color: var(--mute)
+}
 .note { display: block; color: var(--mute); font-size: .8125rem; font-weight: 400 }
 .error { display: block; color: var(--bad); font-size: .8125rem; font-weight: 400 }
 .empty, .more, .lead { color: var(--mute); font-size: .9375rem }
 .more { margin-top: .5rem } .lead { margin-bottom: .5rem }
-.pairs div { display: grid; grid-template-columns: minmax(8.5rem, 2fr) 3fr; gap: 0 1rem; padding: .45rem 0; border-top: 1px solid var(--line); font-size: .9375rem }
+.pairs div {
+  display: grid; grid-template-columns: minmax(8.5rem, 2fr) 3fr; gap: 0 1rem; padding: .45rem 0;
+  border-top: 1px solid var(--line); font-size: .9375rem
+}
 .pairs div:first-child { border-top: 0; padding-top: 0 }
 .pairs dt { color: var(--mute) }
 .pairs dd { font-variant-numeric: tabular-nums }

@@ -50,8 +50,9 @@ export interface ViewerPorts {
 }
 
 /** Bounds of the stream. Times are milliseconds, but `retryAfter`, in seconds. */
-export const streamBounds: Readonly<Record<'viewers' | 'interval' | 'heartbeat' | 'retry' | 'retryAfter' | 'buffered' | 'farewell', number>> =
+export const streamBounds: Readonly<Record<Bound, number>> =
   { viewers: 20, interval: 250, heartbeat: 15_000, retry: 2000, retryAfter: 5, buffered: 256 * 1024, farewell: 1000 }
+type Bound = 'viewers' | 'interval' | 'heartbeat' | 'retry' | 'retryAfter' | 'buffered' | 'farewell'
 /** A look takes at most this share of the time of the event loop. */
 const share = 1 / 20
 
@@ -74,8 +75,8 @@ export function isGone ({ destroyed, stream }: Pick<Outlet, 'destroyed' | 'strea
 }
 
 /**
- * Whether an answer is the one that its connection sends now. What was asked for behind another answer, in one piece with it, hears
- * nothing of the connection's end, and behind one that lasts it is never sent.
+ * Whether an answer is the one that its connection sends now. What was asked for behind another answer, in one piece
+ * with it, hears nothing of the connection's end, and behind one that lasts it is never sent.
  */
 export function isInTurn (response: { readonly socket: unknown }): boolean {
   return response.socket !== null
@@ -91,8 +92,8 @@ interface Viewer {
 interface Told { state: object, at: number }
 
 /**
- * Everybody who watches the status live, as server-sent events: the state first, then what of it changes, several changes
- * in one where they come fast. Without a viewer there is no timer, and nobody is asked.
+ * Everybody who watches the status live, as server-sent events: the state first, then what of it changes, several
+ * changes in one where they come fast. Without a viewer there is no timer, and nobody is asked.
  */
 export class Viewers {
   readonly #ports: ViewerPorts
@@ -155,7 +156,10 @@ export class Viewers {
     for (const viewer of left) {
       const isWhole = viewer.access === 'whole'
       const state = isWhole ? whole : open
-      this.#write(viewer, event('report', { at: epochNow(), ...viewer.told === undefined ? state : this.#changes(isWhole, state) }))
+      this.#write(viewer, event('report', {
+        at: epochNow(),
+        ...viewer.told === undefined ? state : this.#changes(isWhole, state)
+      }))
       this.#end(viewer)
     }
     this.#told.clear()
@@ -171,7 +175,12 @@ export class Viewers {
   }
 
   #envelope (access: Access, at = this.#now()): Envelope {
-    return { at: Math.round(epochNow() - (this.#now() - at)), instance: this.#instance ??= randomUUID(), access, ...access === 'whole' && { process: { hostname: hostname(), pid: process.pid } } }
+    return {
+      at: Math.round(epochNow() - (this.#now() - at)),
+      instance: this.#instance ??= randomUUID(),
+      access,
+      ...access === 'whole' && { process: { hostname: hostname(), pid: process.pid } }
+    }
   }
 
   /** Looks for changes, and tells them. */
@@ -181,7 +190,7 @@ export class Viewers {
     const began = this.#now()
     const kinds = new Set([...this.#viewers].map(({ access }) => access === 'whole'))
     const states = [...kinds].map((whole) => [whole, this.#read(whole)] as const)
-    // What others take for their answer is not this event loop's time: the reading counts, and the telling, not what is between.
+    // Reading and telling count, and not the time between them: while others answer, this event loop is free.
     let cost = this.#now() - began
     for (const [whole, reading] of states) {
       // oxlint-disable-next-line no-await-in-loop -- two at most, both under way
@@ -190,7 +199,11 @@ export class Viewers {
       if (state !== undefined && !this.#finished) this.#tell(whole, state)
       cost += this.#now() - told
     }
-    for (const viewer of this.#viewers) if (viewer.told !== undefined && this.#now() - viewer.told >= streamBounds.heartbeat) this.#tellOne(viewer, ':\n\n')
+    for (const viewer of this.#viewers) {
+      if (viewer.told !== undefined && this.#now() - viewer.told >= streamBounds.heartbeat) {
+        this.#tellOne(viewer, ':\n\n')
+      }
+    }
     this.#looking = false
     this.#wait(cost / share)
   }
@@ -202,7 +215,9 @@ export class Viewers {
     if (changes === undefined) return
     this.#told.set(whole, { state, at: this.#now() })
     const text = event('change', { at: epochNow(), ...changes })
-    for (const viewer of this.#viewers) if (viewer.told !== undefined && (viewer.access === 'whole') === whole) this.#tellOne(viewer, text)
+    for (const viewer of this.#viewers) {
+      if (viewer.told !== undefined && (viewer.access === 'whole') === whole) this.#tellOne(viewer, text)
+    }
   }
 
   #changes (whole: boolean, state: object): object | undefined {

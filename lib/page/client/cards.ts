@@ -2,7 +2,9 @@ import type { FrontEnd } from '../../lifecycle/report.ts'
 import type { CheckStatus } from '../../status.ts'
 import type { PageElement } from './dom.ts'
 import { untold } from './sums.ts'
-import { amount, bar, draw, duration, element, given, group, signed, ticking, tickingBar, timeOf, timeOfDay, times } from './view.ts'
+import {
+  amount, bar, draw, duration, element, given, group, signed, ticking, tickingBar, timeOf, timeOfDay, times
+} from './view.ts'
 import type { Child, Shown, View } from './view.ts'
 
 /** Rows of requests at most. */
@@ -10,7 +12,9 @@ export function mostRows (): number { return 20 }
 
 /** A table row whose first cell names it. */
 export function row (first: Child[], ...cells: Child[][]): PageElement {
-  return element('tr', {}, element('th', { scope: 'row' }, ...first), ...cells.map((cell) => element('td', {}, ...cell)))
+  return element('tr', {},
+    element('th', { scope: 'row' }, ...first),
+    ...cells.map((cell) => element('td', {}, ...cell)))
 }
 
 /** A table with its caption and column heads. */
@@ -23,7 +27,8 @@ export function table (caption: string, heads: string[], rows: PageElement[]): P
 
 /** Pairs of a term and what it is. */
 export function pairs (entries: Array<[string, Child[]]>): PageElement {
-  return element('dl', { class: 'pairs' }, ...entries.map(([term, value]) => element('div', {}, element('dt', {}, term), element('dd', {}, ...value))))
+  return element('dl', { class: 'pairs' },
+    ...entries.map(([term, value]) => element('div', {}, element('dt', {}, term), element('dd', {}, ...value))))
 }
 
 /** The requests in flight, the oldest first. */
@@ -31,17 +36,26 @@ export function drawRequests (view: View): void {
   const { requests: all, inFlight = all?.length ?? 0, report } = view.state
   // After the end there are none.
   const requests = report === undefined ? all : undefined
-  const shown = requests?.slice(0, mostRows()).map(({ age: _age, from = 0, ...request }) => ({ ...request, from: Math.round(from / 50) * 50 }))
+  const shown = requests
+    ?.slice(0, mostRows())
+    .map(({ age: _age, from = 0, ...request }) => ({ ...request, from: Math.round(from / 50) * 50 }))
   draw(view, 'requests', shown && { shown, inFlight }, () => {
     if (shown === undefined || shown.length === 0) return [element('p', { class: 'empty' }, 'No request is in flight.')]
     const oldest = timeOf(view) - Math.min(...shown.map(({ from }) => from))
     const span = [1000, 5000, 15_000, 60_000, 300_000, 3_600_000].find((length) => length >= oldest) ?? oldest
     const rows = shown.map(({ method, route, kind, from }) => element('tr', {},
       element('td', { class: 'method' }, method),
-      element('th', { scope: 'row', class: 'route' }, route ?? 'no route', kind !== 'request' && kind !== undefined && element('span', { class: 'tag' }, kind)),
-      element('td', { class: 'age' }, ticking({ from }), element('div', { class: 'bar', 'aria-hidden': 'true' }, tickingBar(from, span)))))
+      element('th', { scope: 'row', class: 'route' },
+        route ?? 'no route',
+        kind !== 'request' && kind !== undefined && element('span', { class: 'tag' }, kind)),
+      element('td', { class: 'age' },
+        ticking({ from }),
+        element('div', { class: 'bar', 'aria-hidden': 'true' }, tickingBar(from, span)))))
     const more = inFlight - shown.length
-    return [table('Requests in flight, the oldest first', ['Method', 'Route', 'Age'], rows), more > 0 && element('p', { class: 'more' }, `and ${more} more`)]
+    return [
+      table('Requests in flight, the oldest first', ['Method', 'Route', 'Age'], rows),
+      more > 0 && element('p', { class: 'more' }, `and ${more} more`)
+    ]
   })
   draw(view, 'requests-count', requests && inFlight, () => [String(inFlight)])
 }
@@ -53,9 +67,20 @@ export function drawConnections (view: View): void {
   const missing = untold(children)
   draw(view, 'connections', connections && { connections, missing }, () => {
     const { open = 0, busy = 0, idle = 0, upgraded = 0, sessions = 0 } = connections ?? {}
-    const kinds: Array<[string, number]> = [['with a request', busy], ['idle', idle], ['upgraded', upgraded], ['HTTP/2 sessions', sessions]]
-    const rows = kinds.map(([name, count]) => row([name], [element('span', { class: 'number' }, String(count))], [element('div', { class: 'bar', 'aria-hidden': 'true' }, bar(open === 0 ? 0 : count / open))]))
-    return [table('Open connections by kind', ['Kind', 'Number', 'Share'], rows), missing !== '' && element('p', { class: 'more' }, `without ${missing}`)]
+    const kinds: Array<[string, number]> = [
+      ['with a request', busy],
+      ['idle', idle],
+      ['upgraded', upgraded],
+      ['HTTP/2 sessions', sessions]
+    ]
+    const rows = kinds.map(([name, count]) => row(
+      [name],
+      [element('span', { class: 'number' }, String(count))],
+      [element('div', { class: 'bar', 'aria-hidden': 'true' }, bar(open === 0 ? 0 : count / open))]))
+    return [
+      table('Open connections by kind', ['Kind', 'Number', 'Share'], rows),
+      missing !== '' && element('p', { class: 'more' }, `without ${missing}`)
+    ]
   })
   draw(view, 'connections-count', connections?.['open'], () => [String(connections?.['open'])])
 }
@@ -65,26 +90,47 @@ export function drawParticipants (view: View): void {
   const { participants: all, holds, work, report } = view.state
   const participants = report === undefined ? all : undefined
   // Who stalls comes first, so that it is not among those that are only counted.
-  const [held, asked, busy] = [group(holds ?? []), group((participants ?? []).toSorted((a, b) => Number(a.reason === undefined) - Number(b.reason === undefined))), group(work ?? [])]
+  const [held, asked, busy] = [
+    group(holds ?? []),
+    group((participants ?? []).toSorted((a, b) => Number(a.reason === undefined) - Number(b.reason === undefined))),
+    group(work ?? [])
+  ]
   draw(view, 'participants', participants && { held, asked, busy }, () => {
     const rows = [
-      ...held.shown.map(([reason, count]) => row([`${reason}${times(count)}`], [signed('‖', 'holds readiness', 'warn')])),
-      ...asked.shown.map(([{ name, reason }, count]) => row([`${name}${times(count)}`], [reason === undefined ? signed('–', 'does not stall', 'calm') : signed('…', reason, 'warn free')])),
+      ...held.shown.map(([reason, count]) => row(
+        [`${reason}${times(count)}`],
+        [signed('‖', 'holds readiness', 'warn')])),
+      ...asked.shown.map(([{ name, reason }, count]) => row(
+        [`${name}${times(count)}`],
+        [reason === undefined ? signed('–', 'does not stall', 'calm') : signed('…', reason, 'warn free')])),
       ...busy.shown.map(([name, count]) => row([`${name}${times(count)}`], [signed('↻', 'background work', 'calm')]))
     ]
     const more = held.more + asked.more + busy.more
-    return rows.length === 0 ? [element('p', { class: 'empty' }, 'Nobody is registered who could make a phase wait.')] : [table('Who may make a phase wait', ['Name', 'What it says'], rows), more > 0 && element('p', { class: 'more' }, `and ${more} more`)]
+    if (rows.length === 0) {
+      return [element('p', { class: 'empty' }, 'Nobody is registered who could make a phase wait.')]
+    }
+    return [
+      table('Who may make a phase wait', ['Name', 'What it says'], rows),
+      more > 0 && element('p', { class: 'more' }, `and ${more} more`)
+    ]
   })
 }
 
 /** Health checks. */
 export function drawChecks (view: View): void {
   const { checks } = view.state
-  const shown = checks?.map(({ age: _age, from, ...check }) => ({ ...check, from: from === undefined ? undefined : Math.round(from / 50) * 50 }))
+  const shown = checks?.map(({ age: _age, from, ...check }) =>
+    ({ ...check, from: from === undefined ? undefined : Math.round(from / 50) * 50 }))
   draw(view, 'checks', shown, () => {
-    if (shown === undefined || shown.length === 0) return [element('p', { class: 'empty' }, 'There is no health check.')]
+    if (shown === undefined || shown.length === 0) {
+      return [element('p', { class: 'empty' }, 'There is no health check.')]
+    }
     const rows = shown.map(({ name, kinds, state, from, duration: took, error }) => row(
-      [name, element('span', { class: 'note' }, kinds.join(', ')), error !== undefined && element('span', { class: 'error' }, error)],
+      [
+        name,
+        element('span', { class: 'note' }, kinds.join(', ')),
+        error !== undefined && element('span', { class: 'error' }, error)
+      ],
       [checkSign(state)],
       from === undefined ? ['–'] : [ticking({ from })],
       [element('span', { class: 'number' }, took === undefined ? '–' : duration(took))]))
@@ -109,13 +155,25 @@ export function drawTraffic (view: View): void {
     if (traffic === undefined) return []
     const { rate, arrivals, evidence, lastArrival, lateArrivals, lateSources, probes, frontEnds } = traffic
     const announced = phase !== 'running'
-    const entries: Array<[string, Child[]]> = [[announced ? 'New connections before' : 'New connections', [`${Number(rate.toFixed(1))} a second`]]]
+    const entries: Array<[string, Child[]]> = [
+      [announced ? 'New connections before' : 'New connections', [`${Number(rate.toFixed(1))} a second`]]
+    ]
     if (announced) {
-      entries.push(['Since the announcement', [amount(arrivals, 'new connection')]], ['Last of them', [lastArrival === undefined ? 'none came' : `${duration(lastArrival)} after the announcement`]])
-      entries.push(['The balancer has stopped', [evidence === 'observed' ? signed('✓', 'observed', 'good') : signed('?', 'not observed', 'calm')]])
+      const last = lastArrival === undefined ? 'none came' : `${duration(lastArrival)} after the announcement`
+      const sign = evidence === 'observed' ? signed('✓', 'observed', 'good') : signed('?', 'not observed', 'calm')
+      entries.push(
+        ['Since the announcement', [amount(arrivals, 'new connection')]],
+        ['Last of them', [last]],
+        ['The balancer has stopped', [sign]]
+      )
     }
-    entries.push(['Late connections', [lateArrivals === 0 ? 'none' : signed('!', `${lateArrivals}, from ${lateSources.map(({ address, count }) => `${address} (${count})`).join(', ')}`, 'bad')]])
-    if (probes.length > 0) entries.push(['Told that it is not ready', [probes.map(({ prober, answers, first }) => `${prober}: ${amount(answers, 'time')}, first after ${duration(first)}`).join('; ')]])
+    const sources = lateSources.map(({ address, count }) => `${address} (${count})`).join(', ')
+    entries.push(['Late connections', [
+      lateArrivals === 0 ? 'none' : signed('!', `${lateArrivals}, from ${sources}`, 'bad')
+    ]])
+    const told = probes.map(({ prober, answers, first }) =>
+      `${prober}: ${amount(answers, 'time')}, first after ${duration(first)}`)
+    if (told.length > 0) entries.push(['Told that it is not ready', [told.join('; ')]])
     if (frontEnds.length > 0) entries.push(['In front', [frontEnds.map(frontEndText).join('; ')]])
     return [pairs(entries)]
   })
@@ -126,27 +184,50 @@ export function frontEndText ({ prober, route, address, interval, answers, outco
   const name = prober === 'other' ? '' : `${prober}, `
   const every = interval === undefined ? 'asked once' : `every ${duration(interval)}`
   const told = answers === 0 ? '' : `, ${amount(answers, 'failing answer')}`
-  return `${name}${route} from ${address ?? 'no one address'}, ${every}${told}${outcome === 'pending' ? '' : ` (${outcome})`}`
+  const end = outcome === 'pending' ? '' : ` (${outcome})`
+  return `${name}${route} from ${address ?? 'no one address'}, ${every}${told}${end}`
 }
 
-/** The event loop, as the guardian and `@fastify/under-pressure` see it; those of a supervisor's children, as it and the guardians do. */
+/**
+ * The event loop, as the guardian and `@fastify/under-pressure` see it; those of a supervisor's children, as the
+ * supervisor and their guardians see them.
+ */
 export function drawLoop (view: View): void {
   const { guardian, pressure, eventLoop, children = [] } = view.state
   const silent = children.filter(({ responding }) => !responding).map(({ child }) => `child ${child}`).join(', ')
   const late = untold(children)
-  draw(view, 'loop', (guardian ?? pressure ?? eventLoop ?? children[0]) && { guardian, pressure, eventLoop: eventLoop?.stalled, children: children.length, silent, late }, () => {
+  const isKnown = (guardian ?? pressure ?? eventLoop ?? children[0]) !== undefined
+  const shown = { guardian, pressure, eventLoop: eventLoop?.stalled, children: children.length, silent, late }
+  draw(view, 'loop', isKnown ? shown : undefined, () => {
     const entries: Array<[string, Child[]]> = []
-    if (children.length > 0) entries.push(['Event loops', [silent !== '' ? signed('✕', `no answer from ${silent}`, 'bad') : late !== '' ? signed('…', `nothing yet from ${late}`, 'warn') : signed('✓', 'all answer', 'good')]])
-    if (eventLoop !== undefined) entries.push(['Event loop', [eventLoop.stalled ? signed('✕', 'blocked', 'bad') : signed('✓', 'turns', 'good')]])
+    if (children.length > 0) {
+      const sign = silent !== ''
+        ? signed('✕', `no answer from ${silent}`, 'bad')
+        : late !== '' ? signed('…', `nothing yet from ${late}`, 'warn') : signed('✓', 'all answer', 'good')
+      entries.push(['Event loops', [sign]])
+    }
+    if (eventLoop !== undefined) {
+      entries.push(['Event loop', [eventLoop.stalled ? signed('✕', 'blocked', 'bad') : signed('✓', 'turns', 'good')]])
+    }
     if (guardian !== undefined) {
       const { state, stalls, stalledTime, lastStall } = guardian
-      entries.push([children.length > 0 ? 'Guardians' : 'Guardian', [state === 'watching' ? signed('✓', 'watching', 'good') : signed('!', state, 'warn')]], ['Stalls', [stalls === 0 ? 'none' : `${stalls}, together ${duration(stalledTime)}`]])
-      if (lastStall !== undefined) entries.push(['Last stall', [`${duration(lastStall.duration)} at ${timeOfDay(lastStall.at)}, in ${lastStall.blockedIn ?? 'a place that is not known, as inside native code'}`]])
+      const sign = state === 'watching' ? signed('✓', 'watching', 'good') : signed('!', state, 'warn')
+      entries.push(
+        [children.length > 0 ? 'Guardians' : 'Guardian', [sign]],
+        ['Stalls', [stalls === 0 ? 'none' : `${stalls}, together ${duration(stalledTime)}`]]
+      )
+      if (lastStall !== undefined) {
+        const place = lastStall.blockedIn ?? 'a place that is not known, as inside native code'
+        entries.push(['Last stall', [`${duration(lastStall.duration)} at ${timeOfDay(lastStall.at)}, in ${place}`]])
+      }
     }
     if (pressure !== undefined) {
       const { underPressure, eventLoopDelay, eventLoopUtilized, heapUsed, rssBytes } = pressure
-      entries.push(['Pressure', [underPressure ? signed('!', 'too high', 'bad') : signed('✓', 'fine', 'good')]])
-      entries.push(['Delay and use of the loop', [`${duration(eventLoopDelay)}, ${Math.round(eventLoopUtilized * 100)} %`]], ['Heap and memory', [`${Math.round(heapUsed / 2 ** 20)} and ${Math.round(rssBytes / 2 ** 20)} MiB`]])
+      entries.push(
+        ['Pressure', [underPressure ? signed('!', 'too high', 'bad') : signed('✓', 'fine', 'good')]],
+        ['Delay and use of the loop', [`${duration(eventLoopDelay)}, ${Math.round(eventLoopUtilized * 100)} %`]],
+        ['Heap and memory', [`${Math.round(heapUsed / 2 ** 20)} and ${Math.round(rssBytes / 2 ** 20)} MiB`]]
+      )
     }
     return [pairs(entries)]
   })

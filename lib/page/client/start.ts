@@ -1,4 +1,6 @@
-import { drawChecks, drawConnections, drawLoop, drawParticipants, drawRequests, drawTraffic, graceText } from './cards.ts'
+import {
+  drawChecks, drawConnections, drawLoop, drawParticipants, drawRequests, drawTraffic, graceText
+} from './cards.ts'
 import { drawChildren, verdictOf, wholeOf } from './children.ts'
 import type { PageDocument, PageInput } from './dom.ts'
 import { drawReport, verdictSign } from './report.ts'
@@ -41,7 +43,8 @@ export function follow (view: View): ReturnType<typeof readStream> {
     },
     event (name, data) {
       const { state: before } = view
-      if (name === 'status' && before.instance !== undefined && data.instance !== before.instance) tellOther(view, last ?? before)
+      const isOther = before.instance !== undefined && data.instance !== before.instance
+      if (name === 'status' && isOther) tellOther(view, last ?? before)
       else if (name === 'status') draw(view, 'notice', undefined, () => [])
       last = undefined
       over = name === 'report'
@@ -78,7 +81,10 @@ export function drawAll (view: View): void {
   drawUnlock(view)
   drawAlarm(view)
   const { process, versions } = view.state
-  draw(view, 'versions', process && { process, versions }, () => [replicaOf(process), versions !== undefined && ` · fastify-graceful ${versions.package}, Fastify ${versions.fastify}, Node ${versions.node}`])
+  draw(view, 'versions', process && { process, versions }, () => [
+    replicaOf(process),
+    versions && ` · fastify-graceful ${versions.package}, Fastify ${versions.fastify}, Node ${versions.node}`
+  ])
   tick(view)
 }
 
@@ -94,7 +100,9 @@ type Told = Omit<CheckStatus, 'critical'> & Partial<Pick<CheckStatus, 'critical'
 export function unreadiness ({ holds = [], checks = [], started, pressure }: Shown): string {
   const kind = started === false ? 'startup' : 'readiness'
   // A child of another version may not tell which of its checks are critical; all of them were.
-  const failing = checks.filter(({ kinds, critical = true, state }: Told) => critical && state !== 'passing' && kinds.includes(kind)).map(({ name, state }) => `${name} (${state})`)
+  const failing = checks
+    .filter(({ kinds, critical = true, state }: Told) => critical && state !== 'passing' && kinds.includes(kind))
+    .map(({ name, state }) => `${name} (${state})`)
   const reasons = [
     started === false && 'It has not started yet.',
     holds.length > 0 && `Held by: ${namesOf(holds)}.`,
@@ -104,39 +112,69 @@ export function unreadiness ({ holds = [], checks = [], started, pressure }: Sho
   return reasons.filter((reason) => reason !== false).join(' ')
 }
 
-/** Why it is as it is: who asked for the end, or what keeps it from being ready; of a supervisor, how many of its children are. */
+/** The reason of the state: who asked for the end, or what prevents readiness; for a supervisor, its ready children. */
 export function whyOf (state: Shown): string | undefined {
   const { phase, ready, shutdown, readyChildren, workers, minReady } = state
-  const children = readyChildren === undefined ? '' : `${readyChildren} of ${workers} children ready, ${minReady} needed.`
-  if (shutdown === undefined) return [children, phase === 'running' && ready === false ? unreadiness(state) : ''].filter((part) => part !== '').join(' ') || undefined
+  const children = readyChildren === undefined
+    ? ''
+    : `${readyChildren} of ${workers} children ready, ${minReady} needed.`
+  if (shutdown === undefined) {
+    const why = phase === 'running' && ready === false ? unreadiness(state) : ''
+    return [children, why].filter((part) => part !== '').join(' ') || undefined
+  }
   const { kind, reason, startedAt, hurried } = shutdown
   if (kind === undefined) return `A drain by hand. ${children}`.trim()
-  return `${kind === 'crash' ? 'Crash' : 'Asked for'} by ${reason} at ${timeOfDay(startedAt)}.${hurried === undefined ? '' : ' A second signal made it fast.'}`
+  const remark = hurried === undefined ? '' : ' A second signal made it fast.'
+  return `${kind === 'crash' ? 'Crash' : 'Asked for'} by ${reason} at ${timeOfDay(startedAt)}.${remark}`
 }
 
 /** The phase, in the title, the head and the figures. */
 export function drawHead (view: View): void {
   const { state } = view
-  const { phase = 'running', number = 0, ready, since = 0, shutdown, report, deadline, inFlight, connections, process, at = 0 } = state
+  const { phase = 'running', number = 0, ready, since = 0, at = 0, shutdown, report, deadline, process } = state
+  const { inFlight, connections } = state
   const verdict = report?.verdict ?? verdictOf(state)
   const over = verdict !== undefined
   const took = report?.duration ?? at - (shutdown?.startedAt ?? at)
   const step = stepsOf(state)[number]
   const title = step?.title ?? phase
   const alarm = state.eventLoop?.stalled === true ? 'Blocked · ' : ''
-  document.title = `${alarm}${over ? `Ended, ${verdict}` : title}${inFlight !== undefined && !over ? ` · ${inFlight} in flight` : ''}${process === undefined ? '' : ` · ${replicaOf(process)}`} · Status`
+  const load = inFlight !== undefined && !over ? ` · ${inFlight} in flight` : ''
+  const replica = process === undefined ? '' : ` · ${replicaOf(process)}`
+  document.title = `${alarm}${over ? `Ended, ${verdict}` : title}${load}${replica} · Status`
   document.body.dataset['phase'] = phase
   draw(view, 'phase', title, () => [title])
   draw(view, 'eyebrow', number, () => [`Phase ${number} of 4`])
   const meaning = over ? 'The shutdown is over.' : step?.purpose
   draw(view, 'meaning', meaning, () => [meaning])
-  draw(view, 'ready', verdict ?? ready ?? false, () => [verdict !== undefined ? verdictSign(verdict) : ready === true ? signed('✓', 'Ready', 'good') : signed('○', 'Not ready', 'warn')])
-  const shown = { since, inFlight, open: connections?.['open'], deadline: deadline === undefined ? undefined : Math.round(deadline / 100), over, took: over ? took : undefined, reason: shutdown?.reason, drain: shutdown !== undefined && shutdown.kind === undefined }
+  draw(view, 'ready', verdict ?? ready ?? false, () => [
+    verdict !== undefined
+      ? verdictSign(verdict)
+      : ready === true ? signed('✓', 'Ready', 'good') : signed('○', 'Not ready', 'warn')
+  ])
+  const shown = {
+    since,
+    inFlight,
+    open: connections?.['open'],
+    deadline: deadline === undefined ? undefined : Math.round(deadline / 100),
+    over,
+    took: over ? took : undefined,
+    reason: shutdown?.reason,
+    drain: shutdown !== undefined && shutdown.kind === undefined
+  }
   draw(view, 'figures', shown, () => [
-    inFlight !== undefined && !over && element('div', {}, element('dt', {}, 'in flight'), element('dd', { class: 'number' }, String(inFlight))),
-    shown.open !== undefined && !over && element('div', {}, element('dt', {}, 'connections'), element('dd', { class: 'number' }, String(shown.open))),
-    element('div', {}, element('dt', {}, over ? 'from the announcement to the end' : 'in this phase for'), element('dd', { class: 'number' }, over ? duration(took) : ticking({ from: since }))),
-    deadline !== undefined && !over && element('div', { class: 'deadline' }, element('dt', {}, 'left until the deadline'), element('dd', {}, ticking({ to: deadline })))
+    inFlight !== undefined && !over && element('div', {},
+      element('dt', {}, 'in flight'),
+      element('dd', { class: 'number' }, String(inFlight))),
+    shown.open !== undefined && !over && element('div', {},
+      element('dt', {}, 'connections'),
+      element('dd', { class: 'number' }, String(shown.open))),
+    element('div', {},
+      element('dt', {}, over ? 'from the announcement to the end' : 'in this phase for'),
+      element('dd', { class: 'number' }, over ? duration(took) : ticking({ from: since }))),
+    deadline !== undefined && !over && element('div', { class: 'deadline' },
+      element('dt', {}, 'left until the deadline'),
+      element('dd', {}, ticking({ to: deadline })))
   ])
   const why = whyOf(state)
   draw(view, 'why', why, () => [why])
@@ -150,18 +188,26 @@ export function drawUnlock (view: View): void {
   find('unlock').hidden = access !== 'token'
   find('closed').hidden = access !== 'public'
   const tried = view.drawn.get('tried')
-  draw(view, 'unlock-said', access === 'token' ? tried : undefined, () => [signed('✕', tried === 'odd' ? 'This is not a token: it has characters that no token has.' : 'This token was not accepted.', 'bad')])
+  const text = tried === 'odd'
+    ? 'This is not a token: it has characters that no token has.'
+    : 'This token was not accepted.'
+  draw(view, 'unlock-said', access === 'token' ? tried : undefined, () => [signed('✕', text, 'bad')])
 }
 
 /** An event loop that does not turn. */
 export function drawAlarm (view: View): void {
   const { eventLoop } = view.state
   const blocked = eventLoop?.stalled === true
-  const { from = 0 } = eventLoop ?? {}
   document.body.dataset['alarm'] = blocked ? 'yes' : 'no'
-  draw(view, 'alarm', blocked ? { from: Math.round(from / 100), blockedIn: eventLoop.blockedIn } : undefined, () => eventLoop === undefined ? [] : [
+  const { from = 0, blockedIn } = eventLoop ?? {}
+  const holder = blockedIn === undefined
+    ? 'Native code, or a function that is not known yet, holds it.'
+    : 'The function that holds it: '
+  draw(view, 'alarm', blocked ? { from: Math.round(from / 100), blockedIn } : undefined, () => [
     element('h2', {}, signed('✕', 'The event loop is blocked', 'bad')),
-    element('p', {}, 'It has not turned for ', ticking({ from }), '. ', eventLoop.blockedIn === undefined ? 'Native code, or a function that is not known yet, holds it.' : 'The function that holds it: ', eventLoop.blockedIn !== undefined && element('code', {}, eventLoop.blockedIn)),
+    element('p', {},
+      'It has not turned for ', ticking({ from }), '. ',
+      holder, blockedIn !== undefined && element('code', {}, blockedIn)),
     element('p', {}, 'The guardian tells this. What else is here it was told before, and has grown older since.')
   ])
   if (blocked && view.drawn.get('said') !== 'blocked') find('said').textContent = 'The event loop is blocked.'
@@ -170,17 +216,25 @@ export function drawAlarm (view: View): void {
 
 /** Says a new phase to whoever does not see it. */
 export function tellPhase (before: Shown, now: Shown): void {
-  if (now.report !== undefined && before.report === undefined) find('said').textContent = `The shutdown is over: ${now.report.verdict}.`
-  else if (before.phase !== now.phase || before.ready !== now.ready) find('said').textContent = `Phase ${now.phase}, ${now.ready === true ? 'ready' : 'not ready'}.`
+  if (now.report !== undefined && before.report === undefined) {
+    find('said').textContent = `The shutdown is over: ${now.report.verdict}.`
+  } else if (before.phase !== now.phase || before.ready !== now.ready) {
+    find('said').textContent = `Phase ${now.phase}, ${now.ready === true ? 'ready' : 'not ready'}.`
+  }
 }
 
 /** The connection has ended: what is shown is the last that is known. `over`: it was the end of the process. */
 export function tellLost (view: View, delay: number, over: boolean, why: string | undefined): void {
   const { state, frozen = 0 } = view
-  draw(view, 'link', { delay }, () => [over ? signed('■', 'Ended', 'calm') : signed('!', 'Connection lost', 'warn'), ` · next try in ${duration(delay)}`])
+  draw(view, 'link', { delay }, () => [
+    over ? signed('■', 'Ended', 'calm') : signed('!', 'Connection lost', 'warn'),
+    ` · next try in ${duration(delay)}`
+  ])
+  const code = state.exitCode === undefined ? '' : ` and code ${state.exitCode}`
+  const problem = why === undefined ? '' : `; now ${why}`
   const text = over
-    ? `The stream ended at ${timeOfDay(frozen)}, with the process${state.exitCode === undefined ? '' : ` and code ${state.exitCode}`}. This is its last state.`
-    : `Connection lost at ${timeOfDay(frozen)}, in phase ${state.phase}. This is the last known state${why === undefined ? '' : `; now ${why}`}.`
+    ? `The stream ended at ${timeOfDay(frozen)}, with the process${code}. This is its last state.`
+    : `Connection lost at ${timeOfDay(frozen)}, in phase ${state.phase}. This is the last known state${problem}.`
   if (view.drawn.get('notice') !== JSON.stringify(text)) find('said').textContent = text
   draw(view, 'notice', text, () => [element('p', {}, text)])
 }
@@ -189,5 +243,6 @@ export function tellLost (view: View, delay: number, over: boolean, why: string 
 export function tellOther (view: View, { report, phase }: Shown): void {
   draw(view, 'notice', { other: report?.startedAt ?? phase, at: Date.now() }, () => [element('p', {},
     `Another process answers since ${timeOfDay(Date.now() + view.ahead)}. The one before: `,
-    report === undefined ? `last seen in phase ${phase}.` : verdictSign(report.verdict), report !== undefined && `, ${report.summary}`)])
+    report === undefined ? `last seen in phase ${phase}.` : verdictSign(report.verdict),
+    report !== undefined && `, ${report.summary}`)])
 }

@@ -17,8 +17,8 @@ export interface Stream {
 }
 
 /**
- * Reads the stream of events, and comes back when it ends: after a second, and after longer each time. `EventSource` can
- * send no token.
+ * Reads the stream of events, and opens it again when it ends: after a second, and after longer each time.
+ * `EventSource` can send no token.
  */
 export function readStream (url: string, events: StreamEvents): Stream {
   let token = ''
@@ -38,9 +38,16 @@ export function readStream (url: string, events: StreamEvents): Stream {
     let told = false
     try {
       // A browser's cache asks twice at times, where an answer before was cut short: two places among the viewers.
-      const options = { cache: 'no-store', headers: { accept: 'text/event-stream', ...token !== '' && { authorization: `Bearer ${token}` } }, signal: own.signal }
+      const options = {
+        cache: 'no-store',
+        headers: { accept: 'text/event-stream', ...token !== '' && { authorization: `Bearer ${token}` } },
+        signal: own.signal
+      }
       const answer = await fetch(url, options)
-      if (!answer.ok || answer.body === null) return again(own, retryAfter(answer.headers.get('retry-after')), answer.status === 503 ? 'too many viewers' : `it answers ${answer.status}`)
+      if (!answer.ok || answer.body === null) {
+        const problem = answer.status === 503 ? 'too many viewers' : `it answers ${answer.status}`
+        return again(own, retryAfter(answer.headers.get('retry-after')), problem)
+      }
       await readEvents(answer.body, own, (name, data) => {
         if (own !== current) return
         // Not at the head already: what comes through may be nothing.
@@ -73,7 +80,11 @@ export function retryAfter (header: string | null): number {
 }
 
 /** Takes the events out of a body, until it ends or nothing at all comes: a heartbeat is due every 15 s. */
-export async function readEvents (body: ReadableStream<Uint8Array>, own: AbortController, tell: (name: string, data: Shown) => void): Promise<void> {
+export async function readEvents (
+  body: ReadableStream<Uint8Array>,
+  own: AbortController,
+  tell: (name: string, data: Shown) => void
+): Promise<void> {
   const reader = body.getReader()
   const decoder = new TextDecoder()
   let rest = ''

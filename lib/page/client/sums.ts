@@ -4,7 +4,10 @@ import type { Shown, ShownChild } from './view.ts'
 
 /** The names of those children whose figures are in no sum, as they tell nothing now; empty where all do. */
 export function untold (children: ShownChild[] | undefined = []): string {
-  return children.filter(({ applications = [] }) => applications.length === 0).map(({ child }) => `child ${child}`).join(', ')
+  return children
+    .filter(({ applications = [] }) => applications.length === 0)
+    .map(({ child }) => `child ${child}`)
+    .join(', ')
 }
 
 /** Numbers, added up. */
@@ -14,18 +17,24 @@ export function sum (numbers: number[]): number {
 
 /** Open connections of all children, by kind; undefined where none of them tells of any. */
 export function sumConnections (children: ShownChild[]): Record<string, number> | undefined {
-  const all = children.flatMap(({ applications = [] }) => applications).flatMap(({ connections }) => Object.entries(connections))
+  const all = children
+    .flatMap(({ applications = [] }) => applications)
+    .flatMap(({ connections }) => Object.entries(connections))
   if (all.length === 0) return undefined
   const sums: Record<string, number> = {}
   for (const [kind, count] of all) sums[kind] = (sums[kind] ?? 0) + count
   return sums
 }
 
-/** Traffic of all children, of those too that have ended since the end was asked for; undefined where none tells of any. */
+/** Traffic of all children, with those that ended since the end was asked for; undefined where none tells of any. */
 export function sumTraffic ({ children = [], ended = [], number = 0 }: Shown): TrafficStatus | undefined {
   // Of a child that a reload replaces, the traffic has gone to its successor.
-  const alive = children.flatMap(({ applications = [] }) => applications).filter((one) => number > 0 || one.number === 0).map(({ traffic }) => traffic)
-  const over = ended.flatMap(({ report }) => report === undefined ? [] : [{ ...report.traffic, rate: report.traffic.rateBefore }])
+  const alive = children
+    .flatMap(({ applications = [] }) => applications)
+    .filter((one) => number > 0 || one.number === 0)
+    .map(({ traffic }) => traffic)
+  const over = ended.flatMap(({ report }) =>
+    report === undefined ? [] : [{ ...report.traffic, rate: report.traffic.rateBefore }])
   const all = [...alive, ...over]
   if (all.length === 0) return undefined
   const last = all.flatMap(({ lastArrival }) => lastArrival ?? [])
@@ -54,7 +63,12 @@ export function sumProbes (probes: ProbeSummary[]): ProbeSummary[] {
   const sums = new Map<string, ProbeSummary>()
   for (const { prober, answers, first, last } of probes) {
     const known = sums.get(prober)
-    sums.set(prober, known === undefined ? { prober, answers, first, last } : { prober, answers: known.answers + answers, first: Math.min(known.first, first), last: Math.max(known.last, last) })
+    sums.set(prober, known === undefined ? { prober, answers, first, last } : {
+      prober,
+      answers: known.answers + answers,
+      first: Math.min(known.first, first),
+      last: Math.max(known.last, last)
+    })
   }
   return [...sums.values()]
 }
@@ -73,17 +87,28 @@ export function sumFrontEnds (frontEnds: FrontEnd[]): FrontEnd[] {
   return [...sums.values()]
 }
 
-/** The guardians of all children as if they were one: the state of the worst, all stalls, the last of them; undefined where there is none. */
+/** The guardians of all children as one: the worst state, all stalls, and the last one; undefined without guardians. */
 export function sumGuardians (children: ShownChild[]): GuardianState | undefined {
   // All applications of a child have the same.
-  const all = children.flatMap(({ child, applications = [] }) => applications.flatMap(({ guardian }) => guardian ?? []).slice(0, 1).map((guardian) => ({ child, ...guardian })))
+  const all = children.flatMap(({ child, applications = [] }) => {
+    const [guardian] = applications.flatMap((one) => one.guardian ?? [])
+    return guardian === undefined ? [] : [{ child, ...guardian }]
+  })
   if (all.length === 0) return undefined
-  const [last] = all.flatMap(({ child, lastStall }) => lastStall === undefined ? [] : [{ child, ...lastStall }]).toSorted((a, b) => b.at - a.at)
+  const [last] = all
+    .flatMap(({ child, lastStall }) => lastStall === undefined ? [] : [{ child, ...lastStall }])
+    .toSorted((a, b) => b.at - a.at)
   return {
-    state: all.find(({ state }) => state === 'failed')?.state ?? all.find(({ state }) => state === 'starting')?.state ?? 'watching',
+    state: all.find(({ state }) => state === 'failed')?.state
+      ?? all.find(({ state }) => state === 'starting')?.state
+      ?? 'watching',
     port: undefined,
     stalls: sum(all.map(({ stalls }) => stalls)),
     stalledTime: sum(all.map(({ stalledTime }) => stalledTime)),
-    lastStall: last && { duration: last.duration, at: last.at, blockedIn: `child ${last.child}: ${last.blockedIn ?? 'a place that is not known, as inside native code'}` }
+    lastStall: last && {
+      duration: last.duration,
+      at: last.at,
+      blockedIn: `child ${last.child}: ${last.blockedIn ?? 'a place that is not known, as inside native code'}`
+    }
   }
 }

@@ -17,7 +17,7 @@ export interface EventLoop {
   blockedIn?: string | undefined
 }
 
-/** When what has an age began. A change does not tell of what has only grown older, so an age counts from the event it came in. */
+/** When an item with an age began. A change omits what only grew older: ages count from the event they came in. */
 export interface Anchored { from?: number | undefined }
 
 /** An application of a child. */
@@ -27,7 +27,10 @@ export interface ShownApplication extends Omit<Status, 'requests'> { requests: A
 export interface ShownChild extends Omit<ChildStatus, 'applications'> { applications?: ShownApplication[] | undefined }
 
 /** The state that is shown: of an application, of a supervisor, or what the guardian knows; and what precedes it. */
-export interface Shown extends Partial<Envelope>, Partial<Omit<Status, keyof Envelope | 'requests' | 'checks'>>, Partial<Omit<SupervisorStatus, keyof Status | 'children'>> {
+export interface Shown extends
+  Partial<Envelope>,
+  Partial<Omit<Status, keyof Envelope | 'requests' | 'checks'>>,
+  Partial<Omit<SupervisorStatus, keyof Status | 'children'>> {
   requests?: Array<RequestStatus & Anchored>
   checks?: Array<CheckStatus & Anchored>
   eventLoop?: EventLoop
@@ -50,8 +53,20 @@ export interface View {
 /** Ties the ages of an event to its time. */
 export function anchor (data: Shown): Shown {
   const { at = 0, requests, checks, eventLoop, children } = data
-  const tie = <T extends { age: number | undefined }>(item: T): T & Anchored => ({ ...item, from: item.age === undefined ? undefined : at - item.age })
-  return { ...data, ...requests && { requests: requests.map(tie) }, ...checks && { checks: checks.map(tie) }, ...children && { children: children.map((child) => ({ ...child, applications: child.applications?.map((one) => ({ ...one, requests: one.requests.map(tie) })) })) }, ...eventLoop && { eventLoop: { ...eventLoop, from: at - eventLoop.silence } } }
+  const tie = <T extends { age: number | undefined }>(item: T): T & Anchored =>
+    ({ ...item, from: item.age === undefined ? undefined : at - item.age })
+  return {
+    ...data,
+    ...requests && { requests: requests.map(tie) },
+    ...checks && { checks: checks.map(tie) },
+    ...children && {
+      children: children.map((child) => {
+        const applications = child.applications?.map((one) => ({ ...one, requests: one.requests.map(tie) }))
+        return { ...child, applications }
+      })
+    },
+    ...eventLoop && { eventLoop: { ...eventLoop, from: at - eventLoop.silence } }
+  }
 }
 
 /** The service's time, in milliseconds since 1970; it stands still where nothing is heard of it. */
@@ -63,9 +78,15 @@ export function timeOf (view: View): number {
 export type Child = PageElement | string | undefined | false
 
 /** Makes an element. Text is text, whatever is in it. */
-export function element (tag: string, attributes: Record<string, string | number | undefined>, ...children: Child[]): PageElement {
+export function element (
+  tag: string,
+  attributes: Record<string, string | number | undefined>,
+  ...children: Child[]
+): PageElement {
   const made = document.createElement(tag)
-  for (const [name, value] of Object.entries(attributes)) if (value !== undefined) made.setAttribute(name, String(value))
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== undefined) made.setAttribute(name, String(value))
+  }
   made.append(...children.filter((child) => child !== undefined && child !== false))
   return made
 }
@@ -88,12 +109,18 @@ export function draw (view: View, id: string, data: unknown, nodes: () => Child[
 
 /** A word with a sign in front of it, which is there for the eye alone. */
 export function signed (sign: string, word: string, kind: string): PageElement {
-  return element('span', { class: `sign ${kind}` }, element('span', { class: 'glyph', 'aria-hidden': 'true' }, sign), word)
+  return element('span', { class: `sign ${kind}` },
+    element('span', { class: 'glyph', 'aria-hidden': 'true' }, sign),
+    word)
 }
 
 /** Text that grows with the time since `from`, or shrinks towards `to`. */
 export function ticking (point: { from?: number | undefined, to?: number | undefined }): PageElement {
-  return element('span', { class: 'number', 'data-from': point.from === undefined ? undefined : Math.round(point.from), 'data-to': point.to === undefined ? undefined : Math.round(point.to) })
+  return element('span', {
+    class: 'number',
+    'data-from': point.from === undefined ? undefined : Math.round(point.from),
+    'data-to': point.to === undefined ? undefined : Math.round(point.to)
+  })
 }
 
 /** A bar that is full `span` milliseconds after `from`. */
@@ -109,9 +136,13 @@ export function bar (part: number): PageElement {
 /** Brings all that follows the time up to date. */
 export function tick (view: View): void {
   const now = timeOf(view)
-  for (const node of document.querySelectorAll('[data-from]')) setText(node, running(now - Number(node.dataset['from'])))
+  for (const node of document.querySelectorAll('[data-from]')) {
+    setText(node, running(now - Number(node.dataset['from'])))
+  }
   for (const node of document.querySelectorAll('[data-to]')) setText(node, running(Number(node.dataset['to']) - now))
-  for (const node of document.querySelectorAll('[data-bar]')) node.style.width = percent((now - Number(node.dataset['bar'])) / Number(node.dataset['span']))
+  for (const node of document.querySelectorAll('[data-bar]')) {
+    node.style.width = percent((now - Number(node.dataset['bar'])) / Number(node.dataset['span']))
+  }
   for (const node of document.querySelectorAll('[data-part]')) node.style.width = percent(Number(node.dataset['part']))
   for (const node of document.querySelectorAll('[data-left]')) node.style.left = percent(Number(node.dataset['left']))
 }
@@ -131,19 +162,25 @@ export function duration (milliseconds: number): string {
   const ms = Math.max(0, milliseconds)
   if (ms < 1000) return `${Math.round(ms)} ms`
   if (ms < 60_000) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`
-  const [days, hours, minutes, seconds] = [ms / 86_400_000, ms / 3_600_000 % 24, ms / 60_000 % 60, ms / 1000 % 60].map(Math.floor)
+  const [days, hours, minutes, seconds] = [ms / 86_400_000, ms / 3_600_000 % 24, ms / 60_000 % 60, ms / 1000 % 60].map(
+    Math.floor
+  )
   if (ms < 3_600_000) return `${minutes} min ${seconds} s`
   return ms < 86_400_000 ? `${hours} h ${minutes} min` : `${days} d ${hours} h`
 }
 
 /** A time span that changes while it is looked at: milliseconds would only flicker. */
 export function running (milliseconds: number): string {
-  return milliseconds < 1000 ? `${(Math.max(0, Math.floor(milliseconds / 100)) / 10).toFixed(1)} s` : duration(milliseconds)
+  return milliseconds < 1000
+    ? `${(Math.max(0, Math.floor(milliseconds / 100)) / 10).toFixed(1)} s`
+    : duration(milliseconds)
 }
 
 /** A time span that was given: whole seconds have no decimals. */
 export function given (milliseconds: number): string {
-  return milliseconds >= 1000 && milliseconds < 60_000 ? `${Number((milliseconds / 1000).toFixed(1))} s` : duration(milliseconds)
+  return milliseconds >= 1000 && milliseconds < 60_000
+    ? `${Number((milliseconds / 1000).toFixed(1))} s`
+    : duration(milliseconds)
 }
 
 /** A time of day, in the reader's own zone. */
