@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import { errors, shorten, show, typeName } from './errors.ts'
+import { errors, invalidOption, shorten } from './errors.ts'
 import type { SignalAction } from './process/types.ts'
 import { nothing } from './own.ts'
 import { oneOf } from './rules.ts'
@@ -39,22 +39,13 @@ export function refuseSignals (signals: Readonly<Record<string, unknown>> = noth
     .filter((name) => !deaf.includes(name))
   for (const [name, action] of Object.entries(signals)) {
     const option = `signals.${name}`
-    if (deaf.includes(name)) {
-      throw new errors.FST_GRACEFUL_INVALID_OPTION(
-        option,
-        'left out: no process can handle it',
-        show(action),
-        typeName(action)
-      )
-    }
+    if (deaf.includes(name)) throw invalidOption(option, 'left out: no process can handle it', action)
     if (!known.includes(name)) {
       const meant = nearest(name, known)
       const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`
       throw new errors.FST_GRACEFUL_UNKNOWN_OPTION(`'${shorten(option)}'${hint}`, known.toSorted().join(', '))
     }
-    if (!actions.includes(action as SignalAction)) {
-      throw new errors.FST_GRACEFUL_INVALID_OPTION(option, oneOf(...actions).expected, show(action), typeName(action))
-    }
+    if (!actions.includes(action as SignalAction)) throw invalidOption(option, oneOf(...actions).expected, action)
   }
 }
 

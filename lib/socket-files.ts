@@ -1,7 +1,7 @@
 import { chmodSync, lstatSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { isMainThread } from 'node:worker_threads'
-import { errors, show, typeName } from './errors.ts'
+import { invalidOption } from './errors.ts'
 import type { Rule } from './rules.ts'
 
 /** Bytes of a path that the address of a unix socket holds. Node cuts a longer one off without an error. */
@@ -39,11 +39,11 @@ export function listenWithMode (server: Server, mode: number = defaultSocketMode
     const { path, isTold } = pathOf(parameters)
     if (path === undefined) return listen.apply(this, parameters)
     if (!fits(path)) {
-      throw new errors.FST_GRACEFUL_INVALID_OPTION('path', socketPath.expected, show(path), typeName(path))
+      throw invalidOption('path', socketPath.expected, path)
     }
     if (path.startsWith('\0')) {
       const expected = 'the path of a file: every user of the machine may connect to a socket without one'
-      throw new errors.FST_GRACEFUL_INVALID_OPTION('path', expected, show(path), typeName(path))
+      throw invalidOption('path', expected, path)
     }
     // A worker thread has no umask of its own, and a process below a supervisor does not make its sockets itself. Where
     // an earlier `listen` has failed, its path is somebody else's.

@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import type { RouteOptions } from 'fastify'
-import { errors, show, typeName } from '../errors.ts'
+import { invalidOption } from '../errors.ts'
 import type { Messages, MessageSource } from './messages.ts'
 import { followMessages, isWebSocket } from './web-socket.ts'
 
@@ -13,7 +13,7 @@ export function problemOf (route: RouteOptions): Error | undefined {
   const stream: unknown = route.config?.graceful?.stream
   if (stream === undefined || typeof stream === 'boolean') return undefined
   const name = `config.graceful.stream' of route '${route.url}`
-  return new errors.FST_GRACEFUL_INVALID_OPTION(name, 'a boolean', show(stream), typeName(stream))
+  return invalidOption(name, 'a boolean', stream)
 }
 
 /** Follows WebSockets of `@fastify/websocket`, which takes a handler as it is now, and shows nobody its promise. */
