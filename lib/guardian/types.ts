@@ -70,7 +70,7 @@ export interface Ward {
 
 /** What joining answers. */
 export interface Guarded {
-  /** Settles when the guardian watches this application and hears its signals, or has failed; within a second. */
+  /** Settles when the guardian watches this application and hears its signals, or has failed; within three seconds. */
   ready (): Promise<void>
   /** Tells the guardian at once of a new phase. */
   changed (): void
