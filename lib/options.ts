@@ -1,7 +1,7 @@
 import type { AdminOptions } from './admin/routes.ts'
 import { checkBudget, cutBudget } from './lifecycle/budget.ts'
 import type { AnnounceBudget, Budget } from './lifecycle/budget.ts'
-import { conceal, errors, hidden, refuseUnknownOptions, show, typeName } from './errors.ts'
+import { conceal, errors, hidden, invalidOption, refuseUnknownOptions, show, typeName } from './errors.ts'
 import type { GuardianOptions, GuardianSettings } from './guardian/types.ts'
 import type { ExternalProbeOptions, ProbesOptions } from './health/options.ts'
 import type { PressureOptions } from './health/pressure.ts'
@@ -33,17 +33,23 @@ export type { DrainOptions, WebSocketOptions } from './traffic/options.ts'
 export interface AnnounceOptions extends Partial<AnnounceBudget> {
   /** How connections are told to reconnect elsewhere during phase 1. Default: `'gradual'`. */
   shed?: Shed
-  /** Failing answers that each prober of a readiness route is served before phase 1 ends; 0: nobody is waited for. Default: 3, in Kubernetes 0. */
+  /**
+   * Failing answers that each prober of a readiness route is served before phase 1 ends; 0: nobody
+   * is waited for. Default: 3, in Kubernetes 0.
+   */
   failures?: number
   /** Whether an `app.close()` from outside runs phase 1, too. Default: under Platformatic's runtime. */
   onClose?: boolean
-  /** Whether replies tell Envoy to take this host for failed, with the header `x-envoy-immediate-health-check-fail`. Default: `false`. */
+  /** Whether replies tell Envoy that this host has failed (`x-envoy-immediate-health-check-fail`). Default: `false`. */
   envoy?: boolean
 }
 
 /** Kubernetes. */
 export interface KubernetesOptions {
-  /** The container's `terminationMessagePath`. Default: `'/dev/termination-log'`, where the end of this application is that of the container. */
+  /**
+   * The container's `terminationMessagePath`. Default: `'/dev/termination-log'`, where the end of
+   * this application is that of the container.
+   */
   terminationMessagePath?: string
 }
 
@@ -59,11 +65,14 @@ export interface GracefulOptions {
   drain?: DrainOptions
   /** Kept for `app.close()`, which may use all that is left until the deadline of the process. */
   close?: number
-  /** Replaces the call of `app.close()`; it must close the application. For frameworks around Fastify: `() => nest.close()`. */
+  /** Replaces the call of `app.close()`, and must close the application. For frameworks: `() => nest.close()`. */
   closeWith?: () => unknown
   /** What each signal does. */
   signals?: Record<string, SignalAction>
-  /** When listeners of others on the signals that end the service are called: `'after'` its last request, or `'beside'`, at once. */
+  /**
+   * When listeners of others on the signals that end the service are called: `'after'` its last
+   * request, or `'beside'`, at once.
+   */
   otherListeners?: OtherListenersTime
   /** Exit code after a restart. */
   restartExitCode?: number
@@ -125,7 +134,11 @@ export interface OptionRow { name: string, default: string, rule: Rule }
 const row = (name: string, rule: Rule, words: string): OptionRow => ({ name, default: words, rule })
 
 /** Defaults that are plain values; those of the times that depend on the grace period are in `cutBudget`. */
-const defaults = { terminationMessagePath: defaultMessagePath, externalStatus: 503, gracePeriod: 30_000, shed: 'gradual', failures: 3, otherListeners: 'after', restartExitCode: 0, prefix: '', adminPrefix: '/-', stall: 2000, liveness: 30_000, host: '::', metricsPath: '/-/metrics' } as const
+const defaults = {
+  terminationMessagePath: defaultMessagePath, externalStatus: 503, gracePeriod: 30_000, shed: 'gradual', failures: 3,
+  otherListeners: 'after', restartExitCode: 0, prefix: '', adminPrefix: '/-', stall: 2000, liveness: 30_000,
+  host: '::', metricsPath: '/-/metrics'
+} as const
 
 /** Every option, what it takes, and its default in words. */
 export const optionTable: readonly OptionRow[] = [
@@ -151,7 +164,8 @@ export const optionTable: readonly OptionRow[] = [
   row('drain.webSocket.quiet', time(), `${drainDefaults.webSocket.quiet}`),
   row('close', time(), '5000, at most a sixth of the grace period'),
   row('closeWith', aFunction, 'calls `app.close()`'),
-  row('signals', object, "`{ SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'restart' }`; in a pod SIGHUP is `'ignore'`"),
+  row('signals', object,
+    "`{ SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'restart' }`; in a pod SIGHUP is `'ignore'`"),
   row('otherListeners', oneOf('after', 'beside'), `\`'${defaults.otherListeners}'\``),
   row('restartExitCode', integer(0, 255), `${defaults.restartExitCode}`),
   row('crash', boolean, '`true`'),
@@ -174,7 +188,8 @@ export const optionTable: readonly OptionRow[] = [
   row('kubernetes', objectOrFalse, '`{}`'),
   row('kubernetes.terminationMessagePath', absolutePath, `\`'${defaults.terminationMessagePath}'\``),
   row('guardian', objectOrFalse, '`{}`'),
-  row('guardian.enabled', boolean, '`true` where `NODE_ENV` is `production`, in Kubernetes, and where `guardian.port` is given; else `false`'),
+  row('guardian.enabled', boolean,
+    '`true` where `NODE_ENV` is `production`, in Kubernetes, and where `guardian.port` is given; else `false`'),
   row('guardian.stall', time(500), `${defaults.stall}`),
   row('guardian.liveness', time(1000), `${defaults.liveness}`),
   row('guardian.port', integer(0, 65_535), 'none'),
@@ -212,9 +227,16 @@ export function readOptions (all: GracefulOptions, environment: Environment): Se
   const { onClose = environment.platformatic !== undefined } = announced
   const { min, quiet, blind, max, readinessDelay } = announced
   const announce = own({ min, quiet, blind, max, readinessDelay }) as Partial<AnnounceBudget>
-  const budget = cutBudget({ gracePeriod: gracePeriodOf(given.gracePeriod, options.gracePeriod, environment), preStop: options.preStop ?? 0, reserve: options.reserve, close: options.close, announce }, inKubernetes)
+  const budget = cutBudget({
+    gracePeriod: gracePeriodOf(given.gracePeriod, options.gracePeriod, environment),
+    preStop: options.preStop ?? 0,
+    reserve: options.reserve,
+    close: options.close,
+    announce
+  }, inKubernetes)
   const isKnown = inKubernetes || envoy || Object.values(announce).some((value) => value !== undefined)
-  const problem = checkBudget(budget, (['preStop', 'reserve', 'close'] as const).filter((name) => options[name] !== undefined))
+  const chosen = (['preStop', 'reserve', 'close'] as const).filter((name) => options[name] !== undefined)
+  const problem = checkBudget(budget, chosen)
   if (problem !== undefined) throw new errors.FST_GRACEFUL_BUDGET(problem.option, problem.expected, problem.given)
   const { admin = nothing, pressure = false, exit = true } = options
   const probes = readProbes(options.probes, budget)
@@ -228,7 +250,12 @@ export function readOptions (all: GracefulOptions, environment: Environment): Se
     toldAfter: Math.max(budget.announce.readinessDelay, probes && probes.external ? probes.external.delay : 0),
     drain: readDrain(options.drain, inKubernetes),
     closeWith: options.closeWith,
-    signals: { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: inKubernetes ? 'ignore' : 'restart', ...ofThisPlatform(options.signals) },
+    signals: {
+      SIGTERM: 'shutdown',
+      SIGINT: 'shutdown',
+      SIGHUP: inKubernetes ? 'ignore' : 'restart',
+      ...ofThisPlatform(options.signals)
+    },
     otherListeners: options.otherListeners ?? defaults.otherListeners,
     restartExitCode: options.restartExitCode ?? defaults.restartExitCode,
     crash: options.crash ?? true,
@@ -244,8 +271,15 @@ export function readOptions (all: GracefulOptions, environment: Environment): Se
   }
 }
 
-/** What a deployment gives, or Platformatic's runtime, which kills sooner: its own default is 10 s. What code says wins over both. */
-function gracePeriodOf (given: number | undefined, deployed: number = defaults.gracePeriod, { platformatic }: Environment): number {
+/**
+ * What a deployment gives, or Platformatic's runtime, which kills sooner: its own default is 10 s.
+ * What code says wins over both.
+ */
+function gracePeriodOf (
+  given: number | undefined,
+  deployed: number = defaults.gracePeriod,
+  { platformatic }: Environment
+): number {
   return given ?? Math.min(deployed, platformatic?.gracePeriod ?? Infinity)
 }
 
@@ -261,7 +295,8 @@ function readGuardian (
   inService: boolean
 ): GuardianSettings | undefined {
   if (options === false) return undefined
-  const { stall = defaults.stall, liveness = defaults.liveness, host = defaults.host, port, enabled = inService || port !== undefined } = options
+  const { stall = defaults.stall, liveness = defaults.liveness, host = defaults.host, port } = options
+  const { enabled = inService || port !== undefined } = options
   return enabled ? { stall, liveness, port, host } : undefined
 }
 
@@ -280,8 +315,10 @@ function readProbes (
   const common = { prefix: probes.prefix ?? defaults.prefix, expose: probes.expose ?? false }
   if (external === false) return { ...common, external }
   const { path, status = defaults.externalStatus, delay = 0 } = external
-  if (path === undefined) throw new errors.FST_GRACEFUL_INVALID_OPTION('probes.external.path', route.expected, show(path), typeName(path))
-  if (delay > max) throw new errors.FST_GRACEFUL_BUDGET('probes.external.delay', `at most announce.max = ${max} ms`, `${delay} ms`)
+  if (path === undefined) throw invalidOption('probes.external.path', route.expected, path)
+  if (delay > max) {
+    throw new errors.FST_GRACEFUL_BUDGET('probes.external.delay', `at most announce.max = ${max} ms`, `${delay} ms`)
+  }
   return { ...common, external: { path, status, delay } }
 }
 
@@ -294,7 +331,8 @@ function pathOf (
 }
 
 function refuseUnknownIn (given: object, group: string): void {
-  const known = optionTable.map(({ name }) => name).filter((name) => name.startsWith(group) && !name.slice(group.length).includes('.'))
+  const known = optionTable.map(({ name }) => name)
+    .filter((name) => name.startsWith(group) && !name.slice(group.length).includes('.'))
   refuseUnknownOptions(Object.keys(given).map((key) => group + key), known)
 }
 

@@ -33,7 +33,10 @@ export const integer = (least: number, most: number): Rule => ({
 })
 /** Any text. */
 /** Of either family. */
-export const ipAddress: Rule = { expected: 'an IP address', test: (value) => typeof value === 'string' && isIP(value) !== 0 }
+export const ipAddress: Rule = {
+  expected: 'an IP address',
+  test: (value) => typeof value === 'string' && isIP(value) !== 0
+}
 export const text: Rule = { expected: 'a non-empty string', test: isText(/\S/) }
 /** A close code that an endpoint may send (RFC 6455, 7.4, and IANA's registry). */
 export const closeCode: Rule = {
