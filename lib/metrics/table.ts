@@ -160,8 +160,8 @@ export const readTable: readonly ReadRow[] = [
   {
     name: 'requests_cut_total',
     type: 'counter',
-    help: 'Requests cut at the deadline: ordinary ones, streams, upgraded sockets, connections that had just carried one; '
-      + 'and those that other code ended',
+    help: 'Requests cut at the deadline: ordinary ones, streams, upgraded sockets, connections that had just carried '
+      + 'one; and those that other code ended',
     labels: ['kind'],
     read: ({ tally }) => counts(tally.cuts.entries())
   },

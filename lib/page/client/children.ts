@@ -87,8 +87,8 @@ export function drawChildren (view: View): void {
     ({ ...child, details: detailsOf({ ...child, applications }) }))
   draw(view, 'children', shown && { shown, ended, reloading }, () => [
     reloading === true && element('p', { class: 'lead' }, 'A reload is under way.'),
-    shown !== undefined && shown.length > 0 &&
-      table('Children of the supervisor', ['Child', 'Phase', 'Load'], shown.map(childRow)),
+    shown !== undefined && shown.length > 0
+      && table('Children of the supervisor', ['Child', 'Phase', 'Load'], shown.map(childRow)),
     ...(shown ?? []).flatMap(({ child, details }) => drawDetails(child, details)),
     ended.length > 0 && table('How children have ended', ['Child', 'How it ended', 'Exit code'], ended.map(endedRow))
   ])

@@ -59,11 +59,8 @@ export function stepsOf ({ budget, shutdown, phase, ready, deadline, since = 0 }
     if (step.phase === phase && shutdown !== undefined) {
       return { ...step, floor: shutdown.floor || undefined, cap: shutdown.cap }
     }
-    if (deadline === undefined
-        || phase === 'terminated'
-        || (step.phase !== 'draining' && step.phase !== 'terminated')) {
-      return step
-    }
+    const endsWithDeadline = step.phase === 'draining' || step.phase === 'terminated'
+    if (deadline === undefined || phase === 'terminated' || !endsWithDeadline) return step
     // What is left then; phase 4 has what is kept for it on top.
     const left = deadline - since + (step.phase === 'terminated' ? budget?.close ?? 0 : 0)
     return { ...step, cap: Math.max(0, Math.min(step.cap ?? Infinity, left)) }

@@ -162,9 +162,8 @@ export function duration (milliseconds: number): string {
   const ms = Math.max(0, milliseconds)
   if (ms < 1000) return `${Math.round(ms)} ms`
   if (ms < 60_000) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`
-  const [days, hours, minutes, seconds] = [ms / 86_400_000, ms / 3_600_000 % 24, ms / 60_000 % 60, ms / 1000 % 60].map(
-    Math.floor
-  )
+  const units = [ms / 86_400_000, ms / 3_600_000 % 24, ms / 60_000 % 60, ms / 1000 % 60]
+  const [days, hours, minutes, seconds] = units.map(Math.floor)
   if (ms < 3_600_000) return `${minutes} min ${seconds} s`
   return ms < 86_400_000 ? `${hours} h ${minutes} min` : `${days} d ${hours} h`
 }
