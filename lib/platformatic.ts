@@ -2,9 +2,7 @@ import { workerData } from 'node:worker_threads'
 
 /** Platformatic's runtime, as a service that it runs sees it. */
 export interface Platformatic {
-  /**
-   * When the runtime ends the service by force, in milliseconds from its `close()`; undefined where it says nothing.
-   */
+  /** When the runtime kills the service, in milliseconds from its `close()`; undefined where it says nothing. */
   gracePeriod: number | undefined
   /** How many worker threads run the service, each with a listener of its own on one port. */
   workers: number

@@ -33,9 +33,7 @@ export class Reload {
 
   get running (): boolean { return this.#running }
 
-  /**
-   * Begins, or is done once more when the one under way is over: it may have begun before the newest code was there.
-   */
+  /** Begins, or is done again when the one under way is over: that may have begun before the newest code was there. */
   ask (reason: string): void {
     const { log } = this.#supervisor
     if (this.#running) {

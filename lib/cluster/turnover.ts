@@ -61,9 +61,7 @@ export class Turnover {
     this.#doubts.wait(child, () => this.#ended(place, child, end))
   }
 
-  /**
-   * It ends by itself (a crash, a signal that somebody sent to it alone): its place is filled while it still drains.
-   */
+  /** It ends by itself (a crash, a signal sent to it alone): its place is filled while it still drains. */
   #leaves (place: Place, child: Child): void {
     if (child.leaving || this.#supervisor.stopping) return
     child.pass('draining')

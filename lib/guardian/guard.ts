@@ -226,9 +226,7 @@ export class Guard {
     }
   }
 
-  /**
-   * A breakpoint is not a stall. Without a look at the thread from outside, an open inspector is taken for a person.
-   */
+  /** A breakpoint is no stall. Without a look at the thread from outside, an open inspector is taken for a person. */
   #isHeldByPerson (age: number): boolean {
     if (!this.#pulse.debuggable || age <= silent) return false
     const { computes, waits } = mainThreadState()

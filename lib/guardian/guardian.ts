@@ -16,10 +16,7 @@ import type { Guarded, GuardianSetup, Ward } from './types.ts'
 
 /** How long a boot waits for the thread at most, in milliseconds. */
 const readyTimeout = 3000
-/**
- * How long the main thread waits for those who watch to be told of the end, in milliseconds, and
- * how many requests they are told of.
- */
+/** How long those who watch may take to be told of the end, in milliseconds, and of how many requests they hear. */
 const farewellTimeout = 50
 const mostTold = 50
 

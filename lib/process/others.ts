@@ -172,9 +172,7 @@ export class OtherListeners {
     )
   }
 
-  /**
-   * Replaces listeners of others, whose order stays: all from the first that changes are taken away and added again.
-   */
+  /** Replaces listeners of others in their order: all from the first that changes on are removed and added again. */
   #replace (signal: string, replacement: (listener: Foreign) => Foreign): void {
     const { events } = this.#host
     const before = this.#foreign(signal)

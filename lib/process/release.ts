@@ -39,9 +39,7 @@ export class Release {
     return this.#release()
   }
 
-  /**
-   * How long the end of the process is put off for one of the others that is about to end it, when its work is done.
-   */
+  /** How long the process waits for one of the others that is about to end it, when its own work is done. */
   patience (ended: readonly Member[]): number {
     if (!this.others.mayExit) return 0
     const { clock } = this.#host

@@ -73,9 +73,7 @@ export interface Membership {
   others (): string | undefined
   /** Called at `onListen`: installs the crash handlers, and names foreign listeners of our signals in one warning. */
   listening (): void
-  /**
-   * Phase 4 of this application begins: when it is so for all that the signal ends, whoever was held back is called.
-   */
+  /** Phase 4 of this application begins: once it has for all that the signal ends, whoever was held back is called. */
   releaseOthers (): Released[]
   /** Whether the application listens and its end is not over, so that the process stays for it. */
   serves (): boolean

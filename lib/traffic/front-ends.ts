@@ -124,8 +124,7 @@ export class FrontEnds {
   /**
    * Why phase 1 has to go on for the front ends' sake; undefined where it has not.
    *
-   * @param quiet how long after the last answer that was needed, in milliseconds, since who has
-   * read it still has to act on it
+   * @param quiet milliseconds in which whoever has read the last answer that was needed acts on it
    */
   waiting (quiet: number): string | undefined {
     if (this.#failures === 0) return undefined
