@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import type { Faults } from '../faults.ts'
-import type { Connections, HttpSocket } from './connections.ts'
+import type { Connections } from './connections.ts'
+import type { HttpSocket } from './http-socket.ts'
 import { isHttp2Request } from './protocol.ts'
 import type { Requests } from './requests.ts'
 

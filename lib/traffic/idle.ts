@@ -1,7 +1,8 @@
 import type { Faults } from '../faults.ts'
 import type { Clock } from '../lifecycle/clock.ts'
-import { isBusy, isUpgraded } from './connections.ts'
-import type { Connections, HttpSocket } from './connections.ts'
+import type { Connections } from './connections.ts'
+import { isBusy, isUpgraded } from './http-socket.ts'
+import type { HttpSocket } from './http-socket.ts'
 import { turn } from './turns.ts'
 
 /** Connections closed in one turn of the event loop. */

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { FastifyReply } from 'fastify'
-import type { HttpSocket } from './connections.ts'
+import { startedAt } from './http-socket.ts'
+import type { HttpSocket } from './http-socket.ts'
 import { streamOf } from './protocol.ts'
 
 // The names are kept on the raw reply and not on the raw request: Node's parser holds the last
@@ -10,9 +11,6 @@ import { streamOf } from './protocol.ts'
 // request, and twice the memory of an idle connection (measured with `bench/`).
 const fastifyReply: unique symbol = Symbol('fastify-graceful.reply')
 const rawReply: unique symbol = Symbol('fastify-graceful.raw')
-
-/** Where the start of a request is kept: on its connection while that answers it, otherwise on its raw reply. */
-export const startedAt: unique symbol = Symbol('fastify-graceful.started')
 
 interface NamedResponse extends ServerResponse { [fastifyReply]?: FastifyReply, [startedAt]?: number }
 interface FollowedMessage extends IncomingMessage { [rawReply]?: ServerResponse }

@@ -2,10 +2,11 @@ import type { Socket } from 'node:net'
 import type { ServerHttp2Session } from 'node:http2'
 import type { Faults } from '../faults.ts'
 import type { Clock } from '../lifecycle/clock.ts'
-import { isProbed, isUsed, kind } from './connections.ts'
-import type { Connections, HttpSocket } from './connections.ts'
+import type { Connections } from './connections.ts'
 import { decideHead, takeBackClose } from './head.ts'
 import { isLastOfChunk } from './early-replies.ts'
+import { isProbed, isUsed, kind } from './http-socket.ts'
+import type { HttpSocket } from './http-socket.ts'
 import type { Requests, Tracked } from './requests.ts'
 
 /**

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { invalidArgument } from '../errors.ts'
-import type { HttpSocket } from './connections.ts'
+import type { HttpSocket } from './http-socket.ts'
 import { isWebSocket, socketOf } from './web-socket.ts'
 import type { WebSocketLike } from './web-socket.ts'
 

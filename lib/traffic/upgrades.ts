@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import type { Faults } from '../faults.ts'
-import type { HttpSocket } from './connections.ts'
+import type { HttpSocket } from './http-socket.ts'
 import type { MessageSource } from './messages.ts'
 import { followMessages, webSocketOf } from './web-socket.ts'
 

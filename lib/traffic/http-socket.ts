@@ -1,0 +1,48 @@
+import type { ServerResponse } from 'node:http'
+import type { ServerHttp2Session } from 'node:http2'
+import type { Socket } from 'node:net'
+
+/**
+ * A socket as Node's HTTP server leaves it: `_httpMessage` is the reply that is being written, what Node's own sweep of
+ * idle connections reads; `parser` is null once the socket was upgraded. Both were checked on Node 20, 22, 24 and 26.
+ */
+export interface HttpSocket extends Socket {
+  _httpMessage?: ServerResponse | null
+  parser?: unknown
+  /** What the connection turned out to be with its first request; written by `traffic.ts`. */
+  [kind]?: ConnectionKind | undefined
+  /** When the request that is being answered came, if that is not noted on its reply; written by `traffic.ts`. */
+  [startedAt]?: number
+}
+
+/** Whether a connection carries traffic or somebody's probes. */
+export type ConnectionKind = 'traffic' | 'probe'
+
+/** Where the kind of a connection is kept: a property of the socket costs nothing where a map would. */
+export const kind: unique symbol = Symbol('fastify-graceful.kind')
+
+/** An HTTP/2 session, with its kind. */
+export interface UsedSession extends ServerHttp2Session { [kind]?: ConnectionKind }
+
+/** Whether a session has had a request. */
+export function isUsed (session: ServerHttp2Session): boolean {
+  return (session as UsedSession)[kind] !== undefined
+}
+
+/** Whether a session has had nothing but probes. */
+export function isProbed (session: ServerHttp2Session): boolean {
+  return (session as UsedSession)[kind] === 'probe'
+}
+
+/** Where the start of a request is kept: on its connection while that answers it, otherwise on its raw reply. */
+export const startedAt: unique symbol = Symbol('fastify-graceful.started')
+
+/** Whether a reply is being written, or its handler runs. */
+export function isBusy (socket: HttpSocket): boolean {
+  return socket._httpMessage !== undefined && socket._httpMessage !== null
+}
+
+/** Whether the socket has left HTTP: a WebSocket, or whatever an `upgrade` or `connect` listener made of it. */
+export function isUpgraded (socket: HttpSocket): boolean {
+  return (socket.parser === null || socket.parser === undefined) && !socket.destroyed
+}
