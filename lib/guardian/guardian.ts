@@ -16,8 +16,12 @@ import type { Guarded, GuardianSetup, Ward } from './types.ts'
 
 /** How long a boot waits for the thread at most, in milliseconds. */
 const readyTimeout = 3000
-/** How long those who watch may take to be told of the end, in milliseconds, and of how many requests they hear. */
-const farewellTimeout = 50
+/**
+ * How long those who watch may take to be told of the end, in milliseconds: the thread that tells them waits for a
+ * processor where the machine is busy.
+ */
+const farewellTimeout = 250
+/** Of how many requests they hear. */
 const mostTold = 50
 
 /**
