@@ -45,6 +45,8 @@ import { guardApplication } from './ward.ts'
 
 /** Requests that those who watch the status are shown by name. */
 const mostShown = 50
+/** Holds that a line of the log names. */
+const mostHeld = 20
 /** How many applications this process has had: their names in logs. */
 let applications = 0
 
@@ -86,7 +88,7 @@ export class Application {
     this.#settings = settings
     setMaxListeners(0, this.#draining.signal)
     this.holds = new Holds({
-      changed: (reason, held) => this.#story.hold(reason, held, this.holds.reasons()),
+      changed: (reason, held) => this.#story.hold(reason, held, this.holds.reasons().slice(0, mostHeld)),
       failed: (reason, timeout) => this.#story.holdFailed(reason, timeout),
       after: afterUnref,
       started: () => this.#started

@@ -24,10 +24,10 @@ export function readPublicStatus (
   return { phase, number: phaseNumber(phase), since, ready: health.ready() }
 }
 
-/** All that is known, as data; of the requests at most so many. */
+/** All that is known, as data; at most so many requests, holds, stalls and works. */
 export function readStatus (
   { lifecycle, traffic, health, holds, started, pressure, guardian, fastify }: StatusSources,
-  mostRequests?: number
+  most?: number
 ): Status {
   const { phase, since, deadline, progress, budget, report } = lifecycle
   const summary = traffic.summary()
@@ -41,12 +41,12 @@ export function readStatus (
     report,
     started,
     ready: health.ready(),
-    holds: holds.reasons(),
+    holds: holds.reasons().slice(0, most),
     inFlight: traffic.requests.count(),
-    requests: traffic.requests.list(mostRequests),
+    requests: traffic.requests.list(most),
     connections: { ...traffic.connections.counts() },
     participants: lifecycle.participants.names(),
-    stalls: lifecycle.stalls(),
+    stalls: lifecycle.stalls().slice(0, most),
     checks: health.checks(),
     pressure,
     traffic: {
@@ -59,7 +59,7 @@ export function readStatus (
       probes,
       frontEnds
     },
-    work: lifecycle.work.names(),
+    work: lifecycle.work.names().slice(0, most),
     guardian,
     versions: { package: version, node: process.version, fastify }
   })

@@ -1,6 +1,7 @@
 import { errors, invalidArgument } from '../errors.ts'
 import { epochNow } from '../lifecycle/clock.ts'
 import type { CheckStatus } from '../status.ts'
+import { clip } from '../text.ts'
 import { excludeWarnings } from './exclude.ts'
 import { resolveCheckOptions, validateName } from './options.ts'
 import type { Check, CheckKind, CheckOptions } from './options.ts'
@@ -190,12 +191,12 @@ export class Health {
     const checks = new Map([['started', started() ? undefined : 'the application has not booted yet']])
     if (kind === 'startup') {
       const waited = startupHolds?.() ?? []
-      return waited.length > 0 ? checks.set('hold', waited.join(', ')) : checks
+      return waited.length > 0 ? checks.set('hold', clip(waited.join(', '))) : checks
     }
     const reasons = holds()
     const underPressure = pressure?.()
     checks.set('shutdown', announced() ? 'process is shutting down' : undefined)
-    checks.set('hold', reasons.length > 0 ? reasons.join(', ') : undefined)
+    checks.set('hold', reasons.length > 0 ? clip(reasons.join(', ')) : undefined)
     if (underPressure !== undefined) {
       checks.set('pressure', underPressure ? 'the application is under pressure' : undefined)
     }

@@ -1,4 +1,5 @@
 import { messageOf } from '../errors.ts'
+import { clip } from '../text.ts'
 import type { Check, ResolvedCheckOptions } from './options.ts'
 
 /**
@@ -165,7 +166,7 @@ export class CheckRunner {
     // The check may throw before it answers.
     new Promise((resolve) => { resolve(this.#check({ signal: run.controller.signal })) }).then(
       (answer) => settle(answer !== false, answer === false ? 'answered false' : undefined),
-      (error: unknown) => settle(false, messageOf(error), error)
+      (error: unknown) => settle(false, clip(messageOf(error)), error)
     )
   }
 

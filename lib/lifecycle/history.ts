@@ -2,6 +2,10 @@ import type { Failure, Stall } from './participants.ts'
 import type { Phase } from './phase.ts'
 import { completeReport, draftReport } from './report.ts'
 import type { Cut, PhaseRecord, Report, ReportDraft, ShutdownProgress } from './report.ts'
+import { clip } from '../text.ts'
+
+/** Failures that a report names: one whose message is another one each time could be had without end. */
+const mostFailures = 100
 
 const noCut: Omit<Cut, 'waiting'> = { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [] }
 
@@ -43,9 +47,10 @@ export class History {
   }
 
   /** Something went wrong; whether it is news. */
-  fail (failure: Failure & { phase: Phase }): boolean {
-    if (this.#failures.some(({ name, message }) => name === failure.name && message === failure.message)) return false
-    this.#failures.push(failure)
+  fail ({ message, ...failure }: Failure & { phase: Phase }): boolean {
+    const shown = clip(message)
+    if (this.#failures.some((known) => known.name === failure.name && known.message === shown)) return false
+    if (this.#failures.length < mostFailures) this.#failures.push({ ...failure, message: shown })
     return true
   }
 

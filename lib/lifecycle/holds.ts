@@ -1,5 +1,6 @@
 import { invalidArgument, takeOptions } from '../errors.ts'
 import { longestTimer } from '../limits.ts'
+import { clip } from '../text.ts'
 
 /** How a hold is held. */
 export interface HoldOptions {
@@ -66,7 +67,8 @@ export class Holds {
       )
     }
     const { changed, failed, after, started } = this.#ports
-    const held: Held = { reason, timeout, starts: timeout !== undefined && !started(), failed: false, cancel: () => {} }
+    const starts = timeout !== undefined && !started()
+    const held: Held = { reason: clip(reason), timeout, starts, failed: false, cancel: () => {} }
     this.#holds.add(held)
     changed(reason, true)
     if (timeout !== undefined && !this.#stopped) {

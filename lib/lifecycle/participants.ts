@@ -1,6 +1,7 @@
 import type { StallPhase } from './phase.ts'
 import type { Clock } from './clock.ts'
 import { errors, invalidArgument, messageOf, show, typeName } from '../errors.ts'
+import { clip } from '../text.ts'
 
 /** What a participant says: `true` or a reason means "not yet"; `false` or nothing means "I hold nothing". */
 export type Answer = boolean | string | undefined | void
@@ -57,7 +58,9 @@ export class Participants {
     if (typeof ask !== 'function') {
       throw invalidArgument(`participant '${name}'`, 'a function (phase, elapsed) => boolean | string', ask)
     }
-    const entry: Entry = { name, ask, pendingSince: undefined, settled: undefined, last: undefined, hung: false }
+    const entry: Entry = {
+      name: clip(name), ask, pendingSince: undefined, settled: undefined, last: undefined, hung: false
+    }
     this.#entries.add(entry)
     return () => { this.#entries.delete(entry) }
   }
@@ -117,7 +120,7 @@ export class Participants {
   }
 
   #reason (entry: Entry, phase: StallPhase, answer: Answer): string | undefined {
-    const reason = answer === true ? 'not yet' : typeof answer === 'string' && answer !== '' ? answer : undefined
+    const reason = answer === true ? 'not yet' : typeof answer === 'string' && answer !== '' ? clip(answer) : undefined
     entry.last = { phase, reason }
     if (reason === undefined && answer !== false && answer !== undefined && answer !== null) {
       this.#onFailure({

@@ -1,5 +1,6 @@
 import type { OnFailure, Stall } from './participants.ts'
 import { invalidArgument, messageOf, takeOptions } from '../errors.ts'
+import { clip } from '../text.ts'
 
 interface WorkOptions { name?: string, socket?: unknown }
 
@@ -32,8 +33,8 @@ export class Work {
     if (typeof name !== 'string' || name === '') {
       throw invalidArgument("the name of work given to 'waitUntil'", 'a non-empty string', name)
     }
-    const key = Symbol(name)
-    this.#pending.set(key, name)
+    const key = Symbol('background work')
+    this.#pending.set(key, clip(name))
     const settle = (): void => {
       this.#pending.delete(key)
       if (this.#pending.size === 0) this.#onSettled()

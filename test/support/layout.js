@@ -10,7 +10,7 @@ const mostLines = 250
 
 /** Lines of the files that are longer. */
 const longer = {
-  'application.ts': 414,
+  'application.ts': 416,
   'cluster/child.ts': 275,
   'cluster/options.ts': 280,
   'cluster/supervisor.ts': 304,
