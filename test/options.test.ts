@@ -7,11 +7,20 @@ import type { Environment } from '../lib/kubernetes/environment.ts'
 import { optionTable, readOptions } from '../lib/options.ts'
 import type { GracefulOptions, Settings } from '../lib/options.ts'
 
-const elsewhere: Environment = { inKubernetes: false, inProduction: false, speaksForContainer: true, platformatic: undefined, foreignPrimary: false, siblings: 1, options: {} }
+const elsewhere: Environment = {
+  inKubernetes: false,
+  inProduction: false,
+  speaksForContainer: true,
+  platformatic: undefined,
+  foreignPrimary: false,
+  siblings: 1,
+  options: {}
+}
 const kubernetes: Environment = { ...elsewhere, inKubernetes: true }
 const aToken = 'a-token-of-enough-length'
 
-const read = (options: unknown = {}, environment: Environment = elsewhere): Settings => readOptions(options as GracefulOptions, environment)
+const read = (options: unknown = {}, environment: Environment = elsewhere): Settings =>
+  readOptions(options as GracefulOptions, environment)
 
 /** An options object with one option set: `set('announce.min', 5)` is `{ announce: { min: 5 } }`. */
 function set (name: string, value: unknown): object {
@@ -28,7 +37,10 @@ const notABoolean = ['true', 1, 0, null, {}, []]
 const notAnObject = ['x', 5, true, false, null, [], () => {}]
 const notAnObjectOrFalse = ['x', 5, true, null, [], () => {}, 0, '']
 const notAFunction = ['x', 5, {}, null, true]
-const prefixes = { valid: ['', '/a', '/a/b', '/-', '/.health'], invalid: ['/', 'a', '/a/', '//', '/:a', '/*', '/a?b', '/a b', '/a#b', 5, null, {}] }
+const prefixes = {
+  valid: ['', '/a', '/a/b', '/-', '/.health'],
+  invalid: ['/', 'a', '/a/', '//', '/:a', '/*', '/a?b', '/a b', '/a#b', 5, null, {}]
+}
 const admin = { token: aToken }
 
 /** Every option: what is taken, and what is not. */
@@ -50,8 +62,14 @@ const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
   'drain.idle': { valid: [0, 500, longest], invalid: notATime },
   'drain.spread': { valid: [0, 5000, longest, undefined], invalid: notATime },
   'drain.webSocket': { valid: [{}, false, undefined], invalid: notAnObjectOrFalse },
-  'drain.webSocket.code': { valid: [1000, 1001, 1012, 1014, 3000, 4999], invalid: [999, 1004, 1005, 1006, 1015, 2999, 5000, 1001.5, '1001', null, true] },
-  'drain.webSocket.reason': { valid: ['', 'bye', 'x'.repeat(123), 'é'.repeat(61)], invalid: ['x'.repeat(124), 'é'.repeat(62), 5, null, true, {}] },
+  'drain.webSocket.code': {
+    valid: [1000, 1001, 1012, 1014, 3000, 4999],
+    invalid: [999, 1004, 1005, 1006, 1015, 2999, 5000, 1001.5, '1001', null, true]
+  },
+  'drain.webSocket.reason': {
+    valid: ['', 'bye', 'x'.repeat(123), 'é'.repeat(61)],
+    invalid: ['x'.repeat(124), 'é'.repeat(62), 5, null, true, {}]
+  },
   'drain.webSocket.quiet': { valid: [0, 250, longest], invalid: notATime },
   close: { valid: [0, 5000], invalid: notATime },
   closeWith: { valid: [() => {}, async () => {}], invalid: notAFunction },
@@ -64,12 +82,20 @@ const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
   'probes.prefix': prefixes,
   'probes.expose': { valid: [true, false], invalid: notABoolean },
   'probes.external': { valid: [false, { path: '/up' }], invalid: notAnObjectOrFalse },
-  'probes.external.path': { valid: ['/', '/up', '/a/b/', '/-/up.txt'], invalid: ['', 'up', '/:a', '/*', '/a?b', '/a#b', '/a b', 5, null, {}] },
+  'probes.external.path': {
+    valid: ['/', '/up', '/a/b/', '/-/up.txt'],
+    invalid: ['', 'up', '/:a', '/*', '/a?b', '/a#b', '/a b', 5, null, {}]
+  },
   'probes.external.status': { valid: [200, 204, 404, 503, 599], invalid: [199, 600, 404.5, '404', null, true] },
   'probes.external.delay': { valid: [0, 18_000], invalid: notATime },
   admin: { valid: [{}, false, admin], invalid: notAnObjectOrFalse },
   'admin.prefix': prefixes,
-  'admin.token': { valid: [aToken, 'x'.repeat(16), [aToken], [aToken, `${aToken}2`]], invalid: ['', 'x'.repeat(15), 'x'.repeat(15) + ' ', 'sixteen-letters-é', [], [''], [aToken, 'short'], 5, null, true, {}] },
+  'admin.token': {
+    valid: [aToken, 'x'.repeat(16), [aToken], [aToken, `${aToken}2`]],
+    invalid: [
+      '', 'x'.repeat(15), 'x'.repeat(15) + ' ', 'sixteen-letters-é', [], [''], [aToken, 'short'], 5, null, true, {}
+    ]
+  },
   'admin.authorize': { valid: [() => true, async () => false], invalid: notAFunction },
   'admin.unixSocket': { valid: [true, false, {}, undefined], invalid: ['x', 5, null, [], () => {}] },
   'admin.unixSocket.mode': {
@@ -79,7 +105,10 @@ const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
   pressure: { valid: [{}, false, { maxEventLoopDelay: 1000 }], invalid: notAnObjectOrFalse },
   'pressure.readiness': { valid: [true, false], invalid: notABoolean },
   kubernetes: { valid: [{}, false], invalid: notAnObjectOrFalse },
-  'kubernetes.terminationMessagePath': { valid: ['/dev/termination-log', '/tmp/x', 'C:\\log', 'D:/log'], invalid: ['', 'log', './log', '/a\0b', 5, null, {}, false] },
+  'kubernetes.terminationMessagePath': {
+    valid: ['/dev/termination-log', '/tmp/x', 'C:\\log', 'D:/log'],
+    invalid: ['', 'log', './log', '/a\0b', 5, null, {}, false]
+  },
   guardian: { valid: [{}, false], invalid: notAnObjectOrFalse },
   'guardian.enabled': { valid: [true, false], invalid: notABoolean },
   'guardian.stall': { valid: [500, 2000, longest], invalid: [...notATime, 0, 499] },
@@ -106,8 +135,15 @@ for (const [name, { valid, invalid }] of Object.entries(cases)) {
     for (const value of invalid) {
       const isSecret = name === 'admin' || (name.startsWith('admin.') && name !== 'admin.prefix')
       const shown = isSecret ? 'a value that is not shown' : show(value)
-      const error = t.throws(() => read(set(name, value)), { code: 'FST_GRACEFUL_INVALID_OPTION', name: 'FastifyError', statusCode: 500 }, show(value)) as unknown as Error
-      t.equal(error.message, `fastify-graceful: option '${name}' must be ${expected}, got ${shown} (${typeName(value)})`)
+      const error = t.throws(() => read(set(name, value)), {
+        code: 'FST_GRACEFUL_INVALID_OPTION',
+        name: 'FastifyError',
+        statusCode: 500
+      }, show(value)) as unknown as Error
+      t.equal(
+        error.message,
+        `fastify-graceful: option '${name}' must be ${expected}, got ${shown} (${typeName(value)})`
+      )
       t.ok(error instanceof TypeError)
     }
   })
@@ -115,38 +151,91 @@ for (const [name, { valid, invalid }] of Object.entries(cases)) {
 
 t.test('what is no object is refused', async (t) => {
   for (const given of [null, 'x', 5, true, [], () => {}]) {
-    t.throws(() => read(given), { code: 'FST_GRACEFUL_INVALID_OPTION', message: /'options' must be an object, got / }, show(given))
+    t.throws(() => read(given), {
+      code: 'FST_GRACEFUL_INVALID_OPTION',
+      message: /'options' must be an object, got /
+    }, show(given))
   }
 })
 
 t.test('unknown options are refused with the ones there are', async (t) => {
   for (const [options, message] of [
-    [{ timeout: 5 }, /unknown option 'timeout', expected one of: gracePeriod, preStop, reserve, announce, drain, close, closeWith, signals, otherListeners, restartExitCode, crash, exit, probes, admin, pressure, kubernetes, guardian, metrics$/],
-    [{ metrics: { prefix: 'x' } }, /unknown option 'metrics.prefix', expected one of: metrics.registry, metrics.path$/],
-    [{ token: aToken }, /unknown option 'token'/],
-    [{ 'announce.min': 5 }, /unknown option 'announce.min'/],
-    [{ announce: { minimum: 5 } }, /unknown option 'announce.minimum', expected one of: announce.min, announce.quiet, announce.blind, announce.max, announce.readinessDelay, announce.failures, announce.shed, announce.envoy, announce.onClose$/],
-    [{ drain: { timeout: 5 } }, /unknown option 'drain.timeout', expected one of: drain.idle, drain.spread, drain.webSocket$/],
-    [{ drain: { webSocket: { status: 1001 } } }, /unknown option 'drain.webSocket.status', expected one of: drain.webSocket.code, drain.webSocket.reason, drain.webSocket.quiet$/],
-    [{ probes: { port: 5 } }, /unknown option 'probes.port', expected one of: probes.prefix, probes.expose, probes.external$/],
-    [{ probes: { external: { path: '/up', prefix: '' } } }, /unknown option 'probes.external.prefix', expected one of: probes.external.path, probes.external.status, probes.external.delay$/],
-    [{ kubernetes: { namespace: 'x' } }, /unknown option 'kubernetes.namespace', expected one of: kubernetes.terminationMessagePath$/],
-    [{ admin: { password: aToken } }, /unknown option 'admin.password', expected one of: admin.prefix, admin.token, admin.authorize, admin.unixSocket$/],
-    [{ constructor: 5 }, /unknown option 'constructor'/],
-    [{ admin: { toString: () => '' } }, /unknown option 'admin.toString'/]
+    [
+      { timeout: 5 },
+      /unknown option 'timeout', expected one of: gracePeriod, preStop, reserve, announce, drain, close, closeWith, signals, otherListeners, restartExitCode, crash, exit, probes, admin, pressure, kubernetes, guardian, metrics$/
+    ],
+    [
+      { metrics: { prefix: 'x' } },
+      /unknown option 'metrics.prefix', expected one of: metrics.registry, metrics.path$/
+    ],
+    [
+      { token: aToken },
+      /unknown option 'token'/
+    ],
+    [
+      { 'announce.min': 5 },
+      /unknown option 'announce.min'/
+    ],
+    [
+      { announce: { minimum: 5 } },
+      /unknown option 'announce.minimum', expected one of: announce.min, announce.quiet, announce.blind, announce.max, announce.readinessDelay, announce.failures, announce.shed, announce.envoy, announce.onClose$/
+    ],
+    [
+      { drain: { timeout: 5 } },
+      /unknown option 'drain.timeout', expected one of: drain.idle, drain.spread, drain.webSocket$/
+    ],
+    [
+      { drain: { webSocket: { status: 1001 } } },
+      /unknown option 'drain.webSocket.status', expected one of: drain.webSocket.code, drain.webSocket.reason, drain.webSocket.quiet$/
+    ],
+    [
+      { probes: { port: 5 } },
+      /unknown option 'probes.port', expected one of: probes.prefix, probes.expose, probes.external$/
+    ],
+    [
+      { probes: { external: { path: '/up', prefix: '' } } },
+      /unknown option 'probes.external.prefix', expected one of: probes.external.path, probes.external.status, probes.external.delay$/
+    ],
+    [
+      { kubernetes: { namespace: 'x' } },
+      /unknown option 'kubernetes.namespace', expected one of: kubernetes.terminationMessagePath$/
+    ],
+    [
+      { admin: { password: aToken } },
+      /unknown option 'admin.password', expected one of: admin.prefix, admin.token, admin.authorize, admin.unixSocket$/
+    ],
+    [
+      { constructor: 5 },
+      /unknown option 'constructor'/
+    ],
+    [
+      { admin: { toString: () => '' } },
+      /unknown option 'admin.toString'/
+    ]
   ] as Array<[unknown, RegExp]>) {
     const error = t.throws(() => read(options), { code: 'FST_GRACEFUL_UNKNOWN_OPTION', message }) as unknown as Error
     t.notMatch(error.message, aToken)
   }
-  t.doesNotThrow(() => read({ prefix: '/x', logLevel: 'warn', logSerializers: {} }), 'what register itself understands comes along')
-  t.same(read({ pressure: { healthCheck: null, maxHeapUsedBytes: 5 } }).pressure, { healthCheck: null, maxHeapUsedBytes: 5 }, 'and under-pressure knows its own')
+  t.doesNotThrow(
+    () => read({ prefix: '/x', logLevel: 'warn', logSerializers: {} }),
+    'what register itself understands comes along'
+  )
+  t.same(
+    read({ pressure: { healthCheck: null, maxHeapUsedBytes: 5 } }).pressure,
+    { healthCheck: null, maxHeapUsedBytes: 5 },
+    'and under-pressure knows its own'
+  )
 })
 
 t.test('a token is never shown, wherever it is put', async (t) => {
   const secret = 'tooshort!'
   for (const options of [
-    { admin: { token: secret } }, { admin: { token: [aToken, secret] } }, { admin: { token: { value: secret } } }, { admin: { token: () => secret } },
-    { admin: secret }, { admin: [secret] }
+    { admin: { token: secret } },
+    { admin: { token: [aToken, secret] } },
+    { admin: { token: { value: secret } } },
+    { admin: { token: () => secret } },
+    { admin: secret },
+    { admin: [secret] }
   ]) {
     const error = t.throws(() => read(options), { code: 'FST_GRACEFUL_INVALID_OPTION' }) as unknown as Error
     t.notMatch(error.message, secret)
@@ -157,15 +246,26 @@ t.test('a token is never shown, wherever it is put', async (t) => {
 
 t.test('signals', async (t) => {
   t.same(read().signals, { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'restart' })
-  t.same(read({}, kubernetes).signals, { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'ignore' }, 'one SIGHUP to all replicas would be an outage')
-  t.same(read({ signals: { SIGHUP: 'restart', SIGINT: false, SIGUSR2: 'restart' } }, kubernetes).signals, { SIGTERM: 'shutdown', SIGINT: false, SIGHUP: 'restart', SIGUSR2: 'restart' })
+  t.same(
+    read({}, kubernetes).signals,
+    { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'ignore' },
+    'one SIGHUP to all replicas would be an outage'
+  )
+  t.same(
+    read({ signals: { SIGHUP: 'restart', SIGINT: false, SIGUSR2: 'restart' } }, kubernetes).signals,
+    { SIGTERM: 'shutdown', SIGINT: false, SIGHUP: 'restart', SIGUSR2: 'restart' }
+  )
   const meant: Array<[given: string, name: string | undefined]> = [
-    ['SIGTREM', 'SIGTERM'], ['sigterm', 'SIGTERM'], ['TERM', 'SIGTERM'], ['SIGTERM ', 'SIGTERM'], ['15', 'SIGTERM'], ['SIGTEM', 'SIGTERM'], ['SIGGTERM', 'SIGTERM'], ['SIG_INT', 'SIGINT'],
-    ['SIGHUB', 'SIGHUP'], ['SIGUSER2', 'SIGUSR2'], ['usr2', 'SIGUSR2'], ['sigbreak', 'SIGBREAK'], ['SIGQIUT', 'SIGQUIT'],
-    ['SIG', undefined], ['SIGT', undefined], ['', undefined], ['99', undefined], ['SIGIN', 'SIGINT'], ['SIGSHUTDOWN', undefined], ['toString', undefined], ['X'.repeat(300), undefined]
+    ['SIGTREM', 'SIGTERM'], ['sigterm', 'SIGTERM'], ['TERM', 'SIGTERM'], ['SIGTERM ', 'SIGTERM'], ['15', 'SIGTERM'],
+    ['SIGTEM', 'SIGTERM'], ['SIGGTERM', 'SIGTERM'], ['SIG_INT', 'SIGINT'], ['SIGHUB', 'SIGHUP'],
+    ['SIGUSER2', 'SIGUSR2'], ['usr2', 'SIGUSR2'], ['sigbreak', 'SIGBREAK'], ['SIGQIUT', 'SIGQUIT'],
+    ['SIG', undefined], ['SIGT', undefined], ['', undefined], ['99', undefined], ['SIGIN', 'SIGINT'],
+    ['SIGSHUTDOWN', undefined], ['toString', undefined], ['X'.repeat(300), undefined]
   ]
   for (const [given, name] of meant) {
-    const { message } = t.throws(() => read({ signals: { [given]: 'shutdown' } }), { code: 'FST_GRACEFUL_UNKNOWN_OPTION' }) as Error
+    const { message } = t.throws(() => read({ signals: { [given]: 'shutdown' } }), {
+      code: 'FST_GRACEFUL_UNKNOWN_OPTION'
+    }) as Error
     const unknown = `'${shorten(`signals.${given}`)}'${name === undefined ? '' : ` (did you mean ${name}?)`}`
     const expected = `fastify-graceful: unknown option ${unknown}, expected one of: SIGABRT, `
     t.equal(message.slice(0, expected.length), expected)
@@ -176,14 +276,28 @@ t.test('signals', async (t) => {
     t.match(read({ signals: { [name]: 'restart' } }).signals, { [name]: 'restart' })
   }
   for (const name of ['SIGBREAK', 'SIGINFO', 'SIGLOST', 'SIGUNUSED'].filter((name) => !(name in constants.signals))) {
-    t.same(read({ signals: { [name]: 'shutdown' } }).signals, read().signals, `${name}: another platform has it, this one has nothing to listen for`)
-    t.throws(() => read({ signals: { [name]: 'stop' } }), { code: 'FST_GRACEFUL_INVALID_OPTION', message: /must be one of "shutdown"/ })
+    t.same(
+      read({ signals: { [name]: 'shutdown' } }).signals,
+      read().signals,
+      `${name}: another platform has it, this one has nothing to listen for`
+    )
+    t.throws(() => read({ signals: { [name]: 'stop' } }), {
+      code: 'FST_GRACEFUL_INVALID_OPTION',
+      message: /must be one of "shutdown"/
+    })
   }
   for (const name of ['SIGKILL', 'SIGSTOP']) {
-    t.throws(() => read({ signals: { [name]: 'shutdown' } }), { code: 'FST_GRACEFUL_INVALID_OPTION', message: `fastify-graceful: option 'signals.${name}' must be left out: no process can handle it, got "shutdown" (string)` })
+    t.throws(() => read({ signals: { [name]: 'shutdown' } }), {
+      code: 'FST_GRACEFUL_INVALID_OPTION',
+      message: `fastify-graceful: option 'signals.${name}' must be left out: no process can handle it, `
+        + 'got "shutdown" (string)'
+    })
   }
   for (const action of ['stop', '', true, null, undefined, 1, {}]) {
-    t.throws(() => read({ signals: { SIGTERM: action } }), { code: 'FST_GRACEFUL_INVALID_OPTION', message: /'signals.SIGTERM' must be one of "shutdown", "restart", "ignore", false, got / }, show(action))
+    t.throws(() => read({ signals: { SIGTERM: action } }), {
+      code: 'FST_GRACEFUL_INVALID_OPTION',
+      message: /'signals.SIGTERM' must be one of "shutdown", "restart", "ignore", false, got /
+    }, show(action))
   }
 })
 
@@ -192,10 +306,22 @@ const from = (env: NodeJS.ProcessEnv): Settings => read({}, readEnvironment(env)
 t.test('environment variables', async (t) => {
   t.test('give defaults', async (t) => {
     t.match(from({}), { inKubernetes: false, budget: { gracePeriod: 30_000, preStop: 0 } })
-    t.match(from({ TERMINATION_GRACE_PERIOD_SECONDS: '', PRESTOP_SECONDS: '', KUBERNETES_SERVICE_HOST: '' }), { inKubernetes: false, budget: { gracePeriod: 30_000, preStop: 0 } }, 'empty is unset')
-    t.match(from({ TERMINATION_GRACE_PERIOD_SECONDS: '60', PRESTOP_SECONDS: '5' }), { budget: { gracePeriod: 60_000, preStop: 5000 } })
-    t.match(from({ TERMINATION_GRACE_PERIOD_SECONDS: '7.5', PRESTOP_SECONDS: '0.5' }), { budget: { gracePeriod: 7500, preStop: 500 } })
-    t.match(from({ KUBERNETES_SERVICE_HOST: '10.0.0.1' }), { inKubernetes: true, drain: { idle: 5000 }, budget: { announce: { min: 5000, blind: 15_000 } } })
+    t.match(
+      from({ TERMINATION_GRACE_PERIOD_SECONDS: '', PRESTOP_SECONDS: '', KUBERNETES_SERVICE_HOST: '' }),
+      { inKubernetes: false, budget: { gracePeriod: 30_000, preStop: 0 } },
+      'empty is unset'
+    )
+    t.match(from({ TERMINATION_GRACE_PERIOD_SECONDS: '60', PRESTOP_SECONDS: '5' }), {
+      budget: { gracePeriod: 60_000, preStop: 5000 }
+    })
+    t.match(from({ TERMINATION_GRACE_PERIOD_SECONDS: '7.5', PRESTOP_SECONDS: '0.5' }), {
+      budget: { gracePeriod: 7500, preStop: 500 }
+    })
+    t.match(from({ KUBERNETES_SERVICE_HOST: '10.0.0.1' }), {
+      inKubernetes: true,
+      drain: { idle: 5000 },
+      budget: { announce: { min: 5000, blind: 15_000 } }
+    })
   })
 
   t.test('are overruled by options', async (t) => {
@@ -207,11 +333,16 @@ t.test('environment variables', async (t) => {
     for (const value of ['30s', 'abc', '-1', '0', '0.5', 'Infinity', 'NaN', '2147484', ' ']) {
       t.throws(() => from({ TERMINATION_GRACE_PERIOD_SECONDS: value }), {
         code: 'FST_GRACEFUL_INVALID_ENVIRONMENT',
-        message: `fastify-graceful: environment variable 'TERMINATION_GRACE_PERIOD_SECONDS' must be a number of seconds from 1 to 2147483, got '${value}'`
+        message: "fastify-graceful: environment variable 'TERMINATION_GRACE_PERIOD_SECONDS' must be "
+          + `a number of seconds from 1 to 2147483, got '${value}'`
       })
     }
     for (const value of ['5s', '-1', 'Infinity', '2147484']) {
-      t.throws(() => from({ PRESTOP_SECONDS: value }), { code: 'FST_GRACEFUL_INVALID_ENVIRONMENT', message: `fastify-graceful: environment variable 'PRESTOP_SECONDS' must be a number of seconds from 0 to 2147483, got '${value}'` })
+      t.throws(() => from({ PRESTOP_SECONDS: value }), {
+        code: 'FST_GRACEFUL_INVALID_ENVIRONMENT',
+        message: "fastify-graceful: environment variable 'PRESTOP_SECONDS' must be "
+          + `a number of seconds from 0 to 2147483, got '${value}'`
+      })
     }
   })
 
@@ -224,7 +355,14 @@ t.test('environment variables', async (t) => {
       GRACEFUL_ANNOUNCE_BLIND_SECONDS: '6',
       GRACEFUL_ANNOUNCE_MAX_SECONDS: '20',
       GRACEFUL_ANNOUNCE_READINESS_DELAY_SECONDS: '2'
-    }).budget, { gracePeriod: 30_000, preStop: 0, reserve: 1000, close: 3000, closing: 500, announce: { max: 20_000, min: 4000, blind: 6000, quiet: 500, readinessDelay: 2000 } })
+    }).budget, {
+      gracePeriod: 30_000,
+      preStop: 0,
+      reserve: 1000,
+      close: 3000,
+      closing: 500,
+      announce: { max: 20_000, min: 4000, blind: 6000, quiet: 500, readinessDelay: 2000 }
+    })
     t.match(from({
       GRACEFUL_ANNOUNCE_SHED: 'off',
       GRACEFUL_OTHER_LISTENERS: 'beside',
@@ -253,18 +391,45 @@ t.test('environment variables', async (t) => {
       admin: { prefix: '/ops', token: [aToken, `${aToken}2`] },
       terminationMessagePath: '/run/message'
     })
-    t.match(from({ PRESTOP_SECONDS: '3', GRACEFUL_ANNOUNCE_MIN_SECONDS: '4', GRACEFUL_ANNOUNCE_BLIND_SECONDS: '2' }).budget.announce, { min: 1000, blind: 0 }, 'what preStop takes comes off as it does of options')
-    t.same(variables.map(({ option }) => option).filter((option) => !optionTable.some(({ name }) => name === option)), [], 'and none is for an option that does not exist')
+    t.match(
+      from({
+        PRESTOP_SECONDS: '3',
+        GRACEFUL_ANNOUNCE_MIN_SECONDS: '4',
+        GRACEFUL_ANNOUNCE_BLIND_SECONDS: '2'
+      }).budget.announce,
+      { min: 1000, blind: 0 },
+      'what preStop takes comes off as it does of options'
+    )
+    t.same(
+      variables.map(({ option }) => option).filter((option) => !optionTable.some(({ name }) => name === option)),
+      [],
+      'and none is for an option that does not exist'
+    )
   })
 
   t.test('give way option by option, and to a group that is switched off', async (t) => {
-    const environment = readEnvironment({ GRACEFUL_ANNOUNCE_MIN_SECONDS: '4', GRACEFUL_ANNOUNCE_MAX_SECONDS: '9', GRACEFUL_ADMIN_TOKEN: aToken, GRACEFUL_EXTERNAL_PATH: '/up', GRACEFUL_GUARDIAN_PORT: '9000', GRACEFUL_TERMINATION_MESSAGE_PATH: '/run/message' })
+    const environment = readEnvironment({
+      GRACEFUL_ANNOUNCE_MIN_SECONDS: '4',
+      GRACEFUL_ANNOUNCE_MAX_SECONDS: '9',
+      GRACEFUL_ADMIN_TOKEN: aToken,
+      GRACEFUL_EXTERNAL_PATH: '/up',
+      GRACEFUL_GUARDIAN_PORT: '9000',
+      GRACEFUL_TERMINATION_MESSAGE_PATH: '/run/message'
+    })
     t.match(read({ announce: { min: 2000, max: undefined } }, environment).budget.announce, { min: 2000, max: 9000 })
-    t.match(read({ admin: false, probes: false, kubernetes: false }, environment), { admin: false, probes: false, terminationMessagePath: undefined })
-    for (const guardian of [false, { enabled: false }] as const) t.equal(read({ guardian }, environment).guardian, undefined)
+    t.match(read({ admin: false, probes: false, kubernetes: false }, environment), {
+      admin: false,
+      probes: false,
+      terminationMessagePath: undefined
+    })
+    for (const guardian of [false, { enabled: false }] as const) {
+      t.equal(read({ guardian }, environment).guardian, undefined)
+    }
     t.match(read({ guardian: { port: 9001 } }, environment).guardian, { port: 9001 })
     t.match(read({ probes: { external: false } }, environment).probes, { external: false })
-    t.match(read({ probes: { external: { path: '/code', status: 204 } } }, environment).probes, { external: { path: '/code', status: 204, delay: 0 } })
+    t.match(read({ probes: { external: { path: '/code', status: 204 } } }, environment).probes, {
+      external: { path: '/code', status: 204, delay: 0 }
+    })
   })
 
   t.test('that their options could not be are named', async (t) => {
@@ -277,55 +442,148 @@ t.test('environment variables', async (t) => {
       ['GRACEFUL_GUARDIAN_HOST', '10.0.0', 'an IP address'],
       ['GRACEFUL_TERMINATION_MESSAGE_PATH', 'log', 'an absolute path']
     ] as const) {
-      t.throws(() => from({ [name]: value }), { code: 'FST_GRACEFUL_INVALID_ENVIRONMENT', message: `fastify-graceful: environment variable '${name}' must be ${expected}, got '${value}'` })
+      t.throws(() => from({ [name]: value }), {
+        code: 'FST_GRACEFUL_INVALID_ENVIRONMENT',
+        message: `fastify-graceful: environment variable '${name}' must be ${expected}, got '${value}'`
+      })
     }
-    t.throws(() => from({ GRACEFUL_ADMIN_TOKEN: 'tooshort!' }), { code: 'FST_GRACEFUL_INVALID_ENVIRONMENT', message: /got 'a value that is not shown'$/ }, 'a token is never shown')
-    t.throws(() => from({ GRACEFUL_EXTERNAL_STATUS: '404' }), { code: 'FST_GRACEFUL_INVALID_OPTION', message: /'probes.external.path' must be a path .*, got undefined/ })
+    t.throws(() => from({ GRACEFUL_ADMIN_TOKEN: 'tooshort!' }), {
+      code: 'FST_GRACEFUL_INVALID_ENVIRONMENT',
+      message: /got 'a value that is not shown'$/
+    }, 'a token is never shown')
+    t.throws(() => from({ GRACEFUL_EXTERNAL_STATUS: '404' }), {
+      code: 'FST_GRACEFUL_INVALID_OPTION',
+      message: /'probes.external.path' must be a path .*, got undefined/
+    })
   })
 
   t.test('that contradict each other are refused like options', async (t) => {
-    t.throws(() => from({ TERMINATION_GRACE_PERIOD_SECONDS: '30', PRESTOP_SECONDS: '30' }), { code: 'FST_GRACEFUL_BUDGET', message: /'preStop' does not fit into the grace period: expected less than 30000 ms \(gracePeriod 30000 ms - reserve .*, got 30000 ms/ })
+    t.throws(() => from({ TERMINATION_GRACE_PERIOD_SECONDS: '30', PRESTOP_SECONDS: '30' }), {
+      code: 'FST_GRACEFUL_BUDGET',
+      message: /'preStop' does not fit into the grace period: expected less than 30000 ms \(gracePeriod 30000 ms - reserve .*, got 30000 ms/
+    })
   })
 })
 
 t.test('times that do not add up are refused with the sum', async (t) => {
-  const error = t.throws(() => read({ announce: { max: 25_000 } }), { code: 'FST_GRACEFUL_BUDGET' }) as unknown as Error
-  t.equal(error.message, "fastify-graceful: option 'announce.max' does not fit into the grace period: expected less than 22500 ms (gracePeriod 30000 ms - preStop 0 ms - reserve 2000 ms - close 5000 ms - closing 500 ms), so that requests have time to finish, got 25000 ms")
+  const error = t.throws(() => read({ announce: { max: 25_000 } }), {
+    code: 'FST_GRACEFUL_BUDGET'
+  }) as unknown as Error
+  t.equal(
+    error.message,
+    "fastify-graceful: option 'announce.max' does not fit into the grace period: expected less than 22500 ms "
+      + '(gracePeriod 30000 ms - preStop 0 ms - reserve 2000 ms - close 5000 ms - closing 500 ms), '
+      + 'so that requests have time to finish, got 25000 ms'
+  )
   t.ok(error instanceof RangeError)
-  t.throws(() => read({ close: 40_000 }), { code: 'FST_GRACEFUL_BUDGET', message: "fastify-graceful: option 'close' does not fit into the grace period: expected less than 27500 ms (gracePeriod 30000 ms - preStop 0 ms - reserve 2000 ms - closing 500 ms), so that requests have time to finish, got 40000 ms" })
+  t.throws(() => read({ close: 40_000 }), {
+    code: 'FST_GRACEFUL_BUDGET',
+    message: "fastify-graceful: option 'close' does not fit into the grace period: expected less than 27500 ms "
+      + '(gracePeriod 30000 ms - preStop 0 ms - reserve 2000 ms - closing 500 ms), '
+      + 'so that requests have time to finish, got 40000 ms'
+  })
 })
 
 t.test('the external route has to learn of the end before phase 1 is over', async (t) => {
-  t.throws(() => read({ probes: { external: { path: '/up', delay: 18_001 } } }), { code: 'FST_GRACEFUL_BUDGET', message: /'probes.external.delay' .* expected at most announce.max = 18000 ms, got 18001 ms$/ })
-  t.equal(read({ announce: { readinessDelay: 5000 }, probes: { external: { path: '/up', delay: 3000 } } }).toldAfter, 5000, 'the balancer counts as told when the last of them says so')
+  t.throws(() => read({ probes: { external: { path: '/up', delay: 18_001 } } }), {
+    code: 'FST_GRACEFUL_BUDGET',
+    message: /'probes.external.delay' .* expected at most announce.max = 18000 ms, got 18001 ms$/
+  })
+  t.equal(
+    read({ announce: { readinessDelay: 5000 }, probes: { external: { path: '/up', delay: 3000 } } }).toldAfter,
+    5000,
+    'the balancer counts as told when the last of them says so'
+  )
 })
 
 t.test('where the process speaks for its container, and where not', async (t) => {
   const path = '/run/message'
-  t.equal(read({ exit: false }).terminationMessagePath, undefined, 'the end of this application is not that of the container')
+  t.equal(
+    read({ exit: false }).terminationMessagePath,
+    undefined,
+    'the end of this application is not that of the container'
+  )
   t.equal(read({}, { ...kubernetes, speaksForContainer: false }).terminationMessagePath, undefined)
-  t.equal(read({ exit: false, kubernetes: { terminationMessagePath: path } }).terminationMessagePath, path, 'unless somebody says so')
-  t.match(read({ kubernetes: false }, kubernetes), { inKubernetes: false, drain: { idle: 500 }, terminationMessagePath: undefined, signals: { SIGHUP: 'restart' }, budget: { announce: { min: 0 } } }, 'not in a pod, whatever the environment says')
+  t.equal(
+    read({ exit: false, kubernetes: { terminationMessagePath: path } }).terminationMessagePath,
+    path,
+    'unless somebody says so'
+  )
+  t.match(read({ kubernetes: false }, kubernetes), {
+    inKubernetes: false,
+    drain: { idle: 500 },
+    terminationMessagePath: undefined,
+    signals: { SIGHUP: 'restart' },
+    budget: { announce: { min: 0 } }
+  }, 'not in a pod, whatever the environment says')
 })
 
 t.test('defaults', async (t) => {
-  const common = { closeWith: undefined, otherListeners: 'after', restartExitCode: 0, crash: true, exit: true, shed: 'gradual', probes: { prefix: '', expose: false, external: false }, admin: { prefix: '/-' }, pressure: undefined, envoy: false, toldAfter: 0, terminationMessagePath: '/dev/termination-log' }
-  t.match(read(), { ...common, drain: { idle: 500, isIdleGiven: false }, inKubernetes: false, budget: { gracePeriod: 30_000, preStop: 0, reserve: 2000, close: 5000, announce: { min: 0, quiet: 1000, blind: 0, max: 18_000, readinessDelay: 0 } } })
-  t.match(read({}, kubernetes), { ...common, drain: { idle: 5000, isIdleGiven: false }, inKubernetes: true, budget: { announce: { min: 5000, quiet: 1000, blind: 15_000, max: 18_000 } } })
+  const common = {
+    closeWith: undefined,
+    otherListeners: 'after',
+    restartExitCode: 0,
+    crash: true,
+    exit: true,
+    shed: 'gradual',
+    probes: { prefix: '', expose: false, external: false },
+    admin: { prefix: '/-' },
+    pressure: undefined,
+    envoy: false,
+    toldAfter: 0,
+    terminationMessagePath: '/dev/termination-log'
+  }
+  t.match(read(), {
+    ...common,
+    drain: { idle: 500, isIdleGiven: false },
+    inKubernetes: false,
+    budget: {
+      gracePeriod: 30_000,
+      preStop: 0,
+      reserve: 2000,
+      close: 5000,
+      announce: { min: 0, quiet: 1000, blind: 0, max: 18_000, readinessDelay: 0 }
+    }
+  })
+  t.match(read({}, kubernetes), {
+    ...common,
+    drain: { idle: 5000, isIdleGiven: false },
+    inKubernetes: true,
+    budget: { announce: { min: 5000, quiet: 1000, blind: 15_000, max: 18_000 } }
+  })
   t.match(read({ probes: false, admin: false }), { probes: false, admin: false })
 
   t.match(read(), { announceOnClose: false, othersServe: false })
   t.match(read({ announce: { onClose: true } }), { announceOnClose: true, front: { isKnown: false } })
   const runtime = { ...elsewhere, platformatic: { gracePeriod: 10_000, workers: 2 } }
   t.match(read({}, runtime), { announceOnClose: true, budget: { gracePeriod: 10_000 } }, "under Platformatic's runtime")
-  t.match(read({ announce: { onClose: false }, gracePeriod: 20_000 }, runtime), { announceOnClose: false, budget: { gracePeriod: 20_000 } })
-  t.match(read({}, { ...elsewhere, foreignPrimary: true }), { othersServe: true }, "in a worker of somebody else's cluster")
-  for (const announce of [{ min: 1 }, { max: 1000 }]) t.match(read({ announce }, { ...elsewhere, foreignPrimary: true }), { othersServe: false })
-  t.match(read({}, { ...kubernetes, foreignPrimary: true }), { othersServe: false }, 'in a pod its end is the common case')
+  t.match(read({ announce: { onClose: false }, gracePeriod: 20_000 }, runtime), {
+    announceOnClose: false,
+    budget: { gracePeriod: 20_000 }
+  })
+  t.match(
+    read({}, { ...elsewhere, foreignPrimary: true }),
+    { othersServe: true },
+    "in a worker of somebody else's cluster"
+  )
+  for (const announce of [{ min: 1 }, { max: 1000 }]) {
+    t.match(read({ announce }, { ...elsewhere, foreignPrimary: true }), { othersServe: false })
+  }
+  t.match(
+    read({}, { ...kubernetes, foreignPrimary: true }),
+    { othersServe: false },
+    'in a pod its end is the common case'
+  )
   t.match(read(), { front: { isKnown: false, failures: 3, sharedBy: 1 } }, 'who is in front is observed')
   t.match(read({}, kubernetes), { front: { isKnown: true, failures: 0 } })
-  for (const announce of [{ min: 0 }, { quiet: 50 }, { blind: 1 }, { max: 0 }, { readinessDelay: 1 }, { envoy: true }]) t.match(read({ announce }), { front: { isKnown: true, failures: 3 } })
-  for (const announce of [{}, { failures: 2 }, { min: undefined }, { shed: 'off' }, { envoy: false }]) t.match(read({ announce }), { front: { isKnown: false } })
+  for (const announce of [
+    { min: 0 }, { quiet: 50 }, { blind: 1 }, { max: 0 }, { readinessDelay: 1 }, { envoy: true }
+  ]) {
+    t.match(read({ announce }), { front: { isKnown: true, failures: 3 } })
+  }
+  for (const announce of [{}, { failures: 2 }, { min: undefined }, { shed: 'off' }, { envoy: false }]) {
+    t.match(read({ announce }), { front: { isKnown: false } })
+  }
 
   // The words of the table say the same as the code.
   const words = Object.fromEntries(optionTable.map((row) => [row.name, row.default]))
@@ -336,12 +594,19 @@ t.test('defaults', async (t) => {
   t.equal(words['announce.min'], `${pod.budget.announce.min} in Kubernetes, else ${here.budget.announce.min}`)
   t.equal(words['announce.blind'], `${pod.budget.announce.blind} in Kubernetes, else ${here.budget.announce.blind}`)
   t.match(words['announce.quiet'], new RegExp(`^${here.budget.announce.quiet}`))
-  t.equal(words['announce.max'], `what the grace period leaves: ${here.budget.announce.max} of ${here.budget.gracePeriod}`)
+  t.equal(
+    words['announce.max'],
+    `what the grace period leaves: ${here.budget.announce.max} of ${here.budget.gracePeriod}`
+  )
   t.equal(words['announce.readinessDelay'], `${here.budget.announce.readinessDelay}`)
   t.equal(words['announce.failures'], `${here.front.failures}; ${pod.front.failures} in Kubernetes`)
   t.equal(words['announce.shed'], `\`'${here.shed}'\``)
   t.equal(words['drain.idle'], `${pod.drain.idle} in Kubernetes, else ${here.drain.idle}`)
-  t.match(here.drain.webSocket, { code: Number(words['drain.webSocket.code']), reason: words['drain.webSocket.reason']?.slice(2, -2), quiet: Number(words['drain.webSocket.quiet']) })
+  t.match(here.drain.webSocket, {
+    code: Number(words['drain.webSocket.code']),
+    reason: words['drain.webSocket.reason']?.slice(2, -2),
+    quiet: Number(words['drain.webSocket.quiet'])
+  })
   t.equal(words['otherListeners'], `\`'${here.otherListeners}'\``)
   t.equal(words['restartExitCode'], `${here.restartExitCode}`)
 })
@@ -357,7 +622,10 @@ t.test('the guardian is on in production, in Kubernetes, and where it has a port
     t.equal(read({ guardian: { enabled: false, port: 9000 } }, environment).guardian, undefined)
   }
   t.same(read({ guardian: { port: 9000 } }).guardian, { ...settings, port: 9000 })
-  t.same(read({ guardian: { enabled: true, stall: 500, liveness: 5000, host: '::' } }).guardian, { stall: 500, liveness: 5000, port: undefined, host: '::' })
+  t.same(
+    read({ guardian: { enabled: true, stall: 500, liveness: 5000, host: '::' } }).guardian,
+    { stall: 500, liveness: 5000, port: undefined, host: '::' }
+  )
   t.equal(readEnvironment({ NODE_ENV: 'production' }).inProduction, true)
   t.equal(readEnvironment({ NODE_ENV: 'development' }).inProduction, false)
 })
@@ -394,9 +662,20 @@ t.test('values are shown briefly, whatever they are', async (t) => {
   const circular: Record<string, unknown> = {}
   circular['self'] = circular
   for (const [value, shown, type] of [
-    [undefined, 'undefined', 'undefined'], [null, 'null', 'null'], ['x', '"x"', 'string'], ['', '""', 'string'], [5, '5', 'number'], [Number.NaN, 'NaN', 'number'], [5n, '5', 'bigint'],
-    [Symbol('s'), 'Symbol(s)', 'symbol'], [[1, 2], '[1,2]', 'array'], [{ a: 1 }, '{"a":1}', 'object'], [circular, '[object Object]', 'object'], [handler, 'function handler', 'function'],
-    [Object.defineProperty(() => {}, 'name', { value: '' }), 'function (anonymous)', 'function'], [{ toJSON: () => undefined }, 'object', 'object']
+    [undefined, 'undefined', 'undefined'],
+    [null, 'null', 'null'],
+    ['x', '"x"', 'string'],
+    ['', '""', 'string'],
+    [5, '5', 'number'],
+    [Number.NaN, 'NaN', 'number'],
+    [5n, '5', 'bigint'],
+    [Symbol('s'), 'Symbol(s)', 'symbol'],
+    [[1, 2], '[1,2]', 'array'],
+    [{ a: 1 }, '{"a":1}', 'object'],
+    [circular, '[object Object]', 'object'],
+    [handler, 'function handler', 'function'],
+    [Object.defineProperty(() => {}, 'name', { value: '' }), 'function (anonymous)', 'function'],
+    [{ toJSON: () => undefined }, 'object', 'object']
   ] as Array<[unknown, string, string]>) {
     t.equal(show(value), shown)
     t.equal(typeName(value), type)
