@@ -27,7 +27,9 @@ const code = async (service: Service, path: string): Promise<number> => (await a
 
 t.test('a health route for an external balancer', async (t) => {
   t.test('has a path and a status code of its own', async (t) => {
-    const service = await serve(t, { graceful: { probes: { prefix: '/health', external: { path: '/up', status: 404 } } } })
+    const service = await serve(t, {
+      graceful: { probes: { prefix: '/health', external: { path: '/up', status: 404 } } }
+    })
     const release = service.hold('announcing')
     const good = await ask(service, '/up')
     t.equal(good.status, 200)
@@ -58,7 +60,9 @@ t.test('a health route for an external balancer', async (t) => {
   })
 
   t.test('has a delay of its own, and the evidence waits for it', async (t) => {
-    const service = await serve(t, { graceful: { announce: { quiet: 50, shed: 'immediate' }, probes: { external: { path: '/up', delay: 600 } } } })
+    const service = await serve(t, {
+      graceful: { announce: { quiet: 50, shed: 'immediate' }, probes: { external: { path: '/up', delay: 600 } } }
+    })
     const release = service.hold('announcing')
     const end = service.shutdown()
     const start = performance.now()
@@ -67,7 +71,10 @@ t.test('a health route for an external balancer', async (t) => {
     t.equal(await code(service, '/readyz'), 503, 'readiness does not wait')
     t.equal(await code(service, '/up'), 200)
     t.equal((await wire.send('GET /').reply()).headers['connection'], 'keep-alive', 'nobody is told to reconnect')
-    t.match(service.status().participants.find(({ name }) => name === 'traffic')?.reason, /^health routes are still good, as .* ask$/)
+    t.match(
+      service.status().participants.find(({ name }) => name === 'traffic')?.reason,
+      /^health routes are still good, as .* ask$/
+    )
     let last = 200
     while (last === 200) last = await code(service, '/up')
     t.equal(last, 503)
@@ -121,7 +128,9 @@ t.test('Envoy is told with every reply from phase 1 on', async (t) => {
     await until(() => slow)
     const end = service.shutdown()
     await service.reached('announcing')
-    for (const path of ['/', '/raw', '/readyz', '/nowhere']) t.equal((await ask(service, path)).headers[header], 'true', path)
+    for (const path of ['/', '/raw', '/readyz', '/nowhere']) {
+      t.equal((await ask(service, path)).headers[header], 'true', path)
+    }
     answer.open()
     const late = await wire.reply()
     t.equal(late.status, 200)
@@ -151,10 +160,16 @@ t.test('Envoy is told with every reply from phase 1 on', async (t) => {
   })
 
   t.test('not before readiness fails, and no more after an undrain', async (t) => {
-    const service = await serve(t, { graceful: { announce: { envoy: true, quiet: 50, readinessDelay: 300 }, admin: { token: 'a-token-of-enough-length' } } })
+    const service = await serve(t, {
+      graceful: {
+        announce: { envoy: true, quiet: 50, readinessDelay: 300 },
+        admin: { token: 'a-token-of-enough-length' }
+      }
+    })
     const post = async (path: string): Promise<number> => {
       const wire = await open(service.port)
-      const { status } = await wire.post(path, ['Content-Length: 0', 'Authorization: Bearer a-token-of-enough-length']).reply()
+      const { status } = await wire
+        .post(path, ['Content-Length: 0', 'Authorization: Bearer a-token-of-enough-length']).reply()
       wire.socket.destroy()
       return status
     }
@@ -182,7 +197,9 @@ t.test('Envoy is told with every reply from phase 1 on', async (t) => {
 
 t.test('witnesses', async (t) => {
   t.test('who was told that it is not ready, and when', async (t) => {
-    const service = await serve(t, { graceful: { announce: { quiet: 50 }, probes: { external: { path: '/up', status: 404 } } } })
+    const service = await serve(t, {
+      graceful: { announce: { quiet: 50 }, probes: { external: { path: '/up', status: 404 } } }
+    })
     const hold = service.app.graceful.hold('not yet')
     t.equal((await ask(service, '/readyz', 'GET', 'kube-probe/1.35')).status, 503)
     hold.release()
@@ -190,12 +207,24 @@ t.test('witnesses', async (t) => {
     const release = service.hold('announcing')
     const end = service.shutdown()
     await service.reached('announcing')
-    for (const [path, agent] of [['/readyz', 'kube-probe/1.35'], ['/readyz/shutdown', 'kube-probe/1.35'], ['/up', 'ELB-HealthChecker/2.0'], ['/up', 'curl/8'], ['/livez', 'GoogleHC/1.0']] as const) await ask(service, path, 'GET', agent)
+    for (const [path, agent] of [
+      ['/readyz', 'kube-probe/1.35'],
+      ['/readyz/shutdown', 'kube-probe/1.35'],
+      ['/up', 'ELB-HealthChecker/2.0'],
+      ['/up', 'curl/8'],
+      ['/livez', 'GoogleHC/1.0']
+    ] as const) {
+      await ask(service, path, 'GET', agent)
+    }
     // The witness hears of an answer when it is out, which the client may know first.
     await until(() => service.status().traffic.probes.length === 3)
     release()
     const { traffic } = await end
-    t.match(traffic.probes, [{ prober: 'kube-probe', answers: 2 }, { prober: 'ELB-HealthChecker', answers: 1 }, { prober: 'other', answers: 1 }], 'liveness stays good')
+    t.match(traffic.probes, [
+      { prober: 'kube-probe', answers: 2 },
+      { prober: 'ELB-HealthChecker', answers: 1 },
+      { prober: 'other', answers: 1 }
+    ], 'liveness stays good')
     for (const { first, last } of traffic.probes) t.ok(first >= 0 && last >= first && last < 10_000)
   })
 
@@ -226,7 +255,10 @@ t.test('witnesses', async (t) => {
       lines.push(JSON.parse(chunk.toString()) as Record<string, unknown>)
       done()
     } })
-    const service = await serve(t, { graceful: { announce: { min: 300, blind: 0, quiet: 200, max: 300 } }, fastify: { logger: { level: 'warn', stream } } })
+    const service = await serve(t, {
+      graceful: { announce: { min: 300, blind: 0, quiet: 200, max: 300 } },
+      fastify: { logger: { level: 'warn', stream } }
+    })
     const closing = service.hold('closing')
     const end = service.shutdown()
     await service.reached('announcing')
@@ -243,7 +275,13 @@ t.test('witnesses', async (t) => {
     t.equal(traffic.suggestedMin, 1000)
     t.ok(traffic.lastArrival! > 0 && traffic.lastArrival! < 1000)
     const warnings = lines.filter(({ event }) => event === 'graceful.late')
-    t.match(warnings, [{ level: 40, lateArrivals: traffic.lateArrivals, lateSources: traffic.lateSources, suggestedMin: 1000, msg: advice[0] }])
+    t.match(warnings, [{
+      level: 40,
+      lateArrivals: traffic.lateArrivals,
+      lateSources: traffic.lateSources,
+      suggestedMin: 1000,
+      msg: advice[0]
+    }])
     t.equal(warnings.length, 1)
   })
 })
@@ -293,7 +331,10 @@ t.test('a real HAProxy tells a service that leaves from one that is down', async
   let broken = false
   const probes = { external: { path: '/up', status: 404 } }
   const leaving = await serve(t, { graceful: { probes } })
-  const failing = await serve(t, { graceful: { probes }, routes: (app) => app.after(() => { app.graceful.addCheck('database', () => !broken, { ttl: 1 }) }) })
+  const failing = await serve(t, {
+    graceful: { probes },
+    routes: (app) => app.after(() => { app.graceful.addCheck('database', () => !broken, { ttl: 1 }) })
+  })
   const healthy = await serve(t, { graceful: { probes } })
   const states = await watchWithHaproxy(t, [leaving.port, failing.port, healthy.port])
   const become = async (...expected: string[]): Promise<void> => {

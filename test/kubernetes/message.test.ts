@@ -4,7 +4,9 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, 
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
-import { formatTerminationMessage, maxMessageBytes, probeTerminationMessage, readTerminationMessage, writeTerminationMessage } from '../../lib/kubernetes/message.ts'
+import {
+  formatTerminationMessage, maxMessageBytes, probeTerminationMessage, readTerminationMessage, writeTerminationMessage
+} from '../../lib/kubernetes/message.ts'
 import type { TerminationRecord } from '../../lib/kubernetes/message.ts'
 import { until } from '../support/app.ts'
 import { noTraffic } from '../support/report.ts'
@@ -32,7 +34,8 @@ const plain: TerminationRecord = {
 
 type Written = TerminationRecord & { omitted?: Record<string, number> }
 const written = (record: TerminationRecord): Written => JSON.parse(formatTerminationMessage(record)) as Written
-const requests = (count: number, route = '/orders/:id'): Array<{ method: string, route: string, age: number }> => Array.from({ length: count }, (_, age) => ({ method: 'GET', route, age }))
+const requests = (count: number, route = '/orders/:id'): Array<{ method: string, route: string, age: number }> =>
+  Array.from({ length: count }, (_, age) => ({ method: 'GET', route, age }))
 
 t.test('a record that fits is written as it is', async (t) => {
   t.same(written(plain), JSON.parse(JSON.stringify(plain)))
@@ -40,28 +43,48 @@ t.test('a record that fits is written as it is', async (t) => {
 })
 
 t.test('lists are shortened with a count', async (t) => {
-  const record = written({ ...plain, cut: { requests: requests(300), streams: 0, upgraded: 0, connections: [], byOthers: [], waiting: ['outbox'] } })
+  const record = written({
+    ...plain,
+    cut: { requests: requests(300), streams: 0, upgraded: 0, connections: [], byOthers: [], waiting: ['outbox'] }
+  })
   t.ok(record.cut!.requests.length > 0)
   t.same(record.cut!.requests, requests(300).slice(0, record.cut!.requests.length), 'the first ones stay')
   t.same(record.omitted, { 'cut.requests': 300 - record.cut!.requests.length })
   t.same(record.cut!.waiting, ['outbox'])
 
   const stalledBy = Array.from({ length: 200 }, (_, index) => ({ name: `participant ${index}`, reason: 'not yet' }))
-  const phases = (['announcing', 'draining'] as const).map((phase) => ({ phase, duration: 1, endedBy: 'cap' as const, stalledBy }))
+  const phases = (['announcing', 'draining'] as const)
+    .map((phase) => ({ phase, duration: 1, endedBy: 'cap' as const, stalledBy }))
   const nested = written({ ...plain, phases })
-  t.same(nested.phases?.map(({ phase }) => phase), ['announcing', 'draining'], 'a list within a list is shortened where it is too long')
+  t.same(
+    nested.phases?.map(({ phase }) => phase),
+    ['announcing', 'draining'],
+    'a list within a list is shortened where it is too long'
+  )
   t.same(nested.omitted, { 'phases.stalledBy': 400 - nested.phases![0]!.stalledBy.length * 2 }, 'and counted as one')
 })
 
 t.test('long names are cut, at whole characters', async (t) => {
-  const record = written({ ...plain, cut: { requests: requests(1, `/${'x'.repeat(10_000)}`), streams: 0, upgraded: 0, connections: [], byOthers: [], waiting: [] } })
+  const record = written({
+    ...plain,
+    cut: {
+      requests: requests(1, `/${'x'.repeat(10_000)}`),
+      streams: 0,
+      upgraded: 0,
+      connections: [],
+      byOthers: [],
+      waiting: []
+    }
+  })
   t.match(record.cut!.requests[0]!.route, /^\/x{100,}…$/)
   const emoji = written({ ...plain, reason: '😀'.repeat(5000) })
   t.match(emoji.reason, /^(?:😀)+…$/u, 'no half of a character')
 })
 
 t.test('never more than the kubelet shows, never anything but JSON', async (t) => {
-  const pieces = ['x', 'é', '漢', '😀', '\uD800', '\uDC00', '\u0000', '\u001B', '"', '\\', '\n', '\u2028', '</script>', '\u007F']
+  const pieces = [
+    'x', 'é', '漢', '😀', '\uD800', '\uDC00', '\u0000', '\u001B', '"', '\\', '\n', '\u2028', '</script>', '\u007F'
+  ]
   let seed = 42
   // A generator of its own, so that what fails can be seen again.
   const random = (below: number): number => {
@@ -78,8 +101,21 @@ t.test('never more than the kubelet shows, never anything but JSON', async (t) =
       reason: text(),
       failures: list(() => ({ name: text().slice(0, 500), message: text().slice(0, 2000), phase: 'draining' })),
       advice: list(() => text().slice(0, 500)),
-      cut: { requests: list(() => ({ method: text().slice(0, 100), route: text().slice(0, 2000), age: random(1e9) })), streams: 1e15, upgraded: 0, connections: [], byOthers: [], waiting: list(() => text().slice(0, 500)) },
-      applications: list(() => ({ name: text().slice(0, 50), final: false, verdict: 'unfinished', phase: 'draining', summary: text().slice(0, 500) })),
+      cut: {
+        requests: list(() => ({ method: text().slice(0, 100), route: text().slice(0, 2000), age: random(1e9) })),
+        streams: 1e15,
+        upgraded: 0,
+        connections: [],
+        byOthers: [],
+        waiting: list(() => text().slice(0, 500))
+      },
+      applications: list(() => ({
+        name: text().slice(0, 50),
+        final: false,
+        verdict: 'unfinished',
+        phase: 'draining',
+        summary: text().slice(0, 500)
+      })),
       stack: list(() => text().slice(0, 300))
     }
     const line = formatTerminationMessage(record)
@@ -98,7 +134,16 @@ t.test('whatever else a record holds', async (t) => {
   cyclic['self'] = cyclic
   t.match(written(cyclic as unknown as TerminationRecord), { verdict: 'clean' })
   const wide = { ...plain, ...Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`key ${index}`, index])) }
-  t.same(written(wide), { final: true, verdict: 'clean', phase: 'terminated', kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, time: '2026-11-22T02:4…', pid: 7 }, 'the essence is left')
+  t.same(written(wide), {
+    final: true,
+    verdict: 'clean',
+    phase: 'terminated',
+    kind: 'shutdown',
+    reason: 'SIGTERM',
+    exitCode: 0,
+    time: '2026-11-22T02:4…',
+    pid: 7
+  }, 'the essence is left')
 })
 
 t.test('the file is overwritten in place', async (t) => {
@@ -164,6 +209,8 @@ t.test('what is no file is left alone, and nobody waits', async (t) => {
 
 t.test('what cannot be read as a record is none', async (t) => {
   const folder = t.testdir({ empty: '', text: 'Killed', number: '5', torn: '{"final":true', record: '{"final":true}' })
-  for (const name of ['empty', 'text', 'number', 'torn', 'absent']) t.equal(readTerminationMessage(join(folder, name)), undefined, name)
+  for (const name of ['empty', 'text', 'number', 'torn', 'absent']) {
+    t.equal(readTerminationMessage(join(folder, name)), undefined, name)
+  }
   t.same(readTerminationMessage(join(folder, 'record')), { final: true })
 })

@@ -17,7 +17,8 @@ t.jobs = 4
 /** A file as the kubelet makes one. */
 const file = (t: Test): string => join(t.testdir({ message: '' }), 'message')
 const at = (path: string): Partial<TerminationRecord> => readTerminationMessage(path) ?? {}
-const options = (path: string): { kubernetes: { terminationMessagePath: string } } => ({ kubernetes: { terminationMessagePath: path } })
+const options = (path: string): { kubernetes: { terminationMessagePath: string } } =>
+  ({ kubernetes: { terminationMessagePath: path } })
 
 t.test('a verdict is there from the first phase on', async (t) => {
   const path = file(t)
@@ -42,11 +43,22 @@ t.test('a verdict is there from the first phase on', async (t) => {
   held[0]()
   await service.reached('draining')
   const provisional = at(path)
-  t.match(provisional, { phase: 'draining', requests: [], phases: [{ phase: 'announcing', endedBy: 'condition' }, { phase: 'closing' }] })
+  t.match(provisional, {
+    phase: 'draining',
+    requests: [],
+    phases: [{ phase: 'announcing', endedBy: 'condition' }, { phase: 'closing' }]
+  })
   t.ok(provisional.duration! >= 0 && Date.parse(provisional.time!) >= Date.parse(provisional.startedAt!))
   held[1]()
   const report = await end
-  t.match(at(path), { final: true, verdict: 'clean', exitCode: 0, phase: 'terminated', summary: report.summary, startedAt: new Date(report.startedAt).toISOString() })
+  t.match(at(path), {
+    final: true,
+    verdict: 'clean',
+    exitCode: 0,
+    phase: 'terminated',
+    summary: report.summary,
+    startedAt: new Date(report.startedAt).toISOString()
+  })
   t.same(at(path).phases, JSON.parse(JSON.stringify(report.phases)))
 })
 
@@ -66,7 +78,10 @@ t.test('what held it, and what was cut', async (t) => {
   await begun.promise
   const end = service.shutdown()
   await service.reached('draining')
-  t.match(at(path), { final: false, requests: [{ method: 'GET', route: '/never/:id', kind: 'request' }] }, 'a SIGKILL in phase 3 would leave this behind')
+  t.match(at(path), {
+    final: false,
+    requests: [{ method: 'GET', route: '/never/:id', kind: 'request' }]
+  }, 'a SIGKILL in phase 3 would leave this behind')
   await end
   t.match(at(path), {
     final: true,
@@ -75,7 +90,10 @@ t.test('what held it, and what was cut', async (t) => {
     cut: { requests: [{ method: 'GET', route: '/never/:id' }], waiting: ['outbox'] },
     advice: [/^1 request was cut after /]
   })
-  t.match(at(path).phases?.find(({ phase }) => phase === 'draining'), { endedBy: 'cap', stalledBy: [{ name: 'traffic' }, { name: 'outbox', reason: '3 messages unsent' }] })
+  t.match(at(path).phases?.find(({ phase }) => phase === 'draining'), {
+    endedBy: 'cap',
+    stalledBy: [{ name: 'traffic' }, { name: 'outbox', reason: '3 messages unsent' }]
+  })
   t.notMatch(readFileSync(path, 'utf8'), 'secret')
 })
 
@@ -84,11 +102,20 @@ t.test('a drain that is undone leaves nothing behind', async (t) => {
   const token = 'a-token-of-enough-length'
   const service = await serve(t, { graceful: { ...options(path), admin: { token } } })
   const post = async (action: string): Promise<number> => {
-    const { statusCode } = await service.app.inject({ method: 'POST', url: `/-/${action}`, headers: { authorization: `Bearer ${token}` } })
+    const { statusCode } = await service.app.inject({
+      method: 'POST',
+      url: `/-/${action}`,
+      headers: { authorization: `Bearer ${token}` }
+    })
     return statusCode
   }
   t.equal(await post('drain'), 200)
-  t.match(at(path), { final: false, kind: 'drain', reason: 'drain', summary: "drain was not over: killed in phase 'announcing' or later" })
+  t.match(at(path), {
+    final: false,
+    kind: 'drain',
+    reason: 'drain',
+    summary: "drain was not over: killed in phase 'announcing' or later"
+  })
   t.equal(await post('undrain'), 200)
   t.equal(readFileSync(path, 'utf8'), '', 'whoever kills it now kills a running service')
   t.equal(await post('prestop'), 200)
@@ -110,12 +137,19 @@ t.test('a plain close is nobody else\'s end', async (t) => {
   const end = asked.shutdown()
   release()
   await Promise.all([closing, end])
-  t.match(at(path), { final: true, kind: 'close', verdict: 'clean' }, 'unless somebody wants the process to end with it')
+  t.match(
+    at(path),
+    { final: true, kind: 'close', verdict: 'clean' },
+    'unless somebody wants the process to end with it'
+  )
 })
 
 t.test('two applications of a process share the file', async (t) => {
   const path = file(t)
-  const [first, second] = [await serve(t, { graceful: options(path) }), await serve(t, { graceful: { ...options(path), gracePeriod: 1500 } })]
+  const [first, second] = [
+    await serve(t, { graceful: options(path) }),
+    await serve(t, { graceful: { ...options(path), gracePeriod: 1500 } })
+  ]
   second.app.graceful.stall('outbox', (phase) => phase === 'draining' && '3 messages unsent')
   t.match(await first.shutdown(), { verdict: 'clean' })
   t.notOk('applications' in at(path))
@@ -124,9 +158,22 @@ t.test('two applications of a process share the file', async (t) => {
   await second.reached('draining')
   const [name] = at(path).applications?.map(({ name }) => name) ?? []
   t.match(name, /^application \d+$/)
-  t.match(at(path), { final: false, verdict: 'unfinished', phase: 'draining', applications: [{ final: true, verdict: 'clean', phase: 'terminated' }, { final: false, verdict: 'unfinished', phase: 'draining' }] })
+  t.match(at(path), {
+    final: false,
+    verdict: 'unfinished',
+    phase: 'draining',
+    applications: [
+      { final: true, verdict: 'clean', phase: 'terminated' },
+      { final: false, verdict: 'unfinished', phase: 'draining' }
+    ]
+  })
   await end
-  t.match(at(path), { final: true, verdict: 'cut', cut: { waiting: ['outbox'] }, applications: [{ verdict: 'clean' }, { verdict: 'cut', summary: /outbox/ }] }, 'the worst of them is what it is about')
+  t.match(at(path), {
+    final: true,
+    verdict: 'cut',
+    cut: { waiting: ['outbox'] },
+    applications: [{ verdict: 'clean' }, { verdict: 'cut', summary: /outbox/ }]
+  }, 'the worst of them is what it is about')
 })
 
 /** A logger whose lines are kept. */
@@ -155,11 +202,18 @@ t.test('what cannot be written', async (t) => {
   process.env['KUBERNETES_SERVICE_HOST'] = '10.0.0.1'
   const pod = logs()
   for (const path of [join(t.testdir(), 'gone'), t.testdir()]) {
-    const inPod = await serve(t, { graceful: { ...options(path), announce: { min: 0, blind: 0, quiet: 50 } }, fastify: { logger: pod.logger } })
+    const inPod = await serve(t, {
+      graceful: { ...options(path), announce: { min: 0, blind: 0, quiet: 50 } },
+      fastify: { logger: pod.logger }
+    })
     t.equal(pod.lines.filter(({ event }) => event === 'graceful.message').length, 1, 'is warned of at boot')
     await inPod.shutdown()
     const warnings = pod.lines.splice(0).filter(({ event }) => event === 'graceful.message')
-    t.match(warnings, [{ level: 40, path, msg: /^fastify-graceful: the termination message cannot be written: .*(?:no such file|is no regular file).*'kubernetes.terminationMessagePath'/ }], 'once')
+    t.match(warnings, [{
+      level: 40,
+      path,
+      msg: /^fastify-graceful: the termination message cannot be written: .*(?:no such file|is no regular file).*'kubernetes.terminationMessagePath'/
+    }], 'once')
     t.equal(warnings.length, 1)
   }
 })
@@ -173,7 +227,14 @@ t.test("a guardian's last word stays", async (t) => {
   app.kill('SIGTERM')
   let provisional = at(path)
   await until(() => (provisional = at(path)).phase === 'draining')
-  const said = { ...provisional, final: true, verdict: 'failed', summary: 'blocked', blockedIn: 'hash (app.js:5)', time: new Date().toISOString() } as TerminationRecord
+  const said = {
+    ...provisional,
+    final: true,
+    verdict: 'failed',
+    summary: 'blocked',
+    blockedIn: 'hash (app.js:5)',
+    time: new Date().toISOString()
+  } as TerminationRecord
   writeFileSync(path, formatTerminationMessage(said))
   t.match(await app.result, [7, null])
   await slow
@@ -201,7 +262,14 @@ t.test('every way out of the process leaves a verdict', async (t) => {
     app.kill('SIGKILL')
     t.match(await app.result, [null, 'SIGKILL'])
     await slow
-    t.match(at(path), { final: false, verdict: 'unfinished', phase: 'draining', reason: 'SIGTERM', requests: [{ method: 'GET', route: '/slow' }], summary: "shutdown by SIGTERM was not over: killed in phase 'draining' or later" })
+    t.match(at(path), {
+      final: false,
+      verdict: 'unfinished',
+      phase: 'draining',
+      reason: 'SIGTERM',
+      requests: [{ method: 'GET', route: '/slow' }],
+      summary: "shutdown by SIGTERM was not over: killed in phase 'draining' or later"
+    })
   })
 
   t.test('a crash', async (t) => {
@@ -227,7 +295,14 @@ t.test('every way out of the process leaves a verdict', async (t) => {
     // Two signals that wait are delivered in an order of the kernel's.
     t.ok(exitCode === 129 || exitCode === 130)
     await slow
-    t.match(at(path), { final: true, verdict: 'failed', exitCode, requests: [{ route: '/slow' }], summary: `shutdown by SIGTERM was not over: the process exited with code ${exitCode} in phase 'draining', with 1 request in flight` })
+    t.match(at(path), {
+      final: true,
+      verdict: 'failed',
+      exitCode,
+      requests: [{ route: '/slow' }],
+      summary: `shutdown by SIGTERM was not over: the process exited with code ${exitCode} in phase 'draining', `
+        + 'with 1 request in flight'
+    })
   })
 
   t.test("somebody else's process.exit", async (t) => {
@@ -239,14 +314,25 @@ t.test('every way out of the process leaves a verdict', async (t) => {
     app.kill('SIGTERM')
     t.match(await app.result, [7, null])
     await slow
-    t.match(at(path), { final: true, verdict: 'failed', exitCode: 7, summary: /the process exited with code 7 in phase 'draining', with 1 request in flight$/ })
+    t.match(at(path), {
+      final: true,
+      verdict: 'failed',
+      exitCode: 7,
+      summary: /the process exited with code 7 in phase 'draining', with 1 request in flight$/
+    })
   })
 })
 
 t.test('neither a worker thread nor a worker of node:cluster speaks for the container', async (t) => {
   const folder = t.testdir()
   const environment = pathToFileURL(join(folder, 'environment.js')).href
-  await build({ input: fileURLToPath(new URL('../../lib/kubernetes/environment.ts', import.meta.url)), platform: 'node', external: /^@?\w/, logLevel: 'silent', output: { file: fileURLToPath(environment) } })
+  await build({
+    input: fileURLToPath(new URL('../../lib/kubernetes/environment.ts', import.meta.url)),
+    platform: 'node',
+    external: /^@?\w/,
+    logLevel: 'silent',
+    output: { file: fileURLToPath(environment) }
+  })
   const program = `
     import cluster from 'node:cluster'
     import { Worker } from 'node:worker_threads'
