@@ -15,35 +15,96 @@ export const cases: Record<string, Values> = {
   command: { preStop: { mode: 'sleep', seconds: 5, command: ['node', '-e', 'setTimeout(Object, 5000)'] } },
   http: { preStop: { mode: 'http' }, admin: { token } },
   secret: { admin: { existingSecret: 'tokens', existingSecretKey: 'admin' } },
-  tls: { probes: { scheme: 'HTTPS', prefix: '/internal' }, preStop: { mode: 'http' }, admin: { token, prefix: '/admin' } },
+  tls: {
+    probes: { scheme: 'HTTPS', prefix: '/internal' },
+    preStop: { mode: 'http' },
+    admin: { token, prefix: '/admin' }
+  },
   tlsapart: { probes: { scheme: 'HTTPS', port: 9000 }, preStop: { mode: 'http' }, admin: { token } },
   apart: { probes: { port: 9000, host: '::' } },
-  autoscaled: { autoscaling: { enabled: true, targetMemoryUtilizationPercentage: 70, behavior: { scaleDown: { stabilizationWindowSeconds: 60 } } }, resources: { requests: { cpu: '100m', memory: '128Mi' } } },
-  closed: { networkPolicy: { enabled: true, from: [{ namespaceSelector: {} }], ingress: [{ ports: [{ port: 9090 }] }], egress: [{ ports: [{ port: 53, protocol: 'UDP' }] }] } },
+  autoscaled: {
+    autoscaling: {
+      enabled: true,
+      targetMemoryUtilizationPercentage: 70,
+      behavior: { scaleDown: { stabilizationWindowSeconds: 60 } }
+    },
+    resources: { requests: { cpu: '100m', memory: '128Mi' } }
+  },
+  closed: {
+    networkPolicy: {
+      enabled: true,
+      from: [{ namespaceSelector: {} }],
+      ingress: [{ ports: [{ port: 9090 }] }],
+      egress: [{ ports: [{ port: 53, protocol: 'UDP' }] }]
+    }
+  },
   open: { networkPolicy: { enabled: true } },
-  monitored: { podMonitor: { enabled: true, labels: { release: 'prometheus' } }, commonAnnotations: { 'example.org/owner': 'north' } },
-  watched: { prometheusRule: { enabled: true, severity: 'page', labels: { release: 'prometheus' } }, dashboard: { enabled: true, labels: { dashboards: 'yes' }, annotations: { grafana_folder: 'Services' } } },
+  monitored: {
+    podMonitor: { enabled: true, labels: { release: 'prometheus' } },
+    commonAnnotations: { 'example.org/owner': 'north' }
+  },
+  watched: {
+    prometheusRule: { enabled: true, severity: 'page', labels: { release: 'prometheus' } },
+    dashboard: { enabled: true, labels: { dashboards: 'yes' }, annotations: { grafana_folder: 'Services' } }
+  },
   bare: {
-    serviceAccount: { create: false }, podDisruptionBudget: { enabled: false }, topologySpread: { enabled: false }, tests: { enabled: false }, tmp: { enabled: false },
-    probes: { startup: { enabled: false }, liveness: { enabled: false }, readiness: { enabled: false } }, shareProcessNamespace: false
+    serviceAccount: { create: false }, podDisruptionBudget: { enabled: false }, topologySpread: { enabled: false },
+    tests: { enabled: false }, tmp: { enabled: false },
+    probes: { startup: { enabled: false }, liveness: { enabled: false }, readiness: { enabled: false } },
+    shareProcessNamespace: false
   },
   everything: {
-    nameOverride: 'shop', fullnameOverride: 'shop-north', commonLabels: { team: 'north' }, commonAnnotations: { 'example.org/owner': 'north' },
-    terminationGracePeriodSeconds: 90, reserveSeconds: 3, closeSeconds: 6.5, otherListeners: 'beside', drain: { idleSeconds: 2.25, spreadSeconds: 4.5, webSocketCode: 1012, webSocketQuietSeconds: 0.5 },
-    announce: { minSeconds: 10, quietSeconds: 1.5, blindSeconds: 20, maxSeconds: 40, readinessDelaySeconds: 3, failures: 2, shed: 'immediate', onClose: true },
-    externalHealth: { path: '/balancer', status: 404, delaySeconds: 2 }, envoy: { immediateHealthCheckFail: true }, istio: { sidecar: true },
-    image: { repository: 'registry.example/shop', tag: '1.2.3+build', digest: `sha256:${'0123456789abcdef'.repeat(4)}`, pullPolicy: 'Always' }, imagePullSecrets: [{ name: 'registry' }],
+    nameOverride: 'shop', fullnameOverride: 'shop-north',
+    commonLabels: { team: 'north' }, commonAnnotations: { 'example.org/owner': 'north' },
+    terminationGracePeriodSeconds: 90, reserveSeconds: 3, closeSeconds: 6.5, otherListeners: 'beside',
+    drain: { idleSeconds: 2.25, spreadSeconds: 4.5, webSocketCode: 1012, webSocketQuietSeconds: 0.5 },
+    announce: {
+      minSeconds: 10, quietSeconds: 1.5, blindSeconds: 20, maxSeconds: 40, readinessDelaySeconds: 3,
+      failures: 2, shed: 'immediate', onClose: true
+    },
+    externalHealth: { path: '/balancer', status: 404, delaySeconds: 2 },
+    envoy: { immediateHealthCheckFail: true }, istio: { sidecar: true },
+    image: {
+      repository: 'registry.example/shop', tag: '1.2.3+build',
+      digest: `sha256:${'0123456789abcdef'.repeat(4)}`, pullPolicy: 'Always'
+    },
+    imagePullSecrets: [{ name: 'registry' }],
     replicaCount: 5, minReadySeconds: 15, progressDeadlineSeconds: 300, revisionHistoryLimit: 3, containerPort: 8080,
-    command: ['node'], args: ['server.js'], extraEnv: [{ name: 'LEVEL', value: 'debug' }, { name: 'SECRET', valueFrom: { secretKeyRef: { name: 'a', key: 'b' } } }], extraEnvFrom: [{ configMapRef: { name: 'settings' } }],
-    resources: { requests: { cpu: '100m' }, limits: { memory: '256Mi' } }, extraVolumes: [{ name: 'data', emptyDir: {} }], extraVolumeMounts: [{ name: 'data', mountPath: '/data' }],
-    initContainers: [{ name: 'migrate', image: 'registry.example/shop:1', command: ['true'] }], extraContainers: [{ name: 'log', image: 'registry.example/log:1' }],
-    podLabels: { tier: 'front' }, podAnnotations: { 'proxy.istio.io/config': 'concurrency: 2', 'example.org/pod': 'yes' }, deploymentAnnotations: { 'example.org/deployment': 'yes' },
-    nodeSelector: { pool: 'spot' }, tolerations: [{ key: 'spot', operator: 'Exists', effect: 'NoSchedule' }], priorityClassName: 'high',
-    affinity: { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 1, preference: { matchExpressions: [{ key: 'pool', operator: 'In', values: ['spot'] }] } }] } },
-    probes: { startup: { initialDelaySeconds: 1, terminationGracePeriodSeconds: 90 }, liveness: { periodSeconds: 20, terminationGracePeriodSeconds: 120 } },
-    terminationMessagePath: '/tmp/verdict', podSecurityContext: { fsGroup: 1000, runAsUser: 10_001 }, securityContext: { readOnlyRootFilesystem: false }, tmp: { sizeLimit: '1Gi' },
-    service: { type: 'LoadBalancer', port: 8443, appProtocol: 'http', nodePort: 30080, externalTrafficPolicy: 'Cluster', loadBalancerClass: 'example.org/lb', loadBalancerSourceRanges: ['10.0.0.0/8'], annotations: { 'example.org/service': 'yes' } },
-    serviceAccount: { name: 'shopkeeper', annotations: { 'example.org/role': 'shop' } }, podDisruptionBudget: { maxUnavailable: '25%' },
+    command: ['node'], args: ['server.js'],
+    extraEnv: [
+      { name: 'LEVEL', value: 'debug' },
+      { name: 'SECRET', valueFrom: { secretKeyRef: { name: 'a', key: 'b' } } }
+    ],
+    extraEnvFrom: [{ configMapRef: { name: 'settings' } }],
+    resources: { requests: { cpu: '100m' }, limits: { memory: '256Mi' } },
+    extraVolumes: [{ name: 'data', emptyDir: {} }], extraVolumeMounts: [{ name: 'data', mountPath: '/data' }],
+    initContainers: [{ name: 'migrate', image: 'registry.example/shop:1', command: ['true'] }],
+    extraContainers: [{ name: 'log', image: 'registry.example/log:1' }],
+    podLabels: { tier: 'front' },
+    podAnnotations: { 'proxy.istio.io/config': 'concurrency: 2', 'example.org/pod': 'yes' },
+    deploymentAnnotations: { 'example.org/deployment': 'yes' },
+    nodeSelector: { pool: 'spot' }, tolerations: [{ key: 'spot', operator: 'Exists', effect: 'NoSchedule' }],
+    priorityClassName: 'high',
+    affinity: {
+      nodeAffinity: {
+        preferredDuringSchedulingIgnoredDuringExecution: [
+          { weight: 1, preference: { matchExpressions: [{ key: 'pool', operator: 'In', values: ['spot'] }] } }
+        ]
+      }
+    },
+    probes: {
+      startup: { initialDelaySeconds: 1, terminationGracePeriodSeconds: 90 },
+      liveness: { periodSeconds: 20, terminationGracePeriodSeconds: 120 }
+    },
+    terminationMessagePath: '/tmp/verdict', podSecurityContext: { fsGroup: 1000, runAsUser: 10_001 },
+    securityContext: { readOnlyRootFilesystem: false }, tmp: { sizeLimit: '1Gi' },
+    service: {
+      type: 'LoadBalancer', port: 8443, appProtocol: 'http', nodePort: 30080, externalTrafficPolicy: 'Cluster',
+      loadBalancerClass: 'example.org/lb', loadBalancerSourceRanges: ['10.0.0.0/8'],
+      annotations: { 'example.org/service': 'yes' }
+    },
+    serviceAccount: { name: 'shopkeeper', annotations: { 'example.org/role': 'shop' } },
+    podDisruptionBudget: { maxUnavailable: '25%' },
     podMonitor: {
       enabled: true, path: '/internal/metrics', interval: '1m30s',
       from: [{ podSelector: { matchLabels: { scraper: 'yes' } } }]

@@ -6,7 +6,12 @@ import { fileURLToPath } from 'node:url'
 import { apiTypes, kubectl } from './tools.ts'
 
 /** An object as it goes to the API server. */
-export interface Manifest { apiVersion: string, kind: string, metadata: { name: string, labels?: Record<string, string>, annotations?: Record<string, string> }, [field: string]: unknown }
+export interface Manifest {
+  apiVersion: string
+  kind: string
+  metadata: { name: string, labels?: Record<string, string>, annotations?: Record<string, string> }
+  [field: string]: unknown
+}
 
 /** What a version of Kubernetes would say of some manifests. */
 export interface Subject { version: string, manifests: Manifest[] }
@@ -18,8 +23,8 @@ function modulePath (apiVersion: string): string {
 }
 
 /**
- * Checks manifests against the API of their Kubernetes version: the compiler refuses wrong types, missing fields and, in
- * object literals, unknown ones. Custom resources are not checked.
+ * Checks manifests against the API of their Kubernetes version: the compiler refuses wrong types, missing fields and,
+ * in object literals, unknown ones. Custom resources are not checked.
  *
  * @returns one line per error
  */
@@ -29,26 +34,44 @@ export async function typeErrors (subjects: Subject[]): Promise<string[]> {
     for (const [index, { version, manifests }] of subjects.entries()) {
       const types = `types-${version}`
       symlinkSync(await apiTypes(version), join(folder, `${types}-${index}`))
-      const lines = manifests.filter(({ apiVersion }) => !apiVersion.startsWith('monitoring.')).map((manifest, position) =>
-        `export const m${position}: import('./${types}-${index}/${modulePath(manifest.apiVersion)}').${manifest.kind} = ${JSON.stringify(manifest)}`)
+      const lines = manifests
+        .filter(({ apiVersion }) => !apiVersion.startsWith('monitoring.'))
+        .map((manifest, position) =>
+          `export const m${position}: import('./${types}-${index}/${modulePath(manifest.apiVersion)}').${manifest.kind}`
+            + ` = ${JSON.stringify(manifest)}`)
       writeFileSync(join(folder, `kubernetes-${version}-${index}.ts`), lines.join('\n'))
     }
     // So that a package above the folder for temporary files has no say.
     writeFileSync(join(folder, 'package.json'), '{}')
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({
-      compilerOptions: { noEmit: true, strict: true, skipLibCheck: true, module: 'nodenext', types: [], preserveSymlinks: true, exactOptionalPropertyTypes: true },
+      compilerOptions: {
+        noEmit: true,
+        strict: true,
+        skipLibCheck: true,
+        module: 'nodenext',
+        types: [],
+        preserveSymlinks: true,
+        exactOptionalPropertyTypes: true
+      },
       include: ['kubernetes-*.ts']
     }))
     const compiler = fileURLToPath(new URL('../../node_modules/.bin/tsc', import.meta.url))
     // The test runner sets its loaders again for each child, and the compiler trips over them.
-    const output = await new Promise<string>((resolve) => { execFile('env', ['-u', 'NODE_OPTIONS', compiler, '-p', folder, '--pretty', 'false'], { maxBuffer: 2 ** 28 }, (_error, stdout, stderr) => resolve(stdout + stderr)) })
+    const output = await new Promise<string>((resolve) => {
+      execFile(
+        'env',
+        ['-u', 'NODE_OPTIONS', compiler, '-p', folder, '--pretty', 'false'],
+        { maxBuffer: 2 ** 28 },
+        (_error, stdout, stderr) => resolve(stdout + stderr)
+      )
+    })
     return output.split('\n').filter((line) => line !== '')
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-/** The fields that kubectl drops when it decodes pods, deployments and services, as paths: unknown to Kubernetes 1.35. */
+/** The paths of fields that kubectl drops as it decodes pods, deployments and services: unknown to Kubernetes 1.35. */
 export async function droppedFields (manifests: Manifest[]): Promise<string[]> {
   const workloads = manifests.filter(({ kind }) => kind === 'Deployment' || kind === 'Pod')
   const services = manifests.filter(({ kind }) => kind === 'Service')
@@ -60,11 +83,15 @@ export async function droppedFields (manifests: Manifest[]): Promise<string[]> {
 
 async function dropped (manifests: Manifest[], command: string[]): Promise<string[]> {
   if (manifests.length === 0) return []
-  const { code, stdout, stderr } = await kubectl(command, manifests.map((manifest) => JSON.stringify(manifest)).join('\n---\n'))
+  const { code, stdout, stderr } = await kubectl(
+    command,
+    manifests.map((manifest) => JSON.stringify(manifest)).join('\n---\n')
+  )
   if (code !== 0) return [stderr]
   // One object after the other, not a list.
   const decoded = JSON.parse(`[${stdout.replaceAll(/^\}\n\{/gm, '},{')}]`) as Manifest[]
-  return manifests.flatMap((manifest, index) => lost(manifest, decoded[index], `${manifest.kind} ${manifest.metadata.name}`))
+  return manifests.flatMap((manifest, index) =>
+    lost(manifest, decoded[index], `${manifest.kind} ${manifest.metadata.name}`))
 }
 
 function lost (given: unknown, found: unknown, path: string): string[] {
@@ -78,4 +105,5 @@ function lost (given: unknown, found: unknown, path: string): string[] {
 }
 
 /** What Kubernetes leaves out when it writes. */
-const empty = (value: unknown): boolean => value === '' || value === false || value === 0 || (typeof value === 'object' && value !== null && Object.keys(value).length === 0)
+const empty = (value: unknown): boolean => value === '' || value === false || value === 0
+  || (typeof value === 'object' && value !== null && Object.keys(value).length === 0)

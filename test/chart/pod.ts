@@ -1,18 +1,35 @@
 import type { Manifest } from './manifests.ts'
 
 /** A probe, as the charts render it. */
-export interface Probe { httpGet: { path: string, port: number, scheme?: string }, initialDelaySeconds?: number, periodSeconds: number, timeoutSeconds: number, failureThreshold: number, terminationGracePeriodSeconds?: number }
+export interface Probe {
+  httpGet: { path: string, port: number, scheme?: string }
+  initialDelaySeconds?: number
+  periodSeconds: number
+  timeoutSeconds: number
+  failureThreshold: number
+  terminationGracePeriodSeconds?: number
+}
 
 /** The application's container, as the charts render it. */
 export interface Container {
   name: string
   image: string
   ports: Array<{ name: string, containerPort: number }>
-  env: Array<{ name: string, value?: string, valueFrom?: { fieldRef?: { fieldPath: string }, secretKeyRef?: { name: string, key: string } } }>
+  env: Array<{
+    name: string
+    value?: string
+    valueFrom?: { fieldRef?: { fieldPath: string }, secretKeyRef?: { name: string, key: string } }
+  }>
   startupProbe?: Probe
   livenessProbe?: Probe
   readinessProbe?: Probe
-  lifecycle?: { preStop: { sleep?: { seconds: number }, exec?: { command: string[] }, httpGet?: { path: string, port: number, scheme?: string, httpHeaders: Array<{ name: string, value: string }> } } }
+  lifecycle?: {
+    preStop: {
+      sleep?: { seconds: number }
+      exec?: { command: string[] }
+      httpGet?: { path: string, port: number, scheme?: string, httpHeaders: Array<{ name: string, value: string }> }
+    }
+  }
   terminationMessagePath: string
   [field: string]: unknown
 }
@@ -22,7 +39,9 @@ export interface Pod { terminationGracePeriodSeconds: number, containers: Contai
 
 /** The one manifest of this kind, hooks left out. */
 export function only (manifests: readonly Manifest[], kind: string): Manifest {
-  const found = manifests.filter((manifest) => manifest.kind === kind && manifest.metadata.annotations?.['helm.sh/hook'] === undefined)
+  const found = manifests.filter(
+    (manifest) => manifest.kind === kind && manifest.metadata.annotations?.['helm.sh/hook'] === undefined
+  )
   if (found[0] === undefined || found.length > 1) throw new Error(`expected one ${kind}, got ${found.length}`)
   return found[0]
 }

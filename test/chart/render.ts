@@ -37,9 +37,20 @@ export class Cases {
   constructor (cases: Record<string, Values>) {
     mkdirSync(join(this.#folder, 'charts'))
     cpSync(service, join(this.#folder, 'charts', 'graceful-service'), { recursive: true })
-    const dependencies = Object.keys(cases).map((alias) => ({ name: 'graceful-service', version: '0.1.0', repository: 'file://../graceful-service', alias, condition: `${alias}.enabled` }))
-    writeFileSync(join(this.#folder, 'Chart.yaml'), JSON.stringify({ apiVersion: 'v2', name: 'parent', version: '0.0.0', dependencies }))
-    const values = Object.fromEntries(Object.entries(cases).map(([alias, given]) => [alias, { image: { repository: 'registry.example/shop:1' }, ...given }]))
+    const dependencies = Object.keys(cases).map((alias) => ({
+      name: 'graceful-service',
+      version: '0.1.0',
+      repository: 'file://../graceful-service',
+      alias,
+      condition: `${alias}.enabled`
+    }))
+    writeFileSync(
+      join(this.#folder, 'Chart.yaml'),
+      JSON.stringify({ apiVersion: 'v2', name: 'parent', version: '0.0.0', dependencies })
+    )
+    const values = Object.fromEntries(Object.entries(cases).map(([alias, given]) => [
+      alias, { image: { repository: 'registry.example/shop:1' }, ...given }
+    ]))
     writeFileSync(join(this.#folder, 'values.yaml'), JSON.stringify({ global: { region: 'north' }, ...values }))
   }
 
@@ -50,7 +61,9 @@ export class Cases {
 
   /** The same with another helm. */
   async renderWith (program: typeof helm, version: string, ...args: string[]): Promise<Map<string, Manifest[]>> {
-    const { code, stdout, stderr } = await program(['template', 'rel', this.#folder, '--kube-version', version, ...args])
+    const { code, stdout, stderr } = await program([
+      'template', 'rel', this.#folder, '--kube-version', version, ...args
+    ])
     if (code !== 0) throw new Error(stderr)
     return manifestsOf(stdout)
   }
@@ -70,5 +83,8 @@ export async function render (values: Values = {}, ...args: string[]): Promise<M
 
 /** What `helm template` says of the application chart with these values over an image. */
 export function template (values: Values = {}, ...args: string[]): ReturnType<typeof helm> {
-  return helm(['template', 'rel', service, '--values', '-', ...args], JSON.stringify({ image: { repository: 'registry.example/shop:1' }, ...values }))
+  return helm(
+    ['template', 'rel', service, '--values', '-', ...args],
+    JSON.stringify({ image: { repository: 'registry.example/shop:1' }, ...values })
+  )
 }

@@ -17,12 +17,16 @@ export interface Schema {
 
 /** The values that a schema describes, objects with known keys left out, as `announce.minSeconds`. */
 export function leaves (schema: Schema, path = ''): Array<{ path: string, leaf: Schema }> {
-  return Object.entries(schema.properties ?? {}).flatMap(([key, leaf]) => leaf.properties === undefined ? [{ path: path + key, leaf }] : leaves(leaf, `${path}${key}.`))
+  return Object.entries(schema.properties ?? {}).flatMap(([key, leaf]) => leaf.properties === undefined
+    ? [{ path: path + key, leaf }]
+    : leaves(leaf, `${path}${key}.`))
 }
 
 /** The objects with known keys, as `announce.`; `''` is the whole. */
 export function objects (schema: Schema, path = ''): string[] {
-  return schema.properties === undefined ? [] : [path, ...Object.entries(schema.properties).flatMap(([key, inner]) => objects(inner, `${path}${key}.`))]
+  return schema.properties === undefined
+    ? []
+    : [path, ...Object.entries(schema.properties).flatMap(([key, inner]) => objects(inner, `${path}${key}.`))]
 }
 
 /** What stands in the column "type". */
@@ -37,9 +41,15 @@ function typeOf ({ type, enum: choices, anyOf, items, additionalProperties }: Sc
 /** The values as a Markdown table, from the schema's descriptions and the defaults of values.yaml. */
 export function valuesTable (schema: Schema, defaults: Record<string, unknown>): string {
   const rows = leaves(schema).filter(({ path }) => !path.startsWith('graceful-lib.')).map(({ path, leaf }) => {
-    const value = path.split('.').reduce<unknown>((inside, key) => (inside as Record<string, unknown> | undefined)?.[key], defaults)
+    const value = path.split('.')
+      .reduce<unknown>((inside, key) => (inside as Record<string, unknown> | undefined)?.[key], defaults)
     const group = schema.properties?.[path.split('.')[0] ?? '']?.properties === undefined ? '' : groupOf(schema, path)
-    const cells = [`\`${path}\``, typeOf(leaf), value === undefined ? '' : `\`${JSON.stringify(value)}\``, `${group}${leaf.description ?? ''}`]
+    const cells = [
+      `\`${path}\``,
+      typeOf(leaf),
+      value === undefined ? '' : `\`${JSON.stringify(value)}\``,
+      `${group}${leaf.description ?? ''}`
+    ]
     return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
   })
   return ['| value | type | default | meaning |', '|---|---|---|---|', ...rows].join('\n')

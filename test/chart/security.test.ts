@@ -14,7 +14,8 @@ const operator = ['--api-versions', 'monitoring.coreos.com/v1'] as const
 
 /** What YAML takes for something else than text where nobody puts it in quotes. */
 const odd = [
-  'true', 'null', '~', '1e3', '0x10', '017', '12:30:45', 'a: b', '- a', '{a', '*a', '|', "'a", 'a #b', 'no', '2026-11-28'
+  'true', 'null', '~', '1e3', '0x10', '017', '12:30:45', 'a: b', '- a', '{a', '*a', '|', "'a", 'a #b', 'no',
+  '2026-11-28'
 ]
 
 /** Every text in a manifest, keys of maps included. */

