@@ -30,11 +30,20 @@ t.test('what the main thread gives the guardian is bounded', async (t) => {
   ] as const) {
     text = given
     const { metrics } = await ask()
-    if (fits) t.strictSame(metrics, { text, type }, `${given.length} characters`)
-    else t.match(metrics, { refused: new RegExp(`take ${Buffer.byteLength(given)} bytes.*${largestMetrics} at most.*own port`) })
+    if (fits) {
+      t.strictSame(metrics, { text, type }, `${given.length} characters`)
+    } else {
+      t.match(metrics, {
+        refused: new RegExp(`take ${Buffer.byteLength(given)} bytes.*${largestMetrics} at most.*own port`)
+      })
+    }
     const scrape = new Scrape(() => 0, () => {})
     scrape.receive(metrics)
-    t.same(await scrape.read(false, () => { throw new Error('nothing is edited') }).catch(() => ({ text, type })), metrics, 'handed on')
+    t.same(
+      await scrape.read(false, () => { throw new Error('nothing is edited') }).catch(() => ({ text, type })),
+      metrics,
+      'handed on'
+    )
   }
   t.equal(warnings.length, 1, 'told once')
 })
@@ -50,7 +59,8 @@ t.test('a registry of 3 MB and 200 requests in flight leave the guardian alive',
   // Where the main thread is late, the guardian says what it knows itself.
   while (told.requests === undefined) told = await (await fetch(`${guardian}/-/status`, { headers })).json() as Told
   t.equal(told.requests.length, 50)
-  const refused = /^the metrics take \d+ bytes, and the guardian's port serves 2097152 at most: scrape the application's own port\n$/
+  const refused =
+    /^the metrics take \d+ bytes, and the guardian's port serves 2097152 at most: scrape the application's own port\n$/
   let text = 'no metrics yet\n'
   while (text === 'no metrics yet\n') {
     const metrics = await fetch(`${guardian}/metrics`)

@@ -19,20 +19,24 @@ t.test('a check with ttl 0 runs once per probe on the guardian\'s port, and neve
     await sleep(600)
     return response.status
   }
-  while (await probe('/readyz') !== 200 || await probe('/livez') !== 200 || await probe('/startupz') !== 200) await sleep(50)
+  while (await probe('/readyz') !== 200 || await probe('/livez') !== 200 || await probe('/startupz') !== 200) {
+    await sleep(50)
+  }
   const before = await runs()
   await sleep(2000)
   const after = await runs()
   t.ok(after.young - before.young >= 3, 'heartbeats ask the others')
   t.same([after.ready, after.live, after.slow], [before.ready, before.live, before.slow], 'two seconds without a probe')
   for (const [path, expected] of [
-    ['/readyz', { ready: 1 }], ['/readyz?verbose', { ready: 1 }], ['/readyz/ready', { ready: 1 }], ['/readyz?exclude=ready', {}],
-    ['/readyz/shutdown', {}], ['/livez', { live: 1 }], ['/livez/ping', {}], ['/startupz', { slow: 1 }], ['/-/status', {}]
+    ['/readyz', { ready: 1 }], ['/readyz?verbose', { ready: 1 }], ['/readyz/ready', { ready: 1 }],
+    ['/readyz?exclude=ready', {}], ['/readyz/shutdown', {}],
+    ['/livez', { live: 1 }], ['/livez/ping', {}], ['/startupz', { slow: 1 }], ['/-/status', {}]
   ] as const) {
     const { young: _, ...known } = await runs()
     await probe(path)
     const { young: __, ...now } = await runs()
-    const more = Object.fromEntries(Object.entries(now).map(([name, count]) => [name, count - known[name as keyof typeof known]]))
+    const more =
+      Object.fromEntries(Object.entries(now).map(([name, count]) => [name, count - known[name as keyof typeof known]]))
     t.same(more, { ready: 0, live: 0, slow: 0, ...expected }, path)
   }
   const known = await runs()

@@ -62,7 +62,9 @@ t.test('a hang that begins as soon as it listens', async (t) => {
     t.ok(performance.now() - start < gracePeriod + 1000, `${performance.now() - start} ms`)
     t.match(eventsOf(output, 'graceful.killed'), [{ reason: 'SIGTERM', blockedIn: /^spinForEver/ }])
     // On a machine that is late the pause is, too, and the line does not wait for it.
-    t.match(eventsOf(output, 'graceful.stall'), [lateness.worst < 100 ? { blockedIn: /^spinForEver/ } : { silence: Number }], 'boot is over, so it is a stall')
+    t.match(eventsOf(output, 'graceful.stall'), [
+      lateness.worst < 100 ? { blockedIn: /^spinForEver/ } : { silence: Number }
+    ], 'boot is over, so it is a stall')
   }
   await Promise.all([end({}, 0), end({ signal: 'SIGTERM' })])
   await end({}, 20)
@@ -81,11 +83,17 @@ const alone = [['--pid'], ['--user', '--map-root-user', '--pid']]
   .map((flags) => ['unshare', ...flags, '--fork', '--mount-proc', '--kill-child'])
   .find(([program = '', ...flags]) => spawnSync('env', ['-u', 'NODE_OPTIONS', program, ...flags, 'true']).status === 0)
 
-t.test('as PID 1', { skip: alone === undefined && 'no namespace may be made here, so nothing can be PID 1' }, async (t) => {
+t.test('as PID 1', {
+  skip: alone === undefined && 'no namespace may be made here, so nothing can be PID 1'
+}, async (t) => {
   const end = async (way: string): Promise<{ time: number, code: number | null, output: string }> => {
     const app = hanging({ way, ms: 4000, options: { gracePeriod, guardian } }, { under: alone! })
     const { url } = await watched(app)
-    t.equal(eventsOf(app.output(), 'graceful.guardian').filter(({ msg }) => msg.includes('this process is PID 1')).length, 1, 'said at boot')
+    t.equal(
+      eventsOf(app.output(), 'graceful.guardian').filter(({ msg }) => msg.includes('this process is PID 1')).length,
+      1,
+      'said at boot'
+    )
     fetch(`${url}/hang`).catch(() => {})
     await app.waitForLine(/hanging/)
     const inside = Number(readFileSync(`/proc/${app.child.pid}/task/${app.child.pid}/children`, 'utf8'))
@@ -109,7 +117,8 @@ t.test('as PID 1', { skip: alone === undefined && 'no namespace may be made here
 
 t.test("a person's breakpoint is no stall", async (t) => {
   // Longer than a busy machine keeps a process waiting, which is a stall.
-  const app = hanging({ options: { gracePeriod, guardian: { enabled: true, stall: 1500 } } }, { node: ['--inspect=127.0.0.1:0'] })
+  const app =
+    hanging({ options: { gracePeriod, guardian: { enabled: true, stall: 1500 } } }, { node: ['--inspect=127.0.0.1:0'] })
   const [, address = ''] = await app.waitForLine(/Debugger listening on (ws:\S+)/)
   const { url } = await watched(app)
   const debug = new WebSocket(address)
@@ -117,7 +126,9 @@ t.test("a person's breakpoint is no stall", async (t) => {
   const paused = new Promise<void>((resolve) => {
     debug.on('message', (data) => { if ((data as Buffer).toString().includes('Debugger.paused')) resolve() })
   })
-  for (const [id, method] of ['Runtime.enable', 'Debugger.enable', 'Debugger.pause'].entries()) debug.send(JSON.stringify({ id, method }))
+  for (const [id, method] of ['Runtime.enable', 'Debugger.enable', 'Debugger.pause'].entries()) {
+    debug.send(JSON.stringify({ id, method }))
+  }
   await paused
   await sleep(2500)
   t.equal(debug.readyState, WebSocket.OPEN)
@@ -136,7 +147,8 @@ t.test("a person's breakpoint is no stall", async (t) => {
 
 t.test('the permission model', async (t) => {
   const flag = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission'
-  const common = [flag, '--allow-fs-read=*', '--allow-fs-write=*', '--allow-net'].filter((name) => name.startsWith(flag) || name.startsWith('--allow-fs') || process.allowedNodeEnvironmentFlags.has(name))
+  const common = [flag, '--allow-fs-read=*', '--allow-fs-write=*', '--allow-net'].filter((name) =>
+    name.startsWith(flag) || name.startsWith('--allow-fs') || process.allowedNodeEnvironmentFlags.has(name))
   const output = await endsInTime(t, [...common, '--allow-worker'])
   t.match(output, /cannot be named without the inspector/, 'which is not tried: it would abort the process')
 
@@ -155,12 +167,16 @@ const say = (what: string): string => `writeSync(1, \`${what} in \${threadId} \$
 
 t.test('loaders stay out of the thread', async (t) => {
   const folder = t.testdir({
-    'import.mjs': `import { writeSync } from 'node:fs'; import { isMainThread, threadId } from 'node:worker_threads'; ${say('import')}`,
-    'require.cjs': `const { writeSync } = require('node:fs'); const { isMainThread, threadId } = require('node:worker_threads'); ${say('require')}`,
+    'import.mjs': "import { writeSync } from 'node:fs'; import { isMainThread, threadId } from 'node:worker_threads'; "
+      + `${say('import')}`,
+    'require.cjs': "const { writeSync } = require('node:fs'); "
+      + `const { isMainThread, threadId } = require('node:worker_threads'); ${say('require')}`,
     'register.mjs': "import { register } from 'node:module'; register('./hooks.mjs', import.meta.url)",
-    'hooks.mjs': "import { writeSync } from 'node:fs'; export async function resolve (name, context, next) { writeSync(1, `resolve for ${context.parentURL}\\n`); return next(name, context) }"
+    'hooks.mjs': "import { writeSync } from 'node:fs'; export async function resolve (name, context, next) { "
+      + 'writeSync(1, `resolve for ${context.parentURL}\\n`); return next(name, context) }'
   })
-  const options = `NODE_OPTIONS=--import ${folder}/import.mjs --require ${folder}/require.cjs --import ${folder}/register.mjs --stack-trace-limit=5 --enable-source-maps`
+  const options = `NODE_OPTIONS=--import ${folder}/import.mjs --require ${folder}/require.cjs `
+    + `--import ${folder}/register.mjs --stack-trace-limit=5 --enable-source-maps`
   const output = await endsInTime(t, ['--import', `${folder}/import.mjs`], {}, { under: ['env', options] })
   t.match(output, /"blockedIn":"spinForEver/)
   t.strictSame(output.match(/import in .*/g), ['import in 0 true'])
@@ -174,7 +190,9 @@ t.test('node:cluster', async (t) => {
   await once(free, 'listening')
   const { port } = free.address() as AddressInfo
   free.close()
-  const app = fork('../../guardian/fixtures/cluster.js', { given: { unbound: true, options: { gracePeriod, guardian: { ...guardian, port, host: '127.0.0.1' } } } })
+  const app = fork('../../guardian/fixtures/cluster.js', {
+    given: { unbound: true, options: { gracePeriod, guardian: { ...guardian, port, host: '127.0.0.1' } } }
+  })
   await app.waitForLine(/^listening \d+\n[^]*^listening \d+\n/m)
   await app.waitForLine(/cannot listen on 127\.0\.0\.1:\d+, and tries again/)
   t.equal((await fetch(`http://127.0.0.1:${port}/livez`)).status, 200)
@@ -185,7 +203,13 @@ t.test('node:cluster', async (t) => {
 })
 
 t.test("'exit: false': nothing is ever ended", async (t) => {
-  const app = hanging({ way: 'short', ms: 3000, phase: 'announcing', stay: true, options: { gracePeriod: 1500, exit: false, guardian } })
+  const app = hanging({
+    way: 'short',
+    ms: 3000,
+    phase: 'announcing',
+    stay: true,
+    options: { gracePeriod: 1500, exit: false, guardian }
+  })
   await watched(app)
   app.kill('SIGTERM')
   await app.waitForLine(/free/)
@@ -200,8 +224,12 @@ t.test('a guardian that dies is reported, and comes back with a pause that grows
   const { url } = await watched(app)
   for (const again of ['is started again$', 'is started again in 1 s$', 'is started again in 2 s$']) {
     await fetch(`${url}/terminate`)
-    await app.waitForLine(new RegExp(`the guardian has died \\(its thread has ended\\), and ${again.replace('$', '"')}`))
-    for (let state = ''; state !== 'watching'; await sleep(20)) state = ((await (await fetch(`${url}/status`)).json()) as { guardian: { state: string } }).guardian.state
+    await app.waitForLine(
+      new RegExp(`the guardian has died \\(its thread has ended\\), and ${again.replace('$', '"')}`)
+    )
+    for (let state = ''; state !== 'watching'; await sleep(20)) {
+      state = ((await (await fetch(`${url}/status`)).json()) as { guardian: { state: string } }).guardian.state
+    }
   }
   t.equal(await (await fetch(url)).text(), 'ok', 'the service serves')
   app.kill('SIGTERM')
@@ -225,7 +253,11 @@ t.test('one guardian for two applications and two copies of the package', async 
 
   const [end, , said] = await fork('../../guardian/fixtures/several.js', { given: { ...given, close: true } }).result
   t.equal(end, 0, said)
-  t.match(said, /workers 1\n[^]*listeners 1, workers 1\n[^]*ended, 0 listeners/, 'it goes with the last one, and takes its signal listeners along')
+  t.match(
+    said,
+    /workers 1\n[^]*listeners 1, workers 1\n[^]*ended, 0 listeners/,
+    'it goes with the last one, and takes its signal listeners along'
+  )
 })
 
 t.test('an exit listener that hangs', async (t) => {
@@ -245,7 +277,12 @@ t.test('a full standard error holds nobody', async (t) => {
   // Opened for both, so that it waits for no reader and always has one.
   const into = ['sh', '-c', 'exec "$@" 2<>"$0"', fifo]
   /** Starts with a standard error that takes nothing any more, and makes whoever writes to it wait. */
-  const stuffed = async (type: 'FIFO' | 'socket', given: object): Promise<{ app: Fork, url: string, address: string, exit: Promise<[number | null, NodeJS.Signals | null]> }> => {
+  const stuffed = async (type: 'FIFO' | 'socket', given: object): Promise<{
+    app: Fork,
+    url: string,
+    address: string,
+    exit: Promise<[number | null, NodeJS.Signals | null]>
+  }> => {
     const app = hanging({ fill: true, fastify: { logger: false }, ...given }, type === 'FIFO' ? { under: into } : {})
     app.child.stderr?.pause()
     const exit = once(app.child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
@@ -257,17 +294,26 @@ t.test('a full standard error holds nobody', async (t) => {
 
   /** Hangs, has its stall told, and is told to end. */
   const hang = async (type: 'FIFO' | 'socket'): Promise<void> => {
-    const { app, url, address, exit } = await stuffed(type, { way: 'loop', options: { gracePeriod, guardian: { ...guardian, ...port } } })
+    const { app, url, address, exit } = await stuffed(type, {
+      way: 'loop',
+      options: { gracePeriod, guardian: { ...guardian, ...port } }
+    })
     fetch(`${url}/hang`).catch(() => {})
     await app.waitForLine(/hanging/)
-    for (let text = ''; !text.includes('event-loop failed'); await sleep(20)) text = await (await fetch(`${address}/readyz`)).text()
+    for (let text = ''; !text.includes('event-loop failed'); await sleep(20)) {
+      text = await (await fetch(`${address}/readyz`)).text()
+    }
     for (const until = performance.now() + 1000; performance.now() < until; await sleep(50)) {
-      t.equal((await fetch(`${address}/livez`, { signal: AbortSignal.timeout(1000) })).status, 200, 'the port answers while the line waits')
+      t.equal(
+        (await fetch(`${address}/livez`, { signal: AbortSignal.timeout(1000) })).status,
+        200,
+        'the port answers while the line waits'
+      )
     }
     const start = performance.now()
     app.kill('SIGTERM')
     const [code, signal] = await exit
-    // Node's own line about its debugger, which comes before the exit, waits for SIGKILL where the reader does not take it.
+    // Node's own line about its debugger comes before the exit, and waits for SIGKILL where the reader takes nothing.
     t.ok(signal === 'SIGKILL' || code === 1, `${type}: ${code} ${signal}`)
     t.ok(performance.now() - start < gracePeriod + 1000, `${type}: ${performance.now() - start} ms`)
     app.child.stderr?.resume()
@@ -277,9 +323,12 @@ t.test('a full standard error holds nobody', async (t) => {
 
   /** Hangs for a while, and ends long after. */
   const recover = async (type: 'FIFO' | 'socket'): Promise<void> => {
-    const { app, url, exit } = await stuffed(type, { way: 'short', ms: 1000, options: { gracePeriod: 20_000, guardian } })
+    const { app, url, exit } =
+      await stuffed(type, { way: 'short', ms: 1000, options: { gracePeriod: 20_000, guardian } })
     t.equal(await (await fetch(`${url}/hang`)).text(), 'over')
-    for (let stalls = 0; stalls === 0; await sleep(20)) stalls = ((await (await fetch(`${url}/status`)).json()) as { guardian: { stalls: number } }).guardian.stalls
+    for (let stalls = 0; stalls === 0; await sleep(20)) {
+      stalls = ((await (await fetch(`${url}/status`)).json()) as { guardian: { stalls: number } }).guardian.stalls
+    }
     const start = performance.now()
     app.kill('SIGTERM')
     t.strictSame(await exit, [0, null], `${type}: a line that was lost holds no exit`)
@@ -290,12 +339,17 @@ t.test('a full standard error holds nobody', async (t) => {
 
   /** The same, and is read by then. */
   const read = async (type: 'FIFO' | 'socket'): Promise<void> => {
-    const { app, url, exit } = await stuffed(type, { way: 'short', ms: 1000, options: { gracePeriod: 20_000, guardian } })
+    const { app, url, exit } =
+      await stuffed(type, { way: 'short', ms: 1000, options: { gracePeriod: 20_000, guardian } })
     let read = ''
-    const reader = type === 'FIFO' ? createReadStream(fifo, 'utf8').on('data', (text) => { read += text as string }) : app.child.stderr?.resume()
+    const reader = type === 'FIFO'
+      ? createReadStream(fifo, 'utf8').on('data', (text) => { read += text as string })
+      : app.child.stderr?.resume()
     const start = Date.now()
     t.equal(await (await fetch(`${url}/hang`)).text(), 'over')
-    for (const end = Date.now() + 5000; !`${read}${app.output()}`.includes('graceful.stall') && Date.now() < end;) await sleep(20)
+    for (const end = Date.now() + 5000; !`${read}${app.output()}`.includes('graceful.stall') && Date.now() < end;) {
+      await sleep(20)
+    }
     const [, told = '{}'] = /(\{"level":50.*"graceful\.stall".*\})$/m.exec(`${read}${app.output()}`) ?? []
     const { time = Infinity, msg } = JSON.parse(told) as { time?: number, msg?: string }
     t.match(msg, /^the event loop has not turned/, `${type}: whoever reads has the line whole`)
@@ -314,7 +368,9 @@ t.test('a log that throws does not end the service', async (t) => {
   const app = hanging({ way: 'short', ms: 1500, unloggable: 'graceful.recovered', options: { gracePeriod, guardian } })
   const { url } = await watched(app)
   t.equal(await (await fetch(`${url}/hang`)).text(), 'over')
-  for (let stalls = 0; stalls === 0; await sleep(20)) stalls = ((await (await fetch(`${url}/status`)).json()) as { guardian: { stalls: number } }).guardian.stalls
+  for (let stalls = 0; stalls === 0; await sleep(20)) {
+    stalls = ((await (await fetch(`${url}/status`)).json()) as { guardian: { stalls: number } }).guardian.stalls
+  }
   t.equal(await (await fetch(url)).text(), 'ok')
   app.kill('SIGTERM')
   const [code, , output] = await app.result
@@ -332,9 +388,14 @@ t.test('a stall that ends while its stack is asked for leaves nothing behind', a
       t.equal(await (await fetch(url)).text(), 'ok')
       t.ok(performance.now() - start < 300 + 2 * lateness.worst, `${way} ${ms} ms: nothing is paused any more`)
     }
-    const told = (): number[] => ['graceful.stall', 'graceful.recovered'].map((event) => eventsOf(app.output(), event).length)
-    const counted = async (): Promise<number> => ((await (await fetch(`${url}/status`)).json()) as { guardian: { stalls: number } }).guardian.stalls
-    for (const until = performance.now() + 2000; performance.now() < until && new Set([...told(), await counted()]).size > 1;) await sleep(20)
+    const told = (): number[] =>
+      ['graceful.stall', 'graceful.recovered'].map((event) => eventsOf(app.output(), event).length)
+    const counted = async (): Promise<number> =>
+      ((await (await fetch(`${url}/status`)).json()) as { guardian: { stalls: number } }).guardian.stalls
+    for (
+      const until = performance.now() + 2000;
+      performance.now() < until && new Set([...told(), await counted()]).size > 1;
+    ) await sleep(20)
     const stalls = await counted()
     t.ok(stalls > 2, `${stalls} stalls`)
     t.strictSame(told(), [stalls, stalls], 'each has a line for its begin and for its end')
@@ -351,7 +412,12 @@ t.test('what could not be paused in time is not said to be native code', async (
   fetch(`${url}/hang`).catch(() => {})
   const line = await eventOf(app, 'graceful.stall')
   t.equal(line['native'], undefined)
-  t.match(line.msg, line['blockedIn'] === undefined ? /at a place that is not known, computing: it could not be paused in time/ : /in spinForEver/)
+  t.match(
+    line.msg,
+    line['blockedIn'] === undefined
+      ? /at a place that is not known, computing: it could not be paused in time/
+      : /in spinForEver/
+  )
   app.kill('SIGKILL')
   await app.result
 })
@@ -361,7 +427,9 @@ t.test('logs to the last line', async (t) => {
   const run = async (kind: string, way: string, lines: number): Promise<void> => {
     const file = `${folder}/${kind}-${way}`
     writeFileSync(file, '')
-    const app = fork('../../guardian/fixtures/logs.js', { given: { kind, way, file, lines, options: { gracePeriod, guardian } } })
+    const app = fork('../../guardian/fixtures/logs.js', {
+      given: { kind, way, file, lines, options: { gracePeriod, guardian } }
+    })
     await app.waitForLine(/hanging/)
     app.kill('SIGTERM')
     const [code, signal, output] = await app.result
@@ -370,6 +438,8 @@ t.test('logs to the last line', async (t) => {
   }
   const natively = ['plain', 'transport', 'pretty'].map((kind) => run(kind, 'native', 500))
   // One after the other: each keeps a processor busy.
-  for (const [kind, lines] of [['plain', 20_000], ['transport', 20_000], ['pretty', 500]] as const) await run(kind, 'loop', lines)
+  for (const [kind, lines] of [['plain', 20_000], ['transport', 20_000], ['pretty', 500]] as const) {
+    await run(kind, 'loop', lines)
+  }
   await Promise.all(natively)
 })

@@ -14,7 +14,12 @@ const lateness = measureLateness()
 t.teardown(() => lateness.stop())
 const token = 'a-token-of-enough-length'
 const headers = { authorization: `Bearer ${token}` }
-const options = { gracePeriod: 10_000, admin: { token }, metrics: true, guardian: { stall: 1000, liveness: 2500, port: 0, host: '127.0.0.1' } }
+const options = {
+  gracePeriod: 10_000,
+  admin: { token },
+  metrics: true,
+  guardian: { stall: 1000, liveness: 2500, port: 0, host: '127.0.0.1' }
+}
 
 const textOf = async (url: string, init: RequestInit = {}): Promise<[number, string]> => {
   const response = await fetch(url, init)
@@ -25,7 +30,8 @@ const textOf = async (url: string, init: RequestInit = {}): Promise<[number, str
 async function metricsOf (guardian: string, path = '/-/metrics'): Promise<Record<string, number>> {
   const [status, text] = await textOf(guardian + path)
   if (status !== 200) throw new Error(`${status} ${text}`)
-  const lines = text.split('\n').filter((line) => line.startsWith(metricPrefix)).map((line) => line.slice(metricPrefix.length).split(' '))
+  const lines = text.split('\n').filter((line) => line.startsWith(metricPrefix))
+    .map((line) => line.slice(metricPrefix.length).split(' '))
   return Object.fromEntries(lines.map(([name, value]) => [name!, Number(value)]))
 }
 
@@ -52,31 +58,61 @@ t.test('a stall in service', async (t) => {
     const start = Date.now()
     const hung = fetch(`${url}/hang`)
     const line = await eventOf(app, 'graceful.stall')
-    t.ok(line['time'] as number - start < 1000 + 500 + 200 + 2 * lateness.worst, `told after ${line['time'] as number - start} ms`)
+    t.ok(
+      line['time'] as number - start < 1000 + 500 + 200 + 2 * lateness.worst,
+      `told after ${line['time'] as number - start} ms`
+    )
     t.match(line, { level: 50, silence: Number })
     const place = way === 'short' ? new RegExp(`^spinShortly .*hang\\.js:${markedLine('short')}:`) : /./
     if (way === 'short') t.match(line, { blockedIn: place, msg: /not turned for \d+ ms, in spinShortly/ })
     else t.match(line, { native: true, msg: /inside native code/ })
-    t.match(await textOf(`${guardian}/readyz?verbose`), [503, /\[\+\]database ok\n\[-\]event-loop failed: reason withheld\nreadyz check failed/])
+    t.match(
+      await textOf(`${guardian}/readyz?verbose`),
+      [503, /\[\+\]database ok\n\[-\]event-loop failed: reason withheld\nreadyz check failed/]
+    )
     t.match(await textOf(`${guardian}/livez`), [200, 'ok'], 'a replica that may recover is not restarted')
     t.match(await (await fetch(`${guardian}/-/status`)).json(), { phase: 'running', ready: false })
-    t.match(await (await fetch(`${guardian}/-/status`, { headers })).json(), { phase: 'running', eventLoop: { stalled: true }, applications: [{ phase: 'running' }] })
+    t.match(
+      await (await fetch(`${guardian}/-/status`, { headers })).json(),
+      { phase: 'running', eventLoop: { stalled: true }, applications: [{ phase: 'running' }] }
+    )
     const asked = performance.now()
     const metrics = await metricsOf(guardian)
     t.ok(performance.now() - asked < 100 + 2 * lateness.worst, 'metrics do not wait for it')
-    t.match(metrics, { 'phase{phase="running"}': 1, 'phase{phase="draining"}': 0, ready: 0, event_loop_stalled: 1, deadline_timestamp_seconds: 0, event_loop_stall_seconds_count: 0 })
+    t.match(metrics, {
+      'phase{phase="running"}': 1,
+      'phase{phase="draining"}': 0,
+      ready: 0,
+      event_loop_stalled: 1,
+      deadline_timestamp_seconds: 0,
+      event_loop_stall_seconds_count: 0
+    })
     t.ok(metrics['event_loop_silence_seconds']! > 1 && metrics['metrics_age_seconds']! > 1, 'and say how old they are')
     t.equal(await until(`${guardian}/livez`, /event-loop failed/), 503, 'one that does not is')
     t.equal(await (await hung).text(), 'over', 'nothing is killed for a stall')
     const recovered = await eventOf(app, 'graceful.recovered')
-    t.match(recovered, { level: 40, duration: Number, blockedIn: way === 'short' ? place : /^sleepShortly|^execFileSync|^hang/ })
+    t.match(recovered, {
+      level: 40,
+      duration: Number,
+      blockedIn: way === 'short' ? place : /^sleepShortly|^execFileSync|^hang/
+    })
     t.ok(Math.abs(recovered['duration'] as number - 4000) < 1000 + 2 * lateness.worst, 'as long as it hung')
     t.equal(await until(`${guardian}/readyz`, /^ok$/), 200)
     const after = await metricsOf(guardian, '/metrics')
     t.match(after, { ready: 1, event_loop_stalled: 0, event_loop_stall_seconds_count: 1 })
     t.ok(after['metrics_age_seconds']! < 1)
-    t.ok(after['probe_answers_total{prober="other",probe="readyz",result="fail"}']! >= 1, 'what was answered meanwhile is counted')
-    t.match(await (await fetch(`${url}/status`)).json(), { guardian: { state: 'watching', stalls: 1, stalledTime: Number, lastStall: { duration: Number, at: Number, blockedIn: String } } })
+    t.ok(
+      after['probe_answers_total{prober="other",probe="readyz",result="fail"}']! >= 1,
+      'what was answered meanwhile is counted'
+    )
+    t.match(await (await fetch(`${url}/status`)).json(), {
+      guardian: {
+        state: 'watching',
+        stalls: 1,
+        stalledTime: Number,
+        lastStall: { duration: Number, at: Number, blockedIn: String }
+      }
+    })
     app.kill('SIGTERM')
     t.strictSame((await app.result).slice(0, 2), [0, null])
     t.equal(eventsOf(app.output(), 'graceful.stall').length, 1, 'one line each')
@@ -87,32 +123,65 @@ t.test('probes off the loop agree with those on it', async (t) => {
   const app = hanging({ options, stall: 'draining' })
   const { url, guardian } = await watched(app)
   await until(`${guardian}/readyz`, /^ok$/)
-  for (const path of ['/readyz?verbose', '/livez?verbose', '/startupz?verbose', '/readyz/database', '/readyz?exclude=database&verbose', '/readyz?exclude=nothing&exclude=nothing&exclude=data&verbose', '/readyz/database?exclude=nothing&verbose', '/readyz/nothing']) {
+  for (const path of [
+    '/readyz?verbose',
+    '/livez?verbose',
+    '/startupz?verbose',
+    '/readyz/database',
+    '/readyz?exclude=database&verbose',
+    '/readyz?exclude=nothing&exclude=nothing&exclude=data&verbose',
+    '/readyz/database?exclude=nothing&verbose',
+    '/readyz/nothing'
+  ]) {
     const [status, text] = await textOf(url + path)
     const [ours, said] = await textOf(guardian + path)
     t.strictSame([ours, said.replace('[+]event-loop ok\n', '')], [status, text], path)
   }
-  t.match(await (await fetch(`${guardian}/readyz`, { headers: { accept: 'application/json' } })).json(), { status: 'pass', checks: { database: [{ status: 'pass' }], 'event-loop': [{ status: 'pass' }] } })
-  t.equal(await until(`${guardian}/-/status`, /"gracePeriod":10000.*"versions"/, { headers }), 200, 'the whole, from the main thread')
+  t.match(
+    await (await fetch(`${guardian}/readyz`, { headers: { accept: 'application/json' } })).json(),
+    { status: 'pass', checks: { database: [{ status: 'pass' }], 'event-loop': [{ status: 'pass' }] } }
+  )
+  t.equal(
+    await until(`${guardian}/-/status`, /"gracePeriod":10000.*"versions"/, { headers }),
+    200,
+    'the whole, from the main thread'
+  )
   const probed = 'probe_answers_total{prober="kube-probe",probe="livez",result="pass"}'
   for (let i = 1; i <= 3; i++) await fetch(`${guardian}/livez`, { headers: { 'user-agent': 'kube-probe/1.34' } })
   const [ours, theirs] = [await metricsOf(guardian), await metricsOf(url)]
   t.strictSame(Object.keys(ours), Object.keys(theirs))
   t.strictSame([ours[probed], theirs[probed]], [3, 3], 'counted on either port')
-  t.equal((await fetch(`${guardian}/metrics`)).headers.get('content-type'), (await fetch(`${url}/-/metrics`)).headers.get('content-type'))
+  t.equal(
+    (await fetch(`${guardian}/metrics`)).headers.get('content-type'),
+    (await fetch(`${url}/-/metrics`)).headers.get('content-type')
+  )
   await fetch(`${url}/fail`)
   t.equal(await until(`${guardian}/readyz`, /\[-\]database failed/), 503)
   for (const [path, init, status] of [
     ['/', {}, 404], ['/livez/a/b', {}, 404], ['/livez', { method: 'POST' }, 405], ['/livez', { method: 'HEAD' }, 200],
-    ['/-/prestop', {}, 405], ['/-/prestop', { method: 'POST' }, 401], ['/-/prestop', { method: 'POST', headers: { authorization: 'Bearer wrong' } }, 403], ['/-/drain', { method: 'POST' }, 405]
+    ['/-/prestop', {}, 405], ['/-/prestop', { method: 'POST' }, 401],
+    ['/-/prestop', { method: 'POST', headers: { authorization: 'Bearer wrong' } }, 403],
+    ['/-/drain', { method: 'POST' }, 405]
   ] as const) t.equal((await fetch(guardian + path, init)).status, status, `${path} ${JSON.stringify(init)}`)
   app.kill('SIGTERM')
   await until(`${guardian}/-/status`, /"phase":"draining","number":3/)
-  for (let i = 1; i <= 2; i++) t.match(await textOf(`${guardian}/readyz?verbose`, { headers: { 'user-agent': 'kube-probe/1.34' } }), [503, /\[-\]shutdown failed/], 'to the end')
+  for (let i = 1; i <= 2; i++) {
+    t.match(
+      await textOf(`${guardian}/readyz?verbose`, { headers: { 'user-agent': 'kube-probe/1.34' } }),
+      [503, /\[-\]shutdown failed/],
+      'to the end'
+    )
+  }
   app.kill('SIGINT')
   const [, , output] = await app.result
-  const [report] = eventsOf(output, 'graceful.report') as unknown as Array<{ report: { traffic: { probes: object[] } } }>
-  t.match(report?.report.traffic.probes.find((told) => (told as { prober: string }).prober === 'kube-probe'), { answers: 2, first: Number, last: Number }, 'the report knows who has seen it fail')
+  const [report] = eventsOf(output, 'graceful.report') as unknown as Array<{
+    report: { traffic: { probes: object[] } }
+  }>
+  t.match(
+    report?.report.traffic.probes.find((told) => (told as { prober: string }).prober === 'kube-probe'),
+    { answers: 2, first: Number, last: Number },
+    'the report knows who has seen it fail'
+  )
 })
 
 t.test('readiness fails with the end, also while a slow check runs', async (t) => {
@@ -136,7 +205,13 @@ t.test('probes answer while the event loop is busy', async (t) => {
   const { url, guardian } = await watched(app)
   await until(`${guardian}/readyz`, /^ok$/)
   await fetch(`${url}/busy?ms=1000`)
-  for (let count = 0; count < 10; count++) t.match((await textOf(`${guardian}/-/status`, { headers }))[1], /"budget":/, 'a main thread that is merely busy is asked for the whole')
+  for (let count = 0; count < 10; count++) {
+    t.match(
+      (await textOf(`${guardian}/-/status`, { headers }))[1],
+      /"budget":/,
+      'a main thread that is merely busy is asked for the whole'
+    )
+  }
   await fetch(`${url}/busy?ms=2000`)
   const times: number[] = []
   for (const end = performance.now() + 1500; performance.now() < end; await sleep(2)) {
@@ -167,15 +242,23 @@ t.test('a preStop call starts the countdown though the main thread hangs', async
   /** How much older than in truth the guardian says that it is: the clock by which it came is coarse. */
   const excess = async (accept: string): Promise<number> => {
     const [, text] = await textOf(`${guardian}/-/status`, { headers: { ...headers, accept } })
-    const state = JSON.parse(/<script type="application\/json"[^>]*>(.*?)<\/script>/s.exec(text)?.[1] ?? text) as { requests?: Array<{ age: number }>, applications?: [{ requests: Array<{ age: number }> }] }
+    const state = JSON.parse(
+      /<script type="application\/json"[^>]*>(.*?)<\/script>/s.exec(text)?.[1] ?? text
+    ) as { requests?: Array<{ age: number }>, applications?: [{ requests: Array<{ age: number }> }] }
     return (state.requests ?? state.applications?.[0].requests ?? [])[0]!.age - (performance.now() - begun)
   }
   const first = await excess('application/json')
-  t.ok(first > -100 - 2 * lateness.worst && first < 1100 + 2 * lateness.worst, `${Math.round(first)} ms older than it is`)
+  t.ok(
+    first > -100 - 2 * lateness.worst && first < 1100 + 2 * lateness.worst,
+    `${Math.round(first)} ms older than it is`
+  )
   await sleep(500)
   for (const type of ['application/json', 'text/html']) {
     const later = await excess(type)
-    t.ok(Math.abs(later - first) < 50 + 2 * lateness.worst, `it grows older as the time goes on, ${type}: ${Math.round(later - first)} ms more`)
+    t.ok(
+      Math.abs(later - first) < 50 + 2 * lateness.worst,
+      `it grows older as the time goes on, ${type}: ${Math.round(later - first)} ms more`
+    )
   }
   const start = performance.now()
   const answer = fetch(`${guardian}/-/prestop`, { headers: { ...headers, 'user-agent': 'kube-lifecycle/1.30' } })
@@ -214,7 +297,13 @@ t.test('a boot that computes for long fails readiness and startup, not liveness'
   const { port } = free.address() as AddressInfo
   free.close()
   const ms = 4000
-  const app = hanging({ way: 'short', ms, phase: 'boot', fastify: { logger: true, pluginTimeout: 20_000 }, options: { ...options, guardian: { ...options.guardian, port } } })
+  const app = hanging({
+    way: 'short',
+    ms,
+    phase: 'boot',
+    fastify: { logger: true, pluginTimeout: 20_000 },
+    options: { ...options, guardian: { ...options.guardian, port } }
+  })
   await app.waitForLine(/hanging/)
   const start = performance.now()
   const guardian = `http://127.0.0.1:${port}`
@@ -222,7 +311,14 @@ t.test('a boot that computes for long fails readiness and startup, not liveness'
   const isUp = (): Promise<boolean> => fetch(`${guardian}/livez`).then(() => true, () => false)
   while (!await isUp() && performance.now() - start < ms / 2) await sleep(50)
   for (; performance.now() - start < ms - 500; await sleep(100)) {
-    t.strictSame([(await fetch(`${guardian}/livez`)).status, (await fetch(`${guardian}/readyz`)).status, (await fetch(`${guardian}/startupz`)).status], [200, 503, 503])
+    t.strictSame(
+      [
+        (await fetch(`${guardian}/livez`)).status,
+        (await fetch(`${guardian}/readyz`)).status,
+        (await fetch(`${guardian}/startupz`)).status
+      ],
+      [200, 503, 503]
+    )
   }
   t.ok(ms - 500 > options.guardian.liveness, 'longer than in service')
   t.equal(eventsOf(app.output(), 'graceful.stall').length, 0)
@@ -248,10 +344,14 @@ t.test('slow and oversized requests keep no probe out', async (t) => {
     socket.once('close', () => { resolve(answer) })
     sockets.push(socket)
   })
-  const many = Promise.all(Array.from({ length: 400 }, (_, index) => send(index % 2 === 0 ? '' : 'GET /livez HTTP/1.1\r\nx: ')))
+  const many =
+    Promise.all(Array.from({ length: 400 }, (_, index) => send(index % 2 === 0 ? '' : 'GET /livez HTTP/1.1\r\nx: ')))
   t.match(await textOf(`${guardian}/livez`), [200, 'ok'])
   t.equal(await send(`GET /livez HTTP/1.1\r\nhost: x\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`), '')
-  t.match(await send(`GET /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n${'x'.repeat(100_000)}`), /^HTTP\/1.1 200 OK[^]*connection: close/)
+  t.match(
+    await send(`GET /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n${'x'.repeat(100_000)}`),
+    /^HTTP\/1.1 200 OK[^]*connection: close/
+  )
   t.equal((await many).join(''), '', 'neither half a head nor nothing is waited for')
   t.match(await textOf(`${guardian}/livez`), [200, 'ok'])
   for (const socket of sockets) socket.destroy()
@@ -259,24 +359,31 @@ t.test('slow and oversized requests keep no probe out', async (t) => {
   t.strictSame((await app.result).slice(0, 2), [0, null])
 })
 
-t.test('a second signal that the main thread has heard shortens the countdown, and a third that it has not ends it', async (t) => {
-  const end = async (third: boolean): Promise<void> => {
-    const app = hanging({ way: 'sleep', ms: 15_000, phase: 'onClose', stall: 'draining', options: { gracePeriod: 30_000, announce: { max: 500 }, guardian: { enabled: true } } })
-    await watched(app)
-    app.kill('SIGTERM')
-    await app.waitForLine(/draining/)
-    const hurried = performance.now()
-    app.kill('SIGINT')
-    await app.waitForLine(/hanging/)
-    // From here on a signal is the guardian's alone, and the second is one that it has long forgotten.
-    await sleep(1500)
-    const start = performance.now()
-    if (third) app.kill('SIGHUP')
-    const [code, signal, output] = await app.result
-    t.strictSame([code, signal], [null, 'SIGKILL'], output)
-    t.match(eventsOf(output, 'graceful.killed'), [{ native: true, exitCode: third ? 129 : 1 }])
-    const time = performance.now() - (third ? start : hurried)
-    t.ok(time < (third ? 1000 : 5500) + 2 * lateness.worst, `${Math.round(time)} ms`)
-  }
-  await Promise.all([end(false), end(true)])
-})
+t.test('a second signal that the main thread has heard shortens the countdown, and a third that it has not ends it',
+  async (t) => {
+    const end = async (third: boolean): Promise<void> => {
+      const app = hanging({
+        way: 'sleep',
+        ms: 15_000,
+        phase: 'onClose',
+        stall: 'draining',
+        options: { gracePeriod: 30_000, announce: { max: 500 }, guardian: { enabled: true } }
+      })
+      await watched(app)
+      app.kill('SIGTERM')
+      await app.waitForLine(/draining/)
+      const hurried = performance.now()
+      app.kill('SIGINT')
+      await app.waitForLine(/hanging/)
+      // From here on a signal is the guardian's alone, and the second is one that it has long forgotten.
+      await sleep(1500)
+      const start = performance.now()
+      if (third) app.kill('SIGHUP')
+      const [code, signal, output] = await app.result
+      t.strictSame([code, signal], [null, 'SIGKILL'], output)
+      t.match(eventsOf(output, 'graceful.killed'), [{ native: true, exitCode: third ? 129 : 1 }])
+      const time = performance.now() - (third ? start : hurried)
+      t.ok(time < (third ? 1000 : 5500) + 2 * lateness.worst, `${Math.round(time)} ms`)
+    }
+    await Promise.all([end(false), end(true)])
+  })
