@@ -13,7 +13,10 @@ import { noTraffic } from '../support/report.ts'
 
 const inKubernetes = { quiet: 1000, blind: 15_000 }
 const elsewhere = { quiet: 1000, blind: 0 }
-/** Milliseconds between two looks; the state machine's 25 would not be a multiple of the gaps between arrivals below. */
+/**
+ * Milliseconds between two looks; the state machine's 25 would be no multiple of the gaps between
+ * arrivals below.
+ */
 const tick = 20
 
 /** A minute of steady traffic, then the announcement. */
@@ -57,10 +60,27 @@ class Service {
 
 /** A report of late connections and a cut request. */
 const lateReport = (endedBy: 'cap' | 'condition', given: Partial<ReportDraft> = {}) => draftReport({
-  kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, startedAt: 0, duration: 0, announcedBefore: 0, gracePeriod: 30_000, hurried: undefined, failures: [],
-  phases: [{ phase: 'announcing', duration: 18_000, endedBy, stalledBy: [] }, { phase: 'draining', duration: 700, endedBy: 'cap', stalledBy: [] }],
-  traffic: { ...noTraffic(), lateArrivals: 4, lastArrival: 17_300, lateSources: [{ address: '10.0.0.1', count: 3 }, { address: '10.0.0.2', count: 1 }], suggestedMin: 19_000 },
-  cut: { requests: [{ method: 'GET', route: '/', age: 9 }], streams: 0, upgraded: 0, connections: [], byOthers: [], waiting: [] },
+  kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, startedAt: 0, duration: 0, announcedBefore: 0, gracePeriod: 30_000,
+  hurried: undefined, failures: [],
+  phases: [
+    { phase: 'announcing', duration: 18_000, endedBy, stalledBy: [] },
+    { phase: 'draining', duration: 700, endedBy: 'cap', stalledBy: [] }
+  ],
+  traffic: {
+    ...noTraffic(),
+    lateArrivals: 4,
+    lastArrival: 17_300,
+    lateSources: [{ address: '10.0.0.1', count: 3 }, { address: '10.0.0.2', count: 1 }],
+    suggestedMin: 19_000
+  },
+  cut: {
+    requests: [{ method: 'GET', route: '/', age: 9 }],
+    streams: 0,
+    upgraded: 0,
+    connections: [],
+    byOthers: [],
+    waiting: []
+  },
   ...given
 })
 
@@ -167,7 +187,11 @@ t.test('a process that stood still has not listened', async (t) => {
   service.announce()
   service.untilSilent(inKubernetes, 50, 5000)
   service.time += 1500
-  t.type(service.arrivals.stillSending(service.time - service.announcedAt, inKubernetes), 'string', 'timers come before the poll')
+  t.type(
+    service.arrivals.stillSending(service.time - service.announcedAt, inKubernetes),
+    'string',
+    'timers come before the poll'
+  )
   service.arrivals.arrive()
   const silence = service.untilSilent(inKubernetes)
   t.ok(silence >= 1000 && silence < 1000 + 2 * tick, `${silence} ms of real silence`)
@@ -205,12 +229,21 @@ t.test('late arrivals', async (t) => {
     t.same(service.arrivals.summary().lateSources, [])
     for (let index = 0; index < 40_000; index++) service.arrivals.arrive(() => '10.9.9.9')
     service.time += 4000
-    for (let index = 0; index < 21; index++) service.arrivals.arrive(() => index === 0 ? undefined : `10.0.0.${Math.ceil(Math.sqrt(index))}`)
-    t.match(service.arrivals.summary(), { lateArrivals: 0, suggestedMin: undefined }, 'not before the listener has closed')
+    for (let index = 0; index < 21; index++) {
+      service.arrivals.arrive(() => index === 0 ? undefined : `10.0.0.${Math.ceil(Math.sqrt(index))}`)
+    }
+    t.match(
+      service.arrivals.summary(),
+      { lateArrivals: 0, suggestedMin: undefined },
+      'not before the listener has closed'
+    )
     service.arrivals.close(1000, 3000)
     t.match(service.arrivals.summary(), {
       lateArrivals: 21,
-      lateSources: [{ address: '10.0.0.4', count: 7 }, { address: '10.0.0.3', count: 5 }, { address: '10.0.0.5', count: 4 }, { address: '10.0.0.2', count: 3 }, { address: 'unknown', count: 1 }],
+      lateSources: [
+        { address: '10.0.0.4', count: 7 }, { address: '10.0.0.3', count: 5 }, { address: '10.0.0.5', count: 4 },
+        { address: '10.0.0.2', count: 3 }, { address: 'unknown', count: 1 }
+      ],
       lastArrival: 4000,
       suggestedMin: 8000
     }, 'the last arrival, the silence that has to follow, and what preStop takes off again')
@@ -218,18 +251,34 @@ t.test('late arrivals', async (t) => {
 
   t.test('lead to advice', async (t) => {
     const budget = cutBudget({ gracePeriod: 30_000, preStop: 0 }, true)
-    t.match(adviceOf(lateReport('cap'), budget)[0], /^4 new connections \(10\.0\.0\.1: 3, 10\.0\.0\.2: 1\) arrived within 1000 ms before the listener closed, so later ones were refused: after 18 s the balancer still sent\. Raise the grace period/)
+    t.match(
+      adviceOf(lateReport('cap'), budget)[0],
+      /^4 new connections \(10\.0\.0\.1: 3, 10\.0\.0\.2: 1\) arrived within 1000 ms before the listener closed, so later ones were refused: after 18 s the balancer still sent\. Raise the grace period/
+    )
     const early = { ...noTraffic(), lateArrivals: 1, lastArrival: 6500, suggestedMin: 8000 }
     t.match(adviceOf(lateReport('condition', { traffic: early }), budget)[0], /raise announce\.min to 8000 ms$/)
-    t.match(adviceOf(lateReport('condition'), budget)[0], /Raise the grace period .* and announce\.min to 19000 ms/, 'more than phase 1 may last')
-    t.match(adviceOf(lateReport('cap'), budget)[1], /^1 request was cut after 700 ms of draining: raise the grace period, or shorten announce.max \(18000 ms\), or find out why GET \/ takes longer than 9 ms$/)
+    t.match(
+      adviceOf(lateReport('condition'), budget)[0],
+      /Raise the grace period .* and announce\.min to 19000 ms/,
+      'more than phase 1 may last'
+    )
+    t.match(
+      adviceOf(lateReport('cap'), budget)[1],
+      /^1 request was cut after 700 ms of draining: raise the grace period, or shorten announce.max \(18000 ms\), or find out why GET \/ takes longer than 9 ms$/
+    )
   })
 
   t.test('advice after an impatient second signal, or a crash, does not blame the times', async (t) => {
     const budget = cutBudget({ gracePeriod: 30_000, preStop: 0 }, true)
     const [late, cut] = adviceOf(lateReport('cap', { hurried: 'announcing' }), budget)
-    t.match(late, /refused: a second signal capped phase 1 at 1000 ms\. Send one signal only, and SIGKILL not before the grace period \(30000 ms\) is over$/)
-    t.match(cut, /^1 request was cut after 700 ms of draining, which a second signal capped at 1000 ms\. Send one signal only/)
+    t.match(
+      late,
+      /refused: a second signal capped phase 1 at 1000 ms\. Send one signal only, and SIGKILL not before the grace period \(30000 ms\) is over$/
+    )
+    t.match(
+      cut,
+      /^1 request was cut after 700 ms of draining, which a second signal capped at 1000 ms\. Send one signal only/
+    )
     const hurriedLater = adviceOf(lateReport('cap', { hurried: 'draining' }), budget)
     t.match(hurriedLater[0], /Raise the grace period/, 'phase 1 was over by then')
     t.equal(hurriedLater[1], cut)
@@ -237,7 +286,10 @@ t.test('late arrivals', async (t) => {
     t.match(crash[0], /after a crash nobody waits for the balancer/)
     t.match(crash[1], /raise the grace period/, 'which had ended the draining')
     const phases = [{ phase: 'draining' as const, duration: 10_000, endedBy: 'cap' as const, stalledBy: [] }]
-    t.match(adviceOf(lateReport('cap', { kind: 'crash', phases }), budget)[1], /10000 ms of draining, which takes 10000 ms at most after a crash: look for what crashed, or find out why GET/)
+    t.match(
+      adviceOf(lateReport('cap', { kind: 'crash', phases }), budget)[1],
+      /10000 ms of draining, which takes 10000 ms at most after a crash: look for what crashed, or find out why GET/
+    )
   })
 })
 
@@ -247,7 +299,11 @@ t.test('an undone drain is forgotten', async (t) => {
   service.announce()
   service.serve(1000, 10)
   service.arrivals.undo()
-  t.equal(service.arrivals.stillSending(0, inKubernetes) === undefined, false, 'arrivals of the drain are still the last known')
+  t.equal(
+    service.arrivals.stillSending(0, inKubernetes) === undefined,
+    false,
+    'arrivals of the drain are still the last known'
+  )
   service.serve(60_000, 10)
   service.announce()
   t.match(service.arrivals.summary(), { arrivals: 0, shed: 0, lastArrival: undefined, rateBefore: 10 })
@@ -255,7 +311,8 @@ t.test('an undone drain is forgotten', async (t) => {
 
 t.test('the ramp', async (t) => {
   for (const [shed, elapsed, length, share] of [
-    ['gradual', 0, 5000, 0], ['gradual', 2500, 5000, 0.5], ['gradual', 9000, 5000, 1], ['gradual', -100, 5000, 0], ['gradual', 0, 0, 1],
+    ['gradual', 0, 5000, 0], ['gradual', 2500, 5000, 0.5], ['gradual', 9000, 5000, 1], ['gradual', -100, 5000, 0],
+    ['gradual', 0, 0, 1],
     ['immediate', 0, 5000, 1], ['off', 9000, 5000, 0]
   ] as const) t.equal(ramp(shed, elapsed, length), share, `${shed}, ${elapsed} of ${length} ms`)
 })
@@ -266,7 +323,12 @@ t.test('pacing', async (t) => {
       const clock = new FakeClock()
       const start = clock.now()
       const told: number[] = []
-      pace(clock, () => Array.from({ length: count }, (_, index) => index), spread, () => told.push(clock.now() - start))
+      pace(
+        clock,
+        () => Array.from({ length: count }, (_, index) => index),
+        spread,
+        () => told.push(clock.now() - start)
+      )
       await clock.advance(10_000)
       t.equal(told.length, count)
       t.ok((told.at(-1) ?? 0) <= longest + 25, `${count} over ${spread} ms: the last after ${told.at(-1)} ms`)
@@ -299,8 +361,11 @@ t.test('at rest means two turns in a row that bring nothing', async (t) => {
 
 t.test('probers are known by their User-Agent', async (t) => {
   for (const [agent, name] of [
-    ['kube-probe/1.35', 'kube-probe'], ['GoogleHC/1.0', 'GoogleHC'], ['ELB-HealthChecker/2.0', 'ELB-HealthChecker'], ['Envoy/HC', 'Envoy'],
+    ['kube-probe/1.35', 'kube-probe'], ['GoogleHC/1.0', 'GoogleHC'], ['ELB-HealthChecker/2.0', 'ELB-HealthChecker'],
+    ['Envoy/HC', 'Envoy'],
     ['HAProxy', 'HAProxy'], ['haproxy/3.0', 'HAProxy'], ['kube-lifecycle/1.35', 'kube-lifecycle']
   ] as const) t.equal(proberOf(agent), name, agent)
-  for (const agent of [undefined, '', 'curl/8', 'Mozilla/5.0 (kube-probe/)', 'node']) t.equal(proberOf(agent), undefined, String(agent))
+  for (const agent of [undefined, '', 'curl/8', 'Mozilla/5.0 (kube-probe/)', 'node']) {
+    t.equal(proberOf(agent), undefined, String(agent))
+  }
 })

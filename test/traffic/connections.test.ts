@@ -87,52 +87,53 @@ t.test('a head that drips in byte by byte is bounded', async (t) => {
   t.ok(duration >= 1000 && duration < 3000, `draining took ${duration} ms`)
 })
 
-t.test('a connection that is no plain socket of the server, or was destroyed by anybody, is followed to its end', async (t) => {
-  const service = await serve(t)
-  const connected = (of = service): unknown => of.status().connections['open']
-  const { server } = service.app
+t.test('a connection that is no plain socket of the server, or was destroyed by anybody, is followed to its end',
+  async (t) => {
+    const service = await serve(t)
+    const connected = (of = service): unknown => of.status().connections['open']
+    const { server } = service.app
 
-  const written: string[] = []
-  const destroyed: string[] = []
-  const stream = new Duplex({
-    read () {},
-    write (chunk: Buffer, _encoding, callback) {
-      written.push(chunk.toString())
-      callback()
-    },
-    destroy (error, callback) {
-      destroyed.push('by its own destroy')
-      callback(error)
-    }
+    const written: string[] = []
+    const destroyed: string[] = []
+    const stream = new Duplex({
+      read () {},
+      write (chunk: Buffer, _encoding, callback) {
+        written.push(chunk.toString())
+        callback()
+      },
+      destroy (error, callback) {
+        destroyed.push('by its own destroy')
+        callback(error)
+      }
+    })
+    server.emit('connection', stream)
+    stream.push('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    await until(() => written.length > 0)
+    t.match(written.join(''), 'HTTP/1.1 200 OK')
+    t.equal(connected(), 1)
+    stream.destroy()
+    await until(() => connected() === 0)
+    t.strictSame(destroyed, ['by its own destroy'])
+
+    // Two servers share it.
+    const other = await serve(t)
+    server.once('connection', (socket: Socket) => other.app.server.emit('connection', socket))
+    const wire = await keepAlive(service)
+    t.equal(connected(), 1)
+    t.equal(connected(other), 1)
+    wire.socket.destroy()
+    await until(() => connected() === 0 && connected(other) === 0)
+
+    // Gone before anybody heard of it.
+    server.prependOnceListener('connection', (socket: Socket) => { socket.destroy() })
+    await (await open(service.port)).end()
+    await until(() => connected() === 0)
+    server.once('connection', (socket: Socket) => { socket.destroy(new Error('by the application')) })
+    await (await open(service.port)).end()
+    await until(() => connected() === 0)
+    t.match(await service.shutdown(), { verdict: 'clean' })
+    t.match(await other.shutdown(), { verdict: 'clean' })
   })
-  server.emit('connection', stream)
-  stream.push('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
-  await until(() => written.length > 0)
-  t.match(written.join(''), 'HTTP/1.1 200 OK')
-  t.equal(connected(), 1)
-  stream.destroy()
-  await until(() => connected() === 0)
-  t.strictSame(destroyed, ['by its own destroy'])
-
-  // Two servers share it.
-  const other = await serve(t)
-  server.once('connection', (socket: Socket) => other.app.server.emit('connection', socket))
-  const wire = await keepAlive(service)
-  t.equal(connected(), 1)
-  t.equal(connected(other), 1)
-  wire.socket.destroy()
-  await until(() => connected() === 0 && connected(other) === 0)
-
-  // Gone before anybody heard of it.
-  server.prependOnceListener('connection', (socket: Socket) => { socket.destroy() })
-  await (await open(service.port)).end()
-  await until(() => connected() === 0)
-  server.once('connection', (socket: Socket) => { socket.destroy(new Error('by the application')) })
-  await (await open(service.port)).end()
-  await until(() => connected() === 0)
-  t.match(await service.shutdown(), { verdict: 'clean' })
-  t.match(await other.shutdown(), { verdict: 'clean' })
-})
 
 t.test('a connection in use is not taken for one that drips', async (t) => {
   const service = await serve(t, { graceful: { announce: { shed: 'off', min: 1800 }, drain: { idle: 250 } } })
@@ -185,7 +186,10 @@ t.test('what comes late', async (t) => {
     for (const kept of [false, true]) {
       const service = await serve(t)
       const sent = new Int32Array(new SharedArrayBuffer(4))
-      const burst = new Worker(new URL('fixtures/burst.js', import.meta.url), { execArgv: [], workerData: { port: service.port, count: 50, kept, sent } })
+      const burst = new Worker(new URL('fixtures/burst.js', import.meta.url), {
+        execArgv: [],
+        workerData: { port: service.port, count: 50, kept, sent }
+      })
       await once(burst, 'message')
       const before = Atomics.load(sent, 0)
       burst.postMessage('send', [])
@@ -211,7 +215,8 @@ t.test('a kept connection of a real agent is not reset', async (t) => {
   const loop = async (_: number, index: number): Promise<void> => {
     while (!stop.aborted) {
       await new Promise<void>((resolve, reject) => {
-        get({ port: service.port, host: '127.0.0.1', agent }, (response) => { response.resume().once('end', resolve) }).once('error', reject)
+        get({ port: service.port, host: '127.0.0.1', agent }, (response) => { response.resume().once('end', resolve) })
+          .once('error', reject)
       })
       served[index]!++
       await sleep(5)
@@ -224,7 +229,9 @@ t.test('a kept connection of a real agent is not reset', async (t) => {
   await service.reached('announcing')
   const before = [...served]
   // Past the whole ramp, which lasts `announce.quiet` at least, whatever else the machine does.
-  await until(() => Date.now() - service.status().since > 1100 && served.every((count, index) => count > before[index]! + 20))
+  await until(
+    () => Date.now() - service.status().since > 1100 && served.every((count, index) => count > before[index]! + 20)
+  )
   controller.abort()
   await loops
   announcing()
@@ -287,7 +294,9 @@ t.test('shedding', async (t) => {
       await until(() => service.status().requests.length === count)
     }
     door.open()
-    for (const connection of ['keep-alive', 'keep-alive', 'close']) t.match(await wire.reply(), { status: 200, headers: { connection } })
+    for (const connection of ['keep-alive', 'keep-alive', 'close']) {
+      t.match(await wire.reply(), { status: 200, headers: { connection } })
+    }
     await wire.end()
     announcing()
     t.match(await end, { verdict: 'clean' })
@@ -310,7 +319,11 @@ t.test('shedding', async (t) => {
   t.test('is undone with the drain', async (t) => {
     const token = 'a token of the test'.replaceAll(' ', '-')
     const service = await serve(t, { graceful: { announce: { shed: 'immediate' }, admin: { token } } })
-    const post = async (name: string): Promise<number> => (await service.app.inject({ url: `/-/${name}`, method: 'POST', headers: { authorization: `Bearer ${token}` } })).statusCode
+    const post = async (name: string): Promise<number> => (await service.app.inject({
+      url: `/-/${name}`,
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` }
+    })).statusCode
     const wire = await keepAlive(service)
     t.equal(await post('drain'), 200)
     await until(() => service.app.graceful.phase === 'announcing')

@@ -49,7 +49,10 @@ t.test('a steady load that stops ends phase 1 by what was observed', async (t) =
   const end = service.shutdown()
   await sleep(1500)
   t.equal(service.app.graceful.phase, 'announcing', 'the balancer still sends')
-  t.match(service.status().participants, [{ name: 'test' }, { name: 'traffic', reason: /the balancer still sends: last new connection \d+ ms ago/ }])
+  t.match(service.status().participants, [
+    { name: 'test' },
+    { name: 'traffic', reason: /the balancer still sends: last new connection \d+ ms ago/ }
+  ])
   const { visits, lost } = await clients.stop()
   const stopped = performance.now()
   const report = await end
@@ -60,11 +63,17 @@ t.test('a steady load that stops ends phase 1 by what was observed', async (t) =
   t.ok(report.traffic.rateBefore > 3 && report.traffic.arrivals > 25)
   t.ok(report.traffic.lastArrival! > 1200)
   const expected = Math.max(300, 7000 / report.traffic.rateBefore)
-  t.ok(silence > expected - 100 && silence < expected + 1500, `${Math.round(silence)} ms of silence, where ${Math.round(expected)} were needed`)
+  t.ok(
+    silence > expected - 100 && silence < expected + 1500,
+    `${Math.round(silence)} ms of silence, where ${Math.round(expected)} were needed`
+  )
 })
 
 t.test('a load that does not stop is cut off by the cap, and the report says so', async (t) => {
-  const service = await serve(t, { graceful: { gracePeriod: 10_000, announce: { min: 300, max: 900, quiet: 300 } }, routes })
+  const service = await serve(t, {
+    graceful: { gracePeriod: 10_000, announce: { min: 300, max: 900, quiet: 300 } },
+    routes
+  })
   const clients = load(service, 10)
   await sleep(100)
   const report = await service.shutdown()
@@ -75,7 +84,9 @@ t.test('a load that does not stop is cut off by the cap, and the report says so'
   t.match(report, { exitCode: 0, traffic: { evidence: 'absent' } })
   t.ok(report.traffic.lateArrivals > 5, `${report.traffic.lateArrivals} came late`)
   t.ok(lost > 0, 'and later ones were refused')
-  t.match(report.advice, [/new connections \(127\.0\.0\.1: \d+\) arrived within 300 ms before the listener closed.*Raise the grace period/])
+  t.match(report.advice, [
+    /new connections \(127\.0\.0\.1: \d+\) arrived within 300 ms before the listener closed.*Raise the grace period/
+  ])
   t.match(report.summary, /connections came late/)
 })
 

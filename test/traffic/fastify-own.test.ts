@@ -1,4 +1,4 @@
-// Fastify's own tests of closing and listening, the very files that its package brings, with the plugin in each application.
+// Fastify's own tests of closing and listening, as its package brings them, with the plugin in each application.
 import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -18,7 +18,8 @@ const noRefusal = 'what comes before the listener is closed is served, not refus
 const different: Record<string, Record<string, string>> = {
   'close.test.js': {
     'Should return error while closing (promise) - injection': 'what is injected right after close() is served',
-    'Current opened connection should not accept new incoming connections': 'the listener is closed at once, so a new connection is refused by the kernel',
+    'Current opened connection should not accept new incoming connections':
+      'the listener is closed at once, so a new connection is refused by the kernel',
     'rejected incoming connections should be logged': 'the same'
   },
   'close-pipelining.test.js': {
@@ -27,29 +28,44 @@ const different: Record<string, Record<string, string>> = {
   },
   'http2/closing.test.js': {
     'http/2 request while fastify closing Node <24': noRefusal,
-    'http/2 sessions should be closed when setting forceClosedConnections to true': 'the same, for a stream that comes right after close()'
+    'http/2 sessions should be closed when setting forceClosedConnections to true':
+      'the same, for a stream that comes right after close()'
   },
   'listen.4.test.js': {
     'listen logs the port as info': 'the plugin has logged a line before'
   }
 }
 const files = [
-  'close.test.js', 'close-pipelining.test.js', 'close-disposable.test.js', 'async-dispose.test.js', 'http2/closing.test.js', 'hooks.on-listen.test.js',
-  'keep-alive-timeout.test.js', 'listen.1.test.js', 'listen.2.test.js', 'listen.3.test.js', 'listen.4.test.js', 'listen.5.test.js', 'custom-http-server.test.js'
+  'close.test.js', 'close-pipelining.test.js', 'close-disposable.test.js', 'async-dispose.test.js',
+  'http2/closing.test.js', 'hooks.on-listen.test.js', 'keep-alive-timeout.test.js', 'listen.1.test.js',
+  'listen.2.test.js', 'listen.3.test.js', 'listen.4.test.js', 'listen.5.test.js', 'custom-http-server.test.js'
 ]
 
 interface Outcome { output: string, tests: number, pass: number, failed: number }
 
-async function outcome (file: string, given: NodeJS.ProcessEnv, flags: readonly string[] = [], timeout = 60_000): Promise<Outcome> {
+async function outcome (
+  file: string,
+  given: NodeJS.ProcessEnv,
+  flags: readonly string[] = [],
+  timeout = 60_000
+): Promise<Outcome> {
   // The test runner puts its loaders into whatever is spawned, after we have let go of it.
-  const { stdout } = await run('env', ['-u', 'NODE_OPTIONS', '-u', 'NODE_TEST_CONTEXT', process.execPath, '--require', preload, ...flags, '--test-reporter=tap', folder + file], { cwd: folder, env: { ...process.env, ...given }, timeout })
+  const { stdout } = await run(
+    'env',
+    [
+      '-u', 'NODE_OPTIONS', '-u', 'NODE_TEST_CONTEXT', process.execPath, '--require', preload, ...flags,
+      '--test-reporter=tap', folder + file
+    ],
+    { cwd: folder, env: { ...process.env, ...given }, timeout }
+  )
     .catch((error: { stdout: string }) => error)
   // One that never settles has no summary.
   const count = (name: string): number => Number(new RegExp(`^# ${name} (\\d+)$`, 'm').exec(stdout)?.[1] ?? 1)
   return { output: stdout, tests: count('tests'), pass: count('pass'), failed: count('fail') + count('cancelled') }
 }
 
-const exactly = (name: string): string => `--test-name-pattern=^${name.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`)}$`
+const exactly = (name: string): string =>
+  `--test-name-pattern=^${name.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`)}$`
 
 for (const file of files) {
   t.test(`Fastify has test/${file}`, async (t) => {

@@ -1,6 +1,6 @@
-// What Fastify itself promises about closing, pipelining, HTTP/2 sessions and onListen, held against an application with the
-// plugin. Where our contract differs on purpose, the name of the test says so: there is no window of 503 answers while a
-// connection is left, so what Fastify refuses during close is served here.
+// What Fastify itself promises about closing, pipelining, HTTP/2 sessions and onListen, held against an application
+// with the plugin. Where our contract differs on purpose, the name of the test says so: there is no window of 503
+// answers while a connection is left, so what Fastify refuses during close is served here.
 import { once } from 'node:events'
 import { connect } from 'node:http2'
 import Fastify from 'fastify'
@@ -10,7 +10,12 @@ import graceful from '../../lib/index.ts'
 import { gate, open, refused, until } from './support.ts'
 import type { Wire } from './support.ts'
 
-const options = { exit: false, crash: false, signals: { SIGTERM: false, SIGINT: false, SIGHUP: false }, drain: { idle: 100 } } as const
+const options = {
+  exit: false,
+  crash: false,
+  signals: { SIGTERM: false, SIGINT: false, SIGHUP: false },
+  drain: { idle: 100 }
+} as const
 
 function build (fastify: object = {}): FastifyInstance {
   const app = Fastify(fastify) as unknown as FastifyInstance
@@ -110,7 +115,10 @@ t.test('close', async (t) => {
 
   t.test('ends with kept connections open, whatever forceCloseConnections says', async (t) => {
     for (const forceCloseConnections of [undefined, true, false, 'idle'] as const) {
-      const app = build({ keepAliveTimeout: 120_000, ...forceCloseConnections === undefined ? {} : { forceCloseConnections } } satisfies FastifyServerOptions)
+      const app = build({
+        keepAliveTimeout: 120_000,
+        ...forceCloseConnections === undefined ? {} : { forceCloseConnections }
+      } satisfies FastifyServerOptions)
       const port = await listen(app)
       const wire = await open(port)
       t.match(await wire.send('GET /').reply(), { status: 200, headers: { connection: 'keep-alive' } })
@@ -200,7 +208,9 @@ t.test('during close, other than Fastify: served, not refused', async (t) => {
       pipelined.send('GET /')
       await until(() => app.graceful.status().requests.length === 3)
       door.open()
-      for (const connection of ['keep-alive', 'keep-alive', 'close']) t.match(await pipelined.reply(), { status: 200, headers: { connection } }, 'pipelined')
+      for (const connection of ['keep-alive', 'keep-alive', 'close']) {
+        t.match(await pipelined.reply(), { status: 200, headers: { connection } }, 'pipelined')
+      }
       await closed
     })
   }

@@ -28,7 +28,14 @@ class Client {
   error: Error | undefined
 
   constructor (service: Service, secure: boolean, socket?: Socket) {
-    const createConnection = (): Duplex => secure ? connectSecure({ ...socket === undefined ? { port: service.port, host: '127.0.0.1' } : { socket }, servername: 'localhost', ca: credentials.cert, ALPNProtocols: ['h2'] }) : socket ?? connectRaw(service.port, '127.0.0.1')
+    const createConnection = (): Duplex => secure
+      ? connectSecure({
+        ...socket === undefined ? { port: service.port, host: '127.0.0.1' } : { socket },
+        servername: 'localhost',
+        ca: credentials.cert,
+        ALPNProtocols: ['h2']
+      })
+      : socket ?? connectRaw(service.port, '127.0.0.1')
     this.session = connect(`${secure ? 'https' : 'http'}://localhost:${service.port}`, { createConnection })
     this.session.on('goaway', (code, last) => { this.goaways.push([code, last]) })
     this.session.on('close', () => { this.closed = true })
@@ -49,7 +56,12 @@ async function answerOf (stream: ClientHttp2Stream): Promise<Answer> {
   return answer
 }
 
-async function serveHttp2 (t: Parameters<typeof serve>[0], fastify: object, door: Gate = gate(), options: ServiceOptions['graceful'] = {}): Promise<Service> {
+async function serveHttp2 (
+  t: Parameters<typeof serve>[0],
+  fastify: object,
+  door: Gate = gate(),
+  options: ServiceOptions['graceful'] = {}
+): Promise<Service> {
   return serve(t, { graceful: options, fastify, routes (app) {
     app.get('/slow', async () => {
       await door.promise
@@ -87,7 +99,10 @@ for (const [name, fastify] of kinds) {
       t.equal(service.status().requests.length, 3)
       await until(() => client.goaways.length > 0)
       door.open()
-      t.strictSame((await Promise.all(answers)).map(({ status, body, error }) => [status, body.length, error]), [[200, 4, undefined], [200, 3e6, undefined], [200, 4, undefined]])
+      t.strictSame(
+        (await Promise.all(answers)).map(({ status, body, error }) => [status, body.length, error]),
+        [[200, 4, undefined], [200, 3e6, undefined], [200, 4, undefined]]
+      )
       t.match(await end, { verdict: 'clean', exitCode: 0 })
       await until(() => client.closed)
       t.equal(client.error, undefined)
@@ -120,8 +135,17 @@ for (const [name, fastify] of kinds) {
 
     t.test('20 requests on the wire are answered, in phase 1 and when draining starts', async (t) => {
       for (const phase of ['announcing', 'draining'] as const) {
-        const service = await serveHttp2(t, fastify, gate(), { announce: { shed: phase === 'draining' ? 'off' : 'immediate' } })
-        const burst = new Worker(new URL('fixtures/burst-http2.js', import.meta.url), { execArgv: [], workerData: { origin: `${secure ? 'https' : 'http'}://localhost:${service.port}`, ca: credentials.cert, count: 20 } })
+        const service = await serveHttp2(t, fastify, gate(), {
+          announce: { shed: phase === 'draining' ? 'off' : 'immediate' }
+        })
+        const burst = new Worker(new URL('fixtures/burst-http2.js', import.meta.url), {
+          execArgv: [],
+          workerData: {
+            origin: `${secure ? 'https' : 'http'}://localhost:${service.port}`,
+            ca: credentials.cert,
+            count: 20
+          }
+        })
         await once(burst, 'message')
         const announcing = service.hold('announcing')
         service.app.graceful.addHook(phase, () => {
@@ -145,7 +169,9 @@ for (const [name, fastify] of kinds) {
         const clients = await Promise.all(Array.from({ length: 8 }, async () => idleClient(service, secure)))
         const end = service.shutdown()
         let early = 0
-        service.app.graceful.addHook('closing', () => { early = clients.filter(({ goaways }) => goaways.length > 0).length })
+        service.app.graceful.addHook('closing', () => {
+          early = clients.filter(({ goaways }) => goaways.length > 0).length
+        })
         const report = await end
         t.equal(early >= 3, shed !== 'off', `${shed}: ${early} of 8 were told in phase 1`)
         if (shed === 'off') t.equal(early, 0)
@@ -220,7 +246,9 @@ t.test('HTTP/1 clients of a server of both', async (t) => {
   const door = gate()
   const service = await serveHttp2(t, { http2: true, https: { ...credentials, allowHTTP1: true } }, door)
   const answer = new Promise<string | undefined>((resolve, reject) => {
-    request({ port: service.port, host: 'localhost', path: '/slow', ca: credentials.cert }, (response) => { response.resume().once('end', () => resolve(response.headers.connection)) }).once('error', reject).end()
+    request({ port: service.port, host: 'localhost', path: '/slow', ca: credentials.cert }, (response) => {
+      response.resume().once('end', () => resolve(response.headers.connection))
+    }).once('error', reject).end()
   })
   await until(() => service.status().requests.length === 1)
   const end = service.shutdown()
@@ -232,7 +260,10 @@ t.test('HTTP/1 clients of a server of both', async (t) => {
 })
 
 /** Frames of a client that says what every client must, and nothing else. */
-const preface = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])])
+const preface = Buffer.concat([
+  Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+  Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
+])
 
 t.test('clients that do not play along are bounded', async (t) => {
   const rows: Array<[string, Buffer]> = [['says nothing', Buffer.alloc(0)], ['says hello and nothing more', preface]]

@@ -40,7 +40,13 @@ function slowAndBig (door: Promise<void>): (app: FastifyInstance) => void {
 }
 
 async function secure (service: Service, options: object = {}): Promise<Wire> {
-  const socket = connectSecure({ port: service.port, host: '127.0.0.1', servername: 'localhost', ca: credentials.cert, ...options })
+  const socket = connectSecure({
+    port: service.port,
+    host: '127.0.0.1',
+    servername: 'localhost',
+    ca: credentials.cert,
+    ...options
+  })
   const wire = new Wire(socket)
   await once(socket, 'secureConnect')
   return wire
@@ -56,7 +62,8 @@ t.test('localhost, which binds two servers', { skip: hasIPv6 ? false : 'this mac
   for (const [name, fastify, to] of kinds) {
     t.test(`${name}: requests in flight on both`, async (t) => {
       const door = gate()
-      const service = await serve(t, { fastify, listen: { port: 0, host: 'localhost' }, routes: slowAndBig(door.promise) })
+      const service =
+        await serve(t, { fastify, listen: { port: 0, host: 'localhost' }, routes: slowAndBig(door.promise) })
       t.strictSame(new Set(service.app.addresses().map((address) => (address as AddressInfo).address)), new Set(both))
       const wires = await Promise.all(both.map(async (host) => (await to(service, host)).send('GET /slow')))
       const idle = await Promise.all(both.map(async (host) => {
@@ -70,7 +77,9 @@ t.test('localhost, which binds two servers', { skip: hasIPv6 ? false : 'this mac
       const end = service.shutdown()
       await service.reached('draining')
       for (const host of both) t.ok(await refused(service.port, host), `${host} accepts nothing`)
-      for (const wire of idle) t.match(await wire.send('GET /').reply(), { status: 200, headers: { connection: 'close' } })
+      for (const wire of idle) {
+        t.match(await wire.send('GET /').reply(), { status: 200, headers: { connection: 'close' } })
+      }
       door.open()
       for (const wire of wires) t.match(await wire.reply(), { status: 200, headers: { connection: 'close' } })
       draining()
@@ -80,7 +89,8 @@ t.test('localhost, which binds two servers', { skip: hasIPv6 ? false : 'this mac
 
     t.test(`${name}: 30 MB to a slow reader of the one, while the other is idle`, async (t) => {
       for (const host of both) {
-        const service = await serve(t, { fastify, listen: { port: 0, host: 'localhost' }, routes: slowAndBig(Promise.resolve()) })
+        const service =
+          await serve(t, { fastify, listen: { port: 0, host: 'localhost' }, routes: slowAndBig(Promise.resolve()) })
         const wire = await to(service, host)
         wire.send('GET /big')
         wire.socket.pause()

@@ -24,7 +24,9 @@ async function openWebSocket (service: Service, path = '/ws', options: object = 
 function withWebSockets (app: FastifyInstance): void {
   app.register(websocket)
   app.register(async (child) => {
-    child.get('/ws', { websocket: true }, (socket) => { socket.on('message', (message: Buffer) => socket.send(String(message))) })
+    child.get('/ws', { websocket: true }, (socket) => {
+      socket.on('message', (message: Buffer) => socket.send(String(message)))
+    })
   })
 }
 
@@ -65,7 +67,10 @@ t.test('WebSockets', async (t) => {
     const service = await serve(t, { graceful: { gracePeriod: 6000 }, routes: withWebSockets })
     const good = await openWebSocket(service)
     const deaf = (await open(service.port)).send()
-    deaf.write('GET /ws HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
+    deaf.write(
+      'GET /ws HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
+        + 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+    )
     await until(() => service.status().connections['upgraded'] === 2)
     const report = await service.shutdown()
     t.match(report, { verdict: 'cut', exitCode: 0, cut: { requests: [], upgraded: 1 } })
@@ -160,7 +165,9 @@ t.test('event streams', async (t) => {
   })
 
   t.test('that ignore it are cut at the deadline, however they were made', async (t) => {
-    const heads: Record<string, (reply: { raw: { writeHead: Function, setHeader: Function, write: Function }, header: Function, hijack: Function }) => void> = {
+    const heads: Record<string, (
+      reply: { raw: { writeHead: Function, setHeader: Function, write: Function }, header: Function, hijack: Function }
+    ) => void> = {
       writeHead: (reply) => { reply.raw.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' }) },
       setHeader: (reply) => { reply.raw.setHeader('content-type', 'text/event-stream') }
     }
@@ -177,7 +184,8 @@ t.test('event streams', async (t) => {
         await new Promise(() => {})
       })
     } })
-    const wires = await Promise.all(['writeHead', 'setHeader', 'poll'].map(async (name) => (await open(service.port)).send(`GET /${name}`)))
+    const wires = await Promise.all(['writeHead', 'setHeader', 'poll'].map(async (name) =>
+      (await open(service.port)).send(`GET /${name}`)))
     await until(() => service.status().requests.filter(({ kind }) => kind === 'stream').length === 3)
     t.match(await service.shutdown(), { verdict: 'cut', exitCode: 0, cut: { requests: [], streams: 3, upgraded: 0 } })
     for (const wire of wires) await wire.end()
@@ -208,7 +216,12 @@ t.test('request.drainSignal', async (t) => {
       })
     } })
     const wire = (await open(service.port)).post('/long-poll', ['Content-Type: text/plain', 'Content-Length: 3'], 'abc')
-    const injected = service.app.inject({ url: '/long-poll', method: 'POST', headers: { 'content-type': 'text/plain' }, payload: 'def' })
+    const injected = service.app.inject({
+      url: '/long-poll',
+      method: 'POST',
+      headers: { 'content-type': 'text/plain' },
+      payload: 'def'
+    })
     await until(() => service.status().requests.length === 2)
     const announcing = service.hold('announcing')
     const end = service.shutdown()
@@ -226,7 +239,14 @@ const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name
 function start (name: string, ...parameters: unknown[]): ChildProcess {
   const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, KUBERNETES_SERVICE_HOST: _host, ...env } = process.env
   // As many file descriptors as this machine allows.
-  return spawn('sh', ['-c', 'ulimit -n "$(ulimit -Hn)"; exec env -u NODE_OPTIONS "$@"', 'sh', process.execPath, fixture(name), ...parameters.map(String)], { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  return spawn(
+    'sh',
+    [
+      '-c', 'ulimit -n "$(ulimit -Hn)"; exec env -u NODE_OPTIONS "$@"', 'sh',
+      process.execPath, fixture(name), ...parameters.map(String)
+    ],
+    { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] }
+  )
 }
 
 t.test('20,000 long-lived connections', async (t) => {
@@ -241,7 +261,8 @@ t.test('20,000 long-lived connections', async (t) => {
   const clients = [1, 2].map(() => start('longlived-client.js', port, wanted / 2, 10_000))
   t.teardown(() => { for (const child of [server, ...clients]) child.kill('SIGKILL') })
   type Ends = Record<'opened' | 'sse' | 'ws' | 'bye' | 'goingAway' | 'broken' | 'open' | 'first' | 'last', number>
-  const next = async (): Promise<Ends[]> => Promise.all(clients.map(async (client) => (await once(client, 'message') as [Ends])[0]))
+  const next = async (): Promise<Ends[]> =>
+    Promise.all(clients.map(async (client) => (await once(client, 'message') as [Ends])[0]))
   const sum = (all: Ends[], name: keyof Ends): number => all.reduce((total, one) => total + one[name], 0)
   const opened = sum(await next(), 'opened')
 
@@ -260,7 +281,11 @@ t.test('20,000 long-lived connections', async (t) => {
     t.equal(sum(ends, 'broken'), 0)
     const { longest, report } = JSON.parse(output) as { longest: { processor: number, turn: number }, report: Report }
     t.match(report, { verdict: 'clean', cut: { requests: [], streams: 0, upgraded: 0 } })
-    t.comment(`${opened} connections ended in ${took} ms, spread over ${Math.max(...ends.map(({ last }) => last)) - Math.min(...ends.map(({ first }) => first))} ms; longest turn ${longest.processor.toFixed(1)} ms of processor, ${longest.turn.toFixed(1)} ms by the clock`)
+    t.comment(
+      `${opened} connections ended in ${took} ms, spread over `
+        + `${Math.max(...ends.map(({ last }) => last)) - Math.min(...ends.map(({ first }) => first))} ms; `
+        + `longest turn ${longest.processor.toFixed(1)} ms of processor, ${longest.turn.toFixed(1)} ms by the clock`
+    )
     t.ok(took < 15_000)
   })
 })

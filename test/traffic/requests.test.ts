@@ -34,11 +34,30 @@ const ways: Way[] = [
   { name: '304', send: (wire) => wire.send('GET /304'), status: 304, body: '' },
   { name: '204', send: (wire) => wire.send('GET /204'), status: 204, body: '' },
   { name: 'a thrown error', send: (wire) => wire.send('GET /thrown'), status: 500 },
-  { name: 'POST', send: (wire) => wire.post('/body', ['Content-Type: text/plain', 'Content-Length: 3'], 'abc'), body: 'got abc' },
-  { name: 'POST in chunks', send: (wire) => wire.post('/body', ['Content-Type: text/plain', 'Transfer-Encoding: chunked'], '3\r\nabc\r\n0\r\n\r\n'), body: 'got abc' },
-  { name: 'Expect: 100-continue', send: (wire) => wire.post('/body', ['Content-Type: text/plain', 'Expect: 100-continue', 'Content-Length: 3'], 'abc'), body: 'got abc' },
-  { name: 'three in a row', send: (wire) => wire.send('GET /value', 'GET /value?2', 'GET /value?3'), count: 3, body: 'value' },
-  { name: 'three of several kinds', send: (wire) => wire.send('GET /hijacked', 'GET /stream', 'GET /nowhere'), count: 3, status: 404 }
+  {
+    name: 'POST',
+    send: (wire) => wire.post('/body', ['Content-Type: text/plain', 'Content-Length: 3'], 'abc'), body: 'got abc'
+  },
+  {
+    name: 'POST in chunks',
+    send: (wire) =>
+      wire.post('/body', ['Content-Type: text/plain', 'Transfer-Encoding: chunked'], '3\r\nabc\r\n0\r\n\r\n'),
+    body: 'got abc'
+  },
+  {
+    name: 'Expect: 100-continue',
+    send: (wire) =>
+      wire.post('/body', ['Content-Type: text/plain', 'Expect: 100-continue', 'Content-Length: 3'], 'abc'),
+    body: 'got abc'
+  },
+  {
+    name: 'three in a row',
+    send: (wire) => wire.send('GET /value', 'GET /value?2', 'GET /value?3'), count: 3, body: 'value'
+  },
+  {
+    name: 'three of several kinds',
+    send: (wire) => wire.send('GET /hijacked', 'GET /stream', 'GET /nowhere'), count: 3, status: 404
+  }
 ]
 
 function answer (reply: FastifyReply): Record<string, () => unknown> {
@@ -57,7 +76,11 @@ function answer (reply: FastifyReply): Record<string, () => unknown> {
 }
 
 /** The routes of all ways behind one gate. `events` hears of the end of each handler. */
-async function serveWays (t: Parameters<typeof serve>[0], door: Gate, options: { graceful?: object, fastify?: object } = {}): Promise<Service> {
+async function serveWays (
+  t: Parameters<typeof serve>[0],
+  door: Gate,
+  options: { graceful?: object, fastify?: object } = {}
+): Promise<Service> {
   return serve(t, { ...options, routes (app, events) {
     for (const name of Object.keys(answer({} as FastifyReply))) {
       app.route({ method: ['GET', 'POST'], url: `/${name}`, handler: async (_request, reply) => {
@@ -135,7 +158,9 @@ t.test('a request in flight is answered, whatever kind it is', async (t) => {
         t.equal(last.status, status, name)
         if (body !== undefined) t.equal(last.body.toString(), body)
         if (told || one === late && way.name !== 'a stream under way') t.equal(last.headers['connection'], 'close')
-        for (const reply of replies.slice(0, -1)) t.equal(reply.headers['connection'], 'keep-alive', 'only the last may end the connection')
+        for (const reply of replies.slice(0, -1)) {
+          t.equal(reply.headers['connection'], 'keep-alive', 'only the last may end the connection')
+        }
         await one.end()
         t.equal(one.text, '')
       }
@@ -149,10 +174,17 @@ t.test('a request in flight is answered, whatever kind it is', async (t) => {
 })
 
 t.test('a client that leaves leaves nothing behind but its handler', async (t) => {
-  const rows: Array<[string, 'GET' | 'POST', boolean]> = [['before the signal', 'GET', false], ['before the signal', 'POST', false], ['in phase 1', 'GET', true], ['in phase 1', 'POST', true]]
+  const rows: Array<[string, 'GET' | 'POST', boolean]> = [
+    ['before the signal', 'GET', false],
+    ['before the signal', 'POST', false],
+    ['in phase 1', 'GET', true],
+    ['in phase 1', 'POST', true]
+  ]
   for (const [when, method, announced] of rows) {
     t.test(`${method} ${when}`, async (t) => {
-      for (const path of ['value', 'callback', 'nothing', 'hijacked', 'raw', 'raw-head', 'stream', 'web-stream', '304', '204', 'thrown']) {
+      for (const path of [
+        'value', 'callback', 'nothing', 'hijacked', 'raw', 'raw-head', 'stream', 'web-stream', '304', '204', 'thrown'
+      ]) {
         const door = gate()
         const service = await serveWays(t, door)
         const wire = await open(service.port)
@@ -171,7 +203,10 @@ t.test('a client that leaves leaves nothing behind but its handler', async (t) =
         door.open()
         const report = await end
         t.match(report, { verdict: 'clean', exitCode: 0 }, path)
-        t.ok(phaseOf(report, 'draining')!.duration < 5000, `${path}: draining took ${phaseOf(report, 'draining')!.duration} ms`)
+        t.ok(
+          phaseOf(report, 'draining')!.duration < 5000,
+          `${path}: draining took ${phaseOf(report, 'draining')!.duration} ms`
+        )
         t.strictSame(service.events, ['handler', 'onClose'])
       }
     })
@@ -219,7 +254,11 @@ t.test('a client that leaves leaves nothing behind but its handler', async (t) =
     await until(() => wire.text.includes('first'))
     wire.socket.destroy()
     await until(() => service.status().requests.length === 0)
-    t.match(await service.shutdown(), { verdict: 'clean' }, 'its source was destroyed, there is nothing left to wait for')
+    t.match(
+      await service.shutdown(),
+      { verdict: 'clean' },
+      'its source was destroyed, there is nothing left to wait for'
+    )
   })
 
   t.test('many while the service runs pile up nowhere', async (t) => {
@@ -251,7 +290,9 @@ t.test('several in a row to a handler that answers at once', async (t) => {
   await until(() => Date.now() - service.status().since > 60)
   for (const [phase, wire] of [['announcing', await open(service.port)], ['draining', kept]] as const) {
     wire.send('GET /at-once', 'GET /at-once', 'GET /at-once')
-    for (const connection of ['keep-alive', 'keep-alive', 'close']) t.match(await wire.reply(), { status: 200, headers: { connection } }, phase)
+    for (const connection of ['keep-alive', 'keep-alive', 'close']) {
+      t.match(await wire.reply(), { status: 200, headers: { connection } }, phase)
+    }
     holds[phase]()
     if (phase === 'announcing') await service.reached('draining')
   }
@@ -326,7 +367,10 @@ t.test('a handler that never answers is cut at the deadline, and named', async (
   await until(() => service.status().connections['open'] === 2)
   const report = await service.shutdown()
   t.match(report, { verdict: 'cut', exitCode: 1, advice: [/^3 requests were cut/] })
-  t.strictSame(report.cut.requests.map(({ method, route }) => `${method} ${route}`).toSorted((a, b) => a.localeCompare(b)), ['GET /value', 'GET undefined', 'POST /body'])
+  t.strictSame(
+    report.cut.requests.map(({ method, route }) => `${method} ${route}`).toSorted((a, b) => a.localeCompare(b)),
+    ['GET /value', 'GET undefined', 'POST /body']
+  )
   for (const { age } of report.cut.requests) t.ok(age >= 900 && age < 3000, `age ${age}`)
   t.equal(phaseOf(report, 'draining')?.endedBy, 'cap')
   t.notMatch(JSON.stringify(report), 'secret')
@@ -386,22 +430,25 @@ t.test('a request is as old as itself, and not as its connection or the one befo
   t.match(await end, { verdict: 'clean' })
 })
 
-t.test('what is noted of a request gives all replies of the service one shape, first and later ones, probes and traffic', async (t) => {
-  const shapes: string[] = []
-  const service = await serve(t, {
-    routes: (app) => {
-      app.get('/shape', async (_request, { raw }) => {
-        shapes.push(Reflect.ownKeys(raw).map(String).join())
-        return 'here'
-      })
+t.test(
+  'what is noted of a request gives all replies of the service one shape, first and later ones, probes and traffic',
+  async (t) => {
+    const shapes: string[] = []
+    const service = await serve(t, {
+      routes: (app) => {
+        app.get('/shape', async (_request, { raw }) => {
+          shapes.push(Reflect.ownKeys(raw).map(String).join())
+          return 'here'
+        })
+      }
+    })
+    const wires = [await open(service.port), await open(service.port)]
+    for (const wire of wires) {
+      for (let index = 0; index < 3; index++) await wire.send('GET /shape').reply()
     }
-  })
-  const wires = [await open(service.port), await open(service.port)]
-  for (const wire of wires) {
-    for (let index = 0; index < 3; index++) await wire.send('GET /shape').reply()
+    const probe = await open(service.port)
+    for (let index = 0; index < 2; index++) await probe.sendWith(['User-Agent: kube-probe/1.30'], 'GET /shape').reply()
+    t.equal(shapes.length, 8)
+    t.equal(new Set(shapes).size, 1, [...new Set(shapes)].join(' | '))
   }
-  const probe = await open(service.port)
-  for (let index = 0; index < 2; index++) await probe.sendWith(['User-Agent: kube-probe/1.30'], 'GET /shape').reply()
-  t.equal(shapes.length, 8)
-  t.equal(new Set(shapes).size, 1, [...new Set(shapes)].join(' | '))
-})
+)

@@ -3,7 +3,8 @@ import { Arrivals } from '../../lib/traffic/arrivals.ts'
 import { SteadyCallers } from '../../lib/traffic/steady-callers.ts'
 import type { Visit } from '../../lib/traffic/steady-callers.ts'
 
-const probe: Visit = { method: 'GET', route: '/health', address: '168.63.129.16', userAgent: undefined, host: '10.0.0.4' }
+const probe: Visit =
+  { method: 'GET', route: '/health', address: '168.63.129.16', userAgent: undefined, host: '10.0.0.4' }
 
 /** Each row: name, the visits (milliseconds between, and what differs), whether the last one is a prober's. */
 const table: Array<[name: string, visits: Array<[gap: number, other?: Partial<Visit>]>, isProber: boolean]> = [
@@ -16,7 +17,11 @@ const table: Array<[name: string, visits: Array<[gap: number, other?: Partial<Vi
   ['one that sends', Array.from({ length: 6 }, () => [1000, { method: 'POST' }]), false],
   ['a client in a loop', Array.from({ length: 30 }, () => [100]), false],
   ['people', [[1000], [4000], [700], [9000], [2000], [1500]], false],
-  ['from another address each time', Array.from({ length: 6 }, (_, index) => [1000, { address: `10.0.0.${index}` }]), false],
+  [
+    'from another address each time',
+    Array.from({ length: 6 }, (_, index) => [1000, { address: `10.0.0.${index}` }]),
+    false
+  ],
   ['one that asked steadily once, and no longer does', [[1000], [1000], [1000], [1000], [1000], [2400]], false]
 ]
 
@@ -59,7 +64,11 @@ t.test('its connections are late to nobody, and count as evidence all the same',
   arrivals.announce()
   for (; now < 25_000; now += 1000) visit(probe)
   now -= 600
-  t.match(arrivals.stillSending(5000, { quiet: 1000, blind: 0 }), /the balancer still sends/, 'it may be a client that polls')
+  t.match(
+    arrivals.stillSending(5000, { quiet: 1000, blind: 0 }),
+    /the balancer still sends/,
+    'it may be a client that polls'
+  )
   visit({ ...probe, address: '10.0.0.9', route: '/orders' })
   arrivals.close(1000)
   t.match(arrivals.summary(), { arrivals: 6, lateArrivals: 1, lateSources: [{ address: '10.0.0.9', count: 1 }] })

@@ -44,12 +44,23 @@ export interface ServiceOptions {
 const signals = { SIGTERM: false, SIGINT: false, SIGHUP: false } as const
 
 /** Starts a service with the plugin. Short times, and none of Kubernetes' floors, unless `options` say so. */
-export async function serve (t: Test, { graceful: given = {}, fastify = {}, first, routes, listen = { port: 0, host: '127.0.0.1' } }: ServiceOptions = {}): Promise<Service> {
+export async function serve (
+  t: Test,
+  { graceful: given = {}, fastify = {}, first, routes, listen = { port: 0, host: '127.0.0.1' } }: ServiceOptions = {}
+): Promise<Service> {
   const app = Fastify(fastify) as unknown as FastifyInstance
   const events: string[] = []
   const held = new Set<Phase>()
   first?.(app)
-  app.register(graceful, { exit: false, crash: false, signals, gracePeriod: 20_000, announce: { quiet: 50 }, drain: { idle: 200 }, ...given })
+  app.register(graceful, {
+    exit: false,
+    crash: false,
+    signals,
+    gracePeriod: 20_000,
+    announce: { quiet: 50 },
+    drain: { idle: 200 },
+    ...given
+  })
   app.addHook('onClose', async () => { events.push('onClose') })
   app.get('/', async () => 'ok')
   app.after(() => { app.graceful.stall('test', (phase) => held.has(phase)) })
@@ -73,7 +84,10 @@ export async function serve (t: Test, { graceful: given = {}, fastify = {}, firs
       return () => { held.delete(phase) }
     },
     shutdown,
-    reached: async (phase) => until(() => app.graceful.phases.indexOf(app.graceful.phase) >= app.graceful.phases.indexOf(phase), `phase ${phase}`),
+    reached: async (phase) => until(
+      () => app.graceful.phases.indexOf(app.graceful.phase) >= app.graceful.phases.indexOf(phase),
+      `phase ${phase}`
+    ),
     status: () => app.graceful.status()
   }
 }
@@ -146,7 +160,9 @@ export class Wire {
   /** The same, with headers on each. */
   sendWith (headers: string[], ...requests: string[]): this {
     for (const request of requests) this.#heads.push(request.startsWith('HEAD '))
-    this.write(requests.map((request) => [`${request} HTTP/1.1`, 'Host: test', ...headers, '', ''].join('\r\n')).join(''))
+    this.write(requests
+      .map((request) => [`${request} HTTP/1.1`, 'Host: test', ...headers, '', ''].join('\r\n'))
+      .join(''))
     return this
   }
 
@@ -170,7 +186,11 @@ export class Wire {
       return reply !== undefined || this.closed
     }, 'a reply', bound)
     reply ??= this.#take()
-    if (reply === undefined) throw new Error(`closed without a reply (${this.error?.message ?? 'in order'}), got ${JSON.stringify(this.text.slice(0, 200))}`)
+    if (reply === undefined) {
+      throw new Error(
+        `closed without a reply (${this.error?.message ?? 'in order'}), got ${JSON.stringify(this.text.slice(0, 200))}`
+      )
+    }
     return reply
   }
 
@@ -189,7 +209,10 @@ export class Wire {
     if (index === -1) return undefined
     const [first = '', ...lines] = all.subarray(0, index).toString('latin1').split('\r\n')
     const status = Number(first.split(' ')[1])
-    const headers = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]))
+    const headers = Object.fromEntries(lines.map((line) => [
+      line.slice(0, line.indexOf(':')).toLowerCase(),
+      line.slice(line.indexOf(':') + 1).trim()
+    ]))
     const taken = bodyOf(all.subarray(index + 4), status, headers, this.#heads[0] ?? false, this.ended || this.closed)
     if (taken === undefined) return undefined
     this.#received = [all.subarray(index + 4 + taken.length)]
@@ -198,7 +221,13 @@ export class Wire {
   }
 }
 
-function bodyOf (rest: Buffer, status: number, headers: Record<string, string>, isHead: boolean, over: boolean): { body: Buffer, length: number } | undefined {
+function bodyOf (
+  rest: Buffer,
+  status: number,
+  headers: Record<string, string>,
+  isHead: boolean,
+  over: boolean
+): { body: Buffer, length: number } | undefined {
   if (isHead || status < 200 || status === 204 || status === 304) return { body: Buffer.alloc(0), length: 0 }
   if (headers['content-length'] !== undefined) {
     const length = Number(headers['content-length'])
@@ -219,7 +248,8 @@ function bodyOf (rest: Buffer, status: number, headers: Record<string, string>, 
 
 /** Opens a connection, to a port or to whatever `net.connect` takes. */
 export async function open (to: number | object, options: object = {}): Promise<Wire> {
-  const socket: Socket = connect({ ...typeof to === 'number' ? { port: to, host: '127.0.0.1' } : to, ...options } as never)
+  const socket: Socket =
+    connect({ ...typeof to === 'number' ? { port: to, host: '127.0.0.1' } : to, ...options } as never)
   const wire = new Wire(socket)
   await once(socket, 'connect')
   return wire
@@ -229,7 +259,8 @@ export async function open (to: number | object, options: object = {}): Promise<
 export async function refused (port: number, host = '127.0.0.1'): Promise<boolean> {
   const socket = connect(port, host)
   const answer = await new Promise<boolean>((resolve) => {
-    socket.once('connect', () => resolve(false)).once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'))
+    socket.once('connect', () => resolve(false))
+      .once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'))
   })
   socket.destroy()
   return answer
