@@ -36,35 +36,106 @@ interface Case extends Pick<WorldOptions, 'budget'> {
 }
 
 const cases: Case[] = [
-  { title: 'nothing takes time', log: ['close at 0'], duration: 0 },
-  { title: 'each step begins when the one before is over', others: [300, 100], hooks: [200, 500], close: 400, log: ['other 0 at 0', 'other 1 at 0', 'hook 0 at 300', 'hook 1 at 300', 'close at 800'], duration: 1200 },
-  { title: 'a close may use all that the phases before it have left', close: 27_999, log: ['close at 0'], duration: 27_999 },
-  { title: 'a close that never settles is cut at the deadline of the process', close: Infinity, log: ['close at 0'], duration: 28_000, waiting: ['close'] },
-  { title: 'others may use all but what is kept for the close', others: [22_999], close: 5000, log: ['other 0 at 0', 'close at 22999'], duration: 27_999 },
-  { title: 'others that never end leave the close what is kept for it', others: [Infinity], close: 4000, log: ['other 0 at 0', 'close at 23000'], duration: 28_000, waiting: ['other 0'] },
-  { title: 'others that never end do not keep the hooks from being started', others: [Infinity], hooks: [100], close: 100, log: ['other 0 at 0', 'hook 0 at 23000', 'close at 23000'], duration: 28_000, waiting: ['other 0'] },
-  { title: 'hooks may use all but what is kept for the close', hooks: [22_999], close: 5000, log: ['hook 0 at 0', 'close at 22999'], duration: 27_999 },
-  { title: 'hooks that never end leave the close what is kept for it', hooks: [Infinity], close: 4000, log: ['hook 0 at 0', 'close at 23000'], duration: 28_000, waiting: ['hook 0'] },
-  { title: 'others and hooks share what is left', others: [15_000], hooks: [Infinity], close: 4000, log: ['other 0 at 0', 'hook 0 at 15000', 'close at 23000'], duration: 28_000, waiting: ['hook 0'] },
-  { title: 'after a full phase 3 a short hook still comes before the close', draining: true, hooks: [400], close: 4599, log: ['hook 0 at 0', 'close at 400'], duration: 4999 },
-  { title: 'after a full phase 3 a hook that never ends takes half a second of the close', draining: true, hooks: [Infinity], close: 4000, log: ['hook 0 at 0', 'close at 500'], duration: 5000, waiting: ['work', 'hook 0'] },
-  { title: 'after a full phase 3 others and hooks that never end take half a second together', draining: true, others: [Infinity], hooks: [Infinity], close: 4000, log: ['other 0 at 0', 'hook 0 at 500', 'close at 500'], duration: 5000, waiting: ['work', 'other 0', 'hook 0'] },
-  { title: 'a `close` of 9 s is kept, and is no cap', budget: { close: 9000 }, hooks: [Infinity], close: Infinity, log: ['hook 0 at 0', 'close at 19000'], duration: 28_000, waiting: ['close', 'hook 0'] },
-  { title: 'a grace period of 600 s is there to be used', budget: { gracePeriod: 600_000 }, close: 500_000, log: ['close at 0'], duration: 500_000 },
-  { title: 'a grace period of 7 s is there to be used', budget: { gracePeriod: 7000 }, close: 6299, log: ['close at 0'], duration: 6299 },
-  { title: 'a second signal leaves a second, of which half is kept for the close', hurry: 0, hooks: [Infinity], close: 400, log: ['hook 0 at 0', 'close at 500'], duration: 1000, waiting: ['hook 0'] },
-  { title: 'a second signal in the midst of a close of more than a second ends it', hurry: 5000, close: 9000, log: ['close at 0'], duration: 5000, waiting: ['close'] },
-  { title: 'a second signal while hooks run begins the close, though nobody waits for it', hurry: 5000, hooks: [9000], close: 100, log: ['hook 0 at 0', 'close at 5000'], duration: 5000, waiting: ['close', 'hook 0'] }
+  {
+    title: 'nothing takes time',
+    log: ['close at 0'], duration: 0
+  },
+  {
+    title: 'each step begins when the one before is over',
+    others: [300, 100], hooks: [200, 500], close: 400,
+    log: ['other 0 at 0', 'other 1 at 0', 'hook 0 at 300', 'hook 1 at 300', 'close at 800'], duration: 1200
+  },
+  {
+    title: 'a close may use all that the phases before it have left',
+    close: 27_999, log: ['close at 0'], duration: 27_999
+  },
+  {
+    title: 'a close that never settles is cut at the deadline of the process',
+    close: Infinity, log: ['close at 0'], duration: 28_000, waiting: ['close']
+  },
+  {
+    title: 'others may use all but what is kept for the close',
+    others: [22_999], close: 5000, log: ['other 0 at 0', 'close at 22999'], duration: 27_999
+  },
+  {
+    title: 'others that never end leave the close what is kept for it',
+    others: [Infinity], close: 4000, log: ['other 0 at 0', 'close at 23000'], duration: 28_000, waiting: ['other 0']
+  },
+  {
+    title: 'others that never end do not keep the hooks from being started',
+    others: [Infinity], hooks: [100], close: 100, log: ['other 0 at 0', 'hook 0 at 23000', 'close at 23000'],
+    duration: 28_000, waiting: ['other 0']
+  },
+  {
+    title: 'hooks may use all but what is kept for the close',
+    hooks: [22_999], close: 5000, log: ['hook 0 at 0', 'close at 22999'], duration: 27_999
+  },
+  {
+    title: 'hooks that never end leave the close what is kept for it',
+    hooks: [Infinity], close: 4000, log: ['hook 0 at 0', 'close at 23000'], duration: 28_000, waiting: ['hook 0']
+  },
+  {
+    title: 'others and hooks share what is left',
+    others: [15_000], hooks: [Infinity], close: 4000, log: ['other 0 at 0', 'hook 0 at 15000', 'close at 23000'],
+    duration: 28_000, waiting: ['hook 0']
+  },
+  {
+    title: 'after a full phase 3 a short hook still comes before the close',
+    draining: true, hooks: [400], close: 4599, log: ['hook 0 at 0', 'close at 400'], duration: 4999
+  },
+  {
+    title: 'after a full phase 3 a hook that never ends takes half a second of the close',
+    draining: true, hooks: [Infinity], close: 4000, log: ['hook 0 at 0', 'close at 500'], duration: 5000,
+    waiting: ['work', 'hook 0']
+  },
+  {
+    title: 'after a full phase 3 others and hooks that never end take half a second together',
+    draining: true, others: [Infinity], hooks: [Infinity], close: 4000,
+    log: ['other 0 at 0', 'hook 0 at 500', 'close at 500'], duration: 5000, waiting: ['work', 'other 0', 'hook 0']
+  },
+  {
+    title: 'a `close` of 9 s is kept, and is no cap',
+    budget: { close: 9000 }, hooks: [Infinity], close: Infinity, log: ['hook 0 at 0', 'close at 19000'],
+    duration: 28_000, waiting: ['close', 'hook 0']
+  },
+  {
+    title: 'a grace period of 600 s is there to be used',
+    budget: { gracePeriod: 600_000 }, close: 500_000, log: ['close at 0'], duration: 500_000
+  },
+  {
+    title: 'a grace period of 7 s is there to be used',
+    budget: { gracePeriod: 7000 }, close: 6299, log: ['close at 0'], duration: 6299
+  },
+  {
+    title: 'a second signal leaves a second, of which half is kept for the close',
+    hurry: 0, hooks: [Infinity], close: 400, log: ['hook 0 at 0', 'close at 500'], duration: 1000, waiting: ['hook 0']
+  },
+  {
+    title: 'a second signal in the midst of a close of more than a second ends it',
+    hurry: 5000, close: 9000, log: ['close at 0'], duration: 5000, waiting: ['close']
+  },
+  {
+    title: 'a second signal while hooks run begins the close, though nobody waits for it',
+    hurry: 5000, hooks: [9000], close: 100, log: ['hook 0 at 0', 'close at 5000'], duration: 5000,
+    waiting: ['close', 'hook 0']
+  }
 ]
 
 t.test('phase 4', async (t) => {
-  for (const { title, budget = {}, others = [], hooks = [], close = 0, draining = false, hurry, log, duration, waiting = [] } of cases) {
+  for (const {
+    title, budget = {}, others = [], hooks = [], close = 0, draining = false, hurry, log, duration, waiting = []
+  } of cases) {
     t.test(title, async (t) => {
       const world: Last = new Last({ budget, ports: {
-        release: () => others.map((time, index): Released => ({ name: `other ${index}`, settled: world.lasting(`other ${index}`, time) })),
+        release: () => others.map((time, index): Released => ({
+          name: `other ${index}`,
+          settled: world.lasting(`other ${index}`, time)
+        })),
         end: () => world.lasting('close', close)
       } })
-      for (const [index, time] of hooks.entries()) world.lifecycle.hooks.add('terminated', () => world.lasting(`hook ${index}`, time), { name: `hook ${index}` })
+      for (const [index, time] of hooks.entries()) {
+        world.lifecycle.hooks.add('terminated', () => world.lasting(`hook ${index}`, time), { name: `hook ${index}` })
+      }
       if (draining) world.lifecycle.work.track(new Promise(() => {}), { name: 'work' })
       world.signal()
       await world.reach('terminated')
@@ -90,17 +161,25 @@ t.test('phase 4', async (t) => {
     ] } })
     world.signal()
     const report = await world.finish()
-    t.same(report.failures.toSorted((a, b) => a.name.localeCompare(b.name)), [{ name: 'odd', message: 'no promise of mine', phase: 'terminated' }, { name: 'rejecter', message: 'rejected', phase: 'terminated' }])
+    t.same(report.failures.toSorted((a, b) => a.name.localeCompare(b.name)), [
+      { name: 'odd', message: 'no promise of mine', phase: 'terminated' },
+      { name: 'rejecter', message: 'rejected', phase: 'terminated' }
+    ])
     t.same(world.calls, ['cut', 'end'])
 
     const thrower = new World({ ports: { release: () => { throw new Error('thrown') } } })
     thrower.signal()
-    t.match(await thrower.finish(), { failures: [{ name: 'listeners of others', message: 'thrown', phase: 'terminated' }], exitCode: 1 })
+    t.match(await thrower.finish(), {
+      failures: [{ name: 'listeners of others', message: 'thrown', phase: 'terminated' }],
+      exitCode: 1
+    })
     t.same(thrower.calls, ['cut', 'end'])
   })
 
   t.test('are named while they are waited for', async (t) => {
-    const world = new World({ ports: { release: () => [{ name: 'SIGTERM listener shutdown', settled: new Promise(() => {}) }] } })
+    const world = new World({
+      ports: { release: () => [{ name: 'SIGTERM listener shutdown', settled: new Promise(() => {}) }] }
+    })
     world.signal()
     await world.reach('terminated')
     await world.clock.advance(100)

@@ -55,7 +55,10 @@ t.test('phases', async (t) => {
     const report = await world.finish()
     t.equal(report.duration, 0)
     t.equal(report.hurried, undefined)
-    t.same(report.phases.map(({ endedBy, duration, stalledBy }) => [endedBy, duration, stalledBy]), Array.from({ length: 4 }, () => ['condition', 0, []]))
+    t.same(
+      report.phases.map(({ endedBy, duration, stalledBy }) => [endedBy, duration, stalledBy]),
+      Array.from({ length: 4 }, () => ['condition', 0, []])
+    )
   })
 
   t.test('are dated', async (t) => {
@@ -72,12 +75,21 @@ t.test('phases', async (t) => {
 
   t.test('illegal moves throw and name both phases', async (t) => {
     const world = new World()
-    t.match(codeOf(() => world.lifecycle.undrain()), { code: 'FST_GRACEFUL_ILLEGAL_MOVE', statusCode: 409, message: /'running' to 'running'.*only phase announcing/ })
+    t.match(
+      codeOf(() => world.lifecycle.undrain()),
+      { code: 'FST_GRACEFUL_ILLEGAL_MOVE', statusCode: 409, message: /'running' to 'running'.*only phase announcing/ }
+    )
     world.lifecycle.drain()
-    t.match(codeOf(() => world.lifecycle.drain()), { code: 'FST_GRACEFUL_ILLEGAL_MOVE', message: /'announcing' to 'announcing'.*needs phase running/ })
+    t.match(codeOf(() => world.lifecycle.drain()), {
+      code: 'FST_GRACEFUL_ILLEGAL_MOVE',
+      message: /'announcing' to 'announcing'.*needs phase running/
+    })
     world.lifecycle.participants.add('gate', (phase) => phase === 'draining' || phase === 'announcing')
     world.signal()
-    t.match(codeOf(() => world.lifecycle.undrain()), { code: 'FST_GRACEFUL_ILLEGAL_MOVE', message: /'announcing' to 'running'.*under way \(SIGTERM\)/ })
+    t.match(codeOf(() => world.lifecycle.undrain()), {
+      code: 'FST_GRACEFUL_ILLEGAL_MOVE',
+      message: /'announcing' to 'running'.*under way \(SIGTERM\)/
+    })
     await world.reach('draining')
     t.match(codeOf(() => world.lifecycle.undrain()), { message: /'draining' to 'running'/ })
     t.match(codeOf(() => world.lifecycle.drain()), { message: /'draining' to 'announcing'/ })
@@ -92,23 +104,66 @@ t.test('phases', async (t) => {
     world.lifecycle.onPhase((phase, previous, record) => heard.push(`${previous} -> ${phase} (${record.phase})`))
     world.signal()
     const report = await world.finish()
-    t.same(heard, ['running -> announcing (running)', 'announcing -> closing (announcing)', 'closing -> draining (closing)', 'draining -> terminated (draining)'])
+    t.same(heard, [
+      'running -> announcing (running)',
+      'announcing -> closing (announcing)',
+      'closing -> draining (closing)',
+      'draining -> terminated (draining)'
+    ])
     t.equal(report.verdict, 'failed')
     t.equal(report.exitCode, 1)
     t.match(report.failures[0], { name: "listener of phase 'announcing'", message: 'deaf' })
   })
 
   t.test('that a listener asks for come when all listeners and hooks have heard of the present one', async (t) => {
-    const cases: Array<[what: string, begin: (world: World) => void, ask: (world: World) => void, heard: string[], phase: Phase]> = [
-      ['a close in a drain by hand', ({ lifecycle }) => lifecycle.drain(), ({ lifecycle }) => void lifecycle.shutdown({ kind: 'close', reason: 'x', announce: false }), ['announcing', 'closing'], 'closing'],
-      ['a close in a preStop call', ({ lifecycle }) => void lifecycle.prestop(), ({ lifecycle }) => void lifecycle.shutdown({ kind: 'close', reason: 'x', announce: false }), ['announcing', 'closing'], 'closing'],
-      ['a signal in a drain by hand', ({ lifecycle }) => lifecycle.drain(), ({ lifecycle }) => void lifecycle.shutdown({ kind: 'shutdown', reason: 'x' }), ['announcing'], 'announcing'],
-      ['undrain', ({ lifecycle }) => lifecycle.drain(), ({ lifecycle }) => lifecycle.undrain(), ['announcing', 'running'], 'running'],
-      ['undrain, and then a signal', ({ lifecycle }) => lifecycle.drain(), ({ lifecycle }) => {
-        lifecycle.undrain()
-        void lifecycle.shutdown({ kind: 'shutdown', reason: 'x' })
-      }, ['announcing'], 'announcing'],
-      ['a second close', ({ lifecycle }) => void lifecycle.shutdown({ kind: 'shutdown', reason: 'x' }), ({ lifecycle }) => void lifecycle.shutdown({ kind: 'close', reason: 'y', announce: false }), ['announcing'], 'announcing']
+    const cases: Array<[
+      what: string, begin: (world: World) => void, ask: (world: World) => void, heard: string[], phase: Phase
+    ]> = [
+      [
+        'a close in a drain by hand',
+        ({ lifecycle }) => lifecycle.drain(),
+        ({ lifecycle }) => void lifecycle.shutdown({ kind: 'close', reason: 'x', announce: false }),
+        ['announcing', 'closing'],
+        'closing'
+      ],
+      [
+        'a close in a preStop call',
+        ({ lifecycle }) => void lifecycle.prestop(),
+        ({ lifecycle }) => void lifecycle.shutdown({ kind: 'close', reason: 'x', announce: false }),
+        ['announcing', 'closing'],
+        'closing'
+      ],
+      [
+        'a signal in a drain by hand',
+        ({ lifecycle }) => lifecycle.drain(),
+        ({ lifecycle }) => void lifecycle.shutdown({ kind: 'shutdown', reason: 'x' }),
+        ['announcing'],
+        'announcing'
+      ],
+      [
+        'undrain',
+        ({ lifecycle }) => lifecycle.drain(),
+        ({ lifecycle }) => lifecycle.undrain(),
+        ['announcing', 'running'],
+        'running'
+      ],
+      [
+        'undrain, and then a signal',
+        ({ lifecycle }) => lifecycle.drain(),
+        ({ lifecycle }) => {
+          lifecycle.undrain()
+          void lifecycle.shutdown({ kind: 'shutdown', reason: 'x' })
+        },
+        ['announcing'],
+        'announcing'
+      ],
+      [
+        'a second close',
+        ({ lifecycle }) => void lifecycle.shutdown({ kind: 'shutdown', reason: 'x' }),
+        ({ lifecycle }) => void lifecycle.shutdown({ kind: 'close', reason: 'y', announce: false }),
+        ['announcing'],
+        'announcing'
+      ]
     ]
     for (const [what, begin, ask, heard, phase] of cases) {
       const world = new World()
@@ -121,14 +176,22 @@ t.test('phases', async (t) => {
         ask(world)
       })
       world.lifecycle.onPhase((phase) => later.push(phase))
-      for (const phase of ['announcing', 'closing'] as const) world.lifecycle.hooks.add(phase, () => hooks.push(`${phase} in ${world.phase}`))
+      for (const phase of ['announcing', 'closing'] as const) {
+        world.lifecycle.hooks.add(phase, () => hooks.push(`${phase} in ${world.phase}`))
+      }
       begin(world)
       t.same(world.phases, heard, `${what}: an earlier listener`)
       t.same(later, heard, `${what}: a later one`)
-      t.same(hooks, heard.filter((phase) => phase !== 'running').map((phase) => `${phase} in ${phase}`), `${what}: hooks`)
+      t.same(
+        hooks,
+        heard.filter((phase) => phase !== 'running').map((phase) => `${phase} in ${phase}`),
+        `${what}: hooks`
+      )
       t.equal(world.phase, phase)
       world.lifecycle.hurry()
-      if (phase !== 'running') t.match((await (world.lifecycle.ending ? world.finish() : undefined))?.failures ?? [], [])
+      if (phase !== 'running') {
+        t.match((await (world.lifecycle.ending ? world.finish() : undefined))?.failures ?? [], [])
+      }
     }
   })
 })
@@ -177,7 +240,10 @@ t.test('floor and cap', async (t) => {
     t.same(report.phases.map(({ phase, duration, endedBy }) => [phase, duration, endedBy]), [
       ['announcing', 18_000, 'cap'], ['closing', 500, 'cap'], ['draining', 4500, 'cap'], ['terminated', 0, 'condition']
     ])
-    t.same(report.phases.map(({ stalledBy }) => stalledBy.map(({ name, reason }) => `${name}: ${reason}`)), [['stubborn: never'], ['stubborn: never'], ['stubborn: never'], []])
+    t.same(
+      report.phases.map(({ stalledBy }) => stalledBy.map(({ name, reason }) => `${name}: ${reason}`)),
+      [['stubborn: never'], ['stubborn: never'], ['stubborn: never'], []]
+    )
     t.same(report.cut.waiting, ['stubborn'])
     t.equal(report.verdict, 'cut')
     t.equal(report.exitCode, 1)
@@ -234,7 +300,9 @@ t.test('participants', async (t) => {
   })
 
   t.test('may answer synchronously: true, a reason, false, nothing', async (t) => {
-    for (const [answer, stalls] of [[true, ['p: not yet']], ['a reason', ['p: a reason']], [false, []], [undefined, []], [null, []]] as const) {
+    for (const [answer, stalls] of [
+      [true, ['p: not yet']], ['a reason', ['p: a reason']], [false, []], [undefined, []], [null, []]
+    ] as const) {
       const world = new World()
       world.lifecycle.observers.add('gate', () => true)
       world.lifecycle.participants.add('p', () => answer as boolean)
@@ -283,7 +351,9 @@ t.test('participants', async (t) => {
   t.test('an asynchronous answer given for an earlier phase does not count for a later one', async (t) => {
     const world = new World({ budget: { announce: { max: 1000 } } })
     let answer: ((value: boolean) => void) | undefined
-    const { ask, asked } = recorder((phase) => phase === 'announcing' ? new Promise((resolve) => { answer = resolve }) : true)
+    const { ask, asked } = recorder((phase) => phase === 'announcing'
+      ? new Promise((resolve) => { answer = resolve })
+      : true)
     world.lifecycle.participants.add('slow', ask)
     world.signal()
     await world.reach('closing')
@@ -310,9 +380,13 @@ t.test('participants', async (t) => {
     t.equal(await world.reach('terminated'), 300)
     const report = await world.finish()
     t.same(report.failures.map(({ name, phase }) => `${name} in ${phase}`).toSorted(), [
-      'late nonsense in announcing', 'nonsense in announcing', 'odd thenable in announcing', 'rejecter in announcing', 'thrower in announcing', 'thrower of text in announcing'
+      'late nonsense in announcing', 'nonsense in announcing', 'odd thenable in announcing', 'rejecter in announcing',
+      'thrower in announcing', 'thrower of text in announcing'
     ], 'each once, although asked on each tick')
-    t.match(report.failures.find(({ name }) => name === 'nonsense')?.message, /true, false or a reason.*got 42 \(number\)/)
+    t.match(
+      report.failures.find(({ name }) => name === 'nonsense')?.message,
+      /true, false or a reason.*got 42 \(number\)/
+    )
     t.match(report.failures.find(({ name }) => name === 'late nonsense')?.message, /got "" \(string\)/)
     t.match(report.failures.find(({ name }) => name === 'thrower of text')?.message, '"text"')
     t.equal(world.failed.length, 6, 'and told as it happens')
@@ -330,7 +404,9 @@ t.test('participants', async (t) => {
     const report = await world.finish()
     t.equal(asked.length, 1)
     t.equal(report.duration, answerTimeout)
-    t.same(report.failures, [{ name: 'hung', message: `did not answer within ${answerTimeout} ms`, phase: 'announcing' }])
+    t.same(report.failures, [
+      { name: 'hung', message: `did not answer within ${answerTimeout} ms`, phase: 'announcing' }
+    ])
     t.same(report.cut.waiting, [])
   })
 
@@ -340,7 +416,9 @@ t.test('participants', async (t) => {
     guilty.add('traffic', (phase) => phase === 'draining' && '1 request in flight')
     const innocent = recorder(async () => false)
     world.lifecycle.participants.add('innocent', innocent.ask)
-    world.lifecycle.participants.add('innocent that takes its time', (phase) => new Promise((resolve) => { world.clock.after(phase === 'draining' ? 60 : 0, () => resolve(false)) }))
+    world.lifecycle.participants.add('innocent that takes its time', (phase) => new Promise((resolve) => {
+      world.clock.after(phase === 'draining' ? 60 : 0, () => resolve(false))
+    }))
     world.signal()
     const report = await world.finish()
     t.match(report.phases[2], { phase: 'draining', endedBy: 'cap' })
@@ -360,9 +438,14 @@ t.test('participants', async (t) => {
 
   t.test('wrong arguments are refused', async (t) => {
     const { participants } = new World().lifecycle
-    t.match(codeOf(() => participants.add('', () => true)), { code: 'FST_GRACEFUL_INVALID_ARGUMENT', message: /name of a participant.*non-empty string, got "" \(string\)/ })
+    t.match(codeOf(() => participants.add('', () => true)), {
+      code: 'FST_GRACEFUL_INVALID_ARGUMENT',
+      message: /name of a participant.*non-empty string, got "" \(string\)/
+    })
     t.match(codeOf(() => participants.add(7 as unknown as string, () => true)), { message: /got 7 \(number\)/ })
-    t.match(codeOf(() => participants.add('p', null as unknown as Participant)), { message: /participant 'p' must be a function.*got null \(null\)/ })
+    t.match(codeOf(() => participants.add('p', null as unknown as Participant)), {
+      message: /participant 'p' must be a function.*got null \(null\)/
+    })
   })
 
   t.test('one that wakes the machine while it is asked does not double the ticks', async (t) => {
@@ -404,7 +487,11 @@ t.test('hooks', async (t) => {
     await world.clock.advance(50)
     t.same(world.stalls(), ["first: hook of phase 'announcing' is running"])
     const report = await world.finish()
-    t.same(log, ['announcing', 'closing', 'draining', 'terminated'].flatMap((phase, index) => [`${phase} first at ${index * 100} because of SIGTERM`, `${phase} second`]))
+    t.same(
+      log,
+      ['announcing', 'closing', 'draining', 'terminated']
+        .flatMap((phase, index) => [`${phase} first at ${index * 100} because of SIGTERM`, `${phase} second`])
+    )
     t.equal(report.duration, 400, 'the end comes with the last hook, not with a tick')
     t.equal(report.verdict, 'clean')
     t.same(world.calls, ['cut', 'end'])
@@ -413,7 +500,11 @@ t.test('hooks', async (t) => {
   t.test('of phase 4 run before the close', async (t) => {
     const world = new World()
     let release: (() => void) | undefined
-    world.lifecycle.hooks.add('terminated', () => new Promise<void>((resolve) => { release = resolve }), { name: 'pool' })
+    world.lifecycle.hooks.add(
+      'terminated',
+      () => new Promise<void>((resolve) => { release = resolve }),
+      { name: 'pool' }
+    )
     world.signal()
     await world.reach('terminated')
     await world.clock.advance(1000)
@@ -431,7 +522,11 @@ t.test('hooks', async (t) => {
     const { hooks } = world.lifecycle
     hooks.add('draining', () => { throw new Error('thrown') }, { name: 'thrower' })
     hooks.add('draining', async () => { throw new Error('rejected') }, { name: 'rejecter' })
-    hooks.add('draining', ({ signal }) => new Promise(() => signal.addEventListener('abort', () => aborted.push(signal.reason))), { name: 'slow', timeout: 700 })
+    hooks.add(
+      'draining',
+      ({ signal }) => new Promise(() => signal.addEventListener('abort', () => aborted.push(signal.reason))),
+      { name: 'slow', timeout: 700 }
+    )
     hooks.add('draining', async () => {}, { name: 'good' })
     world.signal()
     t.equal(await world.reach('terminated'), 700)
@@ -451,13 +546,20 @@ t.test('hooks', async (t) => {
     for (const [phase, at] of [['announcing', 18_000], ['closing', 500], ['draining', 23_000]] as const) {
       const world = new World()
       let reason: unknown
-      world.lifecycle.hooks.add(phase, ({ signal }) => new Promise(() => signal.addEventListener('abort', () => { reason = signal.reason })), { name: 'endless', timeout: 60_000 })
+      world.lifecycle.hooks.add(
+        phase,
+        ({ signal }) => new Promise(() => signal.addEventListener('abort', () => { reason = signal.reason })),
+        { name: 'endless', timeout: 60_000 }
+      )
       world.signal()
       const report = await world.finish()
       t.equal(report.duration, at, phase)
       t.match(reason, /hook 'endless'/, 'its signal has aborted')
       t.equal(world.clock.timers, 0, 'no timer keeps the process')
-      t.match(report.phases.find((record) => record.phase === phase), { endedBy: 'cap', stalledBy: [{ name: 'endless' }] })
+      t.match(report.phases.find((record) => record.phase === phase), {
+        endedBy: 'cap',
+        stalledBy: [{ name: 'endless' }]
+      })
       if (phase === 'draining') t.match(report, { cut: { waiting: ['endless'] }, exitCode: 1, verdict: 'cut' })
     }
   })
@@ -545,7 +647,11 @@ t.test('a drain by hand', async (t) => {
     t.equal(world.lifecycle.deadline, at + 23_000)
     t.equal(await world.reach('closing'), 0)
     const report = await world.finish()
-    t.match(report, { reason: 'SIGTERM', phases: [{ phase: 'announcing', duration: 60_000 }, {}, {}, {}], duration: 60_000 })
+    t.match(report, {
+      reason: 'SIGTERM',
+      phases: [{ phase: 'announcing', duration: 60_000 }, {}, {}, {}],
+      duration: 60_000
+    })
 
     const early = new World({ kubernetes: true })
     early.lifecycle.drain()
@@ -589,7 +695,10 @@ t.test('a drain by hand', async (t) => {
     world.signal()
     const report = await world.finish()
     t.match(report, { startedAt: at, duration: 5000, verdict: 'clean', exitCode: 0 })
-    t.same(report.phases.map(({ phase, endedBy }) => `${phase} ${endedBy}`), ['announcing condition', 'closing condition', 'draining condition', 'terminated condition'])
+    t.same(
+      report.phases.map(({ phase, endedBy }) => `${phase} ${endedBy}`),
+      ['announcing condition', 'closing condition', 'draining condition', 'terminated condition']
+    )
   })
 })
 
@@ -644,7 +753,10 @@ t.test('a preStop call', async (t) => {
 
   t.test('joins a drain by hand and a shutdown, and is over at once where phase 1 is', async (t) => {
     const world = new World()
-    world.lifecycle.observers.add('traffic', (phase, elapsed) => phase === 'draining' || (phase === 'announcing' && elapsed < 9000))
+    world.lifecycle.observers.add(
+      'traffic',
+      (phase, elapsed) => phase === 'draining' || (phase === 'announcing' && elapsed < 9000)
+    )
     world.lifecycle.drain()
     await world.clock.advance(1000)
     const at = world.clock.epoch()
@@ -744,7 +856,11 @@ t.test('a crash announces shortly and drains ten seconds at most, exit code 1', 
   const short = new World({ budget: { gracePeriod: 5000 } })
   short.lifecycle.participants.add('stubborn', (phase) => phase === 'draining')
   void short.lifecycle.shutdown({ kind: 'crash', reason: 'boom', exitCode: 1 })
-  t.equal((await short.finish()).duration, 5000 - short.budget.reserve - short.budget.close, 'nor longer than the grace period allows')
+  t.equal(
+    (await short.finish()).duration,
+    5000 - short.budget.reserve - short.budget.close,
+    'nor longer than the grace period allows'
+  )
 })
 
 t.test('announce: false begins with phase 2', async (t) => {
@@ -763,13 +879,21 @@ t.test('the deadline', async (t) => {
   const at = world.clock.epoch()
   world.lifecycle.participants.add('busy', (_phase, elapsed) => elapsed < 100)
   world.signal()
-  t.equal(world.lifecycle.deadline, at + 20_000 - world.budget.reserve - world.budget.close, 'preStop is off the grace period')
+  t.equal(
+    world.lifecycle.deadline,
+    at + 20_000 - world.budget.reserve - world.budget.close,
+    'preStop is off the grace period'
+  )
   await world.clock.advance(3)
   t.equal(world.lifecycle.deadline, at + 20_000 - world.budget.reserve - world.budget.close, 'and does not move')
 
   const closed = new World({ budget: { preStop } })
   void closed.lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce: false })
-  t.equal(closed.lifecycle.deadline, at + 30_000 - closed.budget.reserve - closed.budget.close, 'no preStop hook came before a plain close')
+  t.equal(
+    closed.lifecycle.deadline,
+    at + 30_000 - closed.budget.reserve - closed.budget.close,
+    'no preStop hook came before a plain close'
+  )
   t.match(await closed.finish(), { kind: 'close', exitCode: 0 })
 
   const whole = new World({ ports: { end: () => new Promise(() => {}) } })
@@ -781,9 +905,18 @@ t.test('the deadline', async (t) => {
 t.test('the end', async (t) => {
   t.test('that throws, rejects or never settles is named, and the report comes all the same', async (t) => {
     for (const [end, expected] of [
-      [() => { throw new Error('thrown') }, { failures: [{ name: 'close', message: 'thrown', phase: 'terminated' }], verdict: 'failed', duration: 0 }],
-      [async () => { throw new Error('rejected') }, { failures: [{ name: 'close', message: 'rejected', phase: 'terminated' }], verdict: 'failed', duration: 0 }],
-      [() => new Promise<void>(() => {}), { failures: [], cut: { waiting: ['close'] }, verdict: 'cut', duration: 28_000 }]
+      [
+        () => { throw new Error('thrown') },
+        { failures: [{ name: 'close', message: 'thrown', phase: 'terminated' }], verdict: 'failed', duration: 0 }
+      ],
+      [
+        async () => { throw new Error('rejected') },
+        { failures: [{ name: 'close', message: 'rejected', phase: 'terminated' }], verdict: 'failed', duration: 0 }
+      ],
+      [
+        () => new Promise<void>(() => {}),
+        { failures: [], cut: { waiting: ['close'] }, verdict: 'cut', duration: 28_000 }
+      ]
     ] as const) {
       const world = new World({ ports: { end } })
       world.signal()
@@ -834,7 +967,12 @@ t.test('a log that throws does not stop the end', async (t) => {
 t.test('a cut that throws is named, and the end goes on', async (t) => {
   const world = new World({ ports: { cut: () => { throw new Error('no sockets') } } })
   world.signal()
-  t.match(await world.finish(), { verdict: 'failed', exitCode: 1, failures: [{ name: 'cut', message: 'no sockets', phase: 'draining' }], cut: { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [] } })
+  t.match(await world.finish(), {
+    verdict: 'failed',
+    exitCode: 1,
+    failures: [{ name: 'cut', message: 'no sockets', phase: 'draining' }],
+    cut: { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [] }
+  })
   t.same(world.calls, ['end'])
 })
 
@@ -847,10 +985,18 @@ t.test('what was cut is judged', async (t) => {
     ['nothing', {}, { exitCode: 0, verdict: 'clean' }]
   ]
   for (const [name, cut, expected] of cases) {
-    const world = new World({ ports: { cut: () => ({ requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [], ...cut }), advice: (draft) => [`advice after ${draft.cut.requests.length}`] } })
+    const world = new World({
+      ports: {
+        cut: () => ({ requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [], ...cut }),
+        advice: (draft) => [`advice after ${draft.cut.requests.length}`]
+      }
+    })
     world.signal()
     const report = await world.finish()
-    t.match(report, { ...expected, cut: { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [], waiting: [], ...cut } }, name)
+    t.match(report, {
+      ...expected,
+      cut: { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [], waiting: [], ...cut }
+    }, name)
     t.same(report.advice, [`advice after ${cut.requests?.length ?? 0}`])
   }
 })
@@ -862,12 +1008,17 @@ t.test('two applications of a process go in step', async (t) => {
     const mine = worlds[self]?.lifecycle
     const other = worlds[1 - self]?.lifecycle
     if (mine === undefined || other === undefined || mine.phase === 'terminated') return undefined
-    if (phaseNumber(other.phase) > phaseNumber(mine.phase) || (other.phase === mine.phase && other.clear)) return undefined
+    if (phaseNumber(other.phase) > phaseNumber(mine.phase) || (other.phase === mine.phase && other.clear)) {
+      return undefined
+    }
     return { name: 'other applications', reason: `the other is in phase '${other.phase}'` }
   }
   for (const self of [0, 1]) worlds.push(new World({ clock, ports: { others: others(self) } }))
   const [first, second] = worlds as [World, World]
-  second.lifecycle.participants.add('slow', (phase, elapsed) => elapsed < { announcing: 2000, closing: 100, draining: 3000 }[phase])
+  second.lifecycle.participants.add(
+    'slow',
+    (phase, elapsed) => elapsed < { announcing: 2000, closing: 100, draining: 3000 }[phase]
+  )
   first.signal()
   second.signal()
   await clock.advance(1000)
@@ -889,10 +1040,18 @@ t.test('two applications of a process go in step', async (t) => {
 })
 
 t.test('who only waited for another application is not blamed at the cap', async (t) => {
-  const world: World = new World({ ports: { others: () => world.phase === 'terminated' ? undefined : { name: 'other applications', reason: 'the other hangs' } } })
+  const world: World = new World({
+    ports: {
+      others: () => world.phase === 'terminated' ? undefined : { name: 'other applications', reason: 'the other hangs' }
+    }
+  })
   world.signal()
   const report = await world.finish()
-  t.match(report.phases, [{ duration: 18_000, endedBy: 'cap', stalledBy: [{ name: 'other applications', reason: 'the other hangs' }] }, {}, { endedBy: 'cap' }])
+  t.match(report.phases, [
+    { duration: 18_000, endedBy: 'cap', stalledBy: [{ name: 'other applications', reason: 'the other hangs' }] },
+    {},
+    { endedBy: 'cap' }
+  ])
   t.same(report.cut.waiting, [])
   t.equal(report.exitCode, 0)
 })

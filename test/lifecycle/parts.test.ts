@@ -16,7 +16,12 @@ function buildHooks (): { clock: FakeClock, hooks: PhaseHooks, failures: string[
   const clock = new FakeClock()
   const failures: string[] = []
   let wakes = 0
-  return { clock, failures, wakes: () => wakes, hooks: new PhaseHooks(clock, ({ name, message }) => failures.push(`${name}: ${message}`), () => wakes++) }
+  return {
+    clock,
+    failures,
+    wakes: () => wakes,
+    hooks: new PhaseHooks(clock, ({ name, message }) => failures.push(`${name}: ${message}`), () => wakes++)
+  }
 }
 
 function buildWork (): { work: Work, log: string[] } {
@@ -31,7 +36,10 @@ t.test('hooks', async (t) => {
     const { hooks } = buildHooks()
     const add = hooks.add.bind(hooks) as Loose
     for (const [parameters, message] of [
-      [['running', () => {}], /phase of a hook \('addHook'\) must be one of announcing, closing, draining, terminated, got "running" \(string\)/],
+      [
+        ['running', () => {}],
+        /phase of a hook \('addHook'\) must be one of announcing, closing, draining, terminated, got "running" \(string\)/
+      ],
       [['onClose', () => {}], /got "onClose"/],
       [[undefined, () => {}], /got undefined \(undefined\)/],
       [['closing'], /handler of a hook for 'closing' must be a function, got undefined/],
@@ -39,7 +47,10 @@ t.test('hooks', async (t) => {
       [['closing', () => {}, null], /options of 'addHook' must be an object, got null/],
       [['closing', () => {}, { name: '' }], /name of a hook must be a non-empty string, got "" \(string\)/],
       [['closing', () => {}, { name: 5 }], /name of a hook.*got 5 \(number\)/],
-      [['closing', () => {}, { name: 'x', timeout: 0 }], /timeout of hook 'x' must be a number of milliseconds from 1.*got 0 \(number\)/],
+      [
+        ['closing', () => {}, { name: 'x', timeout: 0 }],
+        /timeout of hook 'x' must be a number of milliseconds from 1.*got 0 \(number\)/
+      ],
       [['closing', () => {}, { timeout: -1 }], /timeout of hook 'anonymous hook'/],
       [['closing', () => {}, { timeout: Number.NaN }], /got NaN/],
       [['closing', () => {}, { timeout: Infinity }], /got Infinity/],
@@ -111,10 +122,23 @@ t.test('background work', async (t) => {
     const { work } = buildWork()
     const track = work.track.bind(work) as Loose
     for (const given of [undefined, null, 5, {}, () => {}]) {
-      t.throws(() => track(given), { code: 'FST_GRACEFUL_INVALID_ARGUMENT', message: /work given to 'waitUntil' must be a promise/ })
+      t.throws(() => track(given), {
+        code: 'FST_GRACEFUL_INVALID_ARGUMENT',
+        message: /work given to 'waitUntil' must be a promise/
+      })
     }
-    for (const name of ['', 5, null]) t.throws(() => track(Promise.resolve(), { name }), { code: 'FST_GRACEFUL_INVALID_ARGUMENT', message: /name of work given to 'waitUntil' must be a non-empty string/ })
-    for (const options of ['mail', null, 5]) t.throws(() => track(Promise.resolve(), options), { code: 'FST_GRACEFUL_INVALID_ARGUMENT', message: /options of 'waitUntil' must be an object/ })
+    for (const name of ['', 5, null]) {
+      t.throws(() => track(Promise.resolve(), { name }), {
+        code: 'FST_GRACEFUL_INVALID_ARGUMENT',
+        message: /name of work given to 'waitUntil' must be a non-empty string/
+      })
+    }
+    for (const options of ['mail', null, 5]) {
+      t.throws(() => track(Promise.resolve(), options), {
+        code: 'FST_GRACEFUL_INVALID_ARGUMENT',
+        message: /options of 'waitUntil' must be an object/
+      })
+    }
     t.equal(work.size, 0, 'and does not count it')
     track(Promise.resolve(), undefined)
     t.equal(work.size, 1)
@@ -134,7 +158,8 @@ t.test('background work', async (t) => {
     const { work, log } = buildWork()
     work.track(thenable<void>((resolve) => { resolve() }), { name: 'thenable' })
     work.track(thenable(() => { throw new Error('broken') }), { name: 'broken' })
-    work.track(Promise.reject(new Error('rejected')), { name: 'rejected' }) // oxlint-disable-line prefer-promise-reject-errors
+    // oxlint-disable-next-line prefer-promise-reject-errors
+    work.track(Promise.reject(new Error('rejected')), { name: 'rejected' })
     await settled()
     t.equal(work.size, 0)
     t.same(log.filter((line) => line !== 'settled').toSorted(), ['broken: broken', 'rejected: rejected'])
@@ -144,7 +169,10 @@ t.test('background work', async (t) => {
 t.test('holds', async (t) => {
   let changes = 0
   const holds = new Holds({ changed: () => changes++, failed: () => {}, after: () => () => {}, started: () => true })
-  t.throws(() => holds.add(''), { code: 'FST_GRACEFUL_INVALID_ARGUMENT', message: /reason given to 'hold' must be a non-empty string/ })
+  t.throws(() => holds.add(''), {
+    code: 'FST_GRACEFUL_INVALID_ARGUMENT',
+    message: /reason given to 'hold' must be a non-empty string/
+  })
   t.throws(() => holds.add(undefined as Loose), { code: 'FST_GRACEFUL_INVALID_ARGUMENT' })
   const first = holds.add('warming up')
   const second = holds.add('warming up')
@@ -201,10 +229,29 @@ t.test('report', async (t) => {
 
   t.test('one sentence for a human', async (t) => {
     t.equal(say({}), 'shutdown by SIGTERM in 1235 ms, nothing cut')
-    t.match(say({ cut: { requests: [request], streams: 2, upgraded: 1, connections: [], byOthers: [], waiting: ['queue', 'mail'] }, failures: [failure], traffic: { ...noTraffic(), lateArrivals: 4 } }),
-      /^shutdown by SIGTERM in 1235 ms; 1 request cut; no longer waited for: queue, mail; 2 streams and 1 upgraded socket cut; 4 connections came late; failed: pool \(no route\)$/)
-    t.equal(say({ hurried: 'draining' }), "shutdown by SIGTERM in 1235 ms, hurried by a second signal in phase 'draining', nothing cut")
-    t.match(say({ cut: { ...cut, streams: 1 }, traffic: { ...noTraffic(), lateArrivals: 1 } }), /; 1 stream and 0 upgraded sockets cut; 1 connection came late$/)
+    t.match(
+      say({
+        cut: {
+          requests: [request],
+          streams: 2,
+          upgraded: 1,
+          connections: [],
+          byOthers: [],
+          waiting: ['queue', 'mail']
+        },
+        failures: [failure],
+        traffic: { ...noTraffic(), lateArrivals: 4 }
+      }),
+      /^shutdown by SIGTERM in 1235 ms; 1 request cut; no longer waited for: queue, mail; 2 streams and 1 upgraded socket cut; 4 connections came late; failed: pool \(no route\)$/
+    )
+    t.equal(
+      say({ hurried: 'draining' }),
+      "shutdown by SIGTERM in 1235 ms, hurried by a second signal in phase 'draining', nothing cut"
+    )
+    t.match(
+      say({ cut: { ...cut, streams: 1 }, traffic: { ...noTraffic(), lateArrivals: 1 } }),
+      /; 1 stream and 0 upgraded sockets cut; 1 connection came late$/
+    )
     t.notMatch(say({ kind: 'crash' }), /nothing cut; /)
   })
 

@@ -7,7 +7,11 @@ import { World } from '../support/lifecycle.ts'
 import type { WorldOptions } from '../support/lifecycle.ts'
 
 /** A world in which a hook of a phase runs for ever, and its context. */
-async function hang (phase: HookPhase, options: WorldOptions = {}, timeout?: number): Promise<{ world: World, context: HookContext }> {
+async function hang (
+  phase: HookPhase,
+  options: WorldOptions = {},
+  timeout?: number
+): Promise<{ world: World, context: HookContext }> {
   const world = new World(options)
   let context: HookContext | undefined
   world.lifecycle.hooks.add(phase, (given) => {
@@ -27,7 +31,9 @@ async function untilAborted (world: World, signal: AbortSignal): Promise<number>
 
 t.test('the time that a hook has left', async (t) => {
   t.test('is that of its phase', async (t) => {
-    for (const [phase, left] of [['announcing', 18_000], ['closing', 500], ['draining', 23_000], ['terminated', 28_000]] as const) {
+    for (const [phase, left] of [
+      ['announcing', 18_000], ['closing', 500], ['draining', 23_000], ['terminated', 28_000]
+    ] as const) {
       const { world, context } = await hang(phase)
       t.equal(context.remaining(), left, phase)
       await world.clock.advance(100)
@@ -95,7 +101,9 @@ t.test('the deadline', async (t) => {
   })
 
   t.test('is brought nearer by a second signal', async (t) => {
-    for (const [phase, left] of [['announcing', 1000 + 500 + 1000], ['closing', 500 + 1000], ['draining', 1000], ['terminated', 1000]] as const) {
+    for (const [phase, left] of [
+      ['announcing', 1000 + 500 + 1000], ['closing', 500 + 1000], ['draining', 1000], ['terminated', 1000]
+    ] as const) {
       const { world, context } = await hang(phase)
       world.lifecycle.hurry()
       t.equal(context.deadline, world.clock.epoch() + left, phase)
@@ -187,8 +195,14 @@ t.test('almostOver', async (t) => {
 
   t.test('refuses what is no time', async (t) => {
     const { context } = await hang('draining')
-    for (const [given, message] of [[-1, /got -1 \(number\)/], [Number.NaN, /got NaN/], [Infinity, /got Infinity/], ['5', /got "5" \(string\)/], [undefined, /got undefined/], [2 ** 31, /from 0 to 2147483647/]] as Array<[number, RegExp]>) {
-      t.throws(() => context.almostOver(given), { code: 'FST_GRACEFUL_INVALID_ARGUMENT', message: /time given to 'almostOver' must be a number of milliseconds/ })
+    for (const [given, message] of [
+      [-1, /got -1 \(number\)/], [Number.NaN, /got NaN/], [Infinity, /got Infinity/], ['5', /got "5" \(string\)/],
+      [undefined, /got undefined/], [2 ** 31, /from 0 to 2147483647/]
+    ] as Array<[number, RegExp]>) {
+      t.throws(() => context.almostOver(given), {
+        code: 'FST_GRACEFUL_INVALID_ARGUMENT',
+        message: /time given to 'almostOver' must be a number of milliseconds/
+      })
       t.throws(() => context.almostOver(given), { message })
     }
   })
