@@ -65,7 +65,10 @@ t.test('a shutdown that cuts a request, with a connection that came late', async
   late.socket.destroy()
 
   const phases = of(seen, 'fastify-graceful:phase')
-  t.same(phases.map(({ phase, previous }) => [previous, phase]), [['running', 'announcing'], ['announcing', 'closing'], ['closing', 'draining'], ['draining', 'terminated']])
+  t.same(
+    phases.map(({ phase, previous }) => [previous, phase]),
+    [['running', 'announcing'], ['announcing', 'closing'], ['closing', 'draining'], ['draining', 'terminated']]
+  )
   t.same(phases.slice(1).map(({ record }) => record), report.phases.slice(0, 3), 'the records of the report')
   const [first] = phases
   t.match(first, { reason: 'test', application: /^application \d+$/ })
@@ -74,7 +77,10 @@ t.test('a shutdown that cuts a request, with a connection that came late', async
 
   const cuts = of(seen, 'fastify-graceful:request-cut')
   t.match(cuts, [{ method: 'GET', route: '/stuck/:id' }])
-  t.same(cuts, report.cut.requests.map((request) => ({ ...request, by: 'deadline', application: cuts[0]?.application })))
+  t.same(
+    cuts,
+    report.cut.requests.map((request) => ({ ...request, by: 'deadline', application: cuts[0]?.application }))
+  )
   t.notMatch(JSON.stringify(cuts), 'secret')
   t.same(of(seen, 'fastify-graceful:report').map((event) => event.report), [report])
   t.equal(report.traffic.lateArrivals, 1)
@@ -129,8 +135,13 @@ t.test('a drain that is undone', async (t) => {
   const app = build({ admin: { token: 'a-token-of-enough-length' } })
   await bind(app)
   const headers = { authorization: 'Bearer a-token-of-enough-length' }
-  for (const url of ['/-/drain', '/-/undrain']) t.equal((await app.inject({ method: 'POST', url, headers })).statusCode, 200)
-  t.match(of(seen, 'fastify-graceful:phase'), [{ phase: 'announcing', reason: 'drain', deadline: undefined }, { phase: 'running', record: { endedBy: 'undrain' } }])
+  for (const url of ['/-/drain', '/-/undrain']) {
+    t.equal((await app.inject({ method: 'POST', url, headers })).statusCode, 200)
+  }
+  t.match(of(seen, 'fastify-graceful:phase'), [
+    { phase: 'announcing', reason: 'drain', deadline: undefined },
+    { phase: 'running', record: { endedBy: 'undrain' } }
+  ])
   t.equal(of(seen, 'fastify-graceful:report').length, 0)
   await app.close()
 })
@@ -138,7 +149,9 @@ t.test('a drain that is undone', async (t) => {
 t.test('an event loop that was held', async (t) => {
   const [code, , output] = await fork('../../metrics/fixtures/stall.js').result
   t.equal(code, 0, output)
-  const { event, metrics } = JSON.parse(/^\{"event".*$/m.exec(output)?.[0] ?? '{}') as { event: Events['fastify-graceful:stall'], metrics: string[] }
+  const { event, metrics } = JSON.parse(
+    /^\{"event".*$/m.exec(output)?.[0] ?? '{}'
+  ) as { event: Events['fastify-graceful:stall'], metrics: string[] }
   t.equal(event.application, 'application 1')
   t.match(event.blockedIn, /^hog \(.*stall\.js:\d+:\d+\)$/)
   t.ok(event.duration >= 1000 && event.duration < 20_000, `${event.duration} ms`)

@@ -38,8 +38,11 @@ async function scrape (connection: Client): Promise<Map<string, number>> {
 
 t.test('every metric is in the documentation, and no other', async (t) => {
   const text = await readFile(new URL('../../docs/metrics.md', import.meta.url), 'utf8')
-  const rows = text.split('\n').filter((line) => line.startsWith(`| \`${metricPrefix}`)).map((line) => line.split('|').slice(1, 5).map((cell) => cell.trim().replaceAll('`', '')))
-  t.same(rows, metricTable.map(({ name, type, labels }) => [metricPrefix + name, type, name.includes('seconds') ? 'seconds' : '', labels.join(', ')]))
+  const rows = text.split('\n').filter((line) => line.startsWith(`| \`${metricPrefix}`))
+    .map((line) => line.split('|').slice(1, 5).map((cell) => cell.trim().replaceAll('`', '')))
+  t.same(rows, metricTable.map(({ name, type, labels }) => [
+    metricPrefix + name, type, name.includes('seconds') ? 'seconds' : '', labels.join(', ')
+  ]))
 })
 
 t.test('names are as Prometheus asks', async (t) => {
@@ -125,7 +128,12 @@ t.test('a running application', async (t) => {
 
 t.test('a scrape in phases 1 to 3, and what is left in the registry', async (t) => {
   const registry = new client.Registry()
-  const app = build({ gracePeriod: 20_000, metrics: { registry }, announce: { shed: 'off', quiet: 200 }, drain: { idle: 10_000 } })
+  const app = build({
+    gracePeriod: 20_000,
+    metrics: { registry },
+    announce: { shed: 'off', quiet: 200 },
+    drain: { idle: 10_000 }
+  })
   const slowly = answerLater()
   app.get('/', async () => 'ok')
   app.get('/slow', () => slowly.answer)
@@ -139,7 +147,13 @@ t.test('a scrape in phases 1 to 3, and what is left in the registry', async (t) 
 
   const done = app.graceful.shutdown()
   const announcing = await scrape(prometheus)
-  t.match(Object.fromEntries(announcing), { 'phase{phase="announcing"}': 1, 'phase{phase="running"}': 0, ready: 0, late_connections_total: 0, last_connection_seconds_count: 0 })
+  t.match(Object.fromEntries(announcing), {
+    'phase{phase="announcing"}': 1,
+    'phase{phase="running"}': 0,
+    ready: 0,
+    late_connections_total: 0,
+    last_connection_seconds_count: 0
+  })
   const late = await Client.open(port)
   late.get('/')
   t.same(await late.answers(1), [200])
@@ -153,16 +167,31 @@ t.test('a scrape in phases 1 to 3, and what is left in the registry', async (t) 
   await slow.closed
   t.match(slow.text, /\r\nconnection: close\r\n/i)
   const draining = await scrape(prometheus)
-  t.match(Object.fromEntries(draining), { 'phase{phase="draining"}': 1, last_connection_seconds_count: 1, requests_drained_total: 1 })
+  t.match(Object.fromEntries(draining), {
+    'phase{phase="draining"}': 1,
+    last_connection_seconds_count: 1,
+    requests_drained_total: 1
+  })
   t.ok(draining.get('last_connection_seconds_sum')! >= 0)
-  t.ok(draining.get('phase_seconds_total{phase="announcing"}')! >= announcing.get('phase_seconds_total{phase="announcing"}')!, 'a counter does not go back')
+  t.ok(
+    draining.get('phase_seconds_total{phase="announcing"}')!
+      >= announcing.get('phase_seconds_total{phase="announcing"}')!,
+    'a counter does not go back'
+  )
 
   phase = undefined
   for (const connection of [prometheus, late]) connection.socket.end()
   const report = await done
   const end = samples(await registry.metrics())
-  t.match(Object.fromEntries(end), { 'phase{phase="terminated"}': 1, 'shutdowns_total{kind="shutdown",verdict="clean"}': 1, 'requests_cut_total{kind="request"}': 0, late_connections_total: report.traffic.lateArrivals })
-  for (const { phase: name, duration } of report.phases) t.equal(end.get(`phase_seconds_total{phase="${name}"}`), duration / 1000, name)
+  t.match(Object.fromEntries(end), {
+    'phase{phase="terminated"}': 1,
+    'shutdowns_total{kind="shutdown",verdict="clean"}': 1,
+    'requests_cut_total{kind="request"}': 0,
+    late_connections_total: report.traffic.lateArrivals
+  })
+  for (const { phase: name, duration } of report.phases) {
+    t.equal(end.get(`phase_seconds_total{phase="${name}"}`), duration / 1000, name)
+  }
   t.equal(end.get('requests_drained_total'), 2, 'the scrape of phase 3, too')
 })
 
@@ -178,19 +207,29 @@ t.test('a registry of the application, and a route of its own', async (t) => {
   t.equal(samples(body).get('phase{phase="running"}'), 1)
 
   const second = build({ metrics: { registry } })
-  await t.rejects(async () => { await second.ready() }, { code: 'FST_GRACEFUL_INVALID_OPTION', message: /'metrics\.registry' must be a registry that no other application uses, got one that has fastify_graceful_phase \(object\)/ })
+  await t.rejects(async () => { await second.ready() }, {
+    code: 'FST_GRACEFUL_INVALID_OPTION',
+    message: /'metrics\.registry' must be a registry that no other application uses, got one that has fastify_graceful_phase \(object\)/
+  })
   await app.close()
   await second.close()
   const third = build({ metrics: { registry, path: '/prometheus' } })
   await third.ready()
-  t.equal(samples((await third.inject('/prometheus')).body).get('phase{phase="running"}'), 1, 'the successor of one that has ended takes its place')
+  t.equal(
+    samples((await third.inject('/prometheus')).body).get('phase{phase="running"}'),
+    1,
+    'the successor of one that has ended takes its place'
+  )
   t.match(await registry.metrics(), /^orders_total 3$/m, 'and leaves what is not ours')
   await third.close()
 
   const foreign = new client.Registry()
   foreign.registerMetric(new client.Gauge({ name: 'fastify_graceful_ready', help: "Somebody's own", registers: [] }))
   const fourth = build({ metrics: { registry: foreign } })
-  await t.rejects(async () => { await fourth.ready() }, { code: 'FST_GRACEFUL_INVALID_OPTION', message: /one that has fastify_graceful_ready/ })
+  await t.rejects(async () => { await fourth.ready() }, {
+    code: 'FST_GRACEFUL_INVALID_OPTION',
+    message: /one that has fastify_graceful_ready/
+  })
   t.match(await foreign.metrics(), /Somebody's own/)
   await fourth.close()
 
@@ -239,7 +278,9 @@ t.test('without prom-client', async (t) => {
   cpSync(join(here, 'dist'), join(home, 'dist'), { recursive: true })
   cpSync(join(here, 'package.json'), join(home, 'package.json'))
   mkdirSync(join(home, 'node_modules', '@fastify'), { recursive: true })
-  for (const name of ['fastify', 'fastify-plugin', '@fastify/error', '@fastify/under-pressure']) symlinkSync(join(here, 'node_modules', name), join(home, 'node_modules', name))
+  for (const name of ['fastify', 'fastify-plugin', '@fastify/error', '@fastify/under-pressure']) {
+    symlinkSync(join(here, 'node_modules', name), join(home, 'node_modules', name))
+  }
   writeFileSync(join(home, 'app.js'), `
     import Fastify from 'fastify'
     import graceful from './dist/index.js'
@@ -253,5 +294,8 @@ t.test('without prom-client', async (t) => {
   const { stdout } = await promisify(execFile)(process.execPath, [join(home, 'app.js')])
   const [without, wanted] = stdout.split('\n')
   t.equal(without, 'ready', 'it is not needed where nobody asks for it')
-  t.match(wanted, /^FST_GRACEFUL_METRICS_CLIENT fastify-graceful: option 'metrics' needs the package prom-client: expected it to be installed \(npm install prom-client\), got: Cannot find package 'prom-client'/)
+  t.match(
+    wanted,
+    /^FST_GRACEFUL_METRICS_CLIENT fastify-graceful: option 'metrics' needs the package prom-client: expected it to be installed \(npm install prom-client\), got: Cannot find package 'prom-client'/
+  )
 })
