@@ -6,11 +6,13 @@ const url = (name: string): URL => new URL(`../${name}`, import.meta.url)
 const read = async (name: string): Promise<string> => readFile(url(name), 'utf8')
 
 /** The titles of a file's tests; one into which something is put ends before that. */
-const titlesOf = (source: string): string[] => [...source.matchAll(/\btest\((?:(['"])((?:\\.|(?!\1).)*)\1|`([^`$]+)(\$\{)?)/g)]
-  .map(([, , quoted, template]) => (quoted ?? template ?? '').replaceAll(/\\(.)/g, '$1').trim())
+const titlesOf = (source: string): string[] =>
+  [...source.matchAll(/\btest\((?:(['"])((?:\\.|(?!\1).)*)\1|`([^`$]+)(\$\{)?)/g)]
+    .map(([, , quoted, template]) => (quoted ?? template ?? '').replaceAll(/\\(.)/g, '$1').trim())
 
 t.test('every test that the scenarios name is there', async (t) => {
-  const rows = (await read('docs/scenarios.md')).split('\n').filter((line) => line.startsWith('| ') && !line.startsWith('| what is tried '))
+  const rows = (await read('docs/scenarios.md')).split('\n')
+    .filter((line) => line.startsWith('| ') && !line.startsWith('| what is tried '))
   t.ok(rows.length > 0)
   for (const row of rows) {
     const [scenario = '', where = '', ...rest] = row.slice(2, -2).split(' | ')

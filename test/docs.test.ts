@@ -8,12 +8,15 @@ import { optionTable } from '../lib/options.ts'
 const read = (name: string): Promise<string> => readFile(new URL(`../${name}`, import.meta.url), 'utf8')
 
 /** The cells of a row of a Markdown table; `\|` is no border. */
-const cells = (line: string): string[] => line.trim().replace(/^\||\|$/g, '').split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll('\\|', '|'))
+const cells = (line: string): string[] =>
+  line.trim().replace(/^\||\|$/g, '').split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll('\\|', '|'))
 
 /** The rows of the table under these column heads. */
 function tableOf (text: string, head: readonly string[]): string[][] {
   const lines = text.split('\n')
-  const start = lines.findIndex((line) => line.trimStart().startsWith('|') && cells(line).map((cell) => cell.toLowerCase()).join() === head.join())
+  const start = lines.findIndex(
+    (line) => line.trimStart().startsWith('|') && cells(line).map((cell) => cell.toLowerCase()).join() === head.join()
+  )
   if (start === -1) return []
   const end = lines.findIndex((line, index) => index > start && !line.trimStart().startsWith('|'))
   return lines.slice(start + 2, end === -1 ? undefined : end).map(cells)
@@ -21,7 +24,10 @@ function tableOf (text: string, head: readonly string[]): string[][] {
 
 t.test("the README's options are those of the code, with their defaults", async (t) => {
   const rows = tableOf(await read('README.md'), ['option', 'default', 'meaning'])
-  t.same(Object.fromEntries(rows.map(([name = '', text]) => [name.replaceAll('`', ''), text])), Object.fromEntries(optionTable.map((row) => [row.name, row.default])))
+  t.same(
+    Object.fromEntries(rows.map(([name = '', text]) => [name.replaceAll('`', ''), text])),
+    Object.fromEntries(optionTable.map((row) => [row.name, row.default]))
+  )
   t.same(rows.map(([name]) => name), optionTable.map(({ name }) => `\`${name}\``), 'in the same order, each once')
   for (const [name, , meaning = ''] of rows) t.ok(meaning.length > 0, `${name} has a meaning`)
 })
@@ -33,18 +39,30 @@ t.test('the reference lists every error code, and no other', async (t) => {
 
 t.test('the reference lists every variable with the option it is for, and no other', async (t) => {
   const rows = tableOf(await read('docs/reference.md'), ['variable', 'default of', ''])
-  t.same(Object.fromEntries(rows.map(([name = '', option = '']) => [name.replaceAll('`', ''), option.replaceAll('`', '')])), Object.fromEntries(variables.map(({ name, option }) => [name, option])))
+  t.same(
+    Object.fromEntries(rows.map(([name = '', option = '']) => [name.replaceAll('`', ''), option.replaceAll('`', '')])),
+    Object.fromEntries(variables.map(({ name, option }) => [name, option]))
+  )
 })
 
 t.test('the time line of a pod is that of the budget', async (t) => {
-  const head = ['grace period', 'prestop sleep', 'sigterm', 'earliest end of phase 1', 'with little traffic', 'latest', 'cut', 'ended']
+  const head = [
+    'grace period', 'prestop sleep', 'sigterm', 'earliest end of phase 1', 'with little traffic', 'latest', 'cut',
+    'ended'
+  ]
   const rows = tableOf(await read('docs/kubernetes.md'), head)
   t.ok(rows.length > 0)
   for (const row of rows) {
     const [gracePeriod = 0, preStop = 0] = row.map((cell) => Number(cell) * 1000)
     const { announce: { min, blind, max }, reserve, close } = cutBudget({ gracePeriod, preStop }, true)
     const ended = gracePeriod - reserve
-    const times = [gracePeriod, preStop, preStop, preStop + min, preStop + Math.max(min, blind), preStop + max, ended - close, ended]
-    t.same(row.map(Number), times.map((time) => Math.round(time / 100) / 10), `${row[0]} s of grace, preStop ${row[1]} s`)
+    const times = [
+      gracePeriod, preStop, preStop, preStop + min, preStop + Math.max(min, blind), preStop + max, ended - close, ended
+    ]
+    t.same(
+      row.map(Number),
+      times.map((time) => Math.round(time / 100) / 10),
+      `${row[0]} s of grace, preStop ${row[1]} s`
+    )
   }
 })

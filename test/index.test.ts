@@ -49,7 +49,10 @@ t.test('registration', async (t) => {
   t.test('happens once', async (t) => {
     const app = build()
     app.register(graceful, { exit: false })
-    await t.rejects(async () => app.ready(), { code: 'FST_GRACEFUL_ALREADY_REGISTERED', message: /one registration per root instance, got a second one/ })
+    await t.rejects(async () => app.ready(), {
+      code: 'FST_GRACEFUL_ALREADY_REGISTERED',
+      message: /one registration per root instance, got a second one/
+    })
     await app.close()
 
     const nested = build()
@@ -62,7 +65,10 @@ t.test('registration', async (t) => {
     const app = Fastify()
     t.teardown(() => app.close())
     await app.ready()
-    await t.rejects(Promise.resolve(graceful(app, { exit: false })), { code: 'FST_GRACEFUL_TOO_LATE', message: /got an application that has already booted/ })
+    await t.rejects(
+      Promise.resolve(graceful(app, { exit: false })),
+      { code: 'FST_GRACEFUL_TOO_LATE', message: /got an application that has already booted/ }
+    )
     t.equal(await codeOf(() => app.register(graceful)), 'AVV_ERR_ROOT_PLG_BOOTED', 'what register says itself')
     await bind(app)
     await t.rejects(Promise.resolve(graceful(app, { exit: false })), { code: 'FST_GRACEFUL_TOO_LATE' })
@@ -72,7 +78,10 @@ t.test('registration', async (t) => {
   t.test('with wrong options fails boot, and leaves nothing behind', async (t) => {
     const before = process.listenerCount('SIGTERM')
     const app = build({ gracePeriod: 5 })
-    await t.rejects(async () => app.ready(), { code: 'FST_GRACEFUL_INVALID_OPTION', message: /'gracePeriod' must be a number of milliseconds from 1000/ })
+    await t.rejects(async () => app.ready(), {
+      code: 'FST_GRACEFUL_INVALID_OPTION',
+      message: /'gracePeriod' must be a number of milliseconds from 1000/
+    })
     await app.close()
     t.equal(process.listenerCount('SIGTERM'), before)
   })
@@ -96,7 +105,9 @@ t.test('registration', async (t) => {
     t.equal((await app.inject('/api/livez')).statusCode, 404, "the plugin's prefix does not apply")
     t.equal((await app.inject('/api/-/status')).statusCode, 404)
     const port = await bind(app)
-    for (const path of ['/before', '/api/inside', '/beside']) t.equal((await fetch(`http://127.0.0.1:${port}${path}`)).status, 200)
+    for (const path of ['/before', '/api/inside', '/beside']) {
+      t.equal((await fetch(`http://127.0.0.1:${port}${path}`)).status, 200)
+    }
     t.same(seen, { before: ['/before'], inside: ['/api/inside'], beside: ['/beside'] })
   })
 
@@ -135,21 +146,39 @@ t.test('registration', async (t) => {
     })
     const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...env } = process.env
     const { stdout, stderr } = await promisify(execFile)(process.execPath, [`${folder}/app.cjs`], { env })
-    t.same(JSON.parse(stdout), { body: 'running', verdict: 'clean', type: 'function', same: true, phases, code: 'FST_GRACEFUL_TOO_LATE' })
+    t.same(
+      JSON.parse(stdout),
+      { body: 'running', verdict: 'clean', type: 'function', same: true, phases, code: 'FST_GRACEFUL_TOO_LATE' }
+    )
     t.equal(stderr, '', 'and without a warning')
   })
 
   t.test('speaks through the logger there is', async (t) => {
     const lines: Array<Record<string, unknown>> = []
-    const app = build({}, { logger: { level: 'info', stream: { write: (line: string) => { lines.push(JSON.parse(line)) } } } })
+    const app = build({}, {
+      logger: { level: 'info', stream: { write: (line: string) => { lines.push(JSON.parse(line)) } } }
+    })
     await bind(app)
     await reportOf(app)
-    t.same(lines.filter(({ event }) => event === 'graceful.phase').map(({ previous, phase, reason }) => [previous, phase, reason].join(' ')), [
-      'running announcing shutdown()', 'announcing closing shutdown()', 'closing draining shutdown()', 'draining terminated shutdown()'
-    ])
+    t.same(
+      lines
+        .filter(({ event }) => event === 'graceful.phase')
+        .map(({ previous, phase, reason }) => [previous, phase, reason].join(' ')),
+      [
+        'running announcing shutdown()', 'announcing closing shutdown()',
+        'closing draining shutdown()', 'draining terminated shutdown()'
+      ]
+    )
     await until(() => lines.some(({ event }) => event === 'graceful.report'))
-    t.match(lines.find(({ event }) => event === 'graceful.report'), { level: 30, report: { verdict: 'clean', kind: 'shutdown' }, msg: /^fastify-graceful: shutdown by shutdown\(\) in \d+ ms, nothing cut$/ })
-    t.ok(lines.some(({ msg }) => /drain, .*undrain and .*prestop are not registered/.test(String(msg))), 'and says at boot what is not there')
+    t.match(lines.find(({ event }) => event === 'graceful.report'), {
+      level: 30,
+      report: { verdict: 'clean', kind: 'shutdown' },
+      msg: /^fastify-graceful: shutdown by shutdown\(\) in \d+ ms, nothing cut$/
+    })
+    t.ok(
+      lines.some(({ msg }) => /drain, .*undrain and .*prestop are not registered/.test(String(msg))),
+      'and says at boot what is not there'
+    )
   })
 })
 
@@ -171,7 +200,9 @@ t.test('app.graceful', async (t) => {
     t.equal(graceful.deadline, undefined)
     t.equal(graceful.signal.aborted, false)
     const seen: Array<[string, boolean]> = []
-    for (const phase of phases.slice(1)) graceful.addHook(phase as 'closing', () => { seen.push([graceful.phase, graceful.signal.aborted]) })
+    for (const phase of phases.slice(1)) {
+      graceful.addHook(phase as 'closing', () => { seen.push([graceful.phase, graceful.signal.aborted]) })
+    }
     const at = Date.now()
     const shutdown = graceful.shutdown({ reason: 'test' })
     t.ok(Math.abs(graceful.deadline! - at - (10_000 - 1000 - 1666)) < 100)
@@ -192,7 +223,10 @@ t.test('app.graceful', async (t) => {
 
   t.test('shutdown is joined by later callers', async (t) => {
     const graceful = await face(t)
-    const [first, second] = await Promise.all([graceful.shutdown({ reason: 'first', exitCode: 3 }), graceful.shutdown({ reason: 'second', exitCode: 4 })])
+    const [first, second] = await Promise.all([
+      graceful.shutdown({ reason: 'first', exitCode: 3 }),
+      graceful.shutdown({ reason: 'second', exitCode: 4 })
+    ])
     t.equal(first, second)
     t.match(first, { reason: 'first', exitCode: 3 })
     t.equal(await graceful.shutdown(), first)
@@ -209,9 +243,24 @@ t.test('app.graceful', async (t) => {
       ['shutdown', [{ exitCode: -1 }], /got -1/],
       ['shutdown', [{ exitCode: '1' }], /got "1" \(string\)/],
       ['shutdown', [[]], /options of 'shutdown' must be an object, got \[\]/],
-      ['shutdown', [{ reason: 'x', exitcode: 1 }], /unknown option 'exitcode' of 'shutdown', expected one of: reason, exitCode$/, 'FST_GRACEFUL_UNKNOWN_OPTION'],
-      ['addHook', ['closing', action, { timeOut: 5 }], /unknown option 'timeOut' of 'addHook', expected one of: name, timeout$/, 'FST_GRACEFUL_UNKNOWN_OPTION'],
-      ['waitUntil', [Promise.resolve(), { title: 'mail' }], /unknown option 'title' of 'waitUntil', expected one of: name, socket$/, 'FST_GRACEFUL_UNKNOWN_OPTION'],
+      [
+        'shutdown',
+        [{ reason: 'x', exitcode: 1 }],
+        /unknown option 'exitcode' of 'shutdown', expected one of: reason, exitCode$/,
+        'FST_GRACEFUL_UNKNOWN_OPTION'
+      ],
+      [
+        'addHook',
+        ['closing', action, { timeOut: 5 }],
+        /unknown option 'timeOut' of 'addHook', expected one of: name, timeout$/,
+        'FST_GRACEFUL_UNKNOWN_OPTION'
+      ],
+      [
+        'waitUntil',
+        [Promise.resolve(), { title: 'mail' }],
+        /unknown option 'title' of 'waitUntil', expected one of: name, socket$/,
+        'FST_GRACEFUL_UNKNOWN_OPTION'
+      ],
       ['stall', ['', action], /name of a participant/],
       ['stall', ['x'], /participant 'x' must be a function/],
       ['addHook', ['running', action], /phase of a hook/],
@@ -238,8 +287,16 @@ t.test('app.graceful', async (t) => {
     const { graceful } = { graceful: await face(t) }
     const readiness = (): boolean => graceful.status().ready
     await until(readiness)
-    const added = [graceful.hold('warming up'), graceful.stall('queue', () => true), graceful.addHook('closing', () => { t.fail('removed') }), graceful.addCheck('db', () => true)]
-    t.match(graceful.status(), { holds: ['warming up'], participants: [{ name: 'queue' }], checks: [{ name: 'db' }], ready: false })
+    const added = [
+      graceful.hold('warming up'),
+      graceful.stall('queue', () => true),
+      graceful.addHook('closing', () => { t.fail('removed') }),
+      graceful.addCheck('db', () => true)
+    ]
+    t.match(
+      graceful.status(),
+      { holds: ['warming up'], participants: [{ name: 'queue' }], checks: [{ name: 'db' }], ready: false }
+    )
     for (const disposable of added) {
       t.type(disposable[Symbol.dispose], 'function')
       disposable[Symbol.dispose]()
@@ -264,7 +321,8 @@ t.test('app.graceful', async (t) => {
     const shutdown = graceful.shutdown()
     await until(() => graceful.status().participants.some(({ name }) => name === 'mail'))
     t.same(graceful.status().participants, [
-      { name: 'queue', reason: '3 jobs' }, { name: 'flush', reason: "hook of phase 'draining' is running" }, { name: 'mail', reason: 'background work is running' }
+      { name: 'queue', reason: '3 jobs' }, { name: 'flush', reason: "hook of phase 'draining' is running" },
+      { name: 'mail', reason: 'background work is running' }
     ])
     t.same(graceful.status().work, ['mail'])
     t.equal(graceful.phase, 'draining')
@@ -274,16 +332,38 @@ t.test('app.graceful', async (t) => {
 
   t.test('status has one shape in every phase', async (t) => {
     const app = build({ admin: { token: 'a-token-of-enough-length' } })
-    const keys = 'phase number since ready started deadline shutdown holds inFlight requests connections participants checks pressure budget traffic work guardian report versions'.split(' ')
+    const keys = ('phase number since ready started deadline shutdown holds inFlight requests connections participants '
+      + 'checks pressure budget traffic work guardian report versions').split(' ')
     await app.ready()
-    for (const phase of phases.slice(1)) app.graceful.addHook(phase as 'closing', () => { t.same(Object.keys(app.graceful.status()), keys, phase) })
+    for (const phase of phases.slice(1)) {
+      app.graceful.addHook(phase as 'closing', () => { t.same(Object.keys(app.graceful.status()), keys, phase) })
+    }
     const status = app.graceful.status()
     t.same(Object.keys(status), keys)
-    t.match(status, { phase: 'running', number: 0, started: true, deadline: undefined, connections: { open: 0, busy: 0, idle: 0, upgraded: 0, sessions: 0 }, budget: { gracePeriod: 30_000 }, traffic: { rate: 0, arrivals: 0, evidence: undefined }, report: undefined })
+    t.match(status, {
+      phase: 'running',
+      number: 0,
+      started: true,
+      deadline: undefined,
+      connections: { open: 0, busy: 0, idle: 0, upgraded: 0, sessions: 0 },
+      budget: { gracePeriod: 30_000 },
+      traffic: { rate: 0, arrivals: 0, evidence: undefined },
+      report: undefined
+    })
     t.match(status.versions, { package: /^\d+\.\d+\.\d+/, node: process.version, fastify: app.version })
-    t.same(Object.keys((await app.inject('/-/status')).json()), ['phase', 'number', 'since', 'ready', 'access'], 'anyone gets the phase and nothing else')
-    const whole = (await app.inject({ url: '/-/status', headers: { authorization: 'Bearer a-token-of-enough-length' } })).json() as object
-    t.same(Object.keys(whole), [...keys.filter((key) => !['deadline', 'shutdown', 'pressure', 'guardian', 'report'].includes(key)), 'access'], 'whoever is authorised gets the whole')
+    t.same(
+      Object.keys((await app.inject('/-/status')).json()),
+      ['phase', 'number', 'since', 'ready', 'access'],
+      'anyone gets the phase and nothing else'
+    )
+    const whole = (await app.inject({
+      url: '/-/status',
+      headers: { authorization: 'Bearer a-token-of-enough-length' }
+    })).json() as object
+    t.same(Object.keys(whole), [
+      ...keys.filter((key) => !['deadline', 'shutdown', 'pressure', 'guardian', 'report'].includes(key)),
+      'access'
+    ], 'whoever is authorised gets the whole')
     const { report } = (await reportOf(app), app.graceful.status())
     t.same(JSON.parse(JSON.stringify(report)).phases.map(({ phase }: { phase: string }) => phase), phases.slice(1))
     t.equal(app.graceful.status().phase, 'terminated')
@@ -314,7 +394,10 @@ t.test('request.drainSignal', async (t) => {
   stream.get('/stream')
   holder.get('/held')
   await until(() => signal !== undefined && app.graceful.status().requests.length === 2)
-  t.match(app.graceful.status().requests.map(({ route, kind }) => `${route} ${kind}`).toSorted(), ['/held request', '/stream stream'])
+  t.match(
+    app.graceful.status().requests.map(({ route, kind }) => `${route} ${kind}`).toSorted(),
+    ['/held request', '/stream stream']
+  )
   t.equal(signal?.aborted, false)
   const shutdown = app.graceful.shutdown()
   await until(() => app.graceful.phase === 'draining')
@@ -330,7 +413,10 @@ t.test('request.drainSignal', async (t) => {
 })
 
 /** What a call of `close` comes to, on an application with and without the plugin. */
-const outcomes = async (given: { failing: boolean, close: (app: FastifyInstance) => Promise<unknown> }): Promise<unknown[]> => Promise.all([true, false].map(async (ours) => {
+const outcomes = async (given: {
+  failing: boolean,
+  close: (app: FastifyInstance) => Promise<unknown>
+}): Promise<unknown[]> => Promise.all([true, false].map(async (ours) => {
   const app = ours ? build() : Fastify()
   const error = new Error('pool')
   const log: string[] = []
@@ -349,15 +435,21 @@ const outcomes = async (given: { failing: boolean, close: (app: FastifyInstance)
 t.test('close', async (t) => {
   const callbacks: Record<string, (app: FastifyInstance) => Promise<unknown>> = {
     'a callback without arguments': (app) => new Promise((resolve) => { app.close(() => resolve('called')) }),
-    'a callback with 1 argument': (app) => new Promise((resolve) => { app.close(((error: unknown) => resolve(String(error))) as Loose) }),
-    'a callback with 2 arguments': (app) => new Promise((resolve) => { app.close(((error: unknown, done: () => void) => {
-      done()
-      resolve(String(error))
-    }) as Loose) }),
-    'a callback with 3 arguments': (app) => new Promise((resolve) => { app.close(((error: unknown, context: unknown, done: () => void) => {
-      done()
-      resolve([String(error), context === app])
-    }) as Loose) })
+    'a callback with 1 argument': (app) => new Promise((resolve) => {
+      app.close(((error: unknown) => resolve(String(error))) as Loose)
+    }),
+    'a callback with 2 arguments': (app) => new Promise((resolve) => {
+      app.close(((error: unknown, done: () => void) => {
+        done()
+        resolve(String(error))
+      }) as Loose)
+    }),
+    'a callback with 3 arguments': (app) => new Promise((resolve) => {
+      app.close(((error: unknown, context: unknown, done: () => void) => {
+        done()
+        resolve([String(error), context === app])
+      }) as Loose)
+    })
   }
 
   for (const failing of [false, true]) {
@@ -369,7 +461,8 @@ t.test('close', async (t) => {
         await app.close()
         return app.close()
       },
-      concurrently: async (app: FastifyInstance): Promise<unknown> => Promise.all([app.close(), app.close(), app.close()])
+      concurrently: async (app: FastifyInstance): Promise<unknown> =>
+        Promise.all([app.close(), app.close(), app.close()])
     })) {
       t.test(`${name}, ${failing ? 'with an onClose hook that rejects' : 'plain'}: as Fastify does`, async (t) => {
         const [ours, theirs] = await outcomes({ failing, close })
@@ -391,7 +484,9 @@ t.test('close', async (t) => {
     const app = build({ exit: true, announce: { min: 1500, max: 2000 } })
     const entered: string[] = []
     await app.ready()
-    for (const phase of phases.slice(1)) app.graceful.addHook(phase as 'closing', ({ reason }) => { entered.push(`${phase} ${reason}`) })
+    for (const phase of phases.slice(1)) {
+      app.graceful.addHook(phase as 'closing', ({ reason }) => { entered.push(`${phase} ${reason}`) })
+    }
     const before = Date.now()
     await app.close()
     t.ok(Date.now() - before < 1500, 'nothing is announced')
@@ -451,8 +546,14 @@ t.test('close', async (t) => {
     app.addHook('onClose', async () => { throw error })
     await app.ready()
     const shutdown = app.graceful.shutdown()
-    t.same(await Promise.allSettled([app.close(), app.close()]), [{ status: 'rejected', reason: error }, { status: 'rejected', reason: error }])
-    t.match(await shutdown, { verdict: 'failed', exitCode: 1, failures: [{ name: 'close', message: 'pool', phase: 'terminated' }] })
+    t.same(
+      await Promise.allSettled([app.close(), app.close()]),
+      [{ status: 'rejected', reason: error }, { status: 'rejected', reason: error }]
+    )
+    t.match(
+      await shutdown,
+      { verdict: 'failed', exitCode: 1, failures: [{ name: 'close', message: 'pool', phase: 'terminated' }] }
+    )
   })
 
   t.test('by listen({ signal }), before and after listening', async (t) => {
@@ -492,7 +593,8 @@ t.test('close', async (t) => {
       else app.addHook('onReady', slow)
       app.addHook('onClose', async () => { closed++ })
       closed = 0
-      const listening = app.listen({ port: 0, host: '127.0.0.1' }).then(() => 'resolved', (error: Error) => error.message)
+      const listening = app.listen({ port: 0, host: '127.0.0.1' })
+        .then(() => 'resolved', (error: Error) => error.message)
       await reached.promise
       const closing = app.close()
       held.open()
@@ -545,7 +647,10 @@ t.test('close', async (t) => {
     t.ok(duration > 400 && duration < 3000, `${duration} ms`)
     t.same(client.codes, [])
     await until(() => app.graceful.status().report !== undefined)
-    t.match(app.graceful.status().report, { kind: 'close', verdict: 'cut', exitCode: 1, cut: { requests: [{ method: 'GET', route: '/close' }] } })
+    t.match(
+      app.graceful.status().report,
+      { kind: 'close', verdict: 'cut', exitCode: 1, cut: { requests: [{ method: 'GET', route: '/close' }] } }
+    )
   })
 
   t.test('closeWith replaces the call, and what it leaves open is closed', async (t) => {
@@ -577,13 +682,20 @@ t.test('close', async (t) => {
       mock.timers.reset()
     }
     await Promise.all([idle.closed, silent.closed])
-    t.match(app.graceful.status().report, { verdict: 'clean', phases: [{ phase: 'closing', endedBy: 'condition' }, { phase: 'draining', endedBy: 'condition' }, {}] })
+    t.match(app.graceful.status().report, {
+      verdict: 'clean',
+      phases: [{ phase: 'closing', endedBy: 'condition' }, { phase: 'draining', endedBy: 'condition' }, {}]
+    })
   })
 })
 
 t.test('a thousand applications leave nothing behind', async (t) => {
-  const events = [...Object.keys(constants.signals), 'uncaughtException', 'unhandledRejection', 'exit', 'message', 'beforeExit', 'warning', 'disconnect']
-  const counts = (): Record<string, number> => Object.fromEntries(events.map((event) => [event, process.listenerCount(event)]))
+  const events = [
+    ...Object.keys(constants.signals), 'uncaughtException', 'unhandledRejection', 'exit', 'message', 'beforeExit',
+    'warning', 'disconnect'
+  ]
+  const counts = (): Record<string, number> =>
+    Object.fromEntries(events.map((event) => [event, process.listenerCount(event)]))
   const before = counts()
   const warnings: Error[] = []
   const onWarning = (warning: Error): void => { warnings.push(warning) }
@@ -641,12 +753,17 @@ t.test('routes that are switched off', async (t) => {
     [{}, { '/livez': 200, '/readyz': 200, '/startupz': 200, '/-/status': 200, '/-/drain': 404 }],
     [{ probes: false }, { '/livez': 404, '/readyz': 404, '/startupz': 404, '/-/status': 200, '/-/drain': 404 }],
     [{ admin: false }, { '/livez': 200, '/readyz': 200, '/startupz': 200, '/-/status': 404, '/-/drain': 404 }],
-    [{ probes: { prefix: '/health' }, admin: { prefix: '/admin', token } }, { '/livez': 404, '/health/livez': 200, '/-/status': 404, '/admin/status': 200 }]
+    [
+      { probes: { prefix: '/health' }, admin: { prefix: '/admin', token } },
+      { '/livez': 404, '/health/livez': 200, '/-/status': 404, '/admin/status': 200 }
+    ]
   ] as Array<[object, Record<string, number>]>) {
     const app = build(options)
     await app.ready()
     await until(() => app.graceful.status().ready)
-    for (const [url, statusCode] of Object.entries(expected)) t.equal((await app.inject(url)).statusCode, statusCode, `${JSON.stringify(options)} ${url}`)
+    for (const [url, statusCode] of Object.entries(expected)) {
+      t.equal((await app.inject(url)).statusCode, statusCode, `${JSON.stringify(options)} ${url}`)
+    }
     t.equal((await reportOf(app)).verdict, 'clean')
   }
 })

@@ -4,8 +4,10 @@ import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, Fastify
 import { expectTypeOf } from 'expect-type'
 import graceful, { errors, fastifyGraceful, phases } from '../lib/index.ts'
 import type {
-  AddedCheck, AdminOptions, Answer, Check, CheckContext, CheckKind, CheckOptions, Cut, Graceful, GracefulOptions, Hold, HoldOptions, HookContext, HookOptions, HookPhase,
-  Participant, Phase, PhaseEnd, PhaseHook, PhaseRecord, PressureOptions, Registration, Report, Shed, ShutdownKind, ShutdownOptions, SignalAction, StallPhase, Status, TrafficSummary, WorkOptions
+  AddedCheck, AdminOptions, Answer, Check, CheckContext, CheckKind, CheckOptions, Cut, Graceful, GracefulOptions,
+  Hold, HoldOptions, HookContext, HookOptions, HookPhase, Participant, Phase, PhaseEnd, PhaseHook, PhaseRecord,
+  PressureOptions, Registration, Report, Shed, ShutdownKind, ShutdownOptions, SignalAction, StallPhase, Status,
+  TrafficSummary, WorkOptions
 } from '../lib/index.ts'
 
 // What is expected here is checked by `tsc -p test`. Nothing of it is called.
@@ -20,7 +22,14 @@ function checkPlugin (app: FastifyInstance): void {
 
   app.register(graceful)
   app.register(graceful, {})
-  app.register(graceful, { gracePeriod: 30_000, announce: { min: 1, shed: 'off' }, signals: { SIGUSR2: 'restart', SIGHUP: false }, probes: false, admin: { token: ['a', 'b'] }, pressure: { readiness: true, maxEventLoopDelay: 5 } })
+  app.register(graceful, {
+    gracePeriod: 30_000,
+    announce: { min: 1, shed: 'off' },
+    signals: { SIGUSR2: 'restart', SIGHUP: false },
+    probes: false,
+    admin: { token: ['a', 'b'] },
+    pressure: { readiness: true, maxEventLoopDelay: 5 }
+  })
   app.register(import('../lib/index.ts'))
   app.register(graceful, { closeWith: async () => {}, admin: { authorize: async (request) => request.ip === '::1' } })
   // @ts-expect-error a time is a number
@@ -70,13 +79,19 @@ function checkFace (face: Graceful): void {
   expectTypeOf(face.shutdown).returns.toEqualTypeOf<Promise<Report>>()
   expectTypeOf(face.stall).parameters.toEqualTypeOf<[name: string, participant: Participant]>()
   expectTypeOf(face.stall).returns.toEqualTypeOf<Registration>()
-  expectTypeOf(face.addHook).parameters.toEqualTypeOf<[phase: HookPhase, hook: PhaseHook, options?: HookOptions | undefined]>()
+  expectTypeOf(face.addHook).parameters.toEqualTypeOf<[
+    phase: HookPhase, hook: PhaseHook, options?: HookOptions | undefined
+  ]>()
   expectTypeOf(face.addHook).returns.toEqualTypeOf<Registration>()
-  expectTypeOf(face.waitUntil).parameters.toEqualTypeOf<[promise: PromiseLike<unknown>, options?: WorkOptions | undefined]>()
+  expectTypeOf(face.waitUntil).parameters.toEqualTypeOf<[
+    promise: PromiseLike<unknown>, options?: WorkOptions | undefined
+  ]>()
   expectTypeOf(face.hold).parameters.toEqualTypeOf<[reason: string, options?: HoldOptions | undefined]>()
   expectTypeOf(face.hold).returns.toEqualTypeOf<Hold>()
   expectTypeOf(face.ready).returns.toEqualTypeOf<Promise<boolean>>()
-  expectTypeOf(face.addCheck).parameters.toEqualTypeOf<[name: string, check: Check, options?: CheckOptions | undefined]>()
+  expectTypeOf(face.addCheck).parameters.toEqualTypeOf<[
+    name: string, check: Check, options?: CheckOptions | undefined
+  ]>()
   expectTypeOf(face.addCheck).returns.toEqualTypeOf<AddedCheck>()
   expectTypeOf(face.status).returns.toEqualTypeOf<Status>()
   expectTypeOf<Registration>().toExtend<Disposable>()
@@ -142,7 +157,10 @@ function checkData (report: Report, context: HookContext, status: Status): void 
 }
 
 t.test('the types hold at run time as well', async (t) => {
-  t.same([checkPlugin, checkAugmentation, checkFace, checkData].map((check) => typeof check), ['function', 'function', 'function', 'function'])
+  t.same(
+    [checkPlugin, checkAugmentation, checkFace, checkData].map((check) => typeof check),
+    ['function', 'function', 'function', 'function']
+  )
   t.equal(fastifyGraceful.fastifyGraceful, fastifyGraceful, 'what require() answers')
   const app = Fastify()
   t.teardown(() => app.close())
@@ -153,5 +171,7 @@ t.test('the types hold at run time as well', async (t) => {
   })
   t.equal((await app.inject('/')).body, 'running')
   t.equal(app.graceful.phases, phases)
-  for (const [code, Constructor] of Object.entries(errors)) t.equal(new (Constructor as unknown as new () => { code: string })().code, code)
+  for (const [code, Constructor] of Object.entries(errors)) {
+    t.equal(new (Constructor as unknown as new () => { code: string })().code, code)
+  }
 })
