@@ -20,8 +20,15 @@ interface Loaded { tree: Tree, port: number, load: ReturnType<typeof startLoad> 
 
 /** A tree under 300 requests a second from clients that retry nothing. */
 async function loaded (t: Test, workers: number): Promise<Loaded> {
-  const tree = start(t, ['run', '--workers', String(workers), '--min-ready', String(workers), replica], { env: { REPLICA: 'supervised' } })
-  const [, port] = await until(() => /"port":(\d+),"msg":"replica listens"/.exec(tree.output()) ?? undefined, 'it listens')
+  const tree = start(
+    t,
+    ['run', '--workers', String(workers), '--min-ready', String(workers), replica],
+    { env: { REPLICA: 'supervised' } }
+  )
+  const [, port] = await until(
+    () => /"port":(\d+),"msg":"replica listens"/.exec(tree.output()) ?? undefined,
+    'it listens'
+  )
   await tree.ready()
   return { tree, port: Number(port), load: startLoad(Number(port), 300, users) }
 }
@@ -42,11 +49,19 @@ async function killOne (t: Test, { tree, port, load }: Loaded): Promise<void> {
   await until(() => tree.lines('readiness').length === 3, 'all are ready again')
   const { requests, losses, longestStall } = await load.stop()
   t.comment(`${losses.length} of ${requests} requests lost, longest stall ${longestStall} ms`)
-  t.same(losses.filter(({ kind }) => !['ECONNRESET', 'socket hang up', 'truncated', 'EPIPE'].includes(kind)), [], 'nobody was refused, and nobody got a wrong answer')
+  t.same(
+    losses.filter(({ kind }) => !['ECONNRESET', 'socket hang up', 'truncated', 'EPIPE'].includes(kind)),
+    [],
+    'nobody was refused, and nobody got a wrong answer'
+  )
   // A client that does not get to run learns of the end of its connection so much later.
   const late = 20 + longestStall
   t.same(losses.filter(({ sentAt }) => sentAt > goneAt + late), [], 'what is lost was sent before')
-  t.same(losses.filter(({ sentAt, reused }) => sentAt > killedAt + late && !reused), [], 'or on a connection that was there before')
+  t.same(
+    losses.filter(({ sentAt, reused }) => sentAt > killedAt + late && !reused),
+    [],
+    'or on a connection that was there before'
+  )
   t.ok(requests > 300)
 }
 
@@ -59,11 +74,19 @@ for (const workers of [1, 2, 4]) {
       const load = startLoad(port, 300, users)
       await sleep(500)
       t.equal((await fetch(`http://127.0.0.1:${port}/crash`)).status, 200)
-      await until(() => tree.lines('exit').length === 2 && tree.lines('readiness').length === 5, 'a successor of the one that has crashed', 30_000)
+      await until(
+        () => tree.lines('exit').length === 2 && tree.lines('readiness').length === 5,
+        'a successor of the one that has crashed',
+        30_000
+      )
       const { requests, losses } = await load.stop()
       t.comment(`${losses.length} of ${requests} requests lost`)
       // The child closes its idle connections after 500 ms, which crosses what is sent on them in the same moment.
-      t.same(losses.filter(({ kind, reused }) => !reused || !['ECONNRESET', 'socket hang up', 'EPIPE'].includes(kind)), [], 'after an uncaught exception what is in flight is answered')
+      t.same(
+        losses.filter(({ kind, reused }) => !reused || !['ECONNRESET', 'socket hang up', 'EPIPE'].includes(kind)),
+        [],
+        'after an uncaught exception what is in flight is answered'
+      )
       t.ok(losses.length <= 3, 'and almost nothing is lost')
     }
     process.kill(tree.pid, 'SIGTERM')
@@ -82,7 +105,10 @@ t.test('a child that cannot be started is one that has ended: its place is fille
   const [, failed] = await until(() => tree.lines('exit').length >= 2 && tree.lines('exit'), 'a start that fails')
   t.match(failed, { child: 1, exitCode: 1, lastWords: /it could not be started: spawn .* ENOENT/ })
   await rename(`${cwd}-moved`, cwd)
-  await until(() => tree.lines('readiness').at(-1)?.['ready'] === true && tree.lines('readiness').length === 3, 'both are ready again')
+  await until(
+    () => tree.lines('readiness').at(-1)?.['ready'] === true && tree.lines('readiness').length === 3,
+    'both are ready again'
+  )
   await rename(cwd, `${cwd}-moved`)
   const starts = tree.lines('exit').length
   process.kill(tree.lines('spawn')[1]!.childPid!, 'SIGKILL')
@@ -94,15 +120,24 @@ t.test('a child that cannot be started is one that has ended: its place is fille
 t.test('a supervisor that has no descriptors left outlives it, and ends in order', async (t) => {
   const tree = start(t, ['run', '--workers', '9', '--max-crashes', '1000', service], { within: 'few descriptors' })
   await tree.ready()
-  t.ok(tree.lines('exit').some(({ lastWords }) => /it could not be started: .*EMFILE/.test(String(lastWords))), 'some could not be started')
+  t.ok(
+    tree.lines('exit').some(({ lastWords }) => /it could not be started: .*EMFILE/.test(String(lastWords))),
+    'some could not be started'
+  )
   process.kill(tree.pid, 'SIGTERM')
   t.same(await tree.result, [0, null])
 })
 
 t.test('what Node throws is one more start that fails', async (t) => {
   // No program takes an argument of this length: E2BIG.
-  const program = `const { supervise } = await import(${JSON.stringify(new URL('../../dist/cluster/index.js', import.meta.url).href)}); supervise({ script: ${JSON.stringify(service)}, args: ['x'.repeat(1 << 18)], maxCrashes: 0 })`
-  const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, '--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const program = 'const { supervise } = '
+    + `await import(${JSON.stringify(new URL('../../dist/cluster/index.js', import.meta.url).href)}); `
+    + `supervise({ script: ${JSON.stringify(service)}, args: ['x'.repeat(1 << 18)], maxCrashes: 0 })`
+  const child = spawn(
+    'env',
+    ['-u', 'NODE_OPTIONS', process.execPath, '--input-type=module', '-e', program],
+    { stdio: ['ignore', 'pipe', 'inherit'] }
+  )
   const [output, [exitCode]] = await Promise.all([text(child.stdout), once(child, 'close')])
   t.match(output, /"exitCode":1,"signal":null,"lastWords":"it could not be started: spawn E2BIG"/)
   t.match(output, /"event":"graceful.supervisor.giveUp"/)

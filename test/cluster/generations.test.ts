@@ -7,11 +7,17 @@ import type { Tree } from './tree.ts'
 const family = fileURLToPath(new URL('fixtures/family.js', import.meta.url))
 
 /** A tree of these generations, all of which listen; answers their processes by name. */
-async function grow (t: Test, names: string[], flags: string[] = []): Promise<{ tree: Tree, pids: Map<string, number> }> {
+async function grow (
+  t: Test,
+  names: string[],
+  flags: string[] = []
+): Promise<{ tree: Tree, pids: Map<string, number> }> {
   const tree = start(t, ['run', ...flags, family, ...names])
   const pids = new Map<string, number>()
   await until(() => {
-    for (const [, name = '', pid] of tree.output().matchAll(/^(\w+) listens on \d+ as (\d+)$/gm)) pids.set(name, Number(pid))
+    for (const [, name = '', pid] of tree.output().matchAll(/^(\w+) listens on \d+ as (\d+)$/gm)) {
+      pids.set(name, Number(pid))
+    }
     return pids.size === names.filter((name) => name !== 'supervisor').length
   }, 'all generations listen', 40_000)
   t.teardown(() => { for (const pid of pids.values()) if (isAlive(pid)) process.kill(pid, 'SIGKILL') })
@@ -29,11 +35,20 @@ t.test('SIGTERM goes down three generations, and the youngest are gone first', a
   process.kill(tree.pid, 'SIGTERM')
   t.same(await tree.result, [0, null])
   t.notOk([...pids.values()].some(isAlive))
-  for (const name of pids.keys()) t.match(tree.output(), new RegExp(`${name} closing[^]*${name} draining[^]*${name} terminated`), `${name} went through its phases`)
+  for (const name of pids.keys()) {
+    t.match(
+      tree.output(),
+      new RegExp(`${name} closing[^]*${name} draining[^]*${name} terminated`),
+      `${name} went through its phases`
+    )
+  }
   inOrder(t, tree, 'youngest exits', 'young exits', 'old exits')
   inOrder(t, tree, 'youngest exits', 'young terminated')
   t.notMatch(tree.output(), /was told/, 'nothing of this reaches the listeners of the service')
-  t.same(tree.output().match(/^young got .*$/gm)?.map((line) => JSON.parse(line.slice('young got '.length)).type), ['shutdown'])
+  t.same(
+    tree.output().match(/^young got .*$/gm)?.map((line) => JSON.parse(line.slice('young got '.length)).type),
+    ['shutdown']
+  )
 })
 
 t.test('the first exit code wins, up the tree', async (t) => {
@@ -60,7 +75,13 @@ t.test('nobody is left behind by a child that is killed, and the supervisor wait
   t.same(await tree.result, [0, null])
   t.notOk([...pids.values()].some(isAlive), 'when the supervisor ends, all have')
   t.match(tree.lines('orphans'), [{ pids: [pids.get('young'), pids.get('youngest')] }])
-  for (const name of ['young', 'youngest']) t.match(tree.output(), new RegExp(`${name} closing[^]*${name} draining[^]*${name} terminated`), `${name} went through its phases`)
+  for (const name of ['young', 'youngest']) {
+    t.match(
+      tree.output(),
+      new RegExp(`${name} closing[^]*${name} draining[^]*${name} terminated`),
+      `${name} went through its phases`
+    )
+  }
   inOrder(t, tree, 'youngest exits', 'young exits')
 })
 

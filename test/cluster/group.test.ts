@@ -11,7 +11,11 @@ const pids = (tree: Tree): number[] => tree.lines('spawn').map(({ childPid }) =>
 const group = (tree: Tree, signal: NodeJS.Signals): boolean => process.kill(-tree.pid, signal)
 
 async function grow (t: Pick<Test, 'teardown'>, workers: number, ...args: string[]): Promise<Tree> {
-  const tree = start(t, ['run', '--workers', String(workers), '--min-ready', String(workers), ...args], { within: 'group' })
+  const tree = start(
+    t,
+    ['run', '--workers', String(workers), '--min-ready', String(workers), ...args],
+    { within: 'group' }
+  )
   await tree.ready()
   return tree
 }
@@ -19,14 +23,19 @@ async function grow (t: Pick<Test, 'teardown'>, workers: number, ...args: string
 /** When each child entered each phase. */
 function timesOf (tree: Tree): Map<string, Record<string, number>> {
   const times = new Map<string, Record<string, number>>()
-  for (const [, child = '', phase = '', at] of tree.output().matchAll(/^(\d) (\w+) (\d+)$/gm)) times.set(child, { ...times.get(child), [phase]: Number(at) })
+  for (const [, child = '', phase = '', at] of tree.output().matchAll(/^(\d) (\w+) (\d+)$/gm)) {
+    times.set(child, { ...times.get(child), [phase]: Number(at) })
+  }
   return times
 }
 
 /** Nobody has crashed, was started again, was in a hurry, or was taken for one that ends by itself. */
 function isOrderly (t: Test, tree: Tree, children: number): void {
   for (const event of ['leaving', 'backoff', 'kill', 'giveUp', 'late']) t.same(tree.lines(event), [], event)
-  t.same(tree.lines('exit').map(({ exitCode, level }) => [exitCode, level]), Array.from({ length: children }, () => [0, 30]))
+  t.same(
+    tree.lines('exit').map(({ exitCode, level }) => [exitCode, level]),
+    Array.from({ length: children }, () => [0, 30])
+  )
   t.notMatch(tree.output(), /capped at 1 s|"hurried"/)
 }
 
@@ -36,7 +45,11 @@ const slack = 25
 function isInStep (t: Test, tree: Tree): void {
   const times = [...timesOf(tree).values()]
   const [slow] = times
-  for (const [phase, next, least] of [['announcing', 'closing', 700], ['closing', 'draining', 200], ['draining', 'terminated', 700]] as const) {
+  for (const [phase, next, least] of [
+    ['announcing', 'closing', 700],
+    ['closing', 'draining', 200],
+    ['draining', 'terminated', 700]
+  ] as const) {
     for (const one of times) {
       const early = slow![phase]! + least - one[next]!
       t.ok(early <= slack, `nobody leaves phase '${phase}' before the slow one may (${early} ms)`)

@@ -35,7 +35,9 @@ t.test('a port is closed by whoever means it', async (t) => {
   const deploy = (content: object): Promise<void> => writeFile(release, JSON.stringify(content))
   const [first, second, other] = await Promise.all([freePort(), freePort(), freePort()])
   await deploy({ port: first, other })
-  const tree = start(t, ['run', '--max-crashes', '0', fileURLToPath(new URL('fixtures/ports.js', import.meta.url)), release])
+  const tree = start(t, [
+    'run', '--max-crashes', '0', fileURLToPath(new URL('fixtures/ports.js', import.meta.url)), release
+  ])
   await tree.ready()
   await ask(other)
   await ask(first, '/close')
@@ -63,7 +65,9 @@ t.test('a port is closed by whoever means it', async (t) => {
   t.same(await tree.result, [0, null])
 
   await deploy({ port: first, other, listenAndEnd: 9 })
-  const loop = start(t, ['run', '--max-crashes', '1', fileURLToPath(new URL('fixtures/ports.js', import.meta.url)), release])
+  const loop = start(t, [
+    'run', '--max-crashes', '1', fileURLToPath(new URL('fixtures/ports.js', import.meta.url)), release
+  ])
   await until(() => loop.lines('exit').length === 1, 'the first end')
   t.ok(await accepts(first), 'kept while somebody is to come')
   t.same(await loop.result, [9, null])

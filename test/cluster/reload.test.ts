@@ -16,42 +16,52 @@ async function releaseFile (t: Test): Promise<{ given: string, deploy: (release:
   return { given: JSON.stringify({ release }), deploy }
 }
 
-t.test('a release that does not start, or is never ready, stops the reload and takes nobody out of service', async (t) => {
-  const { given, deploy } = await releaseFile(t)
-  const tree = start(t, ['run', '--start-timeout', '8s', service, given])
-  const port = await tree.port()
-  await tree.ready()
-  const { pid } = await ask(port)
-  const stopped = (): string[] => tree.lines('reload').filter(({ problem }) => problem !== undefined).map(({ msg }) => msg)
+t.test(
+  'a release that does not start, or is never ready, stops the reload and takes nobody out of service',
+  async (t) => {
+    const { given, deploy } = await releaseFile(t)
+    const tree = start(t, ['run', '--start-timeout', '8s', service, given])
+    const port = await tree.port()
+    await tree.ready()
+    const { pid } = await ask(port)
+    const stopped = (): string[] =>
+      tree.lines('reload').filter(({ problem }) => problem !== undefined).map(({ msg }) => msg)
 
-  await deploy('broken')
-  process.kill(tree.pid, 'SIGHUP')
-  await until(() => stopped().length === 1, 'the reload stops')
-  t.match(stopped()[0], /reload stopped after 0 of 1, the old children stay: process \d+ ended while starting; its last words: [^]*this release does not start/)
-  t.match(await ask(port), { pid, release: 'one' })
+    await deploy('broken')
+    process.kill(tree.pid, 'SIGHUP')
+    await until(() => stopped().length === 1, 'the reload stops')
+    t.match(
+      stopped()[0],
+      /reload stopped after 0 of 1, the old children stay: process \d+ ended while starting; its last words: [^]*this release does not start/
+    )
+    t.match(await ask(port), { pid, release: 'one' })
 
-  await deploy('unready')
-  process.kill(tree.pid, 'SIGHUP')
-  await until(() => stopped().length === 2, 'the reload stops again')
-  t.match(stopped()[1], /was not ready within 8000 ms: it does not listen yet, or a readiness check fails/)
-  await until(() => tree.lines('exit').length === 2, 'the new one is gone')
-  for (let index = 0; index < 10; index++) t.match(await ask(port), { pid, release: 'one' })
+    await deploy('unready')
+    process.kill(tree.pid, 'SIGHUP')
+    await until(() => stopped().length === 2, 'the reload stops again')
+    t.match(stopped()[1], /was not ready within 8000 ms: it does not listen yet, or a readiness check fails/)
+    await until(() => tree.lines('exit').length === 2, 'the new one is gone')
+    for (let index = 0; index < 10; index++) t.match(await ask(port), { pid, release: 'one' })
 
-  await deploy('two')
-  process.kill(tree.pid, 'SIGHUP')
-  await until(() => tree.lines('reload').length === 5, 'the third reload has begun')
-  process.kill(tree.pid, 'SIGHUP')
-  process.kill(tree.pid, 'SIGHUP')
-  await until(() => tree.output().match(/reload done/g)?.length === 2, 'a signal meanwhile is queued once')
-  t.match(await ask(port), { release: 'two' })
-  process.kill(tree.pid, 'SIGTERM')
-  t.same(await tree.result, [0, null])
-  t.equal(tree.output().match(/reload done/g)?.length, 2, 'and only once')
-})
+    await deploy('two')
+    process.kill(tree.pid, 'SIGHUP')
+    await until(() => tree.lines('reload').length === 5, 'the third reload has begun')
+    process.kill(tree.pid, 'SIGHUP')
+    process.kill(tree.pid, 'SIGHUP')
+    await until(() => tree.output().match(/reload done/g)?.length === 2, 'a signal meanwhile is queued once')
+    t.match(await ask(port), { release: 'two' })
+    process.kill(tree.pid, 'SIGTERM')
+    t.same(await tree.result, [0, null])
+    t.equal(tree.output().match(/reload done/g)?.length, 2, 'and only once')
+  }
+)
 
 t.test('a reload that a shutdown cuts off says so, and a grace period that cannot hold is said once', async (t) => {
   const flags = ['run', '--workers', '2', '--min-ready', '2', '--grace', '8s', service]
-  const [tree, fitting] = [start(t, [...flags, JSON.stringify({ hang: true, options: { gracePeriod: 60_000 } })]), start(t, [...flags, JSON.stringify({ options: { gracePeriod: 6000 } })])]
+  const [tree, fitting] = [
+    start(t, [...flags, JSON.stringify({ hang: true, options: { gracePeriod: 60_000 } })]),
+    start(t, [...flags, JSON.stringify({ options: { gracePeriod: 6000 } })])
+  ]
   await Promise.all([tree.ready(), fitting.ready()])
   process.kill(tree.pid, 'SIGHUP')
   await until(() => tree.lines('spawn').length === 3, 'the first successor starts')
@@ -59,11 +69,24 @@ t.test('a reload that a shutdown cuts off says so, and a grace period that canno
   await until(() => /^hangs in/m.test(tree.output()), 'it has the place, and the old one hangs')
   await until(() => tree.lines('reload').at(-1)?.['queued'], 'the second reload is queued')
   const [line, ...more] = tree.lines('gracePeriod')
-  t.match(line, { level: 40, own: 60_000, gracePeriod: 8000, childGracePeriod: 6267, killedAfter: 7600, msg: "the service's own gracePeriod is 60000 ms, but the supervisor's of 8000 ms (--grace) leaves a child 6267 ms. The supervisor's holds: what has not ended after 7600 ms is killed. Leave the service's out, or raise --grace" })
+  t.match(line, {
+    level: 40,
+    own: 60_000,
+    gracePeriod: 8000,
+    childGracePeriod: 6267,
+    killedAfter: 7600,
+    msg: "the service's own gracePeriod is 60000 ms, but the supervisor's of 8000 ms (--grace) leaves a child 6267 ms. "
+      + "The supervisor's holds: what has not ended after 7600 ms is killed. "
+      + "Leave the service's out, or raise --grace"
+  })
   t.same(more, [], 'of three children that say so')
   process.kill(tree.pid, 'SIGTERM')
   await until(() => tree.lines('shutdown').length === 1, 'the end')
-  t.match(tree.lines('reload').at(-1), { level: 40, problem: 'the supervisor shuts down: SIGTERM', msg: /^reload cut off after 1 of 2, and the one queued behind it left out: the supervisor shuts down: SIGTERM$/ })
+  t.match(tree.lines('reload').at(-1), {
+    level: 40,
+    problem: 'the supervisor shuts down: SIGTERM',
+    msg: /^reload cut off after 1 of 2, and the one queued behind it left out: the supervisor shuts down: SIGTERM$/
+  })
   process.kill(fitting.pid, 'SIGTERM')
   t.same(await fitting.result, [0, null])
   t.same([...fitting.lines('gracePeriod'), ...fitting.lines('reload')], [], 'where neither is so, nothing is said')

@@ -19,7 +19,9 @@ export const allUsers: Users = { manners: replicaUsers, idle: longestIdle }
 
 /** The same, without what takes long, so that a child is gone in less than a second. */
 export const quickUsers: Users = {
-  manners: replicaUsers.filter(({ name }) => name !== 'very slow').map((manner) => manner.think === undefined ? manner : { ...manner, think: 300 }),
+  manners: replicaUsers
+    .filter(({ name }) => name !== 'very slow')
+    .map((manner) => manner.think === undefined ? manner : { ...manner, think: 300 }),
   idle: 300
 }
 
@@ -31,12 +33,29 @@ export interface Reloaded extends LoadResult {
 }
 
 /** Replaces all children again and again under 300 requests a second that nobody retries. */
-export async function reloadUnderLoad (t: Pick<Test, 'teardown'>, { workers, reloads, users: { manners, idle }, maxSurge }: { workers: number, reloads: number, users: Users, maxSurge?: number }): Promise<Reloaded> {
-  const tree = start(t, ['run', '--workers', String(workers), '--min-ready', String(workers), ...maxSurge === undefined ? [] : ['--max-surge', String(maxSurge)], replica], { env: { REPLICA: 'supervised' } })
-  const [, port] = await until(() => /"port":(\d+),"msg":"replica listens"/.exec(tree.output()) ?? undefined, 'it listens', 60_000)
+export async function reloadUnderLoad (
+  t: Pick<Test, 'teardown'>,
+  { workers, reloads, users: { manners, idle }, maxSurge }: {
+    workers: number
+    reloads: number
+    users: Users
+    maxSurge?: number
+  }
+): Promise<Reloaded> {
+  const tree = start(t, [
+    'run', '--workers', String(workers), '--min-ready', String(workers),
+    ...maxSurge === undefined ? [] : ['--max-surge', String(maxSurge)],
+    replica
+  ], { env: { REPLICA: 'supervised' } })
+  const [, port] = await until(
+    () => /"port":(\d+),"msg":"replica listens"/.exec(tree.output()) ?? undefined,
+    'it listens',
+    60_000
+  )
   await tree.ready()
   const load = startLoad(Number(port), 300, manners, idle)
-  const durations = (): number[] => tree.lines('reload').flatMap(({ duration }) => typeof duration === 'number' ? duration : [])
+  const durations = (): number[] =>
+    tree.lines('reload').flatMap(({ duration }) => typeof duration === 'number' ? duration : [])
   for (let count = 1; count <= reloads; count++) {
     process.kill(tree.pid, 'SIGHUP')
     await until(() => {

@@ -16,7 +16,10 @@ const service = fileURLToPath(new URL('fixtures/socket.js', import.meta.url))
 
 /** A socket file that a killed process has left. */
 async function leave (path: string): Promise<void> {
-  const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, '-e', 'require("net").createServer().listen(process.argv[1], () => console.log("listens"))', path], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn('env', [
+    '-u', 'NODE_OPTIONS', process.execPath, '-e',
+    'require("net").createServer().listen(process.argv[1], () => console.log("listens"))', path
+  ], { stdio: ['ignore', 'pipe', 'inherit'] })
   await once(child.stdout, 'data')
   child.kill('SIGKILL')
   await once(child, 'close')

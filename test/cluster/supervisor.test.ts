@@ -12,22 +12,28 @@ const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name
 const token = 'a-token-of-16-or-more'
 
 for (const [how, exitCode, merged] of [['exit', 1, false], ['crash', 1, true], ['kill', 137, false]] as const) {
-  t.test(`20,000 lines of each of 4 children are all there, whole and in order: ${how}${merged ? ', into one pipe' : ''}`, async (t) => {
-    const tree = start(t, ['run', '--workers', '4', '--max-crashes', '0', fixture('lines.js'), how], { merged })
-    const [code] = await tree.result
-    t.equal(code, exitCode, 'the code of the child that never became ready')
-    const lines = tree.stream('stdout').split('\n')
-    const errors = merged ? lines : tree.stream('stderr').split('\n')
-    for (const place of [1, 2, 3, 4]) {
-      const out = lines.filter((line) => line.startsWith(`out ${place} `))
-      t.equal(out.length, 20_000)
-      t.ok(out.every((line, index) => line === `out ${place} ${index} ${'x'.repeat(index % 97)} end`), `standard output of ${place}`)
-      const err = errors.filter((line) => line.startsWith(`err ${place} `))
-      t.equal(err.length, 2000)
-      t.ok(err.every((line, index) => line === `err ${place} ${index * 10} end`), `standard error of ${place}`)
-      t.ok(lines.includes(`last ${place} without an end of line`))
+  t.test(
+    `20,000 lines of each of 4 children are all there, whole and in order: ${how}${merged ? ', into one pipe' : ''}`,
+    async (t) => {
+      const tree = start(t, ['run', '--workers', '4', '--max-crashes', '0', fixture('lines.js'), how], { merged })
+      const [code] = await tree.result
+      t.equal(code, exitCode, 'the code of the child that never became ready')
+      const lines = tree.stream('stdout').split('\n')
+      const errors = merged ? lines : tree.stream('stderr').split('\n')
+      for (const place of [1, 2, 3, 4]) {
+        const out = lines.filter((line) => line.startsWith(`out ${place} `))
+        t.equal(out.length, 20_000)
+        t.ok(
+          out.every((line, index) => line === `out ${place} ${index} ${'x'.repeat(index % 97)} end`),
+          `standard output of ${place}`
+        )
+        const err = errors.filter((line) => line.startsWith(`err ${place} `))
+        t.equal(err.length, 2000)
+        t.ok(err.every((line, index) => line === `err ${place} ${index * 10} end`), `standard error of ${place}`)
+        t.ok(lines.includes(`last ${place} without an end of line`))
+      }
     }
-  })
+  )
 }
 
 t.test('who reads slowly gets all of it, at the end as well', async (t) => {
@@ -48,7 +54,11 @@ t.test('who has stopped reading does not hold the end, and how much was lost is 
   t.teardown(() => rm(directory, { recursive: true, force: true }))
   const path = join(directory, 'termination-log')
   await writeFile(path, '')
-  const tree = start(t, ['run', '--workers', '4', '--min-ready', '4', '--grace', '8s', fixture('chatty.js')], { env: { GRACEFUL_TERMINATION_MESSAGE_PATH: path } })
+  const tree = start(
+    t,
+    ['run', '--workers', '4', '--min-ready', '4', '--grace', '8s', fixture('chatty.js')],
+    { env: { GRACEFUL_TERMINATION_MESSAGE_PATH: path } }
+  )
   await tree.ready()
   const { stdout } = tree.child
   stdout!.pause()
@@ -64,8 +74,15 @@ t.test('who has stopped reading does not hold the end, and how much was lost is 
   await tree.result
   const lost = Number(tree.lines('dropped')[0]!['lines'])
   const read = tree.output().match(/^chat \d+ \d+ x{40}$/gm)?.length ?? 0
-  t.ok(lost > 0 && read + lost >= 80_000 && read + lost < 80_020, `${read} read + ${lost} lost, the supervisor's own included`)
-  t.match(JSON.parse(await readFile(path, 'utf8')), { verdict: 'clean', exitCode: 0, summary: new RegExp(`; ${lost} lines of output dropped, which nobody read$`) })
+  t.ok(
+    lost > 0 && read + lost >= 80_000 && read + lost < 80_020,
+    `${read} read + ${lost} lost, the supervisor's own included`
+  )
+  t.match(JSON.parse(await readFile(path, 'utf8')), {
+    verdict: 'clean',
+    exitCode: 0,
+    summary: new RegExp(`; ${lost} lines of output dropped, which nobody read$`)
+  })
 })
 
 t.test('a crash loop backs off, says why, and ends the supervisor with the code of the child', async (t) => {
@@ -73,7 +90,11 @@ t.test('a crash loop backs off, says why, and ends the supervisor with the code 
   t.teardown(() => rm(directory, { recursive: true, force: true }))
   const path = join(directory, 'termination-log')
   await writeFile(path, '')
-  const tree = start(t, ['run', '--max-crashes', '2', fixture('exits.js'), '7'], { env: { GRACEFUL_TERMINATION_MESSAGE_PATH: path } })
+  const tree = start(
+    t,
+    ['run', '--max-crashes', '2', fixture('exits.js'), '7'],
+    { env: { GRACEFUL_TERMINATION_MESSAGE_PATH: path } }
+  )
   t.same(await tree.result, [7, null])
   const starts = tree.lines('spawn').map(({ time }) => Number(time))
   t.equal(starts.length, 3)
@@ -83,7 +104,10 @@ t.test('a crash loop backs off, says why, and ends the supervisor with the code 
   t.match(tree.lines('giveUp'), [{ exitCode: 7 }])
   const { summary, ...message } = JSON.parse(await readFile(path, 'utf8')) as TerminationRecord
   t.match(message, { final: true, verdict: 'failed', kind: 'crash', reason: 'crash loop', exitCode: 7 })
-  t.match(summary, /child 1 ended 3 times in a row before it was ready, the last time with code 7; its last words: the database is\nnot there$/)
+  t.match(
+    summary,
+    /child 1 ended 3 times in a row before it was ready, the last time with code 7; its last words: the database is\nnot there$/
+  )
 })
 
 /** Its first child serves; those that come later end at once, until it is mended. */
@@ -111,7 +135,11 @@ t.test('a place that has served does not, while enough others do', async (t) => 
   const tree = start(t, [...flags, '--status-port', '0', ...args], { env: { GRACEFUL_RUN_STATUS_TOKEN: token } })
   const needy = start(t, [...flags, '--min-ready', '2', ...args])
   const status = await tree.status()
-  const readyChildren = async (): Promise<unknown> => (await (await fetch(`${status}/-/status`, { headers: { authorization: `Bearer ${token}` } })).json() as { readyChildren: number }).readyChildren
+  const readyChildren = async (): Promise<unknown> => (
+    await (await fetch(`${status}/-/status`, { headers: { authorization: `Bearer ${token}` } })).json() as {
+      readyChildren: number
+    }
+  ).readyChildren
   await until(async () => await readyChildren() === 2, 'both places have served')
   await needy.ready()
   for (const one of [tree, needy]) process.kill(one.lines('spawn')[1]!.childPid!, 'SIGKILL')
@@ -134,28 +162,47 @@ t.test('a child that crashes or is killed takes only its own requests along, and
     const others: Array<Promise<unknown>> = []
     const begun = (): number => tree.output().match(/^slow begins/gm)?.length ?? 0
     const was = begun()
-    for (let index = 0; index < 10; index++) others.push(ask<{ pid: number }>(port, '/slow?ms=1500').then(({ pid }) => pid, () => 'lost'))
+    for (let index = 0; index < 10; index++) {
+      others.push(ask<{ pid: number }>(port, '/slow?ms=1500').then(({ pid }) => pid, () => 'lost'))
+    }
     await until(() => begun() === was + 10, 'ten requests are in flight')
     await ask(port, path).catch(() => {})
     for (let index = 0; index < 20; index++) t.match(await ask(port), { release: 'one' }, 'whoever comes now is served')
     const answers = await Promise.all(others)
     const lost = answers.filter((answer) => answer === 'lost').length
     await until(() => tree.lines('spawn').length === before + 1, 'a successor')
-    const [{ childPid } = { childPid: 0 }] = await until(() => tree.lines('exit').length === before - 1 && tree.lines('exit').slice(-1), 'its end')
-    const own = [...tree.output().matchAll(/^slow begins in (\d+)/gm)].slice(was).filter(([, pid]) => Number(pid) === childPid).length
-    t.equal(lost, path === '/crash' ? 0 : own, path === '/crash' ? 'after a crash, those in flight are finished' : `of ${own} of its own requests`)
+    const [{ childPid } = { childPid: 0 }] = await until(
+      () => tree.lines('exit').length === before - 1 && tree.lines('exit').slice(-1),
+      'its end'
+    )
+    const own = [...tree.output().matchAll(/^slow begins in (\d+)/gm)]
+      .slice(was)
+      .filter(([, pid]) => Number(pid) === childPid)
+      .length
+    t.equal(
+      lost,
+      path === '/crash' ? 0 : own,
+      path === '/crash' ? 'after a crash, those in flight are finished' : `of ${own} of its own requests`
+    )
     await until(async () => (await fetch(`${status}/readyz`)).status === 200, 'two are ready again')
   }
   const { children } = await (await fetch(`${status}/-/status`)).json() as { children?: unknown }
   t.equal(children, undefined, 'strangers see the state only')
   process.kill(tree.pid, 'SIGTERM')
-  await until(async () => (await fetch(`${status}/readyz`).catch(() => ({ status: 503 }))).status === 503, 'readiness of the whole fails')
+  await until(
+    async () => (await fetch(`${status}/readyz`).catch(() => ({ status: 503 }))).status === 503,
+    'readiness of the whole fails'
+  )
   const [code] = await tree.result
   t.equal(code, 0)
 })
 
 t.test('status: every child, in flight, and the guarded actions', async (t) => {
-  const tree = start(t, ['run', '--workers', '2', '--min-ready', '2', '--status-port', '0', service], { env: { GRACEFUL_RUN_STATUS_TOKEN: token } })
+  const tree = start(
+    t,
+    ['run', '--workers', '2', '--min-ready', '2', '--status-port', '0', service],
+    { env: { GRACEFUL_RUN_STATUS_TOKEN: token } }
+  )
   const status = await tree.status()
   t.equal((await fetch(`${status}/livez`)).status, 200)
   const early = await fetch(`${status}/readyz`)
@@ -169,15 +216,23 @@ t.test('status: every child, in flight, and the guarded actions', async (t) => {
   const slow = ask(port, '/slow?ms=3000')
   await until(() => tree.output().includes('slow begins'), 'a request is in flight')
   const authorization = `Bearer ${token}`
-  const look = async (): Promise<{ ready: boolean, phase: string, children: Array<{ pid: number, inFlight: number, phase: string, restarts: number }> }> => (await fetch(`${status}/-/status`, { headers: { authorization } })).json() as never
+  const look = async (): Promise<{
+    ready: boolean
+    phase: string
+    children: Array<{ pid: number, inFlight: number, phase: string, restarts: number }>
+  }> => (await fetch(`${status}/-/status`, { headers: { authorization } })).json() as never
   const { children, ready } = await look()
   t.equal(ready, true)
-  t.match(children, [{ child: 1, phase: 'running', ready: true, responding: true, restarts: 0 }, { child: 2, phase: 'running' }])
+  t.match(children, [
+    { child: 1, phase: 'running', ready: true, responding: true, restarts: 0 },
+    { child: 2, phase: 'running' }
+  ])
   t.equal(children[0]!.inFlight + children[1]!.inFlight, 1)
   t.ok(children.every(({ pid }) => isAlive(pid)))
   await slow
 
-  const act = (name: string, headers: Record<string, string> = { authorization }): Promise<Response> => fetch(`${status}/-/${name}`, { method: 'POST', headers })
+  const act = (name: string, headers: Record<string, string> = { authorization }): Promise<Response> =>
+    fetch(`${status}/-/${name}`, { method: 'POST', headers })
   t.equal((await act('drain', {})).status, 401)
   t.equal((await act('drain', { authorization: 'Bearer wrong' })).status, 403)
   t.equal((await act('undrain')).status, 409)

@@ -12,7 +12,10 @@ import type { Tree } from './tree.ts'
 const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
 
 t.test('Ctrl-C at a terminal: everybody gets it at once, once, and nobody announces', async (t) => {
-  const tree = start(t, ['run', '--workers', '2', '--min-ready', '2', fixture('steps.js'), JSON.stringify({ announcing: 60_000, draining: 500 })], { within: 'terminal' })
+  const tree = start(t, [
+    'run', '--workers', '2', '--min-ready', '2',
+    fixture('steps.js'), JSON.stringify({ announcing: 60_000, draining: 500 })
+  ], { within: 'terminal' })
   await tree.ready()
   tree.child.stdin!.write('\u0003')
   t.same(await tree.result, [0, null])
@@ -71,20 +74,24 @@ function processorTime (pid: number): number {
 
 const refused = spawnSync(nameless[0]!, [...nameless.slice(1), 'true']).status !== 0
 
-t.test('a terminal without a name that is stopped keeps no processor busy', { skip: refused && 'no mount namespaces here' }, async (t) => {
-  const tree = start(t, ['run', fixture('chatty.js')], { within: 'nameless terminal' })
-  await tree.ready()
-  const supervisor = Number(tree.lines('start')[0]!['pid'])
-  await stop(tree, tree.lines('spawn')[0]!.childPid!)
-  t.ok(chat(tree) < 20_000, 'stopped')
-  const [begin, used] = [Date.now(), processorTime(supervisor)]
-  await until(() => Date.now() - begin > 500, 'a while')
-  t.ok(processorTime(supervisor) - used < 10, 'it waits')
-  tree.child.stdin!.write('\u0011')
-  await until(() => chat(tree) === 20_000, 'Ctrl-Q: all of it')
-  process.kill(supervisor, 'SIGTERM')
-  t.same(await tree.result, [0, null])
-})
+t.test(
+  'a terminal without a name that is stopped keeps no processor busy',
+  { skip: refused && 'no mount namespaces here' },
+  async (t) => {
+    const tree = start(t, ['run', fixture('chatty.js')], { within: 'nameless terminal' })
+    await tree.ready()
+    const supervisor = Number(tree.lines('start')[0]!['pid'])
+    await stop(tree, tree.lines('spawn')[0]!.childPid!)
+    t.ok(chat(tree) < 20_000, 'stopped')
+    const [begin, used] = [Date.now(), processorTime(supervisor)]
+    await until(() => Date.now() - begin > 500, 'a while')
+    t.ok(processorTime(supervisor) - used < 10, 'it waits')
+    tree.child.stdin!.write('\u0011')
+    await until(() => chat(tree) === 20_000, 'Ctrl-Q: all of it')
+    process.kill(supervisor, 'SIGTERM')
+    t.same(await tree.result, [0, null])
+  }
+)
 
 /** The processes of a namespace, by their number in it. */
 function processesOf (init: number): Map<number, number> {
@@ -92,7 +99,12 @@ function processesOf (init: number): Map<number, number> {
   const found = new Map<number, number>()
   for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
     try {
-      if (readlinkSync(`/proc/${name}/ns/pid`) === namespace) found.set(Number(/^NSpid:.*\s(\d+)$/m.exec(readFileSync(`/proc/${name}/status`, 'utf8'))![1]), Number(name))
+      if (readlinkSync(`/proc/${name}/ns/pid`) === namespace) {
+        found.set(
+          Number(/^NSpid:.*\s(\d+)$/m.exec(readFileSync(`/proc/${name}/status`, 'utf8'))![1]),
+          Number(name)
+        )
+      }
     } catch {
       // It has ended in this moment.
     }
@@ -107,7 +119,8 @@ t.test('as process 1 of a container it ends, reloads and is never left with orph
   t.match(tree.lines('start'), [{ pid: 1 }])
   t.match(tree.lines('init'), [{ msg: /start an init before it/ }])
   const init = Number(readFileSync(`/proc/${tree.pid}/task/${tree.pid}/children`, 'utf8'))
-  const pidOf = (name: string): number => processesOf(init).get(Number(new RegExp(`^${name} listens on \\d+ as (\\d+)`, 'm').exec(tree.output())![1]))!
+  const pidOf = (name: string): number => processesOf(init)
+    .get(Number(new RegExp(`^${name} listens on \\d+ as (\\d+)`, 'm').exec(tree.output())![1]))!
   const young = pidOf('young')
   process.kill(pidOf('old'), 'SIGKILL')
   await until(() => !isAlive(young), 'the orphan has ended')
@@ -124,12 +137,15 @@ t.test('status on a unix socket: whoever may open it is authorised, and a dead o
   const directory = await mkdtemp(join(tmpdir(), 'graceful-socket-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
   const socketPath = join(directory, 'status')
-  const call = (path: string, method = 'GET'): Promise<[status: number | undefined, body: string]> => new Promise((resolve, reject) => {
-    request({ socketPath, path, method, headers: { connection: 'close' } }, (response) => {
-      let body = ''
-      response.setEncoding('utf8').on('data', (text: string) => { body += text }).on('end', () => resolve([response.statusCode, body]))
-    }).on('error', reject).end()
-  })
+  const call = (path: string, method = 'GET'): Promise<[status: number | undefined, body: string]> =>
+    new Promise((resolve, reject) => {
+      request({ socketPath, path, method, headers: { connection: 'close' } }, (response) => {
+        let body = ''
+        response.setEncoding('utf8')
+          .on('data', (text: string) => { body += text })
+          .on('end', () => resolve([response.statusCode, body]))
+      }).on('error', reject).end()
+    })
   const first = start(t, ['run', '--status-socket', socketPath, service])
   await first.ready()
   t.same(await call('/readyz'), [200, 'ok'])
@@ -141,7 +157,10 @@ t.test('status on a unix socket: whoever may open it is authorised, and a dead o
   t.match(await call('/-/undrain', 'POST'), [200])
   const taken = start(t, ['run', '--status-socket', socketPath, service])
   t.same(await taken.result, [1, null], 'one that is in use is not taken away')
-  t.match(taken.output(), /expected statusSocket \(--status-socket\) to be one that it can listen on, got listen EADDRINUSE/)
+  t.match(
+    taken.output(),
+    /expected statusSocket \(--status-socket\) to be one that it can listen on, got listen EADDRINUSE/
+  )
   process.kill(first.pid, 'SIGKILL')
   await first.result
   const second = start(t, ['run', '--status-socket', socketPath, service])

@@ -68,11 +68,24 @@ t.test('a preStop hook is off the grace period once: its length, or what has pas
   const args = ['run', '--grace', '6s']
   const hang = JSON.stringify({ hang: true })
   const authorization = 'Bearer a-token-of-16-or-more'
-  const withRoutes = (): Tree => start(t, [...args, '--status-port', '0', service, hang], { env: { GRACEFUL_RUN_STATUS_TOKEN: 'a-token-of-16-or-more' } })
-  const [slept, called, reloaded] = [start(t, [...args, service, hang], { env: { PRESTOP_SECONDS: '2' } }), withRoutes(), withRoutes()]
+  const withRoutes = (): Tree => start(
+    t,
+    [...args, '--status-port', '0', service, hang],
+    { env: { GRACEFUL_RUN_STATUS_TOKEN: 'a-token-of-16-or-more' } }
+  )
+  const [slept, called, reloaded] = [
+    start(t, [...args, service, hang], { env: { PRESTOP_SECONDS: '2' } }),
+    withRoutes(),
+    withRoutes()
+  ]
   await Promise.all([slept, called, reloaded].map((tree) => tree.ready()))
   const calledAt = Date.now()
-  for (const tree of [called, reloaded]) t.equal((await fetch(`${await tree.status()}/-/prestop`, { method: 'POST', headers: { authorization } })).status, 200)
+  for (const tree of [called, reloaded]) {
+    t.equal(
+      (await fetch(`${await tree.status()}/-/prestop`, { method: 'POST', headers: { authorization } })).status,
+      200
+    )
+  }
   await until(() => Date.now() - calledAt >= 1500, 'the rest of the hook')
   process.kill(reloaded.pid, 'SIGHUP')
   await until(() => /^hangs in/m.test(reloaded.output()), 'one that was replaced hangs')
@@ -82,58 +95,88 @@ t.test('a preStop hook is off the grace period once: its length, or what has pas
     t.same(await result, [1, null])
     return Date.now() - since
   }
-  const [own, all, late] = await Promise.all([took(slept, signalledAt), took(called, calledAt), took(reloaded, calledAt)])
+  const [own, all, late] = await Promise.all([
+    took(slept, signalledAt),
+    took(called, calledAt),
+    took(reloaded, calledAt)
+  ])
   // Of 6 s a child is killed after 5.7 s.
   t.ok(own >= 3600 && own < 5600, `${own} ms after the signal, which is 2 s later than the hook`)
   t.ok(all >= 5600 && all < 7000, `${all} ms after the call`)
   t.ok(late >= 5600 && late < 7000, `${late} ms after the call, though one was replaced since then`)
 })
 
-t.test('a child that is told before it has registered the plugin never listens, and a third signal ends everything', async (t) => {
-  const early = start(t, ['run', service])
-  await until(() => early.lines('spawn').length === 1, 'the child starts')
-  process.kill(early.pid, 'SIGTERM')
-  t.same(await early.result, [0, null])
-  t.notMatch(early.output(), /^listening/m)
+t.test(
+  'a child that is told before it has registered the plugin never listens, and a third signal ends everything',
+  async (t) => {
+    const early = start(t, ['run', service])
+    await until(() => early.lines('spawn').length === 1, 'the child starts')
+    process.kill(early.pid, 'SIGTERM')
+    t.same(await early.result, [0, null])
+    t.notMatch(early.output(), /^listening/m)
 
-  // Nothing but a kill ends this child, and the first time it is killed without a third signal is after 7.6 s.
-  const tree = start(t, ['run', '--grace', '8s', service, JSON.stringify({ hang: true })])
-  await tree.ready()
-  const begin = Date.now()
-  process.kill(tree.pid, 'SIGTERM')
-  await until(() => /^hangs in/m.test(tree.output()), 'it hangs')
-  process.kill(tree.pid, 'SIGINT')
-  await until(() => /capped at 1 s/.test(tree.output()), 'the second signal')
-  t.ok(pids(tree).every(isAlive), 'which kills nobody')
-  // Within a second of the first one it is a duplicate of that.
-  await until(() => Date.now() - begin > 1200, 'a second has passed')
-  process.kill(tree.pid, 'SIGTERM')
-  t.same(await tree.result, [143, null])
-  t.same(tree.lines('kill'), [], 'before its time was over')
-  t.match(tree.output(), /SIGTERM for the third time: all children are killed, exiting with code 143/)
-  await until(() => !pids(tree).some(isAlive), 'no child is left')
-})
+    // Nothing but a kill ends this child, and the first time it is killed without a third signal is after 7.6 s.
+    const tree = start(t, ['run', '--grace', '8s', service, JSON.stringify({ hang: true })])
+    await tree.ready()
+    const begin = Date.now()
+    process.kill(tree.pid, 'SIGTERM')
+    await until(() => /^hangs in/m.test(tree.output()), 'it hangs')
+    process.kill(tree.pid, 'SIGINT')
+    await until(() => /capped at 1 s/.test(tree.output()), 'the second signal')
+    t.ok(pids(tree).every(isAlive), 'which kills nobody')
+    // Within a second of the first one it is a duplicate of that.
+    await until(() => Date.now() - begin > 1200, 'a second has passed')
+    process.kill(tree.pid, 'SIGTERM')
+    t.same(await tree.result, [143, null])
+    t.same(tree.lines('kill'), [], 'before its time was over')
+    t.match(tree.output(), /SIGTERM for the third time: all children are killed, exiting with code 143/)
+    await until(() => !pids(tree).some(isAlive), 'no child is left')
+  }
+)
 
 t.test('a program supervises', async (t) => {
-  const program = spawn('env', ['-u', 'NODE_OPTIONS', '-u', 'KUBERNETES_SERVICE_HOST', process.execPath, fileURLToPath(new URL('fixtures/program.js', import.meta.url)), service], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const program = spawn('env', [
+    '-u', 'NODE_OPTIONS', '-u', 'KUBERNETES_SERVICE_HOST',
+    process.execPath, fileURLToPath(new URL('fixtures/program.js', import.meta.url)), service
+  ], { stdio: ['ignore', 'ignore', 'pipe'] })
   t.teardown(() => program.kill('SIGKILL'))
   let said = ''
   program.stderr.setEncoding('utf8').on('data', (text: string) => { said += text })
   const [code] = await once(program, 'close')
   t.equal(code, 0, 'it ends by itself')
-  t.same(said.trim().split('\n'), ['invalid true', 'left behind 0', 'blocked [1,false]', 'why ["FST_GRACEFUL_SUPERVISOR",true]', 'second true', 'address true', 'replaced true', 'code [5,5,5]', 'end 0', 'listeners true'])
+  t.same(said.trim().split('\n'), [
+    'invalid true',
+    'left behind 0',
+    'blocked [1,false]',
+    'why ["FST_GRACEFUL_SUPERVISOR",true]',
+    'second true',
+    'address true',
+    'replaced true',
+    'code [5,5,5]',
+    'end 0',
+    'listeners true'
+  ])
 })
 
 t.test('the example runs, and a status port that is taken is said and ends it', async (t) => {
-  const tree = start(t, ['run', '--workers', '2', '--min-ready', '2', '--status-port', '0', fileURLToPath(new URL('../../examples/supervisor/server.js', import.meta.url))], { env: { PORT: '0' } })
+  const tree = start(t, [
+    'run', '--workers', '2', '--min-ready', '2', '--status-port', '0',
+    fileURLToPath(new URL('../../examples/supervisor/server.js', import.meta.url))
+  ], { env: { PORT: '0' } })
   await tree.ready()
   // Told on other ways than what the supervisor says, and later perhaps.
-  const [, port] = await until(() => /Server listening at http:\/\/127\.0\.0\.1:(\d+)/.exec(tree.output()) ?? undefined, 'it listens')
+  const [, port] = await until(
+    () => /Server listening at http:\/\/127\.0\.0\.1:(\d+)/.exec(tree.output()) ?? undefined,
+    'it listens'
+  )
   t.match(await ask(Number(port)), { hello: 'world' })
   const { port: taken } = new URL(await tree.status())
   const second = start(t, ['run', '--status-port', taken, service])
   t.same(await second.result, [1, null])
-  t.match(second.output(), /a supervisor cannot be started here: expected statusPort \(--status-port\) to be one that it can listen on, got listen EADDRINUSE: [^]*supervisor ends with code 1/)
+  t.match(
+    second.output(),
+    /a supervisor cannot be started here: expected statusPort \(--status-port\) to be one that it can listen on, got listen EADDRINUSE: [^]*supervisor ends with code 1/
+  )
   process.kill(tree.pid, 'SIGTERM')
   t.same(await tree.result, [0, null])
 })

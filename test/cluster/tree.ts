@@ -29,11 +29,23 @@ export interface Tree {
 const cli = fileURLToPath(new URL('../../dist/cli/index.js', import.meta.url))
 export const service: string = fileURLToPath(new URL('fixtures/service.js', import.meta.url))
 
-/** The test runner puts its loaders into the NODE_OPTIONS of whatever is spawned, after we have let go of it; `env` then becomes the program. */
-const clean = (env: NodeJS.ProcessEnv): string[] => ['env', ...['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'KUBERNETES_SERVICE_HOST', 'PRESTOP_SECONDS', 'TERMINATION_GRACE_PERIOD_SECONDS'].filter((name) => !(name in env)).flatMap((name) => ['-u', name])]
+/**
+ * The test runner puts its loaders into the NODE_OPTIONS of whatever is spawned, after we have let go of it; `env` then
+ * becomes the program.
+ */
+const clean = (env: NodeJS.ProcessEnv): string[] => [
+  'env',
+  ...[
+    'NODE_OPTIONS', 'NODE_V8_COVERAGE', 'KUBERNETES_SERVICE_HOST', 'PRESTOP_SECONDS', 'TERMINATION_GRACE_PERIOD_SECONDS'
+  ].filter((name) => !(name in env)).flatMap((name) => ['-u', name])
+]
 
 /** Polls until `look` answers something else than undefined and false. */
-export async function until<T> (look: () => T | undefined | false | Promise<T | undefined | false>, what: string, timeout = 20_000): Promise<T> {
+export async function until<T> (
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+  what: string,
+  timeout = 20_000
+): Promise<T> {
   const end = Date.now() + timeout
   for (;;) {
     const found = await look()
@@ -52,12 +64,22 @@ export function isAlive (pid: number): boolean {
   }
 }
 
-const inTerminal = (command: string[]): string[] => ['script', '-qec', `exec ${command.map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(' ')}`, '/dev/null']
+const inTerminal = (command: string[]): string[] => [
+  'script',
+  '-qec',
+  `exec ${command.map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(' ')}`,
+  '/dev/null'
+]
 const unshare = ['unshare', ...process.getuid?.() === 0 ? [] : ['--map-root-user']]
 /** Runs a command where no terminal has a name, as after `nsenter` or `chroot`. */
-export const nameless: readonly string[] = [...unshare, '--mount', 'sh', '-c', 'mount -t tmpfs none /dev/pts && exec "$@"', 'sh']
+export const nameless: readonly string[] = [
+  ...unshare, '--mount', 'sh', '-c', 'mount -t tmpfs none /dev/pts && exec "$@"', 'sh'
+]
 
-/** What a command runs in: a process group of its own, a terminal, one without a name, with few file descriptors, or as process 1 of a namespace of its own, as in a container. */
+/**
+ * What a command runs in: a process group of its own, a terminal, one without a name, with few file descriptors, or as
+ * process 1 of a namespace of its own, as in a container.
+ */
 const wrappers = {
   'few descriptors': (command: string[]) => ['sh', '-c', 'ulimit -n 36; exec "$@"', 'sh', ...command],
   '200 descriptors': (command: string[]) => ['sh', '-c', 'ulimit -n 200; exec "$@"', 'sh', ...command],
@@ -68,11 +90,29 @@ const wrappers = {
   namespace: (command: string[]) => [...unshare, '--pid', '--fork', '--mount-proc', '--kill-child', ...command]
 }
 
-/** Starts `fastify-graceful` with these arguments; `merged`: both streams into one pipe. What is left of the tree when the test ends is killed. */
-export function start (t: Pick<Test, 'teardown'>, args: string[], { env = {}, cwd, merged = false, within }: { env?: NodeJS.ProcessEnv, cwd?: string, merged?: boolean, within?: keyof typeof wrappers } = {}): Tree {
+/**
+ * Starts `fastify-graceful` with these arguments; `merged`: both streams into one pipe. What is left of the tree when
+ * the test ends is killed.
+ */
+export function start (
+  t: Pick<Test, 'teardown'>,
+  args: string[],
+  { env = {}, cwd, merged = false, within }: {
+    env?: NodeJS.ProcessEnv
+    cwd?: string
+    merged?: boolean
+    within?: keyof typeof wrappers
+  } = {}
+): Tree {
   const command = [...clean(env), process.execPath, cli, ...args]
-  const [program = '', ...parameters] = merged ? ['sh', '-c', 'exec "$@" 2>&1', 'sh', ...command] : within === undefined ? command : wrappers[within](command)
-  const child = spawn(program, parameters, { env: { ...process.env, ...env }, ...cwd === undefined ? {} : { cwd }, stdio: ['pipe', 'pipe', 'pipe'] })
+  const [program = '', ...parameters] = merged
+    ? ['sh', '-c', 'exec "$@" 2>&1', 'sh', ...command]
+    : within === undefined ? command : wrappers[within](command)
+  const child = spawn(program, parameters, {
+    env: { ...process.env, ...env },
+    ...cwd === undefined ? {} : { cwd },
+    stdio: ['pipe', 'pipe', 'pipe']
+  })
   let output = ''
   const streams = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {
@@ -86,14 +126,21 @@ export function start (t: Pick<Test, 'teardown'>, args: string[], { env = {}, cw
     child.once('error', reject)
     child.once('close', (code, signal) => resolve([code, signal]))
   })
-  const lines = (event?: string): Line[] => output.split('\n').filter((line) => line.startsWith('{"level"') && line.includes('"name":"fastify-graceful"')).map((line) => JSON.parse(line) as Line).filter((line) => event === undefined || line.event === `graceful.supervisor.${event}`)
+  const lines = (event?: string): Line[] => output.split('\n')
+    .filter((line) => line.startsWith('{"level"') && line.includes('"name":"fastify-graceful"'))
+    .map((line) => JSON.parse(line) as Line)
+    .filter((line) => event === undefined || line.event === `graceful.supervisor.${event}`)
   t.teardown(() => {
     child.kill('SIGKILL')
-    for (const { childPid = 0 } of lines('spawn')) if (childPid > 0 && isAlive(childPid)) process.kill(childPid, 'SIGKILL')
+    for (const { childPid = 0 } of lines('spawn')) {
+      if (childPid > 0 && isAlive(childPid)) process.kill(childPid, 'SIGKILL')
+    }
   })
   const found = (pattern: RegExp) => (): RegExpExecArray | undefined => {
     const match = pattern.exec(output)
-    if (match === null && child.exitCode !== null) throw new Error(`ended with ${child.exitCode} before ${pattern}: ${output}`)
+    if (match === null && child.exitCode !== null) {
+      throw new Error(`ended with ${child.exitCode} before ${pattern}: ${output}`)
+    }
     return match ?? undefined
   }
   return {
