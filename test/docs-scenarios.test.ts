@@ -7,7 +7,7 @@ const read = async (name: string): Promise<string> => readFile(url(name), 'utf8'
 
 /** The titles of a file's tests; one into which something is put ends before that. */
 const titlesOf = (source: string): string[] =>
-  [...source.matchAll(/\btest\((?:(['"])((?:\\.|(?!\1).)*)\1|`([^`$]+)(\$\{)?)/g)]
+  [...source.matchAll(/\btest\(\s*(?:(['"])((?:\\.|(?!\1).)*)\1|`([^`$]+)(\$\{)?)/g)]
     .map(([, , quoted, template]) => (quoted ?? template ?? '').replaceAll(/\\(.)/g, '$1').trim())
 
 t.test('every test that the scenarios name is there', async (t) => {
