@@ -35,7 +35,11 @@ t.test('a check that is not critical fails nothing', async (t) => {
       await clock.pass(250)
       const verdict = await asked
       t.equal(verdict.ok, true, `${name}: ${kind}`)
-      t.match(verdict.checks.at(-1), { name: 'cache', ok: false, critical: false, excluded: false }, `${name}: ${kind} shows it`)
+      t.match(
+        verdict.checks.at(-1),
+        { name: 'cache', ok: false, critical: false, excluded: false },
+        `${name}: ${kind} shows it`
+      )
     }
     await clock.pass(1000)
     await new Promise((resolve) => { setTimeout(resolve, 30) })
@@ -48,7 +52,11 @@ t.test('a check that is not critical fails nothing', async (t) => {
 t.test('one that hangs holds a probe up for a moment only, and is waited for where it alone is asked', async (t) => {
   const { health, clock } = makeHealth()
   const signals: AbortSignal[] = []
-  health.addCheck('cache', async ({ signal }) => { signals.push(signal); return new Promise(() => {}) }, { ...optional, ttl: 100 })
+  health.addCheck(
+    'cache',
+    async ({ signal }) => { signals.push(signal); return new Promise(() => {}) },
+    { ...optional, ttl: 100 }
+  )
   const times: number[] = []
   const ask = async (only?: string): Promise<void> => {
     const since = clock.now()
@@ -84,34 +92,63 @@ t.test('what the health routes answer', async (t) => {
   const { app, health } = makeApp(t)
   addBoth(health)
   const rows: Array<[url: string, statusCode: number, body: string]> = [
-    ['/readyz', 200, 'ok'],
-    ['/readyz?verbose', 200, '[+]started ok\n[+]shutdown ok\n[+]hold ok\n[+]database ok\n[!]cache degraded: reason withheld\nreadyz check passed\n'],
-    ['/readyz?verbose&exclude=cache', 200, '[+]started ok\n[+]shutdown ok\n[+]hold ok\n[+]database ok\n[+]cache excluded: ok\nreadyz check passed\n'],
-    ['/readyz/cache', 200, '[!]cache degraded: reason withheld\nreadyz check passed\n'],
-    ['/livez', 200, 'ok'],
-    ['/livez/cache', 200, '[!]cache degraded: reason withheld\nlivez check passed\n'],
-    ['/startupz', 200, 'ok'],
-    ['/startupz?verbose', 200, '[+]started ok\n[!]cache degraded: reason withheld\nstartupz check passed\n']
+    ['/readyz',
+      200, 'ok'],
+    ['/readyz?verbose',
+      200,
+      '[+]started ok\n[+]shutdown ok\n[+]hold ok\n[+]database ok\n[!]cache degraded: reason withheld\n'
+        + 'readyz check passed\n'],
+    ['/readyz?verbose&exclude=cache',
+      200, '[+]started ok\n[+]shutdown ok\n[+]hold ok\n[+]database ok\n[+]cache excluded: ok\nreadyz check passed\n'],
+    ['/readyz/cache',
+      200, '[!]cache degraded: reason withheld\nreadyz check passed\n'],
+    ['/livez',
+      200, 'ok'],
+    ['/livez/cache',
+      200, '[!]cache degraded: reason withheld\nlivez check passed\n'],
+    ['/startupz',
+      200, 'ok'],
+    ['/startupz?verbose',
+      200, '[+]started ok\n[!]cache degraded: reason withheld\nstartupz check passed\n']
   ]
   for (const [url, statusCode, body] of rows) {
     const response = await app.inject(url)
     t.strictSame([response.statusCode, response.body], [statusCode, body], url)
   }
   const json = await app.inject({ url: '/readyz', headers: { accept: 'application/json' } })
-  t.match(json.json(), { status: 'warn', checks: { database: [{ status: 'pass' }], cache: [{ status: 'warn', output: 'reason withheld' }] } })
+  t.match(json.json(), {
+    status: 'warn',
+    checks: { database: [{ status: 'pass' }], cache: [{ status: 'warn', output: 'reason withheld' }] }
+  })
   health.addCheck('queue', () => false)
   const failed = await app.inject('/readyz')
-  t.strictSame([failed.statusCode, failed.body], [503, '[+]started ok\n[+]shutdown ok\n[+]hold ok\n[+]database ok\n[!]cache degraded: reason withheld\n[-]queue failed: reason withheld\nreadyz check failed\n'], 'a critical one beside it fails')
-  t.match((await app.inject({ url: '/readyz', headers: { accept: 'application/json' } })).json(), { status: 'fail', checks: { cache: [{ status: 'warn' }], queue: [{ status: 'fail' }] } })
+  t.strictSame(
+    [failed.statusCode, failed.body],
+    [503, '[+]started ok\n[+]shutdown ok\n[+]hold ok\n[+]database ok\n[!]cache degraded: reason withheld\n'
+      + '[-]queue failed: reason withheld\nreadyz check failed\n'],
+    'a critical one beside it fails'
+  )
+  t.match((await app.inject({ url: '/readyz', headers: { accept: 'application/json' } })).json(), {
+    status: 'fail',
+    checks: { cache: [{ status: 'warn' }], queue: [{ status: 'fail' }] }
+  })
 })
 
 t.test('on the port of the guardian', async (t) => {
   const { health } = makeHealth()
   addBoth(health)
-  const [readiness, liveness, startup] = await Promise.all([health.verdict('readiness'), health.verdict('liveness'), health.verdict('startup')])
+  const [readiness, liveness, startup] = await Promise.all([
+    health.verdict('readiness'),
+    health.verdict('liveness'),
+    health.verdict('startup')
+  ])
   const loop = { silence: 0, stalled: false, dead: false }
   for (const kind of ['readiness', 'liveness', 'startup'] satisfies CheckKind[]) {
-    const verdict = buildVerdict(kind, { verdicts: [{ readiness, liveness, startup }], wards: [{ unreadyFrom: undefined }], loop }, { exclude: [], only: undefined })
+    const verdict = buildVerdict(
+      kind,
+      { verdicts: [{ readiness, liveness, startup }], wards: [{ unreadyFrom: undefined }], loop },
+      { exclude: [], only: undefined }
+    )
     t.equal(verdict.ok, true, kind)
     t.match(verdict.checks.find(({ name }) => name === 'cache'), { ok: false, critical: false })
   }
@@ -120,32 +157,70 @@ t.test('on the port of the guardian', async (t) => {
 t.test('everywhere else that a check is shown', async (t) => {
   const app = Fastify()
   t.teardown(async () => app.close())
-  await app.register(graceful, { exit: false, crash: false, metrics: true, admin: { authorize: () => true }, probes: { external: { path: '/up' } } })
+  await app.register(graceful, {
+    exit: false,
+    crash: false,
+    metrics: true,
+    admin: { authorize: () => true },
+    probes: { external: { path: '/up' } }
+  })
   addBoth(app.graceful as unknown as Health)
   app.graceful.addCheck('unknown', () => true, { critical: false, kinds: ['startup'] })
   await app.ready()
   t.equal(await app.graceful.ready(), true, 'ready()')
   t.equal(app.graceful.status().ready, true, 'status().ready')
   t.equal((await app.inject('/up')).statusCode, 200, 'the external route')
-  t.match((await app.inject('/-/status')).json(), { ready: true, checks: [{ name: 'database', critical: true, state: 'passing' }, { name: 'cache', critical: false, state: 'degraded', error: 'connect ECONNREFUSED' }, { name: 'unknown', state: 'unknown' }] })
+  t.match((await app.inject('/-/status')).json(), {
+    ready: true,
+    checks: [
+      { name: 'database', critical: true, state: 'passing' },
+      { name: 'cache', critical: false, state: 'degraded', error: 'connect ECONNREFUSED' },
+      { name: 'unknown', state: 'unknown' }
+    ]
+  })
   const metrics = (await app.inject('/-/metrics')).body
-  for (const [state, value] of [['passing', 0], ['failing', 0], ['degraded', 1], ['unknown', 0]] as const) t.match(metrics, `fastify_graceful_check_state{check="cache",state="${state}"} ${value}\n`)
+  for (const [state, value] of [['passing', 0], ['failing', 0], ['degraded', 1], ['unknown', 0]] as const) {
+    t.match(metrics, `fastify_graceful_check_state{check="cache",state="${state}"} ${value}\n`)
+  }
   const fields = new Fields(app.graceful.status())
-  t.match(sections(fields, { at: Date.now(), most: 10, authorised: true }).filter(({ text }) => text.includes('cache')), [{ text: /cache +degraded .*connect ECONNREFUSED/, tone: 'strong' }], 'the terminal')
-  t.notMatch(headline('shop', new Fields({ ...app.graceful.status(), ready: false, holds: ['migrations'] }), { at: Date.now() }).text, 'cache', 'which does not name it as the reason')
-  t.equal(unreadiness({ ...app.graceful.status(), holds: ['migrations'] }), 'Held by: migrations.', 'the page does not name it as the reason')
+  t.match(
+    sections(fields, { at: Date.now(), most: 10, authorised: true }).filter(({ text }) => text.includes('cache')),
+    [{ text: /cache +degraded .*connect ECONNREFUSED/, tone: 'strong' }],
+    'the terminal'
+  )
+  t.notMatch(
+    headline(
+      'shop',
+      new Fields({ ...app.graceful.status(), ready: false, holds: ['migrations'] }),
+      { at: Date.now() }
+    ).text,
+    'cache',
+    'which does not name it as the reason'
+  )
+  t.equal(
+    unreadiness({ ...app.graceful.status(), holds: ['migrations'] }),
+    'Held by: migrations.',
+    'the page does not name it as the reason'
+  )
 })
 
 t.test('the log tells which kind it is', async (t) => {
   const { health, lines } = makeHealth()
   addBoth(health)
   await health.verdict('readiness')
-  t.match(lines, [{ level: 'warn', details: { check: 'cache' }, message: "health check 'cache' fails, and is not critical: connect ECONNREFUSED" }])
+  t.match(lines, [{
+    level: 'warn',
+    details: { check: 'cache' },
+    message: "health check 'cache' fails, and is not critical: connect ECONNREFUSED"
+  }])
 })
 
 t.test('what is no boolean is refused', async (t) => {
   const { health } = makeHealth()
   for (const critical of [null, 0, 'false', {}]) {
-    t.throws(() => health.addCheck('cache', () => true, { critical } as never), { code: 'FST_GRACEFUL_INVALID_ARGUMENT', message: /option 'critical' of check 'cache' must be a boolean|a boolean/ })
+    t.throws(() => health.addCheck('cache', () => true, { critical } as never), {
+      code: 'FST_GRACEFUL_INVALID_ARGUMENT',
+      message: /option 'critical' of check 'cache' must be a boolean|a boolean/
+    })
   }
 })

@@ -7,7 +7,11 @@ import { settle } from './fake-clock.ts'
 import { makeHealth } from './support.ts'
 
 /** A promise that the test settles. */
-function pending (): { promise: Promise<unknown>, resolve: (value?: unknown) => void, reject: (error: unknown) => void } {
+function pending (): {
+  promise: Promise<unknown>
+  resolve: (value?: unknown) => void
+  reject: (error: unknown) => void
+} {
   let resolve!: (value?: unknown) => void
   let reject!: (error: unknown) => void
   const promise = new Promise((_resolve, _reject) => {
@@ -18,7 +22,11 @@ function pending (): { promise: Promise<unknown>, resolve: (value?: unknown) => 
 }
 
 t.test('what makes each kind of verdict good', async (t) => {
-  const rows: Array<[string, { started?: boolean, announced?: boolean, hold?: boolean, pressure?: boolean }, Record<CheckKind, boolean>]> = [
+  const rows: Array<[
+    string,
+    { started?: boolean, announced?: boolean, hold?: boolean, pressure?: boolean },
+    Record<CheckKind, boolean>
+  ]> = [
     ['in service', {}, { readiness: true, startup: true, liveness: true }],
     ['before boot is over', { started: false }, { readiness: false, startup: false, liveness: true }],
     ['during a shutdown', { announced: true }, { readiness: false, startup: true, liveness: true }],
@@ -43,7 +51,8 @@ t.test('the built-in checks come first and say why they fail', async (t) => {
   holds.add('migrations')
   holds.add('by hand')
   health.addCheck('db', () => true, { kinds: ['readiness', 'liveness', 'startup'] })
-  const lines = async (kind: CheckKind): Promise<unknown[]> => (await health.verdict(kind)).checks.map(({ name, ok, output }) => [name, ok, output])
+  const lines = async (kind: CheckKind): Promise<unknown[]> =>
+    (await health.verdict(kind)).checks.map(({ name, ok, output }) => [name, ok, output])
   t.strictSame(await lines('readiness'), [
     ['started', false, 'the application has not booted yet'],
     ['shutdown', false, 'process is shutting down'],
@@ -51,7 +60,10 @@ t.test('the built-in checks come first and say why they fail', async (t) => {
     ['pressure', false, 'the application is under pressure'],
     ['db', true, undefined]
   ])
-  t.strictSame(await lines('startup'), [['started', false, 'the application has not booted yet'], ['db', true, undefined]])
+  t.strictSame(await lines('startup'), [
+    ['started', false, 'the application has not booted yet'],
+    ['db', true, undefined]
+  ])
   t.strictSame(await lines('liveness'), [['ping', true, undefined], ['db', true, undefined]])
 })
 
@@ -74,7 +86,9 @@ t.test('how a check passes and fails', async (t) => {
       throw Object.defineProperty(new Error(), 'message', { get () { throw new Error('odd') } })
     }, false, 'an error that cannot be read'],
     ['rejects', async () => { throw new Error('no route') }, false, 'no route'],
-    ['answers what throws when it is looked at', () => Object.defineProperty({}, 'then', { get () { throw new Error('odd') } }), false, 'odd']
+    ['answers what throws when it is looked at', () => {
+      return Object.defineProperty({}, 'then', { get () { throw new Error('odd') } })
+    }, false, 'odd']
   ]
   for (const [name, check, ok, output] of rows) {
     const { health } = makeHealth()
@@ -90,9 +104,15 @@ t.test('how a check passes and fails', async (t) => {
 t.test('a check is asked by its kinds alone', async (t) => {
   const { health } = makeHealth()
   const asked: string[] = []
-  for (const kind of ['readiness', 'liveness', 'startup'] as const) health.addCheck(`only ${kind}`, () => { asked.push(kind) }, { kinds: [kind] })
+  for (const kind of ['readiness', 'liveness', 'startup'] as const) {
+    health.addCheck(`only ${kind}`, () => { asked.push(kind) }, { kinds: [kind] })
+  }
   health.addCheck('default', () => { asked.push('default') })
-  for (const [kind, expected] of [['readiness', ['readiness', 'default']], ['liveness', ['liveness']], ['startup', ['startup']]] as const) {
+  for (const [kind, expected] of [
+    ['readiness', ['readiness', 'default']],
+    ['liveness', ['liveness']],
+    ['startup', ['startup']]
+  ] as const) {
     asked.length = 0
     await health.verdict(kind)
     t.strictSame(asked, expected, kind)
@@ -163,7 +183,11 @@ t.test('timeout', async (t) => {
     const second = ask()
     await clock.pass(100)
     await Promise.all([first, second])
-    t.strictSame(answered, [2000, 2000], 'the checks run side by side, and the second probe waits for the rest of the first run')
+    t.strictSame(
+      answered,
+      [2000, 2000],
+      'the checks run side by side, and the second probe waits for the rest of the first run'
+    )
   })
 
   t.test('its signal aborts, and a late answer changes nothing', async (t) => {
@@ -253,7 +277,10 @@ t.test('interval', async (t) => {
   })
 })
 
-type World = ReturnType<typeof makeHealth> & { db: { ok: boolean, runs: number }, add: (options?: CheckOptions) => void }
+type World = ReturnType<typeof makeHealth> & {
+  db: { ok: boolean, runs: number }
+  add: (options?: CheckOptions) => void
+}
 /** A health room, and a database that may be gone. */
 function makeWorld (): World {
   const made = makeHealth()
@@ -366,9 +393,15 @@ t.test('exclude and single checks', async (t) => {
   world.announced = true
   t.notOk((await health.verdict('readiness', { exclude: ['db'] })).ok)
   t.ok((await health.verdict('readiness', { exclude: ['db', 'shutdown'] })).ok, 'built-in checks can be excluded')
-  t.strictSame((await health.verdict('readiness', { only: 'cache', exclude: ['cache'] })).checks.map(({ name, excluded }) => [name, excluded]), [['cache', false]])
+  t.strictSame(
+    (await health.verdict('readiness', { only: 'cache', exclude: ['cache'] })).checks
+      .map(({ name, excluded }) => [name, excluded]),
+    [['cache', false]]
+  )
   t.strictSame((await health.verdict('readiness', { only: 'nope' })).checks, [])
-  const flood = await health.verdict('liveness', { exclude: Array.from({ length: 100 }, (_, index) => `${index}`.padEnd(1000, 'x')) })
+  const flood = await health.verdict('liveness', {
+    exclude: Array.from({ length: 100 }, (_, index) => `${index}`.padEnd(1000, 'x'))
+  })
   t.ok(flood.warnings[0]!.length < 1000, 'a stranger does not decide how long the answer is')
 })
 
@@ -401,7 +434,11 @@ t.test('remove', async (t) => {
   const verdict = health.verdict('readiness')
   await settle()
   slow.remove()
-  t.match(await verdict, { ok: true, checks: [{ name: 'started' }, { name: 'shutdown' }, { name: 'hold' }] }, 'nobody waits for a check that is gone')
+  t.match(
+    await verdict,
+    { ok: true, checks: [{ name: 'started' }, { name: 'shutdown' }, { name: 'hold' }] },
+    'nobody waits for a check that is gone'
+  )
   t.equal(clock.timers, 0)
 })
 
@@ -421,7 +458,10 @@ t.test('stop', async (t) => {
   health.addCheck('late', () => { runs++ }, { interval: 100 })
   await clock.pass(100_000)
   const after = await health.verdict('readiness')
-  t.strictSame(after.checks.slice(-3).map(({ name, ok }) => [name, ok]), [['good', true], ['slow', false], ['late', false]])
+  t.strictSame(
+    after.checks.slice(-3).map(({ name, ok }) => [name, ok]),
+    [['good', true], ['slow', false], ['late', false]]
+  )
   t.equal(runs, 1, 'nothing is run any more')
   t.equal(lines.length, 0, 'the end is no failure to be logged')
 })
@@ -434,9 +474,17 @@ t.test('the list for the status', async (t) => {
   await health.verdict('readiness')
   await clock.pass(70)
   t.strictSame(health.checks(), [
-    { name: 'good', kinds: ['readiness', 'liveness'], critical: true, state: 'passing', age: 70, duration: 0, error: undefined },
-    { name: 'bad', kinds: ['readiness'], critical: true, state: 'failing', age: 70, duration: 0, error: 'no route' },
-    { name: 'never', kinds: ['startup'], critical: true, state: 'unknown', age: undefined, duration: undefined, error: undefined }
+    {
+      name: 'good', kinds: ['readiness', 'liveness'], critical: true, state: 'passing', age: 70, duration: 0,
+      error: undefined
+    },
+    {
+      name: 'bad', kinds: ['readiness'], critical: true, state: 'failing', age: 70, duration: 0, error: 'no route'
+    },
+    {
+      name: 'never', kinds: ['startup'], critical: true, state: 'unknown', age: undefined, duration: undefined,
+      error: undefined
+    }
   ])
 })
 
@@ -469,32 +517,69 @@ t.test('wrong arguments', async (t) => {
     ['a slash', ['a/b', check], argument, /without '\/'.*got "a\/b"/],
     ['a line break', ['a\nb', check], argument, /without '\/' and control characters/],
     ['a long name', ['x'.repeat(101), check], argument, /at most 100 characters/],
-    ...['ping', 'started', 'shutdown', 'hold', 'pressure'].map((name): [string, unknown[], string, RegExp] => [`the reserved name ${name}`, [name, check], argument, /none of the built-in names/]),
+    ...['ping', 'started', 'shutdown', 'hold', 'pressure'].map((name): [string, unknown[], string, RegExp] => [
+      `the reserved name ${name}`,
+      [name, check],
+      argument,
+      /none of the built-in names/
+    ]),
     ['a duplicate', ['db', check], 'FST_GRACEFUL_DUPLICATE_CHECK', /a check named 'db' exists already/],
     ['no function', ['x', true], argument, /check 'x' must be a function, got true \(boolean\)/],
     ['options that are no object', ['x', check, 5], argument, /options of check 'x' must be an object, got 5/],
     ['null options', ['x', check, null], argument, /must be an object, got null/],
     ['an array of options', ['x', check, []], argument, /must be an object.*array/],
-    ['an unknown option', ['x', check, { timeOut: 5 }], 'FST_GRACEFUL_UNKNOWN_OPTION', /unknown option 'timeOut' of check 'x', expected one of: kinds, timeout, ttl, interval/],
-    ['no kinds', ['x', check, { kinds: [] }], argument, /option 'kinds' of check 'x' must be a non-empty array of readiness, liveness, startup, got \[\]/],
+    [
+      'an unknown option',
+      ['x', check, { timeOut: 5 }],
+      'FST_GRACEFUL_UNKNOWN_OPTION',
+      /unknown option 'timeOut' of check 'x', expected one of: kinds, timeout, ttl, interval/
+    ],
+    [
+      'no kinds',
+      ['x', check, { kinds: [] }],
+      argument,
+      /option 'kinds' of check 'x' must be a non-empty array of readiness, liveness, startup, got \[\]/
+    ],
     ['kinds that are no array', ['x', check, { kinds: 'readiness' }], argument, /got "readiness" \(string\)/],
     ['an unknown kind', ['x', check, { kinds: ['readiness', 'ready'] }], argument, /\["readiness","ready"\]/],
-    ...['timeout', 'ttl', 'interval'].flatMap((option) => [...(option === 'ttl' ? [] : [0]), -1, NaN, Infinity, 2 ** 31, '5', null].map((value): [string, unknown[], string, RegExp] =>
-      [`${option} ${value}`, ['x', check, { [option]: value }], argument, new RegExp(`option '${option}' of check 'x' must be a number of milliseconds`)]))
+    ...['timeout', 'ttl', 'interval'].flatMap((option) =>
+      [...(option === 'ttl' ? [] : [0]), -1, NaN, Infinity, 2 ** 31, '5', null]
+        .map((value): [string, unknown[], string, RegExp] => [
+          `${option} ${value}`,
+          ['x', check, { [option]: value }],
+          argument,
+          new RegExp(`option '${option}' of check 'x' must be a number of milliseconds`)
+        ]))
   ]
   for (const [name, args, code, message] of rows) {
-    t.throws(() => (health as unknown as { addCheck (...given: unknown[]): void }).addCheck(...args), { code, message }, name)
+    t.throws(
+      () => (health as unknown as { addCheck (...given: unknown[]): void }).addCheck(...args),
+      { code, message },
+      name
+    )
   }
   t.strictSame(health.checks().map((entry) => entry.name), ['db'], 'nothing was added')
-  const options: CheckOptions = Object.freeze({ kinds: Object.freeze(['liveness'] as const), timeout: 10, ttl: 10, interval: 10 })
+  const options: CheckOptions = Object.freeze({
+    kinds: Object.freeze(['liveness'] as const),
+    timeout: 10,
+    ttl: 10,
+    interval: 10
+  })
   health.addCheck('x', check, options)
   t.match(health.checks().at(-1), { kinds: ['liveness'] }, 'the object stays as it is')
-  health.addCheck('y', check, { kinds: undefined, timeout: undefined, ttl: undefined, interval: undefined } as unknown as CheckOptions)
+  health.addCheck(
+    'y',
+    check,
+    { kinds: undefined, timeout: undefined, ttl: undefined, interval: undefined } as unknown as CheckOptions
+  )
   t.match(health.checks().at(-1), { kinds: ['readiness'] }, 'undefined is the default')
 })
 
 t.test('time comes from the machine where nobody gives another', async (t) => {
-  const health = new Health({ now: () => 0, after: () => () => {}, started: () => true, announced: () => false, holds: () => [], log: { warn () {}, info () {} } })
+  const health = new Health({
+    now: () => 0, after: () => () => {}, started: () => true, announced: () => false, holds: () => [],
+    log: { warn () {}, info () {} }
+  })
   const before = Date.now()
   const [line] = (await health.verdict('liveness')).checks
   t.ok(line!.time >= before && line!.time <= Date.now())

@@ -52,7 +52,9 @@ t.test('what a hold with a timeout says, from its beginning to its release', asy
     for (const [index, { do: act, after = 0, startup, readiness }] of steps.entries()) {
       if (act !== undefined) acts[act]()
       await clock.pass(after)
-      for (const [kind, expected] of Object.entries({ startup, readiness }) as Array<['startup' | 'readiness', string | true]>) {
+      for (const [kind, expected] of Object.entries({ startup, readiness }) as Array<
+        ['startup' | 'readiness', string | true]
+      >) {
         const { checks } = await health.verdict(kind)
         const line = checks.find((check) => check.name === 'hold')
         t.equal(line?.ok === false ? line.output : true, expected, `${name}, step ${index + 1}: ${kind}`)
@@ -65,7 +67,12 @@ t.test('what a hold with a timeout says, from its beginning to its release', asy
 t.test('several holds, each with a time of its own', async (t) => {
   const clock = new FakeClock()
   const log: string[] = []
-  const holds = new Holds({ changed: (reason, held) => log.push(`${reason}: ${held}`), failed: (reason, timeout) => log.push(`${reason} failed after ${timeout}`), after: clock.after, started: () => false })
+  const holds = new Holds({
+    changed: (reason, held) => log.push(`${reason}: ${held}`),
+    failed: (reason, timeout) => log.push(`${reason} failed after ${timeout}`),
+    after: clock.after,
+    started: () => false
+  })
   const [first, second] = [holds.add('cache', { timeout: 100 }), holds.add('cache', { timeout: 300 })]
   holds.add('by hand')
   t.equal(clock.timers, 2)
@@ -77,7 +84,9 @@ t.test('several holds, each with a time of its own', async (t) => {
   second[Symbol.dispose]()
   t.equal(clock.timers, 0, 'no timer is left')
   await clock.pass(1000)
-  t.strictSame(log, ['cache: true', 'cache: true', 'by hand: true', 'cache failed after 100', 'cache: false', 'cache: false'])
+  t.strictSame(log, [
+    'cache: true', 'cache: true', 'by hand: true', 'cache failed after 100', 'cache: false', 'cache: false'
+  ])
   holds.stop()
   holds.add('late', { timeout: 10 })
   t.equal(clock.timers, 0, 'nor begun after the end')
@@ -86,9 +95,19 @@ t.test('several holds, each with a time of its own', async (t) => {
 t.test('what is no timeout is refused', async (t) => {
   const holds = new Holds({ changed: () => {}, failed: () => {}, after: () => () => {}, started: () => true })
   for (const timeout of [0, -1, Number.NaN, Infinity, 2 ** 31, '1000', null]) {
-    t.throws(() => holds.add('cache', { timeout } as HoldOptions), { code: 'FST_GRACEFUL_INVALID_ARGUMENT', message: /the timeout given to 'hold' must be a number of milliseconds, more than 0/ }, `${timeout}`)
+    t.throws(
+      () => holds.add('cache', { timeout } as HoldOptions),
+      {
+        code: 'FST_GRACEFUL_INVALID_ARGUMENT',
+        message: /the timeout given to 'hold' must be a number of milliseconds, more than 0/
+      },
+      `${timeout}`
+    )
   }
-  t.throws(() => holds.add('cache', { timeOut: 5 } as HoldOptions), { code: 'FST_GRACEFUL_UNKNOWN_OPTION', message: /timeOut/ })
+  t.throws(
+    () => holds.add('cache', { timeOut: 5 } as HoldOptions),
+    { code: 'FST_GRACEFUL_UNKNOWN_OPTION', message: /timeOut/ }
+  )
   t.strictSame(holds.reasons(), [], 'and nothing is held')
 })
 
@@ -99,15 +118,34 @@ t.test('in an application: probes, status, log and metric', async (t) => {
   await app.register(graceful, { exit: false, crash: false, metrics: true, probes: { expose: true } })
   const hold = app.graceful.hold('cache is warming up', { timeout: 50 })
   await app.ready()
-  t.match(await app.inject('/startupz'), { statusCode: 503, body: '[+]started ok\n[-]hold failed: cache is warming up\nstartupz check failed\n' })
+  t.match(await app.inject('/startupz'), {
+    statusCode: 503,
+    body: '[+]started ok\n[-]hold failed: cache is warming up\nstartupz check failed\n'
+  })
   await new Promise((resolve) => { setTimeout(resolve, 80) })
   const reason = 'cache is warming up (failed: not released within 50 ms)'
-  t.match(await app.inject('/startupz'), { statusCode: 503, body: `[+]started ok\n[-]hold failed: ${reason}\nstartupz check failed\n` })
-  t.match(await app.inject('/readyz'), { statusCode: 503, body: `[+]started ok\n[+]shutdown ok\n[-]hold failed: ${reason}\nreadyz check failed\n` })
+  t.match(await app.inject('/startupz'), {
+    statusCode: 503,
+    body: `[+]started ok\n[-]hold failed: ${reason}\nstartupz check failed\n`
+  })
+  t.match(await app.inject('/readyz'), {
+    statusCode: 503,
+    body: `[+]started ok\n[+]shutdown ok\n[-]hold failed: ${reason}\nreadyz check failed\n`
+  })
   t.equal((await app.inject('/livez')).statusCode, 200)
   t.match(app.graceful.status(), { ready: false, holds: [reason] })
   t.match((await app.inject('/-/metrics')).body, 'fastify_graceful_holds 1\n')
-  t.match(lines.map((line): unknown => JSON.parse(line)).findLast((line) => (line as { event?: string }).event === 'graceful.hold'), { level: 50, reason: 'cache is warming up', timeout: 50, held: true, msg: /not ready: 'cache is warming up' was not released within 50 ms/ })
+  t.match(
+    lines.map((line): unknown => JSON.parse(line))
+      .findLast((line) => (line as { event?: string }).event === 'graceful.hold'),
+    {
+      level: 50,
+      reason: 'cache is warming up',
+      timeout: 50,
+      held: true,
+      msg: /not ready: 'cache is warming up' was not released within 50 ms/
+    }
+  )
   hold.release()
   t.equal((await app.inject('/startupz')).statusCode, 200)
   t.equal((await app.inject('/readyz')).statusCode, 200)

@@ -15,14 +15,24 @@ import { fork } from '../process/fork.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'fastify-graceful-http2-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1', '-subj', '/CN=localhost', '-keyout', join(folder, 'key'), '-out', join(folder, 'cert')], { stdio: 'ignore' })
+execFileSync(
+  'openssl',
+  [
+    'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1', '-subj',
+    '/CN=localhost', '-keyout', join(folder, 'key'), '-out', join(folder, 'cert')
+  ],
+  { stdio: 'ignore' }
+)
 const https = { key: readFileSync(join(folder, 'key')), cert: readFileSync(join(folder, 'cert')) }
 
 interface Line { level: number, event?: string, msg: string }
 
 async function start (server: object, options: GracefulOptions): Promise<{ app: FastifyInstance, lines: Line[] }> {
   const lines: Line[] = []
-  const app = Fastify({ ...server, logger: { level: 'warn', stream: { write: (line: string) => { lines.push(JSON.parse(line) as Line) } } } })
+  const app = Fastify({
+    ...server,
+    logger: { level: 'warn', stream: { write: (line: string) => { lines.push(JSON.parse(line) as Line) } } }
+  })
   await app.register(graceful, { exit: false, crash: false, ...options })
   const heard = new Promise<void>((resolve) => { app.addHook('onListen', async () => resolve()) })
   await app.listen({ port: 0, host: '127.0.0.1' })
@@ -47,7 +57,13 @@ t.test('a server of HTTP/2 without TLS says at boot that probes need a port of t
     const { app, lines } = await start(server, options)
     const told = lines.filter(({ event }) => event === 'graceful.http2')
     t.equal(told.length, said ? 1 : 0, name)
-    if (said) t.match(told[0], { level: 40, msg: /^fastify-graceful: this server speaks HTTP\/2 without TLS .*guardian\.port/ }, name)
+    if (said) {
+      t.match(
+        told[0],
+        { level: 40, msg: /^fastify-graceful: this server speaks HTTP\/2 without TLS .*guardian\.port/ },
+        name
+      )
+    }
     await app.close()
   }
 })
@@ -55,7 +71,13 @@ t.test('a server of HTTP/2 without TLS says at boot that probes need a port of t
 /** Asks as a kubelet does. */
 async function probe (port: number): Promise<number | string> {
   return new Promise((resolve) => {
-    const request = get({ port, host: '127.0.0.1', path: '/readyz', headers: { 'user-agent': 'kube-probe/1.36' }, timeout: 2000 }, (response) => {
+    const request = get({
+      port,
+      host: '127.0.0.1',
+      path: '/readyz',
+      headers: { 'user-agent': 'kube-probe/1.36' },
+      timeout: 2000
+    }, (response) => {
       response.resume()
       resolve(response.statusCode ?? 0)
     })
@@ -65,7 +87,9 @@ async function probe (port: number): Promise<number | string> {
 }
 
 t.test('which is so: HTTP/1.1 gets no answer there, and one on the port of the guardian', async (t) => {
-  const service = fork('parent.js', { given: { server: { http2: true }, options: { guardian: { port: 0, host: '127.0.0.1' } } } })
+  const service = fork('parent.js', {
+    given: { server: { http2: true }, options: { guardian: { port: 0, host: '127.0.0.1' } } }
+  })
   t.teardown(() => service.kill('SIGKILL'))
   const [, port, guardian] = (await service.waitForLine(/^ports (\d+) (\d+)$/m)).map(Number) as [number, number, number]
   t.equal(await probe(port), 'no answer')

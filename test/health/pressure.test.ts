@@ -25,7 +25,12 @@ type SetUp = ((app: FastifyInstance) => void) | undefined
 interface Made { app: FastifyInstance, pressure: () => Pressure, closed: () => Promise<void> }
 
 /** An application that is registered as the plugin registers: the room first, then what the application does. */
-function makeApp (t: Test, options: PressureOptions | undefined, setUp: (app: FastifyInstance) => void = () => {}, before: (app: FastifyInstance) => void = () => {}): Made {
+function makeApp (
+  t: Test,
+  options: PressureOptions | undefined,
+  setUp: (app: FastifyInstance) => void = () => {},
+  before: (app: FastifyInstance) => void = () => {}
+): Made {
   const app = Fastify()
   let pressure!: Pressure
   before(app)
@@ -45,12 +50,18 @@ function makeApp (t: Test, options: PressureOptions | undefined, setUp: (app: Fa
 t.test('what under-pressure tests, through our registration', async (t) => {
   const sampleInterval = 10
   const rows: Array<[string, PressureOptions]> = [
-    ['heap', { maxHeapUsedBytes: 1, sampleInterval }],
-    ['resident set', { maxRssBytes: 1, sampleInterval }],
-    ['event-loop utilization', { maxEventLoopUtilization: 1e-9, sampleInterval }],
-    ['event-loop utilization of an interval', { maxEventLoopUtilization: 1e-9, eventLoopUtilizationMode: 'interval', sampleInterval }],
-    ['a health check that answers false', { healthCheck: async () => false, healthCheckInterval: 50, sampleInterval }],
-    ['a health check that throws', { healthCheck: async () => { throw new Error('no route') }, healthCheckInterval: 50, sampleInterval }]
+    ['heap',
+      { maxHeapUsedBytes: 1, sampleInterval }],
+    ['resident set',
+      { maxRssBytes: 1, sampleInterval }],
+    ['event-loop utilization',
+      { maxEventLoopUtilization: 1e-9, sampleInterval }],
+    ['event-loop utilization of an interval',
+      { maxEventLoopUtilization: 1e-9, eventLoopUtilizationMode: 'interval', sampleInterval }],
+    ['a health check that answers false',
+      { healthCheck: async () => false, healthCheckInterval: 50, sampleInterval }],
+    ['a health check that throws',
+      { healthCheck: async () => { throw new Error('no route') }, healthCheckInterval: 50, sampleInterval }]
   ]
   for (const [name, options] of rows) {
     const { app, pressure, closed } = makeApp(t, options)
@@ -60,7 +71,11 @@ t.test('what under-pressure tests, through our registration', async (t) => {
     t.match(refused, { statusCode: 503, headers: { 'retry-after': '10' } }, name)
     t.equal(refused.json().code, 'FST_UNDER_PRESSURE')
     t.equal((await app.inject('/livez')).statusCode, 200, `${name}: liveness is exempt`)
-    t.equal((await app.inject('/readyz')).statusCode, 200, `${name}: readiness is exempt, and pressure has no part in it`)
+    t.equal(
+      (await app.inject('/readyz')).statusCode,
+      200,
+      `${name}: readiness is exempt, and pressure has no part in it`
+    )
     t.notMatch((await app.inject('/readyz?verbose')).body, 'pressure')
     await closed()
   }
@@ -78,7 +93,13 @@ t.test('what under-pressure tests, through our registration', async (t) => {
 
   t.test('message, error, retry-after and status route', async (t) => {
     class Busy extends Error { statusCode = 503; code = 'BUSY' }
-    const { app } = makeApp(t, { healthCheck: async () => false, healthCheckInterval: 1000, customError: Busy, retryAfter: 3, exposeStatusRoute: { routeOpts: { logLevel: 'silent' }, url: '/mine' } })
+    const { app } = makeApp(t, {
+      healthCheck: async () => false,
+      healthCheckInterval: 1000,
+      customError: Busy,
+      retryAfter: 3,
+      exposeStatusRoute: { routeOpts: { logLevel: 'silent' }, url: '/mine' }
+    })
     const refused = await app.inject('/')
     t.match(refused, { statusCode: 503, headers: { 'retry-after': '3' } })
     t.equal(refused.json().code, 'BUSY')
@@ -91,7 +112,11 @@ t.test('what under-pressure tests, through our registration', async (t) => {
       healthCheck: async () => false,
       healthCheckInterval: 1000,
       pressureHandler: (request, _reply, type) => { handled.push(`${request.url} ${type}`) }
-    }, (app) => { app.register(async (child) => { child.get('/own', { config: { pressureHandler: () => 'own' } }, async () => 'served') }) })
+    }, (app) => {
+      app.register(async (child) => {
+        child.get('/own', { config: { pressureHandler: () => 'own' } }, async () => 'served')
+      })
+    })
     t.equal((await app.inject('/')).body, 'served')
     t.equal((await app.inject('/readyz')).body, 'ok')
     t.equal((await app.inject('/own')).body, 'own')
@@ -100,7 +125,10 @@ t.test('what under-pressure tests, through our registration', async (t) => {
 
   t.test('the first health check is waited for', async (t) => {
     let good = false
-    const { app, pressure } = makeApp(t, { healthCheck: async () => { await new Promise((resolve) => { setImmediate(resolve) }); good = true; return true }, healthCheckInterval: 1000 })
+    const { app, pressure } = makeApp(t, {
+      healthCheck: async () => { await new Promise((resolve) => { setImmediate(resolve) }); good = true; return true },
+      healthCheckInterval: 1000
+    })
     await app.ready()
     t.ok(good)
     t.equal(pressure().state()?.underPressure, false)
@@ -109,9 +137,18 @@ t.test('what under-pressure tests, through our registration', async (t) => {
 
 t.test('readiness, where it is set', async (t) => {
   let good = true
-  const options = Object.freeze({ healthCheck: async () => good, healthCheckInterval: 10, sampleInterval: 10, readiness: true, exposeStatusRoute: true })
+  const options = Object.freeze({
+    healthCheck: async () => good,
+    healthCheckInterval: 10,
+    sampleInterval: 10,
+    readiness: true,
+    exposeStatusRoute: true
+  })
   const { app, pressure } = makeApp(t, options)
-  t.equal((await app.inject('/readyz?verbose')).body, '[+]started ok\n[+]shutdown ok\n[+]hold ok\n[+]pressure ok\nreadyz check passed\n')
+  t.equal(
+    (await app.inject('/readyz?verbose')).body,
+    '[+]started ok\n[+]shutdown ok\n[+]hold ok\n[+]pressure ok\nreadyz check passed\n'
+  )
   good = false
   await until(() => pressure().check() === true)
   const failed = await app.inject('/readyz')
@@ -129,7 +166,9 @@ t.test('the registration of the application is found and used', async (t) => {
   const rows: Array<[string, SetUp?, SetUp?]> = [
     ['after ours', (app) => { app.register(underPressure, options) }],
     ['before ours', undefined, (app) => { app.register(underPressure, options) }],
-    ['in an encapsulated plugin after ours', (app) => { app.register(async (child) => { child.register(underPressure, options) }) }],
+    ['in an encapsulated plugin after ours', (app) => {
+      app.register(async (child) => { child.register(underPressure, options) })
+    }],
     ['in two plugins, one of them under pressure', (app) => {
       app.register(async (child) => { child.register(underPressure, { maxRssBytes: Number.MAX_SAFE_INTEGER }) })
       app.register(async (child) => { child.register(underPressure, options) })
@@ -138,7 +177,11 @@ t.test('the registration of the application is found and used', async (t) => {
   for (const [name, after, before] of rows) {
     const { app, pressure } = makeApp(t, undefined, after, before)
     await app.ready()
-    t.match(pressure().state(), { underPressure: true, heapUsed: Number, rssBytes: Number, eventLoopDelay: Number, eventLoopUtilized: Number }, name)
+    t.match(
+      pressure().state(),
+      { underPressure: true, heapUsed: Number, rssBytes: Number, eventLoopDelay: Number, eventLoopUtilized: Number },
+      name
+    )
     t.equal(pressure().check(), undefined, 'it has no part in readiness')
     t.equal((await app.inject('/readyz')).statusCode, 200)
   }
@@ -151,12 +194,20 @@ t.test('both is an error of ours', async (t) => {
   const rows: Array<[string, SetUp?, SetUp?]> = [
     ['the application first', undefined, (app) => { app.register(underPressure) }],
     ['ours first', (app) => { app.register(underPressure) }],
-    ['in a plugin of the application that is not encapsulated', (app) => { app.register(fp(async (instance) => { await instance.register(underPressure) })) }],
-    ['in an encapsulated plugin', (app) => { app.register(async (child) => { await child.register(underPressure, { maxHeapUsedBytes: 1e9 }) }) }]
+    ['in a plugin of the application that is not encapsulated', (app) => {
+      app.register(fp(async (instance) => { await instance.register(underPressure) }))
+    }],
+    ['in an encapsulated plugin', (app) => {
+      app.register(async (child) => { await child.register(underPressure, { maxHeapUsedBytes: 1e9 }) })
+    }]
   ]
   for (const [name, after, before] of rows) {
     const { app } = makeApp(t, { maxRssBytes: 1e12 }, after, before)
-    await t.rejects(async () => { await app.ready() }, { code: 'FST_GRACEFUL_PRESSURE_TWICE', message: /expected one of the two, got both/ }, name)
+    await t.rejects(
+      async () => { await app.ready() },
+      { code: 'FST_GRACEFUL_PRESSURE_TWICE', message: /expected one of the two, got both/ },
+      name
+    )
   }
 })
 
@@ -179,7 +230,9 @@ t.test('other decorators are left alone', async (t) => {
   wrapped.app.addHook('onReady', async () => { })
   wrapped.app.register(async () => {
     const theirs = wrapped.app.decorate
-    wrapped.app.decorate = wrapper = function (this: FastifyInstance, ...args: never[]) { return Reflect.apply(theirs, this, args) } as never
+    wrapped.app.decorate = wrapper = function (this: FastifyInstance, ...args: never[]) {
+      return Reflect.apply(theirs, this, args)
+    } as never
   })
   await wrapped.app.ready()
   t.equal(wrapped.app.decorate, wrapper, 'what somebody else put over it stays')

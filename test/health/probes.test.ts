@@ -16,39 +16,73 @@ const text = 'text/plain; charset=utf-8'
 t.test('the form of Kubernetes\' own servers', async (t) => {
   const { app, health, holds, world } = makeApp(t)
   health.addCheck('db', () => true)
-  health.addCheck('cache', () => { throw new Error('secret.internal:6379 refused') }, { kinds: ['startup', 'liveness'] })
+  health.addCheck(
+    'cache',
+    () => { throw new Error('secret.internal:6379 refused') },
+    { kinds: ['startup', 'liveness'] }
+  )
   const rows: Array<[string, number, string]> = [
-    ['/readyz', 200, 'ok'],
-    ['/readyz/', 200, 'ok'],
-    ['/readyz?verbose', 200, '[+]started ok\n[+]shutdown ok\n[+]hold ok\n[+]db ok\nreadyz check passed\n'],
-    ['/readyz?verbose=false', 200, '[+]started ok\n[+]shutdown ok\n[+]hold ok\n[+]db ok\nreadyz check passed\n'],
-    ['/readyz?verbose&exclude=db&exclude=hold', 200, '[+]started ok\n[+]shutdown ok\n[+]hold excluded: ok\n[+]db excluded: ok\nreadyz check passed\n'],
-    ['/readyz?exclude=nope', 200, 'ok'],
-    ['/readyz?verbose&exclude=x', 200, '[+]started ok\n[+]shutdown ok\n[+]hold ok\n[+]db ok\nwarn: some health checks cannot be excluded: no matches for "x"\nreadyz check passed\n'],
-    ['/readyz/db', 200, 'ok'],
-    ['/readyz/db?verbose', 200, '[+]db ok\nreadyz check passed\n'],
-    ['/readyz/shutdown', 200, 'ok'],
-    ['/readyz/cache', 404, 'no check of this name belongs to readyz\n'],
-    ['/readyz/%0A', 404, 'no check of this name belongs to readyz\n'],
-    ['/startupz', 503, '[+]started ok\n[-]cache failed: reason withheld\nstartupz check failed\n'],
-    ['/startupz/cache', 503, '[-]cache failed: reason withheld\nstartupz check failed\n'],
-    ['/startupz?exclude=cache', 200, 'ok'],
-    ['/startupz/cache?exclude=cache', 503, '[-]cache failed: reason withheld\nstartupz check failed\n'],
-    ['/livez', 503, '[+]ping ok\n[-]cache failed: reason withheld\nlivez check failed\n'],
-    ['/livez/ping', 200, 'ok'],
-    ['/livez/db', 404, 'no check of this name belongs to livez\n']
+    ['/readyz',
+      200, 'ok'],
+    ['/readyz/',
+      200, 'ok'],
+    ['/readyz?verbose',
+      200, '[+]started ok\n[+]shutdown ok\n[+]hold ok\n[+]db ok\nreadyz check passed\n'],
+    ['/readyz?verbose=false',
+      200, '[+]started ok\n[+]shutdown ok\n[+]hold ok\n[+]db ok\nreadyz check passed\n'],
+    ['/readyz?verbose&exclude=db&exclude=hold',
+      200, '[+]started ok\n[+]shutdown ok\n[+]hold excluded: ok\n[+]db excluded: ok\nreadyz check passed\n'],
+    ['/readyz?exclude=nope',
+      200, 'ok'],
+    ['/readyz?verbose&exclude=x',
+      200,
+      '[+]started ok\n[+]shutdown ok\n[+]hold ok\n[+]db ok\n'
+        + 'warn: some health checks cannot be excluded: no matches for "x"\nreadyz check passed\n'],
+    ['/readyz/db',
+      200, 'ok'],
+    ['/readyz/db?verbose',
+      200, '[+]db ok\nreadyz check passed\n'],
+    ['/readyz/shutdown',
+      200, 'ok'],
+    ['/readyz/cache',
+      404, 'no check of this name belongs to readyz\n'],
+    ['/readyz/%0A',
+      404, 'no check of this name belongs to readyz\n'],
+    ['/startupz',
+      503, '[+]started ok\n[-]cache failed: reason withheld\nstartupz check failed\n'],
+    ['/startupz/cache',
+      503, '[-]cache failed: reason withheld\nstartupz check failed\n'],
+    ['/startupz?exclude=cache',
+      200, 'ok'],
+    ['/startupz/cache?exclude=cache',
+      503, '[-]cache failed: reason withheld\nstartupz check failed\n'],
+    ['/livez',
+      503, '[+]ping ok\n[-]cache failed: reason withheld\nlivez check failed\n'],
+    ['/livez/ping',
+      200, 'ok'],
+    ['/livez/db',
+      404, 'no check of this name belongs to livez\n']
   ]
   for (const [url, statusCode, body] of rows) {
     const response = await app.inject(url)
     t.strictSame([response.statusCode, response.body], [statusCode, body], url)
-    t.match(response.headers, { 'content-type': text, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store', vary: 'accept' }, `${url}: headers`)
+    t.match(
+      response.headers,
+      { 'content-type': text, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store', vary: 'accept' },
+      `${url}: headers`
+    )
     const head = await app.inject({ url, method: 'HEAD' })
-    t.strictSame([head.statusCode, head.body, head.headers['content-length']], [statusCode, '', `${body.length}`], `HEAD ${url}`)
+    t.strictSame(
+      [head.statusCode, head.body, head.headers['content-length']],
+      [statusCode, '', `${body.length}`],
+      `HEAD ${url}`
+    )
   }
   holds.add('pw=hunter2')
   world.announced = true
   world.pressure = true
-  t.equal((await app.inject('/readyz')).body, '[+]started ok\n[-]shutdown failed: reason withheld\n[-]hold failed: reason withheld\n[-]pressure failed: reason withheld\n[+]db ok\nreadyz check failed\n')
+  t.equal((await app.inject('/readyz')).body, '[+]started ok\n[-]shutdown failed: reason withheld\n'
+    + '[-]hold failed: reason withheld\n[-]pressure failed: reason withheld\n[+]db ok\nreadyz check failed\n')
 })
 
 t.test('details where they are exposed', async (t) => {
@@ -57,7 +91,8 @@ t.test('details where they are exposed', async (t) => {
   holds.add('migrations')
   holds.add('by hand')
   world.announced = true
-  t.equal((await app.inject('/readyz')).body, '[+]started ok\n[-]shutdown failed: process is shutting down\n[-]hold failed: migrations, by hand\n[-]db failed: no route [+]forged ok\nreadyz check failed\n')
+  t.equal((await app.inject('/readyz')).body, '[+]started ok\n[-]shutdown failed: process is shutting down\n'
+    + '[-]hold failed: migrations, by hand\n[-]db failed: no route [+]forged ok\nreadyz check failed\n')
   health.addCheck('silent', () => { throw new Error('') })
   t.equal((await app.inject('/readyz/silent')).body, '[-]silent failed: no reason given\nreadyz check failed\n')
   const { checks } = (await app.inject({ url: '/readyz', headers: { accept: 'application/json' } })).json()
@@ -71,7 +106,8 @@ t.test('application/health+json', async (t) => {
   health.addCheck('__proto__', () => true)
   await health.verdict('readiness')
   await clock.pass(500)
-  const get = async (url: string, accept: string): Promise<LightMyRequestResponse> => app.inject({ url, headers: { accept } })
+  const get = async (url: string, accept: string): Promise<LightMyRequestResponse> =>
+    app.inject({ url, headers: { accept } })
   const failed = await get('/readyz?exclude=db&exclude=x', 'application/health+json')
   t.equal(failed.statusCode, 503)
   t.equal(failed.headers['content-type'], 'application/health+json; charset=utf-8')
@@ -120,8 +156,9 @@ t.test('which form an Accept header asks for', async (t) => {
 t.test('odd query strings', async (t) => {
   const { app } = makeApp(t)
   const rows = [
-    '?', '?&&&', '?=', '?exclude', '?exclude=', '?exclude[]=a', '?exclude[__proto__]=a', '?__proto__=1', '?exclude=%zz', '?exclude=%00', '?exclude=%C3%28',
-    '?exclude=%F0%9F%92%A9', '?a?b?verbose', `?exclude=${'x'.repeat(5000)}`, `?${'exclude=y&'.repeat(1000)}`, '?constructor=1&toString=2&exclude=constructor', '#verbose'
+    '?', '?&&&', '?=', '?exclude', '?exclude=', '?exclude[]=a', '?exclude[__proto__]=a', '?__proto__=1', '?exclude=%zz',
+    '?exclude=%00', '?exclude=%C3%28', '?exclude=%F0%9F%92%A9', '?a?b?verbose', `?exclude=${'x'.repeat(5000)}`,
+    `?${'exclude=y&'.repeat(1000)}`, '?constructor=1&toString=2&exclude=constructor', '#verbose'
   ]
   for (const query of rows) {
     const response = await app.inject(`/readyz${query}`)
@@ -134,15 +171,26 @@ t.test('odd query strings', async (t) => {
 })
 
 t.test('the application around the probes', async (t) => {
-  t.test('a parser, serializers, a schema compiler and switched off HEAD routes of the application change nothing', async (t) => {
-    const { app } = makeApp(t, { fastify: { exposeHeadRoutes: false, routerOptions: { querystringParser: () => ({ verbose: 'x', exclude: 'shutdown' }) } } })
-    app.setReplySerializer(() => 'mine')
-    app.setValidatorCompiler(() => () => { throw new Error('not here') })
-    app.addHook('preSerialization', async () => ({ wrapped: true }))
-    t.equal((await app.inject('/readyz')).body, 'ok')
-    t.match((await app.inject({ url: '/readyz', headers: { accept: 'application/json' } })).json(), { status: 'pass' })
-    t.equal((await app.inject({ url: '/readyz', method: 'HEAD' })).statusCode, 200)
-  })
+  t.test(
+    'a parser, serializers, a schema compiler and switched off HEAD routes of the application change nothing',
+    async (t) => {
+      const { app } = makeApp(t, {
+        fastify: {
+          exposeHeadRoutes: false,
+          routerOptions: { querystringParser: () => ({ verbose: 'x', exclude: 'shutdown' }) }
+        }
+      })
+      app.setReplySerializer(() => 'mine')
+      app.setValidatorCompiler(() => () => { throw new Error('not here') })
+      app.addHook('preSerialization', async () => ({ wrapped: true }))
+      t.equal((await app.inject('/readyz')).body, 'ok')
+      t.match(
+        (await app.inject({ url: '/readyz', headers: { accept: 'application/json' } })).json(),
+        { status: 'pass' }
+      )
+      t.equal((await app.inject({ url: '/readyz', method: 'HEAD' })).statusCode, 200)
+    }
+  )
 
   t.test('the prefix of a parent plugin does not apply, the option does', async (t) => {
     const app = Fastify()
@@ -160,16 +208,25 @@ t.test('the application around the probes', async (t) => {
     const seen: Array<{ url: string, config: object, schema: unknown, logLevel: string | undefined }> = []
     const app = Fastify()
     t.teardown(async () => app.close())
-    app.addHook('onRoute', ({ url, config, schema, logLevel }) => { seen.push({ url, config: { ...config }, schema: { hide: (schema as { hide?: boolean }).hide }, logLevel }) })
+    app.addHook('onRoute', ({ url, config, schema, logLevel }) => {
+      seen.push({ url, config: { ...config }, schema: { hide: (schema as { hide?: boolean }).hide }, logLevel })
+    })
     const config = Object.freeze({ graceful: { traffic: false }, rateLimit: false })
-    registerProbes(app, makeHealth().health, { prefix: '', expose: false, external: { path: '/out', status: 200, leaving: () => false } }, config)
+    registerProbes(
+      app,
+      makeHealth().health,
+      { prefix: '', expose: false, external: { path: '/out', status: 200, leaving: () => false } },
+      config
+    )
     const urls = [...['livez', 'readyz', 'startupz'].flatMap((probe) => [`/${probe}`, `/${probe}/:check`]), '/out']
     t.strictSame(seen, urls.map((url) => ({ url, config: { ...config }, schema: { hide: true }, logLevel: 'silent' })))
   })
 
   t.test('probes write no log lines', async (t) => {
     const lines: string[] = []
-    const { app } = makeApp(t, { fastify: { logger: { level: 'trace', stream: { write (line: string) { lines.push(line) } } } } })
+    const { app } = makeApp(t, {
+      fastify: { logger: { level: 'trace', stream: { write (line: string) { lines.push(line) } } } }
+    })
     app.get('/mine', async () => 'mine')
     await app.inject('/readyz')
     t.strictSame(lines.filter((line) => line.includes('readyz')), [])
@@ -186,7 +243,11 @@ t.test('the application around the probes', async (t) => {
       const declare = fp(async () => { app.get('/readyz', async () => 'mine') })
       app.register(order ? declare : plugin)
       app.register(order ? plugin : declare)
-      await t.rejects(async () => { await app.ready() }, { code: 'FST_ERR_DUPLICATED_ROUTE', message: /'\/readyz'/ }, name)
+      await t.rejects(
+        async () => { await app.ready() },
+        { code: 'FST_ERR_DUPLICATED_ROUTE', message: /'\/readyz'/ },
+        name
+      )
     }
   })
 })
@@ -201,18 +262,21 @@ t.test('what lightship, graceful-server and terminus test', async (t) => {
     }
   })
 
-  t.test('lightship: signals flip readiness, the same one many times changes nothing, and every holder counts', async (t) => {
-    const { app, holds } = makeApp(t)
-    const status = async (): Promise<number> => (await app.inject('/readyz')).statusCode
-    const first = holds.add('blocking task')
-    const second = holds.add('blocking task')
-    t.equal(await status(), 503)
-    first.release()
-    first.release()
-    t.equal(await status(), 503)
-    second.release()
-    t.equal(await status(), 200)
-  })
+  t.test(
+    'lightship: signals flip readiness, the same one many times changes nothing, and every holder counts',
+    async (t) => {
+      const { app, holds } = makeApp(t)
+      const status = async (): Promise<number> => (await app.inject('/readyz')).statusCode
+      const first = holds.add('blocking task')
+      const second = holds.add('blocking task')
+      t.equal(await status(), 503)
+      first.release()
+      first.release()
+      t.equal(await status(), 503)
+      second.release()
+      t.equal(await status(), 200)
+    }
+  )
 
   t.test('lightship, terminus: a shutdown fails readiness, liveness stays good', async (t) => {
     const { app, world } = makeApp(t)
@@ -243,7 +307,9 @@ t.test('what lightship, graceful-server and terminus test', async (t) => {
 
   t.test('terminus: never two responses, and no stack', async (t) => {
     const { app, health } = makeApp(t, { expose: true })
-    for (let index = 0; index < 5; index++) health.addCheck(`bad ${index}`, async () => { throw new Error(`cause ${index}`) })
+    for (let index = 0; index < 5; index++) {
+      health.addCheck(`bad ${index}`, async () => { throw new Error(`cause ${index}`) })
+    }
     let errors = 0
     app.addHook('onError', async () => { errors++ })
     const response = await app.inject('/readyz')
@@ -262,16 +328,33 @@ t.test('over real sockets', async (t) => {
     health.addCheck('db', () => false)
     await app.listen({ port: 0, host: '127.0.0.1' })
     const { port } = app.server.address() as AddressInfo
-    const ask = async (path: string, method = 'GET'): Promise<[number | undefined, string]> => new Promise((resolve, reject) => {
-      httpRequest({ port, path, method, agent: false, headers: { 'user-agent': 'kube-probe/1.33', accept: '*/*', connection: 'close' } }, (response: IncomingMessage) => {
+    const ask = async (
+      path: string,
+      method = 'GET'
+    ): Promise<[number | undefined, string]> => new Promise((resolve, reject) => {
+      httpRequest({
+        port,
+        path,
+        method,
+        agent: false,
+        headers: { 'user-agent': 'kube-probe/1.33', accept: '*/*', connection: 'close' }
+      }, (response: IncomingMessage) => {
         let body = ''
-        response.setEncoding('utf8').on('data', (chunk: string) => { body += chunk }).on('end', () => resolve([response.statusCode, body]))
+        response.setEncoding('utf8').on('data', (chunk: string) => { body += chunk })
+          .on('end', () => resolve([response.statusCode, body]))
       }).on('error', reject).end()
     })
     t.strictSame(await ask('/livez'), [200, 'ok'])
-    t.strictSame(await ask('/readyz'), [503, '[+]started ok\n[+]shutdown ok\n[+]hold ok\n[-]db failed: reason withheld\nreadyz check failed\n'])
+    t.strictSame(await ask('/readyz'), [
+      503,
+      '[+]started ok\n[+]shutdown ok\n[+]hold ok\n[-]db failed: reason withheld\nreadyz check failed\n'
+    ])
     t.strictSame(await ask('/readyz', 'HEAD'), [503, ''])
-    t.strictSame(await ask('/readyz/%zz'), [400, (await app.inject('/readyz/%zz')).body], 'a path that cannot be decoded is Fastify\'s')
+    t.strictSame(
+      await ask('/readyz/%zz'),
+      [400, (await app.inject('/readyz/%zz')).body],
+      'a path that cannot be decoded is Fastify\'s'
+    )
   })
 
   t.test('HTTP/2', async (t) => {
@@ -287,7 +370,8 @@ t.test('over real sockets', async (t) => {
       const stream = session.request({ ':path': '/readyz', ':method': method })
       let body = ''
       let status: number | undefined
-      stream.setEncoding('utf8').on('response', (headers) => { status = headers[':status'] }).on('data', (chunk: string) => { body += chunk })
+      stream.setEncoding('utf8').on('response', (headers) => { status = headers[':status'] })
+        .on('data', (chunk: string) => { body += chunk })
       await new Promise((resolve, reject) => { stream.on('end', resolve).on('error', reject).end() })
       t.strictSame([status, body], [200, expected], method)
     }
@@ -297,7 +381,10 @@ t.test('over real sockets', async (t) => {
     const dependency = createServer(() => {})
     await new Promise<void>((resolve) => { dependency.listen(0, '127.0.0.1', resolve) })
     const { port } = dependency.address() as AddressInfo
-    const real = makeHealth({ now: () => performance.now(), after: (delay, callback) => { const timer = setTimeout(callback, delay); return () => clearTimeout(timer) } })
+    const real = makeHealth({
+      now: () => performance.now(),
+      after: (delay, callback) => { const timer = setTimeout(callback, delay); return () => clearTimeout(timer) }
+    })
     const app = Fastify()
     registerProbes(app, real.health, { prefix: '', expose: true }, {})
     t.teardown(async () => {
@@ -306,7 +393,11 @@ t.test('over real sockets', async (t) => {
       await app.close()
     })
     let asked = 0
-    real.health.addCheck('dependency', async ({ signal }) => { asked++; await fetch(`http://127.0.0.1:${port}`, { signal }) }, { timeout: 150 })
+    real.health.addCheck(
+      'dependency',
+      async ({ signal }) => { asked++; await fetch(`http://127.0.0.1:${port}`, { signal }) },
+      { timeout: 150 }
+    )
     const start = performance.now()
     const answers = await Promise.all(Array.from({ length: 20 }, async () => app.inject('/readyz')))
     const took = performance.now() - start

@@ -5,13 +5,21 @@ import type { Test } from 'tap'
 import graceful from '../../lib/index.ts'
 import type { GracefulOptions } from '../../lib/index.ts'
 
-interface Service { app: FastifyInstance, database: { reachable: boolean, asked: number }, get: (path: string) => Promise<number>, value: (metric: string) => Promise<string | undefined> }
+interface Service {
+  app: FastifyInstance
+  database: { reachable: boolean, asked: number }
+  get: (path: string) => Promise<number>
+  value: (metric: string) => Promise<string | undefined>
+}
 
 /** A service whose database may be gone, with health routes of its own. */
 async function serve (t: Test, options: GracefulOptions, reachable: boolean): Promise<Service> {
   const app = Fastify()
   t.teardown(async () => app.close())
-  await app.register(graceful, { exit: false, signals: { SIGTERM: false, SIGINT: false, SIGHUP: false }, crash: false, ...options })
+  await app.register(
+    graceful,
+    { exit: false, signals: { SIGTERM: false, SIGINT: false, SIGHUP: false }, crash: false, ...options }
+  )
   const database = { reachable, asked: 0 }
   app.graceful.addCheck('database', async () => {
     database.asked++
@@ -45,11 +53,16 @@ async function until (condition: () => Promise<boolean>): Promise<boolean> {
 
 t.test('whoever shows readiness shows a fresh one, where no probe of the plugin is asked', async (t) => {
   const rows: Array<[name: string, options: GracefulOptions, ask: (service: Service) => Promise<boolean>]> = [
-    ['a health route that answers ready()', { probes: false }, async ({ get }) => await get('/asked') === 200],
-    ['a health route that answers status().ready', { probes: false }, async ({ get }) => await get('/last') === 200],
-    ['the public status', { probes: false }, async ({ app }) => (await app.inject('/-/status')).json<{ ready: boolean }>().ready],
-    ['the metric, with TCP checks in front', { metrics: true }, async ({ value }) => await value('fastify_graceful_ready') === '1'],
-    ['status(), read in the process', { probes: false, admin: false }, async ({ app }) => app.graceful.status().ready]
+    ['a health route that answers ready()',
+      { probes: false }, async ({ get }) => await get('/asked') === 200],
+    ['a health route that answers status().ready',
+      { probes: false }, async ({ get }) => await get('/last') === 200],
+    ['the public status',
+      { probes: false }, async ({ app }) => (await app.inject('/-/status')).json<{ ready: boolean }>().ready],
+    ['the metric, with TCP checks in front',
+      { metrics: true }, async ({ value }) => await value('fastify_graceful_ready') === '1'],
+    ['status(), read in the process',
+      { probes: false, admin: false }, async ({ app }) => app.graceful.status().ready]
   ]
   for (const [name, options, ask] of rows) {
     await t.test(name, async (t) => {
@@ -70,7 +83,10 @@ t.test('ready() runs each check as a probe does', async (t) => {
   await until(async () => database.asked > 0)
   await new Promise((resolve) => { setTimeout(resolve, 60) })
   const before = database.asked
-  t.strictSame(await Promise.all([app.graceful.ready(), app.graceful.ready(), app.graceful.ready()]), [true, true, true])
+  t.strictSame(
+    await Promise.all([app.graceful.ready(), app.graceful.ready(), app.graceful.ready()]),
+    [true, true, true]
+  )
   t.equal(database.asked, before + 1, 'once for all who ask at the same time')
   database.reachable = false
   t.equal(await app.graceful.ready(), true, 'not again within ttl')

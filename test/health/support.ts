@@ -10,9 +10,19 @@ import { FakeClock } from './fake-clock.ts'
 export interface LogLine { level: 'warn' | 'info', details: object, message: string }
 
 /** A health room whose surroundings are set by hand. */
-export function makeHealth (ports: Partial<HealthPorts> = {}): { health: Health, clock: FakeClock, holds: Holds, world: { started: boolean, announced: boolean, pressure: boolean | undefined }, lines: LogLine[] } {
+export function makeHealth (ports: Partial<HealthPorts> = {}): {
+  health: Health
+  clock: FakeClock
+  holds: Holds
+  world: { started: boolean, announced: boolean, pressure: boolean | undefined }
+  lines: LogLine[]
+} {
   const clock = new FakeClock()
-  const world: { started: boolean, announced: boolean, pressure: boolean | undefined } = { started: true, announced: false, pressure: undefined }
+  const world: { started: boolean, announced: boolean, pressure: boolean | undefined } = {
+    started: true,
+    announced: false,
+    pressure: undefined
+  }
   const holds = new Holds({ changed: () => {}, failed: () => {}, after: clock.after, started: () => world.started })
   const lines: LogLine[] = []
   const health = new Health({
@@ -34,10 +44,18 @@ export function makeHealth (ports: Partial<HealthPorts> = {}): { health: Health,
 }
 
 /** The same behind the probe routes of an application. */
-export function makeApp (t: Test, options: { prefix?: string, expose?: boolean, config?: object, fastify?: FastifyServerOptions } = {}): ReturnType<typeof makeHealth> & { app: FastifyInstance } {
+export function makeApp (
+  t: Test,
+  options: { prefix?: string, expose?: boolean, config?: object, fastify?: FastifyServerOptions } = {}
+): ReturnType<typeof makeHealth> & { app: FastifyInstance } {
   const made = makeHealth()
   const app = Fastify(options.fastify ?? {})
-  registerProbes(app, made.health, { prefix: options.prefix ?? '', expose: options.expose ?? false }, options.config ?? {})
+  registerProbes(
+    app,
+    made.health,
+    { prefix: options.prefix ?? '', expose: options.expose ?? false },
+    options.config ?? {}
+  )
   t.teardown(async () => {
     made.health.stop()
     await app.close()
