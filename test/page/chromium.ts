@@ -7,20 +7,27 @@ import { chromium } from 'playwright-core'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 
 function search (): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin', '/usr/local/bin'].filter((folder) => folder !== '')
-  return folders.flatMap((folder) => ['chromium', 'chromium-browser', 'google-chrome-stable'].map((name) => join(folder, name))).find((file) => {
-    try {
-      accessSync(file, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+  const folders =
+    [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin', '/usr/local/bin'].filter((folder) => folder !== '')
+  return folders
+    .flatMap((folder) => ['chromium', 'chromium-browser', 'google-chrome-stable'].map((name) => join(folder, name)))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
 }
 
 /** Installs Chromium from Debian's packages. @throws Error when that does not work */
 function installChromium (): void {
-  const options = { stdio: 'pipe', timeout: 240_000, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } } as const
+  const options = {
+    stdio: 'pipe',
+    timeout: 240_000,
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  } as const
   execFileSync('apt-get', ['update', '-qq'], options)
   execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium'], options)
 }
@@ -40,7 +47,11 @@ function findChromium (): string {
     why = `and installing it failed: ${String(error).split('\n')[0]}`
   }
   const installed = search()
-  if (installed === undefined) throw new Error(`chromium is neither in PATH nor in /usr/bin, ${why}; install it by hand (Debian: apt-get install chromium)`)
+  if (installed === undefined) {
+    throw new Error(
+      `chromium is neither in PATH nor in /usr/bin, ${why}; install it by hand (Debian: apt-get install chromium)`
+    )
+  }
   return installed
 }
 
@@ -53,24 +64,32 @@ export async function launch (): Promise<Browser> {
 /** A page, and all that went wrong on it. */
 export interface Watched { page: Page, problems: string[] }
 
-/** Opens a page in a context of its own. What the console says counts as a problem, but not that the service is gone. */
+/** Opens a page in a context of its own. What the console says is a problem, except that the service is gone. */
 export async function open (browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Watched> {
   const context = await browser.newContext(options)
   const page = await context.newPage()
   const problems: string[] = []
   page.on('pageerror', (error) => { problems.push(error.message) })
   page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type()) && !/net::ERR_(CONNECTION|INCOMPLETE)/.test(message.text())) problems.push(message.text())
+    if (['error', 'warning'].includes(message.type()) && !/net::ERR_(CONNECTION|INCOMPLETE)/.test(message.text())) {
+      problems.push(message.text())
+    }
   })
   await page.goto(url)
   return { page, problems }
 }
 
-/** What axe-core finds, by rule and element. It runs in a world of its own, so that the page's policy can stay as it is. */
+/** What axe-core finds, by rule and element. It runs in a world of its own, so that the page's policy can stay. */
 export async function violations (page: Page): Promise<string[]> {
   await page.evaluate(await source)
   const found = await page.evaluate(async () => {
-    const { axe } = globalThis as unknown as { axe: { run: () => Promise<{ violations: Array<{ id: string, nodes: Array<{ html: string, failureSummary?: string }> }> }> } }
+    const { axe } = globalThis as unknown as {
+      axe: {
+        run: () => Promise<{
+          violations: Array<{ id: string, nodes: Array<{ html: string, failureSummary?: string }> }>
+        }>
+      }
+    }
     return (await axe.run()).violations
   })
   return found.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`))

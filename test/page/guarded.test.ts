@@ -23,7 +23,13 @@ async function look (base: string): Promise<Sight> {
   abort.abort()
   await stream.text().catch(() => {})
   const publicFields = ['phase', 'number', 'since', 'ready']
-  return [page.headers.get('content-type') ?? '', publicFields.every((name) => fields.includes(name)) && fields.length <= 5 ? json.headers.get('content-type') ?? '' : fields.join(), stream.status]
+  return [
+    page.headers.get('content-type') ?? '',
+    publicFields.every((name) => fields.includes(name)) && fields.length <= 5
+      ? json.headers.get('content-type') ?? ''
+      : fields.join(),
+    stream.status
+  ]
 }
 
 t.test('the page and the stream are there where a guard is configured, or outside production', async (t) => {
@@ -53,14 +59,19 @@ t.test('the page and the stream are there where a guard is configured, or outsid
   }
 })
 
-const portOf = async (service: Fork): Promise<string> => `http://127.0.0.1:${(await service.waitForLine(/^ports \d+ (\d+)$/m))[1]}`
+const portOf = async (service: Fork): Promise<string> =>
+  `http://127.0.0.1:${(await service.waitForLine(/^ports \d+ (\d+)$/m))[1]}`
 
 t.test('likewise on the port of the guardian', async (t) => {
   const rows: Array<[name: string, env: Record<string, string>, admin: object, expected: Sight]> = [
-    ['at a desk', { NODE_ENV: '' }, {}, all],
-    ['in production', { NODE_ENV: 'production' }, {}, four],
-    ['in production, with a token', { NODE_ENV: 'production' }, { token }, all],
-    ['in production, with unixSocket, which means nothing on a port', { NODE_ENV: 'production' }, { unixSocket: true }, four]
+    ['at a desk',
+      { NODE_ENV: '' }, {}, all],
+    ['in production',
+      { NODE_ENV: 'production' }, {}, four],
+    ['in production, with a token',
+      { NODE_ENV: 'production' }, { token }, all],
+    ['in production, with unixSocket, which means nothing on a port',
+      { NODE_ENV: 'production' }, { unixSocket: true }, four]
   ]
   for (const [name, env, admin, expected] of rows) {
     const service = fork('parent.js', { env, given: { options: { admin, guardian: { port: 0, host: '127.0.0.1' } } } })

@@ -31,7 +31,9 @@ t.test('what of a state is new', async (t) => {
     ['another deadline', { deadline: 1000 }, { deadline: 2000 }, 250, { deadline: 2000 }],
     ['an object in place of a list', { a: [] }, { a: {} }, 250, { a: {} }]
   ]
-  for (const [name, before, after, elapsed, expected] of rows) t.strictSame(changesOf(before, after, elapsed), expected, name)
+  for (const [name, before, after, elapsed, expected] of rows) {
+    t.strictSame(changesOf(before, after, elapsed), expected, name)
+  }
 })
 
 /** A reply whose peer reads, or does not. */
@@ -61,11 +63,22 @@ class FakeOutlet extends EventReader implements Outlet {
 }
 
 /** Viewers of a state that the test turns, on a clock that it turns, too. */
-function makeViewers (): { viewers: Viewers, clock: FakeClock, state: Record<string, unknown>, asked: () => number, watch: (access?: Access) => Promise<FakeOutlet> } {
+function makeViewers (): {
+  viewers: Viewers
+  clock: FakeClock
+  state: Record<string, unknown>
+  asked: () => number
+  watch: (access?: Access) => Promise<FakeOutlet>
+} {
   const clock = new FakeClock()
   const state: Record<string, unknown> = { phase: 'running', secret: 'inner matter' }
   let asked = 0
-  const viewers = new Viewers({ publicStatus: () => ({ phase: state['phase'] }), status: () => { asked++; return { ...state } }, now: clock.now, after: clock.after })
+  const viewers = new Viewers({
+    publicStatus: () => ({ phase: state['phase'] }),
+    status: () => { asked++; return { ...state } },
+    now: clock.now,
+    after: clock.after
+  })
   const watch = async (access: Access = 'whole'): Promise<FakeOutlet> => {
     const outlet = new FakeOutlet()
     await viewers.add(outlet, access)
@@ -78,7 +91,10 @@ t.test('the state first, then what of it changes, several changes in one', async
   const { clock, state, asked, watch } = makeViewers()
   t.strictSame([clock.timers, asked()], [0, 0], 'nothing runs without a viewer')
   const outlet = await watch()
-  t.match(outlet.events, [{ name: 'status', data: { phase: 'running', secret: 'inner matter', access: 'whole', at: Number, instance: /^[0-9a-f-]{36}$/ } }])
+  t.match(outlet.events, [{
+    name: 'status',
+    data: { phase: 'running', secret: 'inner matter', access: 'whole', at: Number, instance: /^[0-9a-f-]{36}$/ }
+  }])
   t.equal(outlet.retry, streamBounds.retry)
   await clock.pass(2000)
   t.strictSame(outlet.names, ['status'], 'nothing is told while nothing changes')
@@ -117,7 +133,10 @@ t.test('who is not authorised is shown the phase alone', async (t) => {
     t.same(Object.keys(outlet.state).toSorted(), ['access', 'at', 'instance', 'phase'])
   }
   t.strictSame([open.state['access'], locked.state['access']], ['public', 'token'])
-  t.strictSame(await viewers.show('token').then((shown) => Object.keys(shown).toSorted()), ['access', 'at', 'instance', 'phase'])
+  t.strictSame(
+    await viewers.show('token').then((shown) => Object.keys(shown).toSorted()),
+    ['access', 'at', 'instance', 'phase']
+  )
 })
 
 t.test('a heartbeat where nothing is told', async (t) => {
@@ -179,7 +198,12 @@ t.test('a state that cannot be read, and looks that cost much', async (t) => {
   const clock = new FakeClock()
   let asked = 0
   let status = (): object => ({ phase: asked > 0 ? 'running' : 'never' })
-  const viewers = new Viewers({ publicStatus: () => ({}), status: () => { asked++; return status() }, now: clock.now, after: clock.after })
+  const viewers = new Viewers({
+    publicStatus: () => ({}),
+    status: () => { asked++; return status() },
+    now: clock.now,
+    after: clock.after
+  })
   const outlet = new FakeOutlet()
   await viewers.add(outlet, 'whole')
   status = () => { throw new Error('odd') }
@@ -194,7 +218,12 @@ t.test('a state that cannot be read, and looks that cost much', async (t) => {
   t.ok(unlucky.destroyed, 'without a state there is no stream')
   t.equal(viewers.size, 0)
   let spent = 0
-  const slow = new Viewers({ publicStatus: () => ({}), status: () => { asked++; spent += 50; return {} }, now: () => clock.now() + spent, after: clock.after })
+  const slow = new Viewers({
+    publicStatus: () => ({}),
+    status: () => { asked++; spent += 50; return {} },
+    now: () => clock.now() + spent,
+    after: clock.after
+  })
   const watcher = new FakeOutlet()
   await slow.add(watcher, 'whole')
   asked = 0
@@ -203,9 +232,16 @@ t.test('a state that cannot be read, and looks that cost much', async (t) => {
   t.ok(asked >= 4 && asked <= 6, `${asked} looks of 50 ms in five seconds: a twentieth of the time`)
   watcher.destroy()
   // To tell twenty of them costs more than to read what is told.
-  const many = new Viewers({ publicStatus: () => ({}), status: () => ({ count: ++asked }), now: () => clock.now() + spent, after: clock.after })
-  // oxlint-disable-next-line no-await-in-loop -- one after the other, so that all see the same state
-  for (let count = 0; count < 20; count++) await many.add(Object.assign(new FakeOutlet(), { write: () => { spent += 2.5 } }), 'whole')
+  const many = new Viewers({
+    publicStatus: () => ({}),
+    status: () => ({ count: ++asked }),
+    now: () => clock.now() + spent,
+    after: clock.after
+  })
+  for (let count = 0; count < 20; count++) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other, so that all see the same state
+    await many.add(Object.assign(new FakeOutlet(), { write: () => { spent += 2.5 } }), 'whole')
+  }
   asked = 0
   await clock.pass(5000)
   await settle()
@@ -218,7 +254,12 @@ async function connectionsOf ({ server }: ReturnType<typeof build>): Promise<num
 }
 
 /** A service with a viewer who is authorised. */
-async function watched (t: Test, options: GracefulOptions = {}, server: FastifyServerOptions & { http2?: true } = {}, http2 = false): Promise<{ app: ReturnType<typeof build>, port: number, viewer: Viewer, held: { release: () => void } }> {
+async function watched (
+  t: Test,
+  options: GracefulOptions = {},
+  server: FastifyServerOptions & { http2?: true } = {},
+  http2 = false
+): Promise<{ app: ReturnType<typeof build>, port: number, viewer: Viewer, held: { release: () => void } }> {
   const app = build({ admin: { token }, guardian: false, ...options }, server)
   const held = { release: (): void => {} }
   app.get('/held/:id', async () => { await new Promise<void>((resolve) => { held.release = resolve }); return 'held' })
@@ -232,10 +273,19 @@ async function watched (t: Test, options: GracefulOptions = {}, server: FastifyS
 t.test('the head of a stream, and its first event', async (t) => {
   const { app, port, viewer } = await watched(t)
   t.equal(viewer.status, 200)
-  t.match(viewer.headers, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no', connection: 'close' })
+  t.match(viewer.headers, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+    connection: 'close'
+  })
   const { at, instance, access, process: own, ...shown } = viewer.events[0]?.data ?? {}
-  t.match({ at, instance, access, process: own }, { at: Number, instance: String, access: 'whole', process: { hostname: hostname(), pid: process.pid } })
-  const answered = await app.inject({ url: '/-/status', headers: bearer }).then((response) => response.json<Record<string, unknown>>())
+  t.match(
+    { at, instance, access, process: own },
+    { at: Number, instance: String, access: 'whole', process: { hostname: hostname(), pid: process.pid } }
+  )
+  const answered = await app.inject({ url: '/-/status', headers: bearer })
+    .then((response) => response.json<Record<string, unknown>>())
   t.same([...Object.keys(shown), 'access'].toSorted(), Object.keys(answered).toSorted(), 'the fields of /-/status')
   const stranger = Viewer.open(port, { authorization: 'Bearer wrong' })
   await until(() => stranger.events.length > 0)
@@ -248,14 +298,23 @@ t.test('the head of a stream, and its first event', async (t) => {
 t.test('viewers are neither in flight nor traffic, and their connections nobody\'s', async (t) => {
   for (const http2 of [false, true]) {
     const { app, viewer } = await watched(t, {}, http2 ? { http2: true } : {}, http2)
-    t.match(app.graceful.status(), { inFlight: 0, requests: [], connections: { open: 0, busy: 0, sessions: 0 }, traffic: { arrivals: 0 } }, http2 ? 'HTTP/2' : 'HTTP/1')
+    t.match(
+      app.graceful.status(),
+      { inFlight: 0, requests: [], connections: { open: 0, busy: 0, sessions: 0 }, traffic: { arrivals: 0 } },
+      http2 ? 'HTTP/2' : 'HTTP/1'
+    )
     viewer.leave()
     await until(() => viewer.ended)
   }
 })
 
 t.test('a log that throws at the report keeps nothing from those who watch', async (t) => {
-  const { app, viewer } = await watched(t, {}, { logger: { level: 'info', stream: { write: (line: string) => { if (line.includes('graceful.report')) throw new Error('EPIPE') } } } })
+  const { app, viewer } = await watched(t, {}, {
+    logger: {
+      level: 'info',
+      stream: { write: (line: string) => { if (line.includes('graceful.report')) throw new Error('EPIPE') } }
+    }
+  })
   const listeners = process.listenerCount('SIGTERM')
   t.match(await app.graceful.shutdown(), { verdict: 'clean' })
   await until(() => viewer.ended)
@@ -360,7 +419,10 @@ for (const http2 of [false, true]) {
     const asked = new Promise<void>((resolve) => { gate.open = resolve })
     let count = 0
     const server: FastifyServerOptions & { http2?: true } = http2 ? { http2: true } : {}
-    const app = build({ admin: { authorize: async () => { count++; return asked.then(() => true) } }, guardian: false }, server)
+    const app = build(
+      { admin: { authorize: async () => { count++; return asked.then(() => true) } }, guardian: false },
+      server
+    )
     const port = await bind(app)
     t.teardown(async () => { gate.open(); await app.close() })
     const watch = (): Viewer => http2 ? Viewer.openHttp2(port) : Viewer.open(port)

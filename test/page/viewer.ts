@@ -23,14 +23,24 @@ export class EventReader {
 
   /** What all events together say: each is laid over those before. */
   get state (): Record<string, unknown> {
-    return Object.fromEntries(Object.entries(Object.assign({}, ...this.events.map(({ data }) => data)) as object).filter(([, value]) => value !== null))
+    return Object.fromEntries(
+      Object.entries(Object.assign({}, ...this.events.map(({ data }) => data)) as object)
+        .filter(([, value]) => value !== null)
+    )
   }
 
   #take (block: string): void {
-    const fields = new Map(block.split('\n').map((line) => /^([a-z]*): ?(.*)$/.exec(line)).filter((match) => match !== null).map(([, field = '', value = '']) => [field, value]))
+    const fields = new Map(block.split('\n').map((line) => /^([a-z]*): ?(.*)$/.exec(line))
+      .filter((match) => match !== null)
+      .map(([, field = '', value = '']) => [field, value]))
     if (fields.has('retry')) this.retry = Number(fields.get('retry'))
     if (block.startsWith(':')) this.comments++
-    if (fields.has('data')) this.events.push({ name: fields.get('event') ?? '', data: JSON.parse(fields.get('data') ?? '') as ServerEvent['data'] })
+    if (fields.has('data')) {
+      this.events.push({
+        name: fields.get('event') ?? '',
+        data: JSON.parse(fields.get('data') ?? '') as ServerEvent['data']
+      })
+    }
   }
 }
 
@@ -47,7 +57,9 @@ export class Viewer extends EventReader {
   /** Watches over HTTP/1.1. */
   static open (port: number, headers: Record<string, string> = {}, options: RequestOptions = {}): Viewer {
     const viewer = new Viewer()
-    const sent = request({ port, host: '127.0.0.1', path: '/-/status/events', headers, agent: false, ...options }, (response) => {
+    const sent = request({
+      port, host: '127.0.0.1', path: '/-/status/events', headers, agent: false, ...options
+    }, (response) => {
       viewer.status = response.statusCode
       viewer.headers = response.headers
       response.setEncoding('utf8').on('data', (text: string) => viewer.#read(text))
