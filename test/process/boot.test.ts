@@ -41,7 +41,10 @@ t.test('the early module alone', async (t) => {
   const [code, , output] = await hangs.result
   const time = performance.now() - start
   t.equal(code, 130, output)
-  t.match(output, /SIGINT came 900 ms ago and no application has registered, exiting with code 130[^]*exit listener 130/)
+  t.match(
+    output,
+    /SIGINT came 900 ms ago and no application has registered, exiting with code 130[^]*exit listener 130/
+  )
   t.ok(time > 850 && time < 6000, `${time} ms`)
 
   const twice = fork('early.js', { node: early, given: { stay: true } })
@@ -66,7 +69,10 @@ t.test('the early module beside applications', async (t) => {
   nobody.kill('SIGHUP')
   t.match(await nobody.result, [129, null, /no application acts on it/])
 
-  const gone = fork('early.js', { node: early, given: { app: true, when: 'after', stay: true }, env: { TERMINATION_GRACE_PERIOD_SECONDS: '1' } })
+  const gone = fork(
+    'early.js',
+    { node: early, given: { app: true, when: 'after', stay: true }, env: { TERMINATION_GRACE_PERIOD_SECONDS: '1' } }
+  )
   await gone.waitForLine(/^ready$/m)
   gone.kill('SIGTERM')
   t.match(await gone.result, [143, null], 'remembered again once the last application is closed')

@@ -47,7 +47,14 @@ t.test('a crash during a shutdown makes its code 1, and is told where the applic
 t.test('onClose hooks that misbehave', async (t) => {
   for (const how of ['throw', 'reject', 'hang']) {
     for (const way of ['SIGTERM', 'SIGHUP', 'close']) {
-      const app = fork('close-hooks.js', { given: { how, after: way === 'close', options: how === 'hang' ? { gracePeriod: 2500 } : { close: 1200 }, fastify: { logger: { level: 'fatal' } } } })
+      const app = fork('close-hooks.js', {
+        given: {
+          how,
+          after: way === 'close',
+          options: how === 'hang' ? { gracePeriod: 2500 } : { close: 1200 },
+          fastify: { logger: { level: 'fatal' } }
+        }
+      })
       const url = await listening(app)
       const start = performance.now()
       if (way === 'close') await fetch(`${url}/close`)
@@ -69,24 +76,37 @@ t.test('onClose hooks that misbehave', async (t) => {
 
 t.test('somebody else answers the same signal', async (t) => {
   for (const who of ['homemade', 'grace']) {
-    for (const [first, otherListeners, level] of [[false, 'after', 30], [true, 'after', 30], [false, 'beside', 40], [true, 'beside', 40]] as const) {
+    for (const [first, otherListeners, level] of [
+      [false, 'after', 30],
+      [true, 'after', 30],
+      [false, 'beside', 40],
+      [true, 'beside', 40]
+    ] as const) {
       const app = fork('foreign.js', { given: { who, first, options: { otherListeners }, fastify: { logger: true } } })
       const url = await listening(app)
-      await app.waitForLine(new RegExp(`"level":${level}.*somebody else listens for the signals.*SIGTERM: (?:anonymous|onSignal)`))
+      await app.waitForLine(
+        new RegExp(`"level":${level}.*somebody else listens for the signals.*SIGTERM: (?:anonymous|onSignal)`)
+      )
       const held = fetch(`${url}/held`)
       await app.waitForLine(/held begins/)
       app.kill('SIGTERM')
       t.equal(await (await held).text(), 'held', `${who} ${first} ${otherListeners}`)
       const [code, signal, output] = await app.result
       t.strictSame([code, signal], [0, null], output)
-      t.match(output, /announcing[^]*closing[^]*draining[^]*held ends[^]*terminated[^]*onClose[^]*their close is over/, 'joined')
+      t.match(
+        output,
+        /announcing[^]*closing[^]*draining[^]*held ends[^]*terminated[^]*onClose[^]*their close is over/,
+        'joined'
+      )
       t.notMatch(output, /in the midst of its shutdown/)
     }
   }
 })
 
 t.test('what cannot be joined is named', async (t) => {
-  const app = fork('foreign.js', { given: { who: 'exit', options: { otherListeners: 'beside' }, fastify: { logger: { level: 'warn' } } } })
+  const app = fork('foreign.js', {
+    given: { who: 'exit', options: { otherListeners: 'beside' }, fastify: { logger: { level: 'warn' } } }
+  })
   const url = await listening(app)
   await app.waitForLine(/SIGTERM: impatient/)
   const slow = fetch(`${url}/slow?ms=2000`).catch((error: Error) => error.message)

@@ -72,7 +72,23 @@ export class FakeLifecycle implements MemberLifecycle {
   finish (exitCode: number = this.failures.length > 0 ? 1 : this.request?.exitCode ?? 0): void {
     const { kind = 'shutdown', reason = 'test' } = this.request ?? {}
     this.phase = 'terminated'
-    this.report = { verdict: 'clean', summary: '', kind, reason, exitCode, startedAt: 0, duration: 0, announcedBefore: 0, gracePeriod: 0, hurried: undefined, phases: [], traffic: noTraffic(), cut: { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [], waiting: [] }, failures: [], advice: [] }
+    this.report = {
+      verdict: 'clean',
+      summary: '',
+      kind,
+      reason,
+      exitCode,
+      startedAt: 0,
+      duration: 0,
+      announcedBefore: 0,
+      gracePeriod: 0,
+      hurried: undefined,
+      phases: [],
+      traffic: noTraffic(),
+      cut: { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [], waiting: [] },
+      failures: [],
+      advice: []
+    }
     this.#resolve(this.report)
   }
 }
@@ -82,7 +98,9 @@ export class FakeLog {
   level = 'trace'
   readonly lines: Array<{ level: string, message: string, fields: Record<string, unknown> }> = []
 
-  #add (level: string, fields: Record<string, unknown>, message: string): void { this.lines.push({ level, fields, message }) }
+  #add (level: string, fields: Record<string, unknown>, message: string): void {
+    this.lines.push({ level, fields, message })
+  }
   trace = (fields: Record<string, unknown>, message: string): void => this.#add('trace', fields, message)
   debug = (fields: Record<string, unknown>, message: string): void => this.#add('debug', fields, message)
   info = (fields: Record<string, unknown>, message: string): void => this.#add('info', fields, message)

@@ -25,7 +25,9 @@ async function freePort (): Promise<string> {
 /** Starts an application with `fastify start`, and ends it in the midst of a request of 1.2 s. */
 async function start (signal: NodeJS.Signals, ...options: string[]): Promise<Ended> {
   // What `fork` adds comes behind `--`, where fastify-cli takes options of the application.
-  const child = fork('cli-app.js', { node: [cli, 'start', '-l', 'info', '-a', '127.0.0.1', '-p', await freePort(), ...options, fixture, '--'] })
+  const child = fork('cli-app.js', {
+    node: [cli, 'start', '-l', 'info', '-a', '127.0.0.1', '-p', await freePort(), ...options, fixture, '--']
+  })
   const [, address] = await child.waitForLine(/Server listening at (http:\/\/127\.0\.0\.1:\d+)/)
   const answer = fetch(`${address}/slow`).then(async (response) => response.text(), (error: Error) => error.message)
   await child.waitForLine(/slow begins/)
@@ -49,6 +51,8 @@ t.test('fastify-cli', async (t) => {
     const { result: [code, killedBy, output], answer } = await start('SIGTERM')
     t.equal(answer, 'slow')
     t.same([code, killedBy], [0, null], output)
-    for (const line of [/draining -> terminated/, /^onClose$/m, /"event":"graceful\.report".*"verdict":"clean"/]) t.match(output, line)
+    for (const line of [/draining -> terminated/, /^onClose$/m, /"event":"graceful\.report".*"verdict":"clean"/]) {
+      t.match(output, line)
+    }
   })
 })

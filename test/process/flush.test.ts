@@ -68,7 +68,8 @@ t.test('a stream whose write somebody has replaced', async (t) => {
   ]
   for (const [name, pass, taken] of cases) {
     const [replaced, to] = [new Slow(), new Slow()]
-    replaced.write = ((chunk: string, _encoding?: string, done?: () => void) => pass(to, chunk, done)) as typeof replaced.write
+    replaced.write = ((chunk: string, _encoding?: string, done?: () => void) =>
+      pass(to, chunk, done)) as typeof replaced.write
     const log = pino({ base: null, timestamp: false }, replaced)
     for (let i = 0; i < 5; i++) log.info(String(i))
     const from = performance.now()

@@ -41,16 +41,30 @@ const fixtures = new URL('fixtures/', import.meta.url)
 export const early = ['--import', new URL('../../dist/process/early.js', import.meta.url).href]
 
 /**
- * Takes variables away from a child. The test runner puts its loaders, and signal listeners with them, into the NODE_OPTIONS
- * of whatever is spawned, after we have let go of it; `env` then becomes the program, with the same process id.
+ * Takes variables away from a child. The test runner puts its loaders, and signal listeners with them, into the
+ * NODE_OPTIONS of whatever is spawned, after we have let go of it; `env` then becomes the program, with the same
+ * process id.
  */
-const clean = ['env', ...['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'KUBERNETES_SERVICE_HOST', 'PRESTOP_SECONDS'].flatMap((name) => ['-u', name])]
+const clean = [
+  'env',
+  ...['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'KUBERNETES_SERVICE_HOST', 'PRESTOP_SECONDS'].flatMap((name) => ['-u', name])
+]
 
 /** Starts a program of `fixtures/`. */
-export function fork (fixture: string, { given = {}, node = [], under = [], env = {}, ipc = false, terminal = false, timeout = 40_000 }: ForkOptions = {}): Fork {
-  const command = [...clean, ...under, process.execPath, ...node, fileURLToPath(new URL(fixture, fixtures)), JSON.stringify(given)]
-  const [program = '', ...parameters] = terminal ? ['script', '-qec', `exec ${command.map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(' ')}`, '/dev/null'] : command
-  const child = spawn(program, parameters, { env: { ...process.env, TERMINATION_GRACE_PERIOD_SECONDS: '', ...env }, stdio: [terminal ? 'pipe' : 'ignore', 'pipe', 'pipe', ...ipc ? ['ipc' as const] : []] })
+export function fork (
+  fixture: string,
+  { given = {}, node = [], under = [], env = {}, ipc = false, terminal = false, timeout = 40_000 }: ForkOptions = {}
+): Fork {
+  const command = [
+    ...clean, ...under, process.execPath, ...node, fileURLToPath(new URL(fixture, fixtures)), JSON.stringify(given)
+  ]
+  const [program = '', ...parameters] = terminal
+    ? ['script', '-qec', `exec ${command.map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(' ')}`, '/dev/null']
+    : command
+  const child = spawn(program, parameters, {
+    env: { ...process.env, TERMINATION_GRACE_PERIOD_SECONDS: '', ...env },
+    stdio: [terminal ? 'pipe' : 'ignore', 'pipe', 'pipe', ...ipc ? ['ipc' as const] : []]
+  })
   let output = ''
   const waiting = new Set<() => void>()
   for (const stream of [child.stdout, child.stderr]) {

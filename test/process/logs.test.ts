@@ -15,10 +15,13 @@ for (const kind of ['sync', 'async', 'transport', 'pretty transport', 'pretty st
     const folder = await mkdtemp(join(tmpdir(), 'fastify-graceful-logs-'))
     t.teardown(() => rm(folder, { recursive: true, force: true }))
     for (const [end, code] of ends) {
-      // A stream of pino-pretty in this very thread cannot be saved by an exit at once: it needs turns of the event loop.
+      // A stream of pino-pretty in this very thread needs turns of the event loop: an exit at once cannot save it.
       if (end === 'immediate' && kind === 'pretty stream') continue
       const file = join(folder, end)
-      const app = fork('logs.js', { given: { kind, end, file, options: { gracePeriod: 60_000, reserve: 20_000 } }, timeout: 120_000 })
+      const app = fork('logs.js', {
+        given: { kind, end, file, options: { gracePeriod: 60_000, reserve: 20_000 } },
+        timeout: 120_000
+      })
       const url = await listening(app)
       if (end === 'SIGTERM' || end === 'SIGHUP') app.kill(end)
       else if (end === 'immediate') app.kill('SIGTERM')

@@ -20,8 +20,13 @@ t.test("with closeWith Nest's hooks run after the last request, each once", asyn
   const { code, signal, output, answer } = await end(t, { closeWith: true })
   t.equal(answer, 'held')
   t.same([code, signal], [0, null], output)
-  t.match(output, /held ends[^]*onModuleDestroy with 0 in flight[^]*beforeApplicationShutdown with 0 in flight[^]*onApplicationShutdown with 0 in flight[^]*"verdict":"clean"/)
-  for (const hook of ['onModuleDestroy', 'beforeApplicationShutdown', 'onApplicationShutdown', 'closeWith 1']) t.equal(output.split(`\n${hook}`).length, 2, hook)
+  t.match(
+    output,
+    /held ends[^]*onModuleDestroy with 0 in flight[^]*beforeApplicationShutdown with 0 in flight[^]*onApplicationShutdown with 0 in flight[^]*"verdict":"clean"/
+  )
+  for (const hook of ['onModuleDestroy', 'beforeApplicationShutdown', 'onApplicationShutdown', 'closeWith 1']) {
+    t.equal(output.split(`\n${hook}`).length, 2, hook)
+  }
   t.notMatch(output, 'somebody else listens for the signals')
 })
 
@@ -34,13 +39,21 @@ t.test('without it they do not run', async (t) => {
   t.notMatch(output, 'onApplicationShutdown')
 })
 
-t.test("with Nest's own shutdown hooks they run after the last request, each once, and its close is that of phase 4", async (t) => {
-  const { code, signal, output, answer } = await end(t, { closeWith: true, shutdownHooks: true })
-  t.equal(answer, 'held')
-  t.same([code, signal], [0, null], output)
-  t.match(output, 'somebody else listens for the signals', 'named at boot')
-  t.match(output, /held ends[^]*onModuleDestroy with 0 in flight[^]*beforeApplicationShutdown with 0 in flight[^]*onApplicationShutdown with 0 in flight[^]*"verdict":"clean"/)
-  for (const hook of ['onModuleDestroy', 'beforeApplicationShutdown', 'onApplicationShutdown']) t.equal(output.split(`\n${hook}`).length, 2, hook)
-  t.notMatch(output, 'closeWith 1', 'closed already')
-  t.notMatch(output, 'capped at 1 s', 'the signal that Nest raises again is no second one')
-})
+t.test(
+  "with Nest's own shutdown hooks they run after the last request, each once, and its close is that of phase 4",
+  async (t) => {
+    const { code, signal, output, answer } = await end(t, { closeWith: true, shutdownHooks: true })
+    t.equal(answer, 'held')
+    t.same([code, signal], [0, null], output)
+    t.match(output, 'somebody else listens for the signals', 'named at boot')
+    t.match(
+      output,
+      /held ends[^]*onModuleDestroy with 0 in flight[^]*beforeApplicationShutdown with 0 in flight[^]*onApplicationShutdown with 0 in flight[^]*"verdict":"clean"/
+    )
+    for (const hook of ['onModuleDestroy', 'beforeApplicationShutdown', 'onApplicationShutdown']) {
+      t.equal(output.split(`\n${hook}`).length, 2, hook)
+    }
+    t.notMatch(output, 'closeWith 1', 'closed already')
+    t.notMatch(output, 'capped at 1 s', 'the signal that Nest raises again is no second one')
+  }
+)

@@ -10,7 +10,9 @@ t.test('warnings and errors are seen once, by whoever has no logger too', async 
     ['a logger that shows all', { level: 'trace' }, 0, 1]
   ]
   for (const [name, logger, plain, json] of rows) {
-    const service = fork('parent.js', { given: { server: { logger, http2: true }, options: { signals: { SIGHUP: 'ignore' } } } })
+    const service = fork('parent.js', {
+      given: { server: { logger, http2: true }, options: { signals: { SIGHUP: 'ignore' } } }
+    })
     await service.waitForLine(/^pid /m)
     service.kill('SIGHUP')
     await new Promise((resolve) => { setTimeout(resolve, 200) })
@@ -18,8 +20,16 @@ t.test('warnings and errors are seen once, by whoever has no logger too', async 
     const [code,, output] = await service.result
     t.equal(code, 0, name)
     for (const text of ['this server speaks HTTP/2 without TLS', 'SIGHUP']) {
-      const lines = output.split('\n').filter((line) => line.includes(text) && !line.includes('"level":20') && !line.includes('"level":30'))
-      t.strictSame([lines.filter((line) => line.startsWith('fastify-graceful: ')).length, lines.filter((line) => line.startsWith('{')).length], [plain, json], `${name}: ${text}: ${output}`)
+      const lines = output.split('\n')
+        .filter((line) => line.includes(text) && !line.includes('"level":20') && !line.includes('"level":30'))
+      t.strictSame(
+        [
+          lines.filter((line) => line.startsWith('fastify-graceful: ')).length,
+          lines.filter((line) => line.startsWith('{')).length
+        ],
+        [plain, json],
+        `${name}: ${text}: ${output}`
+      )
     }
   }
 })

@@ -35,7 +35,9 @@ t.test('registry', async (t) => {
     const fake = new FakeProcess()
     const members = Array.from({ length: 11 }, () => fake.join())
     for (const { membership } of members) membership.listening()
-    for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP', 'exit', 'uncaughtException', 'unhandledRejection']) t.equal(fake.emitter.listenerCount(name), 1, name)
+    for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP', 'exit', 'uncaughtException', 'unhandledRejection']) {
+      t.equal(fake.emitter.listenerCount(name), 1, name)
+    }
     for (const { membership } of members) membership.leave()
     t.equal(fake.listeners(), 0)
     t.equal(fake.registry.size, 0)
@@ -51,7 +53,10 @@ t.test('registry', async (t) => {
     t.equal(fake.emitter.listenerCount('uncaughtException'), 1)
     t.match(first.log.at('debug'), [/SIGUSR9 does not exist on this platform/])
     first.membership.leave()
-    t.strictSame(fake.emitter.eventNames().map(String).toSorted((a, b) => a.localeCompare(b)), ['exit', 'removeListener', 'SIGHUP'])
+    t.strictSame(
+      fake.emitter.eventNames().map(String).toSorted((a, b) => a.localeCompare(b)),
+      ['exit', 'removeListener', 'SIGHUP']
+    )
     second.membership.leave()
     second.membership.leave()
     t.equal(fake.listeners(), 0)
@@ -280,11 +285,16 @@ t.test('signals', async (t) => {
     t.equal(quiet.lifecycle.ending, false)
 
     for (const [message, expected] of [
-      [{ type: 'shutdown', signal: 'SIGINT' }, { kind: 'shutdown', reason: 'SIGINT', exitCode: 0, announce: true }],
-      [{ type: 'shutdown', signal: 'SIGUSR2' }, { kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, announce: true }],
-      [{ type: 'shutdown', elapsed: 3000 }, { kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, announce: true, at: -3000 }],
-      [{ type: 'shutdown', elapsed: -3000 }, { kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, announce: true, at: 0 }],
-      [{ type: 'shutdown', signal: 'SIGTERM', replaced: true }, { kind: 'shutdown', reason: 'replaced', replaced: true, exitCode: 0, announce: false }]
+      [{ type: 'shutdown', signal: 'SIGINT' },
+        { kind: 'shutdown', reason: 'SIGINT', exitCode: 0, announce: true }],
+      [{ type: 'shutdown', signal: 'SIGUSR2' },
+        { kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, announce: true }],
+      [{ type: 'shutdown', elapsed: 3000 },
+        { kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, announce: true, at: -3000 }],
+      [{ type: 'shutdown', elapsed: -3000 },
+        { kind: 'shutdown', reason: 'SIGTERM', exitCode: 0, announce: true, at: 0 }],
+      [{ type: 'shutdown', signal: 'SIGTERM', replaced: true },
+        { kind: 'shutdown', reason: 'replaced', replaced: true, exitCode: 0, announce: false }]
     ] as const) {
       const supervised = new FakeProcess()
       supervised.channelCount = 1
@@ -296,7 +306,8 @@ t.test('signals', async (t) => {
     const both = new FakeProcess()
     both.channelCount = 1
     const twice = both.join()
-    const order = (count: number): boolean => both.emitter.emit('message', { type: 'shutdown', signal: 'SIGTERM', count })
+    const order = (count: number): boolean =>
+      both.emitter.emit('message', { type: 'shutdown', signal: 'SIGTERM', count })
     for (const come of [() => order(1), () => both.emitter.emit('SIGTERM'), () => order(1)]) {
       come()
       both.clock.turn(2000)
@@ -340,7 +351,11 @@ t.test('barrier', async (t) => {
   for (const [mine, other, clear, waits] of cases) {
     Object.assign(one.lifecycle, { phase: mine })
     Object.assign(two.lifecycle, { phase: other, clear })
-    t.equal(one.membership.others(), waits ? `app 2 is in phase '${other}'` : undefined, `${mine}, the other ${other} and ${clear ? '' : 'not '}clear`)
+    t.equal(
+      one.membership.others(),
+      waits ? `app 2 is in phase '${other}'` : undefined,
+      `${mine}, the other ${other} and ${clear ? '' : 'not '}clear`
+    )
   }
 
   t.test('who does not end, or is merely closed, holds nobody', async (t) => {
@@ -373,7 +388,9 @@ t.test('exit', async (t) => {
     t.same(fake.exits, [3])
     t.equal(fake.shared.exiting, true)
     for (const { flushed } of members) t.equal(flushed(), 1)
-    t.match(members[0].log.lines.find(({ level }) => level === 'debug'), { fields: { handles: ['server on 127.0.0.1:1'] } })
+    t.match(members[0].log.lines.find(({ level }) => level === 'debug'), {
+      fields: { handles: ['server on 127.0.0.1:1'] }
+    })
   })
 
   t.test('not while another application is open, whose close then counts', async (t) => {
@@ -421,7 +438,11 @@ t.test('exit', async (t) => {
     t.equal(fake.emitter.listenerCount('SIGTERM'), 1, 'a third signal during the flush still works')
   })
 
-  for (const [what, flush] of [['hangs', () => new Promise<void>(() => {})], ['throws', () => { throw new Error('x') }], ['rejects', () => Promise.reject(new Error('x'))]] as const) {
+  for (const [what, flush] of [
+    ['hangs', () => new Promise<void>(() => {})],
+    ['throws', () => { throw new Error('x') }],
+    ['rejects', () => Promise.reject(new Error('x'))]
+  ] as const) {
     t.test(`a flush that ${what} does not keep the process`, async (t) => {
       const fake = new FakeProcess()
       const { lifecycle } = fake.join({ flush, flushTimeout: 700 })
@@ -464,7 +485,9 @@ t.test('exit', async (t) => {
     fake.signal('SIGTERM')
     lifecycle.phase = 'draining'
     fake.emitter.emit('exit', 7)
-    t.match(log.at('error'), [/exits with code 7 in the midst of its shutdown \(phase 'draining' of app 1, 'announcing' of app 2\)/])
+    t.match(log.at('error'), [
+      /exits with code 7 in the midst of its shutdown \(phase 'draining' of app 1, 'announcing' of app 2\)/
+    ])
     lifecycle.finish()
     other.lifecycle.finish()
     await settled()
@@ -572,7 +595,12 @@ t.test('crash', async (t) => {
     t.equal(fake.emitter.listenerCount('uncaughtException'), 1)
     const before = process.execArgv
     t.teardown(() => { process.execArgv = before })
-    for (const [flag, fatal] of [['--unhandled-rejections=warn', false], ['--unhandled-rejections=none', false], ['--unhandled-rejections=strict', true], ['--unhandled-rejections=throw', true]] as const) {
+    for (const [flag, fatal] of [
+      ['--unhandled-rejections=warn', false],
+      ['--unhandled-rejections=none', false],
+      ['--unhandled-rejections=strict', true],
+      ['--unhandled-rejections=throw', true]
+    ] as const) {
       process.execArgv = [flag]
       t.equal(systemHost.rejectionsAreFatal(), fatal, flag)
     }
@@ -593,7 +621,10 @@ t.test('foreign listeners are named in one warning', async (t) => {
   two.membership.listening()
   const warnings = one.log.at('warn')
   t.equal(warnings.length, 1)
-  t.match(warnings[0], /SIGTERM: afterFirstSignal, anonymous \(\(\) => \[.an arrow function.{10,40}\.\.\.\); SIGINT: anonymous \(\(\) => \{\s*\}\)/)
+  t.match(
+    warnings[0],
+    /SIGTERM: afterFirstSignal, anonymous \(\(\) => \[.an arrow function.{10,40}\.\.\.\); SIGINT: anonymous \(\(\) => \{\s*\}\)/
+  )
   t.notMatch(warnings[0], /SIGUSR2/)
   t.same(two.log.at('warn'), [], 'once per process')
   fake.emitter.on('SIGHUP', function later () {})

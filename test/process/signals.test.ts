@@ -10,11 +10,18 @@ t.jobs = 4
 t.setTimeout(240_000)
 
 /** Lines in the order they came, without what is not ours. */
-const order = (output: string, ...lines: string[]): string[] => output.replace('^C', '').split(/\r?\n/).filter((line) => lines.includes(line))
+const order = (output: string, ...lines: string[]): string[] =>
+  output.replace('^C', '').split(/\r?\n/).filter((line) => lines.includes(line))
 const phases = ['announcing', 'closing', 'draining', 'terminated', 'onClose']
 
 t.test('one signal', async (t) => {
-  for (const [signal, options, code] of [['SIGTERM', {}, 0], ['SIGINT', {}, 0], ['SIGHUP', {}, 0], ['SIGHUP', { restartExitCode: 75 }, 75], ['SIGUSR2', { signals: { SIGUSR2: 'restart' }, restartExitCode: 3 }, 3]] as const) {
+  for (const [signal, options, code] of [
+    ['SIGTERM', {}, 0],
+    ['SIGINT', {}, 0],
+    ['SIGHUP', {}, 0],
+    ['SIGHUP', { restartExitCode: 75 }, 75],
+    ['SIGUSR2', { signals: { SIGUSR2: 'restart' }, restartExitCode: 3 }, 3]
+  ] as const) {
     const app = fork('app.js', { given: { options } })
     const url = await listening(app)
     const held = fetch(`${url}/held`)
@@ -23,7 +30,9 @@ t.test('one signal', async (t) => {
     t.equal(await (await held).text(), 'held')
     const [exitCode, killed, output] = await app.result
     t.strictSame([exitCode, killed], [code, null], `${signal} ${JSON.stringify(options)}: ${output}`)
-    t.strictSame(order(output, 'held ends', ...phases), ['announcing', 'closing', 'draining', 'held ends', 'terminated', 'onClose'])
+    t.strictSame(order(output, 'held ends', ...phases), [
+      'announcing', 'closing', 'draining', 'held ends', 'terminated', 'onClose'
+    ])
   }
 })
 
@@ -68,7 +77,10 @@ t.test('the same signal after more than a second makes it fast', async (t) => {
 })
 
 t.test('the third signal exits at once', async (t) => {
-  for (const [signals, code] of [[['SIGINT', 'SIGHUP', 'SIGTERM'], 143], [['SIGTERM', 'SIGHUP', 'SIGINT'], 130]] as const) {
+  for (const [signals, code] of [
+    [['SIGINT', 'SIGHUP', 'SIGTERM'], 143],
+    [['SIGTERM', 'SIGHUP', 'SIGINT'], 130]
+  ] as const) {
     const app = fork('app.js', { given: { stall: true, hang: true, fastify: { logger: { level: 'warn' } } } })
     await listening(app)
     app.kill(signals[0])
@@ -85,7 +97,9 @@ t.test('the third signal exits at once', async (t) => {
 t.test('several applications go in step', async (t) => {
   const app = fork('several.js')
   const ports: string[] = []
-  for (const name of ['a', 'b', 'c']) ports.push((await app.waitForLine(new RegExp(`^${name} listening (\\d+)$`, 'm')))[1] ?? '')
+  for (const name of ['a', 'b', 'c']) {
+    ports.push((await app.waitForLine(new RegExp(`^${name} listening (\\d+)$`, 'm')))[1] ?? '')
+  }
   await app.waitForLine(/^SIGTERM listeners: 1$/m)
   const held = fetch(`http://127.0.0.1:${ports[0]}/held`)
   await app.waitForLine(/a held begins/)
@@ -97,10 +111,18 @@ t.test('several applications go in step', async (t) => {
   const times = (phase: string): number[] => ['a', 'b', 'c'].map((name) => lines.indexOf(`${name} ${phase}`))
   for (const [index, phase] of phases.slice(0, 4).entries()) {
     t.notOk(times(phase).includes(-1), `all reach ${phase}`)
-    // Phase 2 has half a second at most, which a loaded machine may take away; the other two barriers cannot be overrun here.
-    if (phase === 'closing' || phase === 'terminated') t.ok(Math.max(...times(phases[index - 1] ?? '')) < Math.min(...times(phase)), `nobody is in ${phase} before all were in the one before`)
+    // Phase 2 has half a second at most, which a loaded machine may take away; the other two barriers hold here.
+    if (phase === 'closing' || phase === 'terminated') {
+      t.ok(
+        Math.max(...times(phases[index - 1] ?? '')) < Math.min(...times(phase)),
+        `nobody is in ${phase} before all were in the one before`
+      )
+    }
   }
-  t.ok(lines.indexOf('a held ends') < Math.min(...times('terminated')), 'nobody closes before the last request is served')
+  t.ok(
+    lines.indexOf('a held ends') < Math.min(...times('terminated')),
+    'nobody closes before the last request is served'
+  )
 })
 
 t.test('the IPC message is a SIGTERM', async (t) => {

@@ -11,6 +11,10 @@ for (const [register, expected] of [
     const app = fork('tick.js', { given: { register }, node: ['--expose-gc', '--allow-natives-syntax'] })
     const [code, , output] = await app.result
     t.equal(code, 0, output)
-    t.strictSame(JSON.parse(/^\{"held.*\}$/m.exec(output)?.[0] ?? '{}'), { ...expected, loose: false, contexts: 0 }, 'and no context of an application is held with it')
+    t.strictSame(
+      JSON.parse(/^\{"held.*\}$/m.exec(output)?.[0] ?? '{}'),
+      { ...expected, loose: false, contexts: 0 },
+      'and no context of an application is held with it'
+    )
   })
 }

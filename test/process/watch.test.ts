@@ -27,7 +27,9 @@ import graceful from ${url('../../dist/index.js')}
 const app = Fastify({ logger: true })
 await app.register(graceful)
 await app.register(websocket)
-async function * beats (signal) { for await (const _ of every(50)) { if (signal?.aborted) return; yield 'data: beat\\n\\n' } }
+async function * beats (signal) {
+  for await (const _ of every(50)) { if (signal?.aborted) return; yield 'data: beat\\n\\n' }
+}
 app.get('/', async () => 'ok')
 app.get('/slow', async () => { await sleep(500); return 'slow' })
 app.get('/events', (request, reply) => reply.type('text/event-stream').send(Readable.from(beats())))
@@ -45,13 +47,18 @@ async function watch (t: Test): Promise<Watched> {
   const file = join(directory, 'server.mjs')
   let generation = 1
   await writeFile(file, source(generation))
-  const child = spawn('env', [...cleanEnv, '-u', 'NODE_ENV', process.execPath, '--watch', file], { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+  const child = spawn('env', [...cleanEnv, '-u', 'NODE_ENV', process.execPath, '--watch', file], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true
+  })
   let output = ''
   const reports: Report[] = []
   for (const stream of [child.stdout, child.stderr]) {
     readLines(stream, (text) => {
       output += text
-      for (const line of text.split('\n')) if (line.includes('"event":"graceful.report"')) reports.push((JSON.parse(line) as { report: Report }).report)
+      for (const line of text.split('\n')) {
+        if (line.includes('"event":"graceful.report"')) reports.push((JSON.parse(line) as { report: Report }).report)
+      }
     })
   }
   const gone = new Promise((resolve) => { child.once('close', resolve) })
@@ -83,7 +90,11 @@ async function watch (t: Test): Promise<Watched> {
 }
 
 /** Asks, and settles when something has come; what follows is read on. */
-async function open (port: number, path: string, headers: Record<string, string> = {}): Promise<{ text: () => string, closed: Promise<unknown> }> {
+async function open (
+  port: number,
+  path: string,
+  headers: Record<string, string> = {}
+): Promise<{ text: () => string, closed: Promise<unknown> }> {
   let text = ''
   return new Promise((resolve, reject) => {
     const request = get({ port, host: '127.0.0.1', path, headers }, (response) => {
@@ -102,7 +113,9 @@ const cases: Record<string, (port: number) => Promise<unknown>> = {
   'a kept connection': async (port) => (await fetch(`http://127.0.0.1:${port}/`)).text(),
   'an event stream that hears of the end': async (port) => open(port, '/polite'),
   'an event stream that nobody ends': async (port) => open(port, '/events'),
-  'ten event streams that nobody ends': async (port) => Promise.all(Array.from({ length: 10 }, async () => open(port, '/events'))),
+  'ten event streams that nobody ends': async (port) => Promise.all(
+    Array.from({ length: 10 }, async () => open(port, '/events'))
+  ),
   'an open page of the status': async (port) => {
     await open(port, '/-/status', { accept: 'text/html' })
     await open(port, '/-/status/events', { accept: 'text/event-stream' })
