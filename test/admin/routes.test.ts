@@ -29,15 +29,35 @@ const bearer = { authorization: `Bearer ${token}` }
 const json = 'application/json; charset=utf-8'
 const epoch = Date.UTC(2026, 0, 1)
 
-interface Made { app: FastifyInstance, lifecycle: Lifecycle, clock: FakeClock, lines: Array<{ level: string, message: string, details?: object }>, ports: AdminPorts }
+interface Made {
+  app: FastifyInstance
+  lifecycle: Lifecycle
+  clock: FakeClock
+  lines: Array<{ level: string, message: string, details?: object }>
+  ports: AdminPorts
+}
 
 /** The admin routes of an application, in front of the real state machine on a clock that stands still. */
-function makeApp (t: Test, options: Partial<AdminOptions>, { fastify = {}, config = {}, ports: given = {}, min = 0 }: { fastify?: FastifyServerOptions, config?: object, ports?: Partial<AdminPorts>, min?: number } = {}): Made {
+function makeApp (
+  t: Test,
+  options: Partial<AdminOptions>,
+  { fastify = {}, config = {}, ports: given = {}, min = 0 }: {
+    fastify?: FastifyServerOptions
+    config?: object
+    ports?: Partial<AdminPorts>
+    min?: number
+  } = {}
+): Made {
   const clock = new FakeClock()
   const lines: Made['lines'] = []
   const budget = cutBudget({ gracePeriod: 30_000, preStop: 0, announce: { min } }, false)
   const lifecycle = new Lifecycle({ now: clock.now, after: clock.after, epoch: () => epoch + clock.now() }, budget, {
-    cut: () => ({ requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [] }), end: async () => {}, traffic: noTraffic, advice: () => [], others: () => undefined, failed: () => {}
+    cut: () => ({ requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [] }),
+    end: async () => {},
+    traffic: noTraffic,
+    advice: () => [],
+    others: () => undefined,
+    failed: () => {}
   })
   const status = (): Status => buildStatus({
     phase: lifecycle.phase,
@@ -55,14 +75,22 @@ function makeApp (t: Test, options: Partial<AdminOptions>, { fastify = {}, confi
     checks: [],
     pressure: undefined,
     budget,
-    traffic: { rate: 0, arrivals: 0, evidence: undefined, lastArrival: undefined, lateArrivals: 0, lateSources: [], probes: [], frontEnds: [] },
+    traffic: {
+      rate: 0, arrivals: 0, evidence: undefined, lastArrival: undefined, lateArrivals: 0, lateSources: [], probes: [],
+      frontEnds: []
+    },
     work: [],
     guardian: undefined,
     report: lifecycle.report,
     versions: { package: '0.1.0', node: process.version, fastify: '5' }
   })
   const ports: AdminPorts = {
-    publicStatus: () => ({ phase: lifecycle.phase, number: phaseNumber(lifecycle.phase), since: lifecycle.since, ready: lifecycle.phase === 'running' }),
+    publicStatus: () => ({
+      phase: lifecycle.phase,
+      number: phaseNumber(lifecycle.phase),
+      since: lifecycle.since,
+      ready: lifecycle.phase === 'running'
+    }),
     status,
     viewers: new Viewers({ publicStatus: () => ({ phase: lifecycle.phase }), status }),
     exempt: () => {},
@@ -94,7 +122,8 @@ async function ask (options: RequestOptions, body?: string | Buffer): Promise<An
     const request = httpRequest(options, (response) => {
       let text = ''
       response.setEncoding('utf8').on('data', (chunk: string) => { text += chunk })
-        .on('end', () => resolve({ statusCode: response.statusCode, headers: response.headers, body: text })).on('error', reject)
+        .on('end', () => resolve({ statusCode: response.statusCode, headers: response.headers, body: text }))
+        .on('error', reject)
     }).on('error', reject)
     request.end(body)
   })
@@ -110,24 +139,43 @@ t.test('GET /-/status', async (t) => {
   const open = { phase: 'running', number: 0, since: epoch + 1000, ready: true }
   const secrets = '?token=query-secret'
   const rows: Array<[string, Record<string, string>, boolean]> = [
-    ['anyone', {}, false],
-    ['a wrong token', { authorization: 'Bearer wrong' }, false],
-    ['the token', bearer, true],
-    ['what takes anything', { accept: '*/*', cookie: 'header-secret' }, false],
-    ['what prefers JSON, with the token', { ...bearer, accept: 'application/json,text/html;q=0.5', cookie: 'header-secret' }, true]
+    ['anyone',
+      {}, false],
+    ['a wrong token',
+      { authorization: 'Bearer wrong' }, false],
+    ['the token',
+      bearer, true],
+    ['what takes anything',
+      { accept: '*/*', cookie: 'header-secret' }, false],
+    ['what prefers JSON, with the token',
+      { ...bearer, accept: 'application/json,text/html;q=0.5', cookie: 'header-secret' }, true]
   ]
   for (const [name, headers, whole] of rows) {
     const response = await app.inject({ url: `/-/status${secrets}`, headers })
     t.equal(response.statusCode, 200, name)
-    t.match(response.headers, { 'cache-control': 'no-store', 'content-type': json, 'x-content-type-options': 'nosniff' }, name)
-    if (whole) t.match(response.json(), { ...open, access: 'whole', holds: ['inner matter'], budget: { gracePeriod: 30_000 }, versions: { package: '0.1.0' } }, name)
-    else t.strictSame(response.json(), { ...open, access: 'token' }, name)
+    t.match(
+      response.headers,
+      { 'cache-control': 'no-store', 'content-type': json, 'x-content-type-options': 'nosniff' },
+      name
+    )
+    if (whole) {
+      t.match(response.json(), {
+        ...open,
+        access: 'whole',
+        holds: ['inner matter'],
+        budget: { gracePeriod: 30_000 },
+        versions: { package: '0.1.0' }
+      }, name)
+    } else t.strictSame(response.json(), { ...open, access: 'token' }, name)
     t.notMatch(response.body, /query-secret|header-secret|correct-horse/, name)
     const head = await app.inject({ url: '/-/status', headers, method: 'HEAD' })
     t.strictSame([head.statusCode, head.body, head.headers['content-length']], [200, '', `${response.body.length}`])
   }
   for (const [headers, whole] of [[{}, false], [bearer, true]] as const) {
-    const page = await app.inject({ url: `/-/status${secrets}`, headers: { ...headers, accept: 'text/html,*/*;q=0.8', cookie: 'header-secret' } })
+    const page = await app.inject({
+      url: `/-/status${secrets}`,
+      headers: { ...headers, accept: 'text/html,*/*;q=0.8', cookie: 'header-secret' }
+    })
     t.match([page.statusCode, page.headers['content-type']], [200, 'text/html; charset=utf-8'], 'a browser')
     t.equal(page.body.includes('inner matter'), whole)
     t.notMatch(page.body, /query-secret|header-secret|correct-horse/)
@@ -140,18 +188,37 @@ t.test('GET /-/status', async (t) => {
 t.test('without a guard nothing that changes the state exists, and one line says so', async (t) => {
   for (const options of [{}, { token: [] }, { token: '' }, { token: ['', ''] }, { unixSocket: false }]) {
     const { app, lines } = makeApp(t, options)
-    for (const [method, path] of [['POST', 'drain'], ['POST', 'undrain'], ['POST', 'prestop'], ['GET', 'prestop']] as const) {
+    for (const [method, path] of [
+      ['POST', 'drain'],
+      ['POST', 'undrain'],
+      ['POST', 'prestop'],
+      ['GET', 'prestop']
+    ] as const) {
       const headers = { ...bearer, 'user-agent': 'kube-lifecycle/1.33' }
-      t.equal((await app.inject({ url: `/-/${path}`, method, headers })).statusCode, 404, `${method} ${path} ${JSON.stringify(options)}`)
+      t.equal(
+        (await app.inject({ url: `/-/${path}`, method, headers })).statusCode,
+        404,
+        `${method} ${path} ${JSON.stringify(options)}`
+      )
     }
-    t.match(await app.inject({ url: '/-/status', headers: { authorization: 'Bearer ' } }).then((response) => response.json()), { phase: 'running', budget: undefined })
-    t.match(lines, [{ level: 'info', message: /\/-\/drain, \/-\/undrain and \/-\/prestop are not registered.*admin\.token, admin\.authorize, admin\.unixSocket/ }])
+    t.match(
+      await app.inject({ url: '/-/status', headers: { authorization: 'Bearer ' } }).then((response) => response.json()),
+      { phase: 'running', budget: undefined }
+    )
+    t.match(lines, [{
+      level: 'info',
+      message: /\/-\/drain, \/-\/undrain and \/-\/prestop are not registered.*admin\.token, admin\.authorize, admin\.unixSocket/
+    }])
     t.equal(lines.length, 1)
   }
   t.strictSame(makeApp(t, { token }).lines, [], 'nothing is logged where there is a guard')
   for (const others of [{}, { unixSocket: true }]) {
     const { lines } = makeApp(t, { token: undefined, ...others } as never)
-    t.match(lines[0], { level: 'warn', message: /^option 'admin\.token' was given as undefined, as a missing environment variable is/, details: { option: 'admin.token' } })
+    t.match(lines[0], {
+      level: 'warn',
+      message: /^option 'admin\.token' was given as undefined, as a missing environment variable is/,
+      details: { option: 'admin.token' }
+    })
     t.equal(lines.length, 'unixSocket' in others ? 1 : 2)
   }
 })
@@ -177,30 +244,45 @@ t.test('tokens', async (t) => {
   ]
   for (const [name, tokens, authorization, statusCode] of rows) {
     const { app, lifecycle } = makeApp(t, { token: tokens })
-    const response = await app.inject({ url: '/-/drain', method: 'POST', headers: authorization === undefined ? {} : { authorization } })
+    const response = await app.inject({
+      url: '/-/drain',
+      method: 'POST',
+      headers: authorization === undefined ? {} : { authorization }
+    })
     t.equal(response.statusCode, statusCode, name)
     t.equal(lifecycle.phase, statusCode === 200 ? 'announcing' : 'running', `${name}: phase`)
     t.equal(response.headers['www-authenticate'], statusCode === 401 ? 'Bearer' : undefined, `${name}: challenge`)
     t.equal(response.headers['cache-control'], 'no-store')
-    if (statusCode === 401) t.strictSame(response.json(), { statusCode, error: 'Unauthorized', message: 'credentials are needed' })
+    if (statusCode === 401) {
+      t.strictSame(response.json(), { statusCode, error: 'Unauthorized', message: 'credentials are needed' })
+    }
     if (statusCode === 403) t.strictSame(response.json(), { statusCode, error: 'Forbidden', message: 'not authorised' })
   }
   const { app } = makeApp(t, { token: 'grüße-☃' })
   const port = await listen(app)
   const headers = { authorization: Buffer.from('Bearer grüße-☃').toString('latin1') }
-  t.equal((await ask({ port, path: '/-/drain', method: 'POST', headers })).statusCode, 200, 'a token beyond ASCII, as curl sends it')
+  t.equal(
+    (await ask({ port, path: '/-/drain', method: 'POST', headers })).statusCode,
+    200,
+    'a token beyond ASCII, as curl sends it'
+  )
 })
 
 t.test('authorize is not asked to let a page of another site act', async (t) => {
   let asked = 0
   const { app, lifecycle } = makeApp(t, { token, authorize: () => { asked++; return true } })
-  const act = async (headers: Record<string, string>, name = 'drain'): Promise<number> => (await app.inject({ url: `/-/${name}`, method: 'POST', headers: { host: 'shop.example', ...headers } })).statusCode
+  const act = async (headers: Record<string, string>, name = 'drain'): Promise<number> =>
+    (await app.inject({ url: `/-/${name}`, method: 'POST', headers: { host: 'shop.example', ...headers } })).statusCode
   t.equal(await act({ 'sec-fetch-site': 'cross-site' }), 401)
   t.equal(await act({ origin: 'https://evil.example' }), 401)
   t.equal(await act({ origin: 'null' }), 401, 'a sandboxed frame')
   t.equal(asked, 0)
   t.equal(lifecycle.phase, 'running')
-  t.match((await app.inject({ url: '/-/status', headers: { 'sec-fetch-site': 'cross-site' } })).json(), { holds: ['inner matter'] }, 'somebody who follows a link reads')
+  t.match(
+    (await app.inject({ url: '/-/status', headers: { 'sec-fetch-site': 'cross-site' } })).json(),
+    { holds: ['inner matter'] },
+    'somebody who follows a link reads'
+  )
   t.equal(await act({ 'sec-fetch-site': 'cross-site', ...bearer }), 200, 'a token is never sent by itself')
   t.equal(await act({ origin: 'https://shop.example', 'sec-fetch-site': 'same-origin' }, 'undrain'), 200)
 })
@@ -223,7 +305,11 @@ t.test('authorize', async (t) => {
     t.equal(response.statusCode, statusCode, name)
     t.equal(lifecycle.phase, statusCode === 200 ? 'announcing' : 'running')
     t.notMatch(response.body, 'inner matter')
-    t.same(lines.map(({ level }) => level), [...(logged === 1 ? ['error'] : []), ...(statusCode === 200 ? [] : ['warn'])], `${name}: log lines`)
+    t.same(
+      lines.map(({ level }) => level),
+      [...(logged === 1 ? ['error'] : []), ...(statusCode === 200 ? [] : ['warn'])],
+      `${name}: log lines`
+    )
     t.notMatch(lines.map((line) => line.message).join(), 'inner matter', 'what it answered is not logged')
     t.equal((await app.inject({ url: '/-/status' })).statusCode, 200, 'the public part stays')
   }
@@ -231,7 +317,11 @@ t.test('authorize', async (t) => {
   const both = makeApp(t, { token, authorize: () => { asked++; return false } })
   t.equal((await both.app.inject({ url: '/-/drain', method: 'POST', headers: bearer })).statusCode, 200)
   t.equal(asked, 0, 'a token is enough')
-  t.equal((await both.app.inject({ url: '/-/undrain', method: 'POST', headers: { authorization: 'Bearer wrong' } })).statusCode, 403)
+  t.equal((await both.app.inject({
+    url: '/-/undrain',
+    method: 'POST',
+    headers: { authorization: 'Bearer wrong' }
+  })).statusCode, 403)
   t.equal(asked, 1)
 })
 
@@ -242,11 +332,19 @@ t.test('drain and undrain', async (t) => {
     t.match(response.headers, { 'cache-control': 'no-store', 'content-type': json })
     return [response.statusCode, response.json()]
   }
-  t.match(await post('undrain'), [409, { statusCode: 409, error: 'Conflict', code: 'FST_GRACEFUL_ILLEGAL_MOVE', message: /cannot go from phase 'running' to 'running'/ }])
+  t.match(await post('undrain'), [409, {
+    statusCode: 409,
+    error: 'Conflict',
+    code: 'FST_GRACEFUL_ILLEGAL_MOVE',
+    message: /cannot go from phase 'running' to 'running'/
+  }])
   t.strictSame(await post('drain'), [200, { phase: 'announcing', number: 1, since: epoch + 1000, ready: false }])
   await clock.pass(3_600_000)
   t.equal(lifecycle.phase, 'announcing', 'it has no cap')
-  t.match(await post('drain'), [409, { code: 'FST_GRACEFUL_ILLEGAL_MOVE', message: /from phase 'announcing' to 'announcing'/ }])
+  t.match(await post('drain'), [
+    409,
+    { code: 'FST_GRACEFUL_ILLEGAL_MOVE', message: /from phase 'announcing' to 'announcing'/ }
+  ])
   t.match(await post('undrain'), [200, { phase: 'running', ready: true }])
   t.match(await post('drain'), [200, { phase: 'announcing' }])
   void lifecycle.shutdown({ kind: 'shutdown', reason: 'SIGTERM' })
@@ -266,10 +364,12 @@ t.test('prestop', async (t) => {
       const { app, lifecycle, clock } = makeApp(t, { token }, { min: 5000 })
       await app.ready()
       let answered = 0
-      const first = app.inject({ url: '/-/prestop', method, headers }).then((response) => { answered++; return response })
+      const first = app.inject({ url: '/-/prestop', method, headers })
+        .then((response) => { answered++; return response })
       await clock.pass(0)
       t.equal(lifecycle.phase, 'announcing', method)
-      const second = app.inject({ url: '/-/prestop', method, headers }).then((response) => { answered++; return response })
+      const second = app.inject({ url: '/-/prestop', method, headers })
+        .then((response) => { answered++; return response })
       await clock.pass(4900)
       t.equal(answered, 0)
       await clock.pass(200)
@@ -304,10 +404,17 @@ t.test('prestop', async (t) => {
   })
 
   t.test('no timeout of the application cuts it', async (t) => {
-    const { app } = makeApp(t, { token }, { fastify: { connectionTimeout: 150, handlerTimeout: 150 }, ports: { prestop: slowly } })
+    const { app } = makeApp(t, { token }, {
+      fastify: { connectionTimeout: 150, handlerTimeout: 150 },
+      ports: { prestop: slowly }
+    })
     app.get('/slow', async () => slowly())
     const port = await listen(app)
-    t.not(await ask({ port, path: '/slow' }).then(({ statusCode }) => statusCode, () => 'cut'), 200, 'as it cuts others')
+    t.not(
+      await ask({ port, path: '/slow' }).then(({ statusCode }) => statusCode, () => 'cut'),
+      200,
+      'as it cuts others'
+    )
     t.equal((await ask({ port, path: '/-/prestop', method: 'POST', headers: bearer })).statusCode, 200)
   })
 })
@@ -333,7 +440,10 @@ t.test('whatever body a POST has, it is read away and means nothing', async (t) 
   ]
   for (const [name, headers, body] of rows) {
     for (const action of ['drain', 'undrain']) {
-      const answer = await ask({ port, agent, path: `/-/${action}`, method: 'POST', headers: { ...bearer, ...headers } }, body)
+      const answer = await ask(
+        { port, agent, path: `/-/${action}`, method: 'POST', headers: { ...bearer, ...headers } },
+        body
+      )
       t.equal(answer.statusCode, 200, `${name}: ${action}`)
       t.notMatch(answer.body, 'body-secret')
     }
@@ -353,7 +463,10 @@ t.test('unix sockets', async (t) => {
     const { app } = makeApp(t, { unixSocket: true })
     await app.listen({ path: socketPath })
     t.equal((await ask({ socketPath, path: '/-/drain', method: 'POST' })).statusCode, 200)
-    t.match(JSON.parse((await ask({ socketPath, path: '/-/status' })).body), { phase: 'announcing', holds: ['inner matter'] })
+    t.match(JSON.parse((await ask({ socketPath, path: '/-/status' })).body), {
+      phase: 'announcing',
+      holds: ['inner matter']
+    })
   })
 
   t.test('a browser is let in for nobody else', async (t) => {
@@ -361,19 +474,31 @@ t.test('unix sockets', async (t) => {
     await app.listen({ path: socketPath })
     const browser = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64)' }
     const rows: Array<[string, Record<string, string>, boolean]> = [
-      ['another site', { ...browser, host: 'localhost:9000', origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }, false],
-      ['a neighbouring site', { ...browser, host: 'localhost:9000', 'sec-fetch-site': 'same-site' }, false],
-      ['another site, from a browser that says no more', { host: 'localhost:9000', origin: 'https://evil.example' }, false],
-      ['a foreign name that leads here', { ...browser, host: 'evil.example:9000', origin: 'http://evil.example:9000' }, false],
-      ['a name that only looks like ours', { ...browser, host: 'localhost.evil.example' }, false],
-      ['the page itself', { ...browser, host: 'localhost:9000', origin: 'http://localhost:9000', 'sec-fetch-site': 'same-origin' }, true],
-      ['by address', { ...browser, host: '[::1]:9000', 'sec-fetch-site': 'none' }, true],
-      ['a program under another name', { host: 'shop' }, false]
+      ['another site',
+        { ...browser, host: 'localhost:9000', origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }, false],
+      ['a neighbouring site',
+        { ...browser, host: 'localhost:9000', 'sec-fetch-site': 'same-site' }, false],
+      ['another site, from a browser that says no more',
+        { host: 'localhost:9000', origin: 'https://evil.example' }, false],
+      ['a foreign name that leads here',
+        { ...browser, host: 'evil.example:9000', origin: 'http://evil.example:9000' }, false],
+      ['a name that only looks like ours',
+        { ...browser, host: 'localhost.evil.example' }, false],
+      ['the page itself',
+        { ...browser, host: 'localhost:9000', origin: 'http://localhost:9000', 'sec-fetch-site': 'same-origin' }, true],
+      ['by address',
+        { ...browser, host: '[::1]:9000', 'sec-fetch-site': 'none' }, true],
+      ['a program under another name',
+        { host: 'shop' }, false]
     ]
     for (const [name, headers, granted] of rows) {
       const { body } = await ask({ agent: false, socketPath, path: '/-/status', headers })
       t.equal('holds' in JSON.parse(body), granted, `${name}: the status`)
-      t.equal((await ask({ agent: false, socketPath, path: '/-/undrain', method: 'POST', headers })).statusCode, granted ? 409 : 401, `${name}: an action`)
+      t.equal(
+        (await ask({ agent: false, socketPath, path: '/-/undrain', method: 'POST', headers })).statusCode,
+        granted ? 409 : 401,
+        `${name}: an action`
+      )
     }
     t.equal(lifecycle.phase, 'running')
   })
@@ -430,7 +555,12 @@ t.test('the application around the admin routes', async (t) => {
     app.addHook('preSerialization', async () => ({ wrapped: true }))
     t.match((await app.inject('/-/status')).json(), { phase: 'running' })
     t.equal((await app.inject({ url: '/-/status', method: 'HEAD' })).statusCode, 200)
-    t.equal((await app.inject({ url: '/-/drain', method: 'POST', headers: { ...bearer, 'content-type': 'text/plain' }, payload: 'x' })).statusCode, 200)
+    t.equal((await app.inject({
+      url: '/-/drain',
+      method: 'POST',
+      headers: { ...bearer, 'content-type': 'text/plain' },
+      payload: 'x'
+    })).statusCode, 200)
   })
 
   t.test('prefix and config of the routes', async (t) => {
@@ -438,13 +568,20 @@ t.test('the application around the admin routes', async (t) => {
     const seen: Array<[string, unknown, object, unknown]> = []
     const app = Fastify()
     t.teardown(async () => app.close())
-    app.addHook('onRoute', ({ url, method, config, schema }) => { seen.push([url, method, { ...config }, { hide: (schema as { hide?: boolean }).hide }]) })
+    app.addHook('onRoute', ({ url, method, config, schema }) => {
+      seen.push([url, method, { ...config }, { hide: (schema as { hide?: boolean }).hide }])
+    })
     app.register(async (child) => {
-      child.register(fp(async () => { registerAdmin(app, { prefix: '/ops', openly: true, token }, makeApp(t, {}).ports, config) }))
+      child.register(fp(async () => {
+        registerAdmin(app, { prefix: '/ops', openly: true, token }, makeApp(t, {}).ports, config)
+      }))
     }, { prefix: '/api' })
     t.equal((await app.inject('/ops/status')).statusCode, 200)
     t.equal((await app.inject('/api/ops/status')).statusCode, 404)
-    t.strictSame(seen, [['GET,HEAD', 'status'], ['GET', 'status/events'], ['POST', 'drain'], ['POST', 'undrain'], ['POST', 'prestop'], ['GET', 'prestop']].map(([method, name]) =>
+    t.strictSame(seen, [
+      ['GET,HEAD', 'status'], ['GET', 'status/events'], ['POST', 'drain'], ['POST', 'undrain'], ['POST', 'prestop'],
+      ['GET', 'prestop']
+    ].map(([method, name]) =>
       [`/ops/${name}`, method!.includes(',') ? method!.split(',') : method, { ...config }, { hide: true }]))
   })
 

@@ -17,12 +17,23 @@ const parts: StatusParts = {
   connections: { http1: 2, http2: 0 },
   participants: ['queue', 'jobs', 'jobs'],
   stalls: [],
-  checks: [{ name: 'db', kinds: ['readiness'], critical: true, state: 'passing', age: 10, duration: 1, error: undefined }],
+  checks: [
+    { name: 'db', kinds: ['readiness'], critical: true, state: 'passing', age: 10, duration: 1, error: undefined }
+  ],
   pressure: undefined,
   budget: cutBudget({ gracePeriod: 30_000, preStop: 0 }, false),
-  traffic: { rate: 3, arrivals: 1, evidence: 'absent', lastArrival: 120, lateArrivals: 0, lateSources: [], probes: [], frontEnds: [] },
+  traffic: {
+    rate: 3, arrivals: 1, evidence: 'absent', lastArrival: 120, lateArrivals: 0, lateSources: [], probes: [],
+    frontEnds: []
+  },
   work: ['mail'],
-  guardian: { state: 'watching', port: 9000, stalls: 1, stalledTime: 2100, lastStall: { duration: 2100, at: 1_700_000_000_000, blockedIn: 'spin (/app.js:3:5)' } },
+  guardian: {
+    state: 'watching',
+    port: 9000,
+    stalls: 1,
+    stalledTime: 2100,
+    lastStall: { duration: 2100, at: 1_700_000_000_000, blockedIn: 'spin (/app.js:3:5)' }
+  },
   report: undefined,
   versions: { package: '0.1.0', node: 'v20', fastify: '5' }
 }
@@ -30,14 +41,22 @@ const parts: StatusParts = {
 t.test('puts the parts together', async (t) => {
   const { stalls, ...rest } = parts
   t.equal(stalls.length, 0)
-  t.strictSame(buildStatus(parts), { ...rest, number: 1, participants: ['queue', 'jobs', 'jobs'].map((name) => ({ name, reason: undefined })) })
+  t.strictSame(
+    buildStatus(parts),
+    { ...rest, number: 1, participants: ['queue', 'jobs', 'jobs'].map((name) => ({ name, reason: undefined })) }
+  )
   for (const [number, phase] of phases.entries()) t.equal(buildStatus({ ...parts, phase }).number, number, phase)
 })
 
 t.test('requests: the oldest first, and nothing of them but what is named', async (t) => {
   const requests = new Set([
-    { method: 'GET', route: '/a/:id', age: 5, kind: 'request', url: '/a/7?token=secret', headers: { cookie: 'secret' }, body: 'secret' },
-    { method: 'POST', route: undefined, age: 900, kind: 'stream', query: { token: 'secret' } }
+    {
+      method: 'GET', route: '/a/:id', age: 5, kind: 'request', url: '/a/7?token=secret',
+      headers: { cookie: 'secret' }, body: 'secret'
+    },
+    {
+      method: 'POST', route: undefined, age: 900, kind: 'stream', query: { token: 'secret' }
+    }
   ])
   const status = buildStatus({ ...parts, requests })
   t.strictSame(status.requests, [
@@ -48,7 +67,12 @@ t.test('requests: the oldest first, and nothing of them but what is named', asyn
 })
 
 t.test('participants with their reasons, and who else stalls', async (t) => {
-  const stalls = [{ name: 'jobs', reason: '3 jobs' }, { name: 'mail', reason: 'background work is running' }, { name: 'jobs', reason: '1 job' }, { name: 'jobs', reason: 'hook of phase \'draining\' is running' }]
+  const stalls = [
+    { name: 'jobs', reason: '3 jobs' },
+    { name: 'mail', reason: 'background work is running' },
+    { name: 'jobs', reason: '1 job' },
+    { name: 'jobs', reason: 'hook of phase \'draining\' is running' }
+  ]
   t.strictSame(buildStatus({ ...parts, stalls }).participants, [
     { name: 'queue', reason: undefined },
     { name: 'jobs', reason: '3 jobs' },
@@ -65,9 +89,15 @@ t.test('it is a copy', async (t) => {
   status.work.push('x')
   status.checks.pop()
   status.connections['http1'] = 0
-  t.strictSame([parts.holds, parts.work, parts.checks.length, parts.connections], [['migrations'], ['mail'], 1, { http1: 2, http2: 0 }])
+  t.strictSame(
+    [parts.holds, parts.work, parts.checks.length, parts.connections],
+    [['migrations'], ['mail'], 1, { http1: 2, http2: 0 }]
+  )
 })
 
 t.test('what anyone may know', async (t) => {
-  t.strictSame(publicStatus(buildStatus(parts)), { phase: 'announcing', number: 1, since: 1_700_000_000_000, ready: false })
+  t.strictSame(
+    publicStatus(buildStatus(parts)),
+    { phase: 'announcing', number: 1, since: 1_700_000_000_000, ready: false }
+  )
 })
