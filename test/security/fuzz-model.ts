@@ -21,7 +21,9 @@ export interface Made {
 }
 
 /** What is changed in the bytes of some, so that they are no request any more, or another one. */
-export type Edit = { at: number, kind: 'flip' | 'drop' | 'double' | 'cut', bits: number } | { at: number, kind: 'insert', text: string }
+export type Edit =
+  | { at: number, kind: 'flip' | 'drop' | 'double' | 'cut', bits: number }
+  | { at: number, kind: 'insert', text: string }
 
 /** Several requests that are sent in one piece. */
 export interface Piece { requests: Made[], edits: Edit[] }
@@ -29,13 +31,21 @@ export interface Piece { requests: Made[], edits: Edit[] }
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE']
 const probePaths = ['/livez', '/readyz', '/startupz']
 const paths = [
-  ...probePaths, ...probePaths.map((path) => `${path}/nothing`), '/readyz/shutdown', '/-/status', '/-/status/events', '/-/drain', '/-/undrain',
-  '/-/prestop', '/-/metrics', '/metrics', '/', '/nothing', '/-/status/', '/-/Status', '/-', '//', '/livez/../-/status', '/%2e%2e/x', '/%zz', '*',
-  'http://localhost/-/status', `/${'x'.repeat(3000)}`
+  ...probePaths, ...probePaths.map((path) => `${path}/nothing`), '/readyz/shutdown', '/-/status', '/-/status/events',
+  '/-/drain', '/-/undrain', '/-/prestop', '/-/metrics', '/metrics', '/', '/nothing', '/-/status/', '/-/Status', '/-',
+  '//', '/livez/../-/status', '/%2e%2e/x', '/%zz', '*', 'http://localhost/-/status', `/${'x'.repeat(3000)}`
 ]
-const queries = ['', '', '', '?verbose', '?exclude=ping', '?exclude=%zz&exclude=x', `?${'exclude=x&'.repeat(300)}`, '?a[b]=c', '?__proto__=1', '??']
-const accepts = [undefined, '*/*', 'text/html', 'application/json', 'application/health+json', 'text/plain;q=x', 'text/html;q=0', ',,;;,', `text/html${','.repeat(500)}`]
-const agents = [undefined, 'curl/8', 'kube-lifecycle/1.34', 'kube-probe/1.34', 'Mozilla/5.0 (X11; Linux x86_64)', 'x'.repeat(2000)]
+const queries = [
+  '', '', '', '?verbose', '?exclude=ping', '?exclude=%zz&exclude=x', `?${'exclude=x&'.repeat(300)}`, '?a[b]=c',
+  '?__proto__=1', '??'
+]
+const accepts = [
+  undefined, '*/*', 'text/html', 'application/json', 'application/health+json', 'text/plain;q=x', 'text/html;q=0',
+  ',,;;,', `text/html${','.repeat(500)}`
+]
+const agents = [
+  undefined, 'curl/8', 'kube-lifecycle/1.34', 'kube-probe/1.34', 'Mozilla/5.0 (X11; Linux x86_64)', 'x'.repeat(2000)
+]
 
 const made: fc.Arbitrary<Made> = fc.record({
   method: fc.oneof({ weight: 5, arbitrary: fc.constant('GET') }, { weight: 6, arbitrary: fc.constantFrom(...methods) }),
@@ -48,18 +58,35 @@ const made: fc.Arbitrary<Made> = fc.record({
   origin: fc.constantFrom(undefined, undefined, 'null', 'https://evil.example', 'http://localhost'),
   site: fc.constantFrom(undefined, undefined, 'cross-site', 'same-origin', 'none', 'nonsense'),
   hasHost: fc.oneof({ weight: 15, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
-  body: fc.oneof({ weight: 8, arbitrary: fc.constant('none' as const) }, { weight: 1, arbitrary: fc.constantFrom('counted' as const, 'chunked' as const) })
+  body: fc.oneof(
+    { weight: 8, arbitrary: fc.constant('none' as const) },
+    { weight: 1, arbitrary: fc.constantFrom('counted' as const, 'chunked' as const) }
+  )
 })
 
 const edit: fc.Arbitrary<Edit> = fc.oneof(
-  fc.record({ at: fc.nat(), kind: fc.constantFrom('flip' as const, 'drop' as const, 'double' as const, 'cut' as const), bits: fc.integer({ min: 1, max: 255 }) }),
-  fc.record({ at: fc.nat(), kind: fc.constant('insert' as const), text: fc.constantFrom('\r\n', '\n', '\r', ' ', '\u0000', ':', 'Content-Length: 5\r\n', 'Transfer-Encoding: chunked\r\n', 'Host: other\r\n', 'HTTP/2.0', 'GET /-/drain HTTP/1.1\r\n\r\n', '\u00ff\u00fe', '%0d%0a') })
+  fc.record({
+    at: fc.nat(),
+    kind: fc.constantFrom('flip' as const, 'drop' as const, 'double' as const, 'cut' as const),
+    bits: fc.integer({ min: 1, max: 255 })
+  }),
+  fc.record({
+    at: fc.nat(),
+    kind: fc.constant('insert' as const),
+    text: fc.constantFrom(
+      '\r\n', '\n', '\r', ' ', '\u0000', ':', 'Content-Length: 5\r\n', 'Transfer-Encoding: chunked\r\n',
+      'Host: other\r\n', 'HTTP/2.0', 'GET /-/drain HTTP/1.1\r\n\r\n', '\u00ff\u00fe', '%0d%0a'
+    )
+  })
 )
 
 /** Pieces of one to five requests; some of them are changed. */
 export const piece: fc.Arbitrary<Piece> = fc.record({
   requests: fc.array(made, { minLength: 1, maxLength: 5 }),
-  edits: fc.oneof({ weight: 3, arbitrary: fc.constant([] as Edit[]) }, { weight: 2, arbitrary: fc.array(edit, { minLength: 1, maxLength: 4 }) })
+  edits: fc.oneof(
+    { weight: 3, arbitrary: fc.constant([] as Edit[]) },
+    { weight: 2, arbitrary: fc.array(edit, { minLength: 1, maxLength: 4 }) }
+  )
 }).map(({ requests, edits }) => ({
   edits,
   // A change might make a request that is to be answered one that acts: who changes shows no token.
@@ -72,14 +99,29 @@ function isHarmless ({ path, authorization }: Made, edits: Edit[]): boolean {
 }
 
 /** The bytes of a request. */
-export function bytesOf ({ method, path, query, version, authorization, accept, agent, origin, site, hasHost, body }: Made): Buffer {
-  const credentials = { none: undefined, right: `Bearer ${token}`, wrong: 'Bearer another-token-of-length', broken: 'Basic Og==' }[authorization]
+export function bytesOf ({
+  method, path, query, version, authorization, accept, agent, origin, site, hasHost, body
+}: Made): Buffer {
+  const credentials = {
+    none: undefined,
+    right: `Bearer ${token}`,
+    wrong: 'Bearer another-token-of-length',
+    broken: 'Basic Og=='
+  }[authorization]
   const fields: Array<[string, string | undefined]> = [
-    ['Host', hasHost ? 'localhost' : undefined], ['Authorization', credentials], ['Accept', accept], ['User-Agent', agent], ['Origin', origin], ['Sec-Fetch-Site', site],
-    ['Content-Length', body === 'counted' ? '4' : undefined], ['Transfer-Encoding', body === 'chunked' ? 'chunked' : undefined]
+    ['Host', hasHost ? 'localhost' : undefined], ['Authorization', credentials], ['Accept', accept],
+    ['User-Agent', agent], ['Origin', origin], ['Sec-Fetch-Site', site],
+    ['Content-Length', body === 'counted' ? '4' : undefined],
+    ['Transfer-Encoding', body === 'chunked' ? 'chunked' : undefined]
   ]
-  const head = [`${method} ${path}${query} HTTP/${version}`, ...fields.flatMap(([name, value]) => value === undefined ? [] : [`${name}: ${value}`])].join('\r\n')
-  return Buffer.from(`${head}\r\n\r\n${body === 'counted' ? 'body' : body === 'chunked' ? '4\r\nbody\r\n0\r\n\r\n' : ''}`, 'latin1')
+  const head = [
+    `${method} ${path}${query} HTTP/${version}`,
+    ...fields.flatMap(([name, value]) => value === undefined ? [] : [`${name}: ${value}`])
+  ].join('\r\n')
+  return Buffer.from(
+    `${head}\r\n\r\n${body === 'counted' ? 'body' : body === 'chunked' ? '4\r\nbody\r\n0\r\n\r\n' : ''}`,
+    'latin1'
+  )
 }
 
 /** The bytes with their changes. */
@@ -88,7 +130,11 @@ export function changed (bytes: Buffer, edits: readonly Edit[]): Buffer {
     const at = edited.at % (before.length + 1)
     const [head, tail] = [before.subarray(0, at), before.subarray(at)]
     switch (edited.kind) {
-      case 'flip': return Buffer.concat([head, Buffer.from(tail.subarray(0, 1).map((byte) => byte ^ edited.bits)), tail.subarray(1)])
+      case 'flip': return Buffer.concat([
+        head,
+        Buffer.from(tail.subarray(0, 1).map((byte) => byte ^ edited.bits)),
+        tail.subarray(1)
+      ])
       case 'drop': return Buffer.concat([head, tail.subarray(1)])
       case 'double': return Buffer.concat([head, tail.subarray(0, 20), tail])
       case 'cut': return head
@@ -97,7 +143,10 @@ export function changed (bytes: Buffer, edits: readonly Edit[]): Buffer {
   }, bytes)
 }
 
-/** Whether the connection ends with the answer to a request; that to an event stream ends it where there is room for the stream. */
+/**
+ * Whether the connection ends with the answer to a request; that to an event stream ends it where there is room for
+ * the stream.
+ */
 export function endsConnection (door: DoorName, { version, hasHost, body }: Made): boolean {
   return version === '1.0' || !hasHost || (door !== 'application' && body !== 'none')
 }
@@ -109,7 +158,12 @@ export function expected (door: DoorName, made: Made): readonly number[] {
   // There were no chunks yet.
   if (version === '1.0' && body === 'chunked') return [200, 400, 401, 403, 404, 405, 415, 503]
   // What is no path, or none that can be decoded, is the router's matter.
-  if (path === '*' || path.startsWith('http') || path.startsWith('//') || path.includes('%') || path.includes('..') || path.length > 1000) return [200, 400, 404, 405, 414]
+  if (
+    path === '*' || path.startsWith('http') || path.startsWith('//') || path.includes('%') || path.includes('..')
+    || path.length > 1000
+  ) {
+    return [200, 400, 404, 405, 414]
+  }
   const codes = door === 'guardian' ? guardianCodes(made) : fastifyCodes(door, made)
   // Fastify parses the body of what it has no route for, and there is no content type.
   const isParsed = door === 'application' && body !== 'none' && !['GET', 'HEAD', 'TRACE'].includes(method)
@@ -136,7 +190,9 @@ function fastifyCodes (door: DoorName, made: Made): readonly number[] {
   if (path === '/-/status') return [reads ? 200 : 404]
   if (path === '/-/status/events') return method === 'GET' ? [200, 503] : [404]
   if (path === '/-/drain' || path === '/-/undrain') return [method === 'POST' ? refusal(made) : 404]
-  if (path === '/-/prestop') return [method === 'POST' || (method === 'GET' && isKubelet(made)) ? refusal(made) : method === 'GET' ? 405 : 404]
+  if (path === '/-/prestop') {
+    return [method === 'POST' || (method === 'GET' && isKubelet(made)) ? refusal(made) : method === 'GET' ? 405 : 404]
+  }
   if (door === 'application' && (path === '/-/metrics' || path === '/')) return [reads ? 200 : 404]
   return [404]
 }

@@ -55,7 +55,13 @@ async function tryPiece (done: Fuzzed, door: DoorName, port: number, one: Piece)
   const whole = Buffer.concat(one.requests.map((request) => bytesOf(request)))
   const bytes = changed(whole, one.edits)
   const isChanged = one.edits.length > 0
-  const fault = (text: string): void => { if (done.faults.length < mostFaults) done.faults.push(`${door}: ${text}\n${JSON.stringify(bytes.toString('latin1').replaceAll(/(.{1,10})\1{5,}/g, '$1...'))}`) }
+  const fault = (text: string): void => {
+    if (done.faults.length < mostFaults) {
+      done.faults.push(
+        `${door}: ${text}\n${JSON.stringify(bytes.toString('latin1').replaceAll(/(.{1,10})\1{5,}/g, '$1...'))}`
+      )
+    }
+  }
   const answers = await exchange(port, bytes, isChanged ? [] : one.requests, fault)
   for (const { code } of answers) done.codes[code] = (done.codes[code] ?? 0) + 1
   for (const [index, answer] of answers.entries()) {
@@ -81,14 +87,23 @@ function codesAt (door: DoorName, requests: readonly Made[], index: number): rea
 function lookAt ({ head, body }: Answered, request: Made | undefined, fault: (text: string) => void): void {
   if (head.includes(token) || body.includes(token)) fault('it shows the token')
   if (/\n\s+at \S+ \(|node_modules|file:\/\//.test(body.replace(/<script[^]*/, ''))) fault('it shows what is inside')
-  if (!/^HTTP\/1\.1 \d{3} [\x20-\x7e]+(?:\r\n[\w-]+: [\x20-\x7e]*)*$/.test(head)) fault(`a head that is none: ${JSON.stringify(head)}`)
+  if (!/^HTTP\/1\.1 \d{3} [\x20-\x7e]+(?:\r\n[\w-]+: [\x20-\x7e]*)*$/.test(head)) {
+    fault(`a head that is none: ${JSON.stringify(head)}`)
+  }
   if (request === undefined || request.authorization !== 'right') {
-    if (/"(?:participants|applications|budget|hostname)":|"children":\[\{"(?!status":"(?:pass|fail))/.test(body)) fault('it shows the whole')
+    if (/"(?:participants|applications|budget|hostname)":|"children":\[\{"(?!status":"(?:pass|fail))/.test(body)) {
+      fault('it shows the whole')
+    }
   }
 }
 
 /** Sends bytes on a connection of their own, and answers what has come back. */
-async function exchange (port: number, bytes: Buffer, requests: readonly Made[], fault: (text: string) => void): Promise<Answered[]> {
+async function exchange (
+  port: number,
+  bytes: Buffer,
+  requests: readonly Made[],
+  fault: (text: string) => void
+): Promise<Answered[]> {
   const isKnown = requests.length > 0
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   let received = Buffer.alloc(0)
@@ -106,7 +121,9 @@ async function exchange (port: number, bytes: Buffer, requests: readonly Made[],
     const answers = answersIn(received, requests)
     const last = answers.at(-1)
     // Behind a stream nothing comes. Where it is not known what was asked, answers cannot be told apart for certain.
-    const isStream = /\r\ncontent-type: text\/event-stream/i.test(isKnown ? last?.head ?? '' : received.toString('latin1'))
+    const isStream = /\r\ncontent-type: text\/event-stream/i.test(
+      isKnown ? last?.head ?? '' : received.toString('latin1')
+    )
     if (isClosed || isStream || (isKnown && answers.length === requests.length && last?.isWhole === true)) {
       socket.destroy()
       return answers
@@ -141,7 +158,12 @@ function answersIn (received: Buffer, requests: readonly Made[]): Answered[] {
     const start = end + 4
     const isHead = requests[answers.length]?.method === 'HEAD'
     const size = isHead ? 0 : sizeOf(head, received, start)
-    answers.push({ code, head, body: received.toString('utf8', start, start + size), isWhole: start + size <= received.length })
+    answers.push({
+      code,
+      head,
+      body: received.toString('utf8', start, start + size),
+      isWhole: start + size <= received.length
+    })
     from = start + size
     // Where it is not known what was asked, an answer to HEAD looks like one whose body is missing.
     if (Number.isNaN(code) || (requests.length === 0 && received.toString('latin1', from, from + 5) !== 'HTTP/')) break

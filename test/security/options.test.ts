@@ -34,7 +34,12 @@ t.test('a variable that is blank, of another notation or odd is refused, and the
     t.doesNotThrow(() => readEnvironment({ [name]: '' }), 'an empty one is not set')
   }
   t.equal(readEnvironment({ KUBERNETES_SERVICE_HOST: '  ' }).inKubernetes, false)
-  for (const [text, expected] of [['production ', true], ['production\r', true], ['productive', false], [' ', false]] as const) {
+  for (const [text, expected] of [
+    ['production ', true],
+    ['production\r', true],
+    ['productive', false],
+    [' ', false]
+  ] as const) {
     t.equal(readEnvironment({ NODE_ENV: text }).inProduction, expected, show(text))
   }
 })

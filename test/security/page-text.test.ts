@@ -90,7 +90,8 @@ const rewriteUrl = ({ url = '' }): string => url.slice(url.lastIndexOf('/-/statu
 
 t.test('the page lives under any prefix that a proxy or a router lets through', async (t) => {
   const prefixes = [
-    '/', '//', '//evil.example', '/shop', '/a//b', '/@', '/:8080', '/%2F%2Fevil.example', '/http://evil.example', '/a\\b'
+    '/', '//', '//evil.example', '/shop', '/a//b', '/@', '/:8080', '/%2F%2Fevil.example', '/http://evil.example',
+    '/a\\b'
   ]
   const ends = ['', '//evil.example'].flatMap((prefix) => ['/', '?x=1', '#x'].map((end) => `${prefix}/-/status${end}`))
   const app = build({ admin: { authorize: () => true } }, { rewriteUrl })

@@ -64,7 +64,11 @@ const rows: Row[] = [
   ['a neighbouring site', { Host: here, 'Sec-Fetch-Site': 'same-site' }, false],
   ['another site, by its fetch metadata', { Host: here, 'Sec-Fetch-Site': 'cross-site' }, false],
   ['fetch metadata that nobody knows', { Host: here, 'Sec-Fetch-Site': 'Cross-Site' }, false],
-  ['fetch metadata that contradict the origin', { Host: here, Origin: 'http://evil.example', 'Sec-Fetch-Site': 'same-origin' }, false]
+  [
+    'fetch metadata that contradict the origin',
+    { Host: here, Origin: 'http://evil.example', 'Sec-Fetch-Site': 'same-origin' },
+    false
+  ]
 ]
 
 type Answer = [code: number, body: string]
@@ -101,17 +105,20 @@ async function tryRows (t: Test, socketPath: string, granted: number): Promise<v
   t.equal((await ask(socketPath, 'POST', '/-/drain', {}, '1.0'))[0], 401, 'no Host at all: an action')
 }
 
-t.test("an application's unix socket lets in under a loopback name only, and for no page of another origin", async (t) => {
-  const socketPath = join(await directory(t), 'admin.sock')
-  const app = Fastify()
-  await app.register(graceful, { ...options, admin: { token, unixSocket: true } })
-  t.teardown(() => app.close())
-  await app.listen({ path: socketPath })
-  await tryRows(t, socketPath, 409)
-  const shown = { Host: 'evil.example', Origin: 'http://evil.example', Authorization: `Bearer ${token}` }
-  t.ok(isWhole((await ask(socketPath, 'GET', '/-/status', shown))[1]), 'a token is never sent by itself')
-  t.equal(app.graceful.phase, 'running')
-})
+t.test(
+  "an application's unix socket lets in under a loopback name only, and for no page of another origin",
+  async (t) => {
+    const socketPath = join(await directory(t), 'admin.sock')
+    const app = Fastify()
+    await app.register(graceful, { ...options, admin: { token, unixSocket: true } })
+    t.teardown(() => app.close())
+    await app.listen({ path: socketPath })
+    await tryRows(t, socketPath, 409)
+    const shown = { Host: 'evil.example', Origin: 'http://evil.example', Authorization: `Bearer ${token}` }
+    t.ok(isWhole((await ask(socketPath, 'GET', '/-/status', shown))[1]), 'a token is never sent by itself')
+    t.equal(app.graceful.phase, 'running')
+  }
+)
 
 t.test("a supervisor's unix socket does so, too", async (t) => {
   const socketPath = join(await directory(t), 'status.sock')

@@ -59,7 +59,10 @@ t.test('a path that a unix socket cannot have is refused, with the limit, and no
 })
 
 t.test('a socket without a file, which has no mode, is refused', async (t) => {
-  for (const listen of [{ path: '\0graceful-test' }, { path: '\0graceful-test', readableAll: true, writableAll: true }]) {
+  for (const listen of [
+    { path: '\0graceful-test' },
+    { path: '\0graceful-test', readableAll: true, writableAll: true }
+  ]) {
     const app = await makeApp()
     await t.rejects(app.listen(listen), { code: 'FST_GRACEFUL_INVALID_OPTION', message: /the path of a file/ })
     await app.close()

@@ -79,9 +79,9 @@ t.test('a password in an address is never repeated', async (t) => {
     `http://user:${secret}@localhost:99999`, `http://user:${secret}@localhost:port`, `user:${secret}@localhost:99999`,
     `https://${secret}@localhost:99999/-/status`, `http://user:${secret}/x@localhost:99999`,
     `http://user:${secret}#x@localhost:99999`, `http://user:${secret}?x@[::1`,
-    `http://user:${secret}@x@localhost:99999`, `ftp://user:${secret}@localhost`, `http:/user:${secret}@localhost`, `http:user:${secret}@localhost`,
-    `http:///user:${secret}@localhost`, `http://user:${secret}@localhost:1`, `user:${secret}@localhost:1`,
-    `://user:${secret}@localhost`, `unix:user:${secret}@x`, `http://user:${secret}@`,
+    `http://user:${secret}@x@localhost:99999`, `ftp://user:${secret}@localhost`, `http:/user:${secret}@localhost`,
+    `http:user:${secret}@localhost`, `http:///user:${secret}@localhost`, `http://user:${secret}@localhost:1`,
+    `user:${secret}@localhost:1`, `://user:${secret}@localhost`, `unix:user:${secret}@x`, `http://user:${secret}@`,
     `http://user:${secret}\n@localhost:99999`, `\thttp://user:${secret}@localhost`, `ht\ntp://user:${secret}@localhost`,
     `http//user:${secret}@localhost`, `${secret}:@localhost:99999`, `${secret}://x@localhost`, `${secret}@localhost`,
     `http://user:${secret}%40localhost`, `http://localhost:99999/-/status?token=${secret}`, `localhost:port#${secret}`,
@@ -91,7 +91,11 @@ t.test('a password in an address is never repeated', async (t) => {
     const { message } = t.throws(() => readTarget(address), { name: 'UsageError' }, address) as unknown as Error
     t.notOk(message.includes(secret.slice(0, 7)), message)
   }
-  for (const address of [`http://localhost:1/-/status?token=${secret}`, `localhost:1#${secret}`, `unix:/nothing:/-/status?token=${secret}`]) {
+  for (const address of [
+    `http://localhost:1/-/status?token=${secret}`,
+    `localhost:1#${secret}`,
+    `unix:/nothing:/-/status?token=${secret}`
+  ]) {
     t.notOk(readTarget(address).name.includes(secret.slice(0, 7)), readTarget(address).name)
   }
   t.equal(readTarget('unix:/run/x:/-/status?a=b#c').path, '/-/status?a=b', 'a query is asked with')

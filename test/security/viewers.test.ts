@@ -73,7 +73,9 @@ t.test('places among the viewers come back, however a connection asked for them 
       const isHeld = end === 'half closed' && text.includes('/never')
       if (isHeld) for (const socket of sockets) socket.destroy()
       let open = await connectionsOf(app)
-      for (const latest = Date.now() + 5000; open > 0 && Date.now() < latest; open = await connectionsOf(app)) await sleep(5)
+      for (const latest = Date.now() + 5000; open > 0 && Date.now() < latest; open = await connectionsOf(app)) {
+        await sleep(5)
+      }
       t.equal(open, 0, `${name}, ${end}: all have gone`)
       if (options?.admin && 'token' in options.admin) {
         const viewer = Viewer.open(port, bearer)

@@ -37,7 +37,11 @@ t.test("with 200 descriptors a killed child comes back while strangers fill the 
     const spawned = tree.lines('spawn').length
     process.kill(pid, 'SIGKILL')
     await until(() => tree.lines('spawn').length > spawned, 'a new child')
-    await until(async () => (await fetch(`${status}/readyz`, { headers: { connection: 'close' } })).ok && (await (await fetch(`${status}/-/status`, { headers: { connection: 'close' } })).json() as { ready: boolean }).ready, 'ready again')
+    await until(async () => {
+      return (await fetch(`${status}/readyz`, { headers: { connection: 'close' } })).ok
+        && (await (await fetch(`${status}/-/status`, { headers: { connection: 'close' } }))
+          .json() as { ready: boolean }).ready
+    }, 'ready again')
   }
   t.notMatch(tree.output(), /EMFILE|cannot be started/)
   stop()
@@ -46,11 +50,16 @@ t.test("with 200 descriptors a killed child comes back while strangers fill the 
 })
 
 t.test("with 200 descriptors the service serves while strangers fill the guardian's port", async (t) => {
-  const app = fork('../../security/fixtures/service.js', { under: ['sh', '-c', 'ulimit -n 200; exec "$@"', 'sh'], given: { options: { guardian: { port: 0, host: '127.0.0.1' } } } })
+  const app = fork('../../security/fixtures/service.js', {
+    under: ['sh', '-c', 'ulimit -n 200; exec "$@"', 'sh'],
+    given: { options: { guardian: { port: 0, host: '127.0.0.1' } } }
+  })
   const [, application, guardian] = await app.waitForLine(/^ports (\d+) (\d+)$/m)
   const stop = fill(Number(guardian), 400)
   await sleep(500)
-  const codes = await Promise.all(Array.from({ length: 60 }, async () => (await fetch(`http://127.0.0.1:${application}/`)).status))
+  const codes = await Promise.all(
+    Array.from({ length: 60 }, async () => (await fetch(`http://127.0.0.1:${application}/`)).status)
+  )
   t.strictSame(codes, Array.from({ length: 60 }, () => 200))
   t.equal((await fetch(`http://127.0.0.1:${guardian}/readyz`)).status, 200)
   stop()
