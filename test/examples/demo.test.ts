@@ -11,7 +11,10 @@ t.setTimeout(150_000)
 
 t.test('the demo loses nothing with the plugin, and something without', async (t) => {
   // Without the test runner's loaders, so that replicas start as they do for a user.
-  const child = spawn(process.execPath, [demo], { env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [demo], {
+    env: { ...process.env, NODE_OPTIONS: '' },
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
   t.teardown(() => child.kill('SIGTERM'))
   const [output, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
   t.equal(code, 0, 'exit code', { output, errors })
@@ -27,7 +30,11 @@ t.test('the demo loses nothing with the plugin, and something without', async (t
     t.match(output, new RegExp(`replica ${name}  announcing`), `${name} announces`)
     t.match(output, new RegExp(`replica ${name}  terminated +exit 0`), `${name} ends in order`)
   }
-  t.match(output, /^Three replicas.*\n  announce\.min 2500 ms .*\n  drain\.idle 5000 ms .*\n  grace period 15000 ms /, 'says first what it runs with')
+  t.match(
+    output,
+    /^Three replicas.*\n  announce\.min 2500 ms .*\n  drain\.idle 5000 ms .*\n  grace period 15000 ms /,
+    'says first what it runs with'
+  )
   t.notMatch(output, / 1 connections/)
   t.notMatch(output, '\x1b', 'no control codes where there is no terminal')
 })

@@ -15,7 +15,13 @@ t.setTimeout(120_000)
 
 const examples = fileURLToPath(new URL('../../examples/', import.meta.url))
 
-type Example = { child: ChildProcess, origin: string, lines: string[], exited: Promise<unknown[]>, logged: (text: string) => Promise<void> }
+type Example = {
+  child: ChildProcess
+  origin: string
+  lines: string[]
+  exited: Promise<unknown[]>
+  logged: (text: string) => Promise<void>
+}
 
 /** Starts an example on a free port, and waits until it says that it listens. */
 async function start (t: Test, file: string): Promise<Example> {
@@ -34,7 +40,10 @@ async function start (t: Test, file: string): Promise<Example> {
   output.on('line', (line) => lines.push(line))
   const logged = async (text: string): Promise<void> => {
     while (!lines.some((line) => line.includes(text))) {
-      await Promise.race([once(output, 'line'), once(output, 'close').then(() => { throw new Error(`${file} never logged "${text}":\n${lines.join('\n')}`) })])
+      await Promise.race([
+        once(output, 'line'),
+        once(output, 'close').then(() => { throw new Error(`${file} never logged "${text}":\n${lines.join('\n')}`) })
+      ])
     }
   }
   await logged('Server listening at http://127.0.0.1:')
@@ -97,23 +106,44 @@ t.test('the service answers on every route, and ends in order under all of them'
   const { child, origin, exited } = await start(t, 'service/server.js')
   t.match((await answer(`${origin}/readyz?verbose`)).body, '[+]photos ok')
   t.same(await answer(`${origin}/products/7`), { status: 200, body: '{"id":"7","stock":12}' })
-  t.equal((await answer(`${origin}/photos/../etc`, { method: 'PUT', body: 'x', headers: { 'content-type': 'image/jpeg' } })).status, 404)
-  t.equal((await answer(`${origin}/photos/..%2Fetc`, { method: 'PUT', body: 'x', headers: { 'content-type': 'image/jpeg' } })).status, 400)
-  t.match((await answer(`${origin}/photos/mine`, { method: 'PUT', body: 'picture', headers: { 'content-type': 'image/jpeg' } })).body, '"bytes":7')
+  t.equal((await answer(`${origin}/photos/../etc`, {
+    method: 'PUT',
+    body: 'x',
+    headers: { 'content-type': 'image/jpeg' }
+  })).status, 404)
+  t.equal((await answer(`${origin}/photos/..%2Fetc`, {
+    method: 'PUT',
+    body: 'x',
+    headers: { 'content-type': 'image/jpeg' }
+  })).status, 400)
+  t.match((await answer(`${origin}/photos/mine`, {
+    method: 'PUT',
+    body: 'picture',
+    headers: { 'content-type': 'image/jpeg' }
+  })).body, '"bytes":7')
 
   const events = await fetch(`${origin}/orders/events`)
   const socket = new WebSocket(`${origin.replace('http', 'ws')}/orders/socket`)
   await once(socket, 'open')
   socket.send('42')
   t.equal(String((await once(socket, 'message'))[0]), 'order 42 accepted')
-  t.equal((await answer(`${origin}/orders`, { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } })).status, 202)
+  t.equal((await answer(`${origin}/orders`, {
+    method: 'POST',
+    body: '{}',
+    headers: { 'content-type': 'application/json' }
+  })).status, 202)
   const catalogue = await fetch(`${origin}/products.csv`) // the head; the rows take another half second
   const offer = fetch(`${origin}/products/7/offer?patience=600`)
   await fetch(`${origin}/livez`) // sent after the offer, so the offer has arrived as well
 
   const closed = once(socket, 'close')
   child.kill('SIGTERM')
-  const [rows, price, stream, [code]] = await Promise.all([catalogue.text(), offer.then((response) => response.json()), events.text(), closed])
+  const [rows, price, stream, [code]] = await Promise.all([
+    catalogue.text(),
+    offer.then((response) => response.json()),
+    events.text(),
+    closed
+  ])
   t.match(rows, '\n39999,', 'the download is whole')
   t.same(price, { id: '7', price: 9.95 }, 'the slow answer comes')
   t.match(stream, 'retry: 500', 'the event stream ends in order')

@@ -2,17 +2,42 @@ import { stripVTControlCharacters } from 'node:util'
 import * as fc from 'fast-check'
 import t from 'tap'
 
-interface Replica { name: string, phase: string, history: Array<{ phase: string, at: number }>, removed?: number | undefined, exit?: number | string | undefined, inFlight: number, connections: number }
-interface Update { shutdown: 'graceful' | 'plain', begun: number, loaded?: number | undefined, ended?: number | undefined, replicas: Replica[], inRotation: () => boolean, tally: { requests: number, lost: number, byKind: Record<string, number> } }
+interface Replica {
+  name: string
+  phase: string
+  history: Array<{ phase: string, at: number }>
+  removed?: number | undefined
+  exit?: number | string | undefined
+  inFlight: number
+  connections: number
+}
+interface Update {
+  shutdown: 'graceful' | 'plain'
+  begun: number
+  loaded?: number | undefined
+  ended?: number | undefined
+  replicas: Replica[]
+  inRotation: () => boolean
+  tally: { requests: number, lost: number, byKind: Record<string, number> }
+}
 interface View { columns: number, colour: boolean, now: number }
 interface Frame {
   frame (update: Update, view: View): string[]
   barCells (columns: number): number
-  looksOf (replica: Pick<Replica, 'history' | 'removed'>, view: { from: number, elapsed: number, cells: number }): Array<object | undefined>
+  looksOf (
+    replica: Pick<Replica, 'history' | 'removed'>,
+    view: { from: number, elapsed: number, cells: number }
+  ): Array<object | undefined>
 }
-interface Text { width (text: string): number, clip (text: string, cells: number): string, pad (text: string, cells: number): string, blank (cells: number): string }
+interface Text {
+  width (text: string): number
+  clip (text: string, cells: number): string
+  pad (text: string, cells: number): string
+  blank (cells: number): string
+}
 
-const load = async <T>(file: string): Promise<T> => await import(new URL(`../../examples/demo/${file}`, import.meta.url).href) as T
+const load = async <T>(file: string): Promise<T> =>
+  await import(new URL(`../../examples/demo/${file}`, import.meta.url).href) as T
 const { frame, barCells, looksOf } = await load<Frame>('frame.js')
 const { width, clip, pad, blank } = await load<Text>('text.js')
 
@@ -25,12 +50,20 @@ function update (elapsed: number): Update {
   const replicas = [0, 0, 0, 3000, 6000, 9000].map((from, index) => ({
     name: `${index % 3 + 1} v${index < 3 ? 1 : 2}`,
     phase: 'running',
-    history: phases.map((phase, step) => ({ phase, at: begun + from + step * 700 })).filter(({ at }) => at <= begun + elapsed),
+    history: phases.map((phase, step) => ({ phase, at: begun + from + step * 700 }))
+      .filter(({ at }) => at <= begun + elapsed),
     removed: from + 3600 < elapsed ? begun + from + 3600 : undefined,
     inFlight: 12,
     connections: 34
   }))
-  return { shutdown: 'graceful', begun, loaded: begun + 500, replicas, inRotation: () => true, tally: { requests: 1849, lost: 3, byKind: { refused: 2, reset: 1, late: 0 } } }
+  return {
+    shutdown: 'graceful',
+    begun,
+    loaded: begun + 500,
+    replicas,
+    inRotation: () => true,
+    tally: { requests: 1849, lost: 3, byKind: { refused: 2, reset: 1, late: 0 } }
+  }
 }
 
 t.test('every width from 20 to 250 columns at every moment of a minute: whole bars, and no line is wider', (t) => {
@@ -48,7 +81,13 @@ t.test('every width from 20 to 250 columns at every moment of a minute: whole ba
       const lines = frame(update(elapsed), { columns, colour: false, now: begun + elapsed })
       const wide = lines.filter((line) => width(line) > columns)
       if (wide.length > 0 || lines.length !== 11) t.fail('lines', { columns, elapsed, lines })
-      if (columns >= 60 && !lines.slice(3, 9).every((line) => /^\d v\d {4}/.test(line) && line.endsWith('         12     34') && line.length === 8 + cells + 1 + 29)) t.fail('rows', { columns, elapsed, lines })
+      if (
+        columns >= 60
+        && !lines.slice(3, 9).every((line) => /^\d v\d {4}/.test(line) && line.endsWith('         12     34')
+          && line.length === 8 + cells + 1 + 29)
+      ) {
+        t.fail('rows', { columns, elapsed, lines })
+      }
     }
   }
   t.ok(frames > 10_000, `${frames} frames`)
@@ -56,11 +95,17 @@ t.test('every width from 20 to 250 columns at every moment of a minute: whole ba
 })
 
 const time = fc.oneof(fc.integer({ min: -5000, max: 700_000 }), fc.double({ min: -1, max: 100_000, noNaN: true }))
-const name = fc.oneof(fc.constantFrom('1 v1', '店舗の複製', '👩‍🚀 one', 'é́', ''), fc.string({ unit: 'grapheme', maxLength: 12 }).filter((text) => !/\p{Cc}/u.test(text)))
+const name = fc.oneof(
+  fc.constantFrom('1 v1', '店舗の複製', '👩‍🚀 one', 'é́', ''),
+  fc.string({ unit: 'grapheme', maxLength: 12 }).filter((text) => !/\p{Cc}/u.test(text))
+)
 const replica = fc.record({
   name,
   phase: fc.constantFrom(...phases, 'no phase of ours'),
-  history: fc.array(fc.record({ phase: fc.constantFrom(...phases, 'no phase of ours'), at: time.map((at) => begun + at) }), { maxLength: 8 }),
+  history: fc.array(
+    fc.record({ phase: fc.constantFrom(...phases, 'no phase of ours'), at: time.map((at) => begun + at) }),
+    { maxLength: 8 }
+  ),
   removed: fc.option(time.map((at) => begun + at), { nil: undefined }),
   exit: fc.constantFrom(undefined, 0, 1, 143, 'SIGKILL', 'SIGSEGV'),
   inFlight: fc.nat({ max: 1e9 }),
@@ -73,15 +118,26 @@ const anyUpdate = fc.record({
   ended: fc.option(time.map((at) => begun + at), { nil: undefined }),
   replicas: fc.array(replica, { maxLength: 8 }),
   inRotation: fc.constant(() => false),
-  tally: fc.record({ requests: fc.nat(), lost: fc.nat(), byKind: fc.dictionary(fc.constantFrom('refused', 'reset', 'unavailable', 'truncated', 'wrong', 'late', 'dropped'), fc.nat()) })
+  tally: fc.record({
+    requests: fc.nat(),
+    lost: fc.nat(),
+    byKind: fc.dictionary(
+      fc.constantFrom('refused', 'reset', 'unavailable', 'truncated', 'wrong', 'late', 'dropped'),
+      fc.nat()
+    )
+  })
 })
-const anyWidth = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, -1, 0.5, 61.5, 100_000))
+const anyWidth = fc.oneof(
+  fc.integer({ min: 0, max: 300 }),
+  fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, -1, 0.5, 61.5, 100_000)
+)
 
 t.test('no update, moment or width breaks a frame, in colour and without', (t) => {
   fc.assert(fc.property(anyUpdate, anyWidth, time, fc.boolean(), (update, columns, elapsed, colour) => {
     const lines = frame(update, { columns, colour, now: begun + elapsed })
     const room = Number.isFinite(columns) ? Math.max(0, columns) : 0
-    return lines.length === update.replicas.length + 5 && lines.every((line) => width(line) <= room && !line.includes('\n'))
+    return lines.length === update.replicas.length + 5
+      && lines.every((line) => width(line) <= room && !line.includes('\n'))
   }), { numRuns: 1500 })
   t.end()
 })
@@ -90,13 +146,17 @@ t.test('a frame in colour says what one without says, and ends its colours where
   fc.assert(fc.property(anyUpdate, fc.integer({ min: 0, max: 250 }), time, (update, columns, elapsed) => {
     const [plain, coloured] = [false, true].map((colour) => frame(update, { columns, colour, now: begun + elapsed }))
     return coloured!.every((line, index) => stripVTControlCharacters(line) === stripVTControlCharacters(plain![index]!)
-      && !/\u001b\[(?:1|3[0-8]|90)m[^\u001b]*$/.test(line)) // oxlint-disable-line no-control-regex -- that is what is looked for
+      // oxlint-disable-next-line no-control-regex -- that is what is looked for
+      && !/\u001b\[(?:1|3[0-8]|90)m[^\u001b]*$/.test(line))
   }), { numRuns: 500 })
   t.end()
 })
 
 t.test('text is as wide as a terminal shows it', (t) => {
-  const cases: Array<[string, number]> = [['', 0], ['1 v1', 4], ['\u001b[1mbold\u001b[22m', 4], ['日本', 4], ['한글', 4], ['é', 1], ['e\u0301', 1], ['🚀', 2], ['ｆｕｌｌ', 8], ['█▓▒┃×', 5], ['…', 1]]
+  const cases: Array<[string, number]> = [
+    ['', 0], ['1 v1', 4], ['\u001b[1mbold\u001b[22m', 4], ['日本', 4], ['한글', 4], ['é', 1], ['e\u0301', 1], ['🚀', 2],
+    ['ｆｕｌｌ', 8], ['█▓▒┃×', 5], ['…', 1]
+  ]
   for (const [text, cells] of cases) t.equal(width(text), cells, JSON.stringify(text))
   t.equal(clip('日本', 3), '日', 'half an ideograph is none')
   t.equal(clip('\u001b[32mgreen\u001b[39m', 2), '\u001b[32mgr\u001b[0m')

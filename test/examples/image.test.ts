@@ -20,7 +20,10 @@ t.setTimeout(900_000)
 
 /** What git would check out, with what has been changed since. */
 function checkout (folder: string): void {
-  const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--deduplicate'], { cwd: root, encoding: 'utf8' }).split('\0').filter((file) => file !== '')
+  const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--deduplicate'], {
+    cwd: root,
+    encoding: 'utf8'
+  }).split('\0').filter((file) => file !== '')
   for (const file of files) {
     mkdirSync(dirname(join(folder, file)), { recursive: true })
     cpSync(join(root, file), join(folder, file), { force: true })
@@ -36,8 +39,11 @@ t.test('the example image is built from a fresh checkout, answers its probes, se
   const context = join(builder.folder, 'checkout')
   checkout(context)
 
-  // There is no registry of images here: the base is made from this machine's packages and a Node of the version that the file names.
-  const bases = [...new Set(readStages(join(root, 'examples/Dockerfile')).map(([from]) => from!.argument.split(' ')[0]!))]
+  // There is no registry of images here: the base is made from this machine's packages and a Node of the version
+  // that the file names.
+  const bases = [
+    ...new Set(readStages(join(root, 'examples/Dockerfile')).map(([from]) => from!.argument.split(' ')[0]!))
+  ]
   t.equal(bases.length, 1)
   const [base = ''] = bases
   const node = await nodeBinary(Number(/^node:(\d+)-/.exec(base)![1]))
@@ -47,25 +53,35 @@ t.test('the example image is built from a fresh checkout, answers its probes, se
 
   const cache = join(homedir(), '.npm')
   mkdirSync(cache, { recursive: true })
-  await builder.ask('build', '--pull-never', '--volume', `${cache}:/root/.npm`, '--file', 'examples/Dockerfile', '--tag', 'shop', context)
+  await builder.ask(
+    'build', '--pull-never', '--volume', `${cache}:/root/.npm`, '--file', 'examples/Dockerfile', '--tag', 'shop',
+    context
+  )
   took('the image')
   const config = await builder.config('shop')
   t.match(config, { User: '1000:1000', WorkingDir: '/app', ExposedPorts: { '3000/tcp': {} } })
 
   const port = await freePort()
-  const container = await builder.run('shop', [...config.Entrypoint, ...config.Cmd], { PORT: String(port), TERMINATION_GRACE_PERIOD_SECONDS: '20' })
+  const container = await builder.run('shop', [...config.Entrypoint, ...config.Cmd], {
+    PORT: String(port),
+    TERMINATION_GRACE_PERIOD_SECONDS: '20'
+  })
   let output = ''
   readLines(container.stdout!, (lines) => { output += lines })
   readLines(container.stderr!, (lines) => { output += lines })
   const exited = once(container, 'close')
-  const init = (): number | undefined => descendants(container.pid!).find(({ command }) => /(^|\/)tini$/.test(command[0] ?? ''))?.pid
+  const init = (): number | undefined =>
+    descendants(container.pid!).find(({ command }) => /(^|\/)tini$/.test(command[0] ?? ''))?.pid
   t.teardown(() => {
     const pid = init()
     if (pid !== undefined) process.kill(pid, 'SIGKILL')
     container.kill('SIGKILL')
   })
-  const answer = async (path: string): Promise<string> => await fetch(`http://127.0.0.1:${port}${path}`).then(async (response) => `${response.status} ${await response.text()}`, () => '')
-  while (await answer('/readyz') === '' && container.exitCode === null) await new Promise((resolve) => { setTimeout(resolve, 100) })
+  const answer = async (path: string): Promise<string> => await fetch(`http://127.0.0.1:${port}${path}`)
+    .then(async (response) => `${response.status} ${await response.text()}`, () => '')
+  while (await answer('/readyz') === '' && container.exitCode === null) {
+    await new Promise((resolve) => { setTimeout(resolve, 100) })
+  }
 
   t.match(await answer('/livez'), /^200 /, output)
   t.match(await answer('/readyz?verbose'), /^200 [^]*\[\+\]photos ok/)

@@ -11,17 +11,29 @@ t.setTimeout(300_000)
 
 type Size = [columns: number, rows: number]
 
-/** Runs the demo in a pseudo-terminal of the first size, which becomes the next one after a few frames, and answers what was written to it. */
-async function run (t: Pick<Test, 'teardown'>, [first, ...others]: [Size, ...Size[]]): Promise<{ code: number | null, output: string }> {
+/**
+ * Runs the demo in a pseudo-terminal of the first size, which becomes the next one after a few frames, and answers
+ * what was written to it.
+ */
+async function run (
+  t: Pick<Test, 'teardown'>,
+  [first, ...others]: [Size, ...Size[]]
+): Promise<{ code: number | null, output: string }> {
   // Without the test runner's loaders, so that replicas start as they do for a user.
   const clean = ['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'NO_COLOR', 'FORCE_COLOR'].map((name) => `-u ${name}`).join(' ')
-  const child = spawn('script', ['-qec', `tty; stty cols ${first[0]} rows ${first[1]}; exec env ${clean} TERM=xterm DEMO_SPEED=5 '${process.execPath}' '${demo}'`, '/dev/null'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn('script', [
+    '-qec',
+    `tty; stty cols ${first[0]} rows ${first[1]}; `
+      + `exec env ${clean} TERM=xterm DEMO_SPEED=5 '${process.execPath}' '${demo}'`,
+    '/dev/null'
+  ], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => child.kill('SIGTERM'))
   let output = ''
   let from = 0
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text
-    // The demo clears the screen when it has heard of a new size: on a busy machine frames of the one before come in between.
+    // The demo clears the screen when it has heard of a new size: on a busy machine frames of the one before come
+    // in between.
     const cleared = from === 0 ? 0 : output.lastIndexOf('\u001b[2J')
     if (cleared < from || output.slice(cleared).split('\u001b[J').length < 6 || others.length === 0) return
     const [columns, rows] = others.shift()!
@@ -49,24 +61,35 @@ t.test('the demo itself in terminals of 60 to 200 columns: one that is made wide
   const { code, output } = await demonstrated
   t.equal(code, 0, 'exit code', { end: output.slice(-2000) })
   t.notMatch(output, failure)
-  // The screen is cleared at each new size. Each bar is whole: the figures behind it end one column before the terminal's right border.
+  // The screen is cleared at each new size. Each bar is whole: the figures behind it end one column before the
+  // terminal's right border.
   const screens = output.split('\u001b[2J').slice(0, widths.length).map(linesOf)
-  const seen = screens.map((lines) => [...new Set(lines.filter((line) => /^\d v\d {4}/.test(line)).map((line) => line.length + 2))])
+  const seen = screens.map((lines) => [
+    ...new Set(lines.filter((line) => /^\d v\d {4}/.test(line)).map((line) => line.length + 2))
+  ])
   t.same(seen, widths.map((columns) => [columns]), 'all rows of one terminal are as long')
-  for (const part of ['Rolling update with fastify-graceful', 'The same update with plain app.close()', 'fastify-graceful:  0 of ']) t.match(output, part)
+  for (const part of [
+    'Rolling update with fastify-graceful',
+    'The same update with plain app.close()',
+    'fastify-graceful:  0 of '
+  ]) {
+    t.match(output, part)
+  }
 })
 
 t.test('the demo itself in a terminal that takes any size', async (t) => {
   const { output } = await demonstrated
   // What comes before the first frame is no part of it, nor is what was drawn while the size changed.
   const screens = output.split('\u001b[2J')
-    .map((screen, index) => screen.split('\u001b[J').slice(index === 0 ? 1 : 0, -1).map((frame) => linesOf(frame).filter((line) => line !== '')))
+    .map((screen, index) => screen.split('\u001b[J').slice(index === 0 ? 1 : 0, -1)
+      .map((frame) => linesOf(frame).filter((line) => line !== '')))
     // `stty` sets columns and rows one after the other, and a frame may come in between.
     .filter((frames) => frames.length > 2)
   t.equal(screens.length, sizes.length, 'drawn anew each time')
   for (const [index, frames] of screens.slice(0, -1).entries()) {
     const [columns, rows] = sizes[index]!
-    const isWithin = (lines: string[]): boolean => lines.length <= Math.max(1, (rows || 24) - 1) && lines.every((line) => line.length <= (columns || 80))
+    const isWithin = (lines: string[]): boolean =>
+      lines.length <= Math.max(1, (rows || 24) - 1) && lines.every((line) => line.length <= (columns || 80))
     t.ok(frames.every(isWithin), `within ${columns} x ${rows}`, { frames: frames.slice(0, 3) })
   }
 })
