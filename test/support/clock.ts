@@ -33,7 +33,10 @@ export class FakeClock implements Clock {
     this.#time = end
   }
 
-  /** Lets time pass until something holds, and answers how much it took. It is looked at before anything else that is due happens. */
+  /**
+   * Lets time pass until something holds, and answers how much it took. It is looked at before anything else that is
+   * due happens.
+   */
   async advanceUntil (holds: () => boolean, most: number = 60_000): Promise<number> {
     const start = this.#time
     for (;;) {

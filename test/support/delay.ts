@@ -21,8 +21,9 @@ export interface Delay {
 }
 
 /**
- * How long the kernel has kept the threads of a process waiting for a processor since this call, all of them together or the
- * main one alone. Where several processes compute, that is more than this process, which rests, sees of it by its own clock.
+ * How long the kernel has kept the threads of a process waiting for a processor since this call, all of them
+ * together or the main one alone. Where several processes compute, that is more than this process, which rests, sees
+ * of it by its own clock.
  */
 export function measureDelay (pid: number, { isOfMainThread = false }: { isOfMainThread?: boolean } = {}): Delay {
   const measure = (): number => delayOf(pid, isOfMainThread)

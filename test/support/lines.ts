@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
 
 /**
- * Hands on whole lines only: nobody finds half a one, and of two streams that are put together neither cuts the other's. What has no end
- * comes when the stream ends.
+ * Hands on whole lines only: nobody finds half a one, and of two streams that are put together neither cuts the
+ * other's. What has no end comes when the stream ends.
  */
 export function readLines (stream: Readable, take: (lines: string) => void): void {
   let rest = ''
