@@ -25,7 +25,10 @@ app.addHook('onClose', async () => {
 
 await app.listen({ port: Number(process.env.PORT ?? 3000), host: '0.0.0.0' })
 
-/** Stands in for a real pool, such as `pg`'s, so that this file runs as it stands. Like the real one it refuses work after `end()`. */
+/**
+ * Stands in for a real pool, such as `pg`'s, so that this file runs as it stands. Like the real one it refuses work
+ * after `end()`.
+ */
 function fakePool () {
   let ended = false
   return {

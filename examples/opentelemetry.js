@@ -13,8 +13,14 @@ let span
 
 subscribe('fastify-graceful:phase', ({ application, phase, previous, record, reason }) => {
   span ??= tracer.startSpan('shutdown', { attributes: { application, reason } })
-  span.addEvent(phase, { previous, duration: record.duration, endedBy: record.endedBy, stalledBy: record.stalledBy.map(({ name }) => name) })
-  // Phase 4 begins with this, before OpenTelemetry's own listener of the signal ends its SDK. Or a drain by hand was taken back.
+  span.addEvent(phase, {
+    previous,
+    duration: record.duration,
+    endedBy: record.endedBy,
+    stalledBy: record.stalledBy.map(({ name }) => name)
+  })
+  // Phase 4 begins with this, before OpenTelemetry's own listener of the signal ends its SDK. Or a drain by hand was
+  // taken back.
   if (phase === 'terminated' || phase === 'running') end()
 })
 
@@ -32,8 +38,9 @@ function end () {
 const app = Fastify({ logger: true })
 await app.register(graceful)
 
-// This is waited for. Where OpenTelemetry is started with `--require @opentelemetry/auto-instrumentations-node/register`, it flushes by
-// itself at the signal, which it hears of after the last request, and this is not needed.
+// This is waited for. It is not needed where OpenTelemetry is started with
+// `--require @opentelemetry/auto-instrumentations-node/register`: then it flushes by itself at the signal, which it
+// hears of after the last request.
 app.graceful.addHook('terminated', async () => provider.forceFlush(), { name: 'export the span', timeout: 2000 })
 
 app.get('/', async () => ({ hello: 'world' }))

@@ -38,7 +38,10 @@ async function handle (message) {
 
 await app.listen({ port: Number(process.env.PORT ?? 3000), host: '0.0.0.0' })
 
-/** Stands in for a real queue, such as SQS or AMQP, so that this file runs as it stands: a message every 300 ms, half a second of work each. */
+/**
+ * Stands in for a real queue, such as SQS or AMQP, so that this file runs as it stands: a message every 300 ms, half
+ * a second of work each.
+ */
 function fakeQueue () {
   let id = 0
   return {

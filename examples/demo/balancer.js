@@ -4,7 +4,13 @@ import { once } from 'node:events'
 
 /**
  * Starts the balancer on a free port.
- * @returns {Promise<{ port: number, add (port: number): void, remove (port: number): void, has (port: number): boolean, close (): void }>}
+ * @returns {Promise<{
+ *   port: number,
+ *   add (port: number): void,
+ *   remove (port: number): void,
+ *   has (port: number): boolean,
+ *   close (): void
+ * }>}
  */
 export async function startBalancer () {
   const rotation = []

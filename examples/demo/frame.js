@@ -41,20 +41,21 @@ export function frame (update, { columns, colour, now }) {
     '',
     `${paint('bold', title)}${blank(columns - title.length - time.length - 1)} ${time}`,
     `${legend(paint, label + cells)}${'state'.padStart(12)}${'in flight'.padStart(11)}${'conns'.padStart(7)}`,
-    ...update.replicas.map((replica) => `${pad(clip(replica.name, label - 1), label)}${bar(replica)} ${row(replica, update)}`),
+    ...update.replicas.map((replica) =>
+      `${pad(clip(replica.name, label - 1), label)}${bar(replica)} ${row(replica, update)}`),
     ...totals(update, paint, elapsed)
   ].map((line) => clip(line, columns))
 }
 
-/** @returns {number} how many cells a bar has in a terminal of this width; 10 at least, also where the width is no number */
+/** @returns {number} how many cells a bar has in a terminal of this width; at least 10, also for what is no number */
 export function barCells (columns) {
   const given = Number.isFinite(columns) ? Math.floor(columns) : 0
   return Math.min(widest, Math.max(10, given - label - figures - 1))
 }
 
 /**
- * What each cell of a bar shows, undefined for what has not come yet. The number of cells is given, and which of them are filled follows
- * from the time at which each begins: no sum of rounded times can exceed it.
+ * What each cell of a bar shows, undefined for what has not come yet. The number of cells is given, and which of
+ * them are filled follows from the time at which each begins: no sum of rounded times can exceed it.
  */
 export function looksOf ({ history, removed }, { from, elapsed, cells }) {
   const scale = Math.max(finest, elapsed / cells)
@@ -79,14 +80,17 @@ function legend (paint, width) {
   const names = ['running', 'announcing', 'closing', 'draining']
   const bare = names.map((name) => `${looks[name].shape} ${name}`).join('  ')
   if (bare.length > width) return blank(width)
-  return names.map((name) => `${paint(looks[name].style, looks[name].shape)} ${name}`).join('  ') + blank(width - bare.length)
+  return names.map((name) => `${paint(looks[name].style, looks[name].shape)} ${name}`).join('  ')
+    + blank(width - bare.length)
 }
 
 function totals ({ tally, loaded, begun }, paint, elapsed) {
   const rate = loaded === undefined ? 0 : Math.round(tally.requests / Math.max(1, (begun + elapsed - loaded) / 1000))
-  const kinds = Object.entries(tally.byKind).filter(([, count]) => count > 0).map(([kind, count]) => `${count} ${kind}`).join(', ')
+  const kinds = Object.entries(tally.byKind).filter(([, count]) => count > 0)
+    .map(([kind, count]) => `${count} ${kind}`).join(', ')
   return [
-    `${tally.requests} requests, ${rate} a second, ${paint(tally.lost > 0 ? 'red' : 'green', `${tally.lost} lost`)}${kinds && `: ${kinds}`}`,
+    `${tally.requests} requests, ${rate} a second, `
+      + `${paint(tally.lost > 0 ? 'red' : 'green', `${tally.lost} lost`)}${kinds && `: ${kinds}`}`,
     `${out.shape} out of rotation: the balancer sends it no new connection`
   ]
 }

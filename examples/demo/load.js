@@ -58,11 +58,17 @@ function slowOffer (send) {
 
 function order (send) {
   const headers = { 'content-type': 'application/json' }
-  return send({ method: 'POST', path: '/orders', headers, parts: ['{"product":7}'], status: 202, expect: (body) => JSON.parse(body).id !== '' })
+  return send({
+    method: 'POST', path: '/orders', headers, parts: ['{"product":7}'], status: 202,
+    expect: (body) => JSON.parse(body).id !== ''
+  })
 }
 
 function download (send) {
-  return send({ path: '/products.csv', expect: (body) => body.length > 2_000_000 && body.toString('latin1', body.length - 200).includes('\n39999,') })
+  return send({
+    path: '/products.csv',
+    expect: (body) => body.length > 2_000_000 && body.toString('latin1', body.length - 200).includes('\n39999,')
+  })
 }
 
 const picture = Buffer.alloc(24 * 1024, 'picture')
@@ -71,5 +77,11 @@ const pictureHash = createHash('sha256').update(picture).update(picture).digest(
 // In two parts, so that an update has a chance to come in between.
 function upload (send, index) {
   const headers = { 'content-type': 'image/jpeg' }
-  return send({ method: 'PUT', path: `/photos/visitor-${index}`, headers, parts: [picture, picture], expect: (body) => JSON.parse(body).sha256 === pictureHash })
+  return send({
+    method: 'PUT',
+    path: `/photos/visitor-${index}`,
+    headers,
+    parts: [picture, picture],
+    expect: (body) => JSON.parse(body).sha256 === pictureHash
+  })
 }

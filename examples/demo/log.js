@@ -11,7 +11,9 @@ export function createLog (output) {
     },
     event ({ name, inFlight, connections, exit }, what) {
       const time = ((Date.now() - begun) / 1000).toFixed(1).padStart(5)
-      const detail = exit === undefined ? `${inFlight} in flight, ${connections} ${connections === 1 ? 'connection' : 'connections'}` : `exit ${exit}`
+      const detail = exit === undefined
+        ? `${inFlight} in flight, ${connections} ${connections === 1 ? 'connection' : 'connections'}`
+        : `exit ${exit}`
       output.write(`${time} s  replica ${name}  ${what.padEnd(16)} ${detail}\n`)
     },
     end ({ tally }) {

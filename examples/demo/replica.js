@@ -7,10 +7,11 @@ import { settings } from './settings.js'
 
 const app = Fastify({ logger: { level: 'warn' } })
 
-// By message, not by `GET /-/status`: once the listener is closed no question comes in, and that is the time to be seen.
+// By message, not by `GET /-/status`: once the listener is closed no question comes in, and that time is to be seen.
 const report = () => {
   const { phase, requests, connections } = app.graceful.status()
-  process.send({ phase, inFlight: requests.length, connections: connections.open }, () => {}) // a demo that is gone is told by 'disconnect'
+  // The callback takes the error of a demo that is gone, which 'disconnect' tells.
+  process.send({ phase, inFlight: requests.length, connections: connections.open }, () => {})
 }
 
 if (process.argv[2] === 'plain') {

@@ -91,7 +91,13 @@ export async function startReplica (options) {
 function answersReady (port) {
   if (port === undefined) return false
   return new Promise((resolve) => {
-    get({ port, host: '127.0.0.1', path: '/readyz', agent: false, headers: { 'user-agent': 'kube-probe/1.35' } }, (response) => {
+    get({
+      port,
+      host: '127.0.0.1',
+      path: '/readyz',
+      agent: false,
+      headers: { 'user-agent': 'kube-probe/1.35' }
+    }, (response) => {
       response.resume()
       resolve(response.statusCode === 200)
     }).once('error', () => resolve(false))

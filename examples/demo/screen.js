@@ -18,7 +18,8 @@ export function createScreen (output) {
     shown = update
     // A terminal that does not know its size says 0.
     const { columns, rows } = { columns: output.columns || 80, rows: output.rows || 24 }
-    const lines = frame(update, { columns, colour: process.env.NO_COLOR === undefined, now: Date.now() }).slice(0, Math.max(1, rows - 1))
+    const lines = frame(update, { columns, colour: process.env.NO_COLOR === undefined, now: Date.now() })
+      .slice(0, Math.max(1, rows - 1))
     const back = drawn > 0 ? `\x1b[${drawn}A\r` : ''
     // Written over line by line: a screen that is emptied first flickers.
     output.write(`${back}${lines.map((line) => `${line}${clearRight}\n`).join('')}${clearBelow}`)

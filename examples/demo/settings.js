@@ -1,9 +1,9 @@
 // What the demo runs with; it prints them first. Times are milliseconds.
 
-// DEMO_SPEED=5 makes the waiting shorter, for who has no time to watch. What takes processor time takes as long as ever.
+// DEMO_SPEED=5 makes the waiting shorter, for who has no time to watch. Computing takes as long as ever.
 const speed = Math.max(1, Number(process.env.DEMO_SPEED) || 1)
 
-// Nobody tells a balancer in the moment a pod is deleted: the news takes about a second, and it comes to pass that it takes two.
+// Nobody tells a balancer in the moment a pod is deleted: the news takes about a second, and sometimes two.
 const outOfRotation = { least: 1000 / speed, most: 2000 / speed }
 
 export const settings = {

@@ -26,7 +26,8 @@ function row (label, left, right) {
 }
 
 function leaving ({ replicas }) {
-  const times = replicas.filter(({ signalled }) => signalled !== undefined).map(({ signalled, history }) => history.at(-1).at - signalled)
+  const times = replicas.filter(({ signalled }) => signalled !== undefined)
+    .map(({ signalled, history }) => history.at(-1).at - signalled)
   if (times.length === 0) return '-'
   return `${(times.reduce((sum, time) => sum + time, 0) / times.length / 1000).toFixed(1)} s`
 }

@@ -3,7 +3,8 @@
 // oxlint-disable-next-line no-control-regex -- that is what is meant
 const escape = /\x1b\[[\d;?]*[a-zA-Z]/y
 const zero = /[\p{Mn}\p{Me}\p{Cf}\p{Cc}]/u
-const double = /[\u1100-\u115F\u2329\u232A\u2E80-\u303E\u3041-\uA4CF\uA960-\uA97C\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6\u{17000}-\u{18CFF}\u{1B000}-\u{1B2FF}\u{20000}-\u{3FFFD}]|\p{Emoji_Presentation}/u
+const double =
+  /[\u1100-\u115F\u2329\u232A\u2E80-\u303E\u3041-\uA4CF\uA960-\uA97C\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6\u{17000}-\u{18CFF}\u{1B000}-\u{1B2FF}\u{20000}-\u{3FFFD}]|\p{Emoji_Presentation}/u
 
 /** @returns {number} how many cells of a terminal the text takes */
 export function width (text) {

@@ -13,10 +13,14 @@ export const count = 3
  * Runs the update to its end.
  * @param {'graceful' | 'plain'} shutdown what a replica does on SIGTERM
  * @param observer told of the update when it begins and ends, and of every event in between
- * @returns the update: its tally, its replicas in the order of their start, `begun`, `loaded` (when the load began) and `ended` in epoch milliseconds
+ * @returns the update: its tally, its replicas in the order of their start, `begun`, `loaded` (when the load began)
+ *   and `ended` in epoch milliseconds
  */
 export async function rollingUpdate ({ shutdown, photos, observer }) {
-  const update = { shutdown, tally: new Tally(), replicas: [], begun: Date.now(), loaded: undefined, ended: undefined, inRotation: undefined }
+  const update = {
+    shutdown, tally: new Tally(), replicas: [], begun: Date.now(), loaded: undefined, ended: undefined,
+    inRotation: undefined
+  }
   const balancer = await startBalancer()
   update.inRotation = (replica) => balancer.has(replica.port)
   observer.begin(update)
