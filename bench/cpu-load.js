@@ -59,12 +59,15 @@ async function openHttp2 (port) {
 const groups = []
 for (const port of ports) {
   const sockets = []
-  for (let index = 0; index < connections; index++) sockets.push(await (protocol === 'http2' ? openHttp2(port) : open(port)))
+  for (let index = 0; index < connections; index++) {
+    sockets.push(await (protocol === 'http2' ? openHttp2(port) : open(port)))
+  }
   groups.push(sockets)
 }
 
-// One server at a time, a few milliseconds each: with both at once the slower one answers the end of each round alone, to a
-// client that has gone to sleep and must be woken, and pays for that in its own system time. One percent would look like four.
+// One server at a time, a few milliseconds each: with both at once the slower one answers the end of each round
+// alone, to a client that has gone to sleep and must be woken, and pays for that in its own system time. One
+// percent would look like four.
 async function run (rounds) {
   for (let round = 0; round < rounds; round++) {
     for (const sockets of round % 2 ? groups.toReversed() : groups) {

@@ -1,14 +1,17 @@
 // One server of a pair: hello world, set up by a variant. Tells its own processor time when asked.
 //   node [--expose-gc] bench/cpu-server.js variant [fresh|lived-in|served] [none|plain|held] [module]...
-// 'lived-in': V8 inlines `emit` everywhere only in a process that has hardly emitted anything when the load begins. Eight signal
-// listeners or 25 empty modules are enough to lose that, and four percent more is allocated per request; every real service has.
+// 'lived-in': V8 inlines `emit` everywhere only in a process that has hardly emitted anything when the load begins.
+// Eight signal listeners or 25 empty modules are enough to lose that, and four percent more is allocated per
+// request; every real service has.
 // 'served': and it has served another application before.
-// 'held', 'plain': all garbage is collected before the load begins. V8 does that for the first time when some 14 MB are in use, for
-// a service with a few more modules as its boot ends. Bare Fastify alone gets there by its first requests only, which makes it five
-// percent faster for good (Node 20): then two servers differ by when that is, not by what they do for a request. The collection
-// also costs a server the shape of its ticks, and a sixth of its speed with it, unless somebody holds one, as the plugin does: with
-// 'held' somebody does in either server, so that this does not count for the plugin; with 'plain' it does.
-// Modules are loaded first, as a service has: with a framework's V8 collects garbage before the load without being told.
+// 'held', 'plain': all garbage is collected before the load begins. V8 does that for the first time when some 14 MB
+// are in use, for a service with a few more modules as its boot ends. Bare Fastify alone gets there by its first
+// requests only, which makes it five percent faster for good (Node 20): then two servers differ by when that is, not
+// by what they do for a request. The collection also costs a server the shape of its ticks, and a sixth of its speed
+// with it, unless somebody holds one, as the plugin does: with 'held' somebody does in either server, so that this
+// does not count for the plugin; with 'plain' it does.
+// Modules are loaded first, as a service has: with a framework's V8 collects garbage before the load without being
+// told.
 import { executionAsyncResource } from 'node:async_hooks'
 import Fastify from 'fastify'
 import { pathToFileURL } from 'node:url'
@@ -21,7 +24,9 @@ const collection = process.argv[4] ?? 'none'
 const held = []
 if (collection === 'held') process.nextTick(() => held.push(executionAsyncResource()))
 if (life !== 'fresh') {
-  for (const signal of ['SIGUSR2', 'SIGPIPE', 'SIGVTALRM', 'SIGALRM', 'SIGWINCH', 'SIGCONT', 'SIGIO', 'SIGURG']) process.on(signal, () => {})
+  for (const signal of ['SIGUSR2', 'SIGPIPE', 'SIGVTALRM', 'SIGALRM', 'SIGWINCH', 'SIGCONT', 'SIGIO', 'SIGURG']) {
+    process.on(signal, () => {})
+  }
 }
 if (life === 'served') await liveEarlier()
 // With NODE_ENV=production the plugin starts its guardian by itself.

@@ -1,5 +1,6 @@
-// What a process may have done before the application that is measured: it has served another one, with hooks, parameters, a
-// body, a schema and a 404, to a client of its own. Node's and Fastify's functions have then met objects of other shapes.
+// What a process may have done before the application that is measured: it has served another one, with hooks,
+// parameters, a body, a schema and a 404, to a client of its own. Node's and Fastify's functions have then met
+// objects of other shapes.
 import Fastify from 'fastify'
 import { once } from 'node:events'
 import { request } from 'node:http'

@@ -1,5 +1,5 @@
-// How long after the last thing that held it a service is gone: the last byte of a request, a participant, background work, a
-// hook of a phase, an onClose hook.
+// How long after the last thing that held it a service is gone: the last byte of a request, a participant,
+// background work, a hook of a phase, an onClose hook.
 //   node bench/ends.js [--runs 5]
 import { once } from 'node:events'
 import { request as call } from 'node:http'
@@ -13,13 +13,16 @@ const holders = [['request', 1], ['request', 100], ['request', 1000], ['particip
 
 /** Milliseconds from what held it to its end. */
 async function measure (holder, requests = 0) {
-  const { child, port } = await start('ends-server.js', [holder, requests], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  const { child, port } = await start('ends-server.js', [holder, requests], {
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc']
+  })
   const ready = once(child, 'message')
   let told = ''
   child.stdout.on('data', text => { told += text })
   const read = once(child.stdout, 'close')
   const replies = Array.from({ length: requests }, () => new Promise((resolve, reject) => {
-    call({ port, host: '127.0.0.1', agent: false }, response => response.resume().once('end', () => resolve(response.statusCode))).once('error', reject).end()
+    call({ port, host: '127.0.0.1', agent: false }, response =>
+      response.resume().once('end', () => resolve(response.statusCode))).once('error', reject).end()
   }))
   await ready
   child.kill('SIGTERM')
@@ -27,7 +30,9 @@ async function measure (holder, requests = 0) {
   const gone = performance.timeOrigin + performance.now()
   await read
   const statuses = await Promise.all(replies)
-  if (code !== 0 || statuses.some(status => status !== 200)) throw new Error(`${holder}: exit code ${code}, replies ${[...new Set(statuses)].join()}`)
+  if (code !== 0 || statuses.some(status => status !== 200)) {
+    throw new Error(`${holder}: exit code ${code}, replies ${[...new Set(statuses)].join()}`)
+  }
   return gone - Math.max(...told.trim().split('\n').map(Number))
 }
 

@@ -31,7 +31,13 @@ await sleep(rest)
 const { user, system } = process.cpuUsage(before)
 globalThis.gc()
 await sleep(200)
-process.send({ boot, held, rss: process.memoryUsage.rss() / 2 ** 20, cpu: (user + system) / 10 / (performance.now() - began), ports: { 'application': app.server.address().port, 'guardian': app.graceful.status().guardian?.port } })
+process.send({
+  boot,
+  held,
+  rss: process.memoryUsage.rss() / 2 ** 20,
+  cpu: (user + system) / 10 / (performance.now() - began),
+  ports: { 'application': app.server.address().port, 'guardian': app.graceful.status().guardian?.port }
+})
 process.on('message', ({ busy }) => {
   const end = Date.now() + busy
   // Turns, but never rests: 50 ms of work per turn.

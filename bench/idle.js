@@ -51,7 +51,13 @@ async function shutdown ({ server, client }) {
   if (!output) throw new Error(`the server ended without a word: ${signal ?? code}`)
   const { announced, exited, longest } = JSON.parse(output)
   const { replies, lastReply } = await ask(client, { result: true })
-  return { end: signal ?? code, replies, longest, draining: exited - announced, beyond: exited - Math.max(lastReply, announced) }
+  return {
+    end: signal ?? code,
+    replies,
+    longest,
+    draining: exited - announced,
+    beyond: exited - Math.max(lastReply, announced)
+  }
 }
 
 const results = []
@@ -62,20 +68,30 @@ async function run () {
   try {
     const bytes = { bare: await memory(bare), ours: await memory(ours) }
     const end = await shutdown(ours)
-    results.push({ more: (bytes.ours / bytes.bare - 1) * 100, lost: requests - end.replies, beyond: end.beyond, turn: end.longest.turn })
+    results.push({
+      more: (bytes.ours / bytes.bare - 1) * 100,
+      lost: requests - end.replies,
+      beyond: end.beyond,
+      turn: end.longest.turn
+    })
     return row([
       Math.round(bytes.bare), Math.round(bytes.ours), `${((bytes.ours / bytes.bare - 1) * 100).toFixed(1)} %`,
-      `${end.replies} of ${requests}`, Math.round(end.draining), Math.round(end.beyond), end.longest.turn.toFixed(1), end.longest.processor.toFixed(1), end.end
+      `${end.replies} of ${requests}`, Math.round(end.draining), Math.round(end.beyond), end.longest.turn.toFixed(1),
+      end.longest.processor.toFixed(1), end.end
     ])
   } finally {
     await Promise.all([bare, ours].flatMap(pair => [stop(pair.server), stop(pair.client)]))
   }
 }
 
-console.log(`${idle} idle connections, ${requests} requests of 3 s in flight, \`drain.idle\` ${drainIdle}; limits: memory 10 % more, 1500 ms beyond the last reply, turns of 50 ms\n`)
+console.log(
+  `${idle} idle connections, ${requests} requests of 3 s in flight, `
+    + `\`drain.idle\` ${drainIdle}; limits: memory 10 % more, 1500 ms beyond the last reply, turns of 50 ms\n`
+)
 console.log(head([
   'heap bytes per idle connection, bare', 'with the plugin', 'more', 'replies complete',
-  'end of phase 1 to exit, ms', 'beyond the last reply, ms', 'longest turn, ms', 'most processor time of a turn, ms', 'exit'
+  'end of phase 1 to exit, ms', 'beyond the last reply, ms', 'longest turn, ms', 'most processor time of a turn, ms',
+  'exit'
 ]))
 for (let count = 0; count < Number(options.runs); count++) console.log(await run())
 const middle = key => Number(median(results.map(result => result[key])).toFixed(1))

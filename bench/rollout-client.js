@@ -32,7 +32,9 @@ async function send (outgoing, kind) {
 function exchange (balancer, agent, kind) {
   const headers = kind.upload ? { 'content-type': 'application/json', 'content-length': upload.length } : {}
   const { promise, resolve } = deferred()
-  const outgoing = request({ port: balancer.port, host: '127.0.0.1', agent, path: kind.path, method: kind.upload ? 'POST' : 'GET', headers })
+  const outgoing = request({
+    port: balancer.port, host: '127.0.0.1', agent, path: kind.path, method: kind.upload ? 'POST' : 'GET', headers
+  })
   let port
   let status
   outgoing.once('socket', socket => {

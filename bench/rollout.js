@@ -93,7 +93,8 @@ function tableRow (name, delay, updates) {
 
 installPeers()
 console.log(head([
-  'package', 'set-up', 'requests', 'per second', 'lost per update', 'in all updates, by kind', 'exit', 'onClose ran', 'SIGTERM to exit, median (max)'
+  'package', 'set-up', 'requests', 'per second', 'lost per update', 'in all updates, by kind', 'exit', 'onClose ran',
+  'SIGTERM to exit, median (max)'
 ]))
 for (const name of options.only.split(',')) {
   const delays = peers[name].ours ? [0] : [0, Number(options.delay)]

@@ -1,4 +1,5 @@
-// What `npm run bench` runs: every bench in turn, as Markdown for docs/performance.md. Exits with 1 where one of them failed or missed a limit.
+// What `npm run bench` runs: every bench in turn, as Markdown for docs/performance.md. Exits with 1 where one of
+// them failed or missed a limit.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { here, installPeers, machine } from './support.js'

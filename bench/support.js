@@ -51,7 +51,8 @@ export const head = cells => `${row(cells)}\n${row(cells.map(() => '---'))}`
 
 /** One line that says what the figures were measured on. */
 export const machine = () =>
-  `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.versions.node}, ${process.platform}`
+  `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, `
+    + `Node ${process.versions.node}, ${process.platform}`
 
 const manifest = () => JSON.parse(readFileSync(here('package.json'), 'utf8')).devDependencies
 
@@ -60,7 +61,11 @@ export function installPeers () {
   const missing = Object.keys(manifest()).filter(name => !existsSync(here(`node_modules/${name}/package.json`)))
   if (missing.length === 0) return
   console.error(`installing ${missing.join(', ')} into bench/node_modules`)
-  execFileSync('npm', ['install', '--prefix', here('.'), '--no-audit', '--no-fund', '--loglevel=error'], { stdio: ['ignore', 2, 2] })
+  execFileSync(
+    'npm',
+    ['install', '--prefix', here('.'), '--no-audit', '--no-fund', '--loglevel=error'],
+    { stdio: ['ignore', 2, 2] }
+  )
 }
 
 /** `name version` of a peer, as the tables show it. */

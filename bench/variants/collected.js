@@ -1,5 +1,5 @@
-// Bare Fastify, of which V8 collects all garbage once, right after it listens. A tick is held, as the plugin holds one: without,
-// `process.nextTick` would lose the shape of its objects (bench/tick.js).
+// Bare Fastify, of which V8 collects all garbage once, right after it listens. A tick is held, as the plugin holds
+// one: without, `process.nextTick` would lose the shape of its objects (bench/tick.js).
 //   node bench/cpu.js --b collected --collection none
 import { executionAsyncResource } from 'node:async_hooks'
 import { setFlagsFromString } from 'node:v8'

@@ -1,6 +1,12 @@
 // What any plugin with these routes and a hook costs: the least that `ours` could.
 const config = { rateLimit: false }
-const machines = { method: ['GET', 'HEAD'], config, schema: { hide: true }, logLevel: 'silent', handler: async () => 'ok' }
+const machines = {
+  method: ['GET', 'HEAD'],
+  config,
+  schema: { hide: true },
+  logLevel: 'silent',
+  handler: async () => 'ok'
+}
 
 export default async app => {
   app.addHook('onRequest', (request, reply, done) => done())
