@@ -25,7 +25,7 @@ export interface Check {
   stops?: boolean
 }
 
-/** One that is told by its checks which servers are fit, and sends each request on a new connection. Nothing is tried twice. */
+/** Learns by its checks which servers are fit, and sends each request on a new connection. Nothing is tried twice. */
 export class Balancer {
   readonly #servers: number[]
   readonly #check: Check
@@ -100,12 +100,23 @@ export class Balancer {
   }
 
   async #probe (server: number): Promise<number> {
-    const { manner = 'new', path = '/readyz', method = 'GET', headers = {}, port = (own: number) => own, from } = this.#check
+    const {
+      manner = 'new', path = '/readyz', method = 'GET', headers = {}, port = (own: number) => own, from
+    } = this.#check
     const to = port(server)
     const localAddress = from?.(this.#asked++)
     if (manner === 'bare') return askBare(to, path, method)
     if (manner === 'http2') return this.#probeHttp2(to, path)
-    if (manner === 'new') return Number(await ask({ port: to, path, method, headers, localAddress, agent: new Agent({ keepAlive: false }) })) || 0
+    if (manner === 'new') {
+      return Number(await ask({
+        port: to,
+        path,
+        method,
+        headers,
+        localAddress,
+        agent: new Agent({ keepAlive: false })
+      })) || 0
+    }
     let agent = this.#agents.get(to)
     if (agent === undefined) this.#agents.set(to, agent = new Agent({ keepAlive: true, maxSockets: 1 }))
     return Number(await ask({ port: to, path, method, headers, agent })) || 0
@@ -113,7 +124,9 @@ export class Balancer {
 
   #probeHttp2 (port: number, path: string): Promise<number> {
     let session = this.#sessions.get(port)
-    if (session === undefined || session.closed || session.destroyed) this.#sessions.set(port, session = connectHttp2(`http://127.0.0.1:${port}`).on('error', () => {}))
+    if (session === undefined || session.closed || session.destroyed) {
+      this.#sessions.set(port, session = connectHttp2(`http://127.0.0.1:${port}`).on('error', () => {}))
+    }
     return new Promise((resolve) => {
       const stream = session.request({ ':path': path })
       stream.on('response', ({ ':status': status = 0 }) => resolve(status)).on('error', () => resolve(0)).resume()
@@ -122,12 +135,23 @@ export class Balancer {
   }
 }
 
-interface Question { port: number, path: string, method: string, headers: Record<string, string>, agent: Agent, localAddress?: string | undefined }
+interface Question {
+  port: number
+  path: string
+  method: string
+  headers: Record<string, string>
+  agent: Agent
+  localAddress?: string | undefined
+}
 
 /** The status, or what went wrong. */
 function ask ({ localAddress, ...question }: Question): Promise<number | string> {
   return new Promise((resolve) => {
-    const asked = request({ host: '127.0.0.1', ...question, ...localAddress === undefined ? {} : { localAddress } }, (response) => {
+    const asked = request({
+      host: '127.0.0.1',
+      ...question,
+      ...localAddress === undefined ? {} : { localAddress }
+    }, (response) => {
       response.resume()
       response.once('end', () => resolve(response.complete ? response.statusCode ?? 0 : 'truncated'))
     })

@@ -9,9 +9,22 @@ const env: NodeJS.ProcessEnv = { ...process.env, TERMINATION_GRACE_PERIOD_SECOND
 // The test runner's own loaders.
 delete env['NODE_OPTIONS']
 
-for (const when of ['before the import', 'before registration', 'while booting', 'while running', 'during the end', 'at the end', 'a second application']) {
+for (const when of [
+  'before the import',
+  'before registration',
+  'while booting',
+  'while running',
+  'during the end',
+  'at the end',
+  'a second application'
+]) {
   t.test(`an IPC channel that closes is no error: ${when}`, async (t) => {
-    const child = fork(fixture, [when], { env, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'], timeout: 60_000 })
+    const child = fork(fixture, [when], {
+      env,
+      execArgv: [],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      timeout: 60_000
+    })
     let output = ''
     const ended = once(child, 'close')
     await new Promise<void>((resolve) => {
@@ -30,12 +43,19 @@ for (const when of ['before the import', 'before registration', 'while booting',
 }
 
 t.test('an application that is closed after the channel lets the process end', async (t) => {
-  const child = fork(fixture, ['a close before'], { env, execArgv: [], stdio: ['ignore', 'pipe', 'inherit', 'ipc'], timeout: 60_000 })
+  const child = fork(fixture, ['a close before'], {
+    env,
+    execArgv: [],
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    timeout: 60_000
+  })
   t.same(await once(child, 'exit'), [0, null])
 })
 
 t.test('a parent that is killed leaves a child that ends as any other', async (t) => {
-  const program = `const { fork } = require('node:child_process'); const child = fork(${JSON.stringify(fixture)}, ['never'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }); console.log('child ' + child.pid); setInterval(() => {}, 1000)`
+  const program = "const { fork } = require('node:child_process'); "
+    + `const child = fork(${JSON.stringify(fixture)}, ['never'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }); `
+    + "console.log('child ' + child.pid); setInterval(() => {}, 1000)"
   const parent = spawn(process.execPath, ['-e', program], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   const ended = once(parent, 'close')

@@ -38,19 +38,33 @@ interface Setting {
   enter?: 'run' | 'enterWith'
 }
 
-/** A service that notes in which store each thing was called that the plugin starts by itself. Its registration has the store `registration`. */
+/**
+ * A service that notes in which store each thing was called that the plugin starts by itself. Its registration has
+ * the store `registration`.
+ */
 async function watched (t: Test, { fastify = {}, options = {}, enter = 'run' }: Setting = {}): Promise<Watched> {
   const store = new AsyncLocalStorage<string>()
   const seen: Seen = new Map()
   const note = (name: string): void => { seen.set(name, (seen.get(name) ?? new Set()).add(store.getStore())) }
-  const logger = { level: 'debug', stream: { write: (line: string) => { if (line.includes('fastify-graceful: ')) note('log') } } }
+  const logger = {
+    level: 'debug',
+    stream: { write: (line: string) => { if (line.includes('fastify-graceful: ')) note('log') } }
+  }
   const gate = deferred<void>()
   const held = deferred<void>()
   const listeners = channels.map((name) => [name, () => note(`channel ${name}`)] as const)
   for (const [name, listener] of listeners) subscribe(name, listener)
   const app = await store.run('registration', async () => {
     const app = Fastify({ logger, ...fastify })
-    app.register(graceful, { exit: false, crash: false, signals: { SIGTERM: false, SIGINT: false, SIGHUP: false }, gracePeriod: 10_000, announce: { min: 30, quiet: 30 }, drain: { idle: 50 }, ...options })
+    app.register(graceful, {
+      exit: false,
+      crash: false,
+      signals: { SIGTERM: false, SIGINT: false, SIGHUP: false },
+      gracePeriod: 10_000,
+      announce: { min: 30, quiet: 30 },
+      drain: { idle: 50 },
+      ...options
+    })
     app.register(websocket)
     app.addHook('onRequest', (request, _reply, done) => {
       if (enter === 'run') store.run(request.url, done)
@@ -85,7 +99,14 @@ async function watched (t: Test, { fastify = {}, options = {}, enter = 'run' }: 
     await app.close()
     for (const [name, listener] of listeners) unsubscribe(name, listener)
   })
-  return { app, port: (app.server.address() as AddressInfo).port, store, seen, release: gate.resolve, held: held.promise }
+  return {
+    app,
+    port: (app.server.address() as AddressInfo).port,
+    store,
+    seen,
+    release: gate.resolve,
+    held: held.promise
+  }
 }
 
 function addWatched (app: FastifyInstance, note: (name: string) => void): void {
@@ -118,15 +139,35 @@ function addWatched (app: FastifyInstance, note: (name: string) => void): void {
 }
 
 /** What each end has called. */
-const always = ['hook of announcing', 'hook of closing', 'hook of draining', 'hook of terminated', 'second hook', 'second hook, later', 'participant', 'slow participant', 'graceful.signal', 'check asked by a probe', 'check run by a timer', 'onClose', 'onClose, later', 'onClose with a callback', 'preClose', 'log', 'channel fastify-graceful:phase', 'channel fastify-graceful:report']
+const always = [
+  'hook of announcing',
+  'hook of closing',
+  'hook of draining',
+  'hook of terminated',
+  'second hook',
+  'second hook, later',
+  'participant',
+  'slow participant',
+  'graceful.signal',
+  'check asked by a probe',
+  'check run by a timer',
+  'onClose',
+  'onClose, later',
+  'onClose with a callback',
+  'preClose',
+  'log',
+  'channel fastify-graceful:phase',
+  'channel fastify-graceful:report'
+]
 
 function sawOnly (t: Test, seen: Seen, expected: readonly string[]): void {
-  const strangers = [...seen].filter(([, stores]) => [...stores].some((store) => store !== 'registration')).map(([name, stores]) => `${name}: ${[...stores].join(', ')}`)
+  const strangers = [...seen].filter(([, stores]) => [...stores].some((store) => store !== 'registration'))
+    .map(([name, stores]) => `${name}: ${[...stores].join(', ')}`)
   t.strictSame(strangers, [], 'nothing was called in the store of a request')
   t.strictSame(expected.filter((name) => !seen.has(name)), [], 'everything was called')
 }
 
-/** A request that ends as the last one, by how it does: each leaves its connection or its stream behind in its own way. */
+/** A request that ends as the last one, by how it does: each leaves its connection or its stream in its own way. */
 const last: Record<string, (watched: Watched) => Promise<unknown>> = {
   async 'HTTP/1, kept alive' ({ port, release }) {
     const client = await Client.open(port)
@@ -185,18 +226,19 @@ const last: Record<string, (watched: Watched) => Promise<unknown>> = {
 
 for (const enter of ['run', 'enterWith'] as const) {
   for (const [name, begin] of Object.entries(last)) {
-    t.test(`what the plugin starts sees the store of its registration, where the last request is ${name} (${enter})`, async (t) => {
-      const service = await watched(t, { enter })
-      const end = await begin(service) as () => Promise<unknown>
-      if (name !== 'a WebSocket') await service.held
-      await (await fetch(`http://127.0.0.1:${service.port}/readyz`, { headers: { connection: 'close' } })).text()
-      const report = service.app.graceful.shutdown({ reason: 'test' })
-      await until(() => service.app.graceful.phase === 'draining')
-      await sleep(20)
-      await end()
-      t.equal((await report).phases.length, 4)
-      sawOnly(t, service.seen, name === 'a WebSocket' ? always : [...always, 'request.drainSignal'])
-    })
+    t.test(`what the plugin starts sees the store of its registration, where the last request is ${name} (${enter})`,
+      async (t) => {
+        const service = await watched(t, { enter })
+        const end = await begin(service) as () => Promise<unknown>
+        if (name !== 'a WebSocket') await service.held
+        await (await fetch(`http://127.0.0.1:${service.port}/readyz`, { headers: { connection: 'close' } })).text()
+        const report = service.app.graceful.shutdown({ reason: 'test' })
+        await until(() => service.app.graceful.phase === 'draining')
+        await sleep(20)
+        await end()
+        t.equal((await report).phases.length, 4)
+        sawOnly(t, service.seen, name === 'a WebSocket' ? always : [...always, 'request.drainSignal'])
+      })
   }
 
   t.test(`where the last request is one of HTTP/2 (${enter})`, async (t) => {
@@ -215,7 +257,10 @@ for (const enter of ['run', 'enterWith'] as const) {
   })
 }
 
-for (const [path, expected] of [['/shutdown', always], ['/close', always.filter((name) => name !== 'hook of announcing')]] as const) {
+for (const [path, expected] of [
+  ['/shutdown', always],
+  ['/close', always.filter((name) => name !== 'hook of announcing')]
+] as const) {
   t.test(`an end that a request asks for belongs to no request: ${path}`, async (t) => {
     const { app, port, seen } = await watched(t)
     await (await fetch(`http://127.0.0.1:${port}/readyz`, { headers: { connection: 'close' } })).text()
@@ -229,7 +274,10 @@ for (const [path, expected] of [['/shutdown', always], ['/close', always.filter(
 
 t.test('a drain that a request asks for, and one that is undone, belong to no request', async (t) => {
   const { app, port, seen } = await watched(t, { options: { admin: { token: 'a-secret-of-the-operators' } } })
-  const post = async (name: string): Promise<number> => (await fetch(`http://127.0.0.1:${port}/-/${name}`, { method: 'POST', headers: { authorization: 'Bearer a-secret-of-the-operators' } })).status
+  const post = async (name: string): Promise<number> => (await fetch(`http://127.0.0.1:${port}/-/${name}`, {
+    method: 'POST',
+    headers: { authorization: 'Bearer a-secret-of-the-operators' }
+  })).status
   t.equal(await post('drain'), 200)
   await sleep(60)
   t.equal(await post('undrain'), 200)
@@ -238,19 +286,22 @@ t.test('a drain that a request asks for, and one that is undone, belong to no re
   sawOnly(t, seen, ['hook of announcing', 'participant', 'log', 'channel fastify-graceful:phase'])
 })
 
-t.test('a request that is cut, and a connection that comes late, are published in the store of the registration', async (t) => {
-  const { app, port, seen, held } = await watched(t, { options: { gracePeriod: 1500, reserve: 100, close: 300, announce: { min: 100, max: 150, quiet: 100 } } })
-  const client = await Client.open(port)
-  client.get('/plain')
-  await held
-  const report = app.graceful.shutdown({ reason: 'test' })
-  await sleep(60)
-  const late = await Client.open(port)
-  late.get('/?late')
-  await late.answers(1)
-  t.equal((await report).verdict, 'cut')
-  sawOnly(t, seen, ['channel fastify-graceful:request-cut', 'channel fastify-graceful:late-connection'])
-})
+t.test('a request that is cut, and a connection that comes late, are published in the store of the registration',
+  async (t) => {
+    const { app, port, seen, held } = await watched(t, {
+      options: { gracePeriod: 1500, reserve: 100, close: 300, announce: { min: 100, max: 150, quiet: 100 } }
+    })
+    const client = await Client.open(port)
+    client.get('/plain')
+    await held
+    const report = app.graceful.shutdown({ reason: 'test' })
+    await sleep(60)
+    const late = await Client.open(port)
+    late.get('/?late')
+    await late.answers(1)
+    t.equal((await report).verdict, 'cut')
+    sawOnly(t, seen, ['channel fastify-graceful:request-cut', 'channel fastify-graceful:late-connection'])
+  })
 
 t.test('a hook that enters a store of its own does not leave it to those after it', async (t) => {
   const store = new AsyncLocalStorage<string>()

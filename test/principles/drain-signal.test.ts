@@ -25,18 +25,34 @@ interface Service {
   release: () => void
 }
 
-/** A service in which hooks before and after the plugin's own read the signal of each request, but of those of `/none`; `add` adds to it. */
-async function serve (t: Test, fastify: object = {}, add: (app: FastifyInstance) => unknown = () => {}): Promise<Service> {
+/**
+ * A service in which hooks before and after the plugin's own read the signal of each request, except of those to
+ * `/none`; `add` adds to it.
+ */
+async function serve (
+  t: Test,
+  fastify: object = {},
+  add: (app: FastifyInstance) => unknown = () => {}
+): Promise<Service> {
   const read = new Map<string, AbortSignal[]>()
   const gate = deferred<void>()
-  const note = (request: FastifyRequest): void => { read.set(request.url, [...read.get(request.url) ?? [], request.drainSignal]) }
+  const note = (request: FastifyRequest): void => {
+    read.set(request.url, [...read.get(request.url) ?? [], request.drainSignal])
+  }
   const app = Fastify({ ...fastify, rewriteUrl: ({ url = '' }) => url.replace('/old', '/held') })
   app.addHook('onRequest', async (request) => {
     if (request.url === '/none') return
     if (request.url.includes('slowly')) await sleep(5)
     if ('drainSignal' in request) note(request)
   })
-  app.register(graceful, { exit: false, crash: false, signals: { SIGTERM: false, SIGINT: false, SIGHUP: false }, gracePeriod: 5000, announce: { quiet: 20 }, drain: { idle: 50 } })
+  app.register(graceful, {
+    exit: false,
+    crash: false,
+    signals: { SIGTERM: false, SIGINT: false, SIGHUP: false },
+    gracePeriod: 5000,
+    announce: { quiet: 20 },
+    drain: { idle: 50 }
+  })
   app.register(websocket)
   add(app)
   app.addHook('preParsing', async (request) => { if (request.url !== '/none') note(request) })
@@ -72,20 +88,55 @@ async function serve (t: Test, fastify: object = {}, add: (app: FastifyInstance)
 }
 
 const cases: Record<string, [paths: string[], (service: Service) => Promise<unknown>]> = {
-  'a hook before ours': [['/held'], async ({ port }) => (await Client.open(port)).get('/held')],
-  'a hook before ours that takes its time': [['/held?slowly'], async ({ port }) => (await Client.open(port)).get('/held?slowly')],
-  'a handler alone': [['/none'], async ({ port }) => (await Client.open(port)).get('/none')],
-  'a request with a body': [['/held?body'], async ({ port }) => (await Client.open(port)).socket.write('POST /held?body HTTP/1.1\r\nHost: test\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok')],
-  'a route that is not there': [['/nowhere'], async ({ port }) => (await Client.open(port)).get('/nowhere')],
-  'a route whose URL is rewritten': [['/held?rewritten'], async ({ port }) => (await Client.open(port)).get('/old?rewritten')],
-  'a scope of its own': [['/scoped'], async ({ port }) => (await Client.open(port)).get('/scoped')],
-  'a pipelined request': [['/held?1', '/held?2', '/held?3slowly'], async ({ port }) => {
-    const client = await Client.open(port)
-    for (const path of ['/held?1', '/held?2', '/held?3slowly']) client.get(path)
-  }],
-  'inject': [['/held?injected'], async ({ app }) => { app.inject('/held?injected', () => {}) }],
-  'inject, read late': [['/held?injected-slowly'], async ({ app }) => { app.inject('/held?injected-slowly', () => {}) }],
-  'a WebSocket': [['/socket'], async ({ port }) => once(new WebSocket(`ws://127.0.0.1:${port}/socket`), 'open')]
+  'a hook before ours': [
+    ['/held'],
+    async ({ port }) => (await Client.open(port)).get('/held')
+  ],
+  'a hook before ours that takes its time': [
+    ['/held?slowly'],
+    async ({ port }) => (await Client.open(port)).get('/held?slowly')
+  ],
+  'a handler alone': [
+    ['/none'],
+    async ({ port }) => (await Client.open(port)).get('/none')
+  ],
+  'a request with a body': [
+    ['/held?body'],
+    async ({ port }) => (await Client.open(port)).socket.write(
+      'POST /held?body HTTP/1.1\r\nHost: test\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok'
+    )
+  ],
+  'a route that is not there': [
+    ['/nowhere'],
+    async ({ port }) => (await Client.open(port)).get('/nowhere')
+  ],
+  'a route whose URL is rewritten': [
+    ['/held?rewritten'],
+    async ({ port }) => (await Client.open(port)).get('/old?rewritten')
+  ],
+  'a scope of its own': [
+    ['/scoped'],
+    async ({ port }) => (await Client.open(port)).get('/scoped')
+  ],
+  'a pipelined request': [
+    ['/held?1', '/held?2', '/held?3slowly'],
+    async ({ port }) => {
+      const client = await Client.open(port)
+      for (const path of ['/held?1', '/held?2', '/held?3slowly']) client.get(path)
+    }
+  ],
+  'inject': [
+    ['/held?injected'],
+    async ({ app }) => { app.inject('/held?injected', () => {}) }
+  ],
+  'inject, read late': [
+    ['/held?injected-slowly'],
+    async ({ app }) => { app.inject('/held?injected-slowly', () => {}) }
+  ],
+  'a WebSocket': [
+    ['/socket'],
+    async ({ port }) => once(new WebSocket(`ws://127.0.0.1:${port}/socket`), 'open')
+  ]
 }
 
 function same (t: Test, signals: AbortSignal[] | undefined, aborted: boolean): void {

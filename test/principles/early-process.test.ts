@@ -7,13 +7,21 @@ import { readLines } from '../support/lines.ts'
 const fixture = fileURLToPath(new URL('fixtures/early-process.js', import.meta.url))
 const preload = ['--import', new URL('../../dist/process/early.js', import.meta.url).href]
 const env: NodeJS.ProcessEnv = { ...process.env, TERMINATION_GRACE_PERIOD_SECONDS: '30' }
-/** The test runner puts its loaders, and signal listeners with them, into the variable of whatever is spawned; `env` then becomes the program. */
+/**
+ * The test runner puts its loaders, and signal listeners with them, into the variable of whatever is spawned;
+ * `env` takes it out and becomes the program.
+ */
 const clean = ['-u', 'NODE_OPTIONS', '-u', 'FASTIFY_GRACEFUL_SERVICE_PID']
 
 /** What a process says that was started with the early module, by option or by variable. */
 async function run (how: string, byVariable: boolean): Promise<string> {
   const command = byVariable ? [`NODE_OPTIONS=${preload.join(' ')}`, process.execPath] : [process.execPath, ...preload]
-  const child = spawn('env', [...clean, ...command, fixture, 'service', how], { env, stdio: ['ignore', 'pipe', 'inherit'], timeout: 60_000, killSignal: 'SIGKILL' })
+  const child = spawn('env', [...clean, ...command, fixture, 'service', how], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: 60_000,
+    killSignal: 'SIGKILL'
+  })
   let output = ''
   readLines(child.stdout, (text) => { output += text })
   await once(child, 'close')
@@ -42,7 +50,12 @@ for (const [how, expected] of cases) {
 }
 
 t.test('where nothing registers the plugin, the early module does not hold a process for long', async (t) => {
-  const child = spawn('env', [...clean, process.execPath, ...preload, fixture, 'lone'], { env, stdio: ['ignore', 'pipe', 'ignore'], timeout: 60_000, killSignal: 'SIGKILL' })
+  const child = spawn('env', [...clean, process.execPath, ...preload, fixture, 'lone'], {
+    env,
+    stdio: ['ignore', 'pipe', 'ignore'],
+    timeout: 60_000,
+    killSignal: 'SIGKILL'
+  })
   const [line] = await once(child.stdout, 'data') as [Buffer]
   t.equal(String(line), 'lone 1\n')
   const began = performance.now()

@@ -14,7 +14,10 @@ t.setTimeout(400_000)
 // The balancer and the client stand for a network, which does not pause because this machine is busy.
 prefer(process.pid, -10)
 
-/** Probers that a service without any option, in no pod, has to notice by itself; and how long its phase 1 may take, in milliseconds. */
+/**
+ * Probers that a service without any option, in no pod, has to notice by itself; and how long its phase 1 may take,
+ * in milliseconds.
+ */
 interface Case {
   name: string
   checks: Check[]
@@ -35,22 +38,124 @@ const otherPorts = new Map<number, number>()
 const otherPort = (server: number): number => otherPorts.get(server) ?? 0
 
 const cases: Case[] = [
-  { name: 'one check a second, out after two failures', checks: [{ every: 1000, fall: 2 }], least: 2000, most: 9000, frontEnds: [{ prober: 'other', route: 'GET /readyz', outcome: 'told' }] },
-  { name: 'out after three failures', checks: [{ every: 500, fall: 3 }], least: 1000, most: 9000, frontEnds: [{ outcome: 'told' }] },
-  { name: 'out after the first failure, and asks no more', checks: [{ every: 1000, fall: 1, stops: true }], least: 1000, most: 9000, frontEnds: [{ outcome: 'stopped', answers: 1 }] },
-  { name: 'HTTP/1.0 without Host and User-Agent', checks: [{ every: 500, fall: 3, manner: 'bare' }], least: 1000, most: 9000, frontEnds: [{ outcome: 'told' }] },
-  { name: 'OPTIONS over HTTP/1.0', checks: [{ every: 500, fall: 2, manner: 'bare', method: 'OPTIONS' }], least: 1000, most: 9000, frontEnds: [{ route: 'OPTIONS /readyz' }] },
-  { name: 'HEAD', checks: [{ every: 500, fall: 2, method: 'HEAD' }], least: 1000, most: 9000, frontEnds: [{ route: 'HEAD /readyz' }] },
-  { name: 'one kept connection', checks: [{ every: 500, fall: 3, manner: 'kept' }], least: 1000, most: 9000, frontEnds: [{ outcome: 'told' }] },
-  { name: 'another address each time', checks: [{ every: 500, fall: 3, from: (n) => `127.0.${1 + (n >> 7) % 100}.${1 + n % 127}` }], least: 1000, most: 9000, frontEnds: [{ outcome: 'told' }] },
-  { name: 'a check below the route', checks: [{ every: 500, fall: 3, path: '/readyz/shutdown' }], least: 1000, most: 9000, frontEnds: [{ route: 'GET /readyz/shutdown' }] },
-  { name: 'the external route, with a status of its own', checks: [{ every: 500, fall: 3, path: '/up' }], given: { options: { probes: { external: { path: '/up', status: 404 } } } }, least: 1000, most: 9000, frontEnds: [{ route: 'GET /up' }] },
-  { name: 'a route of the application that is marked', checks: [{ every: 500, fall: 3, path: '/health' }], least: 1000, most: 9000, frontEnds: [{ route: 'GET /health' }] },
-  { name: 'two balancers of different intervals behind one address', checks: [{ every: 500, fall: 3 }, { every: 2500, fall: 3, after: 200 }], warmUp: 11_000, least: 6500, most: 9900, frontEnds: [{ outcome: 'told' }] },
-  { name: 'two balancers that are told apart', checks: [{ every: 500, fall: 2, headers: { 'user-agent': 'Go-http-client/1.1' } }, { every: 2500, fall: 2 }], warmUp: 8000, least: 5000, most: 15_000, frontEnds: [{}, {}] },
-  { name: 'the first question a moment before the signal', checks: [{ every: 1000, fall: 2, after: 700 }], warmUp: 1200, least: 2000, most: 9000, frontEnds: [{ outcome: 'told' }] },
-  { name: 'a young process whose balancer is late', checks: [{ every: 500, fall: 3, late: { question: 3, by: 2500 } }], warmUp: 3300, least: 1500, most: 9000, frontEnds: [{ outcome: 'told' }] },
-  { name: 'a young process that two balancers behind one address have asked once each', checks: [{ every: 4000, fall: 1, after: 200 }, { every: 4000, fall: 1, after: 800 }], warmUp: 3200, least: 3500, most: 9000, frontEnds: [{ outcome: 'told' }] },
+  {
+    name: 'one check a second, out after two failures',
+    checks: [{ every: 1000, fall: 2 }],
+    least: 2000,
+    most: 9000,
+    frontEnds: [{ prober: 'other', route: 'GET /readyz', outcome: 'told' }]
+  },
+  {
+    name: 'out after three failures',
+    checks: [{ every: 500, fall: 3 }],
+    least: 1000,
+    most: 9000,
+    frontEnds: [{ outcome: 'told' }]
+  },
+  {
+    name: 'out after the first failure, and asks no more',
+    checks: [{ every: 1000, fall: 1, stops: true }],
+    least: 1000,
+    most: 9000,
+    frontEnds: [{ outcome: 'stopped', answers: 1 }]
+  },
+  {
+    name: 'HTTP/1.0 without Host and User-Agent',
+    checks: [{ every: 500, fall: 3, manner: 'bare' }],
+    least: 1000,
+    most: 9000,
+    frontEnds: [{ outcome: 'told' }]
+  },
+  {
+    name: 'OPTIONS over HTTP/1.0',
+    checks: [{ every: 500, fall: 2, manner: 'bare', method: 'OPTIONS' }],
+    least: 1000,
+    most: 9000,
+    frontEnds: [{ route: 'OPTIONS /readyz' }]
+  },
+  {
+    name: 'HEAD',
+    checks: [{ every: 500, fall: 2, method: 'HEAD' }],
+    least: 1000,
+    most: 9000,
+    frontEnds: [{ route: 'HEAD /readyz' }]
+  },
+  {
+    name: 'one kept connection',
+    checks: [{ every: 500, fall: 3, manner: 'kept' }],
+    least: 1000,
+    most: 9000,
+    frontEnds: [{ outcome: 'told' }]
+  },
+  {
+    name: 'another address each time',
+    checks: [{ every: 500, fall: 3, from: (n) => `127.0.${1 + (n >> 7) % 100}.${1 + n % 127}` }],
+    least: 1000,
+    most: 9000,
+    frontEnds: [{ outcome: 'told' }]
+  },
+  {
+    name: 'a check below the route',
+    checks: [{ every: 500, fall: 3, path: '/readyz/shutdown' }],
+    least: 1000,
+    most: 9000,
+    frontEnds: [{ route: 'GET /readyz/shutdown' }]
+  },
+  {
+    name: 'the external route, with a status of its own',
+    checks: [{ every: 500, fall: 3, path: '/up' }],
+    given: { options: { probes: { external: { path: '/up', status: 404 } } } },
+    least: 1000,
+    most: 9000,
+    frontEnds: [{ route: 'GET /up' }]
+  },
+  {
+    name: 'a route of the application that is marked',
+    checks: [{ every: 500, fall: 3, path: '/health' }],
+    least: 1000,
+    most: 9000,
+    frontEnds: [{ route: 'GET /health' }]
+  },
+  {
+    name: 'two balancers of different intervals behind one address',
+    checks: [{ every: 500, fall: 3 }, { every: 2500, fall: 3, after: 200 }],
+    warmUp: 11_000,
+    least: 6500,
+    most: 9900,
+    frontEnds: [{ outcome: 'told' }]
+  },
+  {
+    name: 'two balancers that are told apart',
+    checks: [{ every: 500, fall: 2, headers: { 'user-agent': 'Go-http-client/1.1' } }, { every: 2500, fall: 2 }],
+    warmUp: 8000,
+    least: 5000,
+    most: 15_000,
+    frontEnds: [{}, {}]
+  },
+  {
+    name: 'the first question a moment before the signal',
+    checks: [{ every: 1000, fall: 2, after: 700 }],
+    warmUp: 1200,
+    least: 2000,
+    most: 9000,
+    frontEnds: [{ outcome: 'told' }]
+  },
+  {
+    name: 'a young process whose balancer is late',
+    checks: [{ every: 500, fall: 3, late: { question: 3, by: 2500 } }],
+    warmUp: 3300,
+    least: 1500,
+    most: 9000,
+    frontEnds: [{ outcome: 'told' }]
+  },
+  {
+    name: 'a young process that two balancers behind one address have asked once each',
+    checks: [{ every: 4000, fall: 1, after: 200 }, { every: 4000, fall: 1, after: 800 }],
+    warmUp: 3200,
+    least: 3500,
+    most: 9000,
+    frontEnds: [{ outcome: 'told' }]
+  },
   {
     name: "the guardian's port",
     checks: [{ every: 500, fall: 3, port: otherPort }],
@@ -88,7 +193,8 @@ const cases: Case[] = [
   }
 ]
 
-const phaseOne = ({ report }: Departure): number => report.phases.find(({ phase }) => phase === 'announcing')?.duration ?? 0
+const phaseOne = ({ report }: Departure): number =>
+  report.phases.find(({ phase }) => phase === 'announcing')?.duration ?? 0
 
 async function findOtherPort ({ lines }: Replica): Promise<number> {
   for (;; await sleep(20)) {
@@ -152,19 +258,41 @@ async function visit (port: number, path = '/', headers: Record<string, string> 
 
 /** What may be there without being a front end. */
 const nobodies: Array<[name: string, around: (port: number) => () => void | Promise<void>, warmUp?: number]> = [
-  ['ten new connections a second', () => () => {}],
-  ['a monitor of liveness', (port) => every(500, () => visit(port, '/livez'))],
-  ['a kubelet', (port) => every(500, () => visit(port, '/readyz', { 'user-agent': 'kube-probe/1.34' }))],
-  ['Prometheus and a Blackbox Exporter', (port) => every(500, () => visit(port, '/readyz', { 'user-agent': 'Blackbox Exporter/0.27.0' }))],
-  ["a person's curl, twice", (port) => {
-    const timers = [500, 2400].map((delay) => setTimeout(() => execFile('curl', ['-s', `http://127.0.0.1:${port}/readyz`], () => {}), delay))
-    return () => timers.forEach((timer) => clearTimeout(timer))
-  }],
-  ['a test that waits until it is ready', (port) => {
-    void fetch(`http://127.0.0.1:${port}/readyz`).then((response) => response.text())
-    return () => {}
-  }],
-  ['a scrape of a route that is no probe', (port) => every(700, () => visit(port, '/ping'))]
+  [
+    'ten new connections a second',
+    () => () => {}
+  ],
+  [
+    'a monitor of liveness',
+    (port) => every(500, () => visit(port, '/livez'))
+  ],
+  [
+    'a kubelet',
+    (port) => every(500, () => visit(port, '/readyz', { 'user-agent': 'kube-probe/1.34' }))
+  ],
+  [
+    'Prometheus and a Blackbox Exporter',
+    (port) => every(500, () => visit(port, '/readyz', { 'user-agent': 'Blackbox Exporter/0.27.0' }))
+  ],
+  [
+    "a person's curl, twice",
+    (port) => {
+      const timers = [500, 2400]
+        .map((delay) => setTimeout(() => execFile('curl', ['-s', `http://127.0.0.1:${port}/readyz`], () => {}), delay))
+      return () => timers.forEach((timer) => clearTimeout(timer))
+    }
+  ],
+  [
+    'a test that waits until it is ready',
+    (port) => {
+      void fetch(`http://127.0.0.1:${port}/readyz`).then((response) => response.text())
+      return () => {}
+    }
+  ],
+  [
+    'a scrape of a route that is no probe',
+    (port) => every(700, () => visit(port, '/ping'))
+  ]
 ]
 
 function every (interval: number, call: () => unknown): () => void {

@@ -12,10 +12,15 @@ import { open, until } from '../traffic/support.ts'
 const pod = { KUBERNETES_SERVICE_HOST: '10.0.0.1', TERMINATION_GRACE_PERIOD_SECONDS: '12', GRACEFUL_GUARDIAN_PORT: '' }
 
 async function start (t: Test): Promise<{ gateway: Fork, port: number }> {
-  const upstream = createServer((_request, response) => { response.writeHead(200, { connection: 'keep-alive', 'keep-alive': 'timeout=5' }).end('x') })
+  const upstream = createServer((_request, response) => {
+    response.writeHead(200, { connection: 'keep-alive', 'keep-alive': 'timeout=5' }).end('x')
+  })
   await new Promise<void>((resolve) => { upstream.listen(0, '127.0.0.1', resolve) })
   t.teardown(() => { upstream.closeAllConnections(); upstream.close() })
-  const gateway = fork('../../principles/fixtures/gateway.js', { given: { upstream: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}` }, env: pod })
+  const gateway = fork('../../principles/fixtures/gateway.js', {
+    given: { upstream: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}` },
+    env: pod
+  })
   return { gateway, port: Number(new URL(await listening(gateway)).port) }
 }
 
@@ -25,7 +30,7 @@ function reportOf (output: string): Report {
   return (JSON.parse(line) as { report: Report }).report
 }
 
-/** What the clients met: each keeps its connection until it is told to go, then goes elsewhere, and sends nothing twice. */
+/** What the clients met: each keeps its connection until told to go, then opens another, and sends nothing twice. */
 interface Met { answered: number, told: number, lost: string[] }
 
 async function ask (port: number, path: string, met: Met): Promise<void> {
@@ -50,7 +55,8 @@ async function ask (port: number, path: string, met: Met): Promise<void> {
 t.test('pinned clients of a gateway lose nothing, and all who were told are counted', async (t) => {
   const { gateway, port } = await start(t)
   const met: Met = { answered: 0, told: 0, lost: [] }
-  const clients = ['/proxied/', '/header', '/piped'].flatMap((path) => Array.from({ length: 8 }, async () => ask(port, path, met)))
+  const clients = ['/proxied/', '/header', '/piped']
+    .flatMap((path) => Array.from({ length: 8 }, async () => ask(port, path, met)))
   await until(() => met.answered > 100 || met.lost.length > 0, 'a load', 30_000)
   t.equal(met.told, 0, 'nobody is told while it runs')
   gateway.kill('SIGTERM')

@@ -43,7 +43,10 @@ t.test('drain.spread, as clients see it', { jobs: 2 }, async (t) => {
       const times = ends.map((end) => end() - start).toSorted((a, b) => a - b)
       const [first = Number.NaN] = times
       const last = times.at(-1)! - first
-      t.ok(first < 1000 + late, `the first is told after ${Math.round(first)} ms, on a machine that is ${Math.round(late)} ms late`)
+      t.ok(
+        first < 1000 + late,
+        `the first is told after ${Math.round(first)} ms, on a machine that is ${Math.round(late)} ms late`
+      )
       t.ok(last > spread * 0.75 && last < spread * 1.4 + late, `the last one ${Math.round(last)} ms later`)
       const within = (from: number, length: number): number =>
         times.filter((time) => time >= from && time < from + length).length

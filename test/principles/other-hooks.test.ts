@@ -15,8 +15,16 @@ import { bind, Client, until } from '../support/app.ts'
 /** What a case adds to an application that writes down what happens to it. */
 type Add = (app: FastifyInstance, log: string[]) => unknown
 
-/** An application in which each hook of a tree of plugins writes down its turn; `before` comes before our registration. */
-function build (isOurs: boolean, { before, after, options, server }: { before?: Add, after?: Add, options?: GracefulOptions, server?: FastifyServerOptions } = {}): { app: FastifyInstance, log: string[] } {
+/** An application in which each hook of a tree of plugins writes down its turn; `before` is added before our plugin. */
+function build (
+  isOurs: boolean,
+  { before, after, options, server }: {
+    before?: Add,
+    after?: Add,
+    options?: GracefulOptions,
+    server?: FastifyServerOptions
+  } = {}
+): { app: FastifyInstance, log: string[] } {
   const app = Fastify({ forceCloseConnections: true, ...server })
   const log: string[] = []
   before?.(app, log)
@@ -47,14 +55,25 @@ function addTree (app: FastifyInstance, log: string[]): void {
     child.register(async (grandchild) => add(grandchild, 'grandchild'))
   })
   app.register(async (child) => add(child, 'second child'))
-  app.register(Object.assign(async (instance: FastifyInstance) => add(instance, 'plugin without a context'), { [Symbol.for('skip-override')]: true }))
+  app.register(Object.assign(async (instance: FastifyInstance) => add(instance, 'plugin without a context'), {
+    [Symbol.for('skip-override')]: true
+  }))
 }
 
 t.test('preClose hooks run in the order of bare Fastify, each once', async (t) => {
   const cases: Array<[string, { before?: Add, after?: Add }]> = [
-    ['registered after us', { after: addTree }],
-    ['registered before us', { before: addTree }],
-    ['some before, some after', { before: (app, log) => { app.addHook('preClose', async () => { log.push('preClose early') }) }, after: addTree }]
+    [
+      'registered after us',
+      { after: addTree }
+    ],
+    [
+      'registered before us',
+      { before: addTree }
+    ],
+    [
+      'some before, some after',
+      { before: (app, log) => { app.addHook('preClose', async () => { log.push('preClose early') }) }, after: addTree }
+    ]
   ]
   for (const [title, parts] of cases) {
     const bare = build(false, parts)
@@ -62,7 +81,10 @@ t.test('preClose hooks run in the order of bare Fastify, each once', async (t) =
     await bare.app.close()
     t.ok(bare.log.length > 10)
 
-    for (const [kind, end] of [['shutdown', (app: FastifyInstance) => app.graceful.shutdown()], ['close', (app: FastifyInstance) => app.close()]] as const) {
+    for (const [kind, end] of [
+      ['shutdown', (app: FastifyInstance) => app.graceful.shutdown()],
+      ['close', (app: FastifyInstance) => app.close()]
+    ] as const) {
       t.test(`${title}, ended by ${kind}`, async (t) => {
         const { app, log } = build(true, parts)
         await bind(app)
@@ -115,8 +137,12 @@ t.test('preClose hooks run in the order of bare Fastify, each once', async (t) =
   })
 })
 
-/** Ends an application that has a stream open which only its own hook ends, and answers the report and what the client got. */
-async function endStream (t: Test, add: (app: FastifyInstance, end: () => void) => unknown, options: GracefulOptions = {}): Promise<{ report: Report, text: string, time: number }> {
+/** Ends an application with an open stream that only its own hook ends; answers the report and what the client got. */
+async function endStream (
+  t: Test,
+  add: (app: FastifyInstance, end: () => void) => unknown,
+  options: GracefulOptions = {}
+): Promise<{ report: Report, text: string, time: number }> {
   const streams: Array<NodeJS.WritableStream> = []
   const { app } = build(true, { options, server: { pluginTimeout: 1000 }, after: (app) => {
     app.get('/stream', (_request, reply) => {
@@ -155,7 +181,10 @@ t.test('a good-bye of one\'s own', async (t) => {
       })
     })
     t.match(text, /good-bye/)
-    t.match(report, { verdict: 'failed', failures: [{ name: "preClose hook 'refuse'", message: 'refused', phase: 'draining' }] })
+    t.match(report, {
+      verdict: 'failed',
+      failures: [{ name: "preClose hook 'refuse'", message: 'refused', phase: 'draining' }]
+    })
   })
 
   t.test('is said although a hook before it throws, calls back with an error, or resolves to something', async (t) => {
@@ -171,11 +200,17 @@ t.test('a good-bye of one\'s own', async (t) => {
 
   t.test('is said although a hook before it hangs, which is named', async (t) => {
     const { report, text } = await endStream(t, (app, end) => {
-      app.register(async function queue (child) { child.addHook('preClose', function stopWorker () { return new Promise<void>(() => {}) }) })
+      app.register(async function queue (child) {
+        child.addHook('preClose', function stopWorker () { return new Promise<void>(() => {}) })
+      })
       app.register(async function streams (child) { child.addHook('preClose', async () => end()) })
     }, { gracePeriod: 4000 })
     t.match(text, /good-bye/)
-    t.match(report, { verdict: 'cut', exitCode: 1, cut: { requests: [], waiting: ["preClose hook 'stopWorker' of plugin 'queue'"] } })
+    t.match(report, {
+      verdict: 'cut',
+      exitCode: 1,
+      cut: { requests: [], waiting: ["preClose hook 'stopWorker' of plugin 'queue'"] }
+    })
   })
 
   t.test('may take longer than pluginTimeout', async (t) => {
@@ -281,7 +316,10 @@ t.test('a good-bye after a signal reaches its client', async (t) => {
 })
 
 /** Opens a WebSocket at `path` of an application, and answers it with what it has heard so far. */
-async function openWebSocket (app: FastifyInstance, path: string): Promise<{ socket: WebSocket, heard: string[], closed: Promise<unknown> }> {
+async function openWebSocket (
+  app: FastifyInstance,
+  path: string
+): Promise<{ socket: WebSocket, heard: string[], closed: Promise<unknown> }> {
   const socket = new WebSocket(`ws://127.0.0.1:${await bind(app)}${path}`)
   const heard: string[] = []
   socket.on('message', (message: Buffer) => { heard.push(message.toString()) })
@@ -306,28 +344,51 @@ function sayBye (server: { clients: Set<WebSocket> }): void {
 
 t.test('WebSockets', async (t) => {
   const cases: Array<[title: string, add: Add, heard: string[], options?: GracefulOptions]> = [
-    ['that nobody else ends are told by us', (app) => app.register(websocket), ['1001 service restart']],
-    ['have the good-bye of a preClose hook', (app) => {
-      app.register(websocket)
-      app.addHook('preClose', async () => {
-        await sleep(50)
-        sayBye(app.websocketServer)
-      })
-    }, ['bye', '4000 own']],
-    ['have the good-bye that the plugin was given', (app) => app.register(websocket, { preClose (this: FastifyInstance, done: () => void) {
-      sayBye(this.websocketServer)
-      done()
-    } } as object), ['bye', '4000 own']],
-    ['have the good-bye of a hook of draining', (app) => {
-      app.register(websocket)
-      app.after(() => {
-        app.graceful.addHook('draining', async () => {
+    [
+      'that nobody else ends are told by us',
+      (app) => app.register(websocket),
+      ['1001 service restart']
+    ],
+    [
+      'have the good-bye of a preClose hook',
+      (app) => {
+        app.register(websocket)
+        app.addHook('preClose', async () => {
           await sleep(50)
           sayBye(app.websocketServer)
         })
-      })
-    }, ['bye', '4000 own']],
-    ['that are left to the application are closed by the plugin for WebSockets', (app) => app.register(websocket), ['1005'], { drain: { webSocket: false } }]
+      },
+      ['bye', '4000 own']
+    ],
+    [
+      'have the good-bye that the plugin was given',
+      (app) => app.register(websocket, {
+        preClose (this: FastifyInstance, done: () => void) {
+          sayBye(this.websocketServer)
+          done()
+        }
+      } as object),
+      ['bye', '4000 own']
+    ],
+    [
+      'have the good-bye of a hook of draining',
+      (app) => {
+        app.register(websocket)
+        app.after(() => {
+          app.graceful.addHook('draining', async () => {
+            await sleep(50)
+            sayBye(app.websocketServer)
+          })
+        })
+      },
+      ['bye', '4000 own']
+    ],
+    [
+      'that are left to the application are closed by the plugin for WebSockets',
+      (app) => app.register(websocket),
+      ['1005'],
+      { drain: { webSocket: false } }
+    ]
   ]
   for (const [title, add, heard, options = {}] of cases) {
     t.test(title, async (t) => {
@@ -348,7 +409,9 @@ t.test('WebSockets', async (t) => {
     t.teardown(() => upstream.close())
     upstream.register(websocket)
     upstream.register(async (instance) => {
-      instance.get('/ws', { websocket: true }, (socket) => { socket.on('message', (message: Buffer) => setTimeout(() => socket.send(`re ${message.toString()}`), 100)) })
+      instance.get('/ws', { websocket: true }, (socket) => {
+        socket.on('message', (message: Buffer) => setTimeout(() => socket.send(`re ${message.toString()}`), 100))
+      })
     })
     const { app } = build(true, { options: { gracePeriod: 6000 } })
     app.register(proxy, { upstream: `http://127.0.0.1:${await bind(upstream)}`, websocket: true })

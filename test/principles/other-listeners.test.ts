@@ -25,15 +25,28 @@ interface Outcome {
 }
 
 /** Ends a service while a request is under way and others come in phase 1, all of which have to be served. */
-async function end (t: Test, who: string, { signal = 'SIGTERM', begin = (child) => child.kill(signal), given = {}, ...options }: Way = {}): Promise<Outcome> {
-  const child = fork('../../principles/fixtures/other-listeners.js', { given: { who, signal, works: 3, ...given }, ...options })
+async function end (
+  t: Test,
+  who: string,
+  { signal = 'SIGTERM', begin = (child) => child.kill(signal), given = {}, ...options }: Way = {}
+): Promise<Outcome> {
+  const child = fork('../../principles/fixtures/other-listeners.js', {
+    given: { who, signal, works: 3, ...given },
+    ...options
+  })
   t.teardown(() => child.child.kill('SIGKILL'))
   const url = await listening(child)
   const held = fetch(`${url}/held`).then(async (response) => response.text(), String)
   await child.waitForLine(/held begins/)
   void begin(child, url)
   await child.waitForLine(/^(?:0 )?announcing$/m)
-  for (let count = 0; count < 3; count++) t.equal(await fetch(`${url}/work`).then(async (response) => response.text(), String), 'work', `${who}: served in phase 1`)
+  for (let count = 0; count < 3; count++) {
+    t.equal(
+      await fetch(`${url}/work`).then(async (response) => response.text(), String),
+      'work',
+      `${who}: served in phase 1`
+    )
+  }
   t.equal(await held, 'held', `${who}: served while draining`)
   const [code, killed, output] = await child.result
   const reportedAt = Number(/"time":(\d+).*"event":"graceful\.report"/.exec(output)?.[1])
@@ -41,9 +54,11 @@ async function end (t: Test, who: string, { signal = 'SIGTERM', begin = (child) 
 }
 
 /** The lines that the listeners of others wrote. */
-const heard = ({ output }: Pick<Outcome, 'output'>): string[] => [...output.matchAll(/^heard (.*)$/gm)].map(([, line]) => line!)
+const heard = ({ output }: Pick<Outcome, 'output'>): string[] =>
+  [...output.matchAll(/^heard (.*)$/gm)].map(([, line]) => line!)
 
-const last = (name: string, signal = 'SIGTERM 15', pool = 'open'): string => `${name} ${signal} in terminated with 0 in flight, pool ${pool}`
+const last = (name: string, signal = 'SIGTERM 15', pool = 'open'): string =>
+  `${name} ${signal} in terminated with 0 in flight, pool ${pool}`
 
 /** What holds of every end that goes well: its order, its code, and no line that says anything else. */
 function isRight (t: Test, who: string, outcome: Outcome, listeners: string[], code = 0): void {
@@ -159,7 +174,9 @@ t.test('every signal that ends the service', async (t) => {
 
 t.test('signals that do not end the service reach others at once', async (t) => {
   for (const action of ['ignore', false] as const) {
-    const child = fork('../../principles/fixtures/other-listeners.js', { given: { who: 'flush', signal: 'SIGHUP', options: { signals: { SIGHUP: action } } } })
+    const child = fork('../../principles/fixtures/other-listeners.js', {
+      given: { who: 'flush', signal: 'SIGHUP', options: { signals: { SIGHUP: action } } }
+    })
     await listening(child)
     child.kill('SIGHUP')
     await child.waitForLine(/^heard flush SIGHUP 1 in running/m)
@@ -169,7 +186,10 @@ t.test('signals that do not end the service reach others at once', async (t) => 
 })
 
 t.test("with otherListeners: 'beside' they are called at once", async (t) => {
-  for (const [given, env] of [[{ options: { otherListeners: 'beside' } }, {}], [{}, { GRACEFUL_OTHER_LISTENERS: 'beside' }]] as const) {
+  for (const [given, env] of [
+    [{ options: { otherListeners: 'beside' } }, {}],
+    [{}, { GRACEFUL_OTHER_LISTENERS: 'beside' }]
+  ] as const) {
     const outcome = await end(t, 'flush', { given, env })
     t.match(heard(outcome), [/^flush SIGTERM 15 in announcing with 1 in flight/])
     t.match(outcome.output, /"level":40.*somebody else listens for the signals.*a process\.exit there cuts it short/)
@@ -188,17 +208,31 @@ t.test('one line at boot says who listens, and what will happen to it', async (t
 })
 
 t.test('two applications: once, when both have answered their last request', async (t) => {
-  for (const [who, names] of [['flush', ['flush']], ['once', ['once']], ['exits', ['exits']], ['raises', ['raises']], ['pool', ['pool']]] as const) {
+  for (const [who, names] of [
+    ['flush', ['flush']],
+    ['once', ['once']],
+    ['exits', ['exits']],
+    ['raises', ['raises']],
+    ['pool', ['pool']]
+  ] as const) {
     const child = fork('../../principles/fixtures/other-listeners.js', { given: { who, apps: 2 } })
     const ports: string[] = []
-    for (const name of ['0', '1']) ports.push((await child.waitForLine(new RegExp(`^${name} listening (\\d+)$`, 'm')))[1]!)
-    const answers = ports.map((port) => fetch(`http://127.0.0.1:${port}/held`).then(async (response) => response.text(), String))
+    for (const name of ['0', '1']) {
+      ports.push((await child.waitForLine(new RegExp(`^${name} listening (\\d+)$`, 'm')))[1]!)
+    }
+    const answers = ports.map(
+      (port) => fetch(`http://127.0.0.1:${port}/held`).then(async (response) => response.text(), String)
+    )
     await child.waitForLine(/1 held begins/)
     await child.waitForLine(/0 held begins/)
     child.kill('SIGTERM')
     t.same(await Promise.all(answers), ['held', 'held'], who)
     const [code, killed, output] = await child.result
-    t.same(heard({ output }), names.map((name) => `${name} SIGTERM 15 in terminated terminated with 0 in flight, pool open`), who)
+    t.same(
+      heard({ output }),
+      names.map((name) => `${name} SIGTERM 15 in terminated terminated with 0 in flight, pool open`),
+      who
+    )
     t.same([code, killed], [0, null], output)
     t.notMatch(output, /"level":[456]0|capped at 1 s|in the midst/, who)
     t.equal(output.match(/"event":"graceful\.report"/g)?.length, 2, who)
@@ -206,7 +240,11 @@ t.test('two applications: once, when both have answered their last request', asy
 })
 
 t.test('an order over IPC stands for its signal', async (t) => {
-  const orders: Array<[order: unknown, signal: string]> = [['shutdown', 'SIGTERM 15'], [{ type: 'shutdown' }, 'SIGTERM 15'], [{ type: 'shutdown', signal: 'SIGINT', count: 1 }, 'SIGINT 2']]
+  const orders: Array<[order: unknown, signal: string]> = [
+    ['shutdown', 'SIGTERM 15'],
+    [{ type: 'shutdown' }, 'SIGTERM 15'],
+    [{ type: 'shutdown', signal: 'SIGINT', count: 1 }, 'SIGINT 2']
+  ]
   for (const [order, signal] of orders) {
     const outcome = await end(t, 'all', { ipc: true, begin: (child) => child.child.send(order as string) })
     isRight(t, JSON.stringify(order), outcome, [last('all', signal)])
@@ -227,7 +265,9 @@ t.test('no signal came: nobody hears of one', async (t) => {
 })
 
 t.test('a second signal in phase 4 is one, where it comes from outside', async (t) => {
-  const child = fork('../../principles/fixtures/other-listeners.js', { given: { who: 'hangs', options: { gracePeriod: 20_000 } } })
+  const child = fork('../../principles/fixtures/other-listeners.js', {
+    given: { who: 'hangs', options: { gracePeriod: 20_000 } }
+  })
   await listening(child)
   child.kill('SIGTERM')
   await child.waitForLine(/^heard hangs/m)
@@ -255,9 +295,16 @@ t.test('what is asked of the process is answered as without us', async (t) => {
 })
 
 t.test('a signal that came while booting', async (t) => {
-  const child = fork('../../principles/fixtures/other-listeners.js', { node: early, given: { who: 'afterBoot', boot: true } })
+  const child = fork('../../principles/fixtures/other-listeners.js', {
+    node: early,
+    given: { who: 'afterBoot', boot: true }
+  })
   const [code, killed, output] = await child.result
   t.same([code, killed], [0, null], output)
-  t.match(heard({ output }), [/^early SIGTERM 15 in {2}with/, /^late SIGTERM 15 in terminated/], 'those who heard of it at once hear of it once')
+  t.match(
+    heard({ output }),
+    [/^early SIGTERM 15 in {2}with/, /^late SIGTERM 15 in terminated/],
+    'those who heard of it at once hear of it once'
+  )
   t.notMatch(output, /"level":[456]0|in the midst/)
 })

@@ -24,12 +24,30 @@ export interface Replica {
 export interface Departure { code: number | null, took: number, report: Report, warnings: Line[] }
 
 /** What a test runner and Kubernetes put into the environment of whatever is started. */
-const unset = ['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'NODE_ENV', 'KUBERNETES_SERVICE_HOST', 'PRESTOP_SECONDS', 'TERMINATION_GRACE_PERIOD_SECONDS', 'NODE_UNIQUE_ID']
+const unset = [
+  'NODE_OPTIONS',
+  'NODE_V8_COVERAGE',
+  'NODE_ENV',
+  'KUBERNETES_SERVICE_HOST',
+  'PRESTOP_SECONDS',
+  'TERMINATION_GRACE_PERIOD_SECONDS',
+  'NODE_UNIQUE_ID'
+]
 
 /** Starts a program of `fixtures/` and waits until it listens. */
-export async function start (t: Test, given: object = {}, { env = {}, fixture = 'replica.js' }: { env?: NodeJS.ProcessEnv, fixture?: string } = {}): Promise<Replica> {
+export async function start (
+  t: Test,
+  given: object = {},
+  { env = {}, fixture = 'replica.js' }: { env?: NodeJS.ProcessEnv, fixture?: string } = {}
+): Promise<Replica> {
   const file = fileURLToPath(new URL(`fixtures/${fixture}`, import.meta.url))
-  const command = [...unset.flatMap((name) => ['-u', name]), ...Object.entries(env).map(([name, value]) => `${name}=${value}`), process.execPath, file, JSON.stringify(given)]
+  const command = [
+    ...unset.flatMap((name) => ['-u', name]),
+    ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    process.execPath,
+    file,
+    JSON.stringify(given)
+  ]
   const child = spawn('env', command, { stdio: ['pipe', 'pipe', 'pipe'] })
   prefer(child.pid, 0)
   const lines: Line[] = []
@@ -56,7 +74,14 @@ export async function start (t: Test, given: object = {}, { env = {}, fixture = 
   const line = await Promise.race([listens, ended.then(() => undefined), sleep(30_000, undefined, { ref: false })])
   if (line === undefined) throw new Error(`${fixture} does not listen: ${JSON.stringify(lines)}`)
   const address = line['address'] as number | string
-  return { pid: child.pid!, address, port: Number(address), lines, ended, signal: (name = 'SIGTERM') => { child.kill(name) } }
+  return {
+    pid: child.pid!,
+    address,
+    port: Number(address),
+    lines,
+    ended,
+    signal: (name = 'SIGTERM') => { child.kill(name) }
+  }
 }
 
 function kill (pid: number): void {
@@ -74,5 +99,10 @@ export async function end (replica: Replica, signal: NodeJS.Signals = 'SIGTERM')
   const { code, at } = await replica.ended
   const report = replica.lines.find(({ event }) => event === 'graceful.report')?.['report'] as Report | undefined
   if (report === undefined) throw new Error(`no report: ${JSON.stringify(replica.lines)}`)
-  return { code, took: at - from, report, warnings: replica.lines.filter(({ level = 0, event }) => level >= 40 && event !== 'graceful.report') }
+  return {
+    code,
+    took: at - from,
+    report,
+    warnings: replica.lines.filter(({ level = 0, event }) => level >= 40 && event !== 'graceful.report')
+  }
 }

@@ -84,7 +84,11 @@ t.test('who closes the server during an end is called back when the last connect
       t.match(await slow.reply(), { status: 200 })
       t.equal(await answer, undefined)
       t.match(await end, { verdict: 'clean' })
-      t.same(service.events, phase === 'announcing' ? ['onClose', 'closed'] : ['closed', 'onClose'], `${name} in ${phase}`)
+      t.same(
+        service.events,
+        phase === 'announcing' ? ['onClose', 'closed'] : ['closed', 'onClose'],
+        `${name} in ${phase}`
+      )
       t.equal(service.closes(), 1)
     }
   }
@@ -108,31 +112,42 @@ t.test('a hook that waits for it does not wait for itself', async (t) => {
   }
 })
 
-t.test('a server that somebody closes while the service runs is noticed, said once, and announced to nobody', async (t) => {
-  const ways: Array<[name: string, close: (app: FastifyInstance) => void, at: 'running' | 'announcing']> = [
-    ['close', ({ server }) => { server.close() }, 'running'],
-    ["net's close", ({ server }) => { Server.prototype.close.call(server) }, 'running'],
-    ['dispose', ({ server }) => { void server[Symbol.asyncDispose]() }, 'running'],
-    ["net's close in phase 1", ({ server }) => { Server.prototype.close.call(server) }, 'announcing']
-  ]
-  for (const [name, close, at] of ways) {
-    const lines: string[] = []
-    const service = await start(t, { graceful: { announce: { min: 6000 } }, fastify: { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } } })
-    const wire = await open(service.port)
-    wire.send('GET /slow')
-    await until(() => service.status().requests.length === 1)
-    if (at === 'running') close(service.app)
-    const end = service.shutdown()
-    await service.reached('announcing')
-    if (at === 'announcing') close(service.app)
-    await service.reached('draining')
-    service.door.open()
-    t.match(await wire.reply(), { status: 200 }, name)
-    const report = await end
-    t.ok(phaseOf(report, 'announcing')!.duration < 3000, `${name}: ${phaseOf(report, 'announcing')!.duration} ms of phase 1`)
-    t.equal(lines.filter((line) => line.includes('somebody else has closed the server')).length, 1, `${name}: ${lines.join('')}`)
-  }
-})
+t.test('a server that somebody closes while the service runs is noticed, said once, and announced to nobody',
+  async (t) => {
+    const ways: Array<[name: string, close: (app: FastifyInstance) => void, at: 'running' | 'announcing']> = [
+      ['close', ({ server }) => { server.close() }, 'running'],
+      ["net's close", ({ server }) => { Server.prototype.close.call(server) }, 'running'],
+      ['dispose', ({ server }) => { void server[Symbol.asyncDispose]() }, 'running'],
+      ["net's close in phase 1", ({ server }) => { Server.prototype.close.call(server) }, 'announcing']
+    ]
+    for (const [name, close, at] of ways) {
+      const lines: string[] = []
+      const service = await start(t, {
+        graceful: { announce: { min: 6000 } },
+        fastify: { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } }
+      })
+      const wire = await open(service.port)
+      wire.send('GET /slow')
+      await until(() => service.status().requests.length === 1)
+      if (at === 'running') close(service.app)
+      const end = service.shutdown()
+      await service.reached('announcing')
+      if (at === 'announcing') close(service.app)
+      await service.reached('draining')
+      service.door.open()
+      t.match(await wire.reply(), { status: 200 }, name)
+      const report = await end
+      t.ok(
+        phaseOf(report, 'announcing')!.duration < 3000,
+        `${name}: ${phaseOf(report, 'announcing')!.duration} ms of phase 1`
+      )
+      t.equal(
+        lines.filter((line) => line.includes('somebody else has closed the server')).length,
+        1,
+        `${name}: ${lines.join('')}`
+      )
+    }
+  })
 
 t.test('what somebody has put over close runs once, when draining starts', async (t) => {
   for (const when of ['before the plugin', 'after it', 'both'] as const) {
@@ -156,7 +171,10 @@ t.test('what somebody has put over close runs once, when draining starts', async
     service.door.open()
     t.match(await slow.reply(), { status: 200 })
     t.match(await end, { verdict: 'clean' })
-    t.same(calls.toSorted(), [...when === 'after it' ? [] : ['first in draining'], ...when === 'before the plugin' ? [] : ['later in draining']])
+    t.same(calls.toSorted(), [
+      ...when === 'after it' ? [] : ['first in draining'],
+      ...when === 'before the plugin' ? [] : ['later in draining']
+    ])
     t.equal(service.closes(), 1)
   }
 })

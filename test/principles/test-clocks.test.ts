@@ -15,16 +15,30 @@ const fixture = fileURLToPath(new URL('fixtures/test-clock.js', import.meta.url)
 const bound = 60_000
 
 async function run (given: Given): Promise<string> {
-  const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, '--no-warnings', fixture, JSON.stringify(given)], { stdio: ['ignore', 'pipe', 'pipe'], timeout: bound, killSignal: 'SIGKILL' })
+  const child = spawn(
+    'env',
+    ['-u', 'NODE_OPTIONS', process.execPath, '--no-warnings', fixture, JSON.stringify(given)],
+    { stdio: ['ignore', 'pipe', 'pipe'], timeout: bound, killSignal: 'SIGKILL' }
+  )
   let output = ''
   child.stdout.on('data', (text: Buffer) => { output += String(text) })
   child.stderr.on('data', (text: Buffer) => { output += String(text) })
   return new Promise((resolve) => { child.once('close', (code, signal) => resolve(`${output}${signal ?? code}`)) })
 }
 
-// Without the plugin, Fastify gets nowhere where `process.nextTick` is replaced before the end, and does not boot without
-// `queueMicrotask`: these are left out where it needs them itself.
-const timers = ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate', 'clearImmediate', 'Date', 'performance', 'hrtime']
+// Without the plugin, Fastify gets nowhere where `process.nextTick` is replaced before the end, and does not boot
+// without `queueMicrotask`: these are left out where it needs them itself.
+const timers = [
+  'setTimeout',
+  'clearTimeout',
+  'setInterval',
+  'clearInterval',
+  'setImmediate',
+  'clearImmediate',
+  'Date',
+  'performance',
+  'hrtime'
+]
 const clocks: Array<[string, Pick<Given, 'clock' | 'toFake'>]> = [
   ['Sinon\'s timers, as vitest and Jest have them', { clock: 'sinon', toFake: timers }],
   ['Sinon\'s performance and hrtime alone', { clock: 'sinon', toFake: ['performance', 'hrtime'] }],
@@ -45,7 +59,11 @@ for (const [name, given] of clocks) {
     for (const [index, output] of outputs.entries()) {
       // What an application without a logger says of the request that was cut.
       const lines = output.replaceAll(/^fastify-graceful: .*\n/gm, '').replaceAll(/ \d+$/gm, '')
-      t.strictSame(lines, [...ends.map((end) => expected[end as keyof typeof expected]), '0'].join('\n'), `installed before: ${whens[index]}`)
+      t.strictSame(
+        lines,
+        [...ends.map((end) => expected[end as keyof typeof expected]), '0'].join('\n'),
+        `installed before: ${whens[index]}`
+      )
       t.ok(Number(/held: cut 4 (\d+)/.exec(output)?.[1]) > 1000, 'a request that never ends has its time')
     }
   })

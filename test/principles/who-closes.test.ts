@@ -71,7 +71,8 @@ for (const [name, given, longest] of primaries) {
       t.strictSame([code, signal], [0, null])
       t.ok(Number(took) < longest, `gone after ${String(took)} ms`)
     }
-    const reports = primary.lines.filter(({ event }) => event === 'graceful.report').map((one) => one['report'] as Report)
+    const reports = primary.lines.filter(({ event }) => event === 'graceful.report')
+      .map((one) => one['report'] as Report)
     t.equal(reports.length, replaced.length)
     for (const { verdict, advice, traffic, phases } of reports) {
       t.equal(verdict, 'clean')

@@ -52,28 +52,161 @@ const pauseNowAndThen = (socket: WebSocket): void => {
 const both = (name: string): string[] => [`/${name}`, `/direct/${name}`]
 
 const rows: Row[] = [
-  { name: 'nothing in hand: told after quiet', paths: both('quiet'), within: [200, 1500] },
-  { name: 'a message that was answered: told after quiet', paths: both('echo'), send: ['a'], messages: ['a'], within: [200, 1500] },
-  { name: 'a message whose handler answers after 1.5 s', paths: both('late'), send: ['a'], messages: ['answer to a'], within: [1200, 2500] },
-  { name: 'the same without a promise', paths: both('callback'), send: ['a'], messages: ['answer to a'], within: [1200, 2500] },
-  { name: 'the same with addEventListener', paths: both('event'), send: ['a'], messages: ['answer to a'], within: [700, 2000] },
-  { name: 'the same in a loop over events.on', paths: both('loop'), send: ['a'], messages: ['answer to a'], within: [700, 2000] },
-  { name: 'two messages at once', paths: both('late'), send: ['a', 'b'], messages: ['answer to a', 'answer to b'], within: [1200, 2500] },
-  { name: 'two messages that are answered at different times, without a promise', paths: both('staggered'), send: ['300', '1400'], messages: ['answer to 300', 'answer to 1400'], within: [1200, 2500] },
-  { name: 'an answer in two parts with a pause of 400 ms', paths: both('parts'), send: ['a'], messages: ['part 1', 'part 2'], within: [400, 2000] },
-  { name: 'an answer in many parts with pauses of 350 ms', paths: both('tokens'), send: ['a'], messages: ['token 1', 'token 2', 'token 3', 'token 4', 'token 5', 'done'], within: [1500, 3000] },
-  { name: 'a first word that comes a second after the connection', paths: ['/welcome'], messages: ['welcome'], within: [600, 2000] },
-  { name: 'waitUntil with the WebSocket', paths: both('waitUntil'), send: ['socket'], messages: ['accepted', 'done'], within: [1200, 2500] },
-  { name: 'waitUntil with the net.Socket', paths: both('waitUntil'), send: ['connection'], messages: ['accepted', 'done'], within: [1200, 2500] },
-  { name: 'waitUntil with the request', paths: ['/waitUntil'], send: ['request'], messages: ['accepted', 'done'], within: [1200, 2500] },
-  { name: 'a handler that answers after half of what is left', paths: both('slowest'), send: ['a'], messages: [], within: half },
-  { name: 'a handler that never settles', paths: both('never'), send: ['a'], messages: [], within: half },
-  { name: 'a feed every 100 ms is told at half', paths: both('feed'), within: half },
-  { name: 'a client that sends every 100 ms is told at half', paths: both('sink'), act: every(100, (socket) => socket.send('x')), messages: [], within: half },
-  { name: 'pings of the client every 50 ms are no use', paths: both('quiet'), act: every(50, (socket) => socket.ping('x')), messages: [], within: [200, 1500] },
-  { name: 'the same over TLS', given: { tls: true }, paths: both('quiet'), act: every(50, (socket) => socket.ping('x')), messages: [], within: [200, 1500] },
-  { name: 'a message in hand over TLS, with compression', given: { tls: true, direct: { perMessageDeflate: { threshold: 0 } }, plugin: { options: { perMessageDeflate: { threshold: 0 } } } }, paths: both('late'), send: ['a'], messages: ['answer to a'], within: [1200, 2500] },
-  { name: 'a message that no handler answers, once its promise has settled, is told at half', paths: ['/store'], send: ['a'], messages: [], within: half },
+  {
+    name: 'nothing in hand: told after quiet',
+    paths: both('quiet'),
+    within: [200, 1500]
+  },
+  {
+    name: 'a message that was answered: told after quiet',
+    paths: both('echo'),
+    send: ['a'],
+    messages: ['a'],
+    within: [200, 1500]
+  },
+  {
+    name: 'a message whose handler answers after 1.5 s',
+    paths: both('late'),
+    send: ['a'],
+    messages: ['answer to a'],
+    within: [1200, 2500]
+  },
+  {
+    name: 'the same without a promise',
+    paths: both('callback'),
+    send: ['a'],
+    messages: ['answer to a'],
+    within: [1200, 2500]
+  },
+  {
+    name: 'the same with addEventListener',
+    paths: both('event'),
+    send: ['a'],
+    messages: ['answer to a'],
+    within: [700, 2000]
+  },
+  {
+    name: 'the same in a loop over events.on',
+    paths: both('loop'),
+    send: ['a'],
+    messages: ['answer to a'],
+    within: [700, 2000]
+  },
+  {
+    name: 'two messages at once',
+    paths: both('late'),
+    send: ['a', 'b'],
+    messages: ['answer to a', 'answer to b'],
+    within: [1200, 2500]
+  },
+  {
+    name: 'two messages that are answered at different times, without a promise',
+    paths: both('staggered'),
+    send: ['300', '1400'],
+    messages: ['answer to 300', 'answer to 1400'],
+    within: [1200, 2500]
+  },
+  {
+    name: 'an answer in two parts with a pause of 400 ms',
+    paths: both('parts'),
+    send: ['a'],
+    messages: ['part 1', 'part 2'],
+    within: [400, 2000]
+  },
+  {
+    name: 'an answer in many parts with pauses of 350 ms',
+    paths: both('tokens'),
+    send: ['a'],
+    messages: ['token 1', 'token 2', 'token 3', 'token 4', 'token 5', 'done'],
+    within: [1500, 3000]
+  },
+  {
+    name: 'a first word that comes a second after the connection',
+    paths: ['/welcome'],
+    messages: ['welcome'],
+    within: [600, 2000]
+  },
+  {
+    name: 'waitUntil with the WebSocket',
+    paths: both('waitUntil'),
+    send: ['socket'],
+    messages: ['accepted', 'done'],
+    within: [1200, 2500]
+  },
+  {
+    name: 'waitUntil with the net.Socket',
+    paths: both('waitUntil'),
+    send: ['connection'],
+    messages: ['accepted', 'done'],
+    within: [1200, 2500]
+  },
+  {
+    name: 'waitUntil with the request',
+    paths: ['/waitUntil'],
+    send: ['request'],
+    messages: ['accepted', 'done'],
+    within: [1200, 2500]
+  },
+  {
+    name: 'a handler that answers after half of what is left',
+    paths: both('slowest'),
+    send: ['a'],
+    messages: [],
+    within: half
+  },
+  {
+    name: 'a handler that never settles',
+    paths: both('never'),
+    send: ['a'],
+    messages: [],
+    within: half
+  },
+  {
+    name: 'a feed every 100 ms is told at half',
+    paths: both('feed'),
+    within: half
+  },
+  {
+    name: 'a client that sends every 100 ms is told at half',
+    paths: both('sink'),
+    act: every(100, (socket) => socket.send('x')),
+    messages: [],
+    within: half
+  },
+  {
+    name: 'pings of the client every 50 ms are no use',
+    paths: both('quiet'),
+    act: every(50, (socket) => socket.ping('x')),
+    messages: [],
+    within: [200, 1500]
+  },
+  {
+    name: 'the same over TLS',
+    given: { tls: true },
+    paths: both('quiet'),
+    act: every(50, (socket) => socket.ping('x')),
+    messages: [],
+    within: [200, 1500]
+  },
+  {
+    name: 'a message in hand over TLS, with compression',
+    given: {
+      tls: true,
+      direct: { perMessageDeflate: { threshold: 0 } },
+      plugin: { options: { perMessageDeflate: { threshold: 0 } } }
+    },
+    paths: both('late'),
+    send: ['a'],
+    messages: ['answer to a'],
+    within: [1200, 2500]
+  },
+  {
+    name: 'a message that no handler answers, once its promise has settled, is told at half',
+    paths: ['/store'],
+    send: ['a'],
+    messages: [],
+    within: half
+  },
   ...[false, true].map((tls): Row => ({
     name: `a slow reader of a large message gets all of it, and is told then${tls ? ', over TLS' : ''}`,
     given: { tls, options: { gracePeriod: 12_000 } },
@@ -102,12 +235,48 @@ const rows: Row[] = [
     within: [2500, 4500],
     verdict: 'cut'
   },
-  { name: 'code, reason and quiet of one\'s own', given: { options: { drain: { webSocket: { code: 1012, reason: 'come back', quiet: 900 } } } }, paths: both('quiet'), code: 1012, within: [850, 2200] },
-  { name: 'drainSignal: the handler\'s own good-bye', paths: ['/signal'], code: 4001, within: [350, 1500] },
-  { name: 'a good-bye in a draining hook', given: { hooks: ['draining'] }, paths: both('quiet'), code: 4000, within: [0, 1000] },
-  { name: 'a good-bye in a draining hook that takes its time', given: { hooks: ['slow draining'] }, paths: both('quiet'), code: 4000, within: [500, 1700] },
-  { name: 'webSocket: false and a good-bye of one\'s own', given: { hooks: ['slow draining'], options: { drain: { webSocket: false } } }, paths: both('quiet'), code: 4000, within: [500, 1700] },
-  { name: 'webSocket: false and no good-bye: cut', given: { options: { gracePeriod: 3000, drain: { webSocket: false } } }, paths: ['/direct/quiet'], code: 1006, within: [1000, 3000], verdict: 'cut' }
+  {
+    name: 'code, reason and quiet of one\'s own',
+    given: { options: { drain: { webSocket: { code: 1012, reason: 'come back', quiet: 900 } } } },
+    paths: both('quiet'),
+    code: 1012,
+    within: [850, 2200]
+  },
+  {
+    name: 'drainSignal: the handler\'s own good-bye',
+    paths: ['/signal'],
+    code: 4001,
+    within: [350, 1500]
+  },
+  {
+    name: 'a good-bye in a draining hook',
+    given: { hooks: ['draining'] },
+    paths: both('quiet'),
+    code: 4000,
+    within: [0, 1000]
+  },
+  {
+    name: 'a good-bye in a draining hook that takes its time',
+    given: { hooks: ['slow draining'] },
+    paths: both('quiet'),
+    code: 4000,
+    within: [500, 1700]
+  },
+  {
+    name: 'webSocket: false and a good-bye of one\'s own',
+    given: { hooks: ['slow draining'], options: { drain: { webSocket: false } } },
+    paths: both('quiet'),
+    code: 4000,
+    within: [500, 1700]
+  },
+  {
+    name: 'webSocket: false and no good-bye: cut',
+    given: { options: { gracePeriod: 3000, drain: { webSocket: false } } },
+    paths: ['/direct/quiet'],
+    code: 1006,
+    within: [1000, 3000],
+    verdict: 'cut'
+  }
 ]
 
 t.test('WebSockets', { jobs: 3 }, async (t) => {
@@ -118,7 +287,9 @@ t.test('WebSockets', { jobs: 3 }, async (t) => {
       const service = await serve(t, given)
       const clients = paths.map((path) => new Client(service.url + path, options))
       // All first: on a busy machine a second one may take long, and what the first one does goes by its own clock.
-      await Promise.all(clients.map(async ({ socket }) => socket.readyState === WebSocket.OPEN || await once(socket, 'open')))
+      await Promise.all(
+        clients.map(async ({ socket }) => socket.readyState === WebSocket.OPEN || await once(socket, 'open'))
+      )
       for (const { socket } of clients) {
         for (const text of send) socket.send(text)
         act?.(socket)
@@ -131,7 +302,10 @@ t.test('WebSockets', { jobs: 3 }, async (t) => {
         if (messages !== undefined) t.strictSame(client.messages, messages, `${paths[index]}: what arrived`)
         if (bytes !== undefined) t.equal(client.bytes, bytes, `${paths[index]}: how much arrived`)
         t.equal(client.code, code, `${paths[index]}: close code`)
-        t.ok(client.closedAt >= least && client.closedAt <= most, `${paths[index]}: closed after ${Math.round(client.closedAt)} ms, expected ${least} to ${most}`)
+        t.ok(
+          client.closedAt >= least && client.closedAt <= most,
+          `${paths[index]}: closed after ${Math.round(client.closedAt)} ms, expected ${least} to ${most}`
+        )
       }
       const { code: exit, report } = await ended(service)
       t.equal(exit, exitCode)
@@ -156,18 +330,90 @@ interface Stream {
 }
 
 const streams: Stream[] = [
-  { name: 'an event stream that hears of the end by drainSignal', path: '/sse/signal', ends: 'in order', last: /event: bye\ndata: \n\n$/, cut: { requests: 0, streams: 0 } },
-  { name: 'an event stream whose route says so', path: '/sse/route', ends: 'in order', last: /data: \d+\n\n$/, cut: { requests: 0, streams: 0 } },
-  { name: 'another type whose route says so', path: '/ndjson/route', ends: 'in order', last: /data: \d+\n\n$/, cut: { requests: 0, streams: 0 } },
-  { name: 'a long poll whose route says so', path: '/poll/route', ends: 'in order', status: 503, cut: { requests: 0, streams: 0 } },
-  { name: 'an event stream that goes on', path: '/sse/piped', ends: 'in order', last: /data: \d+\n\n$/, cut: { requests: 0, streams: 1 } },
-  { name: 'a hijacked event stream whose owner goes on writing', path: '/sse/raw', ends: 'in order', last: /data: 1\n\n$/, cut: { requests: 0, streams: 1 } },
-  { name: 'multipart/x-mixed-replace', path: '/mjpeg', ends: 'in order', cut: { requests: 0, streams: 1 } },
-  { name: 'a long poll with drainSignal that does not answer', path: '/poll/signal', ends: 'in order', status: 503, cut: { requests: 0, streams: 1 } },
-  { name: 'a document that is begun must not look whole', path: '/json/signal', ends: 'broken', cut: { requests: 0, streams: 1 } },
-  { name: 'an ordinary reply that is cut must not look whole', path: '/ndjson', ends: 'broken', cut: { requests: 1, streams: 0 }, exitCode: 1 },
-  { name: 'a stream that a preClose hook ends', path: '/raw/stream', hooks: ['preClose'], ends: 'in order', last: /^begin\nevent: bye\n\n$/, cut: { requests: 0, streams: 0 } },
-  { name: 'a stream that a draining hook ends', path: '/raw/stream', hooks: ['slow draining'], ends: 'in order', last: /^begin\nevent: bye\n\n$/, cut: { requests: 0, streams: 0 } }
+  {
+    name: 'an event stream that hears of the end by drainSignal',
+    path: '/sse/signal',
+    ends: 'in order',
+    last: /event: bye\ndata: \n\n$/,
+    cut: { requests: 0, streams: 0 }
+  },
+  {
+    name: 'an event stream whose route says so',
+    path: '/sse/route',
+    ends: 'in order',
+    last: /data: \d+\n\n$/,
+    cut: { requests: 0, streams: 0 }
+  },
+  {
+    name: 'another type whose route says so',
+    path: '/ndjson/route',
+    ends: 'in order',
+    last: /data: \d+\n\n$/,
+    cut: { requests: 0, streams: 0 }
+  },
+  {
+    name: 'a long poll whose route says so',
+    path: '/poll/route',
+    ends: 'in order',
+    status: 503,
+    cut: { requests: 0, streams: 0 }
+  },
+  {
+    name: 'an event stream that goes on',
+    path: '/sse/piped',
+    ends: 'in order',
+    last: /data: \d+\n\n$/,
+    cut: { requests: 0, streams: 1 }
+  },
+  {
+    name: 'a hijacked event stream whose owner goes on writing',
+    path: '/sse/raw',
+    ends: 'in order',
+    last: /data: 1\n\n$/,
+    cut: { requests: 0, streams: 1 }
+  },
+  {
+    name: 'multipart/x-mixed-replace',
+    path: '/mjpeg',
+    ends: 'in order',
+    cut: { requests: 0, streams: 1 }
+  },
+  {
+    name: 'a long poll with drainSignal that does not answer',
+    path: '/poll/signal',
+    ends: 'in order',
+    status: 503,
+    cut: { requests: 0, streams: 1 }
+  },
+  {
+    name: 'a document that is begun must not look whole',
+    path: '/json/signal',
+    ends: 'broken',
+    cut: { requests: 0, streams: 1 }
+  },
+  {
+    name: 'an ordinary reply that is cut must not look whole',
+    path: '/ndjson',
+    ends: 'broken',
+    cut: { requests: 1, streams: 0 },
+    exitCode: 1
+  },
+  {
+    name: 'a stream that a preClose hook ends',
+    path: '/raw/stream',
+    hooks: ['preClose'],
+    ends: 'in order',
+    last: /^begin\nevent: bye\n\n$/,
+    cut: { requests: 0, streams: 0 }
+  },
+  {
+    name: 'a stream that a draining hook ends',
+    path: '/raw/stream',
+    hooks: ['slow draining'],
+    ends: 'in order',
+    last: /^begin\nevent: bye\n\n$/,
+    cut: { requests: 0, streams: 0 }
+  }
 ]
 
 interface Ended { status: number | undefined, text: string, error: Error | undefined }
@@ -205,7 +451,9 @@ t.test('streams', { jobs: 3 }, async (t) => {
       t.test(`${name}, over ${protocol}`, async (t) => {
         const tls = protocol !== 'HTTP/1'
         const service = await serve(t, { tls, http2: protocol === 'HTTP/2', hooks, options: { gracePeriod: 3000 } })
-        const session = protocol === 'HTTP/2' ? connect(`https://127.0.0.1:${service.port}`, { rejectUnauthorized: false }) : undefined
+        const session = protocol === 'HTTP/2'
+          ? connect(`https://127.0.0.1:${service.port}`, { rejectUnauthorized: false })
+          : undefined
         session?.on('error', () => {})
         const read = session === undefined ? readHttp1(service, tls, path) : readHttp2(session, path)
         await sleep(400)
