@@ -84,10 +84,14 @@ PidFile ${folder}/pid
 DefaultRuntimeDir ${folder}
 Mutex file:${folder} default
 ErrorLog ${folder}/error.log
-${['mpm_event', 'authz_core', 'proxy', 'proxy_http', 'slotmem_shm', 'proxy_balancer', 'lbmethod_byrequests', 'proxy_hcheck'].map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
+${[
+  'mpm_event', 'authz_core', 'proxy', 'proxy_http', 'slotmem_shm', 'proxy_balancer', 'lbmethod_byrequests',
+  'proxy_hcheck'
+].map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
 ProxyHCExpr ready {%{REQUEST_STATUS} =~ /^2/}
 <Proxy "balancer://service">
-${servers.map((server) => `  BalancerMember "http://127.0.0.1:${server}" hcmethod=GET hcuri=/readyz hcinterval=1 hcfails=2 hcpasses=1 hcexpr=ready`).join('\n')}
+${servers.map((server) => `  BalancerMember "http://127.0.0.1:${server}" hcmethod=GET hcuri=/readyz`
+  + ' hcinterval=1 hcfails=2 hcpasses=1 hcexpr=ready').join('\n')}
   ProxySet lbmethod=byrequests maxattempts=1
 </Proxy>
 ProxyPass "/" "balancer://service/"
@@ -98,13 +102,18 @@ ProxyPass "/" "balancer://service/"
     name: 'Varnish',
     package: 'varnish',
     program: 'varnishd',
-    command: (folder, port) => ['-F', '-j', 'none', '-n', join(folder, 'work'), '-a', `127.0.0.1:${port}`, '-f', join(folder, 'service.vcl'), '-s', 'malloc,16m'],
+    command: (folder, port) => [
+      '-F', '-j', 'none', '-n', join(folder, 'work'), '-a', `127.0.0.1:${port}`, '-f', join(folder, 'service.vcl'),
+      '-s', 'malloc,16m'
+    ],
     files: (_folder, _port, servers) => ({
       'service.vcl': `
 vcl 4.1;
 import directors;
 probe ready { .url = "/readyz"; .interval = 1s; .timeout = 5s; .window = 3; .threshold = 2; .initial = 2; }
-${servers.map((server, index) => `backend s${index} { .host = "127.0.0.1"; .port = "${server}"; .probe = ready; }`).join('\n')}
+${servers.map(
+  (server, index) => `backend s${index} { .host = "127.0.0.1"; .port = "${server}"; .probe = ready; }`
+).join('\n')}
 sub vcl_init {
   new service = directors.round_robin();
 ${servers.map((_server, index) => `  service.add_backend(s${index});`).join('\n')}
@@ -119,21 +128,30 @@ sub vcl_recv {
 ]
 
 function find (program: string): string | undefined {
-  return ['/usr/sbin', '/usr/bin', '/usr/local/sbin', '/usr/local/bin'].map((folder) => join(folder, program)).find((file) => {
-    try {
-      accessSync(file, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+  return ['/usr/sbin', '/usr/bin', '/usr/local/sbin', '/usr/local/bin']
+    .map((folder) => join(folder, program))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
 }
 
-/** The path of its program; installed from Debian's packages first where it is missing. @throws Error that says why there is none */
+/**
+ * The path of its program; installed from Debian's packages first where it is missing.
+ * @throws Error that says why there is none
+ */
 function programOf ({ program, package: name }: BalancerKind): string {
   const found = find(program)
   if (found !== undefined) return found
-  const options = { stdio: 'pipe', timeout: 180_000, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } } as const
+  const options = {
+    stdio: 'pipe',
+    timeout: 180_000,
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  } as const
   execFileSync('apt-get', ['update', '-qq'], options)
   execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', name], options)
   const installed = find(program)
@@ -143,24 +161,34 @@ function programOf ({ program, package: name }: BalancerKind): string {
 
 async function accepts (port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')
-  const is = await new Promise<boolean>((resolve) => { socket.once('connect', () => resolve(true)).once('error', () => resolve(false)) })
+  const is = await new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+  })
   socket.destroy()
   return is
 }
 
 /** Starts one in front of these servers. @throws Error with what it says, where it does not start */
-export async function startBalancer (kind: BalancerKind, servers: readonly number[]): Promise<{ port: number, stop: () => Promise<void> }> {
+export async function startBalancer (
+  kind: BalancerKind,
+  servers: readonly number[]
+): Promise<{ port: number, stop: () => Promise<void> }> {
   const program = programOf(kind)
   const folder = mkdtempSync(join(tmpdir(), 'balancer-'))
   const port = await claimPort()
   for (const [name, text] of Object.entries(kind.files(folder, port, servers))) writeFileSync(join(folder, name), text)
   mkdirSync(join(folder, 'work'))
-  const child: ChildProcess = spawn(program, kind.command(folder, port), { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder } })
+  const child: ChildProcess = spawn(program, kind.command(folder, port), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'], HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }
+  })
   endWithUs(child)
   prefer(child.pid, -10)
   const exited = once(child, 'exit')
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => { output = (output + String(chunk)).slice(-4000) })
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk) => { output = (output + String(chunk)).slice(-4000) })
+  }
   const stop = async (): Promise<void> => {
     // Varnish's own child ends with it in order only.
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')

@@ -64,8 +64,8 @@ export interface Manner {
 }
 
 /**
- * In ms. No user sends on a connection that has idled longer: the server may close one after `drain.idle` (5 s), and a request
- * that crosses this close on the wire is a race that no server can win.
+ * In ms. No user sends on a connection that has idled longer: the server may close one after `drain.idle` (5 s), and
+ * a request that crosses this close on the wire is a race that no server can win.
  */
 export const longestIdle = 2000
 const upload = { type: 'application/octet-stream', content: Buffer.alloc(64 * 1024, 'x') }
@@ -77,13 +77,53 @@ export const between = (low: number, high: number): number => low + Math.floor(M
 
 /** Users of the replicas of this folder. */
 export const replicaUsers: readonly Manner[] = [
-  { name: 'immediate', weight: 34, path: () => '/', burst: 4, isRight: isReplica },
-  { name: 'paused', weight: 20, path: () => '/', think: longestIdle, isRight: isReplica },
-  { name: 'fresh', weight: 15, path: () => '/', fresh: true, isRight: isReplica },
-  { name: 'slow', weight: 10, path: () => `/slow?ms=${between(50, 500)}`, isRight: isReplica },
-  { name: 'very slow', weight: 1, path: () => '/very-slow', isRight: isReplica },
-  { name: 'streamed', weight: 10, path: () => between(0, 2) === 0 ? '/stream' : '/stream?length', isRight: (body) => body.split('\n').length === 12 && body.endsWith('end\n') },
-  { name: 'upload', weight: 10, method: 'POST', body: upload, path: () => '/upload', isRight: (body) => body.endsWith(`"bytes":${upload.content.length}}`) }
+  {
+    name: 'immediate',
+    weight: 34,
+    path: () => '/',
+    burst: 4,
+    isRight: isReplica
+  },
+  {
+    name: 'paused',
+    weight: 20,
+    path: () => '/',
+    think: longestIdle,
+    isRight: isReplica
+  },
+  {
+    name: 'fresh',
+    weight: 15,
+    path: () => '/',
+    fresh: true,
+    isRight: isReplica
+  },
+  {
+    name: 'slow',
+    weight: 10,
+    path: () => `/slow?ms=${between(50, 500)}`,
+    isRight: isReplica
+  },
+  {
+    name: 'very slow',
+    weight: 1,
+    path: () => '/very-slow',
+    isRight: isReplica
+  },
+  {
+    name: 'streamed',
+    weight: 10,
+    path: () => between(0, 2) === 0 ? '/stream' : '/stream?length',
+    isRight: (body) => body.split('\n').length === 12 && body.endsWith('end\n')
+  },
+  {
+    name: 'upload',
+    weight: 10,
+    method: 'POST',
+    body: upload,
+    path: () => '/upload',
+    isRight: (body) => body.endsWith(`"bytes":${upload.content.length}}`)
+  }
 ]
 
 function drawManner (manners: readonly Manner[]): Manner {
@@ -96,7 +136,7 @@ function nameOf (error: NodeJS.ErrnoException, answer: IncomingMessage | undefin
   return error.message === 'socket hang up' ? error.message : error.code ?? error.message
 }
 
-/** The first half of the body goes with the head, the second after a pause: a server that closes in between loses it. */
+/** Half of the body goes with the head, the rest after a pause: a server that closes in between loses it. */
 function writeBody (request: ClientRequest, manner: Manner): void {
   if (manner.body === undefined) {
     request.end()
@@ -131,7 +171,11 @@ class Population {
 
   /** One arrival: a user of this manner who has nothing to do sends a request; a new user, where there is none. */
   arrive (manner: Manner, onChained: () => boolean): void {
-    const user = this.#take(manner) ?? { agent: new Agent({ keepAlive: manner.fresh !== true || Math.random() < 0.5, maxSockets: 1 }), freeSince: 0, readyAt: 0 }
+    const user = this.#take(manner) ?? {
+      agent: new Agent({ keepAlive: manner.fresh !== true || Math.random() < 0.5, maxSockets: 1 }),
+      freeSince: 0,
+      readyAt: 0
+    }
     this.#send(user, manner, between(0, manner.burst ?? 1), onChained)
   }
 
@@ -164,14 +208,23 @@ class Population {
     this.requests++
     this.underWay++
     const method = manner.method ?? 'GET'
-    const request = open({ host: '127.0.0.1', port: this.#port, agent: user.agent, method, path: manner.path(), headers: headersOf(manner) })
+    const request = open({
+      host: '127.0.0.1',
+      port: this.#port,
+      agent: user.agent,
+      method,
+      path: manner.path(),
+      headers: headersOf(manner)
+    })
     const settle = (kind?: string): void => {
       if (isSettled) return
       isSettled = true
       clearTimeout(timer)
       this.underWay--
       if (kind !== undefined) {
-        this.losses.push({ kind, reused: request.reusedSocket, method, manner: manner.name, sentAt, failedAt: Date.now(), localPort })
+        this.losses.push(
+          { kind, reused: request.reusedSocket, method, manner: manner.name, sentAt, failedAt: Date.now(), localPort }
+        )
         request.destroy()
         user.agent.destroy()
       } else if (manner.fresh === true) {
@@ -226,10 +279,16 @@ class Population {
 }
 
 /**
- * Sends requests to 127.0.0.1 at this rate (per second), whatever the answers do: arrivals are random and independent (Poisson),
- * a slow answer only means more users at a time. Each user has one connection, obeys `Connection: close`, and hangs up after `idle` ms.
+ * Sends requests to 127.0.0.1 at this rate (per second), whatever the answers do: arrivals are random and independent
+ * (Poisson), a slow answer only means more users at a time. Each user has one connection, obeys `Connection: close`,
+ * and hangs up after `idle` ms.
  */
-export function startLoad (port: number, rate: number, manners: readonly Manner[] = replicaUsers, idle: number = longestIdle): Load {
+export function startLoad (
+  port: number,
+  rate: number,
+  manners: readonly Manner[] = replicaUsers,
+  idle: number = longestIdle
+): Load {
   const population = new Population(port, manners, idle)
   const gap = (): number => -Math.log(1 - Math.random()) * 1000 / rate
   let nextAt = performance.now() + gap()

@@ -56,7 +56,11 @@ function search (): string | undefined {
 
 /** Installs HAProxy from Debian's packages. @throws Error when that does not work */
 export function installHaproxy (): void {
-  const options = { stdio: 'pipe', timeout: 180_000, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } } as const
+  const options = {
+    stdio: 'pipe',
+    timeout: 180_000,
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  } as const
   execFileSync('apt-get', ['update', '-qq'], options)
   execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'haproxy'], options)
 }
@@ -76,15 +80,23 @@ export function findHaproxy (): string {
     why = `and installing it failed: ${String(error).split('\n')[0]}`
   }
   const installed = search()
-  if (installed === undefined) throw new Error(`haproxy is neither in PATH nor in /usr/sbin, ${why}; install it by hand (Debian: apt-get install haproxy)`)
+  if (installed === undefined) {
+    throw new Error(
+      `haproxy is neither in PATH nor in /usr/sbin, ${why}; install it by hand (Debian: apt-get install haproxy)`
+    )
+  }
   return installed
 }
 
-// A check may take long: a replica that the machine leaves without a processor is slow, not unready, and without it no server would be left.
+// A check may take long: a replica that the machine leaves without a processor is slow, not unready, and without it
+// no server would be left.
 function configuration (options: BalancerOptions, port: number, socket: string): string {
   const check = options.check ? 'check inter 500ms fall 2 rise 1' : ''
   const busy = options.ports.map((server, index) => `  server slot${index + 1} 127.0.0.1:${server} ${check}`)
-  const spare = Array.from({ length: options.spare }, (_, index) => `  server slot${options.ports.length + index + 1} 127.0.0.1:1 ${check} disabled`)
+  const spare = Array.from(
+    { length: options.spare },
+    (_, index) => `  server slot${options.ports.length + index + 1} 127.0.0.1:1 ${check} disabled`
+  )
   return `
 global
   maxconn 8000
@@ -104,7 +116,10 @@ defaults
 listen service
   bind 127.0.0.1:${port}
   balance roundrobin
-${options.check ? '  option httpchk\n  http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host replica\n  http-check expect status 200\n' : ''}
+${options.check
+  ? '  option httpchk\n  http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host replica\n'
+    + '  http-check expect status 200\n'
+  : ''}
 ${[...busy, ...spare].join('\n')}
 `
 }
@@ -120,7 +135,9 @@ async function ask (socket: string, command: string): Promise<string> {
 
 async function order (socket: string, command: string): Promise<void> {
   const answer = await ask(socket, command)
-  if (answer !== '' && !/^(IP|port|no need to change)/.test(answer)) throw new Error(`haproxy refused "${command}": ${answer}`)
+  if (answer !== '' && !/^(IP|port|no need to change)/.test(answer)) {
+    throw new Error(`haproxy refused "${command}": ${answer}`)
+  }
 }
 
 /** How connections ended, by the client's local port: ports are used again within a minute. */
@@ -137,7 +154,8 @@ function readEnds (stdout: NodeJS.ReadableStream): Map<number, ConnectionEnd[]> 
 }
 
 /**
- * Starts HAProxy in TCP mode on a free port of 127.0.0.1: no retries, no redispatch, so that whatever a server loses, the client sees.
+ * Starts HAProxy in TCP mode on a free port of 127.0.0.1: no retries, no redispatch, so that whatever a server loses,
+ * the client sees.
  * @throws Error when there is no HAProxy or it does not start
  */
 export async function startHaproxy (options: BalancerOptions): Promise<Balancer> {
@@ -166,7 +184,8 @@ export async function startHaproxy (options: BalancerOptions): Promise<Balancer>
     }
     await sleep(25)
   }
-  const server = (slot: number, change: string): Promise<void> => order(socket, `set server service/slot${slot} ${change}`)
+  const server = (slot: number, change: string): Promise<void> =>
+    order(socket, `set server service/slot${slot} ${change}`)
   return {
     port,
     stop,

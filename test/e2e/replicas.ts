@@ -23,7 +23,13 @@ export interface ReplicaOptions {
 }
 
 /** One line of a replica's JSON log. */
-export type LogLine = Record<string, unknown> & { event?: string, level?: number, msg?: string, time?: number, report?: Report }
+export type LogLine = Record<string, unknown> & {
+  event?: string,
+  level?: number,
+  msg?: string,
+  time?: number,
+  report?: Report
+}
 
 /** A running replica. */
 export interface Replica {
@@ -38,8 +44,8 @@ export interface Replica {
 }
 
 /**
- * The client and the balancer stand for a whole network, which does not pause because this machine is busy: a pause of theirs
- * would be a silence that says nothing. So they go first, where the system allows it; replicas do not.
+ * The client and the balancer stand for a whole network, which does not pause because this machine is busy: a pause
+ * of theirs would be a silence that says nothing. So they go first, where the system allows it; replicas do not.
  */
 export function prefer (pid: number | undefined, priority: number): void {
   try {
@@ -72,14 +78,24 @@ export function ensureBuilt (): void {
   if (existsSync(built) && statSync(built).mtimeMs >= newest(`${root}lib`)) return
   const compiler = `${root}node_modules/@typescript/native/bin/tsc`
   // Without the test runner's loaders, under which the compiler does not start.
-  const { status, stdout, stderr } = spawnSync('env', ['-u', 'NODE_OPTIONS', process.execPath, compiler, '-p', root], { cwd: root, encoding: 'utf8', env: { PATH: process.env['PATH'] } })
+  const { status, stdout, stderr } = spawnSync('env', ['-u', 'NODE_OPTIONS', process.execPath, compiler, '-p', root], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { PATH: process.env['PATH'] }
+  })
   if (status !== 0) throw new Error(`lib does not compile:\n${stdout}${stderr}`)
 }
 
 /** One GET on a connection of its own, as a kubelet probes; the status, or 0 where nobody answered. */
 export function probe (port: number, path: string): Promise<number> {
   return new Promise((resolve) => {
-    const request = get({ host: '127.0.0.1', port, path, agent: false, headers: { 'user-agent': 'kube-probe/1.34' } }, (response) => {
+    const request = get({
+      host: '127.0.0.1',
+      port,
+      path,
+      agent: false,
+      headers: { 'user-agent': 'kube-probe/1.34' }
+    }, (response) => {
       response.resume()
       resolve(response.statusCode ?? 0)
     })
@@ -89,8 +105,11 @@ export function probe (port: number, path: string): Promise<number> {
 }
 
 function launch (options: ReplicaOptions): Replica & { listening: Promise<number> } {
-  // A test runner's loaders come in NODE_OPTIONS, and it sets them again for each child; a replica in production has none of them.
-  const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, fileURLToPath(new URL('replica.js', import.meta.url))], {
+  // A test runner's loaders come in NODE_OPTIONS, and it sets them again for each child; a replica in production has
+  // none of them.
+  const child = spawn('env', [
+    '-u', 'NODE_OPTIONS', process.execPath, fileURLToPath(new URL('replica.js', import.meta.url))
+  ], {
     cwd: root,
     stdio: ['pipe', 'pipe', 'pipe'],
     env: {
@@ -118,7 +137,15 @@ function launch (options: ReplicaOptions): Replica & { listening: Promise<number
   createInterface({ input: child.stderr }).on('line', keep)
   // 'close', not 'exit': the last log lines must have been read.
   const exited = once(child, 'close').then(([code, signal]) => ({ code, signal, at: Date.now() }))
-  return { name: options.name, port: 0, shutdown: options.shutdown, log, exited, listening, kill: (signal) => child.kill(signal) }
+  return {
+    name: options.name,
+    port: 0,
+    shutdown: options.shutdown,
+    log,
+    exited,
+    listening,
+    kill: (signal) => child.kill(signal)
+  }
 }
 
 function withResolvers<T> (): { promise: Promise<T>, resolve: (value: T) => void } {
@@ -142,7 +169,11 @@ async function becomesReady (port: number, path: string): Promise<boolean> {
 export async function startReplica (options: ReplicaOptions): Promise<Replica> {
   const { listening, ...replica } = launch(options)
   const port = await Promise.race([listening, replica.exited.then(() => 0), sleep(20_000, 0, { ref: false })])
-  if (port !== 0 && await becomesReady(port, options.shutdown === 'graceful' ? '/readyz' : '/')) return Object.assign(replica, { port })
+  if (port !== 0 && await becomesReady(port, options.shutdown === 'graceful' ? '/readyz' : '/')) {
+    return Object.assign(replica, { port })
+  }
   replica.kill('SIGKILL')
-  throw new Error(`replica ${options.name} did not become ready:\n${replica.log.map((line) => JSON.stringify(line)).join('\n')}`)
+  throw new Error(
+    `replica ${options.name} did not become ready:\n${replica.log.map((line) => JSON.stringify(line)).join('\n')}`
+  )
 }

@@ -24,16 +24,25 @@ function leftInTime (t: Test, result: RolloutResult, replicas: number, graceSeco
 function lostNothing (t: Test, result: RolloutResult, atLeast: number, replaced = 3): void {
   leftInTime(t, result, replaced)
   for (const { name, unreadyAfter } of result.departures) {
-    t.ok(unreadyAfter !== undefined && unreadyAfter < 5000, `${name} fails readiness while it still serves, after ${unreadyAfter} ms`)
+    t.ok(
+      unreadyAfter !== undefined && unreadyAfter < 5000,
+      `${name} fails readiness while it still serves, after ${unreadyAfter} ms`
+    )
   }
   t.ok(result.requests >= atLeast, `${result.requests} requests were sent on ${result.connections} connections`)
-  t.strictSame(result.byKind, {}, 'nothing is lost', { losses: result.losses.slice(0, 20), longestStall: result.longestStall, departures: result.departures })
+  t.strictSame(result.byKind, {}, 'nothing is lost', {
+    losses: result.losses.slice(0, 20),
+    longestStall: result.longestStall,
+    departures: result.departures
+  })
 }
 
 t.test('traffic that ends late, or is thin, or never ends', { timeout: 120_000 }, async (t) => {
   const late = begin({ removal: removals.late, rate: 300 })
   const sparse = begin({ removal: removals.sparse, rate: 3 })
-  const paused = begin({ removal: removals.late, rate: 200, replicas: 2, replace: 1, pause: { after: 6500, duration: 1500 } })
+  const paused = begin(
+    { removal: removals.late, rate: 200, replicas: 2, replace: 1, pause: { after: 6500, duration: 1500 } }
+  )
   const never = begin({ removal: removals.never, rate: 100, replace: 1, graceSeconds: 16, warmUp: 2000 })
 
   await t.test('the endpoint is taken out 16 s after SIGTERM', async (t) => {
@@ -71,7 +80,9 @@ t.test('traffic that ends late, or is thin, or never ends', { timeout: 120_000 }
 t.test('traffic that ends soon', { timeout: 120_000 }, async (t) => {
   const endpoint = begin({ removal: removals.endpoint, rate: 300 })
   const check = begin({ removal: removals.check, rate: 300 })
-  const plain = begin({ removal: removals.endpoint, rate: 300, shutdown: 'plain', replace: 1, graceSeconds: 10, warmUp: 2000 })
+  const plain = begin(
+    { removal: removals.endpoint, rate: 300, shutdown: 'plain', replace: 1, graceSeconds: 10, warmUp: 2000 }
+  )
 
   await t.test('the endpoint is taken out 2 s after SIGTERM, whatever readiness says', async (t) => {
     lostNothing(t, await endpoint, 300 * 15)
@@ -84,7 +95,10 @@ t.test('traffic that ends soon', { timeout: 120_000 }, async (t) => {
   await t.test('the same client counts what plain app.close() loses', async (t) => {
     const result = await plain
     t.ok(result.losses.length > 0, 'so it would have counted ours', { byKind: result.byKind })
-    t.ok(Object.keys(result.byKind).some((kind) => kind.startsWith('socket hang up') || kind.startsWith('ECONNRESET')), 'refused connections')
+    t.ok(
+      Object.keys(result.byKind).some((kind) => kind.startsWith('socket hang up') || kind.startsWith('ECONNRESET')),
+      'refused connections'
+    )
     t.ok(Object.keys(result.byKind).some((kind) => kind.startsWith('status 503')), 'requests that were answered 503')
   })
 })

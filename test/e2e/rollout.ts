@@ -9,7 +9,7 @@ import type { LogLine, Replica, Shutdown } from './replicas.ts'
 
 /** How a replica leaves rotation. */
 export interface Removal {
-  /** The balancer gives it no new connections from so many ms after SIGTERM on, whatever its readiness says; absent: never. */
+  /** Ms after SIGTERM until the balancer gives it no more new connections, whatever its readiness; absent: never. */
   endpointAfter?: number
   /** The balancer probes `/readyz` itself and obeys what it hears. */
   check?: boolean
@@ -23,7 +23,7 @@ export const removals = {
   endpoint: { endpointAfter: 2000 },
   /** As balancers do that probe the pods themselves. */
   check: { check: true },
-  /** As behind slow cloud balancers. Staggered, as a Deployment's controller does: it never waits for the old pod's end. */
+  /** As behind slow cloud balancers. Staggered, like a Deployment's controller: it waits for no old pod's end. */
   late: { endpointAfter: 16_000, stagger: 4000 },
   /** For thin traffic, where silence proves nothing. */
   sparse: { endpointAfter: 10_000, stagger: 4000 },
@@ -44,12 +44,15 @@ export interface RolloutOptions {
   /** @default 30 */
   graceSeconds?: number
   /**
-   * Ms of load before the first SIGTERM. Evidence is measured against the traffic that there was, over whole spans of five
-   * seconds: a replica that is younger waits longer.
+   * Ms of load before the first SIGTERM. Evidence is measured against the traffic that there was, over whole spans
+   * of five seconds: a replica that is younger waits longer.
    * @default 16000
    */
   warmUp?: number
-  /** Stops the process that is replaced, so many ms after SIGTERM and for so long: a throttled CPU, a long turn of the event loop. */
+  /**
+   * Stops the process that is replaced, so many ms after SIGTERM and for so long: a throttled CPU, a long turn of
+   * the event loop.
+   */
   pause?: { after: number, duration: number } | undefined
 }
 
@@ -137,7 +140,11 @@ async function terminate (cluster: Cluster, slot: number): Promise<Departure> {
 /** Surge of one: the successor is ready and in rotation before the old one is told to go. */
 async function replace (cluster: Cluster, slot: number): Promise<Departure> {
   const { options, replicas, balancer } = cluster
-  const successor = await startReplica({ name: `new-${slot}`, shutdown: options.shutdown, graceSeconds: options.graceSeconds })
+  const successor = await startReplica({
+    name: `new-${slot}`,
+    shutdown: options.shutdown,
+    graceSeconds: options.graceSeconds
+  })
   replicas.push(successor)
   await balancer.add(replicas.length, successor.port)
   return await terminate(cluster, slot)
@@ -164,8 +171,8 @@ function attribute (cluster: Cluster, losses: Loss[]): Attributed[] {
 }
 
 /**
- * Whether no process has seen the connection: it was refused, or in the kernel's queue when the listener closed, which ends it
- * then. To a balancer that is a connection like those that were accepted.
+ * Whether no process has seen the connection: it was refused, or in the kernel's queue when the listener closed,
+ * which ends it then. To a balancer that is a connection like those that were accepted.
  *
  * @param closed epoch ms between which the listener closed
  */
@@ -195,11 +202,20 @@ async function startCluster (options: Required<RolloutOptions>): Promise<Cluster
 }
 
 /**
- * Starts replicas behind HAProxy, puts load on them, and replaces them. Every cluster is its own: several may run at a time.
+ * Starts replicas behind HAProxy, puts load on them, and replaces them. Clusters share nothing: several may run
+ * at a time.
  * @throws Error when a replica or the balancer does not start; losses are no error but the result
  */
 export async function rollout (given: RolloutOptions): Promise<RolloutResult> {
-  const options = { shutdown: 'graceful', replicas: 3, replace: given.replicas ?? 3, graceSeconds: 30, warmUp: 16_000, pause: undefined, ...given } as const
+  const options = {
+    shutdown: 'graceful',
+    replicas: 3,
+    replace: given.replicas ?? 3,
+    graceSeconds: 30,
+    warmUp: 16_000,
+    pause: undefined,
+    ...given
+  } as const
   if (options.shutdown === 'graceful') ensureBuilt()
   prefer(process.pid, -10)
   const cluster = await startCluster(options)

@@ -1,9 +1,9 @@
 // Rolling updates, over and over, and a table of what they lost. Exit code 1 where it was anything.
 //
 //   --removal endpoint|check|late|sparse|never   which manners, may be repeated; all but the last by default
-//   --rate 300                                   requests per second, may be repeated; 300 and 1000 by default (sparse: 3)
+//   --rate 300                                   requests/s, may be repeated; 300 and 1000 by default (sparse: 3)
 //   --count 20                                   updates of each; 20 by default, 5 of the slow ones
-//   --stagger 3000                               ms between two replacements of one update, instead of one after the other
+//   --stagger 3000                               ms between two replacements of an update, instead of one after another
 //   --shutdown plain                             plain app.close() in place of the plugin
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -70,7 +70,10 @@ async function run ({ name, rate, count }: Series): Promise<RolloutResult[]> {
       const title = `${name} at ${rate}/s, update ${++started} of ${count}`
       const result = await rollout(options)
       results.push(result)
-      console.error(`${title}: ${result.losses.length} of ${result.requests} lost, longest stall of the client ${result.longestStall} ms`)
+      console.error(
+        `${title}: ${result.losses.length} of ${result.requests} lost`
+        + `, longest stall of the client ${result.longestStall} ms`
+      )
       complain(title, result)
     }
   }
@@ -103,12 +106,16 @@ function row ({ name, rate }: Series, results: RolloutResult[]): string {
   const exits = departures.filter(leftWell).length
   return `| ${[
     name, `${rate}/s`, results.length, requests, losses.length, list(countByKind(losses)),
-    seconds(times[Math.floor(times.length / 2)]), seconds(times.at(-1)), `${exits} of ${departures.length}`, countEnds(departures)
+    seconds(times[Math.floor(times.length / 2)]), seconds(times.at(-1)),
+    `${exits} of ${departures.length}`, countEnds(departures)
   ].join(' | ')} |`
 }
 
 console.log(`Node ${process.version}, ${availableParallelism()} cores, shutdown: ${values.shutdown}\n`)
-console.log('| removal | rate | updates | requests | lost | by kind | SIGTERM to exit, median | longest | exits with 0 | phase 1 ended by |')
+console.log(
+  '| removal | rate | updates | requests | lost | by kind | SIGTERM to exit, median | longest | exits with 0 '
+  + '| phase 1 ended by |'
+)
 console.log('|---|---|---|---|---|---|---|---|---|---|')
 for (const series of plan()) {
   const results = await run(series)

@@ -42,8 +42,10 @@ function keep (log: LogLine[], text: string): void {
 /** Starts a process as a container runtime does: nothing of our environment but PATH comes along. */
 export function startContainer ({ command, folder, env }: ContainerSpec): RunningContainer {
   const [program = '', ...parameters] = command
-  // The test runner puts its loaders into the NODE_OPTIONS of each child; `env` takes them out again and becomes the program.
-  const child = spawn('env', ['-u', 'NODE_OPTIONS', '-u', 'NODE_V8_COVERAGE', program === 'node' ? process.execPath : program, ...parameters], {
+  // The test runner puts its loaders into each child's NODE_OPTIONS; `env` takes them out and becomes the program.
+  const child = spawn('env', [
+    '-u', 'NODE_OPTIONS', '-u', 'NODE_V8_COVERAGE', program === 'node' ? process.execPath : program, ...parameters
+  ], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'], ...env }

@@ -13,7 +13,11 @@ export interface Place {
 }
 
 /** The variables that a kubelet puts into every container for the Service of the API server. */
-const serviceVariables = { KUBERNETES_SERVICE_HOST: '10.0.0.1', KUBERNETES_SERVICE_PORT: '443', KUBERNETES_PORT: 'tcp://10.0.0.1:443' }
+const serviceVariables = {
+  KUBERNETES_SERVICE_HOST: '10.0.0.1',
+  KUBERNETES_SERVICE_PORT: '443',
+  KUBERNETES_PORT: 'tcp://10.0.0.1:443'
+}
 
 /**
  * The environment of the pod's container, in the kubelet's order: image, services, container.
@@ -23,7 +27,12 @@ const serviceVariables = { KUBERNETES_SERVICE_HOST: '10.0.0.1', KUBERNETES_SERVI
  */
 export function environmentOf (manifest: Manifest, place: Place): Record<string, string> {
   const container = onlyContainer(manifest.deployment.spec.template.spec)
-  const environment: Record<string, string> = { ...folderVariables(place), ...place.image.env, HOSTNAME: place.podName, ...serviceVariables }
+  const environment: Record<string, string> = {
+    ...folderVariables(place),
+    ...place.image.env,
+    HOSTNAME: place.podName,
+    ...serviceVariables
+  }
   for (const variable of container.env ?? []) {
     const value = valueOf(variable, container, manifest, place)
     if (value !== undefined) environment[variable.name] = here(variable.name, expand(value, environment), place)
@@ -36,7 +45,9 @@ function portVariables (container: Container, { ports }: Place): Record<string, 
   const [first] = container.ports ?? []
   const told = container.env?.find(({ name }) => name === 'PORT')?.value
   if (first === undefined) throw new Error('the container has no port')
-  if (told !== undefined && Number(told) !== first.containerPort) throw new Error(`PORT is ${told}, the container's port ${first.containerPort}`)
+  if (told !== undefined && Number(told) !== first.containerPort) {
+    throw new Error(`PORT is ${told}, the container's port ${first.containerPort}`)
+  }
   return { HOST: '127.0.0.1', PORT: String(ports.get(first.containerPort)) }
 }
 
@@ -56,10 +67,18 @@ function here (name: string, value: string, { ports, paths }: Place): string {
 
 /** `$(NAME)` is a variable that came before; `$$` is `$`; anything else stays. */
 export function expand (text: string, environment: Record<string, string>): string {
-  return text.replaceAll(/\$\$|\$\(([^)]+)\)/g, (whole, name?: string) => name === undefined ? '$' : environment[name] ?? whole)
+  return text.replaceAll(
+    /\$\$|\$\(([^)]+)\)/g,
+    (whole, name?: string) => name === undefined ? '$' : environment[name] ?? whole
+  )
 }
 
-function valueOf ({ name, value, valueFrom }: EnvVar, container: Container, manifest: Manifest, place: Place): string | undefined {
+function valueOf (
+  { name, value, valueFrom }: EnvVar,
+  container: Container,
+  manifest: Manifest,
+  place: Place
+): string | undefined {
   if (valueFrom === undefined) return value ?? ''
   if (valueFrom.fieldRef !== undefined) return fieldOf(valueFrom.fieldRef.fieldPath, manifest, place)
   if (valueFrom.secretKeyRef !== undefined) return secretOf(valueFrom.secretKeyRef, manifest)
@@ -93,7 +112,8 @@ interface SecretKey { name: string, key: string, optional?: boolean }
 export function secretOf ({ name, key, optional = false }: SecretKey, { secrets }: Manifest): string | undefined {
   const secret = secrets.find(({ metadata }) => metadata.name === name)
   const encoded = secret?.data?.[key]
-  const found = secret?.stringData?.[key] ?? (encoded === undefined ? undefined : Buffer.from(encoded, 'base64').toString())
+  const found = secret?.stringData?.[key]
+    ?? (encoded === undefined ? undefined : Buffer.from(encoded, 'base64').toString())
   if (found === undefined && !optional) throw new Error(`there is no ${key} in a Secret ${name}`)
   return found
 }
@@ -108,7 +128,10 @@ function quantity (text: string | number): number {
 }
 
 /** Without a limit the whole machine is the limit: any large number does. */
-function resourceOf ({ resource, divisor = '1' }: { resource: string, divisor?: string }, { resources = {} }: Container): string {
+function resourceOf (
+  { resource, divisor = '1' }: { resource: string, divisor?: string },
+  { resources = {} }: Container
+): string {
   const [kind = '', name = ''] = resource.split('.')
   const amount = (kind === 'limits' ? resources.limits : resources.requests)?.[name]
   const divisorOf = quantity(divisor === '0' ? '1' : divisor)

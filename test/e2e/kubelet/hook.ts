@@ -20,7 +20,7 @@ export interface HookPlace {
   env: Record<string, string>
 }
 
-/** Runs a preStop hook, for no longer than the grace period (seconds). Never rejects: a kubelet goes on whatever a hook did. */
+/** Runs a preStop hook, for at most the grace period (seconds). Never rejects: a kubelet goes on whatever it did. */
 export async function runPreStop (hook: PreStop, grace: number, place: HookPlace): Promise<HookRecord> {
   const startedAt = performance.now()
   const over = new AbortController()
@@ -33,12 +33,23 @@ export async function runPreStop (hook: PreStop, grace: number, place: HookPlace
 }
 
 /** A status that is no success is none for the kubelet either, but it goes on without an event. */
-async function run ({ httpGet: get, sleep: pause, exec }: PreStop, grace: number, { portOf, folder, env }: HookPlace, signal: AbortSignal): Promise<number | string> {
+async function run (
+  { httpGet: get, sleep: pause, exec }: PreStop,
+  grace: number,
+  { portOf, folder, env }: HookPlace,
+  signal: AbortSignal
+): Promise<number | string> {
   if (get !== undefined) return await httpGet(get, { portOf, agent: 'kube-lifecycle', timeout: grace * 1000 })
-  // A timer of Node's may be early by a part of a millisecond, which the truncated difference would make a second of; Go's never is.
+  // A timer of Node's may be early by a part of a millisecond, which the truncated difference would make a second of;
+  // Go's never is.
   if (pause !== undefined) return await sleep(pause.seconds * 1000 + 1, 'done', { signal }).catch(() => '')
   const [program = '', ...parameters] = exec?.command ?? []
   return await new Promise((resolve) => {
-    execFile(program, parameters, { cwd: folder, env: { PATH: process.env['PATH'], ...env } }, (error) => resolve(error === null ? 'done' : error.message))
+    execFile(
+      program,
+      parameters,
+      { cwd: folder, env: { PATH: process.env['PATH'], ...env } },
+      (error) => resolve(error === null ? 'done' : error.message)
+    )
   })
 }

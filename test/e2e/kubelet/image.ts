@@ -17,7 +17,8 @@ const inits = ['tini', '/usr/bin/tini', 'dumb-init', '/usr/bin/dumb-init']
 
 /** The instructions of a Dockerfile, by stage. Comments and continued lines are resolved; heredocs are not known. */
 export function readStages (file: string): Instruction[][] {
-  const lines = readFileSync(file, 'utf8').split('\n').filter((line) => !/^\s*(#|$)/.test(line)).join('\n').replaceAll(/\\\n\s*/g, ' ').split('\n')
+  const lines = readFileSync(file, 'utf8')
+    .split('\n').filter((line) => !/^\s*(#|$)/.test(line)).join('\n').replaceAll(/\\\n\s*/g, ' ').split('\n')
   const stages: Instruction[][] = []
   for (const line of lines) {
     const [, name = '', argument = ''] = /^(\w+)\s+(.*)$/.exec(line) ?? []
@@ -47,7 +48,8 @@ export function readImage (file: string, folder: string): Image {
     return JSON.parse(argument) as string[]
   }
   const entrypoint = exec('ENTRYPOINT')
-  const assignments = stage.filter(({ name }) => name === 'ENV').flatMap(({ argument }) => argument.split(/\s+/)).map((pair) => pair.split('='))
+  const assignments = stage.filter(({ name }) => name === 'ENV')
+    .flatMap(({ argument }) => argument.split(/\s+/)).map((pair) => pair.split('='))
   return {
     folder,
     entrypoint: inits.includes(entrypoint[0] ?? '') ? entrypoint.slice(entrypoint.indexOf('--') + 1) : entrypoint,

@@ -15,9 +15,20 @@ import { Pod } from './pod.ts'
 import { until } from './until.ts'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
-const image = { folder: root, entrypoint: [], command: ['node', 'test/e2e/kubelet/fixtures/witness.js', 'of', 'the', 'image'], env: { FROM: 'image' } }
+const image = {
+  folder: root,
+  entrypoint: [],
+  command: ['node', 'test/e2e/kubelet/fixtures/witness.js', 'of', 'the', 'image'],
+  env: { FROM: 'image' }
+}
 
-type Parts = { container?: Partial<Container>, pod?: Partial<PodSpec>, answers?: Record<string, number[]>, env?: Record<string, string>, objects?: object[] }
+type Parts = {
+  container?: Partial<Container>,
+  pod?: Partial<PodSpec>,
+  answers?: Record<string, number[]>,
+  env?: Record<string, string>,
+  objects?: object[]
+}
 
 function manifestOf ({ container, pod, answers = {}, env = {}, objects = [] }: Parts): string {
   const deployment = {
@@ -35,7 +46,11 @@ function manifestOf ({ container, pod, answers = {}, env = {}, objects = [] }: P
             // In tenths of the seconds that a manifest can have, so that nobody waits.
             readinessProbe: { httpGet: { path: '/ready', port: 'http' }, periodSeconds: 0.1 },
             ...container,
-            env: [...Object.entries({ ANSWERS: JSON.stringify(answers), MESSAGE_PATH: '/dev/termination-log', ...env }).map(([name, value]) => ({ name, value })), ...container?.env ?? []]
+            env: [
+              ...Object.entries({ ANSWERS: JSON.stringify(answers), MESSAGE_PATH: '/dev/termination-log', ...env })
+                .map(([name, value]) => ({ name, value })),
+              ...container?.env ?? []
+            ]
           }]
         }
       }
@@ -46,7 +61,12 @@ function manifestOf ({ container, pod, answers = {}, env = {}, objects = [] }: P
 
 async function start (t: Test, parts: Parts): Promise<{ pod: Pod, changes: boolean[] }> {
   const changes: boolean[] = []
-  const pod = await Pod.start({ name: 'witness-1', manifest: readManifest(manifestOf(parts)), image, onChange: (pod) => { if (!pod.isDeleted) changes.push(pod.isReady) } })
+  const pod = await Pod.start({
+    name: 'witness-1',
+    manifest: readManifest(manifestOf(parts)),
+    image,
+    onChange: (pod) => { if (!pod.isDeleted) changes.push(pod.isReady) }
+  })
   t.teardown(() => pod.destroy())
   return { pod, changes }
 }
@@ -54,7 +74,8 @@ async function start (t: Test, parts: Parts): Promise<{ pod: Pod, changes: boole
 const requests = (pod: Pod): LogLine[] => pod.log.filter(({ event }) => event === 'request')
 
 /** Patient, for a process that starts on a busy machine takes its time. */
-const probe = (path: string, periodSeconds: number): ProbeSpec => ({ httpGet: { path, port: 3000 }, periodSeconds, failureThreshold: 500 })
+const probe = (path: string, periodSeconds: number): ProbeSpec =>
+  ({ httpGet: { path, port: 3000 }, periodSeconds, failureThreshold: 500 })
 
 // Most of the time is waited, not worked.
 t.jobs = 4
@@ -73,7 +94,11 @@ t.test('each probe is a connection of its own, with the headers of a kubelet', a
 t.test('startup comes first; when it has succeeded, readiness is asked at once', async (t) => {
   const { pod, changes } = await start(t, {
     answers: { '/start': [503, 503, 200] },
-    container: { startupProbe: probe('/start', 0.1), readinessProbe: probe('/ready', 30), livenessProbe: probe('/live', 0.2) }
+    container: {
+      startupProbe: probe('/start', 0.1),
+      readinessProbe: probe('/ready', 30),
+      livenessProbe: probe('/live', 0.2)
+    }
   })
   await until(() => requests(pod).some(({ url }) => url === '/live'), 'liveness was probed')
   const urls = requests(pod).map(({ url }) => url)
@@ -87,7 +112,14 @@ t.test('startup comes first; when it has succeeded, readiness is asked at once',
 t.test('a result counts when it has come as often as its threshold says', async (t) => {
   const { pod, changes } = await start(t, {
     answers: { '/ready': [200, 200, 503, 200, 503, 503, 200, 302, 503] },
-    container: { readinessProbe: { httpGet: { path: '/ready', port: 'http' }, periodSeconds: 0.1, successThreshold: 2, failureThreshold: 2 } }
+    container: {
+      readinessProbe: {
+        httpGet: { path: '/ready', port: 'http' },
+        periodSeconds: 0.1,
+        successThreshold: 2,
+        failureThreshold: 2
+      }
+    }
   })
   await until(() => changes.length >= 4, 'readiness had changed four times')
   t.same(changes, [true, false, true, false])
@@ -99,7 +131,16 @@ t.test('a result counts when it has come as often as its threshold says', async 
 t.test('an answer that does not come in time is a failure, and enough of those a restart', async (t) => {
   const { pod } = await start(t, {
     answers: { '/live': [0] },
-    container: { startupProbe: probe('/start', 0.1), livenessProbe: { httpGet: { path: '/live', port: 'http' }, initialDelaySeconds: 0.2, periodSeconds: 0.3, timeoutSeconds: 0.2, failureThreshold: 2 } }
+    container: {
+      startupProbe: probe('/start', 0.1),
+      livenessProbe: {
+        httpGet: { path: '/live', port: 'http' },
+        initialDelaySeconds: 0.2,
+        periodSeconds: 0.3,
+        timeoutSeconds: 0.2,
+        failureThreshold: 2
+      }
+    }
   })
   await until(() => pod.restarts.length > 0, 'liveness had failed')
   const failures = pod.probes.filter(({ kind }) => kind === 'liveness')
@@ -110,24 +151,28 @@ t.test('an answer that does not come in time is a failure, and enough of those a
 t.test('a pod that ends at SIGTERM', async (t) => {
   const { pod } = await start(t, { env: { MESSAGE: 'gone' } })
   await pod.untilReady()
-  t.match(await pod.delete(), { code: 0, signal: null, wasKilled: false, graceAfterSignal: 30, preStop: undefined, message: 'gone' })
+  t.match(
+    await pod.delete(),
+    { code: 0, signal: null, wasKilled: false, graceAfterSignal: 30, preStop: undefined, message: 'gone' }
+  )
   t.same(pod.restarts, [])
 })
 
-t.test('a pod that does not is killed when its grace is over; readiness is probed until then, liveness is not', async (t) => {
-  const { pod } = await start(t, {
-    env: { DEAF: 'yes' },
-    pod: { terminationGracePeriodSeconds: 2 },
-    container: { livenessProbe: probe('/live', 0.1) }
+t.test('a pod that does not is killed when its grace is over; readiness is probed until then, liveness is not',
+  async (t) => {
+    const { pod } = await start(t, {
+      env: { DEAF: 'yes' },
+      pod: { terminationGracePeriodSeconds: 2 },
+      container: { livenessProbe: probe('/live', 0.1) }
+    })
+    await pod.untilReady()
+    await until(() => requests(pod).some(({ url }) => url === '/live'), 'liveness was probed')
+    const { took, probes, ...departure } = await pod.delete()
+    t.match(departure, { code: null, signal: 'SIGKILL', wasKilled: true, graceAfterSignal: 2 })
+    t.ok(took >= 2000 && took < 7000, `after ${took} ms`)
+    t.ok(probes.length >= 3)
+    t.ok(probes.every(({ kind }) => kind === 'readiness'))
   })
-  await pod.untilReady()
-  await until(() => requests(pod).some(({ url }) => url === '/live'), 'liveness was probed')
-  const { took, probes, ...departure } = await pod.delete()
-  t.match(departure, { code: null, signal: 'SIGKILL', wasKilled: true, graceAfterSignal: 2 })
-  t.ok(took >= 2000 && took < 7000, `after ${took} ms`)
-  t.ok(probes.length >= 3)
-  t.ok(probes.every(({ kind }) => kind === 'readiness'))
-})
 
 t.test('the time of a preStop hook comes off the grace period, in whole seconds', async (t) => {
   const { pod } = await start(t, {
@@ -149,25 +194,61 @@ t.test('a hook that takes all of it leaves two seconds', async (t) => {
   })
   await pod.untilReady()
   const { took, ...departure } = await pod.delete()
-  t.match(departure, { preStop: { outcome: 'not done at the end of the grace period' }, graceAfterSignal: 2, wasKilled: true })
+  t.match(departure, {
+    preStop: { outcome: 'not done at the end of the grace period' },
+    graceAfterSignal: 2,
+    wasKilled: true
+  })
   t.ok(took >= 3000 && took < 8000, `after ${took} ms`)
 })
 
-t.test('a preStop call has its own agent and the headers of the manifest; what it answers changes nothing', async (t) => {
-  const { pod } = await start(t, {
-    answers: { '/-/prestop': [403] },
-    container: { lifecycle: { preStop: { httpGet: { path: '/-/prestop', port: 'http', httpHeaders: [{ name: 'Authorization', value: 'Bearer of-good-news' }] } } } }
+t.test('a preStop call has its own agent and the headers of the manifest; what it answers changes nothing',
+  async (t) => {
+    const { pod } = await start(t, {
+      answers: { '/-/prestop': [403] },
+      container: {
+        lifecycle: {
+          preStop: {
+            httpGet: {
+              path: '/-/prestop',
+              port: 'http',
+              httpHeaders: [{ name: 'Authorization', value: 'Bearer of-good-news' }]
+            }
+          }
+        }
+      }
+    })
+    await pod.untilReady()
+    t.match(
+      await pod.delete(),
+      { preStop: { outcome: 403, subtracted: 0 }, graceAfterSignal: 30, code: 0, wasKilled: false }
+    )
+    const events = pod.log.filter(({ event, url }) => event === 'signal' || url === '/-/prestop')
+    t.match(
+      events,
+      [{ headers: { 'user-agent': 'kube-lifecycle/1.34', authorization: 'Bearer of-good-news' } }, { event: 'signal' }],
+      'first the call, then the signal'
+    )
   })
-  await pod.untilReady()
-  t.match(await pod.delete(), { preStop: { outcome: 403, subtracted: 0 }, graceAfterSignal: 30, code: 0, wasKilled: false })
-  const events = pod.log.filter(({ event, url }) => event === 'signal' || url === '/-/prestop')
-  t.match(events, [{ headers: { 'user-agent': 'kube-lifecycle/1.34', authorization: 'Bearer of-good-news' } }, { event: 'signal' }], 'first the call, then the signal')
-})
 
 t.test('the environment is that of the image, the services and the manifest, on this machine', async (t) => {
   const { pod } = await start(t, {
-    objects: [{ kind: 'Secret', metadata: { name: 'keys' }, stringData: { one: 'clear' }, data: { two: Buffer.from('encoded').toString('base64') } }],
-    env: { PORT: '3000', METRICS_PORT: '9090', NOT_A_PORT_NUMBER: '3000', BASE: 'base', BOTH: '$(BASE) and $$(BASE) and $(NOTHING)', SCRATCH: '/scratch/files' },
+    objects: [
+      {
+        kind: 'Secret',
+        metadata: { name: 'keys' },
+        stringData: { one: 'clear' },
+        data: { two: Buffer.from('encoded').toString('base64') }
+      }
+    ],
+    env: {
+      PORT: '3000',
+      METRICS_PORT: '9090',
+      NOT_A_PORT_NUMBER: '3000',
+      BASE: 'base',
+      BOTH: '$(BASE) and $$(BASE) and $(NOTHING)',
+      SCRATCH: '/scratch/files'
+    },
     pod: { volumes: [{ name: 'scratch', emptyDir: {} }, { name: 'tmp', emptyDir: {} }] },
     container: {
       args: ['$(BASE)', '3000'],
@@ -190,7 +271,8 @@ t.test('the environment is that of the image, the services and the manifest, on 
   const { env, argv } = pod.log[0] as unknown as { env: Record<string, string>, argv: string[] }
   t.match(env, {
     FROM: 'image', KUBERNETES_SERVICE_HOST: '10.0.0.1', HOSTNAME: 'witness-1', BOTH: 'base and $(BASE) and $(NOTHING)',
-    PORT: String(pod.port), NOT_A_PORT_NUMBER: '3000', ONE: 'clear', TWO: 'encoded', NAME: 'witness-1', LABEL: 'witness', CPU: '2', MEMORY: '256'
+    PORT: String(pod.port), NOT_A_PORT_NUMBER: '3000', ONE: 'clear', TWO: 'encoded', NAME: 'witness-1',
+    LABEL: 'witness', CPU: '2', MEMORY: '256'
   })
   t.not(env['METRICS_PORT'], '9090', 'every port of the container is one of this machine')
   t.not(env['METRICS_PORT'], env['PORT'])
@@ -213,14 +295,19 @@ t.test('the last 4096 bytes of a termination message are read', async (t) => {
 })
 
 t.test('what this kubelet would have to leave out is refused', async (t) => {
-  const refused = (parts: Parts, message: RegExp): void => { t.throws(() => readManifest(manifestOf(parts)), { message }) }
+  const refused = (parts: Parts, message: RegExp): void => {
+    t.throws(() => readManifest(manifestOf(parts)), { message })
+  }
   refused({ pod: { initContainers: [{}] } }, /initContainers/)
   refused({ container: { envFrom: [{}] } }, /envFrom/)
   refused({ container: { readinessProbe: { periodSeconds: 1 } } }, /a probe without httpGet/)
   refused({ container: { lifecycle: { preStop: { tcpSocket: {} } as object } } }, /this preStop/)
   refused({ pod: {}, objects: [{ kind: 'Deployment' }] }, /expected one Deployment, got 2/)
   t.throws(() => readManifest('a: [b'), 'what is no YAML')
-  await t.rejects(start(t, { container: { env: [{ name: 'A', valueFrom: { secretKeyRef: { name: 'nobody', key: 'a' } } }] } }), { message: /no a in a Secret nobody/ })
+  await t.rejects(
+    start(t, { container: { env: [{ name: 'A', valueFrom: { secretKeyRef: { name: 'nobody', key: 'a' } } }] } }),
+    { message: /no a in a Secret nobody/ }
+  )
   await t.rejects(start(t, { env: { PORT: '8080' } }), { message: "PORT is 8080, the container's port 3000" })
 })
 
@@ -228,5 +315,7 @@ t.test('an image in shell form is refused', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'image-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   writeFileSync(join(folder, 'Dockerfile'), 'FROM x\nWORKDIR /app\nCMD node server.js\n')
-  t.throws(() => readImage(join(folder, 'Dockerfile'), root), { message: /CMD of .* is not in exec form: node server\.js/ })
+  t.throws(() => readImage(join(folder, 'Dockerfile'), root), {
+    message: /CMD of .* is not in exec form: node server\.js/
+  })
 })

@@ -85,7 +85,12 @@ export interface Deployment {
 }
 
 /** A Secret; only what is written in clear text. */
-export interface Secret { kind: 'Secret', metadata: { name: string }, stringData?: Record<string, string>, data?: Record<string, string> }
+export interface Secret {
+  kind: 'Secret'
+  metadata: { name: string }
+  stringData?: Record<string, string>
+  data?: Record<string, string>
+}
 
 /** What of a rendered manifest concerns a kubelet. */
 export interface Manifest { deployment: Deployment, secrets: Secret[] }
@@ -93,7 +98,8 @@ export interface Manifest { deployment: Deployment, secrets: Secret[] }
 /**
  * Reads what `helm template` has rendered, or one Deployment.
  *
- * @throws Error where the text is no YAML, or has not exactly one Deployment, or one with parts that this kubelet would have to leave out
+ * @throws Error where the text is no YAML, or has not exactly one Deployment, or one with parts that this kubelet
+ * would have to leave out
  */
 export function readManifest (text: string): Manifest {
   const objects = parseAllDocuments(text).map((document) => {
@@ -102,7 +108,9 @@ export function readManifest (text: string): Manifest {
   })
   const deployments = objects.filter((object): object is Deployment => object?.kind === 'Deployment')
   const [deployment] = deployments
-  if (deployment === undefined || deployments.length > 1) throw new Error(`expected one Deployment, got ${deployments.length}`)
+  if (deployment === undefined || deployments.length > 1) {
+    throw new Error(`expected one Deployment, got ${deployments.length}`)
+  }
   refuseUnknown(deployment)
   return { deployment, secrets: objects.filter((object): object is Secret => object?.kind === 'Secret') }
 }
@@ -117,7 +125,9 @@ function refuseUnknown ({ spec: { template: { spec } } }: Deployment): void {
     container.lifecycle?.stopSignal !== undefined && 'stopSignal',
     ...[container.startupProbe, container.livenessProbe, container.readinessProbe].map((probe) =>
       probe !== undefined && probe.httpGet === undefined && 'a probe without httpGet'),
-    container.lifecycle?.preStop !== undefined && Object.keys(container.lifecycle.preStop).some((key) => !['httpGet', 'sleep', 'exec'].includes(key)) && 'this preStop'
+    container.lifecycle?.preStop !== undefined
+      && Object.keys(container.lifecycle.preStop).some((key) => !['httpGet', 'sleep', 'exec'].includes(key))
+      && 'this preStop'
   ].filter((part) => part !== false)
   if (unknown.length > 0) throw new Error(`this kubelet does not know ${unknown.join(', ')}`)
 }
@@ -125,6 +135,8 @@ function refuseUnknown ({ spec: { template: { spec } } }: Deployment): void {
 /** The pod's container. @throws Error where there is not exactly one */
 export function onlyContainer (spec: PodSpec): Container {
   const [container] = spec.containers
-  if (container === undefined || spec.containers.length > 1) throw new Error(`expected one container, got ${spec.containers.length}`)
+  if (container === undefined || spec.containers.length > 1) {
+    throw new Error(`expected one container, got ${spec.containers.length}`)
+  }
   return container
 }

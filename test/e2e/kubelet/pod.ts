@@ -83,10 +83,17 @@ export class Pod {
     this.#ports = ports
     this.port = [...ports.values()][0]!
     this.#folder = mkdtempSync(join(tmpdir(), 'pod-'))
-    this.#env = environmentOf(options.manifest, { podName: options.name, image: options.image, ports, paths: this.#mount() })
+    this.#env = environmentOf(
+      options.manifest,
+      { podName: options.name, image: options.image, ports, paths: this.#mount() }
+    )
     const { image } = options
     const { command = image.entrypoint, args = this.#spec.command === undefined ? image.command : [] } = this.#spec
-    this.#running = startContainer({ command: [...command, ...args].map((part) => expand(part, this.#env)), folder: image.folder, env: this.#env })
+    this.#running = startContainer({
+      command: [...command, ...args].map((part) => expand(part, this.#env)),
+      folder: image.folder,
+      env: this.#env
+    })
     this.#probers = this.#probe()
     void this.#running.exited.then(() => this.#ended())
   }
@@ -114,7 +121,11 @@ export class Pod {
     while (!this.isReady) {
       const hasEnded = await Promise.race([this.exited.then(() => true), sleep(25, false)])
       if (this.isReady) return
-      if (hasEnded || Date.now() > until) throw new Error(`${this.name} did not become ready: ${JSON.stringify({ probes: this.probes.slice(-3), log: this.log })}`)
+      if (hasEnded || Date.now() > until) {
+        throw new Error(
+          `${this.name} did not become ready: ${JSON.stringify({ probes: this.probes.slice(-3), log: this.log })}`
+        )
+      }
     }
   }
 
@@ -171,7 +182,11 @@ export class Pod {
     // Without a startup probe a container is started as soon as it runs; without a readiness probe it is ready then.
     this.isStarted = startupProbe === undefined
     this.isReady = this.isStarted && readinessProbe === undefined
-    for (const [kind, spec] of [['startup', startupProbe], ['liveness', livenessProbe], ['readiness', readinessProbe]] as const) {
+    for (const [kind, spec] of [
+      ['startup', startupProbe],
+      ['liveness', livenessProbe],
+      ['readiness', readinessProbe]
+    ] as const) {
       if (spec !== undefined) probers.set(kind, new Prober(kind, spec, ports))
     }
     return probers
@@ -187,7 +202,9 @@ export class Pod {
     if (kind === 'readiness') {
       this.#setReady(isGood)
     } else if (!isGood) {
-      this.restarts.push(`the ${kind} probe failed: ${JSON.stringify(this.probes.findLast((probe) => probe.kind === kind))}`)
+      this.restarts.push(
+        `the ${kind} probe failed: ${JSON.stringify(this.probes.findLast((probe) => probe.kind === kind))}`
+      )
       this.#probers.get(kind)?.stop()
     } else if (kind === 'startup') {
       this.isStarted = true
@@ -218,7 +235,9 @@ export class Pod {
     this.#probers.get('startup')?.stop()
     this.#probers.get('liveness')?.stop()
     const hook = this.#spec.lifecycle?.preStop
-    const preStop = hook === undefined || grace === 0 ? undefined : await runPreStop(hook, grace, { portOf: this.#portOf, folder: this.#options.image.folder, env: this.#env })
+    const preStop = hook === undefined || grace === 0
+      ? undefined
+      : await runPreStop(hook, grace, { portOf: this.#portOf, folder: this.#options.image.folder, env: this.#env })
     const graceAfterSignal = Math.max(minimumGrace, grace - (preStop?.subtracted ?? 0))
     this.#running.kill('SIGTERM')
     let wasKilled = false

@@ -3,7 +3,10 @@ import { createServer } from 'node:net'
 
 const claimed = new Set<number>()
 
-/** A free port, below the range that outgoing connections take theirs from: a load client would take a port before the pod listens on it. */
+/**
+ * A free port, below the range that outgoing connections take theirs from: a load client would take a port before the
+ * pod listens on it.
+ */
 export async function claimPort (): Promise<number> {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000)

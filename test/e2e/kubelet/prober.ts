@@ -31,8 +31,8 @@ export interface HttpTarget {
 }
 
 /**
- * The kubelet's GET: a connection of its own, no more headers than these. Settles with the status, or with why there is none; never rejects.
- * What a redirect leads to is not asked: health routes give none.
+ * The kubelet's GET: a connection of its own, no more headers than these. Settles with the status, or with why there
+ * is none; never rejects. What a redirect leads to is not asked: health routes give none.
  */
 export function httpGet (spec: HttpGet, { portOf, agent, timeout }: HttpTarget): Promise<number | string> {
   const given = Object.fromEntries((spec.httpHeaders ?? []).map(({ name, value }) => [name, value]))
@@ -122,7 +122,11 @@ export class Prober {
   async #probe (): Promise<void> {
     const { timeoutSeconds = 1, successThreshold = 1, failureThreshold = 3 } = this.#spec
     const at = Date.now()
-    const outcome = await httpGet(this.#spec.httpGet, { portOf: this.#ports.portOf, agent: 'kube-probe', timeout: timeoutSeconds * 1000 })
+    const outcome = await httpGet(this.#spec.httpGet, {
+      portOf: this.#ports.portOf,
+      agent: 'kube-probe',
+      timeout: timeoutSeconds * 1000
+    })
     if (this.#stopped.signal.aborted) return
     this.#ports.record({ kind: this.#kind, at, outcome, took: Date.now() - at })
     const isGood = typeof outcome === 'number' && outcome >= 200 && outcome < 400

@@ -54,7 +54,9 @@ class Cluster {
   async add (): Promise<Pod> {
     const { manifest, image } = this.#options
     const { metadata, spec } = manifest.deployment
-    const pod = await Pod.start({ name: `${metadata.name}-${++this.#started}`, manifest, image, onChange: (pod) => this.#follow(pod) })
+    const pod = await Pod.start(
+      { name: `${metadata.name}-${++this.#started}`, manifest, image, onChange: (pod) => this.#follow(pod) }
+    )
     this.#pods.push(pod)
     if (pod.isReady) this.#follow(pod)
     await pod.untilReady()
@@ -105,7 +107,10 @@ class Cluster {
   }
 }
 
-/** As a Deployment's controller with `maxSurge: 1` and `maxUnavailable: 0`: a new pod, then an old one less, whose end is not waited for. */
+/**
+ * As a Deployment's controller with `maxSurge: 1` and `maxUnavailable: 0`: a new pod, then an old one less, whose end
+ * is not waited for.
+ */
 async function replaceAll (cluster: Cluster, old: Pod[]): Promise<Departure[]> {
   const departures: Promise<Departure>[] = []
   for (const pod of old) {
@@ -120,12 +125,15 @@ async function replaceAll (cluster: Cluster, old: Pod[]): Promise<Departure[]> {
 function checkStrategy ({ deployment: { spec } }: Manifest): void {
   const { type, rollingUpdate: { maxSurge, maxUnavailable } = {} } = spec.strategy ?? {}
   if (type !== 'RollingUpdate' || maxSurge !== 1 || maxUnavailable !== 0) {
-    throw new Error(`expected a RollingUpdate with maxSurge 1 and maxUnavailable 0, got ${JSON.stringify(spec.strategy)}`)
+    throw new Error(
+      `expected a RollingUpdate with maxSurge 1 and maxUnavailable 0, got ${JSON.stringify(spec.strategy)}`
+    )
   }
 }
 
 /**
- * Runs a Deployment behind HAProxy, puts load on it, and replaces its pods. Every cluster is its own: several may run at a time.
+ * Runs a Deployment behind HAProxy, puts load on it, and replaces its pods. Clusters share nothing: several may run
+ * at a time.
  *
  * @throws Error when a pod or the balancer does not start; losses are no error but the result
  */
