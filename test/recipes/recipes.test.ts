@@ -13,7 +13,10 @@ import type { Fork } from '../process/fork.ts'
 const folder = fileURLToPath(new URL('.', import.meta.url))
 /** Packages of the recipes, which have a folder of their own. */
 if (!['socket.io', '@fastify/sse'].every((name) => existsSync(`${folder}/node_modules/${name}`))) {
-  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock', '--legacy-peer-deps'], { cwd: folder, stdio: 'ignore' })
+  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock', '--legacy-peer-deps'], {
+    cwd: folder,
+    stdio: 'ignore'
+  })
 }
 const load = async (name: string): Promise<any> => import(name)
 
@@ -76,7 +79,9 @@ t.test('@fastify/websocket: clients are told 1001, or have the good-bye of a hoo
 t.test('MCP over Streamable HTTP: the tool call is answered, the open GET stream is ended in order', async (t) => {
   const { fork: service, address } = await serve(t, 'mcp')
   const { Client } = await load(`${folder}/node_modules/@modelcontextprotocol/sdk/dist/esm/client/index.js`)
-  const { StreamableHTTPClientTransport } = await load(`${folder}/node_modules/@modelcontextprotocol/sdk/dist/esm/client/streamableHttp.js`)
+  const { StreamableHTTPClientTransport } = await load(
+    `${folder}/node_modules/@modelcontextprotocol/sdk/dist/esm/client/streamableHttp.js`
+  )
   const streams: Array<Promise<string>> = []
   const spy = async (url: string | URL, init?: RequestInit): Promise<Response> => {
     const response = await fetch(url, init)
@@ -86,7 +91,15 @@ t.test('MCP over Streamable HTTP: the tool call is answered, the open GET stream
     return new Response(theirs, response)
   }
   const client = new Client({ name: 'test', version: '1.0.0' })
-  const options = { fetch: spy, reconnectionOptions: { maxRetries: 0, initialReconnectionDelay: 10, maxReconnectionDelay: 10, reconnectionDelayGrowFactor: 1 } }
+  const options = {
+    fetch: spy,
+    reconnectionOptions: {
+      maxRetries: 0,
+      initialReconnectionDelay: 10,
+      maxReconnectionDelay: 10,
+      reconnectionDelayGrowFactor: 1
+    }
+  }
   await client.connect(new StreamableHTTPClientTransport(new URL(`http://${address}/mcp`), options))
   while (streams.length === 0) await sleep(10)
   const answer = client.callTool({ name: 'work', arguments: {} })
@@ -119,7 +132,9 @@ for (const transport of ['websocket', 'polling']) {
 
 t.test('tRPC: queries over WebSocket and HTTP are answered', async (t) => {
   const { fork: service, address } = await serve(t, 'trpc')
-  const { createTRPCClient, createWSClient, httpLink, wsLink } = await load(`${folder}/node_modules/@trpc/client/dist/index.mjs`)
+  const { createTRPCClient, createWSClient, httpLink, wsLink } = await load(
+    `${folder}/node_modules/@trpc/client/dist/index.mjs`
+  )
   const wsClient = createWSClient({ url: `ws://${address}`, WebSocket, retryDelayMs: () => 20_000 })
   const overWebSocket = createTRPCClient({ links: [wsLink({ client: wsClient })] })
   const overHttp = createTRPCClient({ links: [httpLink({ url: `http://${address}/trpc` })] })
@@ -136,12 +151,19 @@ t.test('mercurius: a query over WebSocket is answered, a subscription is told 10
   const { fork: service, address } = await serve(t, 'mercurius')
   const opened = ['query { slow }', 'subscription { ticked }'].map((query) => {
     const socket = new WebSocket(`ws://${address}/graphql`, 'graphql-transport-ws')
-    const client = { messages: [] as Array<{ type: string, payload?: unknown }>, code: 0, closed: once(socket, 'close') }
-    socket.on('open', () => socket.send(JSON.stringify({ type: 'connection_init' }))).on('close', (code) => { client.code = code }).on('error', () => {})
+    const client = {
+      messages: [] as Array<{ type: string, payload?: unknown }>,
+      code: 0,
+      closed: once(socket, 'close')
+    }
+    socket.on('open', () => socket.send(JSON.stringify({ type: 'connection_init' })))
+      .on('close', (code) => { client.code = code }).on('error', () => {})
     socket.on('message', (data: Buffer) => {
       const message = JSON.parse(String(data)) as { type: string }
       client.messages.push(message)
-      if (message.type === 'connection_ack') socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query } }))
+      if (message.type === 'connection_ack') {
+        socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query } }))
+      }
     })
     return client
   })

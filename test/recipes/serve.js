@@ -13,7 +13,12 @@ const lines = [JSON.parse(given)].flat().flatMap((name) => {
   if (code === undefined) throw new Error(`docs/recipes.md has no recipe '${name}'`)
   return code.split('\n')
 })
-const module = [...lines.filter(isImport), 'export default async (app) => {', ...lines.filter((line) => !isImport(line)), '}'].join('\n')
+const module = [
+  ...lines.filter(isImport),
+  'export default async (app) => {',
+  ...lines.filter((line) => !isImport(line)),
+  '}'
+].join('\n')
 const file = new URL(`./recipe-${process.pid}.mjs`, import.meta.url)
 await writeFile(file, module)
 const { default: recipe } = await import(file.href)
