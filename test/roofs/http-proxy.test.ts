@@ -12,7 +12,11 @@ t.test('a gateway of @fastify/http-proxy and @fastify/reply-from: requests and W
   const upstream = await start({ folder, command: ['node', 'upstream.js'] })
   t.teardown(() => upstream.kill('SIGKILL'))
   const outcome = await update({
-    service: () => ({ folder, command: ['node', 'gateway.js'], env: { UPSTREAM: `http://127.0.0.1:${upstream.port}` } }),
+    service: () => ({
+      folder,
+      command: ['node', 'gateway.js'],
+      env: { UPSTREAM: `http://127.0.0.1:${upstream.port}` }
+    }),
     longLived: (port) => keepTalking(6, () => openSocket(`ws://127.0.0.1:${port}/socket`))
   })
   lostNothing(t, outcome)

@@ -19,9 +19,12 @@ interface Client {
 t.test('MCP over Streamable HTTP: every call is answered, and the open event streams end in order', async (t) => {
   const folder = await install('mcp')
   t.comment(`@modelcontextprotocol/sdk ${versionOf(folder, '@modelcontextprotocol/sdk')}`)
-  const load = async (file: string): Promise<any> => import(String(pathToFileURL(join(folder, 'node_modules/@modelcontextprotocol/sdk/dist/esm/client', file))))
+  const load = async (file: string): Promise<any> =>
+    import(String(pathToFileURL(join(folder, 'node_modules/@modelcontextprotocol/sdk/dist/esm/client', file))))
   const { Client: McpClient } = await load('index.js') as { Client: new (info: object) => Client }
-  const { StreamableHTTPClientTransport } = await load('streamableHttp.js') as { StreamableHTTPClientTransport: new (url: URL, options: object) => object }
+  const { StreamableHTTPClientTransport } = await load('streamableHttp.js') as {
+    StreamableHTTPClientTransport: new (url: URL, options: object) => object
+  }
 
   let streams = 0
   const connect = async (port: number): Promise<Talker> => {
@@ -35,13 +38,22 @@ t.test('MCP over Streamable HTTP: every call is answered, and the open event str
       const [own, theirs] = response.body.tee()
       new Response(own).text().then(
         () => closed.resolve(undefined),
-        (error: Error) => closed.resolve(hasLeft ? undefined : `the event stream broke: ${error.message}, ${String(error.cause)}`)
+        (error: Error) => closed.resolve(
+          hasLeft ? undefined : `the event stream broke: ${error.message}, ${String(error.cause)}`
+        )
       )
       return new Response(theirs, response)
     }
     // It does not come back by itself: its session lives in one process.
-    const reconnectionOptions = { maxRetries: 0, initialReconnectionDelay: 10, maxReconnectionDelay: 10, reconnectionDelayGrowFactor: 1 }
-    await client.connect(new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${port}/mcp`), { fetch: spy, reconnectionOptions }))
+    const reconnectionOptions = {
+      maxRetries: 0,
+      initialReconnectionDelay: 10,
+      maxReconnectionDelay: 10,
+      reconnectionDelayGrowFactor: 1
+    }
+    await client.connect(
+      new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${port}/mcp`), { fetch: spy, reconnectionOptions })
+    )
     return {
       closed: closed.promise,
       ask: async (text) => (await client.callTool({ name: 'work', arguments: { text } })).content[0]!.text,
@@ -59,6 +71,9 @@ t.test('MCP over Streamable HTTP: every call is answered, and the open event str
   lostNothing(t, outcome)
   t.same(hooksOf(outcome.old), ['onClose with 0 in hand'])
   t.ok(streams >= 12, `${streams} event streams were open`)
-  t.ok(outcome.old.lines.some(({ text }) => text === 'worked while announcing'), 'calls were in hand when the signal came')
+  t.ok(
+    outcome.old.lines.some(({ text }) => text === 'worked while announcing'),
+    'calls were in hand when the signal came'
+  )
   t.equal(outcome.report?.cut.streams, 0)
 })

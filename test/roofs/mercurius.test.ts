@@ -31,7 +31,8 @@ function connect (port: number, onMessage: (message: Message, socket: WebSocket)
   return socket
 }
 
-const subscribe = (id: string, query: string, variables: object = {}): string => JSON.stringify({ id, type: 'subscribe', payload: { query, variables } })
+const subscribe = (id: string, query: string, variables: object = {}): string =>
+  JSON.stringify({ id, type: 'subscribe', payload: { query, variables } })
 
 async function open (port: number): Promise<Talker> {
   const pending = new Map<string, (answer: string) => void>()
@@ -90,7 +91,10 @@ t.test('mercurius over HTTP and WebSockets: every query is answered, and subscri
   })
   lostNothing(t, outcome, { harmless: [ownComplaint] })
   t.same(hooksOf(outcome.old), ['onClose with 0 in hand'])
-  t.ok(outcome.old.lines.some(({ text }) => text === 'worked while announcing'), 'queries were in hand when the signal came')
+  t.ok(
+    outcome.old.lines.some(({ text }) => text === 'worked while announcing'),
+    'queries were in hand when the signal came'
+  )
   t.equal(outcome.report?.cut.upgraded, 0)
 })
 

@@ -41,7 +41,9 @@ const overHttp: Manner = {
 t.test('tRPC over HTTP and WebSockets: every query is answered, and subscriptions go on elsewhere', async (t) => {
   const folder = await install('trpc')
   t.comment(`@trpc/server ${versionOf(folder, '@trpc/server')}`)
-  const { createTRPCClient, createWSClient, wsLink } = await import(String(pathToFileURL(join(folder, 'node_modules/@trpc/client/dist/index.mjs')))) as Library
+  const { createTRPCClient, createWSClient, wsLink } = await import(
+    String(pathToFileURL(join(folder, 'node_modules/@trpc/client/dist/index.mjs')))
+  ) as Library
 
   const open = async (url: string): Promise<Talker> => {
     const opened = deferred<void>()
@@ -58,7 +60,11 @@ t.test('tRPC over HTTP and WebSockets: every query is answered, and subscription
     })
     await opened.promise
     const { work } = createTRPCClient({ links: [wsLink({ client: socket })] })
-    return { closed: closed.promise, ask: async (text) => work.query(text), leave: () => { void socket.close().then(() => closed.resolve(undefined)) } }
+    return {
+      closed: closed.promise,
+      ask: async (text) => work.query(text),
+      leave: () => { void socket.close().then(() => closed.resolve(undefined)) }
+    }
   }
 
   const outcome = await update({
@@ -67,7 +73,9 @@ t.test('tRPC over HTTP and WebSockets: every query is answered, and subscription
     async longLived (port) {
       const url = `ws://127.0.0.1:${port}/trpc`
       const listening = keepListening(6, ({ heard, closed }) => {
-        const socket = createWSClient({ url, WebSocket, retryDelayMs: () => 200, onClose: (cause) => closed(cause?.code) })
+        const socket = createWSClient(
+          { url, WebSocket, retryDelayMs: () => 200, onClose: (cause) => closed(cause?.code) }
+        )
         createTRPCClient({ links: [wsLink({ client: socket })] }).ticks.subscribe(undefined, { onData: heard })
         return async () => socket.close()
       })
@@ -76,6 +84,9 @@ t.test('tRPC over HTTP and WebSockets: every query is answered, and subscription
   })
   lostNothing(t, outcome)
   t.same(hooksOf(outcome.old), ['onClose with 0 in hand'])
-  t.ok(outcome.old.lines.some(({ text }) => text === 'worked while announcing'), 'queries were in hand when the signal came')
+  t.ok(
+    outcome.old.lines.some(({ text }) => text === 'worked while announcing'),
+    'queries were in hand when the signal came'
+  )
   t.equal(outcome.report?.cut.upgraded, 0)
 })

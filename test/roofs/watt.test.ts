@@ -21,14 +21,15 @@ const runtimes = [
 ]
 
 for (const { name, major, shared } of runtimes) {
-  t.test(`Platformatic's runtime closes the application, whose front end was told: ${name}, Node ${major}`, async (t) => {
-    const node = await nodeBinary(major)
-    const folder = await install(name, { node, shared })
-    t.comment(`wattpm ${versionOf(folder, 'wattpm')} on Node ${major}`)
-    const outcome = await update({ service: () => ({ folder, command: [node, commandOf(folder), 'start'] }) })
-    lostNothing(t, outcome)
-    t.same(hooksOf(outcome.old), ['onClose with 0 in hand'])
-    const { frontEnds = [] } = outcome.report?.traffic ?? {}
-    t.ok(frontEnds.some((frontEnd) => frontEnd.outcome === 'told'), 'the front end was told', { frontEnds })
-  })
+  t.test(`Platformatic's runtime closes the application, whose front end was told: ${name}, Node ${major}`,
+    async (t) => {
+      const node = await nodeBinary(major)
+      const folder = await install(name, { node, shared })
+      t.comment(`wattpm ${versionOf(folder, 'wattpm')} on Node ${major}`)
+      const outcome = await update({ service: () => ({ folder, command: [node, commandOf(folder), 'start'] }) })
+      lostNothing(t, outcome)
+      t.same(hooksOf(outcome.old), ['onClose with 0 in hand'])
+      const { frontEnds = [] } = outcome.report?.traffic ?? {}
+      t.ok(frontEnds.some((frontEnd) => frontEnd.outcome === 'told'), 'the front end was told', { frontEnds })
+    })
 }

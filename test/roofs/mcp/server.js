@@ -23,7 +23,10 @@ async function handle (request, reply) {
       onsessioninitialized: (id) => { sessions.set(id, transport) }
     })
     const server = new McpServer({ name: 'roof', version: '1.0.0' })
-    server.registerTool('work', { description: 'Works for a while', inputSchema: { text: z.string() } }, async ({ text }) => {
+    server.registerTool('work', {
+      description: 'Works for a while',
+      inputSchema: { text: z.string() }
+    }, async ({ text }) => {
       return { content: [{ type: 'text', text: await work(app, text) }] }
     })
     await server.connect(transport)

@@ -33,7 +33,9 @@ class Shop {
 }
 
 const decorate = (name, ...decorators) => {
-  for (const decorator of decorators) decorator(Shop.prototype, name, Object.getOwnPropertyDescriptor(Shop.prototype, name))
+  for (const decorator of decorators) {
+    decorator(Shop.prototype, name, Object.getOwnPropertyDescriptor(Shop.prototype, name))
+  }
 }
 decorate('root', Get())
 decorate('slow', Get('slow'))

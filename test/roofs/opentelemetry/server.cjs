@@ -1,4 +1,5 @@
-// A service that knows nothing of OpenTelemetry: it comes with `--require @opentelemetry/auto-instrumentations-node/register`.
+// A service that knows nothing of OpenTelemetry, which comes with
+// `--require @opentelemetry/auto-instrumentations-node/register`.
 const Fastify = require('fastify')
 const graceful = require('fastify-graceful')
 

@@ -16,7 +16,11 @@ app.addHook('onClose', async () => {
   sayHook('pool.end')
 })
 app.get('/', async () => (await pool.query('select true as ok')).rows[0])
-app.get('/slow', async (request) => (await pool.query("select pg_sleep($1::float / 1000), true as ok", [request.query.ms])).rows.map(({ ok }) => ({ ok }))[0])
+app.get(
+  '/slow',
+  async (request) => (await pool.query("select pg_sleep($1::float / 1000), true as ok", [request.query.ms]))
+    .rows.map(({ ok }) => ({ ok }))[0]
+)
 app.post('/echo', async (request) => {
   const client = await pool.connect()
   try {

@@ -4,7 +4,12 @@ import { once } from 'node:events'
 import { json } from 'node:stream/consumers'
 
 interface Attribute { key: string, value: { stringValue?: string } }
-interface Traces { resourceSpans: Array<{ resource: { attributes: Attribute[] }, scopeSpans: Array<{ spans: Array<{ name: string, kind: number }> }> }> }
+interface Traces {
+  resourceSpans: Array<{
+    resource: { attributes: Attribute[] },
+    scopeSpans: Array<{ spans: Array<{ name: string, kind: number }> }>
+  }>
+}
 
 /** What an OTLP/HTTP collector has received. */
 export interface Collector {

@@ -8,7 +8,10 @@ export interface Ear {
   closed: (code: number | undefined) => void
 }
 
-/** So many clients with a subscription each: lost is one that ends with another code than 1001, and one that is not heard again after it. */
+/**
+ * So many clients with a subscription each: lost is one that ends with another code than 1001, and one that is not
+ * heard again after it.
+ */
 export function keepListening (count: number, open: (ear: Ear) => () => unknown): LongLived {
   const lost: string[] = []
   let isOver = false
@@ -28,7 +31,9 @@ export function keepListening (count: number, open: (ear: Ear) => () => unknown)
   return {
     async stop () {
       isOver = true
-      for (const [index, { isSilent }] of clients.entries()) if (isSilent()) lost.push(`subscription ${index} heard nothing any more`)
+      for (const [index, { isSilent }] of clients.entries()) {
+        if (isSilent()) lost.push(`subscription ${index} heard nothing any more`)
+      }
       await Promise.all(clients.map(({ leave }) => leave()))
       return lost
     }
@@ -58,10 +63,13 @@ async function isLeaving (port: number): Promise<boolean> {
 }
 
 /**
- * Opens clients that make many requests, and that have to stay with one replica. Once their balancer knows that this one leaves, what they ask
- * goes to the other, in a new session, while the old one is still open.
+ * Opens clients that make many requests, and that have to stay with one replica. Once their balancer knows that this
+ * one leaves, what they ask goes to the other, in a new session, while the old one is still open.
  */
-export function sticky (open: (port: number) => Promise<Talker>, { old, successor }: { old: number, successor: number }): () => Promise<Talker> {
+export function sticky (
+  open: (port: number) => Promise<Talker>,
+  { old, successor }: { old: number, successor: number }
+): () => Promise<Talker> {
   let isKnown = false
   // A balancer makes no connection any more once it knows.
   const mustGo = async (): Promise<boolean> => isKnown ||= await isLeaving(old)

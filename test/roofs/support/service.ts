@@ -19,7 +19,14 @@ export interface Command {
 }
 
 /** A line of JSON in the log. */
-export interface LogLine { level?: number, msg?: string, time?: number, event?: string, report?: Report, [field: string]: unknown }
+export interface LogLine {
+  level?: number
+  msg?: string
+  time?: number
+  event?: string
+  report?: Report
+  [field: string]: unknown
+}
 
 /** A service that runs. */
 export interface Service {
@@ -54,10 +61,14 @@ export function launch ({ folder, command, env = {} }: Command, port = 0): Servi
   endWithUs(child)
   prefer(child.pid, 0)
   const lines: Service['lines'] = []
-  const keep = (text: string): void => { for (const line of text.split('\n')) if (line !== '') lines.push({ text: line, at: Date.now() }) }
+  const keep = (text: string): void => {
+    for (const line of text.split('\n')) if (line !== '') lines.push({ text: line, at: Date.now() })
+  }
   readLines(child.stdout, keep)
   readLines(child.stderr, keep)
-  const exited = once(child, 'close').then(([code, signal]) => ({ code: code as number | null, signal: signal as NodeJS.Signals | null, at: Date.now() }))
+  const exited = once(child, 'close').then(
+    ([code, signal]) => ({ code: code as number | null, signal: signal as NodeJS.Signals | null, at: Date.now() })
+  )
   let isOver = false
   void exited.then(() => { isOver = true })
   return {
@@ -72,7 +83,9 @@ export function launch ({ folder, command, env = {} }: Command, port = 0): Servi
           const found = pattern.exec(lines[seen]!.text)
           if (found !== null) return found
         }
-        if (isOver || Date.now() > end) throw new Error(`no ${pattern} in:\n${lines.map(({ text }) => text).join('\n')}`)
+        if (isOver || Date.now() > end) {
+          throw new Error(`no ${pattern} in:\n${lines.map(({ text }) => text).join('\n')}`)
+        }
         await sleep(20)
       }
     }
@@ -89,7 +102,9 @@ export async function start (command: Command): Promise<Service> {
     // A process that starts on a busy machine takes its time.
     if (ended || Date.now() > end) {
       service.kill('SIGKILL')
-      throw new Error(`${command.command.join(' ')} did not become ready:\n${service.lines.map(({ text }) => text).join('\n')}`)
+      throw new Error(
+        `${command.command.join(' ')} did not become ready:\n${service.lines.map(({ text }) => text).join('\n')}`
+      )
     }
     await sleep(50)
   }

@@ -13,14 +13,14 @@ export interface Talker {
 }
 
 /**
- * A question that was sent at most so many milliseconds before the connection ended was read after the good-bye, for which the server waits as
- * long after all that it reads (`drain.webSocket.quiet`). Nobody has promised an answer to it.
+ * A question that was sent at most so many milliseconds before the connection ended was read after the good-bye: the
+ * server waits as long after all that it reads (`drain.webSocket.quiet`). Nobody has promised an answer to it.
  */
 const crossing = 250
 
 /**
- * So many clients that stay: each asks about once a second, comes back where it is told to go, and counts as lost what stays without an
- * answer, what was refused, and every end that is not in order.
+ * So many clients that stay: each asks about once a second, comes back where it is told to go, and counts as lost what
+ * stays without an answer, what was refused, and every end that is not in order.
  */
 export function keepTalking (count: number, open: () => Promise<Talker>): Promise<LongLived> {
   const lost: string[] = []
@@ -44,7 +44,9 @@ export function keepTalking (count: number, open: () => Promise<Talker>): Promis
         const answer = await talker.ask(text).catch((error: Error) => error)
         if (answer instanceof Error) {
           await closed
-          if (endedAt - sentAt > crossing && !over.signal.aborted) lost.push(`client ${index} got no answer in ${endedAt - sentAt} ms: ${answer.message}`)
+          if (endedAt - sentAt > crossing && !over.signal.aborted) {
+            lost.push(`client ${index} got no answer in ${endedAt - sentAt} ms: ${answer.message}`)
+          }
         } else if (answer !== text) {
           lost.push(`client ${index} got a wrong answer: ${answer}`)
         }
@@ -68,9 +70,18 @@ export function keepTalking (count: number, open: () => Promise<Talker>): Promis
 const inOrder = new Set([1000, 1001, 1005])
 
 /** A WebSocket whose server answers each message with one. */
-export async function openSocket (url: string, protocol?: string, { encode = (text: string) => text, decode = (text: string): string | undefined => text }: { encode?: (text: string, id: number) => string, decode?: (text: string) => string | undefined } = {}): Promise<Talker> {
+export async function openSocket (
+  url: string,
+  protocol?: string,
+  { encode = (text: string) => text, decode = (text: string): string | undefined => text }: {
+    encode?: (text: string, id: number) => string,
+    decode?: (text: string) => string | undefined
+  } = {}
+): Promise<Talker> {
   const socket = new WebSocket(url, protocol)
-  const closed = new Promise<string | undefined>((resolve) => { socket.once('close', (code) => resolve(inOrder.has(code) ? undefined : `code ${code}`)) })
+  const closed = new Promise<string | undefined>((resolve) => {
+    socket.once('close', (code) => resolve(inOrder.has(code) ? undefined : `code ${code}`))
+  })
   socket.on('error', () => {}) // a close follows
   await Promise.race([once(socket, 'open'), closed.then((how) => { throw new Error(how ?? 'closed') })])
   let id = 0

@@ -86,7 +86,10 @@ export function complaints (service: Pick<Service, 'lines'>): string[] {
   const isExcused = (line: LogLine): boolean => signsOfStarving.has(line.event ?? '') && isStarting(line)
   const logged = lines.filter((line) => (line.level ?? 0) >= 40 && !isExcused(line))
   const beside = service.lines.filter(({ text }) => !text.startsWith('{')).map(({ text }) => text)
-  return [...logged.map((line) => JSON.stringify(line)), ...beside.filter((text) => /warn|error|unhandled|deprecat/i.test(text))]
+  return [
+    ...logged.map((line) => JSON.stringify(line)),
+    ...beside.filter((text) => /warn|error|unhandled|deprecat/i.test(text))
+  ]
 }
 
 /** Puts load on two replicas, and takes one of them down under it, as a rolling update does. */
