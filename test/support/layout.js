@@ -61,7 +61,7 @@ function objection (from, to, isType) {
 const folder = process.argv[2] ?? 'lib'
 const problems = []
 const long = new Set(Object.keys(longer))
-for (const name of readdirSync(folder, { recursive: true })) {
+for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
   if (!name.endsWith('.ts')) continue
   const text = readFileSync(join(folder, name), 'utf8')
   for (const { groups: { isType, named, bare } } of text.matchAll(imports)) {
