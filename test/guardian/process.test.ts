@@ -168,7 +168,7 @@ const say = (what: string): string => `writeSync(1, \`${what} in \${threadId} \$
 t.test('loaders stay out of the thread', async (t) => {
   const folder = t.testdir({
     'import.mjs': "import { writeSync } from 'node:fs'; import { isMainThread, threadId } from 'node:worker_threads'; "
-      + `${say('import')}`,
+      + say('import'),
     'require.cjs': "const { writeSync } = require('node:fs'); "
       + `const { isMainThread, threadId } = require('node:worker_threads'); ${say('require')}`,
     'register.mjs': "import { register } from 'node:module'; register('./hooks.mjs', import.meta.url)",

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import Fastify from 'fastify'
 import t from 'tap'
 import graceful from '../../lib/index.ts'
@@ -14,9 +15,9 @@ t.test("a text of the application's own is shown up to its thousandth character,
   service.addCheck('store', async () => { throw new Error(long) }, { ttl: 0 })
   service.addCheck('emoji', async () => { throw new Error('😀'.repeat(2000)) }, { ttl: 0 })
   for (let index = 0; index < 1100; index++) service.hold(`${index} ${long.slice(0, 3000)}`)
-  let end = (): void => {}
-  service.waitUntil(new Promise<void>((resolve) => { end = resolve }), { name: long })
-  t.teardown(() => end())
+  const ends = new EventEmitter()
+  service.waitUntil(once(ends, 'end'), { name: long })
+  t.teardown(() => ends.emit('end'))
   service.stall(long, () => false)
   await app.ready()
 

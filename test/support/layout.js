@@ -72,7 +72,7 @@ for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
   const lines = text.split('\n')
   if (lines.at(-1) === '') lines.pop()
   for (const [index, line] of lines.entries()) {
-    const { length } = [...line]
+    const { length } = line
     if (length > mostColumns) problems.push(`${folder}/${name}:${index + 1}: ${length} columns, at most ${mostColumns}`)
   }
   const most = longer[name] ?? mostLines
