@@ -42,7 +42,7 @@ t.test('the page lives on, whatever text is in the state', async (t) => {
   const { page, problems } = await open(browser, url)
   await isLive(page)
   for (const [name, text] of Object.entries(odd)) {
-    const hold = app.graceful.hold(`${text} held`)
+    const hold = app.graceful.hold(`held ${text}`)
     const check = app.graceful.addCheck(`check of ${name}`, () => { throw new Error(text) }, { ttl: 0 })
     await app.graceful.ready()
     await sees(page, '#why', /held/)
