@@ -47,10 +47,10 @@ export class History {
   }
 
   /** Something went wrong; whether it is news. */
-  fail ({ message, ...failure }: Failure & { phase: Phase }): boolean {
-    const shown = clip(message)
-    if (this.#failures.some((known) => known.name === failure.name && known.message === shown)) return false
-    if (this.#failures.length < mostFailures) this.#failures.push({ ...failure, message: shown })
+  fail (failure: Failure & { phase: Phase }): boolean {
+    const shown = { ...failure, message: clip(failure.message) }
+    if (this.#failures.some(({ name, message }) => name === shown.name && message === shown.message)) return false
+    if (this.#failures.length < mostFailures) this.#failures.push(shown)
     return true
   }
 
