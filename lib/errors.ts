@@ -136,7 +136,9 @@ export function conceal (value: unknown): string {
 
 /** Text of somebody else's in a message: as much of it as is good for. */
 export function shorten (text: string, most: number = mostShown): string {
-  return text.length > most ? `${text.slice(0, most - 3)}...` : text
+  if (text.length <= most) return text
+  // Half of a character that takes two is none.
+  return `${text.slice(0, most - 3).replace(/[\uD800-\uDBFF]$/, '')}...`
 }
 
 /** How a value is shown in a message: short, and never more than its first characters. */

@@ -6,6 +6,7 @@ import type { Holds } from './lifecycle/holds.ts'
 import type { Lifecycle } from './lifecycle/lifecycle.ts'
 import { takeWorkOptions } from './lifecycle/work.ts'
 import { phases } from './lifecycle/phase.ts'
+import { clip } from './text.ts'
 import type { SocketWork } from './traffic/socket-work.ts'
 
 /** What stands behind `app.graceful`. */
@@ -67,5 +68,5 @@ function readShutdown (options: ShutdownOptions = {}): { reason: string, exitCod
   if (!Number.isInteger(exitCode) || exitCode < 0 || exitCode > 255) {
     throw invalidArgument("the exitCode given to 'shutdown'", 'an integer from 0 to 255', exitCode)
   }
-  return { reason, exitCode }
+  return { reason: clip(reason), exitCode }
 }

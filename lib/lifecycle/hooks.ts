@@ -4,6 +4,7 @@ import type { Clock } from './clock.ts'
 import type { OnFailure, Stall } from './participants.ts'
 import { invalidArgument, messageOf, takeOptions } from '../errors.ts'
 import { longestTimer } from '../limits.ts'
+import { clip } from '../text.ts'
 
 /** What a hook is told. */
 export interface HookContext {
@@ -95,7 +96,7 @@ export class PhaseHooks {
         `the timeout of hook '${name}'`, `a number of milliseconds from 1 to ${longestTimer}`, timeout
       )
     }
-    const entry: Entry = { phase, hook, name, timeout }
+    const entry: Entry = { phase, hook, name: clip(name), timeout }
     this.#entries.add(entry)
     return () => { this.#entries.delete(entry) }
   }

@@ -207,7 +207,8 @@ export function drawLoop (view: View): void {
       entries.push(['Event loops', [sign]])
     }
     if (eventLoop !== undefined) {
-      entries.push(['Event loop', [eventLoop.stalled ? signed('✕', 'blocked', 'bad') : signed('✓', 'turns', 'good')]])
+      const turns = eventLoop.stalled ? signed('✕', 'blocked', 'bad') : signed('✓', 'turns', 'good')
+      entries.push(['Event loop', [turns]])
     }
     if (guardian !== undefined) {
       const { state, stalls, stalledTime, lastStall } = guardian
