@@ -22,20 +22,20 @@ const readable = {
 }
 
 /**
- * The program of the guardian's thread as one text, which the main module carries: nothing is looked for beside it, so
+ * The program of the watchdog's thread as one text, which the main module carries: nothing is looked for beside it, so
  * that it starts in a bundle, in an archive and in a single executable. It is a script, because no other kind of text
  * can be a thread everywhere. Names stay as they are, for whoever reads a stack of it.
  */
 async function threadText () {
-  const bundle = await rolldown({ ...common, input: 'lib/guardian/thread.ts' })
+  const bundle = await rolldown({ ...common, input: 'lib/watchdog/thread.ts' })
   const { output: [{ code }, ...others] } = await bundle.generate({
     format: 'cjs',
     codeSplitting: false,
     comments: false,
     minify: { compress: false, mangle, codegen: { removeWhitespace: true } }
   })
-  if (others.length > 0) throw new Error('the thread of the guardian does not fit into one text')
-  return `'use strict'\n${ascii(code)}\n//# sourceURL=fastify-graceful/guardian/thread.js`
+  if (others.length > 0) throw new Error('the thread of the watchdog does not fit into one text')
+  return `'use strict'\n${ascii(code)}\n//# sourceURL=fastify-graceful/watchdog/thread.js`
 }
 
 /** One sign of two bytes makes V8 keep two for each of the others. */

@@ -169,7 +169,7 @@ interface ParticipantStatus {
   name: string;
   reason: string | undefined;
 }
-interface GuardianState {
+interface WatchdogState {
   state: "starting" | "watching" | "failed";
   port: number | undefined;
   stalls: number;
@@ -209,7 +209,7 @@ interface Status extends PublicStatus {
   budget: Budget;
   traffic: TrafficStatus;
   work: string[];
-  guardian: GuardianState | undefined;
+  watchdog: WatchdogState | undefined;
   report: Report | undefined;
   versions: Versions;
 }

@@ -151,7 +151,7 @@ interface ParticipantStatus {
   name: string;
   reason: string | undefined;
 }
-interface GuardianState {
+interface WatchdogState {
   state: "starting" | "watching" | "failed";
   port: number | undefined;
   stalls: number;
@@ -191,7 +191,7 @@ interface Status extends PublicStatus {
   budget: Budget;
   traffic: TrafficStatus;
   work: string[];
-  guardian: GuardianState | undefined;
+  watchdog: WatchdogState | undefined;
   report: Report | undefined;
   versions: Versions;
 }
@@ -339,7 +339,7 @@ interface GuardOptions {
 interface AdminOptions extends GuardOptions {
   prefix?: string;
 }
-interface GuardianOptions {
+interface WatchdogOptions {
   enabled?: boolean;
   stall?: number;
   liveness?: number;
@@ -399,7 +399,7 @@ interface GracefulOptions {
   admin?: AdminOptions | false;
   pressure?: PressureOptions | false;
   kubernetes?: KubernetesOptions | false;
-  guardian?: GuardianOptions | false;
+  watchdog?: WatchdogOptions | false;
   metrics?: MetricsOptions | boolean;
 }
 interface FromApplication {
@@ -473,7 +473,7 @@ export {
   type FrontEnd,
   type Graceful,
   type GracefulOptions,
-  type GuardianOptions,
+  type WatchdogOptions,
   type Hold,
   type HoldOptions,
   type HookContext,

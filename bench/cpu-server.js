@@ -29,7 +29,7 @@ if (life !== 'fresh') {
   }
 }
 if (life === 'served') await liveEarlier()
-// With NODE_ENV=production the plugin starts its guardian by itself.
+// With NODE_ENV=production the plugin starts its watchdog by itself.
 const app = Fastify(process.env.BENCH_PROTOCOL === 'http2' ? { http2: true } : {})
 await setUp(app)
 app.get('/', async () => ({ hello: 'world' }))

@@ -10,7 +10,7 @@
 //   node bench/cpu.js --load module --load ...  in processes that have loaded these modules, or files, before
 //   node bench/cpu.js --served       in processes that have served another application before; see earlier-life.js
 //   node bench/cpu.js --table        every variant of bench/variants against bare Fastify
-// Both servers run as in production: NODE_ENV=production, the plugin with its guardian. Where the mean of `ours` is
+// Both servers run as in production: NODE_ENV=production, the plugin with its watchdog. Where the mean of `ours` is
 // above 1.02 it says so and exits with 1.
 // A variant is a name in bench/variants or the path of a file whose default export sets the app up.
 import { spawnSync } from 'node:child_process'
@@ -93,7 +93,7 @@ async function measure (protocol, first, second) {
       { execArgv, env: { ...process.env, NODE_ENV: 'production', BENCH_PROTOCOL: protocol } }
     ))
   }
-  // V8 tidies the guardian's new thread some eight seconds after its start, which belongs to no request.
+  // V8 tidies the watchdog's new thread some eight seconds after its start, which belongs to no request.
   await sleep(settle)
   const load = await start('cpu-load.js', [protocol, connections, ...servers.map(server => server.port)])
   const cores = availableParallelism()

@@ -9,7 +9,7 @@ const benches = [
   { title: 'Ticks after a collection of garbage', file: 'tick.js', args: [] },
   { title: 'Idle connections and the end', file: 'idle.js', args: [] },
   { title: 'From the last thing that held it to the exit', file: 'ends.js', args: [] },
-  { title: 'The guardian at rest', file: 'guardian.js', args: [] },
+  { title: 'The watchdog at rest', file: 'watchdog.js', args: [] },
   { title: 'A rolling update against the peers', file: 'rollout.js', args: [] }
 ]
 

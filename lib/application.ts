@@ -9,7 +9,7 @@ import { Faults } from './faults.ts'
 import { captureContext, clockIn } from './context.ts'
 import type { Run } from './context.ts'
 import { makeFace } from './face.ts'
-import type { Guarded } from './guardian/types.ts'
+import type { Guarded } from './watchdog/types.ts'
 import { Health } from './health/health.ts'
 import { setupPressure } from './health/pressure.ts'
 import type { Pressure } from './health/pressure.ts'
@@ -166,9 +166,9 @@ export class Application {
   /** Who the close waits for. */
   readonly closeHooks: CloseHooks
 
-  /** Boot is over, and the guardian hears what comes next. */
+  /** Boot is over, and the watchdog hears what comes next. */
   async start (): Promise<void> {
-    await this.#guarded?.ready().catch((error: unknown) => this.faults.note('the wait for the guardian', error))
+    await this.#guarded?.ready().catch((error: unknown) => this.faults.note('the wait for the watchdog', error))
     this.#started = true
     this.#guarded?.changed()
     this.#message.check()
@@ -235,7 +235,7 @@ export class Application {
       holds,
       started: this.#started,
       pressure: this.#pressure.state(),
-      guardian: this.#guarded?.status(),
+      watchdog: this.#guarded?.status(),
       fastify: this.#root.version
     }
     return readStatus(sources, mostRequests)

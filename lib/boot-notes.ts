@@ -10,13 +10,13 @@ export interface BootNote { fields: { event: string }, message: string }
 let hasToldOfParent = false
 
 /** What here keeps probes or signals from an application: one line each, logged once it listens. */
-export function bootNotes (root: FastifyInstance, { exit, signals, probes, guardian }: Settings): BootNote[] {
+export function bootNotes (root: FastifyInstance, { exit, signals, probes, watchdog }: Settings): BootNote[] {
   const notes: BootNote[] = []
-  if (probes !== false && guardian?.port === undefined && speaksCleartextHttp2(root)) {
+  if (probes !== false && watchdog?.port === undefined && speaksCleartextHttp2(root)) {
     notes.push({
       fields: { event: 'graceful.http2' },
       message: 'this server speaks HTTP/2 without TLS and nothing else: probes over HTTP/1.1, as those of a '
-        + 'kubelet and of most balancers, get no answer from it. The option guardian.port gives them a port '
+        + 'kubelet and of most balancers, get no answer from it. The option watchdog.port gives them a port '
         + 'of their own, where HTTP/1.1 is spoken'
     })
   }

@@ -18,7 +18,7 @@ import { listenWithMode } from './socket-files.ts'
 import { followMarked } from './traffic/marked.ts'
 import { proberOf } from './traffic/probers.ts'
 import { followRoute, problemOf } from './traffic/web-socket-route.ts'
-import { guardianServesPage } from './ward.ts'
+import { watchdogServesPage } from './ward.ts'
 
 export type { Graceful, Registration, ShutdownOptions, WorkOptions } from './api.ts'
 export type { WorkOwner } from './traffic/socket-work.ts'
@@ -28,7 +28,7 @@ export type {
   AnnounceOptions,
   DrainOptions,
   ExternalProbeOptions,
-  GuardianOptions,
+  WatchdogOptions,
   KubernetesOptions,
   MetricsOptions,
   MetricsRegistry,
@@ -113,7 +113,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   if (root.hasDecorator('graceful')) throw new errors.FST_GRACEFUL_ALREADY_REGISTERED()
   const settings = readOptions(options, readEnvironment(process.env))
   const client = settings.metrics && await loadClient()
-  if (guardianServesPage(settings)) await loadPageTexts()
+  if (watchdogServesPage(settings)) await loadPageTexts()
   const application = new Application(instance, root, settings)
   const { lifecycle, traffic, health, faults } = application
 

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Run } from './context.ts'
-import { writeError } from './guardian/output.ts'
+import { writeError } from './watchdog/output.ts'
 
 type Write = (fields: object, message: string) => void
 

@@ -2,7 +2,7 @@ import type { AdminOptions } from './admin/routes.ts'
 import { checkBudget, cutBudget } from './lifecycle/budget.ts'
 import type { AnnounceBudget, Budget } from './lifecycle/budget.ts'
 import { conceal, errors, hidden, invalidOption, refuseUnknownOptions, show, typeName } from './errors.ts'
-import type { GuardianOptions, GuardianSettings } from './guardian/types.ts'
+import type { WatchdogOptions, WatchdogSettings } from './watchdog/types.ts'
 import type { ExternalProbeOptions, ProbesOptions } from './health/options.ts'
 import type { PressureOptions } from './health/pressure.ts'
 import type { Environment } from './kubernetes/environment.ts'
@@ -24,7 +24,7 @@ import type { DrainOptions, DrainSettings } from './traffic/options.ts'
 import type { Shed } from './traffic/ramp.ts'
 
 export type { AdminOptions } from './admin/routes.ts'
-export type { GuardianOptions } from './guardian/types.ts'
+export type { WatchdogOptions } from './watchdog/types.ts'
 export type { ExternalProbeOptions, ProbesOptions } from './health/options.ts'
 export type { MetricsOptions, MetricsRegistry } from './metrics/options.ts'
 export type { DrainOptions, WebSocketOptions } from './traffic/options.ts'
@@ -85,7 +85,7 @@ export interface GracefulOptions {
   pressure?: PressureOptions | false
   /** `false`: the process counts as not in a pod, whatever its environment says. */
   kubernetes?: KubernetesOptions | false
-  guardian?: GuardianOptions | false
+  watchdog?: WatchdogOptions | false
   /** Metrics for Prometheus, with the package `prom-client`. */
   metrics?: MetricsOptions | boolean
 }
@@ -119,7 +119,7 @@ export interface Settings {
   probes: { prefix: string, expose: boolean, external: Required<ExternalProbeOptions> | false } | false
   admin: AdminSettings | false
   pressure: PressureOptions | undefined
-  guardian: GuardianSettings | undefined
+  watchdog: WatchdogSettings | undefined
   metrics: MetricsSettings | undefined
   inKubernetes: boolean
   /** In production, or in Kubernetes. */
@@ -187,13 +187,13 @@ export const optionTable: readonly OptionRow[] = [
   row('pressure.readiness', boolean, '`false`'),
   row('kubernetes', objectOrFalse, '`{}`'),
   row('kubernetes.terminationMessagePath', absolutePath, `\`'${defaults.terminationMessagePath}'\``),
-  row('guardian', objectOrFalse, '`{}`'),
-  row('guardian.enabled', boolean,
-    '`true` where `NODE_ENV` is `production`, in Kubernetes, and where `guardian.port` is given; else `false`'),
-  row('guardian.stall', time(500), `${defaults.stall}`),
-  row('guardian.liveness', time(1000), `${defaults.liveness}`),
-  row('guardian.port', integer(0, 65_535), 'none'),
-  row('guardian.host', text, `\`'${defaults.host}'\``),
+  row('watchdog', objectOrFalse, '`{}`'),
+  row('watchdog.enabled', boolean,
+    '`true` where `NODE_ENV` is `production`, in Kubernetes, and where `watchdog.port` is given; else `false`'),
+  row('watchdog.stall', time(500), `${defaults.stall}`),
+  row('watchdog.liveness', time(1000), `${defaults.liveness}`),
+  row('watchdog.port', integer(0, 65_535), 'none'),
+  row('watchdog.host', text, `\`'${defaults.host}'\``),
   row('metrics', objectOrBoolean, '`false`'),
   row('metrics.registry', registry, 'one of its own'),
   row('metrics.path', routeOrFalse, `\`'${defaults.metricsPath}'\``)
@@ -202,7 +202,7 @@ export const optionTable: readonly OptionRow[] = [
 /** Groups whose keys are ours alone; `pressure` also takes those of `@fastify/under-pressure`, `signals` any signal. */
 const closedGroups = [
   'announce', 'drain', 'drain.webSocket', 'probes', 'probes.external', 'admin', 'admin.unixSocket', 'kubernetes',
-  'guardian', 'metrics'
+  'watchdog', 'metrics'
 ]
 /** All groups: what is in them is read once, as they are. */
 const groups = [...closedGroups, 'pressure', 'signals']
@@ -263,7 +263,7 @@ export function readOptions (all: GracefulOptions, environment: Environment): Se
     probes,
     admin: admin && readAdmin(admin),
     pressure: pressure === false ? undefined : own(pressure),
-    guardian: readGuardian(options.guardian, inService),
+    watchdog: readWatchdog(options.watchdog, inService),
     metrics: readMetrics(options.metrics),
     inKubernetes,
     inService,
@@ -290,10 +290,10 @@ function readAdmin (given: AdminOptions): AdminSettings {
   return Object.assign(own(given), { prefix: path, socketMode: unixSocket === false ? undefined : modeOf(mode) })
 }
 
-function readGuardian (
-  options: GracefulOptions['guardian'] = nothing,
+function readWatchdog (
+  options: GracefulOptions['watchdog'] = nothing,
   inService: boolean
-): GuardianSettings | undefined {
+): WatchdogSettings | undefined {
   if (options === false) return undefined
   const { stall = defaults.stall, liveness = defaults.liveness, host = defaults.host, port } = options
   const { enabled = inService || port !== undefined } = options

@@ -8,7 +8,7 @@ import { version } from './package.ts'
 import type { Traffic } from './traffic/traffic.ts'
 
 /** What of an application its status is read from. */
-export interface StatusSources extends Pick<StatusParts, 'started' | 'pressure' | 'guardian'> {
+export interface StatusSources extends Pick<StatusParts, 'started' | 'pressure' | 'watchdog'> {
   lifecycle: Lifecycle
   traffic: Traffic
   health: Health
@@ -26,7 +26,7 @@ export function readPublicStatus (
 
 /** All that is known, as data; at most so many requests, holds, stalls and works. */
 export function readStatus (
-  { lifecycle, traffic, health, holds, started, pressure, guardian, fastify }: StatusSources,
+  { lifecycle, traffic, health, holds, started, pressure, watchdog, fastify }: StatusSources,
   most?: number
 ): Status {
   const { phase, since, deadline, progress, budget, report } = lifecycle
@@ -60,7 +60,7 @@ export function readStatus (
       frontEnds
     },
     work: lifecycle.work.names().slice(0, most),
-    guardian,
+    watchdog,
     versions: { package: version, node: process.version, fastify }
   })
 }

@@ -1,7 +1,7 @@
 import type { Run } from './context.ts'
-import { joinGuardian } from './guardian/guardian.ts'
-import type { Guarded, GuardianSettings, GuardianSetup, Ward } from './guardian/types.ts'
-import { monotonic } from './guardian/pulse.ts'
+import { joinWatchdog } from './watchdog/watchdog.ts'
+import type { Guarded, WatchdogSettings, WatchdogSetup, Ward } from './watchdog/types.ts'
+import { monotonic } from './watchdog/pulse.ts'
 import type { Health } from './health/health.ts'
 import { checkKinds } from './health/options.ts'
 import { supervisorVariable } from './kubernetes/environment.ts'
@@ -19,7 +19,7 @@ import type { Traffic } from './traffic/traffic.ts'
 /** With more connections than this, requests are not listed with each heartbeat: it takes a look at each. */
 const mostConnections = 1000
 
-/** What of an application the guardian has to know. */
+/** What of an application the watchdog has to know. */
 export interface WardParts {
   name: string
   /** Calls in the context of the registration. */
@@ -35,10 +35,10 @@ export interface WardParts {
   telemetry: Telemetry
 }
 
-/** Puts an application under the guardian of its process; undefined where there is none. */
+/** Puts an application under the watchdog of its process; undefined where there is none. */
 export function guardApplication (parts: WardParts): Guarded | undefined {
   const { settings } = parts
-  return settings.guardian && joinGuardian(sharedState(), setupOf(settings, settings.guardian), makeWard(parts))
+  return settings.watchdog && joinWatchdog(sharedState(), setupOf(settings, settings.watchdog), makeWard(parts))
 }
 
 function makeWard (
@@ -122,19 +122,19 @@ function servedOf ({ metrics }: Settings): string[] {
   return metrics === undefined || metrics.path === false ? [] : [...new Set([metrics.path, '/metrics'])]
 }
 
-/** Whether the guardian serves the status page, so that its thread has to be given the texts of it. */
-export function guardianServesPage (settings: Settings): boolean {
-  const { guardian, admin, inService } = settings
-  return guardian?.port !== undefined && admin !== false && (tokensOf(settings).length > 0 || !inService)
+/** Whether the watchdog serves the status page, so that its thread has to be given the texts of it. */
+export function watchdogServesPage (settings: Settings): boolean {
+  const { watchdog, admin, inService } = settings
+  return watchdog?.port !== undefined && admin !== false && (tokensOf(settings).length > 0 || !inService)
 }
 
 function tokensOf ({ admin }: Settings): string[] {
   return admin === false ? [] : [admin.token ?? []].flat()
 }
 
-function setupOf (all: Settings, settings: GuardianSettings): GuardianSetup {
+function setupOf (all: Settings, settings: WatchdogSettings): WatchdogSetup {
   const { probes, admin, terminationMessagePath } = all
-  const page = guardianServesPage(all) ? loadedPageTexts() : undefined
+  const page = watchdogServesPage(all) ? loadedPageTexts() : undefined
   return {
     settings,
     probes: probes === false ? undefined : { prefix: probes.prefix, expose: probes.expose },

@@ -109,12 +109,12 @@ const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
     valid: ['/dev/termination-log', '/tmp/x', 'C:\\log', 'D:/log'],
     invalid: ['', 'log', './log', '/a\0b', 5, null, {}, false]
   },
-  guardian: { valid: [{}, false], invalid: notAnObjectOrFalse },
-  'guardian.enabled': { valid: [true, false], invalid: notABoolean },
-  'guardian.stall': { valid: [500, 2000, longest], invalid: [...notATime, 0, 499] },
-  'guardian.liveness': { valid: [1000, 30_000], invalid: [...notATime, 0, 999] },
-  'guardian.port': { valid: [0, 9000, 65_535], invalid: [-1, 65_536, 1.5, Number.NaN, '9000', null, true] },
-  'guardian.host': { valid: ['127.0.0.1', '::'], invalid: ['', 5, null, true, {}] },
+  watchdog: { valid: [{}, false], invalid: notAnObjectOrFalse },
+  'watchdog.enabled': { valid: [true, false], invalid: notABoolean },
+  'watchdog.stall': { valid: [500, 2000, longest], invalid: [...notATime, 0, 499] },
+  'watchdog.liveness': { valid: [1000, 30_000], invalid: [...notATime, 0, 999] },
+  'watchdog.port': { valid: [0, 9000, 65_535], invalid: [-1, 65_536, 1.5, Number.NaN, '9000', null, true] },
+  'watchdog.host': { valid: ['127.0.0.1', '::'], invalid: ['', 5, null, true, {}] },
   metrics: { valid: [true, false, {}], invalid: ['x', 5, null, [], () => {}, 0, ''] },
   'metrics.registry': { valid: [new Registry(), undefined], invalid: ['x', 5, null, true, {}, [], new Map()] },
   'metrics.path': { valid: [false, '/metrics', '/-/metrics'], invalid: ['', 'metrics', '/:a', '/*', true, 5, null, {}] }
@@ -162,7 +162,7 @@ t.test('unknown options are refused with the ones there are', async (t) => {
   for (const [options, message] of [
     [
       { timeout: 5 },
-      /unknown option 'timeout', expected one of: gracePeriod, preStop, reserve, announce, drain, close, closeWith, signals, otherListeners, restartExitCode, crash, exit, probes, admin, pressure, kubernetes, guardian, metrics$/
+      /unknown option 'timeout', expected one of: gracePeriod, preStop, reserve, announce, drain, close, closeWith, signals, otherListeners, restartExitCode, crash, exit, probes, admin, pressure, kubernetes, watchdog, metrics$/
     ],
     [
       { metrics: { prefix: 'x' } },
@@ -375,8 +375,8 @@ t.test('environment variables', async (t) => {
       GRACEFUL_EXTERNAL_PATH: '/up',
       GRACEFUL_EXTERNAL_STATUS: '404',
       GRACEFUL_EXTERNAL_DELAY_SECONDS: '3',
-      GRACEFUL_GUARDIAN_PORT: '9000',
-      GRACEFUL_GUARDIAN_HOST: '10.0.0.1',
+      GRACEFUL_WATCHDOG_PORT: '9000',
+      GRACEFUL_WATCHDOG_HOST: '10.0.0.1',
       GRACEFUL_ADMIN_PREFIX: '/ops',
       GRACEFUL_ADMIN_TOKEN: `${aToken}, ${aToken}2`,
       GRACEFUL_TERMINATION_MESSAGE_PATH: '/run/message'
@@ -387,7 +387,7 @@ t.test('environment variables', async (t) => {
       drain: { idle: 7000, spread: 2500, webSocket: { code: 1012, reason: 'service restart', quiet: 100 } },
       toldAfter: 3000,
       probes: { prefix: '/health', expose: false, external: { path: '/up', status: 404, delay: 3000 } },
-      guardian: { port: 9000, host: '10.0.0.1', stall: 2000 },
+      watchdog: { port: 9000, host: '10.0.0.1', stall: 2000 },
       admin: { prefix: '/ops', token: [aToken, `${aToken}2`] },
       terminationMessagePath: '/run/message'
     })
@@ -413,7 +413,7 @@ t.test('environment variables', async (t) => {
       GRACEFUL_ANNOUNCE_MAX_SECONDS: '9',
       GRACEFUL_ADMIN_TOKEN: aToken,
       GRACEFUL_EXTERNAL_PATH: '/up',
-      GRACEFUL_GUARDIAN_PORT: '9000',
+      GRACEFUL_WATCHDOG_PORT: '9000',
       GRACEFUL_TERMINATION_MESSAGE_PATH: '/run/message'
     })
     t.match(read({ announce: { min: 2000, max: undefined } }, environment).budget.announce, { min: 2000, max: 9000 })
@@ -422,10 +422,10 @@ t.test('environment variables', async (t) => {
       probes: false,
       terminationMessagePath: undefined
     })
-    for (const guardian of [false, { enabled: false }] as const) {
-      t.equal(read({ guardian }, environment).guardian, undefined)
+    for (const watchdog of [false, { enabled: false }] as const) {
+      t.equal(read({ watchdog }, environment).watchdog, undefined)
     }
-    t.match(read({ guardian: { port: 9001 } }, environment).guardian, { port: 9001 })
+    t.match(read({ watchdog: { port: 9001 } }, environment).watchdog, { port: 9001 })
     t.match(read({ probes: { external: false } }, environment).probes, { external: false })
     t.match(read({ probes: { external: { path: '/code', status: 204 } } }, environment).probes, {
       external: { path: '/code', status: 204, delay: 0 }
@@ -438,8 +438,8 @@ t.test('environment variables', async (t) => {
       ['GRACEFUL_ANNOUNCE_ENVOY', 'yes', 'one of true, false'],
       ['GRACEFUL_EXTERNAL_PATH', 'up', "a path that begins with '/', without ':', '*', '?' and '#'"],
       ['GRACEFUL_EXTERNAL_STATUS', '1000', 'an integer from 200 to 599'],
-      ['GRACEFUL_GUARDIAN_PORT', 'http', 'an integer from 0 to 65535'],
-      ['GRACEFUL_GUARDIAN_HOST', '10.0.0', 'an IP address'],
+      ['GRACEFUL_WATCHDOG_PORT', 'http', 'an integer from 0 to 65535'],
+      ['GRACEFUL_WATCHDOG_HOST', '10.0.0', 'an IP address'],
       ['GRACEFUL_TERMINATION_MESSAGE_PATH', 'log', 'an absolute path']
     ] as const) {
       t.throws(() => from({ [name]: value }), {
@@ -611,19 +611,19 @@ t.test('defaults', async (t) => {
   t.equal(words['restartExitCode'], `${here.restartExitCode}`)
 })
 
-t.test('the guardian is on in production, in Kubernetes, and where it has a port', async (t) => {
+t.test('the watchdog is on in production, in Kubernetes, and where it has a port', async (t) => {
   const settings = { stall: 2000, liveness: 30_000, port: undefined, host: '::' }
   const production: Environment = { ...elsewhere, inProduction: true }
-  t.equal(read().guardian, undefined)
-  t.equal(read({ guardian: { stall: 500 } }).guardian, undefined)
+  t.equal(read().watchdog, undefined)
+  t.equal(read({ watchdog: { stall: 500 } }).watchdog, undefined)
   for (const environment of [kubernetes, production]) {
-    t.same(read({}, environment).guardian, settings)
-    t.equal(read({ guardian: false }, environment).guardian, undefined)
-    t.equal(read({ guardian: { enabled: false, port: 9000 } }, environment).guardian, undefined)
+    t.same(read({}, environment).watchdog, settings)
+    t.equal(read({ watchdog: false }, environment).watchdog, undefined)
+    t.equal(read({ watchdog: { enabled: false, port: 9000 } }, environment).watchdog, undefined)
   }
-  t.same(read({ guardian: { port: 9000 } }).guardian, { ...settings, port: 9000 })
+  t.same(read({ watchdog: { port: 9000 } }).watchdog, { ...settings, port: 9000 })
   t.same(
-    read({ guardian: { enabled: true, stall: 500, liveness: 5000, host: '::' } }).guardian,
+    read({ watchdog: { enabled: true, stall: 500, liveness: 5000, host: '::' } }).watchdog,
     { stall: 500, liveness: 5000, port: undefined, host: '::' }
   )
   t.equal(readEnvironment({ NODE_ENV: 'production' }).inProduction, true)

@@ -35,12 +35,12 @@ export interface ParticipantStatus {
 }
 
 /** What the thread that watches the event loop has seen. Times are milliseconds. */
-export interface GuardianState {
+export interface WatchdogState {
   /** `starting` also after it has died, until it is up again; `failed`: it cannot be started. */
   state: 'starting' | 'watching' | 'failed'
   /** Its own port; undefined where it has none, or does not listen yet. */
   port: number | undefined
-  /** How often the event loop did not turn for longer than `guardian.stall`. */
+  /** How often the event loop did not turn for longer than `watchdog.stall`. */
   stalls: number
   /** How long it did not turn in these, together. */
   stalledTime: number
@@ -103,7 +103,7 @@ export interface Status extends PublicStatus {
   /** The names of background work. */
   work: string[]
   /** The thread that watches the event loop; undefined where there is none. */
-  guardian: GuardianState | undefined
+  watchdog: WatchdogState | undefined
   /** Undefined until the end is over. */
   report: Report | undefined
   versions: Versions
@@ -141,7 +141,7 @@ export function buildStatus (parts: StatusParts): Status {
     budget,
     traffic: parts.traffic,
     work: [...parts.work],
-    guardian: parts.guardian,
+    watchdog: parts.watchdog,
     report,
     versions: parts.versions
   }

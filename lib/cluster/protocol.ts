@@ -1,4 +1,4 @@
-import type { ProbeAnswers } from '../guardian/protocol.ts'
+import type { ProbeAnswers } from '../watchdog/protocol.ts'
 import type { Phase } from '../lifecycle/phase.ts'
 import type { Report } from '../lifecycle/report.ts'
 

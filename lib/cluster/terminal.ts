@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { isatty, WriteStream } from 'node:tty'
-import { reopen } from '../guardian/output.ts'
+import { reopen } from '../watchdog/output.ts'
 
 /** As much of a stream's handle as no public interface offers. */
 interface Handle { fd?: number, setBlocking?: (wait: boolean) => number }

@@ -64,7 +64,7 @@ export interface TerminationRecord {
   children?: ApplicationRecord[]
   /** And the name of the one that `phases`, `traffic`, `cut`, `failures` and `advice` are of. */
   worst?: string
-  /** How long the event loop had not turned when the guardian ended the process. */
+  /** How long the event loop had not turned when the watchdog ended the process. */
   silence?: number
   /** The function that held it, as `name (file:line:column)`. */
   blockedIn?: string

@@ -35,7 +35,7 @@ export interface LateConnectionEvent extends FromApplication {
   after: number
 }
 
-/** The event loop turns again after it did not for longer than `guardian.stall`. Needs the guardian. */
+/** The event loop turns again after it did not for longer than `watchdog.stall`. Needs the watchdog. */
 export interface StallEvent extends FromApplication {
   /** How long it did not turn, in milliseconds. */
   duration: number

@@ -172,26 +172,26 @@ export const readTable: readonly ReadRow[] = [
     labels: ['kind', 'verdict'],
     read: ({ tally }) => counts(tally.shutdowns.entries())
   },
-  // An event loop that reads these turns. Only the guardian knows more, and writes that in their place on its own port.
+  // An event loop that reads these turns. Only the watchdog knows more, and writes that in their place on its own port.
   {
     name: 'event_loop_silence_seconds',
     type: 'gauge',
-    help: 'How long the event loop has not turned; only the port of the guardian can tell more than 0',
+    help: 'How long the event loop has not turned; only the port of the watchdog can tell more than 0',
     labels: [],
     read: () => one(0)
   },
   {
     name: 'event_loop_stalled',
     type: 'gauge',
-    help: 'Whether the event loop has not turned for longer than guardian.stall; '
-      + 'only the port of the guardian can tell',
+    help: 'Whether the event loop has not turned for longer than watchdog.stall; '
+      + 'only the port of the watchdog can tell',
     labels: [],
     read: () => one(0)
   },
   {
     name: 'metrics_age_seconds',
     type: 'gauge',
-    help: 'How old the other values are: more than a moment only on the port of the guardian, '
+    help: 'How old the other values are: more than a moment only on the port of the watchdog, '
       + 'while the event loop does not turn',
     labels: [],
     read: () => one(0)
@@ -203,7 +203,7 @@ export const histogramTable: { readonly [name in 'stall' | 'lastConnection']: Hi
   stall: {
     name: 'event_loop_stall_seconds',
     type: 'histogram',
-    help: 'How long the event loop did not turn, each time it was longer than guardian.stall',
+    help: 'How long the event loop did not turn, each time it was longer than watchdog.stall',
     labels: [],
     buckets: [0.5, 1, 2, 5, 10, 20, 30, 60, 120]
   },

@@ -29,7 +29,7 @@ export interface SharedRegistry {
 
 /**
  * The shape of all that copies of the package call of each other: the state, the registry, its members,
- * the early listeners and the guardian. Each change of that shape raises it; a test pins the shape.
+ * the early listeners and the watchdog. Each change of that shape raises it; a test pins the shape.
  */
 export const sharedVersion = 3
 
@@ -42,8 +42,8 @@ export interface SharedState {
   early: EarlySignals | undefined
   registry: SharedRegistry | undefined
   exiting: boolean
-  /** The guardian of the process, as `lib/guardian` knows it. */
-  guardian?: object | undefined
+  /** The watchdog of the process, as `lib/watchdog` knows it. */
+  watchdog?: object | undefined
   /** What keeps `process.nextTick` fast: see `holdTick`. */
   tick?: object | undefined
 }

@@ -80,7 +80,7 @@ function makeApp (
       frontEnds: []
     },
     work: [],
-    guardian: undefined,
+    watchdog: undefined,
     report: lifecycle.report,
     versions: { package: '0.1.0', node: process.version, fastify: '5' }
   })

@@ -27,7 +27,7 @@ const parts: StatusParts = {
     frontEnds: []
   },
   work: ['mail'],
-  guardian: {
+  watchdog: {
     state: 'watching',
     port: 9000,
     stalls: 1,

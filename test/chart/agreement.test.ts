@@ -137,7 +137,7 @@ t.test('pod and application agree', async (t) => {
     const container = containerOf(manifests)
     const environment = environmentOf(manifests, token)
     for (const variable of Object.keys(environment)) names.add(variable)
-    const { budget, probes, admin, guardian, terminationMessagePath } = settingsIn(environment)
+    const { budget, probes, admin, watchdog, terminationMessagePath } = settingsIn(environment)
     t.equal(budget.gracePeriod, pod.terminationGracePeriodSeconds * 1000, `${name}: the grace period`)
     const { preStop } = container.lifecycle ?? {}
     const slept = preStop?.sleep?.seconds ?? Number(
@@ -162,9 +162,9 @@ t.test('pod and application agree', async (t) => {
     }
     const port = container.readinessProbe?.httpGet.port
     t.equal(
-      guardian?.port,
+      watchdog?.port,
       port === container.ports[0]?.containerPort ? undefined : port,
-      `${name}: the guardian's port`
+      `${name}: the watchdog's port`
     )
     if (preStop?.httpGet !== undefined) {
       t.equal(

@@ -130,7 +130,7 @@ t.test('what the parts are', async (t) => {
     t.match(
       find(apart, 'PodMonitor'),
       { spec: { podMetricsEndpoints: [{ port: 'probes' }] } },
-      'the guardian answers to the end'
+      'the watchdog answers to the end'
     )
   })
 

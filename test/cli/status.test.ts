@@ -350,15 +350,15 @@ t.test('a whole shutdown is watched, in a terminal and in a pipe, with a stream 
         gracePeriod: 12_000,
         announce: { min: 1200, max: 3000 },
         admin: { token },
-        guardian: { port: 0, host: '127.0.0.1' }
+        watchdog: { port: 0, host: '127.0.0.1' }
       }
     }
   })
   t.teardown(() => child.kill('SIGKILL'))
   const address = await listening(child)
-  const look = async (): Promise<{ guardian?: { port?: number } }> =>
+  const look = async (): Promise<{ watchdog?: { port?: number } }> =>
     (await fetch(`${address}/-/status`, { headers: { authorization: `Bearer ${token}` } })).json() as never
-  const port = await until(async () => (await look()).guardian?.port, 'the port of the guardian')
+  const port = await until(async () => (await look()).watchdog?.port, 'the port of the watchdog')
   const env = { GRACEFUL_TOKEN: token }
   const args = [`127.0.0.1:${await withoutStream(t, port)}`, '--watch', '--interval', '100ms']
   const pipe = command(t, args, { env })
@@ -445,7 +445,7 @@ t.test('a whole shutdown is watched, in a terminal and in a pipe, with a stream 
   t.match(
     (await guarded.result).out,
     /\n {2}report +clean, exit code 0: shutdown by SIGTERM/,
-    'on the port of the guardian, too'
+    'on the port of the watchdog, too'
   )
   const brightened = await bright.result
   t.match(linesOf(frames(brightened.out).at(-1) ?? '').join('\n'), /report +clean, exit code 0: shutdown by SIGTERM/)
@@ -460,16 +460,16 @@ t.test('a whole shutdown is watched, in a terminal and in a pipe, with a stream 
   t.notMatch(little.out, 'report')
 })
 
-t.test('on the port of the guardian a service is shown whole, before a hang, during it and after it', async (t) => {
-  const child = fork('../../guardian/fixtures/hang.js', {
+t.test('on the port of the watchdog a service is shown whole, before a hang, during it and after it', async (t) => {
+  const child = fork('../../watchdog/fixtures/hang.js', {
     given: {
       way: 'short',
       ms: 6000,
-      options: { gracePeriod: 30_000, admin: { token }, guardian: { port: 0, host: '127.0.0.1' } }
+      options: { gracePeriod: 30_000, admin: { token }, watchdog: { port: 0, host: '127.0.0.1' } }
     }
   })
   t.teardown(() => child.kill('SIGKILL'))
-  const [, port = ''] = await child.waitForLine(/^guardian watching (\d+)$/m)
+  const [, port = ''] = await child.waitForLine(/^watchdog watching (\d+)$/m)
   const address = await listening(child)
   const held = new AbortController()
   const slow = fetch(`${address}/slow/1`, { signal: held.signal }).catch(() => {})
@@ -479,7 +479,7 @@ t.test('on the port of the guardian a service is shown whole, before a hang, dur
   const screen = command(t, args, { env, terminal: { columns: 120, rows: 60 } })
   const pipe = command(t, args, { env })
   const shown = (): string[] => frames(screen.text()).map((frame) => linesOf(frame).join('\n'))
-  const parts = ['GET  /slow/:id', '\n  connections  open', '\n  checks\n    database', '\n  guardian     watching']
+  const parts = ['GET  /slow/:id', '\n  connections  open', '\n  checks\n    database', '\n  watchdog     watching']
   const isWhole = (frame: string): boolean => parts.every((part) => frame.includes(part))
   await until(
     () => shown().slice(0, -1).filter(isWhole).length > 3 && pipe.text().includes('GET  /slow/:id'),
@@ -695,7 +695,7 @@ t.test('nothing from the wire reaches the terminal as a control character', asyn
     phase: 'draining', number: 3, since: Date.now(), ready: false, deadline: Date.now() + 5000, holds: [evil],
     requests: many, connections: { [evil]: 1 }, inFlight: 1000, participants: [{ name: evil, reason: evil }],
     checks: [{ name: evil, state: evil, error: evil, kinds: [evil] }], budget: { announce: 'no object' }, work: [evil],
-    pressure: { underPressure: true }, guardian: { state: evil, stalls: 1, lastStall: { blockedIn: evil } },
+    pressure: { underPressure: true }, watchdog: { state: evil, stalls: 1, lastStall: { blockedIn: evil } },
     traffic: {
       evidence: evil,
       lateArrivals: 2,

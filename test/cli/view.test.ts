@@ -43,7 +43,7 @@ const whole = {
     probes: [{ prober: 'kube-probe', answers: 3, first: 200 }]
   },
   work: ['outbox', 'outbox', 'mail'], holds: ['cache'], started: true,
-  guardian: {
+  watchdog: {
     state: 'watching',
     port: 9000,
     stalls: 2,
@@ -74,11 +74,11 @@ const supervisor = {
     }
   ]
 }
-const guardian = { ...whole, budget: undefined, applications: [{ ...whole, name: 'application 1' }] }
+const watchdog = { ...whole, budget: undefined, applications: [{ ...whole, name: 'application 1' }] }
 const pictures = {
   application: whole,
   supervisor,
-  guardian,
+  watchdog,
   public: { phase: 'running', number: 0, ready: true, access: 'public' },
   nothing: {}
 }

@@ -39,15 +39,15 @@ t.test('children whose parent is killed finish what they have and end', async (t
 })
 
 t.test('a child that hangs does not outlive its grace period when its parent is killed', async (t) => {
-  const tree = start(t, ['run', '--grace', '4s', service, JSON.stringify({ options: { guardian: { enabled: true } } })])
+  const tree = start(t, ['run', '--grace', '4s', service, JSON.stringify({ options: { watchdog: { enabled: true } } })])
   const port = await tree.port()
   await tree.ready()
   const answer = ask(port, '/block?ms=120000').catch(() => 'cut')
   await until(() => tree.output().includes('blocks'), 'the event loop is blocked')
   process.kill(tree.pid, 'SIGKILL')
   const begin = Date.now()
-  await until(() => !pids(tree).some(isAlive), 'its guardian ends it')
-  // Its own 3.1 s count from the moment in which the guardian has noticed.
+  await until(() => !pids(tree).some(isAlive), 'its watchdog ends it')
+  // Its own 3.1 s count from the moment in which the watchdog has noticed.
   t.ok(Date.now() - begin >= 2000, `not at once (${Date.now() - begin} ms)`)
   t.equal(await answer, 'cut')
 })

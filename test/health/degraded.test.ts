@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import t from 'tap'
-import { buildVerdict } from '../../lib/guardian/answers.ts'
+import { buildVerdict } from '../../lib/watchdog/answers.ts'
 import { Fields } from '../../lib/cli/status/fields.ts'
 import { headline } from '../../lib/cli/status/view.ts'
 import { sections } from '../../lib/cli/status/sections.ts'
@@ -134,7 +134,7 @@ t.test('what the health routes answer', async (t) => {
   })
 })
 
-t.test('on the port of the guardian', async (t) => {
+t.test('on the port of the watchdog', async (t) => {
   const { health } = makeHealth()
   addBoth(health)
   const [readiness, liveness, startup] = await Promise.all([

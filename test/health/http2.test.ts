@@ -45,8 +45,8 @@ t.test('a server of HTTP/2 without TLS says at boot that probes need a port of t
   const rows: Array<[name: string, server: object, options: GracefulOptions, said: boolean]> = [
     ['HTTP/2 without TLS', { http2: true }, {}, true],
     ['of a factory', factory, {}, true],
-    ['with a guardian that has no port', { http2: true }, { guardian: { enabled: true } }, true],
-    ['with a port of its own', { http2: true }, { guardian: { port: 0, host: '127.0.0.1' } }, false],
+    ['with a watchdog that has no port', { http2: true }, { watchdog: { enabled: true } }, true],
+    ['with a port of its own', { http2: true }, { watchdog: { port: 0, host: '127.0.0.1' } }, false],
     ['without probes', { http2: true }, { probes: false }, false],
     ['HTTP/2 with TLS, which a kubelet speaks', { http2: true, https }, {}, false],
     ['HTTP/2 and HTTP/1.1 with TLS', { http2: true, https: { ...https, allowHTTP1: true } }, {}, false],
@@ -60,7 +60,7 @@ t.test('a server of HTTP/2 without TLS says at boot that probes need a port of t
     if (said) {
       t.match(
         told[0],
-        { level: 40, msg: /^fastify-graceful: this server speaks HTTP\/2 without TLS .*guardian\.port/ },
+        { level: 40, msg: /^fastify-graceful: this server speaks HTTP\/2 without TLS .*watchdog\.port/ },
         name
       )
     }
@@ -86,14 +86,14 @@ async function probe (port: number): Promise<number | string> {
   })
 }
 
-t.test('which is so: HTTP/1.1 gets no answer there, and one on the port of the guardian', async (t) => {
+t.test('which is so: HTTP/1.1 gets no answer there, and one on the port of the watchdog', async (t) => {
   const service = fork('parent.js', {
-    given: { server: { http2: true }, options: { guardian: { port: 0, host: '127.0.0.1' } } }
+    given: { server: { http2: true }, options: { watchdog: { port: 0, host: '127.0.0.1' } } }
   })
   t.teardown(() => service.kill('SIGKILL'))
-  const [, port, guardian] = (await service.waitForLine(/^ports (\d+) (\d+)$/m)).map(Number) as [number, number, number]
+  const [, port, watchdog] = (await service.waitForLine(/^ports (\d+) (\d+)$/m)).map(Number) as [number, number, number]
   t.equal(await probe(port), 'no answer')
-  t.equal(await probe(guardian), 200)
+  t.equal(await probe(watchdog), 200)
   const session = connect(`http://127.0.0.1:${port}`)
   const code = await new Promise((resolve, reject) => {
     session.once('error', reject)

@@ -218,7 +218,7 @@ t.test('what cannot be written', async (t) => {
   }
 })
 
-t.test("a guardian's last word stays", async (t) => {
+t.test("a watchdog's last word stays", async (t) => {
   const path = file(t)
   const app = fork('foreign.js', { given: { who: 'exit', options: { ...options(path), otherListeners: 'beside' } } })
   const url = await listening(app)

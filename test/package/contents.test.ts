@@ -45,7 +45,7 @@ t.test('the code has the version and the thread, and looks for nothing beside it
   const files = (await run('find', 'dist', '-name', '*.js')).split('\n')
   const { version } = JSON.parse(read('package.json')) as { version: string }
   t.ok(files.some((file) => read(file).includes(`const version = "${version}"`)))
-  t.match(read('dist/index.js'), 'sourceURL=fastify-graceful/guardian/thread.js')
+  t.match(read('dist/index.js'), 'sourceURL=fastify-graceful/watchdog/thread.js')
   // The file of a supervisor's children alone.
   t.equal(files.map((file) => read(file).match(/import\.meta/g)?.length ?? 0).reduce((sum, count) => sum + count), 1)
   t.notOk(files.some((file) => /sourceMappingURL|\bbuilt(?:Version|Thread)\b/.test(read(file))))

@@ -49,7 +49,7 @@ t.test('the page and the stream are there where a guard is configured, or outsid
   ]
   for (const [name, env, options, expected] of rows) {
     Object.assign(process.env, env)
-    const app = build({ guardian: false, ...options })
+    const app = build({ watchdog: false, ...options })
     try {
       t.strictSame(await look(await app.listen({ port: 0, host: '127.0.0.1' })), expected, name)
     } finally {
@@ -62,7 +62,7 @@ t.test('the page and the stream are there where a guard is configured, or outsid
 const portOf = async (service: Fork): Promise<string> =>
   `http://127.0.0.1:${(await service.waitForLine(/^ports \d+ (\d+)$/m))[1]}`
 
-t.test('likewise on the port of the guardian', async (t) => {
+t.test('likewise on the port of the watchdog', async (t) => {
   const rows: Array<[name: string, env: Record<string, string>, admin: object, expected: Sight]> = [
     ['at a desk',
       { NODE_ENV: '' }, {}, all],
@@ -74,7 +74,7 @@ t.test('likewise on the port of the guardian', async (t) => {
       { NODE_ENV: 'production' }, { unixSocket: true }, four]
   ]
   for (const [name, env, admin, expected] of rows) {
-    const service = fork('parent.js', { env, given: { options: { admin, guardian: { port: 0, host: '127.0.0.1' } } } })
+    const service = fork('parent.js', { env, given: { options: { admin, watchdog: { port: 0, host: '127.0.0.1' } } } })
     t.strictSame(await look(await portOf(service)), expected, name)
     service.kill('SIGKILL')
     await service.result

@@ -80,7 +80,7 @@ t.test('the document and what goes with it', async (t) => {
   await app.close()
 })
 
-interface Process { child: ChildProcess, port: number, guardian: number, ended: Promise<unknown> }
+interface Process { child: ChildProcess, port: number, watchdog: number, ended: Promise<unknown> }
 
 async function start (t: Test, given: { port?: number, options?: GracefulOptions }): Promise<Process> {
   const { NODE_OPTIONS: _loaders, ...env } = process.env
@@ -92,8 +92,8 @@ async function start (t: Test, given: { port?: number, options?: GracefulOptions
   t.teardown(() => { child.kill('SIGKILL') })
   const ended = once(child, 'exit')
   const [line] = await once(createInterface({ input: child.stdout }), 'line') as [string]
-  const [port = 0, , guardian = 0] = [...line.matchAll(/\d+/g)].map(Number)
-  return { child, port, guardian, ended }
+  const [port = 0, , watchdog = 0] = [...line.matchAll(/\d+/g)].map(Number)
+  return { child, port, watchdog, ended }
 }
 
 /** Asks, and says how it went. */
@@ -476,7 +476,7 @@ t.test('a supervisor: the figures of its children, added up', async (t) => {
     lateSources: [{ address: '10.0.0.9', count: 2 }],
     probes: [probe]
   }
-  const guardian = {
+  const watchdog = {
     state: 'watching',
     stalls: 1,
     stalledTime: 2100,
@@ -484,7 +484,7 @@ t.test('a supervisor: the figures of its children, added up', async (t) => {
   }
   const draining = {
     phase: 'draining', number: 3, since: Date.now(), ready: false, requests: [], participants: [], checks: [],
-    holds: [], work: [], connections, traffic, guardian
+    holds: [], work: [], connections, traffic, watchdog
   }
   const child = {
     pid: 41, phase: 'draining', ready: false, responding: true, leaving: true, startedAt: Date.now(), restarts: 0,
@@ -500,13 +500,13 @@ t.test('a supervisor: the figures of its children, added up', async (t) => {
       lateSources: [{ address: '10.0.0.7', count: 1 }, { address: '10.0.0.9', count: 1 }],
       probes: [{ ...probe, first: 400 }]
     },
-    guardian: {
-      ...guardian,
+    watchdog: {
+      ...watchdog,
       stalledTime: 3000,
-      lastStall: { ...guardian.lastStall, at: Date.now(), duration: 3000, blockedIn: undefined }
+      lastStall: { ...watchdog.lastStall, at: Date.now(), duration: 3000, blockedIn: undefined }
     }
   }
-  // Two applications of one process have one guardian.
+  // Two applications of one process have one watchdog.
   const twice = {
     ...draining,
     connections: { open: 0, busy: 0, upgraded: 0, sessions: 0, idle: 0 },
@@ -544,7 +544,7 @@ t.test('a supervisor: the figures of its children, added up', async (t) => {
       ...whole, phase: 'running', number: 0, ready: true,
       children: [
         { ...child, child: 1, applications: [draining] },
-        { ...child, child: 1, applications: [{ ...other, phase: 'running', number: 0, guardian: undefined }] }
+        { ...child, child: 1, applications: [{ ...other, phase: 'running', number: 0, watchdog: undefined }] }
       ],
       ended: []
     },
@@ -579,7 +579,7 @@ t.test('a supervisor: the figures of its children, added up', async (t) => {
   )
   t.match(
     await textOf(page, '#loop'),
-    /Event loops ✕ ?no answer from child 3 Guardians ✓ ?watching Stalls 2, together 5\.1 s Last stall 3\.0 s at .*, in child 2: a place that is not known/
+    /Event loops ✕ ?no answer from child 3 Watchdogs ✓ ?watching Stalls 2, together 5\.1 s Last stall 3\.0 s at .*, in child 2: a place that is not known/
   )
   t.same(await violations(page), [])
   t.equal(await overflow(page), 0)
@@ -625,11 +625,11 @@ t.test('without JavaScript', async (t) => {
   await page.context().close()
 })
 
-t.test("on the guardian's port, while the event loop hangs, and to the report", async (t) => {
+t.test("on the watchdog's port, while the event loop hangs, and to the report", async (t) => {
   const service = await start(t, {
-    options: { admin: { token }, announce: { min: 500 }, guardian: { port: 0, host: '127.0.0.1', stall: 1000 } }
+    options: { admin: { token }, announce: { min: 500 }, watchdog: { port: 0, host: '127.0.0.1', stall: 1000 } }
   })
-  const { page, problems } = await open(browser, `http://127.0.0.1:${service.guardian}${path}`, {
+  const { page, problems } = await open(browser, `http://127.0.0.1:${service.watchdog}${path}`, {
     viewport: { width: 768, height: 900 },
     colorScheme: 'dark'
   })
@@ -644,7 +644,7 @@ t.test("on the guardian's port, while the event loop hangs, and to the report", 
     await sees(page, '#alarm', /The function that holds it/),
     /The event loop is blocked It has not turned for \d+\.\d s\. The function that holds it: spinAround \(.*service\.js:\d+:\d+\)/
   )
-  t.match(await textOf(page, '#alarm'), /The guardian tells this\. What else is here it was told before/)
+  t.match(await textOf(page, '#alarm'), /The watchdog tells this\. What else is here it was told before/)
   t.match(await textOf(page, '#ready'), 'Not ready')
   const begun = Number(await page.locator('#requests .age [data-from]').first().getAttribute('data-from'))
   t.match(await textOf(page, '#requests'), /\/orders\/:id/, 'what was known last stays')
@@ -659,9 +659,9 @@ t.test("on the guardian's port, while the event loop hangs, and to the report", 
   t.equal(await hung, 200)
   t.match(await sees(page, '#loop', /Last stall/), /Stalls 1, together .* in spinAround/)
   t.equal(await page.locator('#alarm').isVisible(), false)
-  const others = Array.from({ length: 19 }, () => Viewer.open(service.guardian, { authorization: `Bearer ${token}` }))
+  const others = Array.from({ length: 19 }, () => Viewer.open(service.watchdog, { authorization: `Bearer ${token}` }))
   await until(() => others.every(({ names }) => names[0] === 'status'))
-  const refused = Viewer.open(service.guardian)
+  const refused = Viewer.open(service.watchdog)
   await until(() => refused.ended)
   t.match([refused.status, refused.headers['retry-after'], refused.body], [503, '5', /^20 viewers are watching/])
   service.child.kill('SIGTERM')

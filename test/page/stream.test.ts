@@ -260,7 +260,7 @@ async function watched (
   server: FastifyServerOptions & { http2?: true } = {},
   http2 = false
 ): Promise<{ app: ReturnType<typeof build>, port: number, viewer: Viewer, held: { release: () => void } }> {
-  const app = build({ admin: { token }, guardian: false, ...options }, server)
+  const app = build({ admin: { token }, watchdog: false, ...options }, server)
   const held = { release: (): void => {} }
   app.get('/held/:id', async () => { await new Promise<void>((resolve) => { held.release = resolve }); return 'held' })
   const port = await bind(app)
@@ -365,7 +365,7 @@ for (const [name, options, server, http2] of manners) {
 }
 
 t.test('a viewer does not delay the end, and is told also when requests had to be cut', async (t) => {
-  const full = build({ admin: { token }, guardian: false })
+  const full = build({ admin: { token }, watchdog: false })
   const place = await bind(full)
   const all = Array.from({ length: 19 }, () => Viewer.open(place, bearer))
   // It neither reads nor leaves: the stream's last word is cut only when its time is over.
@@ -420,7 +420,7 @@ for (const http2 of [false, true]) {
     let count = 0
     const server: FastifyServerOptions & { http2?: true } = http2 ? { http2: true } : {}
     const app = build(
-      { admin: { authorize: async () => { count++; return asked.then(() => true) } }, guardian: false },
+      { admin: { authorize: async () => { count++; return asked.then(() => true) } }, watchdog: false },
       server
     )
     const port = await bind(app)
@@ -458,7 +458,7 @@ t.test('a viewer that reads is kept, however big an event is', async (t) => {
 })
 
 t.test('a viewer that stops reading is dropped', async (t) => {
-  const app = build({ admin: { token }, guardian: false })
+  const app = build({ admin: { token }, watchdog: false })
   const port = await bind(app)
   // Each text is cut, so it takes many.
   for (let index = 0; index < 1000; index++) {

@@ -33,7 +33,7 @@ interface Case {
   frontEnds: Array<Partial<FrontEnd>>
 }
 
-/** The port of its own on which a service answers probes, too: that of its guardian or its supervisor. */
+/** The port of its own on which a service answers probes, too: that of its watchdog or its supervisor. */
 const otherPorts = new Map<number, number>()
 const otherPort = (server: number): number => otherPorts.get(server) ?? 0
 
@@ -157,9 +157,9 @@ const cases: Case[] = [
     frontEnds: [{ outcome: 'told' }]
   },
   {
-    name: "the guardian's port",
+    name: "the watchdog's port",
     checks: [{ every: 500, fall: 3, port: otherPort }],
-    given: { options: { guardian: { port: 0, host: '127.0.0.1' } } },
+    given: { options: { watchdog: { port: 0, host: '127.0.0.1' } } },
     least: 1000,
     most: 9000,
     frontEnds: [{ outcome: 'told' }]
@@ -199,7 +199,7 @@ const phaseOne = ({ report }: Departure): number =>
 async function findOtherPort ({ lines }: Replica): Promise<number> {
   for (;; await sleep(20)) {
     for (const { event, port, address } of lines) {
-      if (event === 'graceful.guardian' && typeof port === 'number') return port
+      if (event === 'graceful.watchdog' && typeof port === 'number') return port
       if (event === 'graceful.supervisor.status') return Number(new URL(address as string).port)
     }
   }

@@ -9,7 +9,7 @@ import { fork, listening } from '../process/fork.ts'
 import type { Fork } from '../process/fork.ts'
 import { open, until } from '../traffic/support.ts'
 
-const pod = { KUBERNETES_SERVICE_HOST: '10.0.0.1', TERMINATION_GRACE_PERIOD_SECONDS: '12', GRACEFUL_GUARDIAN_PORT: '' }
+const pod = { KUBERNETES_SERVICE_HOST: '10.0.0.1', TERMINATION_GRACE_PERIOD_SECONDS: '12', GRACEFUL_WATCHDOG_PORT: '' }
 
 async function start (t: Test): Promise<{ gateway: Fork, port: number }> {
   const upstream = createServer((_request, response) => {

@@ -28,7 +28,7 @@ function build (
   const app = Fastify({ forceCloseConnections: true, ...server })
   const log: string[] = []
   before?.(app, log)
-  if (isOurs) app.register(graceful, { exit: false, guardian: false, ...options })
+  if (isOurs) app.register(graceful, { exit: false, watchdog: false, ...options })
   after?.(app, log)
   return { app, log }
 }

@@ -37,7 +37,7 @@ interface Gateway {
 
 /** A gateway that ends WebSockets itself. Half of phase 3's time is long: a good-bye may be late on a busy machine. */
 async function openGateway (upstream: string, goodBye: boolean): Promise<Gateway> {
-  const app = build({ gracePeriod: 20_000, guardian: false, announce: { quiet: 50 }, drain: { webSocket: false } })
+  const app = build({ gracePeriod: 20_000, watchdog: false, announce: { quiet: 50 }, drain: { webSocket: false } })
   const log: string[] = []
   const sources = new Set<WebSocket>()
   app.register(proxy, {

@@ -94,7 +94,7 @@ t.test('registry', async (t) => {
       const own = sharedState()
       t.equal(own.version, sharedVersion, 'a state of another shape is left alone')
       t.equal(sharedState(), own)
-      t.equal(runInThisContext(sharedExpression), own, 'and is what the guardian finds')
+      t.equal(runInThisContext(sharedExpression), own, 'and is what the watchdog finds')
     }
     holder[key] = before
     t.equal(runInThisContext(sharedExpression), before)

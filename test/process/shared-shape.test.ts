@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import type { Guarded, GuardianSetup, Ward } from '../../lib/guardian/types.ts'
+import type { Guarded, WatchdogSetup, Ward } from '../../lib/watchdog/types.ts'
 import { ProcessRegistry } from '../../lib/process/registry.ts'
 import { sharedVersion } from '../../lib/process/shared.ts'
 import type { EarlySignals, ReceivedSignal, SharedRegistry, SharedState } from '../../lib/process/shared.ts'
@@ -14,7 +14,7 @@ const keysOf = <T extends object>(keys: Record<keyof T, true>): string[] => Obje
 
 /** What copies of the package call of each other. A key more or less makes another shape: raise `sharedVersion`. */
 const shape = {
-  state: keysOf<SharedState>({ version: true, early: true, registry: true, exiting: true, guardian: true, tick: true }),
+  state: keysOf<SharedState>({ version: true, early: true, registry: true, exiting: true, watchdog: true, tick: true }),
   registry: keysOf<SharedRegistry>({ join: true, handles: true, size: true }),
   early: keysOf<EarlySignals>({ listeners: true, first: true, take: true }),
   received: keysOf<ReceivedSignal>({ signal: true, at: true, heard: true }),
@@ -31,7 +31,7 @@ const shape = {
     done: true, report: true
   }),
   guarded: keysOf<Guarded>({ ready: true, changed: true, status: true, farewell: true, leave: true }),
-  setup: keysOf<GuardianSetup>({
+  setup: keysOf<WatchdogSetup>({
     settings: true, probes: true, admin: true, metrics: true, terminationMessagePath: true, parent: true, exit: true
   }),
   ward: keysOf<Ward>({
@@ -42,7 +42,7 @@ const shape = {
 
 /** The shape of each version. Where the last line fails, the shape has changed: raise `sharedVersion`, and add it. */
 const shapes: Record<number, string> = {
-  2: 'state early exiting guardian registry tick version; registry handles join size; early first listeners take; '
+  2: 'state early exiting watchdog registry tick version; registry handles join size; early first listeners take; '
     + 'received at heard signal; membership askExit endsProcess exitAsked leave listening onUncaught others '
     + 'releaseOthers serves signalled; '
     + 'member conclude crash exit exited flush flushTimeout lifecycle log name otherListeners othersServe '
@@ -51,7 +51,7 @@ const shapes: Record<number, string> = {
     + 'ready status; '
     + 'setup admin exit metrics parent probes settings terminationMessagePath; '
     + 'ward crowded log metrics prestop probed requests stalled state status verdicts',
-  3: 'state early exiting guardian registry tick version; registry handles join size; early first listeners take; '
+  3: 'state early exiting watchdog registry tick version; registry handles join size; early first listeners take; '
     + 'received at heard signal; membership askExit endsProcess exitAsked leave listening onUncaught others '
     + 'releaseOthers serves signalled; '
     + 'member conclude crash exit exited flush flushTimeout lifecycle log name otherListeners othersServe '

@@ -13,7 +13,7 @@ for (const loaded of [
   ['fastify-graceful/cluster'],
   ['fastify-graceful/signals'],
   ['fastify-graceful', 'application'],
-  ['fastify-graceful', 'application', 'guardian']
+  ['fastify-graceful', 'application', 'watchdog']
 ]) {
   t.test(`the pipe of standard output stays as it is: ${loaded.join(', ')}`, {
     skip: process.platform !== 'linux' && 'no /proc here'

@@ -22,7 +22,7 @@ function logged (options: GracefulOptions): { app: FastifyInstance, lines: () =>
       done()
     }
   })
-  const app = build({ guardian: false, ...options }, { logger: { level: 'warn', stream } })
+  const app = build({ watchdog: false, ...options }, { logger: { level: 'warn', stream } })
   return { app, lines: () => text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Line) }
 }
 
@@ -47,7 +47,7 @@ t.test('a page of another site makes nobody act, whatever method and name the ro
     for (const route of routes) {
       const [method, path] = route.split(' ') as ['GET' | 'POST', string]
       asked = 0
-      const app = build({ guardian: false, admin: { authorize } })
+      const app = build({ watchdog: false, admin: { authorize } })
       await app.ready()
       if (path === 'undrain') await app.inject({ method: 'POST', url: '/-/drain', headers: { host: 'shop.example' } })
       const before = app.graceful.phase

@@ -137,7 +137,7 @@ async function injectFault (t: Test, kind: Kind, bare: Answers, own: Case): Prom
 
 /** Makes each method throw that is called in the life of a service, each in a service of its own. */
 export async function injectFaults (t: Test, kind: Kind): Promise<void> {
-  // Keeps what the applications of a process share, the guardian's thread among it, from one case to the next.
+  // Keeps what the applications of a process share, the watchdog's thread among it, from one case to the next.
   const keeper = await makeService(kind, options)
   const bare = await answersOf(kind, await makeService(kind), () => {})
   const intact = await makeService(kind, options)

@@ -11,12 +11,12 @@ const heap = ['--max-old-space-size=256']
 
 /** Starts a service and a supervisor whose three ports are fuzzed. */
 export async function openDoors (timeout: number): Promise<Opened[]> {
-  const options = { admin: { token }, metrics: {}, guardian: { port: 0, host: '127.0.0.1' } }
+  const options = { admin: { token }, metrics: {}, watchdog: { port: 0, host: '127.0.0.1' } }
   const app = fork(
     '../../security/fixtures/service.js',
     { node: heap, env: { NODE_ENV: 'production' }, given: { options, server: { logger: { level: 'warn' } } }, timeout }
   )
-  const [, application, guardian] = await app.waitForLine(/^ports (\d+) (\d+)$/m)
+  const [, application, watchdog] = await app.waitForLine(/^ports (\d+) (\d+)$/m)
   const cli = fileURLToPath(new URL('../../dist/cli/index.js', import.meta.url))
   const supervisor = fork('parent.js', {
     node: [...heap, cli, 'run', '--status-port', '0', '--status-token', token],
@@ -27,7 +27,7 @@ export async function openDoors (timeout: number): Promise<Opened[]> {
   await supervisor.waitForLine(/"ready":true/)
   return [
     { door: 'application', port: Number(application), app },
-    { door: 'guardian', port: Number(guardian), app },
+    { door: 'watchdog', port: Number(watchdog), app },
     { door: 'supervisor', port: Number(new URL(address).port), app: supervisor }
   ]
 }

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 
 /** What has HTTP on a port of its own. */
-export type DoorName = 'application' | 'guardian' | 'supervisor'
+export type DoorName = 'application' | 'watchdog' | 'supervisor'
 
 export const token = 'a-token-of-27-characters-ok'
 
@@ -164,7 +164,7 @@ export function expected (door: DoorName, made: Made): readonly number[] {
   ) {
     return [200, 400, 404, 405, 414]
   }
-  const codes = door === 'guardian' ? guardianCodes(made) : fastifyCodes(door, made)
+  const codes = door === 'watchdog' ? watchdogCodes(made) : fastifyCodes(door, made)
   // Fastify parses the body of what it has no route for, and there is no content type.
   const isParsed = door === 'application' && body !== 'none' && !['GET', 'HEAD', 'TRACE'].includes(method)
   return isParsed && (codes.includes(404) || method === 'OPTIONS') ? [...codes, 400, 415] : codes
@@ -197,7 +197,7 @@ function fastifyCodes (door: DoorName, made: Made): readonly number[] {
   return [404]
 }
 
-function guardianCodes (made: Made): readonly number[] {
+function watchdogCodes (made: Made): readonly number[] {
   const { method, path } = made
   const reads = method === 'GET' || method === 'HEAD'
   const probe = probeOf(path)

@@ -23,7 +23,7 @@ t.test('a token is in no message, whatever shape the options have', async (t) =>
     { admin: { token: `${secret}\n` } }, { admin: { token: new Set([secret]) } }, { admin: { authorize: secret } },
     { admin: { unixSocket: secret } }, { admin: { tokens: secret } }, { admin: { Token: secret } }, { token: secret },
     { announce: [{ admin }] }, { drain: { webSocket: [{ admin }] } }, { probes: [{ token: secret }] },
-    { kubernetes: [{ authorization: secret }] }, { guardian: [{ admin }] }, { metrics: [{ admin }] },
+    { kubernetes: [{ authorization: secret }] }, { watchdog: [{ admin }] }, { metrics: [{ admin }] },
     { signals: [{ admin }] }, { closeWith: { admin } }, { crash: { password: secret } },
     { metrics: { registry: { token: secret } } }, { otherListeners: { apiKey: secret } }
   ]

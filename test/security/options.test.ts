@@ -73,7 +73,7 @@ t.test('a service with such a variable does not start, and opens no port', async
     } catch (error) { console.log(error.code, error.message) }
     process.exit()`
   const wrong = {
-    GRACEFUL_GUARDIAN_PORT: ' ',
+    GRACEFUL_WATCHDOG_PORT: ' ',
     GRACEFUL_ANNOUNCE_MAX_SECONDS: ' ',
     TERMINATION_GRACE_PERIOD_SECONDS: '0x20'
   }
@@ -108,7 +108,7 @@ const full = {
   admin: { prefix: '/ops', token, authorize: () => false, unixSocket: { mode: '0640' } },
   pressure: { readiness: true, maxHeapUsedBytes: 5 },
   kubernetes: { terminationMessagePath: '/run/message' },
-  guardian: { enabled: true, stall: 900, liveness: 2000, port: 9, host: '::' },
+  watchdog: { enabled: true, stall: 900, liveness: 2000, port: 9, host: '::' },
   metrics: { path: '/m', registry }
 }
 
@@ -165,7 +165,7 @@ const valueAt = (name: string): unknown =>
 
 t.test('what is on Object.prototype is no option, and no variable', async (t) => {
   const groups = { drain: { webSocket: {} }, announce: {}, probes: { external: { path: '/up' } }, kubernetes: {} }
-  const sparse = [{}, { admin: {} }, { admin: { unixSocket: {} } }, { ...groups, guardian: { port: 5 }, metrics: true }]
+  const sparse = [{}, { admin: {} }, { admin: { unixSocket: {} } }, { ...groups, watchdog: { port: 5 }, metrics: true }]
   for (const given of sparse) {
     const clean = plain(read(given))
     for (const { name } of optionTable) {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { eventsOf } from '../guardian/support.ts'
+import { eventsOf } from '../watchdog/support.ts'
 import { fork } from '../process/fork.ts'
 import type { Fork } from '../process/fork.ts'
 
@@ -9,7 +9,7 @@ t.setTimeout(120_000)
 const gracePeriod = 4000
 
 async function start (): Promise<{ app: Fork, port: number, url: string }> {
-  const options = { gracePeriod, guardian: { port: 0, host: '127.0.0.1' } }
+  const options = { gracePeriod, watchdog: { port: 0, host: '127.0.0.1' } }
   const given = { server: { logger: { level: 'info' } }, options }
   const app = fork('../../security/fixtures/service.js', { ipc: true, given })
   const [, main, port] = await app.waitForLine(/^ports (\d+) (\d+)$/m)
@@ -18,16 +18,16 @@ async function start (): Promise<{ app: Fork, port: number, url: string }> {
 
 /** Ends one of the threads in the order of their starts; settles when that has been told. */
 async function terminate (app: Fork, index: number, says: RegExp): Promise<void> {
-  const before = eventsOf(app.output(), 'graceful.guardian').length
+  const before = eventsOf(app.output(), 'graceful.watchdog').length
   app.child.send({ terminate: index })
-  const said = (): string[] => eventsOf(app.output(), 'graceful.guardian').slice(before).map(({ msg }) => msg)
+  const said = (): string[] => eventsOf(app.output(), 'graceful.watchdog').slice(before).map(({ msg }) => msg)
   while (!said().some((msg) => says.test(msg))) await sleep(5)
 }
 
 /** The port that was told of last; the kernel chooses another one each time. */
 async function nextPort (app: Fork, known: number): Promise<number> {
   for (;;) {
-    const port = Number([...app.output().matchAll(/the guardian listens on port (\d+)/g)].at(-1)?.[1])
+    const port = Number([...app.output().matchAll(/the watchdog listens on port (\d+)/g)].at(-1)?.[1])
     if (port !== known) return port
     await sleep(10)
   }
@@ -38,9 +38,9 @@ async function isAnswering (port: number): Promise<boolean> {
   return answer.status === 200
 }
 
-const guardianDied = /: the guardian has died \(its thread has ended\), and is started again$/
+const watchdogDied = /: the watchdog has died \(its thread has ended\), and is started again$/
 const portDied = (pause: number): RegExp => {
-  return new RegExp(`: the thread of the guardian's port has died \\(.*\\), and is started again in ${pause} s$`)
+  return new RegExp(`: the thread of the watchdog's port has died \\(.*\\), and is started again in ${pause} s$`)
 }
 
 t.test('the thread of the port comes back with a pause that grows, and the one that watches goes on', async (t) => {
@@ -48,7 +48,7 @@ t.test('the thread of the port comes back with a pause that grows, and the one t
   t.ok(await isAnswering(first))
   let port = first
   const pauses: number[] = []
-  for (const says of [guardianDied, portDied(1), portDied(2)]) {
+  for (const says of [watchdogDied, portDied(1), portDied(2)]) {
     const from = performance.now()
     await terminate(app, -1, says)
     port = await nextPort(app, port)
@@ -56,7 +56,7 @@ t.test('the thread of the port comes back with a pause that grows, and the one t
     t.ok(await isAnswering(port), 'it answers again')
   }
   t.ok(pauses[1]! > 900 && pauses[2]! > 1900, `${pauses.map(Math.round).join(', ')} ms`)
-  t.equal(app.output().split('the guardian has died').length, 2, 'the one that watches has gone on')
+  t.equal(app.output().split('the watchdog has died').length, 2, 'the one that watches has gone on')
   app.kill('SIGTERM')
   t.strictSame((await app.result).slice(0, 2), [0, null])
 })
@@ -64,14 +64,14 @@ t.test('the thread of the port comes back with a pause that grows, and the one t
 t.test('an event loop that hangs is ended at its deadline, whichever thread has died right before', async (t) => {
   const rows: Array<[name: string, deaths: Array<[index: number, says: RegExp]>]> = [
     ['none', []],
-    ['the one that does both', [[-1, guardianDied]]],
-    ['that of the port, which rests before it is started again', [[-1, guardianDied], [-1, portDied(1)]]]
+    ['the one that does both', [[-1, watchdogDied]]],
+    ['that of the port, which rests before it is started again', [[-1, watchdogDied], [-1, portDied(1)]]]
   ]
   await Promise.all(rows.map(async ([name, deaths]) => {
     const { app, url } = await start()
     for (const [index, says] of deaths) await terminate(app, index, says)
     // A signal that comes before the new one is up is lost to it.
-    while (!(await (await fetch(`${url}/guardian`)).text()).includes('"watching"')) await sleep(10)
+    while (!(await (await fetch(`${url}/watchdog`)).text()).includes('"watching"')) await sleep(10)
     app.child.send({ hang: 60_000 })
     await sleep(300)
     const from = performance.now()

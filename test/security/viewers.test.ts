@@ -59,7 +59,7 @@ t.test('places among the viewers come back, however a connection asked for them 
   ]
   for (const [name, text, options] of rows) {
     for (const [end, leave] of ends) {
-      const app = build({ guardian: false, ...options })
+      const app = build({ watchdog: false, ...options })
       app.get('/', async () => 'served')
       app.get('/slow', async () => { await sleep(30) })
       let release!: () => void
@@ -94,7 +94,7 @@ t.test('places among the viewers come back, however a connection asked for them 
 })
 
 t.test('one connection has one place, whatever it asks for in one piece', async (t) => {
-  const app = build({ guardian: false })
+  const app = build({ watchdog: false })
   const port = await bind(app)
   t.teardown(() => app.close())
   const client = await Client.open(port)
@@ -127,7 +127,7 @@ t.test('what is asked for behind a stream gets no answer, and holds nobody', asy
   ]
   for (const [name, text] of rows) {
     for (const isDraining of [false, true]) {
-      const app = build({ guardian: false, gracePeriod: 10_000 })
+      const app = build({ watchdog: false, gracePeriod: 10_000 })
       let served = 0
       app.get('/', async () => { served++ })
       app.post('/', async () => { served++ })

@@ -16,7 +16,7 @@ const help = `Usage: fastify-graceful status [options] <address> [<address> ...]
 
 Shows what services say of themselves at /-/status: phase, readiness, what is in flight, who stalls.
 An address is a URL, host:port, a port of this machine, or unix:/path/of/socket[:/path]; \
-a supervisor's or a guardian's is as good.
+a supervisor's or a watchdog's is as good.
 
   --watch, -w            goes on, until the services are gone or Ctrl-C
   --interval <time>      how often it asks then where there is no stream of changes, 1s

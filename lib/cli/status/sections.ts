@@ -187,7 +187,7 @@ function work (status: Fields): Line[] {
 }
 
 function thread (status: Fields, { at }: Context): Line[] {
-  const given = status.at('guardian')
+  const given = status.at('watchdog')
   if (!given.there) return []
   const stalls = given.number('stalls') ?? 0
   const last = given.at('lastStall')
@@ -202,7 +202,7 @@ function thread (status: Fields, { at }: Context): Line[] {
     parts.push(`the last of ${duration(last.number('duration'))} ${age} ago in ${place}`)
   }
   const text = parts.filter((part) => part !== '').join(', ')
-  return [labelled('guardian', text, given.text('state') === 'failed' ? 'bad' : undefined)]
+  return [labelled('watchdog', text, given.text('state') === 'failed' ? 'bad' : undefined)]
 }
 
 /** A request by its method and its route. */

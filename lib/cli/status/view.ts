@@ -77,11 +77,11 @@ function named (stalls: Fields[]): string {
   return enumerate(groups.map(({ label, items, first }) => ({ text: `${label} (${first.text('reason')})`, items })))
 }
 
-/** Everything below the headline: of an application, of a supervisor, or what a guardian knows. */
+/** Everything below the headline: of an application, of a supervisor, or what a watchdog knows. */
 export function details (status: Fields, context: Context): Line[] {
   if (status.at('children').there) return supervisor(status, context)
   if (status.at('budget').there) return application(status, context)
-  if (status.at('applications').there) return guardian(status, context)
+  if (status.at('applications').there) return watchdog(status, context)
   // Whoever began to look during a hang; strangers are not told of the event loop.
   if (status.at('eventLoop').there) return application(status, context)
   return [...timeline(status, context), line(`  ${withheld(status, context)}`, 'dim')]
@@ -169,8 +169,8 @@ function eventLoop (status: Fields): Line {
   return labelled('event loop', `has not turned for ${duration(loop.number('silence'))}, held by ${holder}`, 'bad')
 }
 
-/** What the guardian knows of all applications while they do not answer. */
-function guardian (status: Fields, context: Context): Line[] {
+/** What the watchdog knows of all applications while they do not answer. */
+function watchdog (status: Fields, context: Context): Line[] {
   return [
     ...timeline(status, context),
     ...status.at('eventLoop').there ? [eventLoop(status)] : [],

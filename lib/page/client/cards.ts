@@ -189,15 +189,15 @@ export function frontEndText ({ prober, route, address, interval, answers, outco
 }
 
 /**
- * The event loop, as the guardian and `@fastify/under-pressure` see it; those of a supervisor's children, as the
- * supervisor and their guardians see them.
+ * The event loop, as the watchdog and `@fastify/under-pressure` see it; those of a supervisor's children, as the
+ * supervisor and their watchdogs see them.
  */
 export function drawLoop (view: View): void {
-  const { guardian, pressure, eventLoop, children = [] } = view.state
+  const { watchdog, pressure, eventLoop, children = [] } = view.state
   const silent = children.filter(({ responding }) => !responding).map(({ child }) => `child ${child}`).join(', ')
   const late = untold(children)
-  const isKnown = (guardian ?? pressure ?? eventLoop ?? children[0]) !== undefined
-  const shown = { guardian, pressure, eventLoop: eventLoop?.stalled, children: children.length, silent, late }
+  const isKnown = (watchdog ?? pressure ?? eventLoop ?? children[0]) !== undefined
+  const shown = { watchdog, pressure, eventLoop: eventLoop?.stalled, children: children.length, silent, late }
   draw(view, 'loop', isKnown ? shown : undefined, () => {
     const entries: Array<[string, Child[]]> = []
     if (children.length > 0) {
@@ -210,11 +210,11 @@ export function drawLoop (view: View): void {
       const turns = eventLoop.stalled ? signed('✕', 'blocked', 'bad') : signed('✓', 'turns', 'good')
       entries.push(['Event loop', [turns]])
     }
-    if (guardian !== undefined) {
-      const { state, stalls, stalledTime, lastStall } = guardian
+    if (watchdog !== undefined) {
+      const { state, stalls, stalledTime, lastStall } = watchdog
       const sign = state === 'watching' ? signed('✓', 'watching', 'good') : signed('!', state, 'warn')
       entries.push(
-        [children.length > 0 ? 'Guardians' : 'Guardian', [sign]],
+        [children.length > 0 ? 'Watchdogs' : 'Watchdog', [sign]],
         ['Stalls', [stalls === 0 ? 'none' : `${stalls}, together ${duration(stalledTime)}`]]
       )
       if (lastStall !== undefined) {

@@ -4,7 +4,7 @@ import type { Report } from '../../lifecycle/report.ts'
 import type { PageElement } from './dom.ts'
 import { mostRows, row, table } from './cards.ts'
 import { list, verdictSign } from './report.ts'
-import { sumConnections, sumGuardians, sumTraffic } from './sums.ts'
+import { sumConnections, sumWatchdogs, sumTraffic } from './sums.ts'
 import { stepsOf } from './timeline.ts'
 import { amount, draw, element, signed, ticking } from './view.ts'
 import type { Child, Shown, ShownApplication, ShownChild, View } from './view.ts'
@@ -53,7 +53,7 @@ export function wholeOf (state: Shown): Shown {
     ...connections !== undefined && { connections },
     ...traffic !== undefined && { traffic },
     ...budget !== undefined && { budget },
-    guardian: sumGuardians(children),
+    watchdog: sumWatchdogs(children),
     participants: more > 0
       ? [...waits.slice(0, mostRows()), { name: `${more} more`, reason: 'in the list of children' }]
       : waits,

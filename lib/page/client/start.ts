@@ -208,7 +208,7 @@ export function drawAlarm (view: View): void {
     element('p', {},
       'It has not turned for ', ticking({ from }), '. ',
       holder, blockedIn !== undefined && element('code', {}, blockedIn)),
-    element('p', {}, 'The guardian tells this. What else is here it was told before, and has grown older since.')
+    element('p', {}, 'The watchdog tells this. What else is here it was told before, and has grown older since.')
   ])
   if (blocked && view.drawn.get('said') !== 'blocked') find('said').textContent = 'The event loop is blocked.'
   view.drawn.set('said', blocked ? 'blocked' : '')

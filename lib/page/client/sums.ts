@@ -1,4 +1,4 @@
-import type { GuardianState, TrafficStatus } from '../../admin/status.ts'
+import type { WatchdogState, TrafficStatus } from '../../admin/status.ts'
 import type { FrontEnd, LateSource, ProbeSummary } from '../../lifecycle/report.ts'
 import type { Shown, ShownChild } from './view.ts'
 
@@ -87,12 +87,12 @@ export function sumFrontEnds (frontEnds: FrontEnd[]): FrontEnd[] {
   return [...sums.values()]
 }
 
-/** The guardians of all children as one: the worst state, all stalls, and the last one; undefined without guardians. */
-export function sumGuardians (children: ShownChild[]): GuardianState | undefined {
+/** The watchdogs of all children as one: the worst state, all stalls, and the last one; undefined without watchdogs. */
+export function sumWatchdogs (children: ShownChild[]): WatchdogState | undefined {
   // All applications of a child have the same.
   const all = children.flatMap(({ child, applications = [] }) => {
-    const [guardian] = applications.flatMap((one) => one.guardian ?? [])
-    return guardian === undefined ? [] : [{ child, ...guardian }]
+    const [watchdog] = applications.flatMap((one) => one.watchdog ?? [])
+    return watchdog === undefined ? [] : [{ child, ...watchdog }]
   })
   if (all.length === 0) return undefined
   const [last] = all

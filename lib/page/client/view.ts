@@ -26,7 +26,7 @@ export interface ShownApplication extends Omit<Status, 'requests'> { requests: A
 /** A child of a supervisor. */
 export interface ShownChild extends Omit<ChildStatus, 'applications'> { applications?: ShownApplication[] | undefined }
 
-/** The state that is shown: of an application, of a supervisor, or what the guardian knows; and what precedes it. */
+/** The state that is shown: of an application, of a supervisor, or what the watchdog knows; and what precedes it. */
 export interface Shown extends
   Partial<Envelope>,
   Partial<Omit<Status, keyof Envelope | 'requests' | 'checks'>>,

@@ -2,7 +2,7 @@ import fastify from 'fastify'
 import graceful from 'fastify-graceful'
 
 const app = fastify()
-app.register(graceful, { gracePeriod: 6000, announce: { min: 0 }, guardian: { port: 0, host: '127.0.0.1' } })
+app.register(graceful, { gracePeriod: 6000, announce: { min: 0 }, watchdog: { port: 0, host: '127.0.0.1' } })
 app.get('/', async () => app.graceful.status().versions.package)
 app.get('/slow', async () => {
   console.log('slow begins')
@@ -16,7 +16,7 @@ app.get('/hang', function spinForEver () {
 app.addHook('onClose', async function closePool () { console.log('pool closed') })
 
 app.listen({ port: 0, host: '127.0.0.1' }).then(function tell () {
-  const { port } = app.graceful.status().guardian
+  const { port } = app.graceful.status().watchdog
   if (port === undefined) setTimeout(tell, 10)
-  else console.log(`listening ${app.server.address().port}, guardian ${port}`)
+  else console.log(`listening ${app.server.address().port}, watchdog ${port}`)
 })

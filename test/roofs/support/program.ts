@@ -16,7 +16,7 @@ export interface Program {
 
 interface Run {
   url: string
-  guardian: string
+  watchdog: string
   kill (): void
   /** Waits until it has written this. */
   wrote (text: string): Promise<void>
@@ -47,10 +47,10 @@ async function start ({ command, folder, env }: Program): Promise<Run> {
       if (child.exitCode !== null && !pattern.test(output)) throw new Error(`no ${pattern} before the end:\n${output}`)
     }
   }
-  const [, port, guardian] = await find(/^listening (\d+), guardian (\d+)$/m)
+  const [, port, watchdog] = await find(/^listening (\d+), watchdog (\d+)$/m)
   return {
     url: `http://127.0.0.1:${port}`,
-    guardian: `http://127.0.0.1:${guardian}`,
+    watchdog: `http://127.0.0.1:${watchdog}`,
     kill: () => { child.kill('SIGTERM') },
     wrote: async (text) => { await find(new RegExp(`^${text}$`, 'm')) },
     end
@@ -59,7 +59,7 @@ async function start ({ command, folder, env }: Program): Promise<Run> {
 
 const textOf = async (url: string): Promise<string> => (await fetch(url, { headers: { connection: 'close' } })).text()
 
-/** It serves, ends in order, and where its event loop hangs, the guardian ends it at the deadline. */
+/** It serves, ends in order, and where its event loop hangs, the watchdog ends it at the deadline. */
 export async function proveEnds (t: Test, program: Program): Promise<void> {
   await Promise.all([proveOrderly(t, program), proveHung(t, program)])
 }
@@ -67,7 +67,7 @@ export async function proveEnds (t: Test, program: Program): Promise<void> {
 async function proveOrderly (t: Test, program: Program): Promise<void> {
   const run = await start(program)
   t.equal(await textOf(run.url), version, 'it answers, with the version of this package')
-  t.equal(await textOf(`${run.guardian}/readyz`), 'ok', 'the guardian answers probes')
+  t.equal(await textOf(`${run.watchdog}/readyz`), 'ok', 'the watchdog answers probes')
   const slow = textOf(`${run.url}/slow`)
   await run.wrote('slow begins')
   run.kill()
@@ -82,12 +82,12 @@ async function proveHung (t: Test, program: Program): Promise<void> {
   textOf(`${run.url}/hang`).catch(() => {})
   await run.wrote('hanging')
   await sleep(50)
-  t.match(await textOf(`${run.guardian}/readyz`), /ok|not|fail/, 'the guardian answers where the event loop hangs')
+  t.match(await textOf(`${run.watchdog}/readyz`), /ok|not|fail/, 'the watchdog answers where the event loop hangs')
   const from = performance.now()
   run.kill()
   const { code, output } = await run.end
   const time = performance.now() - from
-  t.equal(code, 1, `the guardian ends it:\n${output}`)
+  t.equal(code, 1, `the watchdog ends it:\n${output}`)
   // It is 6 s; a busy machine may be late.
   t.ok(time < 9000, `by the deadline: after ${Math.round(time)} ms`)
   t.match(output, /spinForEver/, 'and says where it hung')

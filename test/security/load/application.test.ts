@@ -51,7 +51,7 @@ async function hold (
   t.strictSame((await app.result).slice(0, 2), [0, null], 'it ends as always')
 }
 
-const options = { admin: { token }, metrics: {}, guardian: false, gracePeriod: 10_000 }
+const options = { admin: { token }, metrics: {}, watchdog: false, gracePeriod: 10_000 }
 const given = { guarded: false, options }
 
 function start (more: object = {}): Fork {

@@ -49,19 +49,19 @@ t.test("with 200 descriptors a killed child comes back while strangers fill the 
   t.strictSame(await tree.result, [0, null])
 })
 
-t.test("with 200 descriptors the service serves while strangers fill the guardian's port", async (t) => {
+t.test("with 200 descriptors the service serves while strangers fill the watchdog's port", async (t) => {
   const app = fork('../../security/fixtures/service.js', {
     under: ['sh', '-c', 'ulimit -n 200; exec "$@"', 'sh'],
-    given: { options: { guardian: { port: 0, host: '127.0.0.1' } } }
+    given: { options: { watchdog: { port: 0, host: '127.0.0.1' } } }
   })
-  const [, application, guardian] = await app.waitForLine(/^ports (\d+) (\d+)$/m)
-  const stop = fill(Number(guardian), 400)
+  const [, application, watchdog] = await app.waitForLine(/^ports (\d+) (\d+)$/m)
+  const stop = fill(Number(watchdog), 400)
   await sleep(500)
   const codes = await Promise.all(
     Array.from({ length: 60 }, async () => (await fetch(`http://127.0.0.1:${application}/`)).status)
   )
   t.strictSame(codes, Array.from({ length: 60 }, () => 200))
-  t.equal((await fetch(`http://127.0.0.1:${guardian}/readyz`)).status, 200)
+  t.equal((await fetch(`http://127.0.0.1:${watchdog}/readyz`)).status, 200)
   stop()
   app.kill('SIGTERM')
   t.strictSame((await app.result).slice(0, 2), [0, null], app.output())

@@ -16,8 +16,8 @@ const cli = fileURLToPath(new URL('../../../dist/cli/index.js', import.meta.url)
 
 t.setTimeout(140_000)
 
-t.test("no stranger on the guardian's port slows a probe, or ends anything", async (t) => {
-  const options = { admin: { token }, metrics: {}, guardian: { port: 0, host: '127.0.0.1' } }
+t.test("no stranger on the watchdog's port slows a probe, or ends anything", async (t) => {
+  const options = { admin: { token }, metrics: {}, watchdog: { port: 0, host: '127.0.0.1' } }
   const given = { node: heap, env: { NODE_ENV: '' }, given: { options }, timeout: 130_000 }
   const app = fork('../../security/fixtures/service.js', given)
   const port = Number((await app.waitForLine(/^ports \d+ (\d+)$/m))[1])

@@ -127,8 +127,8 @@ GRACEFUL_DRAIN_SPREAD_SECONDS: drain.spreadSeconds
 GRACEFUL_DRAIN_WEB_SOCKET_CODE: drain.webSocketCode
 GRACEFUL_DRAIN_WEB_SOCKET_QUIET_SECONDS: drain.webSocketQuietSeconds
 GRACEFUL_PROBES_PREFIX: probes.prefix
-GRACEFUL_GUARDIAN_PORT: probes.port
-GRACEFUL_GUARDIAN_HOST: probes.host
+GRACEFUL_WATCHDOG_PORT: probes.port
+GRACEFUL_WATCHDOG_HOST: probes.host
 GRACEFUL_EXTERNAL_PATH: externalHealth.path
 GRACEFUL_EXTERNAL_STATUS: externalHealth.status
 GRACEFUL_EXTERNAL_DELAY_SECONDS: externalHealth.delaySeconds
@@ -141,7 +141,7 @@ GRACEFUL_TERMINATION_MESSAGE_PATH: terminationMessagePath
 {{- (.values.admin | default dict).existingSecret | default .values.adminSecretName | default (printf "%s-admin" .context.Release.Name) -}}
 {{- end -}}
 
-{{/* Startup, liveness and readiness probe. The scheme is that of the port: the application's on containerPort, on a port of their own plain HTTP, which is all that the guardian speaks. */}}
+{{/* Startup, liveness and readiness probe. The scheme is that of the port: the application's on containerPort, on a port of their own plain HTTP, which is all that the watchdog speaks. */}}
 {{- define "graceful-lib.probes" -}}
 {{- $settings := include "graceful-lib.settings" . | fromYaml -}}
 {{- $probes := dict -}}

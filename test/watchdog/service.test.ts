@@ -1,0 +1,389 @@
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { metricPrefix } from '../../lib/metrics/table.ts'
+import { fork } from '../process/fork.ts'
+import { eventOf, eventsOf, hanging, markedLine, measureLateness, watched } from './support.ts'
+
+t.jobs = 2
+t.setTimeout(120_000)
+
+const lateness = measureLateness()
+t.teardown(() => lateness.stop())
+const token = 'a-token-of-enough-length'
+const headers = { authorization: `Bearer ${token}` }
+const options = {
+  gracePeriod: 10_000,
+  admin: { token },
+  metrics: true,
+  watchdog: { stall: 1000, liveness: 2500, port: 0, host: '127.0.0.1' }
+}
+
+const textOf = async (url: string, init: RequestInit = {}): Promise<[number, string]> => {
+  const response = await fetch(url, init)
+  return [response.status, await response.text()]
+}
+
+/** What the metrics of the watchdog's port say, by name and labels. */
+async function metricsOf (watchdog: string, path = '/-/metrics'): Promise<Record<string, number>> {
+  const [status, text] = await textOf(watchdog + path)
+  if (status !== 200) throw new Error(`${status} ${text}`)
+  const lines = text.split('\n').filter((line) => line.startsWith(metricPrefix))
+    .map((line) => line.slice(metricPrefix.length).split(' '))
+  return Object.fromEntries(lines.map(([name, value]) => [name!, Number(value)]))
+}
+
+/** Asks again and again until the answer matches. */
+async function until (url: string, pattern: RegExp, init: RequestInit = {}): Promise<number> {
+  for (const end = Date.now() + 10_000; Date.now() < end; await sleep(20)) {
+    const [status, text] = await textOf(url, init)
+    if (pattern.test(text)) return status
+  }
+  throw new Error(`${url} never said ${pattern}`)
+}
+
+t.test('watchdogs that have gone leave no descriptor behind', async (t) => {
+  const [code, , output] = await fork('../../watchdog/fixtures/cycles.js').result
+  t.equal(code, 0, output)
+  t.match(output, /^descriptors: 0 more$/m)
+})
+
+t.test('a stall in service', async (t) => {
+  for (const way of ['short', 'sleep']) {
+    const app = hanging({ way, ms: 4000, options })
+    const { url, watchdog } = await watched(app)
+    t.equal(await until(`${watchdog}/readyz`, /^ok$/), 200)
+    const start = Date.now()
+    const hung = fetch(`${url}/hang`)
+    const line = await eventOf(app, 'graceful.stall')
+    t.ok(
+      line['time'] as number - start < 1000 + 500 + 200 + 2 * lateness.worst,
+      `told after ${line['time'] as number - start} ms`
+    )
+    t.match(line, { level: 50, silence: Number })
+    const place = way === 'short' ? new RegExp(`^spinShortly .*hang\\.js:${markedLine('short')}:`) : /./
+    if (way === 'short') t.match(line, { blockedIn: place, msg: /not turned for \d+ ms, in spinShortly/ })
+    else t.match(line, { native: true, msg: /inside native code/ })
+    t.match(
+      await textOf(`${watchdog}/readyz?verbose`),
+      [503, /\[\+\]database ok\n\[-\]event-loop failed: reason withheld\nreadyz check failed/]
+    )
+    t.match(await textOf(`${watchdog}/livez`), [200, 'ok'], 'a replica that may recover is not restarted')
+    t.match(await (await fetch(`${watchdog}/-/status`)).json(), { phase: 'running', ready: false })
+    t.match(
+      await (await fetch(`${watchdog}/-/status`, { headers })).json(),
+      { phase: 'running', eventLoop: { stalled: true }, applications: [{ phase: 'running' }] }
+    )
+    const asked = performance.now()
+    const metrics = await metricsOf(watchdog)
+    t.ok(performance.now() - asked < 100 + 2 * lateness.worst, 'metrics do not wait for it')
+    t.match(metrics, {
+      'phase{phase="running"}': 1,
+      'phase{phase="draining"}': 0,
+      ready: 0,
+      event_loop_stalled: 1,
+      deadline_timestamp_seconds: 0,
+      event_loop_stall_seconds_count: 0
+    })
+    t.ok(metrics['event_loop_silence_seconds']! > 1 && metrics['metrics_age_seconds']! > 1, 'and say how old they are')
+    t.equal(await until(`${watchdog}/livez`, /event-loop failed/), 503, 'one that does not is')
+    t.equal(await (await hung).text(), 'over', 'nothing is killed for a stall')
+    const recovered = await eventOf(app, 'graceful.recovered')
+    t.match(recovered, {
+      level: 40,
+      duration: Number,
+      blockedIn: way === 'short' ? place : /^sleepShortly|^execFileSync|^hang/
+    })
+    t.ok(Math.abs(recovered['duration'] as number - 4000) < 1000 + 2 * lateness.worst, 'as long as it hung')
+    t.equal(await until(`${watchdog}/readyz`, /^ok$/), 200)
+    const after = await metricsOf(watchdog, '/metrics')
+    t.match(after, { ready: 1, event_loop_stalled: 0, event_loop_stall_seconds_count: 1 })
+    t.ok(after['metrics_age_seconds']! < 1)
+    t.ok(
+      after['probe_answers_total{prober="other",probe="readyz",result="fail"}']! >= 1,
+      'what was answered meanwhile is counted'
+    )
+    t.match(await (await fetch(`${url}/status`)).json(), {
+      watchdog: {
+        state: 'watching',
+        stalls: 1,
+        stalledTime: Number,
+        lastStall: { duration: Number, at: Number, blockedIn: String }
+      }
+    })
+    app.kill('SIGTERM')
+    t.strictSame((await app.result).slice(0, 2), [0, null])
+    t.equal(eventsOf(app.output(), 'graceful.stall').length, 1, 'one line each')
+  }
+})
+
+t.test('probes off the loop agree with those on it', async (t) => {
+  const app = hanging({ options, stall: 'draining' })
+  const { url, watchdog } = await watched(app)
+  await until(`${watchdog}/readyz`, /^ok$/)
+  for (const path of [
+    '/readyz?verbose',
+    '/livez?verbose',
+    '/startupz?verbose',
+    '/readyz/database',
+    '/readyz?exclude=database&verbose',
+    '/readyz?exclude=nothing&exclude=nothing&exclude=data&verbose',
+    '/readyz/database?exclude=nothing&verbose',
+    '/readyz/nothing'
+  ]) {
+    const [status, text] = await textOf(url + path)
+    const [ours, said] = await textOf(watchdog + path)
+    t.strictSame([ours, said.replace('[+]event-loop ok\n', '')], [status, text], path)
+  }
+  t.match(
+    await (await fetch(`${watchdog}/readyz`, { headers: { accept: 'application/json' } })).json(),
+    { status: 'pass', checks: { database: [{ status: 'pass' }], 'event-loop': [{ status: 'pass' }] } }
+  )
+  t.equal(
+    await until(`${watchdog}/-/status`, /"gracePeriod":10000.*"versions"/, { headers }),
+    200,
+    'the whole, from the main thread'
+  )
+  const probed = 'probe_answers_total{prober="kube-probe",probe="livez",result="pass"}'
+  for (let i = 1; i <= 3; i++) await fetch(`${watchdog}/livez`, { headers: { 'user-agent': 'kube-probe/1.34' } })
+  const [ours, theirs] = [await metricsOf(watchdog), await metricsOf(url)]
+  t.strictSame(Object.keys(ours), Object.keys(theirs))
+  t.strictSame([ours[probed], theirs[probed]], [3, 3], 'counted on either port')
+  t.equal(
+    (await fetch(`${watchdog}/metrics`)).headers.get('content-type'),
+    (await fetch(`${url}/-/metrics`)).headers.get('content-type')
+  )
+  await fetch(`${url}/fail`)
+  t.equal(await until(`${watchdog}/readyz`, /\[-\]database failed/), 503)
+  for (const [path, init, status] of [
+    ['/', {}, 404], ['/livez/a/b', {}, 404], ['/livez', { method: 'POST' }, 405], ['/livez', { method: 'HEAD' }, 200],
+    ['/-/prestop', {}, 405], ['/-/prestop', { method: 'POST' }, 401],
+    ['/-/prestop', { method: 'POST', headers: { authorization: 'Bearer wrong' } }, 403],
+    ['/-/drain', { method: 'POST' }, 405]
+  ] as const) t.equal((await fetch(watchdog + path, init)).status, status, `${path} ${JSON.stringify(init)}`)
+  app.kill('SIGTERM')
+  await until(`${watchdog}/-/status`, /"phase":"draining","number":3/)
+  for (let i = 1; i <= 2; i++) {
+    t.match(
+      await textOf(`${watchdog}/readyz?verbose`, { headers: { 'user-agent': 'kube-probe/1.34' } }),
+      [503, /\[-\]shutdown failed/],
+      'to the end'
+    )
+  }
+  app.kill('SIGINT')
+  const [, , output] = await app.result
+  const [report] = eventsOf(output, 'graceful.report') as unknown as Array<{
+    report: { traffic: { probes: object[] } }
+  }>
+  t.match(
+    report?.report.traffic.probes.find((told) => (told as { prober: string }).prober === 'kube-probe'),
+    { answers: 2, first: Number, last: Number },
+    'the report knows who has seen it fail'
+  )
+})
+
+t.test('readiness fails with the end, also while a slow check runs', async (t) => {
+  const slow = 5000
+  const app = hanging({ options, slow, stall: 'announcing' })
+  const { watchdog } = await watched(app)
+  await until(`${watchdog}/readyz?verbose`, /\[\+\]slow ok/)
+  // The verdict that is told with this was asked for before: the next one takes as long as the check.
+  await sleep(500)
+  const start = performance.now()
+  app.kill('SIGTERM')
+  t.equal(await until(`${watchdog}/readyz?verbose`, /\[-\]shutdown failed/), 503)
+  t.ok(performance.now() - start < slow / 2, `${performance.now() - start} ms after the signal`)
+  t.match(await textOf(`${watchdog}/readyz?exclude=shutdown`), [200, 'ok'])
+  app.kill('SIGKILL')
+  await app.result
+})
+
+t.test('probes answer while the event loop is busy', async (t) => {
+  const app = hanging({ options })
+  const { url, watchdog } = await watched(app)
+  await until(`${watchdog}/readyz`, /^ok$/)
+  await fetch(`${url}/busy?ms=1000`)
+  for (let count = 0; count < 10; count++) {
+    t.match(
+      (await textOf(`${watchdog}/-/status`, { headers }))[1],
+      /"budget":/,
+      'a main thread that is merely busy is asked for the whole'
+    )
+  }
+  await fetch(`${url}/busy?ms=2000`)
+  const times: number[] = []
+  for (const end = performance.now() + 1500; performance.now() < end; await sleep(2)) {
+    const start = performance.now()
+    const response = await fetch(`${watchdog}/readyz`)
+    await response.text()
+    times.push(performance.now() - start)
+  }
+  times.sort((a, b) => a - b)
+  const p99 = times[Math.floor(times.length * 0.99)]!
+  t.ok(p99 < 20 + 2 * lateness.worst, `p99 ${p99.toFixed(1)} ms of ${times.length}`)
+  app.kill('SIGTERM')
+  t.strictSame((await app.result).slice(0, 2), [0, null])
+})
+
+t.test('a preStop call starts the countdown though the main thread hangs', async (t) => {
+  const app = hanging({ way: 'loop', options: { ...options, gracePeriod: 4000, announce: { max: 500 } } })
+  const { url, watchdog } = await watched(app)
+  await until(`${watchdog}/readyz`, /^ok$/)
+  fetch(`${url}/slow/1`).catch(() => {})
+  await app.waitForLine(/slow begins/)
+  const begun = performance.now()
+  // By then the watchdog has been told of it.
+  await sleep(1500)
+  fetch(`${url}/hang`).catch(() => {})
+  await app.waitForLine(/hanging/)
+  await sleep(500)
+  /** How much older than in truth the watchdog says that it is: the clock by which it came is coarse. */
+  const excess = async (accept: string): Promise<number> => {
+    const [, text] = await textOf(`${watchdog}/-/status`, { headers: { ...headers, accept } })
+    const state = JSON.parse(
+      /<script type="application\/json"[^>]*>(.*?)<\/script>/s.exec(text)?.[1] ?? text
+    ) as { requests?: Array<{ age: number }>, applications?: [{ requests: Array<{ age: number }> }] }
+    return (state.requests ?? state.applications?.[0].requests ?? [])[0]!.age - (performance.now() - begun)
+  }
+  const first = await excess('application/json')
+  t.ok(
+    first > -100 - 2 * lateness.worst && first < 1100 + 2 * lateness.worst,
+    `${Math.round(first)} ms older than it is`
+  )
+  await sleep(500)
+  for (const type of ['application/json', 'text/html']) {
+    const later = await excess(type)
+    t.ok(
+      Math.abs(later - first) < 50 + 2 * lateness.worst,
+      `it grows older as the time goes on, ${type}: ${Math.round(later - first)} ms more`
+    )
+  }
+  const start = performance.now()
+  const answer = fetch(`${watchdog}/-/prestop`, { headers: { ...headers, 'user-agent': 'kube-lifecycle/1.30' } })
+  t.equal(await until(`${watchdog}/readyz`, /event-loop failed/), 503, 'and readiness fails')
+  const { deadline_timestamp_seconds: deadline } = await metricsOf(watchdog)
+  const left = deadline! * 1000 - Date.now()
+  t.ok(left > 2000 && left < 4000, `by when all must be over is known already: in ${left} ms`)
+  t.equal((await answer).status, 200)
+  t.ok(performance.now() - start >= 450, 'after announce.max')
+  await sleep(500)
+  app.kill('SIGTERM')
+  const [code, signal, output] = await app.result
+  const time = performance.now() - start
+  t.strictSame([code, signal], [1, null], output)
+  t.ok(time > 3150 && time < 3900 + 2 * lateness.worst, `gone ${Math.round(time)} ms after the call`)
+})
+
+t.test('a second signal shortens the countdown of a main thread that hangs, a third ends it', async (t) => {
+  const app = hanging({ way: 'loop', options: { gracePeriod: 60_000, watchdog: { enabled: true } } })
+  const { url } = await watched(app)
+  fetch(`${url}/hang`).catch(() => {})
+  await app.waitForLine(/hanging/)
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    await sleep(400)
+    app.kill(signal)
+  }
+  const start = performance.now()
+  const [code, signal, output] = await app.result
+  t.strictSame([code, signal], [129, null], output)
+  t.ok(performance.now() - start < 1000 + 2 * lateness.worst)
+})
+
+t.test('a boot that computes for long fails readiness and startup, not liveness', async (t) => {
+  const free = createServer().listen(0, '127.0.0.1')
+  await once(free, 'listening')
+  const { port } = free.address() as AddressInfo
+  free.close()
+  const ms = 4000
+  const app = hanging({
+    way: 'short',
+    ms,
+    phase: 'boot',
+    fastify: { logger: true, pluginTimeout: 20_000 },
+    options: { ...options, watchdog: { ...options.watchdog, port } }
+  })
+  await app.waitForLine(/hanging/)
+  const start = performance.now()
+  const watchdog = `http://127.0.0.1:${port}`
+  // The thread begins beside a boot that computes; on a busy machine that takes a while.
+  const isUp = (): Promise<boolean> => fetch(`${watchdog}/livez`).then(() => true, () => false)
+  while (!await isUp() && performance.now() - start < ms / 2) await sleep(50)
+  for (; performance.now() - start < ms - 500; await sleep(100)) {
+    t.strictSame(
+      [
+        (await fetch(`${watchdog}/livez`)).status,
+        (await fetch(`${watchdog}/readyz`)).status,
+        (await fetch(`${watchdog}/startupz`)).status
+      ],
+      [200, 503, 503]
+    )
+  }
+  t.ok(ms - 500 > options.watchdog.liveness, 'longer than in service')
+  t.equal(eventsOf(app.output(), 'graceful.stall').length, 0)
+  t.notMatch(app.output(), /^free$/m, 'all of it while it computed')
+  await watched(app)
+  t.equal(await until(`${watchdog}/readyz`, /^ok$/), 200)
+  app.kill('SIGTERM')
+  t.strictSame((await app.result).slice(0, 2), [0, null])
+})
+
+t.test('slow and oversized requests keep no probe out', async (t) => {
+  const app = hanging({ options })
+  const { watchdog } = await watched(app)
+  await until(`${watchdog}/readyz`, /^ok$/)
+  const port = Number(new URL(watchdog).port)
+  const sockets: Socket[] = []
+  /** Sends this, and answers all that comes until the other side closes. */
+  const send = (text: string): Promise<string> => new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => { socket.write(text) }).setEncoding('utf8')
+    let answer = ''
+    socket.on('data', (chunk: string) => { answer += chunk })
+    socket.on('error', () => {})
+    socket.once('close', () => { resolve(answer) })
+    sockets.push(socket)
+  })
+  const many =
+    Promise.all(Array.from({ length: 400 }, (_, index) => send(index % 2 === 0 ? '' : 'GET /livez HTTP/1.1\r\nx: ')))
+  t.match(await textOf(`${watchdog}/livez`), [200, 'ok'])
+  t.equal(await send(`GET /livez HTTP/1.1\r\nhost: x\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`), '')
+  t.match(
+    await send(`GET /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n${'x'.repeat(100_000)}`),
+    /^HTTP\/1.1 200 OK[^]*connection: close/
+  )
+  t.equal((await many).join(''), '', 'neither half a head nor nothing is waited for')
+  t.match(await textOf(`${watchdog}/livez`), [200, 'ok'])
+  for (const socket of sockets) socket.destroy()
+  app.kill('SIGTERM')
+  t.strictSame((await app.result).slice(0, 2), [0, null])
+})
+
+t.test('a second signal that the main thread has heard shortens the countdown, and a third that it has not ends it',
+  async (t) => {
+    const end = async (third: boolean): Promise<void> => {
+      const app = hanging({
+        way: 'sleep',
+        ms: 15_000,
+        phase: 'onClose',
+        stall: 'draining',
+        options: { gracePeriod: 30_000, announce: { max: 500 }, watchdog: { enabled: true } }
+      })
+      await watched(app)
+      app.kill('SIGTERM')
+      await app.waitForLine(/draining/)
+      const hurried = performance.now()
+      app.kill('SIGINT')
+      await app.waitForLine(/hanging/)
+      // From here on a signal is the watchdog's alone, and the second is one that it has long forgotten.
+      await sleep(1500)
+      const start = performance.now()
+      if (third) app.kill('SIGHUP')
+      const [code, signal, output] = await app.result
+      t.strictSame([code, signal], [null, 'SIGKILL'], output)
+      t.match(eventsOf(output, 'graceful.killed'), [{ native: true, exitCode: third ? 129 : 1 }])
+      const time = performance.now() - (third ? start : hurried)
+      t.ok(time < (third ? 1000 : 5500) + 2 * lateness.worst, `${Math.round(time)} ms`)
+    }
+    await Promise.all([end(false), end(true)])
+  })
