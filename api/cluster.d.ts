@@ -172,9 +172,9 @@ interface ParticipantStatus {
 interface WatchdogState {
   state: "starting" | "watching" | "failed";
   port: number | undefined;
-  stalls: number;
-  stalledTime: number;
-  lastStall: {
+  blockedCount: number;
+  blockedTime: number;
+  lastBlocked: {
     duration: number;
     at: number;
     blockedIn: string | undefined;

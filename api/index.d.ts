@@ -154,9 +154,9 @@ interface ParticipantStatus {
 interface WatchdogState {
   state: "starting" | "watching" | "failed";
   port: number | undefined;
-  stalls: number;
-  stalledTime: number;
-  lastStall: {
+  blockedCount: number;
+  blockedTime: number;
+  lastBlocked: {
     duration: number;
     at: number;
     blockedIn: string | undefined;
@@ -341,7 +341,7 @@ interface AdminOptions extends GuardOptions {
 }
 interface WatchdogOptions {
   enabled?: boolean;
-  stall?: number;
+  blocked?: number;
   liveness?: number;
   port?: number;
   host?: string;
@@ -419,7 +419,7 @@ interface LateConnectionEvent extends FromApplication {
   address: string | undefined;
   after: number;
 }
-interface StallEvent extends FromApplication {
+interface BlockedEvent extends FromApplication {
   duration: number;
   at: number;
   blockedIn: string | undefined;
@@ -431,7 +431,7 @@ interface Events {
   "fastify-graceful:phase": PhaseEvent;
   "fastify-graceful:request-cut": RequestCutEvent;
   "fastify-graceful:late-connection": LateConnectionEvent;
-  "fastify-graceful:stall": StallEvent;
+  "fastify-graceful:blocked": BlockedEvent;
   "fastify-graceful:report": ReportEvent;
 }
 declare module "fastify" {
@@ -461,6 +461,7 @@ export {
   type AdminOptions,
   type AnnounceOptions,
   type Answer,
+  type BlockedEvent,
   type Check,
   type CheckContext,
   type CheckKind,
@@ -473,7 +474,6 @@ export {
   type FrontEnd,
   type Graceful,
   type GracefulOptions,
-  type WatchdogOptions,
   type Hold,
   type HoldOptions,
   type HookContext,
@@ -503,10 +503,10 @@ export {
   type ShutdownOptions,
   type ShutdownProgress,
   type SignalAction,
-  type StallEvent,
   type StallPhase,
   type Status,
   type TrafficSummary,
+  type WatchdogOptions,
   type WebSocketOptions,
   type WorkOptions,
   type WorkOwner,

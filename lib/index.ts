@@ -46,7 +46,7 @@ export type {
   PhaseEvent,
   ReportEvent,
   RequestCutEvent,
-  StallEvent
+  BlockedEvent
 } from './metrics/events.ts'
 export type { HookContext, HookOptions, PhaseHook } from './lifecycle/hooks.ts'
 export type { Answer, Participant } from './lifecycle/participants.ts'

@@ -136,7 +136,7 @@ const row = (name: string, rule: Rule, words: string): OptionRow => ({ name, def
 /** Defaults that are plain values; those of the times that depend on the grace period are in `cutBudget`. */
 const defaults = {
   terminationMessagePath: defaultMessagePath, externalStatus: 503, gracePeriod: 30_000, shed: 'gradual', failures: 3,
-  otherListeners: 'after', restartExitCode: 0, prefix: '', adminPrefix: '/-', stall: 2000, liveness: 30_000,
+  otherListeners: 'after', restartExitCode: 0, prefix: '', adminPrefix: '/-', blocked: 2000, liveness: 30_000,
   host: '::', metricsPath: '/-/metrics'
 } as const
 
@@ -190,7 +190,7 @@ export const optionTable: readonly OptionRow[] = [
   row('watchdog', objectOrFalse, '`{}`'),
   row('watchdog.enabled', boolean,
     '`true` where `NODE_ENV` is `production`, in Kubernetes, and where `watchdog.port` is given; else `false`'),
-  row('watchdog.stall', time(500), `${defaults.stall}`),
+  row('watchdog.blocked', time(500), `${defaults.blocked}`),
   row('watchdog.liveness', time(1000), `${defaults.liveness}`),
   row('watchdog.port', integer(0, 65_535), 'none'),
   row('watchdog.host', text, `\`'${defaults.host}'\``),
@@ -295,9 +295,9 @@ function readWatchdog (
   inService: boolean
 ): WatchdogSettings | undefined {
   if (options === false) return undefined
-  const { stall = defaults.stall, liveness = defaults.liveness, host = defaults.host, port } = options
+  const { blocked = defaults.blocked, liveness = defaults.liveness, host = defaults.host, port } = options
   const { enabled = inService || port !== undefined } = options
-  return enabled ? { stall, liveness, port, host } : undefined
+  return enabled ? { blocked, liveness, port, host } : undefined
 }
 
 function readMetrics (options: GracefulOptions['metrics'] = false): MetricsSettings | undefined {

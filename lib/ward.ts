@@ -101,7 +101,7 @@ function makeWard (
     },
     metrics: servedOf(settings).length === 0 ? undefined : async () => telemetry.text(),
     status,
-    stalled: (stall) => run(() => telemetry.stalled(stall)),
+    unblocked: (record) => run(() => telemetry.unblocked(record)),
     prestop: (ago) => lifecycle.prestop(systemClock.now() - ago)
   }
 }

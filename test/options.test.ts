@@ -111,7 +111,7 @@ const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
   },
   watchdog: { valid: [{}, false], invalid: notAnObjectOrFalse },
   'watchdog.enabled': { valid: [true, false], invalid: notABoolean },
-  'watchdog.stall': { valid: [500, 2000, longest], invalid: [...notATime, 0, 499] },
+  'watchdog.blocked': { valid: [500, 2000, longest], invalid: [...notATime, 0, 499] },
   'watchdog.liveness': { valid: [1000, 30_000], invalid: [...notATime, 0, 999] },
   'watchdog.port': { valid: [0, 9000, 65_535], invalid: [-1, 65_536, 1.5, Number.NaN, '9000', null, true] },
   'watchdog.host': { valid: ['127.0.0.1', '::'], invalid: ['', 5, null, true, {}] },
@@ -387,7 +387,7 @@ t.test('environment variables', async (t) => {
       drain: { idle: 7000, spread: 2500, webSocket: { code: 1012, reason: 'service restart', quiet: 100 } },
       toldAfter: 3000,
       probes: { prefix: '/health', expose: false, external: { path: '/up', status: 404, delay: 3000 } },
-      watchdog: { port: 9000, host: '10.0.0.1', stall: 2000 },
+      watchdog: { port: 9000, host: '10.0.0.1', blocked: 2000 },
       admin: { prefix: '/ops', token: [aToken, `${aToken}2`] },
       terminationMessagePath: '/run/message'
     })
@@ -612,10 +612,10 @@ t.test('defaults', async (t) => {
 })
 
 t.test('the watchdog is on in production, in Kubernetes, and where it has a port', async (t) => {
-  const settings = { stall: 2000, liveness: 30_000, port: undefined, host: '::' }
+  const settings = { blocked: 2000, liveness: 30_000, port: undefined, host: '::' }
   const production: Environment = { ...elsewhere, inProduction: true }
   t.equal(read().watchdog, undefined)
-  t.equal(read({ watchdog: { stall: 500 } }).watchdog, undefined)
+  t.equal(read({ watchdog: { blocked: 500 } }).watchdog, undefined)
   for (const environment of [kubernetes, production]) {
     t.same(read({}, environment).watchdog, settings)
     t.equal(read({ watchdog: false }, environment).watchdog, undefined)
@@ -623,8 +623,8 @@ t.test('the watchdog is on in production, in Kubernetes, and where it has a port
   }
   t.same(read({ watchdog: { port: 9000 } }).watchdog, { ...settings, port: 9000 })
   t.same(
-    read({ watchdog: { enabled: true, stall: 500, liveness: 5000, host: '::' } }).watchdog,
-    { stall: 500, liveness: 5000, port: undefined, host: '::' }
+    read({ watchdog: { enabled: true, blocked: 500, liveness: 5000, host: '::' } }).watchdog,
+    { blocked: 500, liveness: 5000, port: undefined, host: '::' }
   )
   t.equal(readEnvironment({ NODE_ENV: 'production' }).inProduction, true)
   t.equal(readEnvironment({ NODE_ENV: 'development' }).inProduction, false)

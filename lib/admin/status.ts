@@ -40,15 +40,15 @@ export interface WatchdogState {
   state: 'starting' | 'watching' | 'failed'
   /** Its own port; undefined where it has none, or does not listen yet. */
   port: number | undefined
-  /** How often the event loop did not turn for longer than `watchdog.stall`. */
-  stalls: number
+  /** How often the event loop did not turn for longer than `watchdog.blocked`. */
+  blockedCount: number
   /** How long it did not turn in these, together. */
-  stalledTime: number
+  blockedTime: number
   /**
-   * The last stall: its length, when it was noticed, and the function that blocked; that is undefined where the thread
+   * The last block: its length, when it was noticed, and the function that blocked; that is undefined where the thread
    * could not be paused, as in native code.
    */
-  lastStall: { duration: number, at: number, blockedIn: string | undefined } | undefined
+  lastBlocked: { duration: number, at: number, blockedIn: string | undefined } | undefined
 }
 
 /** What is known of the traffic. */

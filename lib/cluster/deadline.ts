@@ -6,7 +6,7 @@ const shortest = 1000
  * Milliseconds in which somebody who reads our output takes something, or is not waited for while
  * all end; a quarter of the children's grace period, where that is less.
  */
-const longestStall = 5000
+const longestOutputPause = 5000
 
 type Times = Pick<SupervisorSettings, 'gracePeriod' | 'preStop' | 'childGracePeriod' | 'childTimeout'>
 
@@ -40,8 +40,8 @@ export class Deadline {
    * How long somebody who takes none of our output is waited for, and anybody at most: what a child
    * writes that is killed gets half of what is kept for our own end.
    */
-  get output (): [stall: number, last: number] {
-    return [Math.min(longestStall, this.#settings.childGracePeriod / 4), this.patience + this.#reserve / 2]
+  get output (): [pause: number, last: number] {
+    return [Math.min(longestOutputPause, this.#settings.childGracePeriod / 4), this.patience + this.#reserve / 2]
   }
 
   /**

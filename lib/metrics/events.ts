@@ -35,8 +35,8 @@ export interface LateConnectionEvent extends FromApplication {
   after: number
 }
 
-/** The event loop turns again after it did not for longer than `watchdog.stall`. Needs the watchdog. */
-export interface StallEvent extends FromApplication {
+/** The event loop turns again after it did not for longer than `watchdog.blocked`. Needs the watchdog. */
+export interface BlockedEvent extends FromApplication {
   /** How long it did not turn, in milliseconds. */
   duration: number
   /** Epoch milliseconds at which that was noticed. */
@@ -53,7 +53,7 @@ export interface Events {
   'fastify-graceful:phase': PhaseEvent
   'fastify-graceful:request-cut': RequestCutEvent
   'fastify-graceful:late-connection': LateConnectionEvent
-  'fastify-graceful:stall': StallEvent
+  'fastify-graceful:blocked': BlockedEvent
   'fastify-graceful:report': ReportEvent
 }
 
@@ -62,7 +62,7 @@ const channels: { readonly [name in keyof Events]: Channel } = {
   'fastify-graceful:phase': channel('fastify-graceful:phase'),
   'fastify-graceful:request-cut': channel('fastify-graceful:request-cut'),
   'fastify-graceful:late-connection': channel('fastify-graceful:late-connection'),
-  'fastify-graceful:stall': channel('fastify-graceful:stall'),
+  'fastify-graceful:blocked': channel('fastify-graceful:blocked'),
   'fastify-graceful:report': channel('fastify-graceful:report')
 }
 

@@ -11,7 +11,7 @@ const owners = new WeakMap<object, Meter>()
 /** The metrics of one application in a registry. */
 export class Meter {
   readonly registry: MetricsRegistry
-  readonly #stalls: Histogram
+  readonly #blocked: Histogram
   readonly #lastConnections: Histogram
   readonly #sources: MetricSources
 
@@ -27,7 +27,7 @@ export class Meter {
     for (const row of readTable) readMetric(client, row, registers, sources)
     const histogram = ({ name, help, buckets }: HistogramRow): Histogram =>
       new client.Histogram({ name: metricPrefix + name, help, buckets: [...buckets], registers })
-    this.#stalls = histogram(histogramTable.stall)
+    this.#blocked = histogram(histogramTable.blocked)
     this.#lastConnections = histogram(histogramTable.lastConnection)
   }
 
@@ -37,8 +37,8 @@ export class Meter {
   }
 
   /** The event loop turns again after so many milliseconds. */
-  stalled (duration: number): void {
-    this.#stalls.observe(duration / 1000)
+  unblocked (duration: number): void {
+    this.#blocked.observe(duration / 1000)
   }
 
   /** The listener has closed; the last new connection came so many milliseconds after the announcement. */

@@ -181,9 +181,9 @@ export const readTable: readonly ReadRow[] = [
     read: () => one(0)
   },
   {
-    name: 'event_loop_stalled',
+    name: 'event_loop_blocked',
     type: 'gauge',
-    help: 'Whether the event loop has not turned for longer than watchdog.stall; '
+    help: 'Whether the event loop has not turned for longer than watchdog.blocked; '
       + 'only the port of the watchdog can tell',
     labels: [],
     read: () => one(0)
@@ -199,11 +199,11 @@ export const readTable: readonly ReadRow[] = [
 ]
 
 /** Every metric that is told of events. */
-export const histogramTable: { readonly [name in 'stall' | 'lastConnection']: HistogramRow } = {
-  stall: {
-    name: 'event_loop_stall_seconds',
+export const histogramTable: { readonly [name in 'blocked' | 'lastConnection']: HistogramRow } = {
+  blocked: {
+    name: 'event_loop_blocked_seconds',
     type: 'histogram',
-    help: 'How long the event loop did not turn, each time it was longer than watchdog.stall',
+    help: 'How long the event loop did not turn, each time it was longer than watchdog.blocked',
     labels: [],
     buckets: [0.5, 1, 2, 5, 10, 20, 30, 60, 120]
   },

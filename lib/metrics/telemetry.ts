@@ -2,7 +2,7 @@ import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { Cut, CutRequest } from '../lifecycle/report.ts'
 import type { MetricsClient } from './client.ts'
 import { publish } from './events.ts'
-import type { LateConnectionEvent, StallEvent } from './events.ts'
+import type { LateConnectionEvent, BlockedEvent } from './events.ts'
 import { Meter } from './meter.ts'
 import type { MetricsRegistry } from './options.ts'
 import type { MetricSources } from './table.ts'
@@ -67,9 +67,9 @@ export class Telemetry {
   }
 
   /** The event loop turns again. */
-  stalled ({ duration, at, blockedIn }: Omit<StallEvent, 'application'>): void {
-    this.#meter?.stalled(duration)
-    publish('fastify-graceful:stall', () => ({ application: this.#name, duration, at, blockedIn }))
+  unblocked ({ duration, at, blockedIn }: Omit<BlockedEvent, 'application'>): void {
+    this.#meter?.unblocked(duration)
+    publish('fastify-graceful:blocked', () => ({ application: this.#name, duration, at, blockedIn }))
   }
 
   /** A health route has answered, so many times. */

@@ -10,8 +10,8 @@ import type { Verdicts, WardState } from './protocol.ts'
 export interface LoopState {
   /** How long the event loop has not turned, in milliseconds. */
   silence: number
-  /** A stall is under way. */
-  stalled: boolean
+  /** The event loop is blocked. */
+  blocked: boolean
   /** It has lasted so long that only a restart helps. */
   dead: boolean
 }
@@ -38,7 +38,8 @@ export interface Known {
 
 /**
  * What a probe is answered with: the last verdicts of all applications, and whether the event loop turns. Readiness
- * fails with the end, whatever the verdicts still say, and with the stall, liveness when nothing but a restart helps.
+ * fails with the end, whatever the verdicts still say, and while the event loop is blocked, liveness when nothing but
+ * a restart helps.
  */
 export function buildVerdict (kind: CheckKind, { verdicts, wards, loop }: Known, { exclude, only }: Question): Verdict {
   const given = verdicts.flatMap((own, index) =>
@@ -53,7 +54,7 @@ export function buildVerdict (kind: CheckKind, { verdicts, wards, loop }: Known,
   const unknown = verdicts.length === 0 && kind !== 'liveness'
     ? [line('started', 'the application has said nothing yet')]
     : []
-  const failed = kind === 'liveness' ? loop.dead : kind === 'readiness' && loop.stalled
+  const failed = kind === 'liveness' ? loop.dead : kind === 'readiness' && loop.blocked
   const all = [
     ...unknown,
     ...given,

@@ -1,4 +1,4 @@
-import type { StallRecord } from './protocol.ts'
+import type { BlockedRecord } from './protocol.ts'
 import type { Role } from './threads.ts'
 import type { WatchdogStatus, Ward } from './types.ts'
 
@@ -7,7 +7,7 @@ const event = 'graceful.watchdog'
 /** What the watchdog is and has seen, as the status shows it and the log is told. */
 export class Condition {
   readonly #status: WatchdogStatus =
-    { state: 'starting', port: undefined, stalls: 0, stalledTime: 0, lastStall: undefined }
+    { state: 'starting', port: undefined, blockedCount: 0, blockedTime: 0, lastBlocked: undefined }
   readonly #log: () => Ward['log'] | undefined
   /** How many watch on the watchdog's port. */
   watched = 0
@@ -56,13 +56,13 @@ export class Condition {
     this.#log()?.error({ event }, `${what}: ${why}`)
   }
 
-  recovered (stall: StallRecord): void {
-    this.#status.stalls++
-    this.#status.stalledTime += stall.duration
-    this.#status.lastStall = stall
-    const { duration, blockedIn } = stall
+  unblocked (record: BlockedRecord): void {
+    this.#status.blockedCount++
+    this.#status.blockedTime += record.duration
+    this.#status.lastBlocked = record
+    const { duration, blockedIn } = record
     const held = blockedIn === undefined ? '' : `, held in ${blockedIn}`
-    const details = { event: 'graceful.recovered', duration, blockedIn }
+    const details = { event: 'graceful.unblocked', duration, blockedIn }
     this.#log()?.warn(details, `the event loop turns again after ${duration} ms${held}`)
   }
 }

@@ -174,18 +174,18 @@ export class Desk {
 
   #ready (): boolean {
     const { wards, loop } = this.#sight
-    return !loop().stalled && wards().length > 0 && wards().every(({ ready }) => ready)
+    return !loop().blocked && wards().length > 0 && wards().every(({ ready }) => ready)
   }
 
   #live (): LiveValues {
     const { wards, loop, unheard } = this.#sight
-    const { silence, stalled } = loop()
+    const { silence, blocked } = loop()
     const ward = wards().find(({ measured }) => measured)
     return {
       silence,
-      stalled,
+      blocked,
       phase: ward?.phase ?? 'running',
-      ready: ward?.ready === true && !stalled,
+      ready: ward?.ready === true && !blocked,
       requests: ward?.inFlight,
       deadline: ward && epochOf(deadlineOf(ward, unheard()))
     }
@@ -203,11 +203,11 @@ export class Desk {
 
   async #status (): Promise<object> {
     const { wards, loop, blockedIn, post } = this.#sight
-    const { silence, stalled } = loop()
+    const { silence, blocked } = loop()
     const known = {
       ...publicStatusOf(wards(), this.#ready()),
       applications: agedWards(wards(), monotonic()),
-      eventLoop: { silence: Math.round(silence), stalled, blockedIn: blockedIn() }
+      eventLoop: { silence: Math.round(silence), blocked, blockedIn: blockedIn() }
     }
     if (silence > silent) return known
     const answer = await this.#questions.ask(

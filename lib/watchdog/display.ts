@@ -15,7 +15,7 @@ type Known = Record<string, unknown> & { requests?: Aging, checks?: Aging }
 /** What is seen from outside of the main thread. */
 export interface Outside {
   publicStatus: () => PublicStatus
-  eventLoop: () => { silence: number, stalled: boolean, blockedIn: string | undefined }
+  eventLoop: () => { silence: number, blocked: boolean, blockedIn: string | undefined }
   /** What the main thread has told of itself without being asked, and a deadline that it may not know of. */
   told: () => object
   /** Asks the main thread for the status, with so many requests; undefined where it does not answer in time. */
@@ -51,11 +51,11 @@ export class Display {
   }
 
   async #read (): Promise<object> {
-    const { silence, stalled, blockedIn } = this.#outside.eventLoop()
+    const { silence, blocked, blockedIn } = this.#outside.eventLoop()
     const answer = silence > silent ? undefined : await this.#outside.ask(mostShown, patience)
     if (isKnown(answer)) {
       this.#last = { state: answer, at: monotonic() }
-      return { ...answer, eventLoop: { silence: 0, stalled: false } }
+      return { ...answer, eventLoop: { silence: 0, blocked: false } }
     }
     const told = this.#outside.told() as { deadline?: number }
     const last = this.#aged()
@@ -65,7 +65,7 @@ export class Display {
       ...last,
       deadline: last['deadline'] ?? told.deadline,
       ...this.#outside.publicStatus(),
-      eventLoop: { silence: Math.round(silence), stalled, blockedIn }
+      eventLoop: { silence: Math.round(silence), blocked, blockedIn }
     }
   }
 

@@ -14,7 +14,7 @@ import { heartbeatInterval, monotonic, Pulse, silent } from './pulse.ts'
 import type { ServerPorts } from './routes.ts'
 import { SharedSights } from './sights.ts'
 import { Signals } from './signals.ts'
-import { StallReport } from './stall.ts'
+import { BlockedReport } from './blocked-report.ts'
 import { planTeardown } from './teardown.ts'
 import { mainThreadState } from './thread-state.ts'
 import { Watch } from './watch.ts'
@@ -23,7 +23,7 @@ import type { Look } from './watch.ts'
 /** Milliseconds between two looks at a heartbeat that is overdue, and at most between two others. */
 const lookInterval = 100
 const restInterval = 1500
-/** Milliseconds before the report of a stall at which the inspector is connected to a main thread that hangs. */
+/** Milliseconds before the report of a blocked event loop at which the inspector is connected to a main thread that hangs. */
 const preparation = 500
 
 /** What watches, in its own thread. Nothing here waits for the main thread. */
@@ -41,7 +41,7 @@ export class Guard {
   #told: WardState[] = []
   #seen: { version: number, wards: WardState[] } = { version: -1, wards: [] }
   #verdicts: Verdicts[] = []
-  readonly #stall: StallReport
+  readonly #report: BlockedReport
   #killing = false
   /** When the next look is to take place. */
   #due = monotonic()
@@ -54,13 +54,13 @@ export class Guard {
     this.#post = post
     this.#pulse = new Pulse(data.buffer)
     this.#sights = new SharedSights(data.sights)
-    this.#watch = new Watch(data.stall, monotonic())
+    this.#watch = new Watch(data.blocked, monotonic())
     this.#parent = new ParentWatch(data.parent)
-    this.#stall = new StallReport({
+    this.#report = new BlockedReport({
       mainThread: this.#mainThread,
       pulse: this.#pulse,
       inspect: data.inspect,
-      recovered: (stall) => post({ type: 'recovered', stall })
+      unblocked: (record) => post({ type: 'unblocked', record })
     })
     this.#desk = new Desk({
       wards: () => this.#wards,
@@ -127,11 +127,11 @@ export class Guard {
 
   #loop (): LoopState {
     const silence = this.#watch.silence(this.#pulse.last, monotonic())
-    const { stalled } = this.#watch
+    const { blocked } = this.#watch
     return {
       silence,
-      stalled: stalled || this.#isLeavingUnheard(silence),
-      dead: this.#hasBooted && stalled && silence > this.#data.liveness
+      blocked: blocked || this.#isLeavingUnheard(silence),
+      dead: this.#hasBooted && blocked && silence > this.#data.liveness
     }
   }
 
@@ -181,8 +181,8 @@ export class Guard {
     const beat = this.#pulse.last
     if (now - beat > silent) this.#parent.look()
     // Boot is allowed to take its time.
-    if (look?.change === 'stalled' && this.#hasBooted) void this.#stall.begin(look.age)
-    if (look?.change === 'recovered') this.#stall.end(look.duration)
+    if (look?.change === 'blocked' && this.#hasBooted) void this.#report.begin(look.age)
+    if (look?.change === 'unblocked') this.#report.end(look.duration)
     if (end !== undefined && this.#isOver(end, now)) {
       this.#kill(end, now).catch(sigkill)
       return true
@@ -201,8 +201,8 @@ export class Guard {
     if (end !== undefined) {
       return Math.max(1, Math.min(lookInterval / 2, now < end.hung ? end.hung - now : lookInterval / 4))
     }
-    if (this.#watch.stalled) return lookInterval
-    const overdue = beat + Math.max(silent, this.#data.stall - preparation)
+    if (this.#watch.blocked) return lookInterval
+    const overdue = beat + Math.max(silent, this.#data.blocked - preparation)
     return Math.min(restInterval, Math.max(lookInterval, overdue - now))
   }
 
@@ -213,9 +213,9 @@ export class Guard {
     return now >= turning || (now >= hung && this.#watch.silence(beat, now) > longest)
   }
 
-  /** On a busy machine the connection takes longer than a kill, or a line that tells of a stall, may. */
+  /** On a busy machine the connection takes longer than a kill, or a line that tells of a block, may. */
   #prepare (end: ProcessEnd | undefined, silence: number): void {
-    const wanted = silence > (end === undefined ? Math.max(silent, this.#data.stall - preparation) : silent)
+    const wanted = silence > (end === undefined ? Math.max(silent, this.#data.blocked - preparation) : silent)
     if (!this.#data.inspect || this.#pulse.debuggable || (wanted === this.#prepared)) return
     this.#prepared = wanted
     try {
@@ -226,7 +226,7 @@ export class Guard {
     }
   }
 
-  /** A breakpoint is no stall. Without a look at the thread from outside, an open inspector is taken for a person. */
+  /** A breakpoint is no block. Without a look at the thread from outside, an open inspector is taken for a person. */
   #isHeldByPerson (age: number): boolean {
     if (!this.#pulse.debuggable || age <= silent) return false
     const { computes, waits } = mainThreadState()
@@ -235,7 +235,7 @@ export class Guard {
 
   #kill (end: ProcessEnd, now: number): Promise<void> {
     this.#killing = true
-    this.#stall.stop()
+    this.#report.stop()
     const [signal] = this.#signals.seen
     const signalledAt = signal && Date.now() - (now - Math.min(signal.at, this.#pulse.prestop ?? signal.at))
     const { inspect, terminationMessagePath } = this.#data
@@ -249,7 +249,7 @@ export class Guard {
         signal: signal?.name,
         signalledAt,
         exitCode: end.exitCode,
-        hang: hangs ? this.#stall.hang(silence, pause?.stack) : undefined
+        hang: hangs ? this.#report.hang(silence, pause?.stack) : undefined
       }
     }
     const last = now >= end.turning ? end.last : end.last - end.teardown

@@ -25,7 +25,7 @@ export interface WardState {
   ready: boolean
   /** Epoch milliseconds from which readiness fails because of the end; undefined while it need not. */
   unreadyFrom: number | undefined
-  /** Boot is over: from here on a silent event loop is a stall. */
+  /** Boot is over: from here on a silent event loop is a blocked one. */
   started: boolean
   /** It serves, so the process stays for it. */
   open: boolean
@@ -96,9 +96,9 @@ export interface ThreadData {
   buffer: SharedArrayBuffer
   /** Memory of the last look at the requests in flight. */
   sights: SharedArrayBuffer
-  /** Heartbeats older than this are a stall. */
-  stall: number
-  /** A stall longer than this fails liveness. */
+  /** Heartbeats older than this mean that the event loop is blocked. */
+  blocked: number
+  /** A block longer than this fails liveness. */
   liveness: number
   /** Whether the inspector may be used at all. */
   inspect: boolean
@@ -126,7 +126,7 @@ export interface ServerData {
 }
 
 /** A main thread that hung. */
-export interface StallRecord {
+export interface BlockedRecord {
   /** How long the event loop did not turn, in milliseconds. */
   duration: number
   /** Epoch milliseconds at which it was noticed. */
@@ -153,7 +153,7 @@ export type ToMain =
   /** It watches, and hears the signals of all it was told of before this `hello`. */
   | { type: 'ready', id: number, signals: boolean }
   | { type: 'listening', port: number }
-  | { type: 'recovered', stall: StallRecord }
+  | { type: 'unblocked', record: BlockedRecord }
   | { type: 'warning', message: string }
   | { type: 'signal', signal: string, number: number }
   | { type: 'prestop', id: number, at: number }

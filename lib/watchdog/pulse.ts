@@ -68,7 +68,7 @@ export class Pulse {
     this.#write(slots.prestop, at ?? 0)
   }
 
-  /** What holds the event loop in the stall that is under way; undefined where that is not known. */
+  /** What holds the event loop in the block that is under way; undefined where that is not known. */
   get blockedIn (): string | undefined {
     const length = Number(Atomics.load(this.#words, slots.blockedIn))
     return length === 0 ? undefined : Buffer.from(this.#text.slice(0, length)).toString()

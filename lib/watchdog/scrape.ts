@@ -14,7 +14,7 @@ export interface LiveValues {
   deadline: number | undefined
   /** How long the event loop has not turned. */
   silence: number
-  stalled: boolean
+  blocked: boolean
 }
 
 /** How long the main thread is waited for, in milliseconds: a loop that is busy, but turns, answers within it. */
@@ -92,10 +92,10 @@ function edit (text: string, live: LiveValues, age: number, fresh: boolean): str
   })
 }
 
-function always (name: string, { silence, stalled }: LiveValues, age: number): number | undefined {
+function always (name: string, { silence, blocked }: LiveValues, age: number): number | undefined {
   switch (name) {
     case 'event_loop_silence_seconds': return Math.round(silence) / 1000
-    case 'event_loop_stalled': return stalled ? 1 : 0
+    case 'event_loop_blocked': return blocked ? 1 : 0
     case 'metrics_age_seconds': return Math.round(age) / 1000
     default: return undefined
   }

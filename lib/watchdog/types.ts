@@ -1,14 +1,14 @@
 import type { CheckKind } from '../health/options.ts'
 import type { Log } from '../log.ts'
 import type { RequestRecord } from '../kubernetes/message.ts'
-import type { MetricsText, ProbeAnswers, ServerData, StallRecord, Verdicts, WardState } from './protocol.ts'
+import type { MetricsText, ProbeAnswers, ServerData, BlockedRecord, Verdicts, WardState } from './protocol.ts'
 
 /** The option `watchdog`. Times are milliseconds. */
 export interface WatchdogOptions {
   /** Default: `true` in production (`NODE_ENV`), in Kubernetes, and where `port` is given. */
   enabled?: boolean
   /** An event loop that has not turned for this long is reported. Default: 2000. */
-  stall?: number
+  blocked?: number
   /** One that has not turned for this long fails liveness on the watchdog's port. Default: 30000. */
   liveness?: number
   /** Where the watchdog answers probes and admin requests itself. Default: none. */
@@ -22,9 +22,9 @@ export interface WatchdogOptions {
 
 /** {@link WatchdogOptions} with the defaults filled in. */
 export interface WatchdogSettings {
-  /** Heartbeats older than this are a stall. */
-  stall: number
-  /** A stall longer than this fails liveness. */
+  /** Heartbeats older than this mean that the event loop is blocked. */
+  blocked: number
+  /** A block longer than this fails liveness. */
   liveness: number
   /** Undefined where the watchdog has no port of its own. */
   port: number | undefined
@@ -63,7 +63,7 @@ export interface Ward {
   /** All that is known, with at most so many requests. */
   status (mostRequests?: number): object
   /** The event loop turns again. */
-  stalled (stall: StallRecord): void
+  unblocked (record: BlockedRecord): void
   /** Phase 1 for a preStop hook that called `ago` milliseconds ago; settles when it could end. */
   prestop (ago: number): Promise<void>
 }
@@ -91,10 +91,10 @@ export interface WatchdogStatus {
   state: 'starting' | 'watching' | 'failed'
   /** Its own port; undefined where it has none, or does not listen yet. */
   port: number | undefined
-  /** How often the event loop did not turn for longer than `watchdog.stall`. */
-  stalls: number
+  /** How often the event loop did not turn for longer than `watchdog.blocked`. */
+  blockedCount: number
   /** How long it did not turn in these, together. */
-  stalledTime: number
+  blockedTime: number
   /** The last of them. */
-  lastStall: StallRecord | undefined
+  lastBlocked: BlockedRecord | undefined
 }

@@ -3,28 +3,28 @@ const lateness = 400
 
 /** What a look at the heartbeat has brought. Times are milliseconds. */
 export type Look =
-  | { change: 'stalled', age: number }
-  | { change: 'recovered', duration: number }
+  | { change: 'blocked', age: number }
+  | { change: 'unblocked', duration: number }
   | undefined
 
 /** The heartbeat of the main thread, watched. */
 export class Watch {
-  readonly #stall: number
+  readonly #threshold: number
   /** Silence counts from here: the process was started, stopped, or held by a person before. */
   #awake: number
-  /** The last heartbeat before the stall that is under way. */
+  /** The last heartbeat before the block that is under way. */
   #since: number | undefined
 
   /**
-   * @param stall how old a heartbeat may be
+   * @param threshold how old a heartbeat may be
    */
-  constructor (stall: number, now: number) {
-    this.#stall = stall
+  constructor (threshold: number, now: number) {
+    this.#threshold = threshold
     this.#awake = now
   }
 
-  /** Whether a stall is under way. */
-  get stalled (): boolean {
+  /** Whether the event loop is blocked. */
+  get blocked (): boolean {
     return this.#since !== undefined
   }
 
@@ -49,11 +49,11 @@ export class Watch {
       if (beat <= this.#since) return undefined
       const duration = beat - this.#since
       this.#since = undefined
-      return { change: 'recovered', duration }
+      return { change: 'unblocked', duration }
     }
     const age = this.silence(beat, now)
-    if (age <= this.#stall) return undefined
+    if (age <= this.#threshold) return undefined
     this.#since = Math.max(beat, this.#awake)
-    return { change: 'stalled', age }
+    return { change: 'blocked', age }
   }
 }

@@ -1,6 +1,6 @@
 import { isMainThread } from 'node:worker_threads'
 import { onTick, tickInterval } from '../ticker.ts'
-import type { StallRecord, ToMain } from './protocol.ts'
+import type { BlockedRecord, ToMain } from './protocol.ts'
 import { Census } from './census.ts'
 import { Condition } from './condition.ts'
 import { Errands } from './errands.ts'
@@ -132,11 +132,11 @@ export class Watchdog {
 
   #threadData (): CommonData {
     const { settings, probes, admin, metrics, terminationMessagePath, parent } = this.#setup
-    const { stall, liveness, port, host } = settings
+    const { blocked, liveness, port, host } = settings
     return {
       buffer: this.#pulse.buffer,
       sights: this.#sights.buffer,
-      stall,
+      blocked,
       liveness,
       inspect: this.#inspector !== undefined,
       terminationMessagePath,
@@ -244,7 +244,7 @@ export class Watchdog {
       case 'warning':
         this.#log?.warn({ event: 'graceful.watchdog' }, message.message)
         return
-      case 'recovered': return this.#recovered(message.stall)
+      case 'unblocked': return this.#unblocked(message.record)
       case 'watched':
         this.#condition.watched = message.viewers
         return
@@ -256,8 +256,8 @@ export class Watchdog {
     }
   }
 
-  #recovered (stall: StallRecord): void {
-    this.#condition.recovered(stall)
-    for (const ward of this.#wards) ward.stalled(stall)
+  #unblocked (record: BlockedRecord): void {
+    this.#condition.unblocked(record)
+    for (const ward of this.#wards) ward.unblocked(record)
   }
 }

@@ -30,9 +30,9 @@ const parts: StatusParts = {
   watchdog: {
     state: 'watching',
     port: 9000,
-    stalls: 1,
-    stalledTime: 2100,
-    lastStall: { duration: 2100, at: 1_700_000_000_000, blockedIn: 'spin (/app.js:3:5)' }
+    blockedCount: 1,
+    blockedTime: 2100,
+    lastBlocked: { duration: 2100, at: 1_700_000_000_000, blockedIn: 'spin (/app.js:3:5)' }
   },
   report: undefined,
   versions: { package: '0.1.0', node: 'v20', fastify: '5' }

@@ -96,7 +96,7 @@ const exits = (code: number, restarts = '0 0 1x40'): Array<{ series: string, val
   one('kube_pod_container_status_restarts_total', restarts, ', container="app"')
 ]
 const cut = 'fastify_graceful_requests_cut_total'
-const stalled = 'fastify_graceful_event_loop_stalled'
+const blocked = 'fastify_graceful_event_loop_blocked'
 const draining = (seconds: string): { series: string, values: string } =>
   one('fastify_graceful_phase_seconds_total', seconds, ', phase="draining"')
 
@@ -168,33 +168,33 @@ const stories: Array<{
     at: '2m'
   },
   {
-    alert: 'GracefulEventLoopStalled', story: 'one stall is over',
-    series: [one('fastify_graceful_event_loop_stall_seconds_count', '4 4 5x40')],
+    alert: 'GracefulEventLoopBlocked', story: 'one block is over',
+    series: [one('fastify_graceful_event_loop_blocked_seconds_count', '4 4 5x40')],
     at: '5m', value: ''
   },
   {
-    alert: 'GracefulEventLoopStalled', story: 'one is under way',
-    series: [one('fastify_graceful_event_loop_stall_seconds_count', '0x40'), one(stalled, '0 1')],
+    alert: 'GracefulEventLoopBlocked', story: 'one is under way',
+    series: [one('fastify_graceful_event_loop_blocked_seconds_count', '0x40'), one(blocked, '0 1')],
     at: '30s', value: ''
   },
   {
-    alert: 'GracefulEventLoopStalled', story: 'those were before',
-    series: [one('fastify_graceful_event_loop_stall_seconds_count', '5x40'), one(stalled, '0x40')],
+    alert: 'GracefulEventLoopBlocked', story: 'those were before',
+    series: [one('fastify_graceful_event_loop_blocked_seconds_count', '5x40'), one(blocked, '0x40')],
     at: '5m'
   },
   {
-    alert: 'GracefulEndedWhileStalled', story: 'gone in a stall',
-    series: [one(stalled, '0 0 1 stale')],
+    alert: 'GracefulEndedWhileBlocked', story: 'gone while blocked',
+    series: [one(blocked, '0 0 1 stale')],
     at: '5m', value: ''
   },
   {
-    alert: 'GracefulEndedWhileStalled', story: 'it went on',
-    series: [one(stalled, '0 1 0 stale')],
+    alert: 'GracefulEndedWhileBlocked', story: 'it went on',
+    series: [one(blocked, '0 1 0 stale')],
     at: '5m'
   },
   {
-    alert: 'GracefulEndedWhileStalled', story: 'it still stands',
-    series: [one(stalled, '0 1x20')],
+    alert: 'GracefulEndedWhileBlocked', story: 'it still stands',
+    series: [one(blocked, '0 1x20')],
     at: '5m'
   },
   ...[1, 137, 143].map((code) => ({

@@ -695,7 +695,7 @@ t.test('nothing from the wire reaches the terminal as a control character', asyn
     phase: 'draining', number: 3, since: Date.now(), ready: false, deadline: Date.now() + 5000, holds: [evil],
     requests: many, connections: { [evil]: 1 }, inFlight: 1000, participants: [{ name: evil, reason: evil }],
     checks: [{ name: evil, state: evil, error: evil, kinds: [evil] }], budget: { announce: 'no object' }, work: [evil],
-    pressure: { underPressure: true }, watchdog: { state: evil, stalls: 1, lastStall: { blockedIn: evil } },
+    pressure: { underPressure: true }, watchdog: { state: evil, blockedCount: 1, lastBlocked: { blockedIn: evil } },
     traffic: {
       evidence: evil,
       lateArrivals: 2,
@@ -720,7 +720,7 @@ t.test('nothing from the wire reaches the terminal as a control character', asyn
     checks: {},
     budget: 7,
     children: [{ child: evil, applications: [body] }, null],
-    eventLoop: { silence: 1, stalled: true, blockedIn: evil }
+    eventLoop: { silence: 1, blocked: true, blockedIn: evil }
   }
   const port = await bound(t, createServer((request, response) => {
     response.end(JSON.stringify(

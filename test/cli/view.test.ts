@@ -46,11 +46,11 @@ const whole = {
   watchdog: {
     state: 'watching',
     port: 9000,
-    stalls: 2,
-    stalledTime: 3000,
-    lastStall: { at: now - 5000, duration: 1500, blockedIn: 'hash /app/tokens.js:7' }
+    blockedCount: 2,
+    blockedTime: 3000,
+    lastBlocked: { at: now - 5000, duration: 1500, blockedIn: 'hash /app/tokens.js:7' }
   },
-  eventLoop: { stalled: true, silence: 1200, blockedIn: 'parse /app/a.js:1' },
+  eventLoop: { blocked: true, silence: 1200, blockedIn: 'parse /app/a.js:1' },
   report: {
     verdict: 'cut',
     exitCode: 1,

@@ -47,15 +47,15 @@ async function killOne (t: Test, { tree, port, load }: Loaded): Promise<void> {
   const { status } = await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })
   t.equal(status, 200, 'whoever connects now is served, if need be by the successor, for whom the connection waits')
   await until(() => tree.lines('readiness').length === 3, 'all are ready again')
-  const { requests, losses, longestStall } = await load.stop()
-  t.comment(`${losses.length} of ${requests} requests lost, longest stall ${longestStall} ms`)
+  const { requests, losses, longestPause } = await load.stop()
+  t.comment(`${losses.length} of ${requests} requests lost, longest pause ${longestPause} ms`)
   t.same(
     losses.filter(({ kind }) => !['ECONNRESET', 'socket hang up', 'truncated', 'EPIPE'].includes(kind)),
     [],
     'nobody was refused, and nobody got a wrong answer'
   )
   // A client that does not get to run learns of the end of its connection so much later.
-  const late = 20 + longestStall
+  const late = 20 + longestPause
   t.same(losses.filter(({ sentAt }) => sentAt > goneAt + late), [], 'what is lost was sent before')
   t.same(
     losses.filter(({ sentAt, reused }) => sentAt > killedAt + late && !reused),

@@ -46,9 +46,9 @@ for (const kind of kinds) {
           await sleep(settled)
         }
       } finally {
-        const { requests, losses, longestStall } = await load.stop()
+        const { requests, losses, longestPause } = await load.stop()
         t.strictSame(countByKind(losses), {}, `0 of ${requests} requests lost`, {
-          longestStall,
+          longestPause,
           losses: losses.slice(0, 10),
           departures
         })

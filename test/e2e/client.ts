@@ -24,7 +24,7 @@ export interface LoadResult {
   connections: number
   losses: Loss[]
   /** The longest time in ms for which this process did not get to run: what it says of times is no better than that. */
-  longestStall: number
+  longestPause: number
 }
 
 /** A running load. */
@@ -298,10 +298,10 @@ export function startLoad (
     nextAt += gap()
     return !isStopped
   }
-  let longestStall = 0
+  let longestPause = 0
   let ranAt = performance.now()
   const clock = setInterval(() => {
-    longestStall = Math.max(longestStall, Math.round(performance.now() - ranAt))
+    longestPause = Math.max(longestPause, Math.round(performance.now() - ranAt))
     ranAt = performance.now()
     while (nextAt <= performance.now()) {
       nextAt += gap()
@@ -316,7 +316,7 @@ export function startLoad (
     clearInterval(sweeper)
     population.sweep(0)
     const { requests, connections, losses } = population
-    return { requests, connections, losses, longestStall }
+    return { requests, connections, losses, longestPause }
   }
   return { stop }
 }

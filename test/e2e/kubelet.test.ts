@@ -96,7 +96,7 @@ function lostNothing (t: Test, result: UpdateResult, grace = 15): void {
   t.ok(result.requests >= 80 * 6, `${result.requests} requests were sent on ${result.connections} connections`)
   t.same(result.byKind, {}, 'nothing is lost', {
     losses: result.losses.slice(0, 20),
-    longestStall: result.longestStall,
+    longestPause: result.longestPause,
     departures: result.departures
   })
 }

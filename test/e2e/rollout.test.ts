@@ -32,7 +32,7 @@ function lostNothing (t: Test, result: RolloutResult, atLeast: number, replaced 
   t.ok(result.requests >= atLeast, `${result.requests} requests were sent on ${result.connections} connections`)
   t.strictSame(result.byKind, {}, 'nothing is lost', {
     losses: result.losses.slice(0, 20),
-    longestStall: result.longestStall,
+    longestPause: result.longestPause,
     departures: result.departures
   })
 }

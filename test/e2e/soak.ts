@@ -72,7 +72,7 @@ async function run ({ name, rate, count }: Series): Promise<RolloutResult[]> {
       results.push(result)
       console.error(
         `${title}: ${result.losses.length} of ${result.requests} lost`
-        + `, longest stall of the client ${result.longestStall} ms`
+        + `, longest pause of the client ${result.longestPause} ms`
       )
       complain(title, result)
     }

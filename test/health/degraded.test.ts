@@ -142,7 +142,7 @@ t.test('on the port of the watchdog', async (t) => {
     health.verdict('liveness'),
     health.verdict('startup')
   ])
-  const loop = { silence: 0, stalled: false, dead: false }
+  const loop = { silence: 0, blocked: false, dead: false }
   for (const kind of ['readiness', 'liveness', 'startup'] satisfies CheckKind[]) {
     const verdict = buildVerdict(
       kind,

@@ -25,16 +25,16 @@ const of = <Name extends keyof Events>(seen: Seen, wanted: Name): Array<Events[N
 
 t.test('no message is made where nobody listens', async (t) => {
   let made = 0
-  const make = (): Events['fastify-graceful:stall'] => {
+  const make = (): Events['fastify-graceful:blocked'] => {
     made++
     return { application: 'x', duration: 1, at: 2, blockedIn: undefined }
   }
-  publish('fastify-graceful:stall', make)
+  publish('fastify-graceful:blocked', make)
   t.equal(made, 0)
   const seen = listen(t)
-  publish('fastify-graceful:stall', make)
+  publish('fastify-graceful:blocked', make)
   t.equal(made, 1)
-  t.same(of(seen, 'fastify-graceful:stall'), [{ application: 'x', duration: 1, at: 2, blockedIn: undefined }])
+  t.same(of(seen, 'fastify-graceful:blocked'), [{ application: 'x', duration: 1, at: 2, blockedIn: undefined }])
 })
 
 t.test('a shutdown that cuts a request, with a connection that came late', async (t) => {
@@ -147,16 +147,16 @@ t.test('a drain that is undone', async (t) => {
 })
 
 t.test('an event loop that was held', async (t) => {
-  const [code, , output] = await fork('../../metrics/fixtures/stall.js').result
+  const [code, , output] = await fork('../../metrics/fixtures/blocked.js').result
   t.equal(code, 0, output)
   const { event, metrics } = JSON.parse(
     /^\{"event".*$/m.exec(output)?.[0] ?? '{}'
-  ) as { event: Events['fastify-graceful:stall'], metrics: string[] }
+  ) as { event: Events['fastify-graceful:blocked'], metrics: string[] }
   t.equal(event.application, 'application 1')
-  t.match(event.blockedIn, /^hog \(.*stall\.js:\d+:\d+\)$/)
+  t.match(event.blockedIn, /^hog \(.*blocked\.js:\d+:\d+\)$/)
   t.ok(event.duration >= 1000 && event.duration < 20_000, `${event.duration} ms`)
   t.ok(event.at > 1_600_000_000_000)
-  t.ok(metrics.includes('fastify_graceful_event_loop_stall_seconds_count 1'))
-  t.ok(metrics.includes(`fastify_graceful_event_loop_stall_seconds_sum ${event.duration / 1000}`))
-  t.ok(metrics.includes('fastify_graceful_event_loop_stall_seconds_bucket{le="0.5"} 0'))
+  t.ok(metrics.includes('fastify_graceful_event_loop_blocked_seconds_count 1'))
+  t.ok(metrics.includes(`fastify_graceful_event_loop_blocked_seconds_sum ${event.duration / 1000}`))
+  t.ok(metrics.includes('fastify_graceful_event_loop_blocked_seconds_bucket{le="0.5"} 0'))
 })

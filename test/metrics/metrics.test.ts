@@ -108,7 +108,7 @@ t.test('a running application', async (t) => {
     'check_state{check="cache",state="passing"}': 1,
     'requests_cut_total{kind="request"}': 0,
     requests_drained_total: 0,
-    event_loop_stall_seconds_count: 0
+    event_loop_blocked_seconds_count: 0
   })
   t.ok(now.has('check_duration_seconds{check="database"}'))
   t.ok(now.get('phase_seconds_total{phase="running"}')! > 0)

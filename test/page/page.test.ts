@@ -478,9 +478,9 @@ t.test('a supervisor: the figures of its children, added up', async (t) => {
   }
   const watchdog = {
     state: 'watching',
-    stalls: 1,
-    stalledTime: 2100,
-    lastStall: { duration: 2100, at: Date.now() - 9000, blockedIn: 'older (a.js:1:1)' }
+    blockedCount: 1,
+    blockedTime: 2100,
+    lastBlocked: { duration: 2100, at: Date.now() - 9000, blockedIn: 'older (a.js:1:1)' }
   }
   const draining = {
     phase: 'draining', number: 3, since: Date.now(), ready: false, requests: [], participants: [], checks: [],
@@ -502,8 +502,8 @@ t.test('a supervisor: the figures of its children, added up', async (t) => {
     },
     watchdog: {
       ...watchdog,
-      stalledTime: 3000,
-      lastStall: { ...watchdog.lastStall, at: Date.now(), duration: 3000, blockedIn: undefined }
+      blockedTime: 3000,
+      lastBlocked: { ...watchdog.lastBlocked, at: Date.now(), duration: 3000, blockedIn: undefined }
     }
   }
   // Two applications of one process have one watchdog.
@@ -579,14 +579,14 @@ t.test('a supervisor: the figures of its children, added up', async (t) => {
   )
   t.match(
     await textOf(page, '#loop'),
-    /Event loops ✕ ?no answer from child 3 Watchdogs ✓ ?watching Stalls 2, together 5\.1 s Last stall 3\.0 s at .*, in child 2: a place that is not known/
+    /Event loops ✕ ?no answer from child 3 Watchdogs ✓ ?watching Blocked 2 times, together 5\.1 s Last blocked 3\.0 s at .*, in child 2: a place that is not known/
   )
   t.same(await violations(page), [])
   t.equal(await overflow(page), 0)
   index++
   await page.goto(url)
   t.match(await sees(page, '#traffic', /New/), /^New connections 1 a second Late connections/)
-  t.match(await textOf(page, '#loop'), /Event loops ✓ ?all answer .*Stalls 1,/)
+  t.match(await textOf(page, '#loop'), /Event loops ✓ ?all answer .*Blocked 1 time,/)
   index++
   await page.goto(url)
   t.match(await sees(page, '#loop', /no answer/), /^Event loops ✕ ?no answer from child 3$/)
@@ -627,7 +627,7 @@ t.test('without JavaScript', async (t) => {
 
 t.test("on the watchdog's port, while the event loop hangs, and to the report", async (t) => {
   const service = await start(t, {
-    options: { admin: { token }, announce: { min: 500 }, watchdog: { port: 0, host: '127.0.0.1', stall: 1000 } }
+    options: { admin: { token }, announce: { min: 500 }, watchdog: { port: 0, host: '127.0.0.1', blocked: 1000 } }
   })
   const { page, problems } = await open(browser, `http://127.0.0.1:${service.watchdog}${path}`, {
     viewport: { width: 768, height: 900 },
@@ -657,7 +657,7 @@ t.test("on the watchdog's port, while the event loop hangs, and to the report", 
   t.same(await violations(page), [])
   t.equal(await overflow(page), 0)
   t.equal(await hung, 200)
-  t.match(await sees(page, '#loop', /Last stall/), /Stalls 1, together .* in spinAround/)
+  t.match(await sees(page, '#loop', /Last blocked/), /Blocked 1 time, together .* in spinAround/)
   t.equal(await page.locator('#alarm').isVisible(), false)
   const others = Array.from({ length: 19 }, () => Viewer.open(service.watchdog, { authorization: `Bearer ${token}` }))
   await until(() => others.every(({ names }) => names[0] === 'status'))

@@ -36,13 +36,13 @@ const shape = {
   }),
   ward: keysOf<Ward>({
     log: true, state: true, requests: true, inFlight: true, crowded: true, verdicts: true, probed: true, metrics: true,
-    status: true, stalled: true, prestop: true
+    status: true, unblocked: true, prestop: true
   })
 }
 
 /** The shape of each version. Where the last line fails, the shape has changed: raise `sharedVersion`, and add it. */
 const shapes: Record<number, string> = {
-  2: 'state early exiting watchdog registry tick version; registry handles join size; early first listeners take; '
+  2: 'state early exiting guardian registry tick version; registry handles join size; early first listeners take; '
     + 'received at heard signal; membership askExit endsProcess exitAsked leave listening onUncaught others '
     + 'releaseOthers serves signalled; '
     + 'member conclude crash exit exited flush flushTimeout lifecycle log name otherListeners othersServe '
@@ -51,7 +51,7 @@ const shapes: Record<number, string> = {
     + 'ready status; '
     + 'setup admin exit metrics parent probes settings terminationMessagePath; '
     + 'ward crowded log metrics prestop probed requests stalled state status verdicts',
-  3: 'state early exiting watchdog registry tick version; registry handles join size; early first listeners take; '
+  3: 'state early exiting guardian registry tick version; registry handles join size; early first listeners take; '
     + 'received at heard signal; membership askExit endsProcess exitAsked leave listening onUncaught others '
     + 'releaseOthers serves signalled; '
     + 'member conclude crash exit exited flush flushTimeout lifecycle log name otherListeners othersServe '
@@ -59,7 +59,16 @@ const shapes: Record<number, string> = {
     + 'lifecycle clear deadline done ending fail hurry phase report request shutdown; guarded changed farewell leave '
     + 'ready status; '
     + 'setup admin exit metrics parent probes settings terminationMessagePath; '
-    + 'ward crowded inFlight log metrics prestop probed requests stalled state status verdicts'
+    + 'ward crowded inFlight log metrics prestop probed requests stalled state status verdicts',
+  4: 'state early exiting registry tick version watchdog; registry handles join size; early first listeners take; '
+    + 'received at heard signal; membership askExit endsProcess exitAsked leave listening onUncaught others '
+    + 'releaseOthers serves signalled; '
+    + 'member conclude crash exit exited flush flushTimeout lifecycle log name otherListeners othersServe '
+    + 'restartExitCode signals; '
+    + 'lifecycle clear deadline done ending fail hurry phase report request shutdown; guarded changed farewell leave '
+    + 'ready status; '
+    + 'setup admin exit metrics parent probes settings terminationMessagePath; '
+    + 'ward crowded inFlight log metrics prestop probed requests state status unblocked verdicts'
 }
 
 t.test('who changes the shape of what copies of the package share raises its version', async (t) => {

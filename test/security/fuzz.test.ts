@@ -26,7 +26,7 @@ t.test(
       t.ok(megabytes - before.megabytes < 100, `${door}: ${Math.round(megabytes - before.megabytes)} MiB more`)
     }
     for (const app of new Set(doors.map((door) => door.app))) {
-      t.notMatch(app.output(), /has died|graceful\.(?:crash|stall)|uncaught/i)
+      t.notMatch(app.output(), /has died|graceful\.(?:crash|blocked)|uncaught/i)
       app.kill('SIGTERM')
       t.strictSame((await app.result).slice(0, 2), [0, null], 'it ends as always, with nothing in flight')
     }

@@ -108,7 +108,7 @@ const full = {
   admin: { prefix: '/ops', token, authorize: () => false, unixSocket: { mode: '0640' } },
   pressure: { readiness: true, maxHeapUsedBytes: 5 },
   kubernetes: { terminationMessagePath: '/run/message' },
-  watchdog: { enabled: true, stall: 900, liveness: 2000, port: 9, host: '::' },
+  watchdog: { enabled: true, blocked: 900, liveness: 2000, port: 9, host: '::' },
   metrics: { path: '/m', registry }
 }
 

@@ -253,14 +253,14 @@ t.test('several applications', async (t) => {
 t.test('the watch', async (t) => {
   const watch = new Watch(2000, 0)
   t.equal(watch.look(0, 2000, 2000), undefined)
-  t.same(watch.look(0, 2100, 2100), { change: 'stalled', age: 2100 })
-  t.equal(watch.stalled, true)
+  t.same(watch.look(0, 2100, 2100), { change: 'blocked', age: 2100 })
+  t.equal(watch.blocked, true)
   t.equal(watch.look(0, 9000, 2200), undefined, 'once')
-  t.same(watch.look(9050, 9100, 9100), { change: 'recovered', duration: 9050 })
-  t.equal(watch.stalled, false)
+  t.same(watch.look(9050, 9100, 9100), { change: 'unblocked', duration: 9050 })
+  t.equal(watch.blocked, false)
   t.equal(watch.look(9050, 60_000, 10_000), undefined, 'a process that was stopped held both threads')
   t.equal(watch.silence(9050, 60_500), 500)
-  t.same(watch.look(9050, 62_100, 62_100), { change: 'stalled', age: 2100 }, 'and what comes after it counts')
+  t.same(watch.look(9050, 62_100, 62_100), { change: 'blocked', age: 2100 }, 'and what comes after it counts')
 })
 
 t.test('verdicts', async (t) => {
@@ -269,7 +269,7 @@ t.test('verdicts', async (t) => {
     liveness: verdict('liveness', check('ping')),
     startup: verdict('startup', check('started'))
   } as never
-  const turns = { silence: 0, stalled: false, dead: false }
+  const turns = { silence: 0, blocked: false, dead: false }
   const question = { exclude: [], only: undefined }
   t.equal(buildVerdict('readiness', { verdicts: [verdicts], wards: [ward()], loop: turns }, question).ok, true)
   t.equal(
@@ -284,27 +284,27 @@ t.test('verdicts', async (t) => {
     'a boot may take its time'
   )
   t.equal(
-    buildVerdict('readiness', { verdicts: [verdicts], wards: [ward()], loop: { ...turns, stalled: true } }, question)
+    buildVerdict('readiness', { verdicts: [verdicts], wards: [ward()], loop: { ...turns, blocked: true } }, question)
       .ok,
     false
   )
   t.equal(
     buildVerdict(
       'readiness',
-      { verdicts: [verdicts], wards: [ward()], loop: { ...turns, stalled: true } },
+      { verdicts: [verdicts], wards: [ward()], loop: { ...turns, blocked: true } },
       { ...question, exclude: ['event-loop'] }
     ).ok,
     true
   )
   t.equal(
-    buildVerdict('liveness', { verdicts: [verdicts], wards: [ward()], loop: { ...turns, stalled: true } }, question).ok,
+    buildVerdict('liveness', { verdicts: [verdicts], wards: [ward()], loop: { ...turns, blocked: true } }, question).ok,
     true
   )
   t.equal(
     buildVerdict('liveness', {
       verdicts: [verdicts],
       wards: [ward()],
-      loop: { silence: 40_000, stalled: true, dead: true }
+      loop: { silence: 40_000, blocked: true, dead: true }
     }, question).ok,
     false
   )
@@ -312,7 +312,7 @@ t.test('verdicts', async (t) => {
     buildVerdict('startup', {
       verdicts: [verdicts],
       wards: [ward()],
-      loop: { silence: 40_000, stalled: true, dead: true }
+      loop: { silence: 40_000, blocked: true, dead: true }
     }, question).ok,
     true
   )
@@ -366,13 +366,13 @@ t.test('metrics off the loop', async (t) => {
   let now = 1000
   let asked = 0
   const live =
-    { phase: 'closing', ready: true, requests: 7, deadline: 1_700_000_000_500, silence: 1234, stalled: true } as const
+    { phase: 'closing', ready: true, requests: 7, deadline: 1_700_000_000_500, silence: 1234, blocked: true } as const
   const samples = {
     ready: 0,
     requests_in_flight: 2,
     holds: 3,
     event_loop_silence_seconds: 0,
-    event_loop_stalled: 0,
+    event_loop_blocked: 0,
     metrics_age_seconds: 0,
     deadline_timestamp_seconds: 0
   }
@@ -404,13 +404,13 @@ t.test('metrics off the loop', async (t) => {
       .replace(`_graceful_ready${labels} 0`, `_graceful_ready${labels} 1`)
       .replace('in_flight{app="a} b"} 2', 'in_flight{app="a} b"} 7')
       .replace(`silence_seconds${labels} 0`, `silence_seconds${labels} 1.234`)
-      .replace(`stalled${labels} 0`, `stalled${labels} 1`)
+      .replace(`blocked${labels} 0`, `blocked${labels} 1`)
       .replace(`age_seconds${labels} 0`, `age_seconds${labels} 2.5`)
       .replace(`deadline_timestamp_seconds${labels} 0`, `deadline_timestamp_seconds${labels} 1700000000.5`)
       .replace('phase="running",app="a} b"} 1', 'phase="running",app="a} b"} 0')
       .replace('phase="closing",app="a} b"} 0', 'phase="closing",app="a} b"} 1')
     t.strictSame(stale, { text: expected, type }, 'what the thread knows, and all else as it was')
-    const reading = scrape.read(true, () => ({ ...live, silence: 0, stalled: false }))
+    const reading = scrape.read(true, () => ({ ...live, silence: 0, blocked: false }))
     t.equal(asked, 2)
     scrape.receive({ text, type })
     t.strictSame(await reading, { text, type }, 'a fresh one is left as it is')

@@ -16,7 +16,7 @@ t.jobs = 2
 t.setTimeout(120_000)
 
 const gracePeriod = 2500
-const watchdog = { enabled: true, stall: 600 }
+const watchdog = { enabled: true, blocked: 600 }
 const lateness = measureLateness()
 t.teardown(() => lateness.stop())
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -62,9 +62,9 @@ t.test('a hang that begins as soon as it listens', async (t) => {
     t.ok(performance.now() - start < gracePeriod + 1000, `${performance.now() - start} ms`)
     t.match(eventsOf(output, 'graceful.killed'), [{ reason: 'SIGTERM', blockedIn: /^spinForEver/ }])
     // On a machine that is late the pause is, too, and the line does not wait for it.
-    t.match(eventsOf(output, 'graceful.stall'), [
+    t.match(eventsOf(output, 'graceful.blocked'), [
       lateness.worst < 100 ? { blockedIn: /^spinForEver/ } : { silence: Number }
-    ], 'boot is over, so it is a stall')
+    ], 'boot is over, so it is a blocked event loop')
   }
   await Promise.all([end({}, 0), end({ signal: 'SIGTERM' })])
   await end({}, 20)
@@ -115,10 +115,10 @@ t.test('as PID 1', {
   t.notMatch(native.output, /free/, 'at once')
 })
 
-t.test("a person's breakpoint is no stall", async (t) => {
-  // Longer than a busy machine keeps a process waiting, which is a stall.
+t.test("a person's breakpoint is no block", async (t) => {
+  // Longer than a busy machine keeps a process waiting, which is a block.
   const app =
-    hanging({ options: { gracePeriod, watchdog: { enabled: true, stall: 1500 } } }, { node: ['--inspect=127.0.0.1:0'] })
+    hanging({ options: { gracePeriod, watchdog: { enabled: true, blocked: 1500 } } }, { node: ['--inspect=127.0.0.1:0'] })
   const [, address = ''] = await app.waitForLine(/Debugger listening on (ws:\S+)/)
   const { url } = await watched(app)
   const debug = new WebSocket(address)
@@ -142,7 +142,7 @@ t.test("a person's breakpoint is no stall", async (t) => {
   app.kill('SIGTERM')
   const [code, , output] = await app.result
   t.equal(code, 0, output)
-  t.notMatch(output, /graceful\.(?:stall|killed|recovered)/)
+  t.notMatch(output, /graceful\.(?:blocked|killed|unblocked)/)
 })
 
 t.test('the permission model', async (t) => {
@@ -292,7 +292,7 @@ t.test('a full standard error holds nobody', async (t) => {
   }
   const port = { port: 0, host: '127.0.0.1' }
 
-  /** Hangs, has its stall told, and is told to end. */
+  /** Hangs, has its block told, and is told to end. */
   const hang = async (type: 'FIFO' | 'socket'): Promise<void> => {
     const { app, url, address, exit } = await stuffed(type, {
       way: 'loop',
@@ -318,7 +318,7 @@ t.test('a full standard error holds nobody', async (t) => {
     t.ok(performance.now() - start < gracePeriod + 1000, `${type}: ${performance.now() - start} ms`)
     app.child.stderr?.resume()
     const [, , output] = await app.result
-    t.notMatch(output, /graceful\.(?:stall|killed)/, 'nobody could read it')
+    t.notMatch(output, /graceful\.(?:blocked|killed)/, 'nobody could read it')
   }
 
   /** Hangs for a while, and ends long after. */
@@ -326,8 +326,8 @@ t.test('a full standard error holds nobody', async (t) => {
     const { app, url, exit } =
       await stuffed(type, { way: 'short', ms: 1000, options: { gracePeriod: 20_000, watchdog } })
     t.equal(await (await fetch(`${url}/hang`)).text(), 'over')
-    for (let stalls = 0; stalls === 0; await sleep(20)) {
-      stalls = ((await (await fetch(`${url}/status`)).json()) as { watchdog: { stalls: number } }).watchdog.stalls
+    for (let blocked = 0; blocked === 0; await sleep(20)) {
+      blocked = ((await (await fetch(`${url}/status`)).json()) as { watchdog: { blockedCount: number } }).watchdog.blockedCount
     }
     const start = performance.now()
     app.kill('SIGTERM')
@@ -347,13 +347,13 @@ t.test('a full standard error holds nobody', async (t) => {
       : app.child.stderr?.resume()
     const start = Date.now()
     t.equal(await (await fetch(`${url}/hang`)).text(), 'over')
-    for (const end = Date.now() + 5000; !`${read}${app.output()}`.includes('graceful.stall') && Date.now() < end;) {
+    for (const end = Date.now() + 5000; !`${read}${app.output()}`.includes('graceful.blocked') && Date.now() < end;) {
       await sleep(20)
     }
-    const [, told = '{}'] = /(\{"level":50.*"graceful\.stall".*\})$/m.exec(`${read}${app.output()}`) ?? []
+    const [, told = '{}'] = /(\{"level":50.*"graceful\.blocked".*\})$/m.exec(`${read}${app.output()}`) ?? []
     const { time = Infinity, msg } = JSON.parse(told) as { time?: number, msg?: string }
     t.match(msg, /^the event loop has not turned/, `${type}: whoever reads has the line whole`)
-    t.ok(time - start < watchdog.stall + 500 + 2 * lateness.worst, `${type}: told after ${time - start} ms`)
+    t.ok(time - start < watchdog.blocked + 500 + 2 * lateness.worst, `${type}: told after ${time - start} ms`)
     app.kill('SIGTERM')
     t.strictSame(await exit, [0, null])
     reader?.destroy()
@@ -365,11 +365,11 @@ t.test('a full standard error holds nobody', async (t) => {
 })
 
 t.test('a log that throws does not end the service', async (t) => {
-  const app = hanging({ way: 'short', ms: 1500, unloggable: 'graceful.recovered', options: { gracePeriod, watchdog } })
+  const app = hanging({ way: 'short', ms: 1500, unloggable: 'graceful.unblocked', options: { gracePeriod, watchdog } })
   const { url } = await watched(app)
   t.equal(await (await fetch(`${url}/hang`)).text(), 'over')
-  for (let stalls = 0; stalls === 0; await sleep(20)) {
-    stalls = ((await (await fetch(`${url}/status`)).json()) as { watchdog: { stalls: number } }).watchdog.stalls
+  for (let blocked = 0; blocked === 0; await sleep(20)) {
+    blocked = ((await (await fetch(`${url}/status`)).json()) as { watchdog: { blockedCount: number } }).watchdog.blockedCount
   }
   t.equal(await (await fetch(url)).text(), 'ok')
   app.kill('SIGTERM')
@@ -377,7 +377,7 @@ t.test('a log that throws does not end the service', async (t) => {
   t.equal(code, 0, output)
 })
 
-t.test('a stall that ends while its stack is asked for leaves nothing behind', async (t) => {
+t.test('a block that ends while its stack is asked for leaves nothing behind', async (t) => {
   const end = async (way: string): Promise<void> => {
     const app = hanging({ way, options: { gracePeriod: 10_000, watchdog } })
     const { url } = await watched(app)
@@ -389,16 +389,16 @@ t.test('a stall that ends while its stack is asked for leaves nothing behind', a
       t.ok(performance.now() - start < 300 + 2 * lateness.worst, `${way} ${ms} ms: nothing is paused any more`)
     }
     const told = (): number[] =>
-      ['graceful.stall', 'graceful.recovered'].map((event) => eventsOf(app.output(), event).length)
+      ['graceful.blocked', 'graceful.unblocked'].map((event) => eventsOf(app.output(), event).length)
     const counted = async (): Promise<number> =>
-      ((await (await fetch(`${url}/status`)).json()) as { watchdog: { stalls: number } }).watchdog.stalls
+      ((await (await fetch(`${url}/status`)).json()) as { watchdog: { blockedCount: number } }).watchdog.blockedCount
     for (
       const until = performance.now() + 2000;
       performance.now() < until && new Set([...told(), await counted()]).size > 1;
     ) await sleep(20)
-    const stalls = await counted()
-    t.ok(stalls > 2, `${stalls} stalls`)
-    t.strictSame(told(), [stalls, stalls], 'each has a line for its begin and for its end')
+    const blocked = await counted()
+    t.ok(blocked > 2, `${blocked} blocks`)
+    t.strictSame(told(), [blocked, blocked], 'each has a line for its begin and for its end')
     app.kill('SIGTERM')
     t.strictSame((await app.result).slice(0, 2), [0, null], app.output())
   }
@@ -410,7 +410,7 @@ t.test('what could not be paused in time is not said to be native code', async (
   const app = hanging({ way: 'loop', scripts: 40_000_000, folder, options: { gracePeriod, watchdog } })
   const { url } = await watched(app)
   fetch(`${url}/hang`).catch(() => {})
-  const line = await eventOf(app, 'graceful.stall')
+  const line = await eventOf(app, 'graceful.blocked')
   t.equal(line['native'], undefined)
   t.match(
     line.msg,

@@ -18,7 +18,7 @@ const options = {
   gracePeriod: 10_000,
   admin: { token },
   metrics: true,
-  watchdog: { stall: 1000, liveness: 2500, port: 0, host: '127.0.0.1' }
+  watchdog: { blocked: 1000, liveness: 2500, port: 0, host: '127.0.0.1' }
 }
 
 const textOf = async (url: string, init: RequestInit = {}): Promise<[number, string]> => {
@@ -50,14 +50,14 @@ t.test('watchdogs that have gone leave no descriptor behind', async (t) => {
   t.match(output, /^descriptors: 0 more$/m)
 })
 
-t.test('a stall in service', async (t) => {
+t.test('a blocked event loop in service', async (t) => {
   for (const way of ['short', 'sleep']) {
     const app = hanging({ way, ms: 4000, options })
     const { url, watchdog } = await watched(app)
     t.equal(await until(`${watchdog}/readyz`, /^ok$/), 200)
     const start = Date.now()
     const hung = fetch(`${url}/hang`)
-    const line = await eventOf(app, 'graceful.stall')
+    const line = await eventOf(app, 'graceful.blocked')
     t.ok(
       line['time'] as number - start < 1000 + 500 + 200 + 2 * lateness.worst,
       `told after ${line['time'] as number - start} ms`
@@ -74,7 +74,7 @@ t.test('a stall in service', async (t) => {
     t.match(await (await fetch(`${watchdog}/-/status`)).json(), { phase: 'running', ready: false })
     t.match(
       await (await fetch(`${watchdog}/-/status`, { headers })).json(),
-      { phase: 'running', eventLoop: { stalled: true }, applications: [{ phase: 'running' }] }
+      { phase: 'running', eventLoop: { blocked: true }, applications: [{ phase: 'running' }] }
     )
     const asked = performance.now()
     const metrics = await metricsOf(watchdog)
@@ -83,14 +83,14 @@ t.test('a stall in service', async (t) => {
       'phase{phase="running"}': 1,
       'phase{phase="draining"}': 0,
       ready: 0,
-      event_loop_stalled: 1,
+      event_loop_blocked: 1,
       deadline_timestamp_seconds: 0,
-      event_loop_stall_seconds_count: 0
+      event_loop_blocked_seconds_count: 0
     })
     t.ok(metrics['event_loop_silence_seconds']! > 1 && metrics['metrics_age_seconds']! > 1, 'and say how old they are')
     t.equal(await until(`${watchdog}/livez`, /event-loop failed/), 503, 'one that does not is')
-    t.equal(await (await hung).text(), 'over', 'nothing is killed for a stall')
-    const recovered = await eventOf(app, 'graceful.recovered')
+    t.equal(await (await hung).text(), 'over', 'nothing is killed for a block')
+    const recovered = await eventOf(app, 'graceful.unblocked')
     t.match(recovered, {
       level: 40,
       duration: Number,
@@ -99,7 +99,7 @@ t.test('a stall in service', async (t) => {
     t.ok(Math.abs(recovered['duration'] as number - 4000) < 1000 + 2 * lateness.worst, 'as long as it hung')
     t.equal(await until(`${watchdog}/readyz`, /^ok$/), 200)
     const after = await metricsOf(watchdog, '/metrics')
-    t.match(after, { ready: 1, event_loop_stalled: 0, event_loop_stall_seconds_count: 1 })
+    t.match(after, { ready: 1, event_loop_blocked: 0, event_loop_blocked_seconds_count: 1 })
     t.ok(after['metrics_age_seconds']! < 1)
     t.ok(
       after['probe_answers_total{prober="other",probe="readyz",result="fail"}']! >= 1,
@@ -108,14 +108,14 @@ t.test('a stall in service', async (t) => {
     t.match(await (await fetch(`${url}/status`)).json(), {
       watchdog: {
         state: 'watching',
-        stalls: 1,
-        stalledTime: Number,
-        lastStall: { duration: Number, at: Number, blockedIn: String }
+        blockedCount: 1,
+        blockedTime: Number,
+        lastBlocked: { duration: Number, at: Number, blockedIn: String }
       }
     })
     app.kill('SIGTERM')
     t.strictSame((await app.result).slice(0, 2), [0, null])
-    t.equal(eventsOf(app.output(), 'graceful.stall').length, 1, 'one line each')
+    t.equal(eventsOf(app.output(), 'graceful.blocked').length, 1, 'one line each')
   }
 })
 
@@ -321,7 +321,7 @@ t.test('a boot that computes for long fails readiness and startup, not liveness'
     )
   }
   t.ok(ms - 500 > options.watchdog.liveness, 'longer than in service')
-  t.equal(eventsOf(app.output(), 'graceful.stall').length, 0)
+  t.equal(eventsOf(app.output(), 'graceful.blocked').length, 0)
   t.notMatch(app.output(), /^free$/m, 'all of it while it computed')
   await watched(app)
   t.equal(await until(`${watchdog}/readyz`, /^ok$/), 200)

@@ -189,12 +189,12 @@ function work (status: Fields): Line[] {
 function thread (status: Fields, { at }: Context): Line[] {
   const given = status.at('watchdog')
   if (!given.there) return []
-  const stalls = given.number('stalls') ?? 0
-  const last = given.at('lastStall')
+  const blocked = given.number('blockedCount') ?? 0
+  const last = given.at('lastBlocked')
   const parts = [
     given.text('state') ?? '?',
     given.at('port').there ? `on port ${given.number('port')}` : '',
-    stalls === 0 ? 'no stall' : `${counted(stalls, 'stall')} of ${duration(given.number('stalledTime'))}`
+    blocked === 0 ? 'never blocked' : `blocked ${counted(blocked, 'time')} for ${duration(given.number('blockedTime'))}`
   ]
   if (last.there) {
     const place = last.text('blockedIn') ?? 'a place that is not known, as inside native code'

@@ -46,7 +46,7 @@ const settled: ReadonlySet<string> = new Set(['report', 'shutdown', 'traffic'])
  * an event loop that turns does not grow.
  */
 const isGrowing = (name: string, owner: object): boolean =>
-  name === 'age' || (name === 'silence' && 'stalled' in owner && owner.stalled === true)
+  name === 'age' || (name === 'silence' && 'blocked' in owner && owner.blocked === true)
 
 /** A state that is told by its changes. */
 export class StreamedState {

@@ -39,7 +39,7 @@ function timeLeft (status: Fields, at: number): number | undefined {
 }
 
 function whyNotReady (status: Fields): string {
-  const hang = status.flag('eventLoop', 'stalled') === true ? 'the event loop does not turn' : ''
+  const hang = status.flag('eventLoop', 'blocked') === true ? 'the event loop does not turn' : ''
   if (status.text('phase') !== 'running') return hang
   const failing = status.list('checks')
     .filter((check) => check.text('state') === 'failing')
@@ -98,7 +98,7 @@ function withheld (status: Fields, { authorised }: Context): string {
 function application (status: Fields, context: Context): Line[] {
   return [
     ...timeline(status, context),
-    ...status.flag('eventLoop', 'stalled') === true ? [eventLoop(status)] : [],
+    ...status.flag('eventLoop', 'blocked') === true ? [eventLoop(status)] : [],
     ...sections(status, context)
   ]
 }
@@ -163,8 +163,8 @@ function capOf (phase: Phase, status: Fields): number | undefined {
 
 function eventLoop (status: Fields): Line {
   const loop = status.at('eventLoop')
-  // A short silence is no stall, and yet why there is no more than this.
-  if (loop.flag('stalled') !== true) return labelled('event loop', 'too busy to answer')
+  // A short silence is no block, and yet why there is no more than this.
+  if (loop.flag('blocked') !== true) return labelled('event loop', 'too busy to answer')
   const holder = loop.text('blockedIn') ?? 'what is not known, as native code'
   return labelled('event loop', `has not turned for ${duration(loop.number('silence'))}, held by ${holder}`, 'bad')
 }

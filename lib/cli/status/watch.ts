@@ -127,7 +127,7 @@ export class Subject {
       this.#problem,
       status?.text('phase'),
       status?.flag('ready'),
-      status?.flag('eventLoop', 'stalled') === true,
+      status?.flag('eventLoop', 'blocked') === true,
       status && waiting(status).replaceAll(/\d+/g, '#')
     ].join('\n')
   }

@@ -197,7 +197,7 @@ export function drawLoop (view: View): void {
   const silent = children.filter(({ responding }) => !responding).map(({ child }) => `child ${child}`).join(', ')
   const late = untold(children)
   const isKnown = (watchdog ?? pressure ?? eventLoop ?? children[0]) !== undefined
-  const shown = { watchdog, pressure, eventLoop: eventLoop?.stalled, children: children.length, silent, late }
+  const shown = { watchdog, pressure, eventLoop: eventLoop?.blocked, children: children.length, silent, late }
   draw(view, 'loop', isKnown ? shown : undefined, () => {
     const entries: Array<[string, Child[]]> = []
     if (children.length > 0) {
@@ -207,19 +207,19 @@ export function drawLoop (view: View): void {
       entries.push(['Event loops', [sign]])
     }
     if (eventLoop !== undefined) {
-      const turns = eventLoop.stalled ? signed('✕', 'blocked', 'bad') : signed('✓', 'turns', 'good')
+      const turns = eventLoop.blocked ? signed('✕', 'blocked', 'bad') : signed('✓', 'turns', 'good')
       entries.push(['Event loop', [turns]])
     }
     if (watchdog !== undefined) {
-      const { state, stalls, stalledTime, lastStall } = watchdog
+      const { state, blockedCount, blockedTime, lastBlocked } = watchdog
       const sign = state === 'watching' ? signed('✓', 'watching', 'good') : signed('!', state, 'warn')
       entries.push(
         [children.length > 0 ? 'Watchdogs' : 'Watchdog', [sign]],
-        ['Stalls', [stalls === 0 ? 'none' : `${stalls}, together ${duration(stalledTime)}`]]
+        ['Blocked', [blockedCount === 0 ? 'never' : `${amount(blockedCount, 'time')}, together ${duration(blockedTime)}`]]
       )
-      if (lastStall !== undefined) {
-        const place = lastStall.blockedIn ?? 'a place that is not known, as inside native code'
-        entries.push(['Last stall', [`${duration(lastStall.duration)} at ${timeOfDay(lastStall.at)}, in ${place}`]])
+      if (lastBlocked !== undefined) {
+        const place = lastBlocked.blockedIn ?? 'a place that is not known, as inside native code'
+        entries.push(['Last blocked', [`${duration(lastBlocked.duration)} at ${timeOfDay(lastBlocked.at)}, in ${place}`]])
       }
     }
     if (pressure !== undefined) {

@@ -138,7 +138,7 @@ export function drawHead (view: View): void {
   const took = report?.duration ?? at - (shutdown?.startedAt ?? at)
   const step = stepsOf(state)[number]
   const title = step?.title ?? phase
-  const alarm = state.eventLoop?.stalled === true ? 'Blocked · ' : ''
+  const alarm = state.eventLoop?.blocked === true ? 'Blocked · ' : ''
   const load = inFlight !== undefined && !over ? ` · ${inFlight} in flight` : ''
   const replica = process === undefined ? '' : ` · ${replicaOf(process)}`
   document.title = `${alarm}${over ? `Ended, ${verdict}` : title}${load}${replica} · Status`
@@ -197,7 +197,7 @@ export function drawUnlock (view: View): void {
 /** An event loop that does not turn. */
 export function drawAlarm (view: View): void {
   const { eventLoop } = view.state
-  const blocked = eventLoop?.stalled === true
+  const blocked = eventLoop?.blocked === true
   document.body.dataset['alarm'] = blocked ? 'yes' : 'no'
   const { from = 0, blockedIn } = eventLoop ?? {}
   const holder = blockedIn === undefined

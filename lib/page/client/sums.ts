@@ -87,7 +87,7 @@ export function sumFrontEnds (frontEnds: FrontEnd[]): FrontEnd[] {
   return [...sums.values()]
 }
 
-/** The watchdogs of all children as one: the worst state, all stalls, and the last one; undefined without watchdogs. */
+/** The watchdogs of all children as one: the worst state, all blocks, and the last one; undefined without watchdogs. */
 export function sumWatchdogs (children: ShownChild[]): WatchdogState | undefined {
   // All applications of a child have the same.
   const all = children.flatMap(({ child, applications = [] }) => {
@@ -96,16 +96,16 @@ export function sumWatchdogs (children: ShownChild[]): WatchdogState | undefined
   })
   if (all.length === 0) return undefined
   const [last] = all
-    .flatMap(({ child, lastStall }) => lastStall === undefined ? [] : [{ child, ...lastStall }])
+    .flatMap(({ child, lastBlocked }) => lastBlocked === undefined ? [] : [{ child, ...lastBlocked }])
     .toSorted((a, b) => b.at - a.at)
   return {
     state: all.find(({ state }) => state === 'failed')?.state
       ?? all.find(({ state }) => state === 'starting')?.state
       ?? 'watching',
     port: undefined,
-    stalls: sum(all.map(({ stalls }) => stalls)),
-    stalledTime: sum(all.map(({ stalledTime }) => stalledTime)),
-    lastStall: last && {
+    blockedCount: sum(all.map(({ blockedCount }) => blockedCount)),
+    blockedTime: sum(all.map(({ blockedTime }) => blockedTime)),
+    lastBlocked: last && {
       duration: last.duration,
       at: last.at,
       blockedIn: `child ${last.child}: ${last.blockedIn ?? 'a place that is not known, as inside native code'}`

@@ -10,7 +10,7 @@ declare const document: PageDocument
 export interface EventLoop {
   /** Milliseconds since it turned last. */
   silence: number
-  stalled: boolean
+  blocked: boolean
   /** See {@link Anchored}. */
   from?: number
   /** The function that holds it. */

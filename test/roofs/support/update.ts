@@ -74,7 +74,7 @@ async function terminate (service: Service): Promise<Pick<Outcome, 'code' | 'sig
 }
 
 /** What is said, and is true, of a process that did not get to run. */
-const signsOfStarving = new Set(['graceful.watchdog', 'graceful.stall', 'graceful.recovered'])
+const signsOfStarving = new Set(['graceful.watchdog', 'graceful.blocked', 'graceful.unblocked'])
 /** Milliseconds after its first line for which a process starts, when others may start beside it on this machine. */
 const startsFor = 5000
 

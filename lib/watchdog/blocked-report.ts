@@ -3,30 +3,30 @@ import type { Frame, MainThread, Pause } from './inspect.ts'
 import { hangFields, heldBy } from './obituary.ts'
 import type { Hang } from './obituary.ts'
 import { logLine, writeError } from './output.ts'
-import type { StallRecord } from './protocol.ts'
+import type { BlockedRecord } from './protocol.ts'
 import type { Pulse } from './pulse.ts'
 import { mainThreadState } from './thread-state.ts'
 
-/** How long a pause is waited for before the stall is reported without a stack, in milliseconds. */
+/** How long a pause is waited for before the block is reported without a stack, in milliseconds. */
 const pauseTimeout = 350
 
-/** What a report of a stall needs. */
-export interface StallPorts {
+/** What the report of a blocked event loop needs. */
+export interface BlockedReportPorts {
   mainThread: MainThread
   pulse: Pulse
   /** Whether the inspector may be used at all. */
   inspect: boolean
   /** The event loop turns again. */
-  recovered: (stall: StallRecord) => void
+  unblocked: (record: BlockedRecord) => void
 }
 
-/** The stall that is under way: what holds the event loop, and what is said of it. */
-export class StallReport {
-  readonly #ports: StallPorts
-  #stall: StallRecord | undefined
+/** The block that is under way: what holds the event loop, and what is said of it. */
+export class BlockedReport {
+  readonly #ports: BlockedReportPorts
+  #current: BlockedRecord | undefined
   #isOver = false
 
-  constructor (ports: StallPorts) {
+  constructor (ports: BlockedReportPorts) {
     this.#ports = ports
   }
 
@@ -37,27 +37,27 @@ export class StallReport {
 
   /** The event loop has not turned for so many milliseconds. */
   async begin (age: number): Promise<void> {
-    const stall: StallRecord = this.#stall = { duration: age, at: Date.now(), blockedIn: undefined }
+    const record: BlockedRecord = this.#current = { duration: age, at: Date.now(), blockedIn: undefined }
     const pause = await this.#pause()
     if (this.#isOver) return
     const stack = pause?.stack
     pause?.release()
     const hang = this.hang(age, stack)
-    this.#blame(stall, stack?.[0])
+    this.#blame(record, stack?.[0])
     const text = `the event loop has not turned for ${Math.round(age)} ms, ${heldBy(hang)}`
-    void writeError(logLine(50, { event: 'graceful.stall', ...hangFields(hang) }, text))
+    void writeError(logLine(50, { event: 'graceful.blocked', ...hangFields(hang) }, text))
     // It may be over by now.
-    if (pause === undefined && this.#stall === stall) this.#awaitReturn(stall)
+    if (pause === undefined && this.#current === record) this.#awaitReturn(record)
   }
 
   /** It turns again after so many milliseconds. */
   end (duration: number): void {
     if (this.#isOver) return
-    const stall = this.#stall
+    const record = this.#current
     this.#ports.mainThread.disconnect()
-    this.#stall = undefined
+    this.#current = undefined
     this.#ports.pulse.blockedIn = undefined
-    if (stall !== undefined) this.#ports.recovered({ ...stall, duration: Math.round(duration) })
+    if (record !== undefined) this.#ports.unblocked({ ...record, duration: Math.round(duration) })
   }
 
   /** What is known of a main thread that hangs. */
@@ -66,20 +66,20 @@ export class StallReport {
   }
 
   /** Native code gives no pause before it returns; what called it is known then. */
-  #awaitReturn (stall: StallRecord): void {
+  #awaitReturn (record: BlockedRecord): void {
     const { mainThread, pulse } = this.#ports
     // Left connected, an exit would wait for us.
     if (pulse.debuggable) return mainThread.disconnect()
     void mainThread.pending?.then((pause) => {
       if (pause === undefined || this.#isOver) return
-      this.#blame(stall, pause.stack[0])
+      this.#blame(record, pause.stack[0])
       pause.release()
     })
   }
 
-  #blame (stall: StallRecord, frame: Frame | undefined): void {
-    stall.blockedIn = frame && frameText(frame)
-    if (this.#stall === stall) this.#ports.pulse.blockedIn = stall.blockedIn
+  #blame (record: BlockedRecord, frame: Frame | undefined): void {
+    record.blockedIn = frame && frameText(frame)
+    if (this.#current === record) this.#ports.pulse.blockedIn = record.blockedIn
   }
 
   async #pause (): Promise<Pause | undefined> {
