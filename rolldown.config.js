@@ -57,7 +57,7 @@ const declarations = (name) => ({
 export default defineConfig(async () => [
   {
     ...common,
-    input: named(['index', 'process/early', 'cluster/index', 'cluster/worker', 'cli/index']),
+    input: named(['index', 'process/early', 'supervisor/index', 'supervisor/worker', 'cli/index']),
     transform: {
       define: { builtVersion: JSON.stringify(version), builtThread: JSON.stringify(await threadText()) }
     },
@@ -65,10 +65,10 @@ export default defineConfig(async () => [
       dir: 'dist',
       format: 'esm',
       entryFileNames: '[name].js',
-      // Not in a folder of their own: lib/cluster/preload.ts looks for the file of the children.
+      // Not in a folder of their own: lib/supervisor/preload.ts looks for the file of the children.
       chunkFileNames: 'chunk-[name].js',
       ...readable
     }
   },
-  ...['index', 'process/early', 'cluster/index'].map((name) => declarations(name))
+  ...['index', 'process/early', 'supervisor/index'].map((name) => declarations(name))
 ])

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errors, hidden, refuseUnknownOptions, show, typeName } from '../errors.ts'
 import { own, readVariable } from '../own.ts'
-import { supervisorOptions } from '../cluster/options.ts'
-import type { SupervisorOption, SupervisorOptions } from '../cluster/options.ts'
+import { supervisorOptions } from '../supervisor/options.ts'
+import type { SupervisorOption, SupervisorOptions } from '../supervisor/options.ts'
 
 /** What of a package file is read. */
 export const packageKey = 'fastify-graceful'

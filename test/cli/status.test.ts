@@ -12,7 +12,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import graceful from '../../lib/index.ts'
-import { service, start, until } from '../cluster/tree.ts'
+import { service, start, until } from '../supervisor/tree.ts'
 import { fork, listening } from '../process/fork.ts'
 
 const cli = fileURLToPath(new URL('../../dist/cli/index.js', import.meta.url))

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { allUsers, quickUsers, reloadUnderLoad } from '../cluster/reloads.ts'
-import type { Users } from '../cluster/reloads.ts'
-import { isAlive } from '../cluster/tree.ts'
+import { allUsers, quickUsers, reloadUnderLoad } from '../supervisor/reloads.ts'
+import type { Users } from '../supervisor/reloads.ts'
+import { isAlive } from '../supervisor/tree.ts'
 
 // As many as fit into the time of a test; ten reloads of each, and with the slow users: npm run soak:reload.
 const plans: Array<{ workers: number, reloads: number, users: Users, maxSurge?: number }> = [

@@ -19,11 +19,11 @@ const mostBytes = 700_000
 const isChunk = (path: string): boolean => /^dist\/chunk-[\w-]+\.js$/.test(path)
 const expected = [
   'CHANGELOG.md', 'LICENSE', 'README.md', 'package.json',
-  'dist/index.js', 'dist/process/early.js', 'dist/cluster/index.js', 'dist/cluster/worker.js', 'dist/cli/index.js',
-  'dist/index.d.ts', 'dist/process/early.d.ts', 'dist/cluster/index.d.ts'
+  'dist/index.js', 'dist/process/early.js', 'dist/supervisor/index.js', 'dist/supervisor/worker.js', 'dist/cli/index.js',
+  'dist/index.d.ts', 'dist/process/early.d.ts', 'dist/supervisor/index.d.ts'
 ]
 /** The declarations of each way in, and the report of them. */
-const faces = { index: 'dist/index.d.ts', signals: 'dist/process/early.d.ts', cluster: 'dist/cluster/index.d.ts' }
+const faces = { index: 'dist/index.d.ts', signals: 'dist/process/early.d.ts', supervisor: 'dist/supervisor/index.d.ts' }
 
 /** Declarations without what is said about them. */
 function faceOf (declarations: string): string {
@@ -61,7 +61,7 @@ t.test('every change of the public face is seen', async (t) => {
 })
 
 t.test('each way in can be imported, and required', async (t) => {
-  const ways = { '': 'function function', '/signals': 'undefined undefined', '/cluster': 'undefined function' }
+  const ways = { '': 'function function', '/signals': 'undefined undefined', '/supervisor': 'undefined function' }
   for (const [way, kinds] of Object.entries(ways)) {
     const look = 'console.log(typeof way.default, typeof (way.supervise ?? way.fastifyGraceful))'
     const imported = `const way = await import('fastify-graceful${way}'); ${look}`

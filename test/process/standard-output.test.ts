@@ -10,7 +10,7 @@ const fixture = fileURLToPath(new URL('fixtures/standard-output.js', import.meta
 // from us. Standard error is left out: Node makes its stream for `node:assert`, which Fastify loads.
 for (const loaded of [
   ['fastify-graceful'],
-  ['fastify-graceful/cluster'],
+  ['fastify-graceful/supervisor'],
   ['fastify-graceful/signals'],
   ['fastify-graceful', 'application'],
   ['fastify-graceful', 'application', 'watchdog']

@@ -11,7 +11,7 @@ import t from 'tap'
 import {
   probeTerminationMessage, readTerminationMessage, writeTerminationMessage
 } from '../../lib/kubernetes/message.ts'
-import { until } from '../cluster/tree.ts'
+import { until } from '../supervisor/tree.ts'
 import { directory } from './directory.ts'
 
 const nextTurn = promisify(setImmediate)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { readSuperviseOptions } from '../../lib/cluster/options.ts'
+import { readSuperviseOptions } from '../../lib/supervisor/options.ts'
 import { show } from '../../lib/errors.ts'
 import { isFit, long, read, run } from './given.ts'
 

@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { readConfig, variableOf } from '../../lib/cli/config.ts'
-import { readSuperviseOptions, readSupervisorOptions, supervisorOptions } from '../../lib/cluster/options.ts'
+import { readSuperviseOptions, readSupervisorOptions, supervisorOptions } from '../../lib/supervisor/options.ts'
 import { show } from '../../lib/errors.ts'
 import { resolveCheckOptions } from '../../lib/health/options.ts'
 import { readEnvironment, variables } from '../../lib/kubernetes/environment.ts'

@@ -9,7 +9,7 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import graceful from '../../lib/index.ts'
-import { service, start } from '../cluster/tree.ts'
+import { service, start } from '../supervisor/tree.ts'
 
 const token = 'a-token-of-27-characters-ok'
 const options = { exit: false, signals: { SIGTERM: false, SIGINT: false, SIGHUP: false } } as const

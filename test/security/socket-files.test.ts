@@ -10,7 +10,7 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import graceful from '../../lib/index.ts'
 import type { GracefulOptions } from '../../lib/index.ts'
-import { start, until } from '../cluster/tree.ts'
+import { start, until } from '../supervisor/tree.ts'
 import { directory } from './directory.ts'
 
 const service = fileURLToPath(new URL('fixtures/listener.js', import.meta.url))

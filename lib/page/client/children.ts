@@ -1,4 +1,4 @@
-import type { EndedChild } from '../../cluster/overview.ts'
+import type { EndedChild } from '../../supervisor/overview.ts'
 import type { ParticipantStatus } from '../../admin/status.ts'
 import type { Report } from '../../lifecycle/report.ts'
 import type { PageElement } from './dom.ts'

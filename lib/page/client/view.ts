@@ -1,6 +1,6 @@
 import type { RequestStatus, Status } from '../../admin/status.ts'
 import type { CheckStatus } from '../../status.ts'
-import type { ChildStatus, SupervisorStatus } from '../../cluster/overview.ts'
+import type { ChildStatus, SupervisorStatus } from '../../supervisor/overview.ts'
 import type { Envelope } from '../viewers.ts'
 import type { PageDocument, PageElement } from './dom.ts'
 

@@ -1,4 +1,4 @@
-import { supervise } from 'fastify-graceful/cluster'
+import { supervise } from 'fastify-graceful/supervisor'
 
 try {
   supervise({ script: process.argv[1] })

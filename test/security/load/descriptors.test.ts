@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { ask, service, start, until } from '../../cluster/tree.ts'
+import { ask, service, start, until } from '../../supervisor/tree.ts'
 import { fork } from '../../process/fork.ts'
 
 t.setTimeout(100_000)

@@ -131,7 +131,7 @@ t.test('a supervisor that has no descriptors left outlives it, and ends in order
 t.test('what Node throws is one more start that fails', async (t) => {
   // No program takes an argument of this length: E2BIG.
   const program = 'const { supervise } = '
-    + `await import(${JSON.stringify(new URL('../../dist/cluster/index.js', import.meta.url).href)}); `
+    + `await import(${JSON.stringify(new URL('../../dist/supervisor/index.js', import.meta.url).href)}); `
     + `supervise({ script: ${JSON.stringify(service)}, args: ['x'.repeat(1 << 18)], maxCrashes: 0 })`
   const child = spawn(
     'env',

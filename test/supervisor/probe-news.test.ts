@@ -2,9 +2,9 @@ import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import t from 'tap'
-import type { Child } from '../../lib/cluster/child.ts'
-import { ProbeNews } from '../../lib/cluster/probe-news.ts'
-import type { Probed } from '../../lib/cluster/protocol.ts'
+import type { Child } from '../../lib/supervisor/child.ts'
+import { ProbeNews } from '../../lib/supervisor/probe-news.ts'
+import type { Probed } from '../../lib/supervisor/protocol.ts'
 
 type Heard = Pick<Child, 'alive' | 'readyFor' | 'send'> & { heard: Probed[] }
 

@@ -11,11 +11,11 @@ import { errors } from '../errors.ts'
 export function preloadFile (): string {
   // A bundle of CommonJS has no such address.
   const here = import.meta.url as string | undefined
-  const file = here === undefined ? undefined : new URL(here.endsWith('.ts') ? 'worker.ts' : 'cluster/worker.js', here)
+  const file = here === undefined ? undefined : new URL(here.endsWith('.ts') ? 'worker.ts' : 'supervisor/worker.js', here)
   if (file === undefined || !exists(file)) {
     const found = `a bundle without that file (${file?.href ?? 'of CommonJS'})`
     throw new errors.FST_GRACEFUL_SUPERVISOR(
-      'fastify-graceful/cluster to be loaded from node_modules, with its file cluster/worker.js beside it',
+      'fastify-graceful/supervisor to be loaded from node_modules, with its file supervisor/worker.js beside it',
       `${found}: leave the package out of the bundle (external: ['fastify-graceful'])`
     )
   }

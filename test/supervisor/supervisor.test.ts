@@ -8,7 +8,7 @@ import type { Test } from 'tap'
 import type { TerminationRecord } from '../../lib/kubernetes/message.ts'
 import { ask, isAlive, service, start, until } from './tree.ts'
 
-const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
+const fixture = (name: string): string => fileURLToPath(new URL(`../supervisor/fixtures/${name}`, import.meta.url))
 const token = 'a-token-of-16-or-more'
 
 for (const [how, exitCode, merged] of [['exit', 1, false], ['crash', 1, true], ['kill', 137, false]] as const) {

@@ -9,7 +9,7 @@ import t from 'tap'
 import { isAlive, nameless, service, start, until } from './tree.ts'
 import type { Tree } from './tree.ts'
 
-const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
+const fixture = (name: string): string => fileURLToPath(new URL(`../supervisor/fixtures/${name}`, import.meta.url))
 
 t.test('Ctrl-C at a terminal: everybody gets it at once, once, and nobody announces', async (t) => {
   const tree = start(t, [
