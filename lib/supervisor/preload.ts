@@ -11,7 +11,8 @@ import { errors } from '../errors.ts'
 export function preloadFile (): string {
   // A bundle of CommonJS has no such address.
   const here = import.meta.url as string | undefined
-  const file = here === undefined ? undefined : new URL(here.endsWith('.ts') ? 'worker.ts' : 'supervisor/worker.js', here)
+  const path = here?.endsWith('.ts') === true ? 'worker.ts' : 'supervisor/worker.js'
+  const file = here === undefined ? undefined : new URL(path, here)
   if (file === undefined || !exists(file)) {
     const found = `a bundle without that file (${file?.href ?? 'of CommonJS'})`
     throw new errors.FST_GRACEFUL_SUPERVISOR(

@@ -23,7 +23,7 @@ import type { Look } from './watch.ts'
 /** Milliseconds between two looks at a heartbeat that is overdue, and at most between two others. */
 const lookInterval = 100
 const restInterval = 1500
-/** Milliseconds before the report of a blocked event loop at which the inspector is connected to a main thread that hangs. */
+/** Milliseconds before a blocked event loop is reported at which the inspector is connected to the main thread. */
 const preparation = 500
 
 /** What watches, in its own thread. Nothing here waits for the main thread. */

@@ -215,11 +215,14 @@ export function drawLoop (view: View): void {
       const sign = state === 'watching' ? signed('✓', 'watching', 'good') : signed('!', state, 'warn')
       entries.push(
         [children.length > 0 ? 'Watchdogs' : 'Watchdog', [sign]],
-        ['Blocked', [blockedCount === 0 ? 'never' : `${amount(blockedCount, 'time')}, together ${duration(blockedTime)}`]]
+        ['Blocked', [
+          blockedCount === 0 ? 'never' : `${amount(blockedCount, 'time')}, together ${duration(blockedTime)}`
+        ]]
       )
       if (lastBlocked !== undefined) {
         const place = lastBlocked.blockedIn ?? 'a place that is not known, as inside native code'
-        entries.push(['Last blocked', [`${duration(lastBlocked.duration)} at ${timeOfDay(lastBlocked.at)}, in ${place}`]])
+        const length = duration(lastBlocked.duration)
+        entries.push(['Last blocked', [`${length} at ${timeOfDay(lastBlocked.at)}, in ${place}`]])
       }
     }
     if (pressure !== undefined) {
