@@ -27,7 +27,7 @@ const readable = {
  * can be a thread everywhere. Names stay as they are, for whoever reads a stack of it.
  */
 async function threadText () {
-  const bundle = await rolldown({ ...common, input: 'lib/watchdog/thread.ts' })
+  const bundle = await rolldown({ ...common, input: 'lib/watchdog/thread/index.ts' })
   const { output: [{ code }, ...others] } = await bundle.generate({
     format: 'cjs',
     codeSplitting: false,
@@ -57,7 +57,10 @@ const declarations = (name) => ({
 export default defineConfig(async () => [
   {
     ...common,
-    input: named(['index', 'process/early', 'supervisor/index', 'supervisor/worker', 'cli/index']),
+    input: {
+      ...named(['index', 'process/early', 'supervisor/index', 'cli/index']),
+      'supervisor/worker': 'lib/supervisor/child/index.ts'
+    },
     transform: {
       define: { builtVersion: JSON.stringify(version), builtThread: JSON.stringify(await threadText()) }
     },
@@ -65,7 +68,7 @@ export default defineConfig(async () => [
       dir: 'dist',
       format: 'esm',
       entryFileNames: '[name].js',
-      // Not in a folder of their own: lib/supervisor/preload.ts looks for the file of the children.
+      // Not in a folder of their own: lib/supervisor/parent/preload.ts looks for the file of the children.
       chunkFileNames: 'chunk-[name].js',
       ...readable
     }

@@ -1,6 +1,6 @@
 import createError from '@fastify/error'
 import type { FastifyErrorConstructor } from '@fastify/error'
-import { own } from './own.ts'
+import { own } from './util/own.ts'
 
 /**
  * Every error this package throws, keyed by its code. Messages name what was wrong, what was expected and what

@@ -1,12 +1,12 @@
-import { registration } from './api.ts'
-import type { Graceful, ShutdownOptions, WorkOptions } from './api.ts'
+import { registration } from './graceful.ts'
+import type { Graceful, ShutdownOptions, WorkOptions } from './graceful.ts'
 import { invalidArgument, takeOptions } from './errors.ts'
 import type { Health } from './health/health.ts'
 import type { Holds } from './lifecycle/holds.ts'
 import type { Lifecycle } from './lifecycle/lifecycle.ts'
-import { takeWorkOptions } from './lifecycle/work.ts'
+import { takeWorkOptions } from './lifecycle/background-work.ts'
 import { phases } from './lifecycle/phase.ts'
-import { clip } from './text.ts'
+import { clip } from './util/text.ts'
 import type { SocketWork } from './traffic/socket-work.ts'
 
 /** What stands behind `app.graceful`. */

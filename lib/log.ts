@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Run } from './context.ts'
+import type { Run } from './util/context.ts'
 import { writeError } from './watchdog/output.ts'
 
 type Write = (fields: object, message: string) => void

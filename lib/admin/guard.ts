@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { afterUnref } from '../after.ts'
+import { afterUnref } from '../util/after.ts'
 import { typeName } from '../errors.ts'
 import { isCrossSite, isForSomebodyElse } from './origin.ts'
 import { digest, showsToken } from './token.ts'

@@ -1,5 +1,5 @@
-import { afterUnref } from '../after.ts'
-import { counted } from '../text.ts'
+import { afterUnref } from '../util/after.ts'
+import { counted } from '../util/text.ts'
 
 /** Callers that are told apart at the same time: a stranger may come from any number of addresses. */
 const mostKinds = 32

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteOptions } from 'fastify'
-import { hidden } from '../hidden.ts'
-import { longestTimer } from '../limits.ts'
+import { hidden } from '../fastify/hidden.ts'
+import { longestTimer } from '../util/limits.ts'
 import { isGone, isInTurn, streamBounds, streamHeaders } from '../page/viewers.ts'
 import { isHttp2Request } from '../traffic/protocol.ts'
 import { wantsPage } from '../page/wants.ts'
@@ -9,8 +9,8 @@ import type { Access, Envelope, Viewers } from '../page/viewers.ts'
 import { mayLast } from '../server/bounded.ts'
 import { problem, send } from './answer.ts'
 import type { Guard } from './guard.ts'
-import { publicStatus } from './status.ts'
-import type { PublicStatus } from './status.ts'
+import { publicStatus } from '../status/model.ts'
+import type { PublicStatus } from '../status/model.ts'
 
 /** What can be looked at. */
 export interface ViewPorts {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errors, hidden, refuseUnknownOptions, show, typeName } from '../errors.ts'
-import { own, readVariable } from '../own.ts'
+import { own, readVariable } from '../util/own.ts'
 import { supervisorOptions } from '../supervisor/options.ts'
 import type { SupervisorOption, SupervisorOptions } from '../supervisor/options.ts'
 

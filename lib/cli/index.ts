@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { messageOf, shorten } from '../errors.ts'
-import { version } from '../package.ts'
+import { version } from '../version.ts'
 import type { Command } from './command.ts'
 import { run } from './run.ts'
 import { status } from './status/command.ts'

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { registerQuiet } from '../quiet-route.ts'
+import { registerQuiet } from '../fastify/quiet-route.ts'
 import type { CheckKind, ExternalProbeOptions, ProbesOptions } from './options.ts'
 import type { Health } from './health.ts'
 import { formatJson, formatText, isVerbose, negotiate } from './format.ts'

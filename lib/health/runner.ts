@@ -1,5 +1,5 @@
 import { messageOf } from '../errors.ts'
-import { clip } from '../text.ts'
+import { clip } from '../util/text.ts'
 import type { Check, ResolvedCheckOptions } from './options.ts'
 
 /**

@@ -1,7 +1,7 @@
 import type { Budget } from './budget.ts'
 import type { PhaseRecord, ReportDraft } from './report.ts'
 import { fastCap } from './timing.ts'
-import { counted } from '../text.ts'
+import { counted } from '../util/text.ts'
 
 /** How many names of a list are told. */
 const mostNamed = 10

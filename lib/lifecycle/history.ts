@@ -2,7 +2,7 @@ import type { Failure, Stall } from './participants.ts'
 import type { Phase } from './phase.ts'
 import { completeReport, draftReport } from './report.ts'
 import type { Cut, PhaseRecord, Report, ReportDraft, ShutdownProgress } from './report.ts'
-import { clip } from '../text.ts'
+import { clip } from '../util/text.ts'
 
 /** Failures that a report names: one whose message is another one each time could be had without end. */
 const mostFailures = 100

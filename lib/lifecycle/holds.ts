@@ -1,6 +1,6 @@
 import { invalidArgument, takeOptions } from '../errors.ts'
-import { longestTimer } from '../limits.ts'
-import { clip } from '../text.ts'
+import { longestTimer } from '../util/limits.ts'
+import { clip } from '../util/text.ts'
 
 /** How a hold is held. */
 export interface HoldOptions {

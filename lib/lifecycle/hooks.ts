@@ -1,10 +1,10 @@
 import { phases } from './phase.ts'
 import type { HookPhase } from './phase.ts'
-import type { Clock } from './clock.ts'
+import type { Clock } from '../clock.ts'
 import type { OnFailure, Stall } from './participants.ts'
 import { invalidArgument, messageOf, takeOptions } from '../errors.ts'
-import { longestTimer } from '../limits.ts'
-import { clip } from '../text.ts'
+import { longestTimer } from '../util/limits.ts'
+import { clip } from '../util/text.ts'
 
 /** What a hook is told. */
 export interface HookContext {

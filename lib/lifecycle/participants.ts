@@ -1,7 +1,7 @@
 import type { StallPhase } from './phase.ts'
-import type { Clock } from './clock.ts'
+import type { Clock } from '../clock.ts'
 import { errors, invalidArgument, messageOf, show, typeName } from '../errors.ts'
-import { clip } from '../text.ts'
+import { clip } from '../util/text.ts'
 
 /** What a participant says: `true` or a reason means "not yet"; `false` or nothing means "I hold nothing". */
 export type Answer = boolean | string | undefined | void

@@ -1,6 +1,6 @@
 import type { Phase } from './phase.ts'
 import type { Failure, Stall } from './participants.ts'
-import { counted } from '../text.ts'
+import { counted } from '../util/text.ts'
 
 /** What set a shutdown off. */
 export type ShutdownKind = 'shutdown' | 'restart' | 'crash' | 'close'

@@ -1,6 +1,6 @@
 import type { Budget } from './budget.ts'
 import type { Phase } from './phase.ts'
-import type { ShutdownRequest } from './ports.ts'
+import type { ShutdownRequest } from './driver.ts'
 import type { ShutdownProgress } from './report.ts'
 import { capEnd, closeDue, deadlineOf, floorEnd } from './timing.ts'
 import type { Situation } from './timing.ts'

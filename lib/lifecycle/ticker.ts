@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts'
+import type { Clock } from '../clock.ts'
 
 /** Milliseconds between two rounds of asking; whoever ends a wait also wakes the machine at once. */
 export const tickInterval = 25

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import { Coalesced } from '../coalesced.ts'
-import { registerQuiet } from '../quiet-route.ts'
+import { Coalesced } from '../util/coalesced.ts'
+import { registerQuiet } from '../fastify/quiet-route.ts'
 import type { MetricsRegistry } from './options.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { phases } from '../lifecycle/phase.ts'
 import type { Phase } from '../lifecycle/phase.ts'
-import type { CheckStatus } from '../status.ts'
+import type { CheckStatus } from '../status/checks.ts'
 import type { Tally } from './tally.ts'
 
 /** What is asked when somebody scrapes. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { PublicStatus } from '../admin/status.ts'
+import type { PublicStatus } from '../status/model.ts'
 import type { Envelope } from './viewers.ts'
 
 /** The page, and what has to go with it. */

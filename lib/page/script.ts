@@ -1,11 +1,11 @@
-import * as cards from './client/cards.ts'
-import * as children from './client/children.ts'
-import * as report from './client/report.ts'
-import * as start from './client/start.ts'
-import * as stream from './client/stream.ts'
-import * as sums from './client/sums.ts'
-import * as timeline from './client/timeline.ts'
-import * as view from './client/view.ts'
+import * as cards from './browser/cards.ts'
+import * as children from './browser/children.ts'
+import * as report from './browser/report.ts'
+import * as start from './browser/start.ts'
+import * as stream from './browser/stream.ts'
+import * as sums from './browser/sums.ts'
+import * as timeline from './browser/timeline.ts'
+import * as view from './browser/view.ts'
 
 /**
  * The page's script: the functions of `client/`, as they are written. That is why these files may declare nothing but

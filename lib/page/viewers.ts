@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { afterUnref } from '../after.ts'
-import { epochNow, monotonicNow } from '../lifecycle/clock.ts'
-import { setTimeout } from '../timers.ts'
+import { afterUnref } from '../util/after.ts'
+import { epochNow, monotonicNow } from '../clock.ts'
+import { setTimeout } from '../util/timers.ts'
 import { changesOf } from './changes.ts'
 
 /** What a viewer is shown: the whole, the state that anyone may know, or that where a token would show the whole. */

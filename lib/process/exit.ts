@@ -1,4 +1,4 @@
-import { setImmediate } from '../timers.ts'
+import { setImmediate } from '../util/timers.ts'
 import type { Host } from './host.ts'
 import type { SharedState } from './shared.ts'
 import type { Member } from './types.ts'

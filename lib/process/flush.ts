@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream'
-import { sleep } from '../timers.ts'
+import { sleep } from '../util/timers.ts'
 
 /** As much of any stream as matters here. */
 interface Stream {

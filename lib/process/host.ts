@@ -1,9 +1,9 @@
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { isMainThread } from 'node:worker_threads'
-import { systemClock } from '../lifecycle/clock.ts'
-import type { Clock } from '../lifecycle/clock.ts'
-import { hasForeignPrimary } from '../kubernetes/environment.ts'
+import { systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
+import { hasForeignPrimary } from '../platform/kubernetes/environment.ts'
 import { openHandles } from './handles.ts'
 
 /** Any listener, of whatever event. */

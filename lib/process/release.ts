@@ -1,10 +1,10 @@
 import { messageOf } from '../errors.ts'
 import { deferred } from '../lifecycle/deferred.ts'
 import type { Deferred } from '../lifecycle/deferred.ts'
-import type { Released } from '../lifecycle/ports.ts'
+import type { Released } from '../lifecycle/driver.ts'
 import { isShuttingDown } from './exit.ts'
 import type { Host } from './host.ts'
-import { OtherListeners } from './others.ts'
+import { OtherListeners } from './other-listeners.ts'
 import { RaisedSignals } from './raised.ts'
 import type { Member } from './types.ts'
 

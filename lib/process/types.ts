@@ -1,5 +1,5 @@
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
-import type { Released } from '../lifecycle/ports.ts'
+import type { Released } from '../lifecycle/driver.ts'
 import type { Log } from '../log.ts'
 
 /**

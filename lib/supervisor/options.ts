@@ -1,12 +1,12 @@
 import { conceal, errors, hidden, invalidOption, refuseUnknownOptions, show, typeName } from '../errors.ts'
-import { defaultMessagePath } from '../kubernetes/message.ts'
-import { readEnvironment } from '../kubernetes/environment.ts'
-import { own } from '../own.ts'
+import { defaultMessagePath } from '../platform/kubernetes/message.ts'
+import { readEnvironment } from '../platform/kubernetes/environment.ts'
+import { own } from '../util/own.ts'
 import { boolean, fileMode, isObject, modeOf, text as anyText } from '../rules.ts'
 import type { Rule } from '../rules.ts'
-import { defaultSocketMode, socketPath } from '../socket-files.ts'
-import { usableCores } from './cores.ts'
-import type { SupervisorLog } from './log.ts'
+import { defaultSocketMode, socketPath } from '../server/socket-files.ts'
+import { usableCores } from './parent/cores.ts'
+import type { SupervisorLog } from './parent/log.ts'
 
 /** What a supervisor takes. Times are milliseconds. Every default is in {@link supervisorOptions}. */
 export interface SupervisorOptions {

@@ -1,7 +1,7 @@
 import type { Budget } from '../lifecycle/budget.ts'
 import type { CutRequest, PhaseRecord, ReportDraft } from '../lifecycle/report.ts'
 import { crashDrainCap, fastCap } from '../lifecycle/timing.ts'
-import { counted } from '../text.ts'
+import { counted } from '../util/text.ts'
 
 /** What an operator should change after this shutdown; empty where there is nothing. */
 export function adviceOf (report: ReportDraft, budget: Budget): string[] {

@@ -1,5 +1,5 @@
-import { monotonicNow } from '../lifecycle/clock.ts'
-import { onTick } from '../ticker.ts'
+import { monotonicNow } from '../clock.ts'
+import { onTick } from '../util/ticker.ts'
 
 /**
  * A clock that is read ten times a second instead of once per request: asking the real one costs one and a half

@@ -1,11 +1,11 @@
 import type { Server, Socket } from 'node:net'
 import type { Http2Session, ServerHttp2Session } from 'node:http2'
 import type { ServerResponse } from 'node:http'
-import type { Faults } from '../faults.ts'
+import type { Faults } from '../util/faults.ts'
 import { isBusy, isUpgraded, kind, startedAt } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
-import { sessionOf } from './naming.ts'
-import { nextTick } from '../timers.ts'
+import { sessionOf } from './reply-tags.ts'
+import { nextTick } from '../util/timers.ts'
 
 /** The last stream a GOAWAY can name: all streams, those on the wire too, are answered. */
 const allStreams = 2 ** 31 - 1

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'node:net'
-import type { Faults } from '../faults.ts'
+import type { Faults } from '../util/faults.ts'
 import type { Connections } from './connections.ts'
 import type { HttpSocket } from './http-socket.ts'
 import { isHttp2Request } from './protocol.ts'

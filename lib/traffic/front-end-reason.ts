@@ -1,4 +1,4 @@
-import { counted } from '../text.ts'
+import { counted } from '../util/text.ts'
 import type { Caller } from './callers.ts'
 import { proberOf } from './probers.ts'
 

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
-import { replyOf } from './naming.ts'
+import { replyOf } from './reply-tags.ts'
 import { isHttp2Reply, streamOf } from './protocol.ts'
 
 /** Replies whose handler has come to its end after the client had left. */

@@ -1,5 +1,5 @@
 import { ServerResponse } from 'node:http'
-import type { Faults } from '../faults.ts'
+import type { Faults } from '../util/faults.ts'
 
 /**
  * What Node keeps of a head between `writeHead` and the wire. `_storeHeader` is the one way that every head

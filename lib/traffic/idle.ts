@@ -1,9 +1,9 @@
-import type { Faults } from '../faults.ts'
-import type { Clock } from '../lifecycle/clock.ts'
+import type { Faults } from '../util/faults.ts'
+import type { Clock } from '../clock.ts'
 import type { Connections } from './connections.ts'
 import { isBusy, isUpgraded } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
-import { turn } from './turns.ts'
+import { turn } from './accept-queue.ts'
 
 /** Connections closed in one turn of the event loop. */
 const batch = 50

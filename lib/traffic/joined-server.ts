@@ -1,5 +1,5 @@
 import { Server } from 'node:net'
-import { nextTick } from '../timers.ts'
+import { nextTick } from '../util/timers.ts'
 
 type Callback = (error?: Error) => void
 

@@ -2,7 +2,7 @@ import type { Server } from 'node:net'
 import type { Connections } from './connections.ts'
 import { JoinedServer } from './joined-server.ts'
 import type { JoinedServerPorts } from './joined-server.ts'
-import { atRest } from './turns.ts'
+import { atRest } from './accept-queue.ts'
 
 /**
  * The bound servers of one application: `localhost` binds two.

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest, RouteOptions, onRequestHookHandler } from 'fastify'
-import type { Faults } from '../faults.ts'
-import { own } from '../own.ts'
+import type { Faults } from '../util/faults.ts'
+import { own } from '../util/own.ts'
 import type { FrontObserver } from './front-observer.ts'
 
 /** Marks of a route's `config.graceful`. */

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import type { Faults } from '../faults.ts'
+import type { Faults } from '../util/faults.ts'
 
 /** How many handlers of one WebSocket are remembered while the service runs: a ring, so that nothing grows. */
 const ring = 4

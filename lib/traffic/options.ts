@@ -1,4 +1,4 @@
-import { nothing } from '../own.ts'
+import { nothing } from '../util/own.ts'
 
 /** How WebSockets are told to go. */
 export interface WebSocketOptions {

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyRequest } from 'fastify'
-import type { Faults } from '../faults.ts'
-import { monotonicNow } from '../lifecycle/clock.ts'
+import type { Faults } from '../util/faults.ts'
+import { monotonicNow } from '../clock.ts'
 import type { CutRequest } from '../lifecycle/report.ts'
-import { setImmediate } from '../timers.ts'
+import { setImmediate } from '../util/timers.ts'
 import { CoarseClock } from './coarse.ts'
 import type { Connections } from './connections.ts'
 import { isEventStream } from './event-stream.ts'
@@ -11,7 +11,7 @@ import { handlerRuns, isGone, watchHandler } from './handlers.ts'
 import { isBusy, isUpgraded } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
 import { isStreamRoute } from './stream-end.ts'
-import { noteStart, replyOf, startOf, tie } from './naming.ts'
+import { noteStart, replyOf, startOf, tie } from './reply-tags.ts'
 
 /** Connections whose reply is found in one turn of the event loop. */
 const adoptBatch = 1000

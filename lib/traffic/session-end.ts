@@ -1,5 +1,5 @@
 import type { ServerHttp2Session } from 'node:http2'
-import type { Clock } from '../lifecycle/clock.ts'
+import type { Clock } from '../clock.ts'
 import type { Connections } from './connections.ts'
 
 /** Milliseconds that a peer has for what takes one round trip: the answer to a ping, the end of its side. */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { isEventStream } from './event-stream.ts'
-import { replyOf } from './naming.ts'
+import { replyOf } from './reply-tags.ts'
 import { isHttp2Reply } from './protocol.ts'
 
 /** Whether the route of a reply says that it is a stream. */

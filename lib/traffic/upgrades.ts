@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'node:net'
-import type { Faults } from '../faults.ts'
+import type { Faults } from '../util/faults.ts'
 import type { HttpSocket } from './http-socket.ts'
 import type { MessageSource } from './messages.ts'
 import { followMessages, webSocketOf } from './web-socket.ts'

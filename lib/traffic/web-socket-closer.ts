@@ -1,4 +1,4 @@
-import type { Clock } from '../lifecycle/clock.ts'
+import type { Clock } from '../clock.ts'
 import type { HttpSocket } from './http-socket.ts'
 import type { DrainSettings } from './options.ts'
 import { closed, closing, messagesOf } from './web-socket.ts'

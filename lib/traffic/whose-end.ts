@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Faults } from '../faults.ts'
+import type { Faults } from '../util/faults.ts'
 import type { HttpSocket } from './http-socket.ts'
 
 /** Who ended a connection: its client, or code in this process that is not the plugin. */

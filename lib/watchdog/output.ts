@@ -2,8 +2,8 @@ import { constants, closeSync, fstatSync, openSync, readFileSync, writeSync } fr
 import { Socket } from 'node:net'
 import { hostname } from 'node:os'
 import { isatty, WriteStream } from 'node:tty'
-import { monotonicNow } from '../lifecycle/clock.ts'
-import { sleep } from '../timers.ts'
+import { monotonicNow } from '../clock.ts'
+import { sleep } from '../util/timers.ts'
 
 /** How long a reader who takes nothing is tried again, and how often, in milliseconds. */
 const patience = 100

@@ -1,6 +1,6 @@
 import type { Verdict } from '../health/health.ts'
 import type { CheckKind } from '../health/options.ts'
-import type { RequestRecord } from '../kubernetes/message.ts'
+import type { RequestRecord } from '../platform/kubernetes/message.ts'
 import type { Phase } from '../lifecycle/phase.ts'
 import type { Stall } from '../lifecycle/participants.ts'
 import type { ShutdownKind } from '../lifecycle/report.ts'

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { buildStatus, publicStatus } from '../../lib/admin/status.ts'
-import type { StatusParts } from '../../lib/admin/status.ts'
+import { buildStatus, publicStatus } from '../../lib/status/model.ts'
+import type { StatusParts } from '../../lib/status/model.ts'
 import { cutBudget } from '../../lib/lifecycle/budget.ts'
 import { phases } from '../../lib/lifecycle/phase.ts'
 

@@ -6,7 +6,7 @@ import type { MemberLifecycle, MemberOptions, Membership } from '../../lib/proce
 import type { SharedState } from '../../lib/process/shared.ts'
 import { sharedVersion } from '../../lib/process/shared.ts'
 import type { Phase } from '../../lib/lifecycle/phase.ts'
-import type { ShutdownRequest } from '../../lib/lifecycle/ports.ts'
+import type { ShutdownRequest } from '../../lib/lifecycle/driver.ts'
 import { noTraffic } from '../support/report.ts'
 import type { Report } from '../../lib/lifecycle/report.ts'
 

@@ -1,7 +1,7 @@
 import { runInThisContext } from 'node:vm'
 import t from 'tap'
 import type { EarlySignals } from '../../lib/process/shared.ts'
-import { foreignListeners } from '../../lib/process/foreign.ts'
+import { foreignListeners } from '../../lib/process/listener-name.ts'
 import { openHandles } from '../../lib/process/handles.ts'
 import { systemHost } from '../../lib/process/host.ts'
 import { sharedExpression, sharedState, sharedVersion } from '../../lib/process/shared.ts'

@@ -10,7 +10,7 @@ import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import {
   probeTerminationMessage, readTerminationMessage, writeTerminationMessage
-} from '../../lib/kubernetes/message.ts'
+} from '../../lib/platform/kubernetes/message.ts'
 import { until } from '../supervisor/tree.ts'
 import { directory } from './directory.ts'
 

@@ -4,7 +4,7 @@ import { readConfig, variableOf } from '../../lib/cli/config.ts'
 import { readSuperviseOptions, readSupervisorOptions, supervisorOptions } from '../../lib/supervisor/options.ts'
 import { show } from '../../lib/errors.ts'
 import { resolveCheckOptions } from '../../lib/health/options.ts'
-import { readEnvironment, variables } from '../../lib/kubernetes/environment.ts'
+import { readEnvironment, variables } from '../../lib/platform/kubernetes/environment.ts'
 import { optionTable } from '../../lib/options.ts'
 import { isFit, long, read, run } from './given.ts'
 

@@ -1,7 +1,7 @@
 import type { Browser, Page } from 'playwright-core'
 import t from 'tap'
 import type { Test } from 'tap'
-import { readEvents } from '../../lib/page/client/stream.ts'
+import { readEvents } from '../../lib/page/browser/stream.ts'
 import { launch, open, sees } from '../page/chromium.ts'
 import { bind, build } from '../support/app.ts'
 

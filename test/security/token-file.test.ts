@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { readEnvironment } from '../../lib/kubernetes/environment.ts'
+import { readEnvironment } from '../../lib/platform/kubernetes/environment.ts'
 
 const token = 'a-token-of-27-characters-ok'
 const name = 'GRACEFUL_ADMIN_TOKEN_FILE'

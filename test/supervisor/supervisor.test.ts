@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
-import type { TerminationRecord } from '../../lib/kubernetes/message.ts'
+import type { TerminationRecord } from '../../lib/platform/kubernetes/message.ts'
 import { ask, isAlive, service, start, until } from './tree.ts'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../supervisor/fixtures/${name}`, import.meta.url))

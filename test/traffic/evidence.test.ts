@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { systemClock } from '../../lib/lifecycle/clock.ts'
+import { systemClock } from '../../lib/clock.ts'
 import { block, gate, open, phaseOf, serve, until } from './support.ts'
 import type { Service } from './support.ts'
 

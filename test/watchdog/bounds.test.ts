@@ -1,9 +1,9 @@
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { Errands, largestMetrics } from '../../lib/watchdog/errands.ts'
+import { Errands, largestMetrics } from '../../lib/watchdog/main/requests.ts'
 import type { ToThread } from '../../lib/watchdog/protocol.ts'
-import { Scrape } from '../../lib/watchdog/scrape.ts'
-import type { Ward } from '../../lib/watchdog/types.ts'
+import { Scrape } from '../../lib/watchdog/thread/scrape.ts'
+import type { Ward } from '../../lib/watchdog/main/types.ts'
 import { fork, listening } from '../process/fork.ts'
 
 const type = Registry.PROMETHEUS_CONTENT_TYPE

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { readTerminationMessage } from '../../lib/kubernetes/message.ts'
+import { readTerminationMessage } from '../../lib/platform/kubernetes/message.ts'
 import { listening } from '../process/fork.ts'
 import { eventsOf, hanging, markedLine, measureDelay, measureLateness } from './support.ts'
 

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 import { createServer } from 'node:net'
 import type { Server } from 'node:net'
 import t from 'tap'
-import { openPort } from '../../lib/watchdog/listening.ts'
+import { openPort } from '../../lib/watchdog/thread/listening.ts'
 import type { ToMain } from '../../lib/watchdog/protocol.ts'
 import { fork } from '../process/fork.ts'
 

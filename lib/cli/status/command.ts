@@ -1,7 +1,7 @@
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers'
 import { parseArgs } from 'node:util'
 import { messageOf, shorten } from '../../errors.ts'
-import { readVariable } from '../../own.ts'
+import { readVariable } from '../../util/own.ts'
 import { readDuration } from '../config.ts'
 import type { Command } from '../command.ts'
 import { typed, UsageError } from '../usage.ts'

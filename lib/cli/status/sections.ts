@@ -1,4 +1,4 @@
-import { counted } from '../../text.ts'
+import { counted } from '../../util/text.ts'
 import type { Fields } from './fields.ts'
 import { amount, bar, columns, duration, enumerate, grouped } from './format.ts'
 

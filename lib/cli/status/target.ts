@@ -1,5 +1,5 @@
 import { shorten } from '../../errors.ts'
-import { fits, socketPath as socketRule } from '../../socket-files.ts'
+import { fits, socketPath as socketRule } from '../../server/socket-files.ts'
 import { UsageError } from '../usage.ts'
 import { printable } from './fields.ts'
 

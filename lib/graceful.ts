@@ -1,0 +1,105 @@
+import type { Status } from './status/model.ts'
+import type { AddedCheck } from './health/health.ts'
+import type { Check, CheckOptions } from './health/options.ts'
+import type { Hold, HoldOptions } from './lifecycle/holds.ts'
+import type { HookOptions, PhaseHook } from './lifecycle/hooks.ts'
+import type { Participant } from './lifecycle/participants.ts'
+import type { HookPhase, Phase } from './lifecycle/phase.ts'
+import type { Report } from './lifecycle/report.ts'
+import type { WorkOwner } from './traffic/socket-work.ts'
+
+/** Takes back what was added; `using` does it too. */
+export interface Registration extends Disposable {
+  /** A second call does nothing. */
+  remove (): void
+}
+
+/** What `shutdown` takes. */
+export interface ShutdownOptions {
+  /** Shown in logs, status and report. Default: `'shutdown()'`. */
+  reason?: string
+  /** Exit code where nothing goes wrong, 0 to 255. The first one wins. Default: 0. */
+  exitCode?: number
+}
+
+/** What `waitUntil` takes beside the promise. */
+export interface WorkOptions {
+  /** Shown while the work runs and in the report. Default: `'background work'`. */
+  name?: string
+  /**
+   * Whose work it is: a `WebSocket` of the package `ws`, its connection, or the request or reply that it, or a stream,
+   * began with. It is told to go when the work is over, at the latest when half of what phase 3 has left is over.
+   */
+  socket?: WorkOwner
+}
+
+/** `app.graceful`. All times are milliseconds. */
+export interface Graceful {
+  /** The phase the application is in. */
+  readonly phase: Phase
+  /** All phases in their order, 0 to 4. */
+  readonly phases: readonly Phase[]
+  /**
+   * Epoch milliseconds by which all work must be over: until phase 4 the moment at which requests
+   * are cut, in phase 4 the deadline of the process (grace period less `reserve`). A second signal
+   * brings it nearer. Undefined while running and during a drain by hand.
+   */
+  readonly deadline: number | undefined
+  /** For jobs and loops: aborts when draining starts. What belongs to one request takes `request.drainSignal`. */
+  readonly signal: AbortSignal
+  /**
+   * Ends the application in the five phases, and the process after it unless `exit` is `false`. A
+   * later caller gets the same promise; the first reason and the first exit code win. Awaited
+   * inside a request handler, it waits for that very request.
+   *
+   * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
+   */
+  shutdown (options?: ShutdownOptions): Promise<Report>
+  /**
+   * Adds a participant, which is asked on every tick of phases 1 to 3 and may answer "not yet".
+   *
+   * @throws FST_GRACEFUL_INVALID_ARGUMENT
+   */
+  stall (name: string, participant: Participant): Registration
+  /**
+   * Adds work to be done when a phase begins. The phase waits for it, until `timeout` or its own cap.
+   * Hooks of `terminated` run before `app.close()`.
+   *
+   * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
+   */
+  addHook (phase: HookPhase, hook: PhaseHook, options?: HookOptions): Registration
+  /**
+   * Background work that a request or a message has started: phase 3 waits for it. A rejection is logged.
+   *
+   * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
+   */
+  waitUntil (promise: PromiseLike<unknown>, options?: WorkOptions): void
+  /**
+   * Not ready while held: a cache that warms up, a hand operation. One holder each. With a
+   * `timeout`, the startup probe fails with what was not released in time.
+   *
+   * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
+   */
+  hold (reason: string, options?: HoldOptions): Hold
+  /**
+   * Adds a health check, which fails by throwing, rejecting or answering `false`.
+   *
+   * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_DUPLICATE_CHECK
+   */
+  addCheck (name: string, check: Check, options?: CheckOptions): AddedCheck
+  /**
+   * Asks for readiness as `/readyz` does: each check runs, at most once per `ttl`. For a health
+   * route of one's own. It never rejects, and settles within the longest timeout of a check.
+   */
+  ready (): Promise<boolean>
+  /**
+   * All that the admin route shows to the authorised. Its `ready` is the last known one: reading it
+   * asks again, in the background, what is older than its `ttl`.
+   */
+  status (): Status
+}
+
+/** Makes a {@link Registration} of what removes something. */
+export function registration (remove: () => void): Registration {
+  return { remove, [Symbol.dispose]: remove }
+}

@@ -1,0 +1,127 @@
+import type { Clock } from '../clock.ts'
+import { Finale } from './close-step.ts'
+import { PhaseHooks } from './hooks.ts'
+import { Participants } from './participants.ts'
+import type { OnFailure, Stall } from './participants.ts'
+import type { Phase, StallPhase } from './phase.ts'
+import type { Released } from './driver.ts'
+import { Work } from './background-work.ts'
+
+/** What {@link Waiting} tells the machine. */
+export interface WaitingPorts {
+  /** Something went wrong; it counts in the report. */
+  failed: OnFailure
+  /** Background work was rejected; it is only logged. */
+  rejected: OnFailure
+  /** Somebody has ended: ask again. */
+  wake (): void
+  /** The first step of phase 4: what others were kept from doing at the signal. */
+  release (): Released[]
+  /** Its second step: the hooks of `terminated`. */
+  startHooks (): void
+  /** Its last step: `app.close()`. */
+  end (): Promise<unknown>
+  /** What that waits for, by name. */
+  closing (isLast: boolean): string | undefined
+}
+
+/** Everybody whom a phase waits for, and one round of asking them. */
+export class Waiting {
+  /** Who was registered. */
+  readonly participants: Participants
+  /** The plugin's own. */
+  readonly observers: Participants
+  readonly hooks: PhaseHooks
+  readonly work: Work
+  readonly #finale: Finale
+  readonly #followed: Array<(phase: StallPhase) => Stall[]> = []
+  #stalls: Stall[] = []
+  /** Those of {@link #stalls} that somebody registered: the ones a report names when they are cut. */
+  #named: Stall[] = []
+
+  constructor (clock: Clock, { failed, rejected, wake, release, startHooks, end, closing }: WaitingPorts) {
+    this.participants = new Participants(clock, failed, wake)
+    this.observers = new Participants(clock, failed, wake)
+    this.hooks = new PhaseHooks(clock, failed, wake)
+    this.work = new Work(wake, rejected)
+    this.#finale = new Finale({
+      release,
+      startHooks,
+      hooks: () => this.hooks.stalls(),
+      end,
+      closing,
+      onFailure: failed,
+      onSettled: wake
+    })
+  }
+
+  /** Somebody who is asked in phases 1 to 3 for what is under way, by name: the report names what was cut. */
+  follow (ask: (phase: StallPhase) => Stall[]): void {
+    this.#followed.push(ask)
+  }
+
+  /** Who stalled in the last round. */
+  get stalls (): Stall[] { return this.#stalls }
+  /** Those of them who are named where they are no longer waited for. */
+  get named (): Stall[] { return this.#named }
+
+  /** What phase 4 leaves undone where it ends now. */
+  get unfinished (): Stall[] { return this.#finale.unfinished() }
+
+  /**
+   * Asks everybody whom a phase waits for; whether nobody stalls.
+   *
+   * @param isCloseDue in phase 4, whether the time has come that is kept for `app.close()`
+   */
+  ask (phase: Phase, elapsed: number, isCloseDue: boolean): boolean {
+    this.#stalls = phase === 'terminated'
+      ? this.#askLast(isCloseDue)
+      : phase === 'running' ? [] : this.#askAll(phase, elapsed)
+    return this.#stalls.length === 0
+  }
+
+  /** Somebody outside stalls, where nobody here does. */
+  waitFor (stall: Stall): void {
+    this.#stalls = [stall]
+  }
+
+  /** A phase begins. */
+  reset (phase: Phase): void {
+    this.hooks.abandon()
+    // The watching thread is told now who holds the phase: the close may block the event loop before the next round.
+    this.#stalls = phase === 'terminated' ? this.#finale.unfinished() : []
+  }
+
+  /** Phase 4 begins. */
+  startLast (): void {
+    this.#finale.begin()
+  }
+
+  /** Somebody asks for `app.close()` in phase 4 and waits for it; whether it has begun. */
+  awaitClose (): boolean {
+    return this.#finale.awaitClose()
+  }
+
+  /** Who is no longer waited for at the end of phase 4. */
+  lookLast (): Stall[] {
+    return this.#stalls = this.#finale.stalls(true)
+  }
+
+  /** Phase 4 is over: what has not begun begins, though nobody waits for it. */
+  finish (): void {
+    this.#finale.advance(true)
+  }
+
+  #askAll (phase: StallPhase, elapsed: number): Stall[] {
+    const observed = this.observers.ask(phase, elapsed)
+    const work = phase === 'draining' ? this.work.stalls() : []
+    const followed = this.#followed.flatMap((ask) => ask(phase))
+    this.#named = [...this.participants.ask(phase, elapsed), ...this.hooks.stalls(), ...followed, ...work]
+    return [...observed, ...this.#named]
+  }
+
+  #askLast (isCloseDue: boolean): Stall[] {
+    this.#finale.advance(isCloseDue)
+    return this.#finale.stalls(false)
+  }
+}

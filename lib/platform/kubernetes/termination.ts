@@ -1,0 +1,191 @@
+import { epochNow } from '../../clock.ts'
+import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
+import type { Failure } from '../../lifecycle/participants.ts'
+import type { Phase } from '../../lifecycle/phase.ts'
+import type { Cut, PhaseRecord, Report, TrafficSummary } from '../../lifecycle/report.ts'
+import { counted } from '../../util/text.ts'
+import { Board } from './termination-log.ts'
+import type { OwnRecord } from './termination-log.ts'
+import type { RequestRecord } from './message.ts'
+
+/** What a termination message is made of. */
+export interface TerminationPorts {
+  /** Where it goes; undefined: nowhere. */
+  path: string | undefined
+  /** Whether a message that cannot be written is worth a warning. */
+  inKubernetes: boolean
+  /** The application's name. */
+  name: string
+  log: { warn (details: object, message: string): void }
+  lifecycle: Pick<Lifecycle, 'request' | 'phase' | 'since' | 'budget'>
+  /** Whether the end of this application is to be that of the process, though it began as a plain close. */
+  exitAsked: () => boolean
+  traffic: {
+    summary: () => TrafficSummary
+    requests: {
+      count: () => number
+      /** What is in flight, the oldest first, at most `limit`. */
+      list: (limit: number) => RequestRecord[]
+    }
+  }
+}
+
+/** More entries of a list than this are never looked at. */
+const longestList = 64
+
+/**
+ * The termination message of one application: provisional when a phase begins, so that a SIGKILL leaves a verdict
+ * behind, and final at the end. What fails here never stops anything.
+ *
+ * A plain close is nobody's end but the application's, and leaves no message.
+ */
+export class TerminationMessage {
+  readonly #ports: TerminationPorts
+  readonly #board: Board | undefined
+  #phases: PhaseRecord[] = []
+  #failures: Array<Failure & { phase: Phase }> = []
+  #cut: Omit<Cut, 'waiting'> | undefined
+  #startedAt: number | undefined
+
+  constructor (ports: TerminationPorts) {
+    this.#ports = ports
+    if (ports.path !== undefined) this.#board = Board.at(ports.path)
+  }
+
+  /** Boot is over: in Kubernetes a message that could not be written is warned of while that can be changed. */
+  check (): void {
+    if (this.#ports.inKubernetes) this.#warn(this.#board?.problem())
+  }
+
+  /** A phase has begun; the record is that of the one before. */
+  enter (phase: Phase, record: PhaseRecord): void {
+    if (phase === 'running') {
+      this.#startedAt = undefined
+      this.#warn(this.#board?.remove(this))
+      return
+    }
+    if (record.phase === 'running') {
+      this.#startedAt = this.#ports.lifecycle.since
+      this.#phases = []
+      this.#failures = []
+      this.#cut = undefined
+    } else {
+      this.#phases.push(record)
+    }
+    if (!this.#silent) this.#put(this.#provisional(phase))
+  }
+
+  /** The end was asked for while phase 1 was under way. */
+  asked (): void {
+    // A plain close after a drain: what the drain has said is no longer so.
+    if (this.#silent) this.#warn(this.#board?.remove(this))
+    else this.#put(this.#provisional(this.#ports.lifecycle.phase))
+  }
+
+  /** Something has failed. */
+  failed (failure: Failure & { phase: Phase }): void {
+    if (this.#failures.length < longestList) {
+      this.#failures.push({ name: failure.name, message: failure.message, phase: failure.phase })
+    }
+  }
+
+  /** What was cut at the end of phase 3. */
+  cut<T extends Omit<Cut, 'waiting'>> (cut: T): T {
+    this.#cut = cut
+    return cut
+  }
+
+  /** The end is over. */
+  finish (report: Report): void {
+    if (this.#silent) return
+    const {
+      verdict, summary, kind, reason, exitCode, startedAt, duration, phases, traffic, cut, failures, advice
+    } = report
+    this.#put({
+      ...this.#frame(),
+      final: true,
+      verdict,
+      summary,
+      phase: 'terminated',
+      kind,
+      reason,
+      exitCode,
+      startedAt: new Date(startedAt).toISOString(),
+      duration,
+      phases,
+      traffic,
+      cut,
+      failures: failures.map(({ name, message, phase }) => ({ name, message, phase })),
+      advice
+    })
+  }
+
+  /** The process exits before the end is over: a third signal, or somebody's `process.exit`. */
+  exited (exitCode: number): void {
+    if (this.#silent || this.#startedAt === undefined || this.#board?.closed === true) return
+    const { phase } = this.#ports.lifecycle
+    this.#put({
+      ...this.#provisional(phase),
+      final: true,
+      verdict: 'failed',
+      exitCode,
+      requests: this.#inFlight(),
+      summary: `${this.#what()} was not over: the process exited with code ${exitCode} in phase '${phase}', with `
+        + `${counted(this.#ports.traffic.requests.count(), 'request')} in flight`
+    })
+  }
+
+  get #silent (): boolean {
+    return this.#board === undefined || (this.#ports.lifecycle.request?.kind === 'close' && !this.#ports.exitAsked())
+  }
+
+  #provisional (phase: Phase): OwnRecord {
+    const { kind = 'drain', reason = 'drain' } = this.#ports.lifecycle.request ?? {}
+    const startedAt = this.#startedAt ?? epochNow()
+    return {
+      ...this.#frame(),
+      final: false,
+      verdict: 'unfinished',
+      summary: `${this.#what()} was not over: killed in phase '${phase}' or later`,
+      phase,
+      kind,
+      reason,
+      startedAt: new Date(startedAt).toISOString(),
+      duration: Math.max(0, epochNow() - startedAt),
+      phases: this.#phases,
+      traffic: this.#ports.traffic.summary(),
+      // Before phase 3 what is in flight is what the service does, and not what holds its end.
+      ...(phase === 'draining' && { requests: this.#inFlight() }),
+      ...(this.#cut !== undefined && { cut: { ...this.#cut, waiting: [] } }),
+      failures: this.#failures
+    }
+  }
+
+  #inFlight (): RequestRecord[] {
+    return this.#ports.traffic.requests
+      .list(longestList)
+      .map(({ method, route, age, kind }) => ({ method, route, age, kind }))
+  }
+
+  #frame (): Pick<OwnRecord, 'gracePeriod' | 'preStop'> {
+    const { gracePeriod, preStop } = this.#ports.lifecycle.budget
+    return { gracePeriod, preStop }
+  }
+
+  #what (): string {
+    const { request } = this.#ports.lifecycle
+    return request === undefined ? 'drain' : `${request.kind} by ${request.reason}`
+  }
+
+  #put (record: OwnRecord): void {
+    this.#warn(this.#board?.put(this, { name: this.#ports.name, record }))
+  }
+
+  #warn (error: Error | undefined): void {
+    const { path, inKubernetes, log } = this.#ports
+    if (error === undefined || !inKubernetes) return
+    log.warn({ event: 'graceful.message', path, err: error }, 'the termination message cannot be written: '
+      + `${error.message}. Give the container's terminationMessagePath as option 'kubernetes.terminationMessagePath', `
+      + "or set 'kubernetes' to false where none is wanted")
+  }
+}

@@ -1,0 +1,141 @@
+import { clearTimeout, setTimeout } from 'node:timers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { whyNotReady } from './child.ts'
+import type { Child } from './child.ts'
+import { groupWindow } from './group-signal.ts'
+import type { SupervisorLog } from './log.ts'
+import type { SupervisorSettings } from '../options.ts'
+import type { Place } from './slot.ts'
+
+/** As much of the supervisor as a reload needs. */
+export interface Reloadable {
+  readonly settings: SupervisorSettings
+  readonly places: readonly Place[]
+  readonly log: SupervisorLog
+  readonly stopping: boolean
+  spawn (place: Place): Child
+  fill (place: Place): void
+  dismiss (child: Child, signal: NodeJS.Signals, replaced: boolean): void
+}
+
+/** Replaces all children, one after the other, without a moment in which fewer serve. */
+export class Reload {
+  readonly #supervisor: Reloadable
+  /** Who was replaced and is not gone yet. */
+  readonly #leaving = new Set<Promise<unknown>>()
+  #running = false
+  #replaced = 0
+  #queued: string | undefined
+
+  constructor (supervisor: Reloadable) {
+    this.#supervisor = supervisor
+  }
+
+  get running (): boolean { return this.#running }
+
+  /** Begins, or is done again when the one under way is over: that may have begun before the newest code was there. */
+  ask (reason: string): void {
+    const { log } = this.#supervisor
+    if (this.#running) {
+      log.info(
+        { event: 'graceful.supervisor.reload', reason, queued: true },
+        `a reload is under way, one more follows it: ${reason}`
+      )
+      this.#queued = reason
+      return
+    }
+    this.#running = true
+    void this.#run(reason).finally(() => {
+      this.#running = false
+      const next = this.#queued
+      this.#queued = undefined
+      if (next !== undefined && !this.#supervisor.stopping) this.ask(next)
+    })
+  }
+
+  /** The end of all cuts it off. */
+  stop (reason: string): void {
+    if (!this.#running) return
+    const { log, places } = this.#supervisor
+    const problem = `the supervisor shuts down: ${reason}`
+    const queued = this.#queued === undefined ? '' : ', and the one queued behind it left out'
+    log.warn(
+      { event: 'graceful.supervisor.reload', replaced: this.#replaced, problem },
+      `reload cut off after ${this.#replaced} of ${places.length}${queued}: ${problem}`
+    )
+  }
+
+  async #run (reason: string): Promise<void> {
+    const { log, places, settings } = this.#supervisor
+    const startedAt = performance.now()
+    log.info(
+      { event: 'graceful.supervisor.reload', reason },
+      `reload of ${places.length} ${places.length === 1 ? 'child' : 'children'}: ${reason}`
+    )
+    this.#replaced = 0
+    for (const place of places) {
+      /* oxlint-disable no-await-in-loop -- one after the other is the point */
+      while (this.#leaving.size >= settings.maxSurge && !this.#supervisor.stopping) await Promise.race(this.#leaving)
+      if (this.#supervisor.stopping) return
+      const problem = await this.#replace(place)
+      /* oxlint-enable no-await-in-loop */
+      if (this.#supervisor.stopping) return
+      if (problem !== undefined) {
+        log.error(
+          { event: 'graceful.supervisor.reload', replaced: this.#replaced, child: place.number, problem },
+          `reload stopped after ${this.#replaced} of ${places.length}, the old children stay: ${problem}`
+        )
+        return
+      }
+      this.#replaced++
+    }
+    await Promise.all(this.#leaving)
+    if (this.#supervisor.stopping) return
+    const duration = Math.round(performance.now() - startedAt)
+    log.info(
+      { event: 'graceful.supervisor.reload', replaced: this.#replaced, duration },
+      `reload done: ${this.#replaced} replaced in ${duration} ms`
+    )
+  }
+
+  /** Answers why the new child did not get the place; undefined where it did. */
+  async #replace (place: Place): Promise<string | undefined> {
+    const { settings } = this.#supervisor
+    const successor = place.successor = this.#supervisor.spawn(place)
+    await within(successor.settled, settings.startTimeout)
+    place.successor = undefined
+    // A signal to the whole process group may have reached it first.
+    if (!successor.alive) await sleep(groupWindow)
+    if (this.#supervisor.stopping) return undefined
+    if (successor.readyFor === undefined || !successor.alive) {
+      const { pid } = successor
+      const problem = successor.alive
+        ? `process ${pid} was not ready within ${settings.startTimeout} ms: ${whyNotReady(successor)}`
+        : `${pid === undefined ? 'the new one' : `process ${pid}`} ended while starting; `
+          + `its last words: ${successor.lastWords}`
+      if (successor.alive) this.#supervisor.dismiss(successor, 'SIGTERM', true)
+      // Where the old one has ended meanwhile, somebody must follow it all the same.
+      if (!place.waiting) this.#supervisor.fill(place)
+      return problem
+    }
+    const old = place.child
+    place.leaveEmpty()
+    place.child = successor
+    if (old?.alive === true) {
+      if (!old.leaving) this.#supervisor.dismiss(old, 'SIGTERM', true)
+      const gone: Promise<unknown> = old.gone.finally(() => this.#leaving.delete(gone))
+      this.#leaving.add(gone)
+    }
+    return undefined
+  }
+}
+
+function within (promise: Promise<void>, timeout: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, timeout)
+    void promise.then(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}

@@ -1,0 +1,128 @@
+import type { Child } from './child.ts'
+import { codeOf, isRequest } from '../code.ts'
+import type { ChildEnd } from '../code.ts'
+import { Doubts } from './group-signal.ts'
+import type { SupervisorLog } from './log.ts'
+import type { SupervisorSettings } from '../options.ts'
+import type { Place } from './slot.ts'
+
+/** As much of the supervisor as the end of a child needs. */
+export interface Staffed {
+  readonly settings: SupervisorSettings
+  readonly log: SupervisorLog
+  readonly stopping: boolean
+  readonly whole: { readonly readyChildren: number, look (): void }
+  fill (place: Place): void
+  limit (child: Child): void
+  shutdown (end: { reason: string, exitCode: number, problem: string }): Promise<number>
+}
+
+/** What else it asks and tells. */
+export interface TurnoverPorts {
+  /** Whether the whole was taken out of rotation by hand. */
+  drained (): boolean
+  /** A child has ended. */
+  ended (child: Child, end: ChildEnd): void
+}
+
+/** How children end that nobody has told to, and who follows them. */
+export class Turnover {
+  readonly #supervisor: Staffed
+  readonly #ports: TurnoverPorts
+  readonly #doubts = new Doubts()
+  readonly #codes: number[] = []
+
+  constructor (supervisor: Staffed, ports: TurnoverPorts) {
+    this.#supervisor = supervisor
+    this.#ports = ports
+  }
+
+  /** Of those who have ended with all, the first that is not 0. */
+  get exitCode (): number { return this.#codes.find((code) => code !== 0) ?? 0 }
+
+  /** The supervisor has got the signal, too, that some children have. */
+  settle (): void {
+    this.#doubts.settle()
+  }
+
+  /** A child is on its way to its end. */
+  ending (place: Place, child: Child): void {
+    if (child.leaving || this.#supervisor.stopping || this.#doubts.has(child)) return
+    if (child.state.signalled) this.#doubts.wait(child, () => this.#leaves(place, child))
+    else this.#leaves(place, child)
+  }
+
+  /** A child's process has ended. */
+  exited (place: Place, child: Child, end: ChildEnd): void {
+    const { stopping, whole } = this.#supervisor
+    const doubtful = this.#doubts.has(child) || (isRequest(end.signal) && !child.leaving && !stopping)
+    if (!doubtful) return this.#ended(place, child, end)
+    whole.look()
+    this.#doubts.wait(child, () => this.#ended(place, child, end))
+  }
+
+  /** It ends by itself (a crash, a signal sent to it alone): its place is filled while it still drains. */
+  #leaves (place: Place, child: Child): void {
+    if (child.leaving || this.#supervisor.stopping) return
+    child.pass('draining')
+    if (place.child !== child || this.#ports.drained()) return
+    child.leaving = true
+    const { pid: childPid, state: { phase } } = child
+    this.#supervisor.log.warn(
+      { event: 'graceful.supervisor.leaving', child: place.number, childPid, phase },
+      `child ${place.number} (process ${childPid}) shuts down by itself`
+    )
+    this.#supervisor.limit(child)
+    this.#refill(place, child)
+  }
+
+  #ended (place: Place, child: Child, { code, signal }: ChildEnd): void {
+    const { stopping, log, whole } = this.#supervisor
+    const asked = child.leaving || stopping
+    const expected = asked && !child.killed && (code === 0 || child.unborn)
+    const exitCode = expected ? 0 : codeOf({ code, signal })
+    const details = {
+      event: 'graceful.supervisor.exit',
+      child: place.number,
+      childPid: child.pid,
+      exitCode: code,
+      signal,
+      ...expected ? {} : { lastWords: child.lastWords }
+    }
+    log[expected ? 'info' : 'error'](details, `${child.title} ended with ${signal ?? `code ${code}`}`)
+    if (stopping) this.#codes.push(child.killed ? 1 : exitCode)
+    this.#ports.ended(child, { code, signal })
+    whole.look()
+    if (place.child === child && (!child.leaving || child.late)) this.#refill(place, child, exitCode)
+  }
+
+  /** Fills a place whose child ends or has ended without having been told to. */
+  #refill (place: Place, child: Child, exitCode = 0): void {
+    const { stopping, settings, log, whole } = this.#supervisor
+    const delay = place.backoff.ended(child.readyFor)
+    if (stopping) return
+    const { failedStarts } = place.backoff
+    if (failedStarts > settings.maxCrashes && (!place.served || whole.readyChildren < settings.minReady)) {
+      const code = exitCode || 1
+      const problem = `child ${place.number} ended ${failedStarts} times in a row before it was ready`
+      log.error(
+        { event: 'graceful.supervisor.giveUp', child: place.number, exitCode: code },
+        `${problem}, ${place.served ? 'and too few others are ready' : 'and never was'}: `
+          + `supervisor gives up with code ${code}`
+      )
+      void this.#supervisor.shutdown({
+        reason: 'crash loop',
+        exitCode: code,
+        problem: `${problem}, the last time with code ${code}; its last words: ${child.lastWords}`
+      })
+      return
+    }
+    place.restarts++
+    log.warn(
+      { event: 'graceful.supervisor.backoff', child: place.number, delay, failedStarts },
+      `child ${place.number} is started again in ${delay} ms`
+    )
+    place.child = undefined
+    place.fillLater(delay, () => this.#supervisor.fill(place))
+  }
+}

@@ -1,0 +1,51 @@
+import { ChildProcess } from 'node:child_process'
+import cluster, { Worker } from 'node:cluster'
+import { resolve } from 'node:path'
+import type { SupervisorSettings } from '../options.ts'
+import { launchDirectory } from './script.ts'
+import { siblingsVariable, supervisorVariable } from '../../platform/kubernetes/environment.ts'
+
+/**
+ * Sets the process up as the parent of its children; there can be one such set-up in a process.
+ *
+ * @param preload what each child loads before the service
+ */
+export function setupChildren ({ script, args }: SupervisorSettings, preload: string): void {
+  // Round-robin lost requests whenever a child closed: those that the parent had accepted and the child not yet.
+  cluster.schedulingPolicy = cluster.SCHED_NONE
+  const cwd = launchDirectory()
+  cluster.setupPrimary({
+    exec: resolve(cwd, script),
+    args: [...args],
+    cwd,
+    execArgv: [...process.execArgv, '--import', preload],
+    // Standard input is the parent's, so that a child sees whether SIGINT is a Ctrl-C.
+    stdio: ['inherit', 'pipe', 'pipe', 'ipc']
+  })
+}
+
+/** Starts a child. One that cannot be started has no process number, and says so by the event `error`. */
+export function forkChild ({ childGracePeriod, workers }: SupervisorSettings): Worker {
+  try {
+    const worker = cluster.fork({
+      TERMINATION_GRACE_PERIOD_SECONDS: String(childGracePeriod / 1000),
+      [supervisorVariable]: String(process.pid),
+      [siblingsVariable]: String(workers),
+      // The message of the container is the supervisor's.
+      GRACEFUL_TERMINATION_MESSAGE_PATH: ''
+    })
+    // Node forgets only those that exit or disconnect.
+    if (worker.process.pid === undefined) delete cluster.workers?.[worker.id]
+    return worker
+  } catch (error) {
+    return notStarted(error)
+  }
+}
+
+/** Node throws for some reasons, and emits `error` for others: all are to look alike. */
+function notStarted (error: unknown): Worker {
+  const child = new ChildProcess()
+  const worker = new (Worker as new (options: { process: ChildProcess }) => Worker)({ process: child })
+  process.nextTick(() => child.emit('error', error))
+  return worker
+}

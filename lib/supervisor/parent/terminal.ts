@@ -1,0 +1,44 @@
+import { closeSync } from 'node:fs'
+import type { Writable } from 'node:stream'
+import { isatty, WriteStream } from 'node:tty'
+import { reopen } from '../../watchdog/output.ts'
+
+/** As much of a stream's handle as no public interface offers. */
+interface Handle { fd?: number, setBlocking?: (wait: boolean) => number }
+
+/**
+ * Standard output or error, as a stream that never waits inside a write. Those of Node do at a terminal, and one that
+ * is stopped (Ctrl-S), or that nobody reads, would hold the supervisor and its signals. Where there is no second
+ * description of the terminal (it belongs to another user, it has no name here, or this is not Linux), it is Node's.
+ */
+export function outputStream (fd: 1 | 2): Writable {
+  const standard = fd === 1 ? process.stdout : process.stderr
+  const file = isatty(fd) ? reopen(fd) : undefined
+  return file === undefined ? standard : impatient(file) ?? standard
+}
+
+/** A stream to this terminal. It takes the descriptor over. */
+function impatient (file: number): Writable | undefined {
+  let terminal: WriteStream
+  try {
+    terminal = new WriteStream(file)
+  } catch {
+    closeSync(file)
+    return undefined
+  }
+  const { _handle: handle } = terminal as unknown as { _handle?: Handle }
+  // Node opens the terminal once more for itself. One without a name it cannot, and would try each
+  // write again until it is taken.
+  if (handle?.fd === undefined || handle.fd === file || handle.setBlocking === undefined) {
+    terminal.destroy()
+    return undefined
+  }
+  closeSync(file)
+  handle.setBlocking(false)
+  return terminal
+}
+
+/** Gives back what {@link outputStream} has opened. */
+export function closeOutput (stream: Writable): void {
+  if (stream !== process.stdout && stream !== process.stderr) stream.destroy()
+}

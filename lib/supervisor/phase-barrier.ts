@@ -1,0 +1,107 @@
+import type { Stall } from '../lifecycle/participants.ts'
+import { phaseNumber } from '../lifecycle/phase.ts'
+import type { Phase } from '../lifecycle/phase.ts'
+import type { Child } from './parent/child.ts'
+
+/** The phases at whose end children wait for each other. */
+const stepped = ['announcing', 'closing', 'draining'] as const
+
+/** Milliseconds within which a supervisor says whether a signal has ended this child alone, or all. */
+const longestDoubt = 1000
+
+/** The child's side: it waits at the end of each phase until its supervisor lets it pass. Its caps are its own. */
+export class Step {
+  readonly #changed: () => void
+  readonly #signalled: () => boolean
+  #together = false
+  /** Whether the supervisor has said how it ends. */
+  #told = false
+  #doubtEnd: number | undefined
+  #passed = 0
+  #waitsIn: Phase | undefined
+
+  /**
+   * @param changed called when there is something new to tell
+   * @param signalled whether a signal ends it that its supervisor may have got as well
+   */
+  constructor (changed: () => void, signalled: () => boolean) {
+    this.#changed = changed
+    this.#signalled = signalled
+  }
+
+  /** The phase that is over for this process. */
+  get waitsIn (): Phase | undefined { return this.#waitsIn }
+
+  /** The supervisor has told it to end, together with others or alone. */
+  begin (together: boolean): void {
+    this.#told = true
+    this.#together ||= together
+  }
+
+  /** There is nobody to wait for any more. */
+  end (): void {
+    this.#told = true
+    this.#together = false
+  }
+
+  pass (phase: Phase): void {
+    this.#passed = Math.max(this.#passed, phaseNumber(phase))
+  }
+
+  /** Whom an application waits for that has done with its phase. */
+  ask (phase: Phase): Stall | undefined {
+    if (phase === 'terminated' || phaseNumber(phase) <= this.#passed || !(this.#together || this.#doubts)) {
+      return undefined
+    }
+    if (this.#waitsIn !== phase) {
+      this.#waitsIn = phase
+      this.#changed()
+    }
+    return { name: 'supervisor', reason: `other children are in phase '${phase}'` }
+  }
+
+  get #doubts (): boolean {
+    if (this.#told || !this.#signalled()) return false
+    this.#doubtEnd ??= performance.now() + longestDoubt
+    return performance.now() < this.#doubtEnd
+  }
+}
+
+/** As much of a child as the barrier looks at. */
+type Member = Pick<Child, 'alive' | 'inStep' | 'state' | 'pass'>
+
+/** The parent's side: when all children that end together have done with a phase, each may pass on to the next. */
+export class Barrier {
+  readonly #children: Iterable<Member>
+  readonly #onPass: (phase: Phase) => void
+  #passed = 0
+
+  constructor (children: Iterable<Member>, onPass: (phase: Phase) => void) {
+    this.#children = children
+    this.#onPass = onPass
+  }
+
+  /** Something has changed. */
+  look (): void {
+    const members = [...this.#children].filter(({ alive, inStep }) => alive && inStep)
+    this.#passLate(members)
+    for (const phase of stepped) {
+      const number = phaseNumber(phase)
+      if (number <= this.#passed) continue
+      const isOver = ({ state }: Member): boolean =>
+        phaseNumber(state.phase ?? 'running') > number || state.waitsIn === phase
+      if (members.length === 0 || !members.every(isOver)) return
+      this.#passed = number
+      this.#onPass(phase)
+      for (const member of members) member.pass(phase)
+    }
+  }
+
+  /** Who was not there yet when the others passed. */
+  #passLate (members: readonly Member[]): void {
+    for (const member of members) {
+      const { phase, waitsIn } = member.state
+      if (waitsIn !== undefined && waitsIn === phase && phaseNumber(waitsIn) <= this.#passed) member.pass(waitsIn)
+    }
+  }
+}

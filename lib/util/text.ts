@@ -1,0 +1,14 @@
+import { shorten } from '../errors.ts'
+
+/** A number of things in words: `1 request`, `2 requests`; `2 children` where the plural has a form of its own. */
+export function counted (count: number, thing: string, plural = `${thing}s`): string {
+  return `${count} ${count === 1 ? thing : plural}`
+}
+
+/** Most characters of a text of the application's own that the status, the health routes and the report show. */
+const longestText = 1000
+
+/** A text of the application's own, as much of it as is shown to others. */
+export function clip (text: string): string {
+  return shorten(text, longestText)
+}

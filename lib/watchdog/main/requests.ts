@@ -1,0 +1,77 @@
+import type { CheckKind } from '../../health/options.ts'
+import type { MetricsText, ProbeAnswers, RefusedMetrics, ToMain, ToThread } from '../protocol.ts'
+import { monotonic } from '../heartbeat.ts'
+import type { Ward } from './types.ts'
+
+/** The largest text of metrics the thread is given, in bytes: it has 48 MB of heap, and edits the text as a whole. */
+export const largestMetrics: number = 2 * 1024 * 1024
+
+/** What the thread asks of the applications. */
+export type Errand = ToMain & { type: 'status' | 'metrics' | 'probed' | 'prestop' | 'verdicts' }
+
+/** Runs the thread's errands on the main thread. */
+export class Errands {
+  readonly #wards: ReadonlySet<Ward>
+  readonly #post: (message: ToThread) => void
+  #hasWarned = false
+
+  constructor (wards: ReadonlySet<Ward>, post: (message: ToThread) => void) {
+    this.#wards = wards
+    this.#post = post
+  }
+
+  run (errand: Errand): void {
+    switch (errand.type) {
+      case 'status':
+        this.#post({
+          type: 'answer',
+          id: errand.id,
+          value: JSON.parse(JSON.stringify(this.#wards.values().next().value?.status(errand.mostRequests) ?? {}))
+        })
+        return
+      case 'metrics':
+        this.#metrics().catch(() => this.#post({ type: 'metrics', metrics: undefined }))
+        return
+      case 'verdicts':
+        // What throws is told with the next heartbeat, as before.
+        this.#verdicts(errand.id, errand.kind).catch(() => {})
+        return
+      case 'probed': return this.#probed(errand.answers)
+      case 'prestop': this.#prestop(errand.id, errand.at).catch(() => {})
+    }
+  }
+
+  /** A registry belongs to one application: where several have one, it is that of the first. */
+  async #metrics (): Promise<void> {
+    const ward = [...this.#wards].find(({ metrics }) => metrics !== undefined)
+    const metrics = await ward?.metrics?.()
+    this.#post({ type: 'metrics', metrics: metrics && this.#bounded(metrics, ward!.log) })
+  }
+
+  #bounded (metrics: MetricsText, log: Ward['log']): MetricsText | RefusedMetrics {
+    const size = Buffer.byteLength(metrics.text)
+    if (size <= largestMetrics) return metrics
+    const refused = `the metrics take ${size} bytes, and the watchdog's port serves ${largestMetrics} at most: `
+      + "scrape the application's own port"
+    if (!this.#hasWarned) log.warn({ event: 'graceful.watchdog' }, refused)
+    this.#hasWarned = true
+    return { refused }
+  }
+
+  async #verdicts (id: number, kind: CheckKind): Promise<void> {
+    const verdicts = await Promise.all([...this.#wards].map((ward) => ward.verdicts(kind)))
+    this.#post({ type: 'answer', id, value: verdicts })
+  }
+
+  #probed (answers: ProbeAnswers[]): void {
+    const now = monotonic()
+    const ago = answers.map((answer) => ({ ...answer, first: now - answer.first, last: now - answer.last }))
+    for (const ward of this.#wards) ward.probed(ago)
+  }
+
+  async #prestop (id: number, at: number): Promise<void> {
+    const ago = monotonic() - at
+    await Promise.all([...this.#wards].map((ward) => ward.prestop(ago)))
+    this.#post({ type: 'answer', id, value: true })
+  }
+}

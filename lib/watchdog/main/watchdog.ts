@@ -1,0 +1,263 @@
+import { isMainThread } from 'node:worker_threads'
+import { onTick, tickInterval } from '../../util/ticker.ts'
+import type { BlockedRecord, ToMain } from '../protocol.ts'
+import { Census } from './snapshots.ts'
+import { Condition } from './condition.ts'
+import { Errands } from './requests.ts'
+import { Greetings } from './handshake.ts'
+import { limitOf } from '../kill-deadline.ts'
+import { heartbeatInterval, monotonic, Pulse } from '../heartbeat.ts'
+import { SharedSights } from '../request-ages.ts'
+import { Threads } from './threads.ts'
+import type { CommonData, Role } from './threads.ts'
+import { VerdictNews } from './verdict-updates.ts'
+import { inspectorOf } from './worker.ts'
+import type { Guarded, WatchdogSetup, Ward } from './types.ts'
+
+/** How long a boot waits for the thread at most, in milliseconds. */
+const readyTimeout = 3000
+/**
+ * How long those who watch may take to be told of the end, in milliseconds: the thread that tells them waits for a
+ * processor where the machine is busy.
+ */
+const farewellTimeout = 250
+/** Of how many requests they hear. */
+const mostTold = 50
+
+/**
+ * Puts an application under the watchdog of its process, which all copies of the package share; the first
+ * one brings the settings. Undefined in a worker thread, which has neither signals nor an exit of its own.
+ */
+export function joinWatchdog (
+  shared: { watchdog?: object | undefined },
+  setup: WatchdogSetup,
+  ward: Ward
+): Guarded | undefined {
+  if (!isMainThread) return undefined
+  const watchdog = shared.watchdog ??= new Watchdog(setup, () => { shared.watchdog = undefined })
+  return (watchdog as Watchdog).join(ward)
+}
+
+/** The main thread's side of the watchdog: one per process, from its first application to its last. */
+export class Watchdog {
+  readonly #setup: WatchdogSetup
+  readonly #wards = new Set<Ward>()
+  readonly #pulse = new Pulse()
+  readonly #inspector = inspectorOf()
+  readonly #stopped: () => void
+  readonly #condition = new Condition(() => this.#log)
+  readonly #greetings = new Greetings()
+  readonly #sights = new SharedSights()
+  readonly #census = new Census(this.#wards, this.#sights)
+  readonly #news = new VerdictNews(this.#wards)
+  readonly #errands = new Errands(this.#wards, (message) => this.#threads.postTo('answering', message))
+  readonly #threads: Threads
+  #rest: (() => void) | undefined
+  #publishedAt = 0
+  #told = ''
+
+  constructor (setup: WatchdogSetup, stopped: () => void) {
+    this.#setup = setup
+    this.#stopped = stopped
+    this.#threads = new Threads(setup.settings.port !== undefined, {
+      data: () => this.#threadData(),
+      started: (role) => this.#started(role),
+      heed: (message) => this.#heed(message),
+      closed: () => this.#condition.closed(),
+      died: (role, why, pause, error) => this.#condition.died(role, why, pause, error),
+      failed: (role, why) => this.#failed(role, why)
+    })
+  }
+
+  join (ward: Ward): Guarded {
+    this.#wards.add(ward)
+    if (this.#rest === undefined) this.#begin()
+    // It joins before it can be asked.
+    queueMicrotask(() => this.#tell())
+    return {
+      ready: () => this.#ready(),
+      changed: () => {
+        // What a phase begins with may hang in native code, where nothing can be asked.
+        this.#census.look()
+        this.#tell()
+      },
+      status: () => this.#condition.status,
+      farewell: () => this.#farewell(ward),
+      leave: () => this.#leave(ward)
+    }
+  }
+
+  /** All that is known, as JSON: what the watchdog evaluates on a main thread that it has paused. */
+  snapshot (): string { return this.#census.snapshot() }
+
+  get #log (): Ward['log'] | undefined {
+    return this.#wards.values().next().value?.log
+  }
+
+  #begin (): void {
+    this.#pulse.beat()
+    this.#lookForDebugger()
+    this.#rest = onTick(() => this.#beat())
+    this.#threads.start()
+    const limit = limitOf(process.pid)
+    if (limit !== undefined) this.#log?.info({ event: 'graceful.watchdog' }, limit)
+  }
+
+  #started (role: Role): void {
+    this.#told = ''
+    this.#news.forget()
+    queueMicrotask(() => {
+      this.#tell()
+      if (role === 'watching') this.#hello(this.#greetings.last)
+    })
+  }
+
+  /** A hang that begins before the thread is up would outlive every deadline. */
+  async #ready (): Promise<void> {
+    if (this.#condition.hasFailed) return
+    this.#tell()
+    const heard = await this.#greetings.send((id) => this.#hello(id), readyTimeout)
+    if (!heard) {
+      this.#log?.warn(
+        { event: 'graceful.watchdog' },
+        `the watchdog's thread was not up within ${readyTimeout} ms, and the boot goes on: until it is, `
+          + 'nothing ends this process where its event loop hangs'
+      )
+    }
+  }
+
+  #hello (id: number): void {
+    this.#threads.postTo('watching', { type: 'hello', id })
+  }
+
+  #threadData (): CommonData {
+    const { settings, probes, admin, metrics, terminationMessagePath, parent } = this.#setup
+    const { blocked, liveness, port, host } = settings
+    return {
+      buffer: this.#pulse.buffer,
+      sights: this.#sights.buffer,
+      blocked,
+      liveness,
+      inspect: this.#inspector !== undefined,
+      terminationMessagePath,
+      parent,
+      server: port === undefined ? undefined : { port, host, probes, admin, metrics }
+    }
+  }
+
+  #failed (role: Role, why: string): void {
+    if (role === 'watching') this.#greetings.giveUp()
+    // Who answers alone needs the heartbeat, too.
+    if (role === 'watching' && !this.#threads.answers) this.#rest?.()
+    this.#condition.failed(role, why)
+  }
+
+  #farewell (ward: Ward): void {
+    // The first application is the one that is shown.
+    if (this.#condition.watched === 0 || !this.#threads.answers || ward !== this.#wards.values().next().value) return
+    this.#threads.postTo('answering', { type: 'farewell', status: JSON.parse(JSON.stringify(ward.status(mostTold))) })
+    this.#pulse.awaitFarewell(farewellTimeout)
+  }
+
+  #leave (ward: Ward): void {
+    if (!this.#wards.delete(ward) || this.#wards.size > 0) {
+      this.#census.look()
+      return this.#tell()
+    }
+    this.#rest?.()
+    this.#greetings.giveUp()
+    this.#stopped()
+    this.#threads.stop()
+  }
+
+  #beat (): void {
+    const now = monotonic()
+    this.#pulse.beat(now)
+    // By the clock: ticks of a busy event loop are late.
+    if (now - this.#publishedAt < heartbeatInterval - tickInterval / 2) return
+    this.#publishedAt = now
+    try {
+      this.#publish()
+    } catch (error) {
+      this.#pass(error, 'the watchdog could not be told')
+    }
+  }
+
+  /** Whatever goes wrong between the threads, the service goes on. */
+  #pass (error: unknown, message: string): void {
+    try {
+      this.#log?.debug({ event: 'graceful.watchdog', err: error }, message)
+    } catch {
+      // A log that throws is no reason to end, either.
+    }
+  }
+
+  #publish (): void {
+    this.#lookForDebugger()
+    this.#census.glance()
+    this.#tell()
+  }
+
+  #lookForDebugger (): void {
+    this.#pulse.debuggable = this.#inspector?.url() !== undefined
+  }
+
+  #tell (): void {
+    if (this.#setup.settings.port !== undefined) this.#tellVerdicts().catch(() => {})
+    const wards = this.#census.states()
+    const text = JSON.stringify(wards)
+    if (text === this.#told) return
+    this.#told = text
+    this.#threads.post({ type: 'wards', wards, verdicts: undefined })
+  }
+
+  async #tellVerdicts (): Promise<void> {
+    const verdicts = await this.#news.ask()
+    if (verdicts !== undefined) this.#threads.post({ type: 'wards', wards: this.#census.states(), verdicts })
+  }
+
+  #heed (message: ToMain): void {
+    // An exit listener may throw, which is the service's own matter.
+    if (message.type === 'signal') return this.#signalled(message)
+    try {
+      this.#receive(message)
+    } catch (error) {
+      this.#pass(error, 'the watchdog could not be heard or answered')
+    }
+  }
+
+  /** Whoever takes all listeners away wants the signal to be deadly, as it is without our thread's listener. */
+  #signalled ({ signal, number }: ToMain & { type: 'signal' }): void {
+    if (process.listenerCount(signal) === 0) this.#setup.exit(128 + number)
+  }
+
+  #receive (message: Exclude<ToMain, { type: 'signal' }>): void {
+    switch (message.type) {
+      case 'up': return
+      case 'ready':
+        this.#greetings.heard(message.id)
+        this.#condition.ready(message.signals)
+        return
+      case 'listening':
+        this.#condition.listening(message.port)
+        return
+      case 'warning':
+        this.#log?.warn({ event: 'graceful.watchdog' }, message.message)
+        return
+      case 'unblocked': return this.#unblocked(message.record)
+      case 'watched':
+        this.#condition.watched = message.viewers
+        return
+      case 'status':
+      case 'metrics':
+      case 'probed':
+      case 'verdicts':
+      case 'prestop': this.#errands.run(message)
+    }
+  }
+
+  #unblocked (record: BlockedRecord): void {
+    this.#condition.unblocked(record)
+    for (const ward of this.#wards) ward.unblocked(record)
+  }
+}

@@ -1,0 +1,30 @@
+// The watchdog's thread: puts its parts together. Nothing is imported later than at the start,
+// because a loader hook of the application may run on the main thread.
+import { parentPort, workerData } from 'node:worker_threads'
+import { Guard } from './watcher.ts'
+import { openPort } from './listening.ts'
+import type { ThreadData, ToMain, ToThread } from '../protocol.ts'
+import { makeServer } from './server.ts'
+
+let hasComplained = false
+const data = workerData as ThreadData
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- this is no window
+const post = (message: ToMain): void => { parentPort?.postMessage(message) }
+const guard = new Guard(data, post)
+parentPort?.on('message', (message: ToThread) => guard.receive(message))
+post({ type: 'up' })
+guard.start()
+if (data.server !== undefined) {
+  openPort(makeServer(data.server, guard.ports), data.server, post)
+  // One that watches as well ends with an error, for who knows whether it still watches: another one is started.
+  if (!data.watches) process.on('uncaughtException', (error) => complain(error))
+}
+
+/** Whatever goes wrong with one connection, the others are answered; a fault that comes again is told of once. */
+function complain (error: unknown): void {
+  const text = error instanceof Error ? error.stack : String(error)
+  if (!hasComplained) {
+    post({ type: 'warning', message: `the thread of the watchdog's port goes on after an error: ${text}` })
+  }
+  hasComplained = true
+}

@@ -1,0 +1,88 @@
+import { setTimeout } from 'node:timers'
+import { sharedExpression } from '../../process/shared.ts'
+import type { MainThread, Pause } from './inspect.ts'
+import { leaveTerminationMessage, obituaryLine } from './postmortem.ts'
+import type { Obituary } from './postmortem.ts'
+import { writeError } from '../output.ts'
+import { killTime } from '../kill-deadline.ts'
+import type { WardState } from '../protocol.ts'
+import { freeSpare } from '../reserved-fd.ts'
+
+/** How long a pause is waited for: a heartbeat of a main thread that turns is enough of JavaScript to pause in. */
+const pauseTimeout = 450
+/** What the exit listeners are left at least, in milliseconds. */
+const exitTime = 120
+
+/** What tells of the requests, run on the paused main thread. */
+const snapshotExpression = `${sharedExpression}?.watchdog?.snapshot?.()`
+/** The exit runs the exit listeners, which save what a pino transport holds; it is marked as ours first. */
+const exitExpression = (code: number): string =>
+  `{ const state = ${sharedExpression}; if (state) state.exiting = true; globalThis.process.exit(${code}) }`
+
+/** What {@link killProcess} needs. */
+export interface Kill {
+  /** Undefined where the inspector may not be used. */
+  mainThread: MainThread | undefined
+  exitCode: number
+  /** Milliseconds that are left before SIGKILL must have been sent. */
+  left: number
+  terminationMessagePath: string | undefined
+  /** A descriptor that is given up for the last word. */
+  spare: number | undefined
+  /** The last word, from what the paused main thread has told. */
+  compose: (pause: Pause | undefined, wards: WardState[] | undefined) => Obituary
+}
+
+/**
+ * Ends the process, whatever its main thread does. The last step is armed before the first: pause, stack,
+ * message, line, `process.exit` on the paused main thread, and SIGKILL where that has not ended it.
+ */
+export async function killProcess (
+  { mainThread, exitCode, left, terminationMessagePath, spare, compose }: Kill
+): Promise<void> {
+  const time = Math.max(0, Math.min(killTime, left))
+  let told = false
+  const tell = (pause: Pause | undefined, wards: WardState[] | undefined): Promise<void> => {
+    told = true
+    freeSpare(spare)
+    const obituary = compose(pause, wards)
+    leaveTerminationMessage(terminationMessagePath, obituary)
+    return writeError(obituaryLine(obituary))
+  }
+  setTimeout(() => {
+    try {
+      // A busy machine may have left no time for a pause.
+      if (!told) void tell(undefined, undefined)
+    } finally {
+      sigkill()
+    }
+  }, time)
+  const start = performance.now()
+  const pause = await mainThread?.pause(Math.min(pauseTimeout, time * 2 / 3)).catch(() => undefined)
+  const wards = pause && await snapshot(pause, start + time - exitTime - performance.now())
+  if (!told) await tell(pause, wards)
+  if (pause === undefined) sigkill()
+  // As PID 1 we are still here: the kernel delivers no SIGKILL to it from inside. What is left is
+  // the return from native code.
+  const late = pause ?? await mainThread?.pending
+  if (late === undefined) return
+  void late.evaluate(exitExpression(exitCode))
+  // Under `--inspect` the exit waits for those who are connected.
+  mainThread?.disconnect()
+}
+
+/** The last step of all. */
+export function sigkill (): void {
+  process.kill(process.pid, 'SIGKILL')
+}
+
+/** What the main thread says of its applications; undefined where it does not. */
+async function snapshot (pause: Pause, timeout: number): Promise<WardState[] | undefined> {
+  const late = new Promise<undefined>((resolve) => { setTimeout(resolve, Math.max(0, timeout), undefined) })
+  const text = await Promise.race([pause.evaluate(snapshotExpression), late])
+  try {
+    return typeof text === 'string' ? JSON.parse(text) as WardState[] : undefined
+  } catch {
+    return undefined
+  }
+}

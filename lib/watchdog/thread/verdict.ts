@@ -1,0 +1,95 @@
+import type { PublicStatus } from '../../status/model.ts'
+import { excludeWarnings } from '../../health/exclude.ts'
+import { isPassing } from '../../health/health.ts'
+import type { CheckVerdict, Verdict } from '../../health/health.ts'
+import type { CheckKind } from '../../health/options.ts'
+import { phaseNumber } from '../../lifecycle/phase.ts'
+import type { Verdicts, WardState } from '../protocol.ts'
+
+/** Which built-in check the watchdog adds to a probe, and whether it passes. */
+export interface LoopState {
+  /** How long the event loop has not turned, in milliseconds. */
+  silence: number
+  /** The event loop is blocked. */
+  blocked: boolean
+  /** It has lasted so long that only a restart helps. */
+  dead: boolean
+}
+
+/** What of a verdict is asked for. */
+export interface Question {
+  exclude: readonly string[]
+  /** The one check that is asked; a name that does not exist gives a verdict without checks. */
+  only: string | undefined
+}
+
+/** Name of the check that the watchdog adds. */
+const loopCheck = 'event-loop'
+/** Name of the check that fails with the end, as the main thread has it. */
+const shutdownCheck = 'shutdown'
+
+/** What is known in the thread. */
+export interface Known {
+  /** The last verdicts of all applications. A slow check holds them up. */
+  verdicts: readonly Verdicts[]
+  wards: readonly Pick<WardState, 'unreadyFrom'>[]
+  loop: LoopState
+}
+
+/**
+ * What a probe is answered with: the last verdicts of all applications, and whether the event loop turns. Readiness
+ * fails with the end, whatever the verdicts still say, and while the event loop is blocked, liveness when nothing but
+ * a restart helps.
+ */
+export function buildVerdict (kind: CheckKind, { verdicts, wards, loop }: Known, { exclude, only }: Question): Verdict {
+  const given = verdicts.flatMap((own, index) =>
+    own[kind].checks
+      .map((check) =>
+        check.name === shutdownCheck && isLeaving(wards[index])
+          ? line(shutdownCheck, 'process is shutting down')
+          : check
+      )
+      .map((check) => verdicts.length === 1 ? check : { ...check, name: `${check.name}-${index + 1}` })
+  )
+  const unknown = verdicts.length === 0 && kind !== 'liveness'
+    ? [line('started', 'the application has said nothing yet')]
+    : []
+  const failed = kind === 'liveness' ? loop.dead : kind === 'readiness' && loop.blocked
+  const all = [
+    ...unknown,
+    ...given,
+    line(loopCheck, failed ? `the event loop has not turned for ${Math.round(loop.silence)} ms` : undefined)
+  ]
+  const asked = only === undefined ? all : all.filter(({ name }) => name === only)
+  const checks = asked.map((check) =>
+    only === undefined && exclude.includes(check.name) ? { ...check, ok: true, excluded: true } : check
+  )
+  const unmatched = only === undefined
+    ? [...new Set(exclude)].filter((name) => !all.some((check) => check.name === name))
+    : []
+  return { kind, ok: isPassing(checks), checks, warnings: excludeWarnings(unmatched) }
+}
+
+function isLeaving (ward: Known['wards'][number] | undefined): boolean {
+  return ward?.unreadyFrom !== undefined && Date.now() >= ward.unreadyFrom
+}
+
+function line (name: string, output: string | undefined): CheckVerdict {
+  const check = {
+    name,
+    ok: output === undefined,
+    critical: true,
+    excluded: false,
+    duration: 0,
+    age: 0,
+    time: Date.now()
+  }
+  return output === undefined ? check : { ...check, output }
+}
+
+/** The state that anyone may know: of the application whose end is the furthest from done. */
+export function publicStatusOf (wards: readonly WardState[], ready: boolean): PublicStatus {
+  const [ward] = wards.toSorted((a, b) => phaseNumber(a.phase) - phaseNumber(b.phase))
+  const { phase = 'running', since = 0 } = ward ?? {}
+  return { phase, number: phaseNumber(phase), since, ready }
+}

@@ -1,0 +1,265 @@
+import { constants } from 'node:os'
+import { setTimeout } from 'node:timers'
+import { agedWards } from './ages.ts'
+import type { LoopState } from './verdict.ts'
+import { Desk } from './answers.ts'
+import { MainThread } from './inspect.ts'
+import type { Pause } from './inspect.ts'
+import { killProcess, sigkill } from './kill.ts'
+import type { Obituary } from './postmortem.ts'
+import { ParentWatch } from './parent.ts'
+import type { ProcessEnd, Unheard } from '../kill-deadline.ts'
+import type { ThreadData, ToMain, ToThread, Verdicts, WardState } from '../protocol.ts'
+import { heartbeatInterval, monotonic, Pulse, silent } from '../heartbeat.ts'
+import type { ServerPorts } from './routes.ts'
+import { SharedSights } from '../request-ages.ts'
+import { Signals } from './signals.ts'
+import { BlockedReport } from './blocked-report.ts'
+import { planTeardown } from './teardown.ts'
+import { mainThreadState } from './thread-state.ts'
+import { Watch } from './blocked-detector.ts'
+import type { Look } from './blocked-detector.ts'
+
+/** Milliseconds between two looks at a heartbeat that is overdue, and at most between two others. */
+const lookInterval = 100
+const restInterval = 1500
+/** Milliseconds before a blocked event loop is reported at which the inspector is connected to the main thread. */
+const preparation = 500
+
+/** What watches, in its own thread. Nothing here waits for the main thread. */
+export class Guard {
+  readonly #data: ThreadData
+  readonly #post: (message: ToMain) => void
+  readonly #pulse: Pulse
+  readonly #watch: Watch
+  readonly #parent: ParentWatch
+  readonly #signals = new Signals(monotonic, ({ name }) => this.#signalled(name))
+  readonly #mainThread = new MainThread()
+  readonly #desk: Desk
+  readonly #sights: SharedSights
+  /** The applications as messages tell of them, and with what was seen of their requests by the look of this number. */
+  #told: WardState[] = []
+  #seen: { version: number, wards: WardState[] } = { version: -1, wards: [] }
+  #verdicts: Verdicts[] = []
+  readonly #report: BlockedReport
+  #killing = false
+  /** When the next look is to take place. */
+  #due = monotonic()
+  /** The inspector is connected, or has been and is done. */
+  #prepared = false
+  #timer: NodeJS.Timeout | undefined
+
+  constructor (data: ThreadData, post: (message: ToMain) => void) {
+    this.#data = data
+    this.#post = post
+    this.#pulse = new Pulse(data.buffer)
+    this.#sights = new SharedSights(data.sights)
+    this.#watch = new Watch(data.blocked, monotonic())
+    this.#parent = new ParentWatch(data.parent)
+    this.#report = new BlockedReport({
+      mainThread: this.#mainThread,
+      pulse: this.#pulse,
+      inspect: data.inspect,
+      unblocked: (record) => post({ type: 'unblocked', record })
+    })
+    this.#desk = new Desk({
+      wards: () => this.#wards,
+      verdicts: () => this.#verdicts,
+      learn: (verdicts) => { this.#verdicts = [...verdicts] },
+      loop: () => this.#loop(),
+      unheard: () => this.#unheard,
+      setPrestop: (at) => { this.#pulse.prestop = at },
+      blockedIn: () => this.#pulse.blockedIn,
+      post
+    })
+  }
+
+  start (): void {
+    // What a thread before this one has left behind.
+    if (this.#data.watches) this.#pulse.blockedIn = undefined
+    this.#look()
+  }
+
+  receive (message: ToThread): void {
+    switch (message.type) {
+      case 'answer':
+      case 'metrics':
+        this.#desk.receive(message)
+        return
+      case 'hello':
+        this.#post({ type: 'ready', id: message.id, signals: this.#signals.available })
+        return
+      case 'farewell':
+        this.#desk.farewell(message.status)
+        this.#pulse.bidFarewell()
+        return
+      case 'wards': this.#hear(message)
+    }
+  }
+
+  #hear (message: ToThread & { type: 'wards' }): void {
+    // What was answered before counts for the phase before.
+    this.#desk.report()
+    const booted = !this.#hasBooted && message.wards.some(({ started }) => started)
+    this.#told = message.wards
+    this.#seen.version = -1
+    if (booted && this.#data.server !== undefined) this.#desk.started()
+    if (message.verdicts !== undefined) this.#verdicts = message.verdicts
+    this.#signals.update(this.#told)
+    this.#hasten()
+  }
+
+  /** The applications, with what was last seen of their requests. */
+  get #wards (): WardState[] {
+    const { version } = this.#sights
+    if (this.#seen.version !== version) {
+      const sights = this.#sights.read()
+      // One has come or gone since.
+      const isOther = sights.length !== this.#told.length
+      const wards = isOther ? this.#told : this.#told.map((ward, index) => ({ ...ward, ...sights[index] }))
+      this.#seen = { version, wards }
+    }
+    return this.#seen.wards
+  }
+
+  /** What the server asks. */
+  get ports (): ServerPorts { return this.#desk.ports }
+
+  #loop (): LoopState {
+    const silence = this.#watch.silence(this.#pulse.last, monotonic())
+    const { blocked } = this.#watch
+    return {
+      silence,
+      blocked: blocked || this.#isLeavingUnheard(silence),
+      dead: this.#hasBooted && blocked && silence > this.#data.liveness
+    }
+  }
+
+  get #hasBooted (): boolean {
+    return this.#told.some(({ started }) => started)
+  }
+
+  get #unheard (): Unheard {
+    return { signals: this.#signals.seen, prestop: this.#pulse.prestop }
+  }
+
+  /** An end that the main thread has not heard of, because it hangs. */
+  #isLeavingUnheard (silence: number): boolean {
+    if (silence <= silent) return false
+    const name = this.#signals.seen[0]?.name ?? ''
+    return this.#pulse.prestop !== undefined || this.#told.some(({ signals }) => signals.includes(name))
+  }
+
+  #signalled (signal: string): void {
+    const number = constants.signals[signal as NodeJS.Signals] ?? 0
+    if (this.#data.watches) this.#post({ type: 'signal', signal, number })
+    this.#hasten()
+  }
+
+  #hasten (): void {
+    if (this.#timer === undefined || this.#killing) return
+    clearTimeout(this.#timer)
+    this.#lookAgain(0)
+  }
+
+  #look (): void {
+    const now = monotonic()
+    const beat = this.#pulse.last
+    if (this.#isHeldByPerson(now - beat)) this.#watch.wake(now)
+    const { seen } = this.#signals
+    if (seen.length > 0) this.#pulse.signalled = seen.at(-1)!.at
+    this.#signals.forget(beat)
+    if (now - beat <= silent) this.#desk.turned(beat)
+    const look = this.#watch.look(beat, now, this.#due)
+    const end = planTeardown(this.#told, this.#unheard, now)
+    if (this.#data.watches && this.#act(look, end, now)) return
+    this.#lookAgain(this.#nextLook(end, beat, now))
+  }
+
+  /** Does what follows from a look; true where the process is being ended, and needs no other. */
+  #act (look: Look | undefined, end: ProcessEnd | undefined, now: number): boolean {
+    const beat = this.#pulse.last
+    if (now - beat > silent) this.#parent.look()
+    // Boot is allowed to take its time.
+    if (look?.change === 'blocked' && this.#hasBooted) void this.#report.begin(look.age)
+    if (look?.change === 'unblocked') this.#report.end(look.duration)
+    if (end !== undefined && this.#isOver(end, now)) {
+      this.#kill(end, now).catch(sigkill)
+      return true
+    }
+    this.#prepare(end, this.#watch.silence(beat, now))
+    return false
+  }
+
+  #lookAgain (delay: number): void {
+    this.#due = monotonic() + delay
+    this.#timer = setTimeout(() => this.#look(), delay)
+  }
+
+  /** A fresh heartbeat cannot be overdue for a while; the deadline is met to the millisecond. */
+  #nextLook (end: ProcessEnd | undefined, beat: number, now: number): number {
+    if (end !== undefined) {
+      return Math.max(1, Math.min(lookInterval / 2, now < end.hung ? end.hung - now : lookInterval / 4))
+    }
+    if (this.#watch.blocked) return lookInterval
+    const overdue = beat + Math.max(silent, this.#data.blocked - preparation)
+    return Math.min(restInterval, Math.max(lookInterval, overdue - now))
+  }
+
+  #isOver ({ hung, surely, hurry, turning }: ProcessEnd, now: number): boolean {
+    const beat = this.#pulse.last
+    if (this.#isHeldByPerson(now - beat)) return false
+    const longest = now >= hurry ? heartbeatInterval : silent + Math.max(0, surely - now) / 2
+    return now >= turning || (now >= hung && this.#watch.silence(beat, now) > longest)
+  }
+
+  /** On a busy machine the connection takes longer than a kill, or a line that tells of a block, may. */
+  #prepare (end: ProcessEnd | undefined, silence: number): void {
+    const wanted = silence > (end === undefined ? Math.max(silent, this.#data.blocked - preparation) : silent)
+    if (!this.#data.inspect || this.#pulse.debuggable || (wanted === this.#prepared)) return
+    this.#prepared = wanted
+    try {
+      if (wanted) this.#mainThread.prepare()
+      else this.#mainThread.disconnect()
+    } catch {
+      // What follows does without a stack.
+    }
+  }
+
+  /** A breakpoint is no block. Without a look at the thread from outside, an open inspector is taken for a person. */
+  #isHeldByPerson (age: number): boolean {
+    if (!this.#pulse.debuggable || age <= silent) return false
+    const { computes, waits } = mainThreadState()
+    return computes === undefined || waits
+  }
+
+  #kill (end: ProcessEnd, now: number): Promise<void> {
+    this.#killing = true
+    this.#report.stop()
+    const [signal] = this.#signals.seen
+    const signalledAt = signal && Date.now() - (now - Math.min(signal.at, this.#pulse.prestop ?? signal.at))
+    const { inspect, terminationMessagePath } = this.#data
+    const asked = this.#watch.silence(this.#pulse.last, now)
+    const compose = (pause: Pause | undefined, wards: WardState[] | undefined): Obituary => {
+      const silence = pause === undefined ? this.#watch.silence(this.#pulse.last, monotonic()) : asked
+      // At the last moment a missed heartbeat is enough, where there was no pause either.
+      const hangs = silence > (inspect && pause === undefined ? heartbeatInterval : silent)
+      return {
+        wards: wards ?? agedWards(this.#wards, monotonic()),
+        signal: signal?.name,
+        signalledAt,
+        exitCode: end.exitCode,
+        hang: hangs ? this.#report.hang(silence, pause?.stack) : undefined
+      }
+    }
+    const last = now >= end.turning ? end.last : end.last - end.teardown
+    return killProcess({
+      mainThread: inspect ? this.#mainThread : undefined,
+      exitCode: end.exitCode,
+      left: last - now,
+      terminationMessagePath,
+      spare: this.#data.spare,
+      compose
+    })
+  }
+}
