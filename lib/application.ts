@@ -9,7 +9,7 @@ import { Faults } from './util/faults.ts'
 import { captureContext, clockIn } from './util/context.ts'
 import type { Run } from './util/context.ts'
 import { makeFace } from './face.ts'
-import type { Guarded } from './watchdog/main/types.ts'
+import type { WatchHandle } from './watchdog/main/types.ts'
 import { Health } from './health/health.ts'
 import { setupPressure } from './health/pressure.ts'
 import type { Pressure } from './health/pressure.ts'
@@ -35,13 +35,13 @@ import { Viewers } from './page/viewers.ts'
 import { prefixed } from './log.ts'
 import type { Log } from './log.ts'
 import { takeEach } from './util/steps.ts'
-import { Story } from './shutdown-log.ts'
+import { ShutdownLog } from './shutdown-log.ts'
 import { nextTick } from './util/timers.ts'
 import { makeTelemetry } from './metrics/sources.ts'
 import { adviceOf } from './traffic/advice.ts'
 import { adviceOnWaiting } from './lifecycle/advice.ts'
 import { Traffic } from './traffic/traffic.ts'
-import { guardApplication } from './watched-application.ts'
+import { watchApplication } from './watched-application.ts'
 
 /** Requests that those who watch the status are shown by name. */
 const mostShown = 50
@@ -71,11 +71,11 @@ export class Application {
   readonly #root: FastifyInstance
   readonly #settings: Settings
   readonly #name = `application ${++applications}`
-  readonly #story: Story
+  readonly #shutdownLog: ShutdownLog
   readonly #message: TerminationMessage
   readonly #membership: Membership
   readonly #pressure: Pressure
-  readonly #guarded: Guarded | undefined
+  readonly #watchHandle: WatchHandle | undefined
   readonly #draining = new AbortController()
   #outside: ((phase: Phase) => Stall | undefined) | undefined
   #started = false
@@ -88,14 +88,14 @@ export class Application {
     this.#settings = settings
     setMaxListeners(0, this.#draining.signal)
     this.holds = new Holds({
-      changed: (reason, held) => this.#story.hold(reason, held, this.holds.reasons().slice(0, mostHeld)),
-      failed: (reason, timeout) => this.#story.holdFailed(reason, timeout),
+      changed: (reason, held) => this.#shutdownLog.hold(reason, held, this.holds.reasons().slice(0, mostHeld)),
+      failed: (reason, timeout) => this.#shutdownLog.holdFailed(reason, timeout),
       after: afterUnref,
       started: () => this.#started
     })
     this.log = prefixed(root.log, this.#run)
     this.faults = new Faults(this.log)
-    this.#story = new Story(this.log, afterUnref, () => this.lifecycle)
+    this.#shutdownLog = new ShutdownLog(this.log, afterUnref, () => this.lifecycle)
     this.lifecycle = this.#makeLifecycle()
     this.traffic = new Traffic({
       clock: this.#clock,
@@ -114,7 +114,7 @@ export class Application {
       isEnding: () => this.lifecycle.ending && this.lifecycle.phase !== 'terminated',
       isCloseAhead: () => this.#isCloseAhead,
       awaitClose: () => { if (this.lifecycle.phase === 'terminated') this.lifecycle.awaitClose() },
-      closed: () => this.#run(() => this.#story.closed()),
+      closed: () => this.#run(() => this.#shutdownLog.closed()),
       late: (arrival) => this.#run(() => this.telemetry.late(arrival)),
       lost: (request) => this.#run(() => this.telemetry.lost(request))
     })
@@ -131,7 +131,7 @@ export class Application {
     this.health = this.#makeHealth()
     this.telemetry = makeTelemetry(this.#name, this)
     this.#membership = this.#join()
-    this.#guarded = guardApplication({
+    this.#watchHandle = watchApplication({
       run: this.#run,
       lifecycle: this.lifecycle,
       traffic: this.traffic,
@@ -168,9 +168,9 @@ export class Application {
 
   /** Boot is over, and the watchdog hears what comes next. */
   async start (): Promise<void> {
-    await this.#guarded?.ready().catch((error: unknown) => this.faults.note('the wait for the watchdog', error))
+    await this.#watchHandle?.ready().catch((error: unknown) => this.faults.note('the wait for the watchdog', error))
     this.#started = true
-    this.#guarded?.changed()
+    this.#watchHandle?.changed()
     this.#message.check()
     // So that the status knows before the first probe asks.
     const look = this.health.verdict('readiness')
@@ -182,7 +182,7 @@ export class Application {
     this.traffic.open()
     if (this.traffic.listeners.open) this.#membership.listening()
     for (const { fields, message } of bootNotes(this.#root, this.#settings)) this.log.warn(fields, message)
-    this.#guarded?.changed()
+    this.#watchHandle?.changed()
   }
 
   /** Fastify's own close has run: it was called before `close` could be wrapped. */
@@ -235,7 +235,7 @@ export class Application {
       holds,
       started: this.#started,
       pressure: this.#pressure.state(),
-      watchdog: this.#guarded?.status(),
+      watchdog: this.#watchHandle?.status(),
       fastify: this.#root.version
     }
     return readStatus(sources, mostRequests)
@@ -261,11 +261,11 @@ export class Application {
       others: () => faults.attempt('the look at others', () => this.#others()),
       asked: (request, announcedBefore) => {
         this.#message.asked()
-        this.#story.asked(request, announcedBefore)
+        this.#shutdownLog.asked(request, announcedBefore)
       },
       failed: (failure, error) => {
         this.#message.failed(failure)
-        this.#story.failed(failure, error)
+        this.#shutdownLog.failed(failure, error)
       }
     })
   }
@@ -355,8 +355,8 @@ export class Application {
     // One listener each: where one fails, the others are still called.
     lifecycle.onPhase((phase, previous) => this.#enter(phase, previous))
     lifecycle.onPhase((phase, _previous, record) => this.#message.enter(phase, record))
-    lifecycle.onPhase((phase, _previous, record) => this.#story.phase(phase, record))
-    lifecycle.onPhase(() => this.#guarded?.changed())
+    lifecycle.onPhase((phase, _previous, record) => this.#shutdownLog.phase(phase, record))
+    lifecycle.onPhase(() => this.#watchHandle?.changed())
     // A listen that was under way when boot was stopped; Fastify's own listeners come first.
     const opened = this.faults.guard("listener of 'listening'", () => {
       if (lifecycle.ending && !traffic.announced) traffic.listeners.stop()
@@ -382,12 +382,12 @@ export class Application {
       () => this.health.stop(),
       () => this.holds.stop(),
       () => this.#message.finish(report),
-      () => this.#story.report(report),
+      () => this.#shutdownLog.report(report),
       () => this.viewers.finish(this.status(mostShown), this.publicStatus()),
-      () => this.#guarded?.farewell(),
+      () => this.#watchHandle?.farewell(),
       () => this.#membership.leave(),
       // Until the process has ended, its end is watched.
-      () => { if (!this.#membership.endsProcess()) this.#guarded?.leave() }
+      () => { if (!this.#membership.endsProcess()) this.#watchHandle?.leave() }
     )
   }
 

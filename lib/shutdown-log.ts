@@ -5,8 +5,8 @@ import type { ShutdownRequest } from './lifecycle/driver.ts'
 import type { PhaseRecord, Report } from './lifecycle/report.ts'
 import type { Log } from './log.ts'
 
-/** What the story is told of. */
-export type StoryLifecycle = Pick<
+/** What the log of a shutdown is told of. */
+export type LoggedLifecycle = Pick<
   Lifecycle,
   'budget' | 'elapsed' | 'observers' | 'phase' | 'progress' | 'request' | 'stalls'
 >
@@ -29,14 +29,14 @@ const levels = { clean: 'info', cut: 'warn', failed: 'error' } as const
  * What one application says of its end in the log: one line for each change of phase, one for the
  * report, and what a phase waits for where it lasts.
  */
-export class Story {
+export class ShutdownLog {
   readonly #log: Log
   readonly #after: After
-  readonly #lifecycle: () => StoryLifecycle
+  readonly #lifecycle: () => LoggedLifecycle
   #cancel: (() => void) | undefined
 
-  /** @param lifecycle asked when there is something to tell, for the state machine is built after its story */
-  constructor (log: Log, after: After, lifecycle: () => StoryLifecycle) {
+  /** @param lifecycle asked when there is something to tell, for the state machine is built after this */
+  constructor (log: Log, after: After, lifecycle: () => LoggedLifecycle) {
     this.#log = log
     this.#after = after
     this.#lifecycle = lifecycle

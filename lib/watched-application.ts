@@ -1,6 +1,6 @@
 import type { Run } from './util/context.ts'
-import { joinWatchdog } from './watchdog/main/watchdog.ts'
-import type { Guarded, WatchdogSettings, WatchdogSetup, Ward } from './watchdog/main/types.ts'
+import { joinWatchdog } from './watchdog/main/join.ts'
+import type { WatchHandle, WatchdogSettings, WatchdogSetup, WatchedApplication } from './watchdog/main/types.ts'
 import { monotonic } from './watchdog/heartbeat.ts'
 import type { Health } from './health/health.ts'
 import { checkKinds } from './health/options.ts'
@@ -20,7 +20,7 @@ import type { Traffic } from './traffic/traffic.ts'
 const mostConnections = 1000
 
 /** What of an application the watchdog has to know. */
-export interface WardParts {
+export interface WatchedParts {
   name: string
   /** Calls in the context of the registration. */
   run: Run
@@ -29,21 +29,22 @@ export interface WardParts {
   traffic: Traffic
   health: Health
   membership: Membership
-  log: Ward['log']
+  log: WatchedApplication['log']
   started: () => boolean
-  status: Ward['status']
+  status: WatchedApplication['status']
   telemetry: Telemetry
 }
 
 /** Puts an application under the watchdog of its process; undefined where there is none. */
-export function guardApplication (parts: WardParts): Guarded | undefined {
+export function watchApplication (parts: WatchedParts): WatchHandle | undefined {
   const { settings } = parts
-  return settings.watchdog && joinWatchdog(sharedState(), setupOf(settings, settings.watchdog), makeWard(parts))
+  return settings.watchdog
+    && joinWatchdog(sharedState(), setupOf(settings, settings.watchdog), watchedApplication(parts))
 }
 
-function makeWard (
-  { name, run, settings, lifecycle, traffic, health, membership, log, started, status, telemetry }: WardParts
-): Ward {
+function watchedApplication (
+  { name, run, settings, lifecycle, traffic, health, membership, log, started, status, telemetry }: WatchedParts
+): WatchedApplication {
   const { gracePeriod, preStop, reserve, close, announce } = settings.budget
   const signals = Object.entries(settings.signals)
     .flatMap(([signal, action]) => action === 'shutdown' || action === 'restart' ? [signal] : [])

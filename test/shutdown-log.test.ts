@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { GracefulOptions } from '../lib/index.ts'
 import { prefixed } from '../lib/log.ts'
-import { Story, waitingInterval } from '../lib/shutdown-log.ts'
+import { ShutdownLog, waitingInterval } from '../lib/shutdown-log.ts'
 import { bind, build, until } from './support/app.ts'
 import { World } from './support/lifecycle.ts'
 import type { WorldOptions } from './support/lifecycle.ts'
@@ -44,10 +44,10 @@ t.test('a failure is told with the stack of what was thrown', async (t) => {
   const report = await graceful.shutdown()
   const told = Object.fromEntries(of('failure').map((line) => [line['name'] as string, line]))
   t.match(told['queue']?.err, { type: 'Error', message: 'no queue', stack: /brokenParticipant/ })
-  t.match(told['slow queue']?.err, { message: 'no slow queue', stack: /story\.test/ })
-  t.match(told['deregister']?.err, { type: 'TypeError', stack: /story\.test/ })
-  t.match(told['mail']?.err, { type: 'RangeError', stack: /story\.test/ })
-  t.match(told['close']?.err, { message: 'no pool', stack: /story\.test/ })
+  t.match(told['slow queue']?.err, { message: 'no slow queue', stack: /shutdown-log\.test/ })
+  t.match(told['deregister']?.err, { type: 'TypeError', stack: /shutdown-log\.test/ })
+  t.match(told['mail']?.err, { type: 'RangeError', stack: /shutdown-log\.test/ })
+  t.match(told['close']?.err, { message: 'no pool', stack: /shutdown-log\.test/ })
   t.match(told['text'], { level: 40, message: '"text"', err: undefined })
   t.match(told['hung'], { message: 'did not finish within 1 ms', err: undefined })
   for (const failure of report.failures) {
@@ -143,10 +143,10 @@ function narrate (options: WorldOptions = {}): { world: World, said: Said[], wai
   }
   const levels = ['debug', 'info', 'warn', 'error', 'fatal']
   const logger = Object.fromEntries(levels.map((level) => [level, write(level)])) as unknown as FastifyBaseLogger
-  const ports = { asked: (...told: Parameters<Story['asked']>) => story.asked(...told), ...options.ports }
+  const ports = { asked: (...told: Parameters<ShutdownLog['asked']>) => story.asked(...told), ...options.ports }
   const world = new World({ kubernetes: true, ...options, ports })
   const story =
-    new Story(prefixed(logger), (delay, callback) => world.clock.after(delay, callback), () => world.lifecycle)
+    new ShutdownLog(prefixed(logger), (delay, callback) => world.clock.after(delay, callback), () => world.lifecycle)
   world.lifecycle.onPhase((phase, _previous, record) => story.phase(phase, record))
   void world.lifecycle.done.then((report) => story.report(report))
   const waiting = (): string[] => said

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { Finale } from './close-step.ts'
+import { CloseStep } from './close-step.ts'
 import { PhaseHooks } from './hooks.ts'
 import { Participants } from './participants.ts'
 import type { OnFailure, Stall } from './participants.ts'
@@ -33,7 +33,7 @@ export class Waiting {
   readonly observers: Participants
   readonly hooks: PhaseHooks
   readonly work: Work
-  readonly #finale: Finale
+  readonly #closeStep: CloseStep
   readonly #followed: Array<(phase: StallPhase) => Stall[]> = []
   #stalls: Stall[] = []
   /** Those of {@link #stalls} that somebody registered: the ones a report names when they are cut. */
@@ -44,7 +44,7 @@ export class Waiting {
     this.observers = new Participants(clock, failed, wake)
     this.hooks = new PhaseHooks(clock, failed, wake)
     this.work = new Work(wake, rejected)
-    this.#finale = new Finale({
+    this.#closeStep = new CloseStep({
       release,
       startHooks,
       hooks: () => this.hooks.stalls(),
@@ -66,7 +66,7 @@ export class Waiting {
   get named (): Stall[] { return this.#named }
 
   /** What phase 4 leaves undone where it ends now. */
-  get unfinished (): Stall[] { return this.#finale.unfinished() }
+  get unfinished (): Stall[] { return this.#closeStep.unfinished() }
 
   /**
    * Asks everybody whom a phase waits for; whether nobody stalls.
@@ -89,27 +89,27 @@ export class Waiting {
   reset (phase: Phase): void {
     this.hooks.abandon()
     // The watching thread is told now who holds the phase: the close may block the event loop before the next round.
-    this.#stalls = phase === 'terminated' ? this.#finale.unfinished() : []
+    this.#stalls = phase === 'terminated' ? this.#closeStep.unfinished() : []
   }
 
   /** Phase 4 begins. */
   startLast (): void {
-    this.#finale.begin()
+    this.#closeStep.begin()
   }
 
   /** Somebody asks for `app.close()` in phase 4 and waits for it; whether it has begun. */
   awaitClose (): boolean {
-    return this.#finale.awaitClose()
+    return this.#closeStep.awaitClose()
   }
 
   /** Who is no longer waited for at the end of phase 4. */
   lookLast (): Stall[] {
-    return this.#stalls = this.#finale.stalls(true)
+    return this.#stalls = this.#closeStep.stalls(true)
   }
 
   /** Phase 4 is over: what has not begun begins, though nobody waits for it. */
   finish (): void {
-    this.#finale.advance(true)
+    this.#closeStep.advance(true)
   }
 
   #askAll (phase: StallPhase, elapsed: number): Stall[] {
@@ -121,7 +121,7 @@ export class Waiting {
   }
 
   #askLast (isCloseDue: boolean): Stall[] {
-    this.#finale.advance(isCloseDue)
-    return this.#finale.stalls(false)
+    this.#closeStep.advance(isCloseDue)
+    return this.#closeStep.stalls(false)
   }
 }

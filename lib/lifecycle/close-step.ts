@@ -2,8 +2,8 @@ import type { OnFailure, Stall } from './participants.ts'
 import type { Released } from './driver.ts'
 import { messageOf } from '../errors.ts'
 
-/** What {@link Finale} drives. */
-export interface FinaleParts {
+/** What {@link CloseStep} drives. */
+export interface CloseStepParts {
   /** Calls what others were kept from doing at the signal. */
   release: () => Released[]
   /** Starts the hooks of `terminated`. */
@@ -26,8 +26,8 @@ const steps = ['not begun', 'others', 'hooks', 'close'] as const
  * begins when the one before is over. All of them are waited for to the end of the phase, but `close` begins when the
  * time that is kept for it does.
  */
-export class Finale {
-  readonly #parts: FinaleParts
+export class CloseStep {
+  readonly #parts: CloseStepParts
   /** What was begun and is not over, apart from the hooks. */
   readonly #running = new Set<Stall>()
   readonly #close: Stall = { name: 'close', reason: 'onClose hooks are running' }
@@ -37,7 +37,7 @@ export class Finale {
   /** The same, while the hooks run. */
   #isCloseDemanded = false
 
-  constructor (parts: FinaleParts) {
+  constructor (parts: CloseStepParts) {
     this.#parts = parts
   }
 

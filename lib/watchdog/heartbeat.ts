@@ -20,7 +20,7 @@ const textBytes = 1024
  * What the threads share without a message: one writes, the others read, and none waits. All that changes less often
  * goes as a message, which is in the other thread's queue as soon as it is posted, whatever the main thread does next.
  */
-export class Pulse {
+export class Heartbeat {
   readonly buffer: SharedArrayBuffer
   readonly #words: BigInt64Array
   readonly #text: Uint8Array

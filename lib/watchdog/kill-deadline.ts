@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import type { Signal, WardState } from './protocol.ts'
+import type { Signal, WatchedState } from './protocol.ts'
 
 /** What the kill itself may take, in milliseconds: pause, stack, message, exit listeners. */
 export const killTime = 700
@@ -47,12 +47,20 @@ export interface ProcessEnd {
  *
  * @param teardown milliseconds that the kernel needs to take the process down once it is killed
  */
-export function planEnd (wards: readonly WardState[], unheard: Unheard, teardown: number = 0): ProcessEnd | undefined {
+export function planEnd (
+  applications: readonly WatchedState[],
+  unheard: Unheard,
+  teardown: number = 0
+): ProcessEnd | undefined {
   const [first] = unheard.signals
-  const acts = (ward: WardState): boolean => ward.ending || (first !== undefined && ward.signals.includes(first.name))
-  const ends = wards.filter(acts)
-  if (!ends.some((ward) => ward.exit) || wards.some((ward) => ward.open && !acts(ward))) return undefined
-  const latest = ends.map((ward) => endOf(ward, unheard, teardown)).reduce((a, b) => (b.last > a.last ? b : a))
+  const acts = ({ ending, signals }: WatchedState): boolean =>
+    ending || (first !== undefined && signals.includes(first.name))
+  const ends = applications.filter(acts)
+  const isKept = applications.some((application) => application.open && !acts(application))
+  if (isKept || !ends.some(({ exit }) => exit)) return undefined
+  const latest = ends
+    .map((application) => endOf(application, unheard, teardown))
+    .reduce((a, b) => (b.last > a.last ? b : a))
   return unheard.signals.reduce((end, { name, at, count }) => {
     if (count < 2) return end
     if (count === 2) return hasten(end, at + hurriedTime)
@@ -66,13 +74,13 @@ function hasten (end: ProcessEnd, at: number): ProcessEnd {
 }
 
 /** When the phases are over that a second signal has left, of all who end. */
-function hurriedEnd (ends: readonly WardState[]): number {
+function hurriedEnd (ends: readonly WatchedState[]): number {
   return Math.max(...ends.map(({ hurriedAt }) => hurriedAt ?? Infinity)) + hurriedTime
 }
 
-function endOf (ward: WardState, { signals: [first], prestop }: Unheard, longest: number): ProcessEnd {
-  const { gracePeriod, preStop, reserve } = ward
-  const end = graceStartOf(ward, first?.at ?? 0, preStop, prestop) + gracePeriod
+function endOf (application: WatchedState, { signals: [first], prestop }: Unheard, longest: number): ProcessEnd {
+  const { gracePeriod, preStop, reserve } = application
+  const end = graceStartOf(application, first?.at ?? 0, preStop, prestop) + gracePeriod
   const deadline = end - Math.max(reserve, Math.min(leastTail, gracePeriod / 4))
   const teardown = Math.min(longest, gracePeriod / 4)
   const surely = deadline - Math.min(lead, gracePeriod / 12)
@@ -101,15 +109,15 @@ export function limitOf (pid: number): string | undefined {
  * By when an application's work must be over, on the shared clock: in phase 4 its close, too.
  * Undefined while no end is under way.
  */
-export function deadlineOf (ward: WardState, { signals, prestop }: Unheard): number | undefined {
-  const { phase, graceStart, gracePeriod, preStop, reserve, close } = ward
-  const signal = signals.find(({ name }) => ward.signals.includes(name))
-  const start = graceStart ?? (signal === undefined ? prestop : graceStartOf(ward, signal.at, preStop, prestop))
+export function deadlineOf (application: WatchedState, { signals, prestop }: Unheard): number | undefined {
+  const { phase, graceStart, gracePeriod, preStop, reserve, close } = application
+  const signal = signals.find(({ name }) => application.signals.includes(name))
+  const start = graceStart ?? (signal === undefined ? prestop : graceStartOf(application, signal.at, preStop, prestop))
   return start === undefined ? undefined : start + gracePeriod - reserve - (phase === 'terminated' ? 0 : close)
 }
 
 function graceStartOf (
-  { graceStart, gracePeriod, ending }: WardState,
+  { graceStart, gracePeriod, ending }: WatchedState,
   signalled: number,
   preStop: number,
   prestop: number | undefined

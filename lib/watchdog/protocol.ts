@@ -17,7 +17,7 @@ export interface Signal { name: string, at: number, count: number }
  * One application as the watchdog has to know it. Times are milliseconds; those of `graceStart`,
  * `hurriedAt`, `seenAt` and `heard` are of the shared clock.
  */
-export interface WardState {
+export interface WatchedState {
   name: string
   phase: Phase
   /** Epoch milliseconds at which the phase began. */
@@ -95,7 +95,7 @@ export type Verdicts = Record<CheckKind, Verdict>
 export interface ThreadData {
   buffer: SharedArrayBuffer
   /** Memory of the last look at the requests in flight. */
-  sights: SharedArrayBuffer
+  snapshots: SharedArrayBuffer
   /** Heartbeats older than this mean that the event loop is blocked. */
   blocked: number
   /** A block longer than this fails liveness. */
@@ -137,11 +137,11 @@ export interface BlockedRecord {
 
 /** From the main thread to the watchdog. */
 export type ToThread =
-  | { type: 'wards', wards: WardState[], verdicts: Verdicts[] | undefined }
+  | { type: 'applications', applications: WatchedState[], verdicts: Verdicts[] | undefined }
   /** Asks for `ready`, which tells that all before it has been heard. */
   | { type: 'hello', id: number }
   | { type: 'answer', id: number, value: unknown }
-  /** The end is over. Answered through the pulse, for the main thread waits. */
+  /** The end is over. Answered through the heartbeat, for the main thread waits. */
   | { type: 'farewell', status: object }
   /** The metrics that were asked for; undefined where there are none. */
   | { type: 'metrics', metrics: MetricsText | RefusedMetrics | undefined }

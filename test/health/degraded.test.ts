@@ -146,7 +146,7 @@ t.test('on the port of the watchdog', async (t) => {
   for (const kind of ['readiness', 'liveness', 'startup'] satisfies CheckKind[]) {
     const verdict = buildVerdict(
       kind,
-      { verdicts: [{ readiness, liveness, startup }], wards: [{ unreadyFrom: undefined }], loop },
+      { verdicts: [{ readiness, liveness, startup }], applications: [{ unreadyFrom: undefined }], loop },
       { exclude: [], only: undefined }
     )
     t.equal(verdict.ok, true, kind)

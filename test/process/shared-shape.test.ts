@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import type { Guarded, WatchdogSetup, Ward } from '../../lib/watchdog/main/types.ts'
+import type { WatchHandle, WatchdogSetup, WatchedApplication } from '../../lib/watchdog/main/types.ts'
 import { ProcessRegistry } from '../../lib/process/registry.ts'
 import { sharedVersion } from '../../lib/process/shared.ts'
 import type { EarlySignals, ReceivedSignal, SharedRegistry, SharedState } from '../../lib/process/shared.ts'
@@ -30,11 +30,11 @@ const shape = {
     phase: true, deadline: true, clear: true, ending: true, request: true, shutdown: true, hurry: true, fail: true,
     done: true, report: true
   }),
-  guarded: keysOf<Guarded>({ ready: true, changed: true, status: true, farewell: true, leave: true }),
+  handle: keysOf<WatchHandle>({ ready: true, changed: true, status: true, farewell: true, leave: true }),
   setup: keysOf<WatchdogSetup>({
     settings: true, probes: true, admin: true, metrics: true, terminationMessagePath: true, parent: true, exit: true
   }),
-  ward: keysOf<Ward>({
+  application: keysOf<WatchedApplication>({
     log: true, state: true, requests: true, inFlight: true, crowded: true, verdicts: true, probed: true, metrics: true,
     status: true, unblocked: true, prestop: true
   })
@@ -47,28 +47,28 @@ const shapes: Record<number, string> = {
     + 'releaseOthers serves signalled; '
     + 'member conclude crash exit exited flush flushTimeout lifecycle log name otherListeners othersServe '
     + 'restartExitCode signals; '
-    + 'lifecycle clear deadline done ending fail hurry phase report request shutdown; guarded changed farewell leave '
+    + 'lifecycle clear deadline done ending fail hurry phase report request shutdown; handle changed farewell leave '
     + 'ready status; '
     + 'setup admin exit metrics parent probes settings terminationMessagePath; '
-    + 'ward crowded log metrics prestop probed requests stalled state status verdicts',
+    + 'application crowded log metrics prestop probed requests stalled state status verdicts',
   3: 'state early exiting guardian registry tick version; registry handles join size; early first listeners take; '
     + 'received at heard signal; membership askExit endsProcess exitAsked leave listening onUncaught others '
     + 'releaseOthers serves signalled; '
     + 'member conclude crash exit exited flush flushTimeout lifecycle log name otherListeners othersServe '
     + 'restartExitCode signals; '
-    + 'lifecycle clear deadline done ending fail hurry phase report request shutdown; guarded changed farewell leave '
+    + 'lifecycle clear deadline done ending fail hurry phase report request shutdown; handle changed farewell leave '
     + 'ready status; '
     + 'setup admin exit metrics parent probes settings terminationMessagePath; '
-    + 'ward crowded inFlight log metrics prestop probed requests stalled state status verdicts',
+    + 'application crowded inFlight log metrics prestop probed requests stalled state status verdicts',
   4: 'state early exiting registry tick version watchdog; registry handles join size; early first listeners take; '
     + 'received at heard signal; membership askExit endsProcess exitAsked leave listening onUncaught others '
     + 'releaseOthers serves signalled; '
     + 'member conclude crash exit exited flush flushTimeout lifecycle log name otherListeners othersServe '
     + 'restartExitCode signals; '
-    + 'lifecycle clear deadline done ending fail hurry phase report request shutdown; guarded changed farewell leave '
+    + 'lifecycle clear deadline done ending fail hurry phase report request shutdown; handle changed farewell leave '
     + 'ready status; '
     + 'setup admin exit metrics parent probes settings terminationMessagePath; '
-    + 'ward crowded inFlight log metrics prestop probed requests state status unblocked verdicts'
+    + 'application crowded inFlight log metrics prestop probed requests state status unblocked verdicts'
 }
 
 t.test('who changes the shape of what copies of the package share raises its version', async (t) => {

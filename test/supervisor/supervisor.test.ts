@@ -140,7 +140,7 @@ t.test('a place that has served does not, while enough others do', async (t) => 
       readyChildren: number
     }
   ).readyChildren
-  await until(async () => await readyChildren() === 2, 'both places have served')
+  await until(async () => await readyChildren() === 2, 'both slots have served')
   await needy.ready()
   for (const one of [tree, needy]) process.kill(one.lines('spawn')[1]!.childPid!, 'SIGKILL')
   t.same(await needy.result, [7, null], 'where all are needed, one is too few')

@@ -22,7 +22,6 @@ const longer = {
   'traffic/front-ends.ts': 263,
   'traffic/requests.ts': 385,
   'traffic/traffic.ts': 460,
-  'watchdog/main/watchdog.ts': 263,
   'watchdog/thread/watcher.ts': 265
 }
 

@@ -1,9 +1,9 @@
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { Errands, largestMetrics } from '../../lib/watchdog/main/requests.ts'
+import { ThreadRequests, largestMetrics } from '../../lib/watchdog/main/requests.ts'
 import type { ToThread } from '../../lib/watchdog/protocol.ts'
 import { Scrape } from '../../lib/watchdog/thread/scrape.ts'
-import type { Ward } from '../../lib/watchdog/main/types.ts'
+import type { WatchedApplication } from '../../lib/watchdog/main/types.ts'
 import { fork, listening } from '../process/fork.ts'
 
 const type = Registry.PROMETHEUS_CONTENT_TYPE
@@ -17,8 +17,8 @@ t.test('what the main thread gives the watchdog is bounded', async (t) => {
   const posted: ToThread[] = []
   let text = ''
   const log = { warn: (_details: object, message: string) => { warnings.push(message) } }
-  const ward = { log, metrics: async () => ({ text, type }) } as unknown as Ward
-  const errands = new Errands(new Set([ward]), (message) => { posted.push(message) })
+  const application = { log, metrics: async () => ({ text, type }) } as unknown as WatchedApplication
+  const errands = new ThreadRequests(new Set([application]), (message) => { posted.push(message) })
   const ask = async (): Promise<ToThread & { type: 'metrics' }> => {
     errands.run({ type: 'metrics' })
     await new Promise(setImmediate)

@@ -3,20 +3,20 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { Gauge, Registry } from 'prom-client'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
-import { Census } from '../../lib/watchdog/main/snapshots.ts'
-import { SharedSights } from '../../lib/watchdog/request-ages.ts'
+import { Snapshots } from '../../lib/watchdog/main/snapshots.ts'
+import { SharedSnapshots } from '../../lib/watchdog/shared-snapshots.ts'
 import { Scrape } from '../../lib/watchdog/thread/scrape.ts'
 import { deadlineOf, limitOf, planEnd } from '../../lib/watchdog/kill-deadline.ts'
-import type { WardState } from '../../lib/watchdog/protocol.ts'
+import type { WatchedState } from '../../lib/watchdog/protocol.ts'
 import { Signals } from '../../lib/watchdog/thread/signals.ts'
 import { planTeardown, residentMemory, teardownTime } from '../../lib/watchdog/thread/teardown.ts'
-import type { Ward } from '../../lib/watchdog/main/types.ts'
+import type { WatchedApplication } from '../../lib/watchdog/main/types.ts'
 import { Watch } from '../../lib/watchdog/thread/blocked-detector.ts'
 import type { RequestRecord } from '../../lib/platform/kubernetes/message.ts'
 import { buildVerdict } from '../../lib/watchdog/thread/verdict.ts'
 import { onTick, tickInterval } from '../../lib/util/ticker.ts'
 
-const ward = (given: Partial<WardState> = {}): WardState => ({
+const application = (given: Partial<WatchedState> = {}): WatchedState => ({
   name: 'application 1', phase: 'running', since: 0, ready: true, unreadyFrom: undefined, started: true, open: true,
   ending: false, exit: true, kind: undefined, reason: undefined, startedAt: undefined, heard: [], hurriedAt: undefined,
   graceStart: undefined, gracePeriod: 30_000, preStop: 0, reserve: 2000, close: 5000, announceMax: 18_000,
@@ -30,21 +30,21 @@ const verdict = (kind: string, ...checks: object[]): object => ({ kind, ok: true
 
 t.test('when the process has to be gone', async (t) => {
   t.equal(planEnd([], heard), undefined)
-  t.equal(planEnd([ward()], heard), undefined, 'nobody asked for it')
-  t.equal(planEnd([ward({ graceStart: 0 })], heard), undefined, 'nor does a drain')
+  t.equal(planEnd([application()], heard), undefined, 'nobody asked for it')
+  t.equal(planEnd([application({ graceStart: 0 })], heard), undefined, 'nor does a drain')
   t.same(
-    planEnd([ward({ ending: true, graceStart: 1000 })], heard),
+    planEnd([application({ ending: true, graceStart: 1000 })], heard),
     { hung: 28_750, surely: 28_750, hurry: 30_200, turning: 30_200, last: 30_900, teardown: 0, exitCode: 1 },
     'before the reserve, and one that turns has most of it'
   )
   t.same(
-    planEnd([ward({ ending: true, graceStart: 0, gracePeriod: 3000, reserve: 300 })], heard),
+    planEnd([application({ ending: true, graceStart: 0, gracePeriod: 3000, reserve: 300 })], heard),
     { hung: 2150, surely: 2150, hurry: 2880, turning: 2880, last: 2940, teardown: 0, exitCode: 1 },
     'the kill needs 600 ms'
   )
-  const least = planEnd([ward({ ending: true, graceStart: 0, gracePeriod: 1000, reserve: 100 })], heard)!
+  const least = planEnd([application({ ending: true, graceStart: 0, gracePeriod: 1000, reserve: 100 })], heard)!
   t.ok(least.hung > 600 && least.last < 1000, 'of the shortest grace period, too')
-  t.equal(planEnd([ward({ ending: true, exit: false, graceStart: 0 })], heard), undefined, 'exit: false')
+  t.equal(planEnd([application({ ending: true, exit: false, graceStart: 0 })], heard), undefined, 'exit: false')
 })
 
 t.test('memory that the kernel has to take down', async (t) => {
@@ -52,7 +52,7 @@ t.test('memory that the kernel has to take down', async (t) => {
   t.equal(teardownTime(100 * 2 ** 20), 0, 'there is time for a little of it anyway')
   t.ok(teardownTime(4 * gibibyte) >= 4 * 330, 'the slowest pace that was measured')
   t.equal(teardownTime(1000 * gibibyte), 5000)
-  const ending = [ward({ ending: true, graceStart: 0, gracePeriod: 3000, reserve: 300 })]
+  const ending = [application({ ending: true, graceStart: 0, gracePeriod: 3000, reserve: 300 })]
   t.same(
     planEnd(ending, heard, 400),
     { hung: 1750, surely: 2150, hurry: 2480, turning: 2850, last: 2940, teardown: 400, exitCode: 1 },
@@ -65,7 +65,7 @@ t.test('memory that the kernel has to take down', async (t) => {
   )
   t.equal(planTeardown(ending, heard, 0, () => 4 * gibibyte)?.hung, 1400)
   t.equal(
-    planTeardown([ward({ ending: true, graceStart: 0 })], heard, 20_000, () => {
+    planTeardown([application({ ending: true, graceStart: 0 })], heard, 20_000, () => {
       throw new Error('too early to look at it')
     })?.hung,
     27_750
@@ -90,13 +90,13 @@ t.test('a look at the requests in flight is shared when there is news', async (t
       .map((route) => ({ method: 'GET', route, kind: 'request', age: Math.round(performance.now() - begun) }))
   }
   let crowded = false
-  const sights = new SharedSights()
-  const reader = new SharedSights(sights.buffer)
+  const snapshots = new SharedSnapshots()
+  const reader = new SharedSnapshots(snapshots.buffer)
   t.same(reader.read(), [], 'nothing yet')
   const one =
-    { requests, inFlight: () => routes.length, state: () => ward(), crowded: () => crowded } as unknown as Ward
-  const wards = new Set([one])
-  const census = new Census(wards, sights)
+    { requests, inFlight: () => routes.length, state: () => application(), crowded: () => crowded } as unknown as WatchedApplication
+  const applications = new Set([one])
+  const census = new Snapshots(applications, snapshots)
   census.glance()
   t.same(reader.read(), [{ requests: [], inFlight: 0 }])
   const { version } = reader
@@ -117,7 +117,7 @@ t.test('a look at the requests in flight is shared when there is news', async (t
   routes = [`/${'\u20ac'.repeat(9000)}`]
   census.look()
   t.same(reader.read(), [{ requests: [], inFlight: 1 }], 'what has no room is counted')
-  wards.add({ ...one })
+  applications.add({ ...one })
   routes = ['/\u20ac']
   census.look()
   t.match(reader.read(), [{ inFlight: 1, requests: [{ route: '/\u20ac' }] }, { inFlight: 1 }])
@@ -127,47 +127,47 @@ t.test('a look at the requests in flight is shared when there is news', async (t
 })
 
 t.test('a look that is written while another is read', async (t) => {
-  const sights = new SharedSights()
-  const writer = new Worker(new URL('fixtures/sights.ts', import.meta.url), { workerData: { buffer: sights.buffer } })
+  const snapshots = new SharedSnapshots()
+  const writer = new Worker(new URL('fixtures/snapshots.ts', import.meta.url), { workerData: { buffer: snapshots.buffer } })
   t.teardown(async () => writer.terminate())
   writer.once('error', (error) => t.fail(error))
-  for (const end = performance.now() + 20_000; sights.version === 0 && performance.now() < end;) await sleep(20)
+  for (const end = performance.now() + 20_000; snapshots.version === 0 && performance.now() < end;) await sleep(20)
   let reads = 0
   for (const end = performance.now() + 1000; performance.now() < end || reads < 50;) {
-    const [sight] = sights.read()
-    if (sight !== undefined && sight.inFlight !== sight.requests.length) {
-      t.fail('half of one look and half of another', { sight })
+    const [snapshot] = snapshots.read()
+    if (snapshot !== undefined && snapshot.inFlight !== snapshot.requests.length) {
+      t.fail('half of one look and half of another', { snapshot })
     }
     reads++
     if (reads % 100 === 0) await sleep(0)
   }
-  t.ok(sights.version > 100, `${sights.version} looks, ${reads} reads`)
+  t.ok(snapshots.version > 100, `${snapshots.version} looks, ${reads} reads`)
 })
 
 t.test('a signal that the main thread has not heard', async (t) => {
-  t.equal(planEnd([ward()], { ...heard, signals: [signal('SIGTERM', 5000)] })?.hung, 5000 + 27_750)
-  t.equal(planEnd([ward({ preStop: 4000 })], { ...heard, signals: [signal('SIGTERM', 5000)] })?.hung, 1000 + 27_750)
-  t.equal(planEnd([ward()], { ...heard, signals: [signal('SIGUSR2', 5000)] }), undefined, 'that nobody acts on')
-  t.equal(planEnd([ward()], { prestop: 1000, signals: [] }), undefined, 'a call alone ends nothing')
+  t.equal(planEnd([application()], { ...heard, signals: [signal('SIGTERM', 5000)] })?.hung, 5000 + 27_750)
+  t.equal(planEnd([application({ preStop: 4000 })], { ...heard, signals: [signal('SIGTERM', 5000)] })?.hung, 1000 + 27_750)
+  t.equal(planEnd([application()], { ...heard, signals: [signal('SIGUSR2', 5000)] }), undefined, 'that nobody acts on')
+  t.equal(planEnd([application()], { prestop: 1000, signals: [] }), undefined, 'a call alone ends nothing')
   t.equal(
-    planEnd([ward()], { prestop: 1000, signals: [signal('SIGTERM', 5000)] })?.hung,
+    planEnd([application()], { prestop: 1000, signals: [signal('SIGTERM', 5000)] })?.hung,
     1000 + 27_750,
     'but it has started the clock'
   )
-  t.equal(planEnd([ward({ graceStart: 1000 })], { ...heard, signals: [signal('SIGTERM', 5000)] })?.hung, 1000 + 27_750)
+  t.equal(planEnd([application({ graceStart: 1000 })], { ...heard, signals: [signal('SIGTERM', 5000)] })?.hung, 1000 + 27_750)
   t.equal(
-    planEnd([ward({ graceStart: 1000 })], { ...heard, signals: [signal('SIGTERM', 50_000)] })?.hung,
+    planEnd([application({ graceStart: 1000 })], { ...heard, signals: [signal('SIGTERM', 50_000)] })?.hung,
     50_000 + 27_750,
     'unless it is over'
   )
   t.equal(
-    planEnd([ward({ ending: true, graceStart: 0 })], { ...heard, signals: [signal('SIGTERM', 9000, 2)] })?.hung,
+    planEnd([application({ ending: true, graceStart: 0 })], { ...heard, signals: [signal('SIGTERM', 9000, 2)] })?.hung,
     13_000,
     'a second one shortens it'
   )
   t.match(
     planEnd(
-      [ward({ ending: true, graceStart: 0 })],
+      [application({ ending: true, graceStart: 0 })],
       { ...heard, signals: [signal('SIGTERM', 9000, 2), signal('SIGINT', 9500, 3)] }
     ),
     { hung: 9500, exitCode: 130 },
@@ -176,26 +176,26 @@ t.test('a signal that the main thread has not heard', async (t) => {
 })
 
 t.test('signals that the main thread has heard', async (t) => {
-  const ending = ward({ ending: true, graceStart: 0, hurriedAt: 9000 })
+  const ending = application({ ending: true, graceStart: 0, hurriedAt: 9000 })
   t.match(planEnd([ending], heard), { hung: 13_000, exitCode: 1 }, 'a second one has shortened it')
   t.equal(
-    planEnd([ward({ ending: true, graceStart: 0, hurriedAt: 26_000 })], heard)?.hung,
+    planEnd([application({ ending: true, graceStart: 0, hurriedAt: 26_000 })], heard)?.hung,
     27_750,
     'never lengthens it'
   )
   t.equal(
-    planEnd([ending, ward({ ending: true, graceStart: 0, hurriedAt: 9500 })], heard)?.hung,
+    planEnd([ending, application({ ending: true, graceStart: 0, hurriedAt: 9500 })], heard)?.hung,
     13_500,
     'of several, the last'
   )
-  t.equal(planEnd([ending, ward({ ending: true, graceStart: 0 })], heard)?.hung, 27_750, 'where it hurries all of them')
+  t.equal(planEnd([ending, application({ ending: true, graceStart: 0 })], heard)?.hung, 27_750, 'where it hurries all of them')
   t.match(planEnd([ending], { ...heard, signals: [signal('SIGINT', 9500, 3)] }), { hung: 9500, exitCode: 130 })
 
   let now = 5000
   const told: Array<[string, number]> = []
   const signals = new Signals(() => now, ({ name, count }) => { told.push([name, count]) })
   const listening = (...counted: Array<ReturnType<typeof signal>>): void =>
-    signals.update([ward({ signals: [], heard: counted })])
+    signals.update([application({ signals: [], heard: counted })])
   listening(signal('SIGTERM', 4990, 1))
   signals.receive('SIGTERM')
   signals.receive('SIGTERM')
@@ -217,15 +217,15 @@ t.test('signals that the main thread has heard', async (t) => {
 })
 
 t.test('by when all work has to be over', async (t) => {
-  t.equal(deadlineOf(ward(), heard), undefined)
-  t.equal(deadlineOf(ward({ graceStart: 1000 }), heard), 24_000, 'as the main thread has it')
+  t.equal(deadlineOf(application(), heard), undefined)
+  t.equal(deadlineOf(application({ graceStart: 1000 }), heard), 24_000, 'as the main thread has it')
   t.equal(
-    deadlineOf(ward({ preStop: 4000 }), { ...heard, signals: [signal('SIGTERM', 5000)] }),
+    deadlineOf(application({ preStop: 4000 }), { ...heard, signals: [signal('SIGTERM', 5000)] }),
     24_000,
     'or would have it'
   )
-  t.equal(deadlineOf(ward(), { ...heard, signals: [signal('SIGUSR2', 5000)] }), undefined)
-  t.equal(deadlineOf(ward(), { signals: [], prestop: 2000 }), 25_000)
+  t.equal(deadlineOf(application(), { ...heard, signals: [signal('SIGUSR2', 5000)] }), undefined)
+  t.equal(deadlineOf(application(), { signals: [], prestop: 2000 }), 25_000)
 })
 
 t.test('what a watchdog cannot do is said at boot', async (t) => {
@@ -234,20 +234,20 @@ t.test('what a watchdog cannot do is said at boot', async (t) => {
 })
 
 t.test('several applications', async (t) => {
-  const ending = ward({ ending: true, graceStart: 0 })
-  t.equal(planEnd([ending, ward()], heard), undefined, 'one that serves keeps the process')
-  t.equal(planEnd([ending, ward({ open: false })], heard)?.hung, 27_750, 'one that merely exists does not')
+  const ending = application({ ending: true, graceStart: 0 })
+  t.equal(planEnd([ending, application()], heard), undefined, 'one that serves keeps the process')
+  t.equal(planEnd([ending, application({ open: false })], heard)?.hung, 27_750, 'one that merely exists does not')
   t.equal(
-    planEnd([ending, ward({ ending: true, graceStart: 0, gracePeriod: 60_000 })], heard)?.hung,
+    planEnd([ending, application({ ending: true, graceStart: 0, gracePeriod: 60_000 })], heard)?.hung,
     57_750,
     'the latest counts'
   )
   t.equal(
-    planEnd([ending, ward({ ending: true, exit: false, graceStart: 0, gracePeriod: 60_000 })], heard)?.hung,
+    planEnd([ending, application({ ending: true, exit: false, graceStart: 0, gracePeriod: 60_000 })], heard)?.hung,
     57_750,
     'whoever it is'
   )
-  t.equal(planEnd([ward(), ward({ signals: [] })], { ...heard, signals: [signal('SIGTERM', 0)] }), undefined)
+  t.equal(planEnd([application(), application({ signals: [] })], { ...heard, signals: [signal('SIGTERM', 0)] }), undefined)
 })
 
 t.test('the watch', async (t) => {
@@ -271,39 +271,39 @@ t.test('verdicts', async (t) => {
   } as never
   const turns = { silence: 0, blocked: false, dead: false }
   const question = { exclude: [], only: undefined }
-  t.equal(buildVerdict('readiness', { verdicts: [verdicts], wards: [ward()], loop: turns }, question).ok, true)
+  t.equal(buildVerdict('readiness', { verdicts: [verdicts], applications: [application()], loop: turns }, question).ok, true)
   t.equal(
-    buildVerdict('readiness', { verdicts: [], wards: [ward()], loop: turns }, question).ok,
+    buildVerdict('readiness', { verdicts: [], applications: [application()], loop: turns }, question).ok,
     false,
     'not before the main thread has said so'
   )
-  t.equal(buildVerdict('startup', { verdicts: [], wards: [], loop: turns }, question).ok, false)
+  t.equal(buildVerdict('startup', { verdicts: [], applications: [], loop: turns }, question).ok, false)
   t.equal(
-    buildVerdict('liveness', { verdicts: [], wards: [], loop: turns }, question).ok,
+    buildVerdict('liveness', { verdicts: [], applications: [], loop: turns }, question).ok,
     true,
     'a boot may take its time'
   )
   t.equal(
-    buildVerdict('readiness', { verdicts: [verdicts], wards: [ward()], loop: { ...turns, blocked: true } }, question)
+    buildVerdict('readiness', { verdicts: [verdicts], applications: [application()], loop: { ...turns, blocked: true } }, question)
       .ok,
     false
   )
   t.equal(
     buildVerdict(
       'readiness',
-      { verdicts: [verdicts], wards: [ward()], loop: { ...turns, blocked: true } },
+      { verdicts: [verdicts], applications: [application()], loop: { ...turns, blocked: true } },
       { ...question, exclude: ['event-loop'] }
     ).ok,
     true
   )
   t.equal(
-    buildVerdict('liveness', { verdicts: [verdicts], wards: [ward()], loop: { ...turns, blocked: true } }, question).ok,
+    buildVerdict('liveness', { verdicts: [verdicts], applications: [application()], loop: { ...turns, blocked: true } }, question).ok,
     true
   )
   t.equal(
     buildVerdict('liveness', {
       verdicts: [verdicts],
-      wards: [ward()],
+      applications: [application()],
       loop: { silence: 40_000, blocked: true, dead: true }
     }, question).ok,
     false
@@ -311,7 +311,7 @@ t.test('verdicts', async (t) => {
   t.equal(
     buildVerdict('startup', {
       verdicts: [verdicts],
-      wards: [ward()],
+      applications: [application()],
       loop: { silence: 40_000, blocked: true, dead: true }
     }, question).ok,
     true
@@ -319,7 +319,7 @@ t.test('verdicts', async (t) => {
   t.same(
     buildVerdict('readiness', {
       verdicts: [verdicts, verdicts],
-      wards: [ward()],
+      applications: [application()],
       loop: turns
     }, question).checks.map(({ name }) => name),
     ['started-1', 'started-2', 'event-loop']
@@ -327,7 +327,7 @@ t.test('verdicts', async (t) => {
   t.same(
     buildVerdict(
       'readiness',
-      { verdicts: [verdicts], wards: [ward()], loop: turns },
+      { verdicts: [verdicts], applications: [application()], loop: turns },
       { exclude: [], only: 'nothing' }
     ).checks,
     []
@@ -337,7 +337,7 @@ t.test('verdicts', async (t) => {
     readiness: verdict('readiness', check('started'), check('shutdown')),
     liveness: verdict('liveness', check('ping'))
   } as never
-  const known = { verdicts: [left], wards: [ward({ phase: 'announcing', unreadyFrom: Date.now() - 1 })], loop: turns }
+  const known = { verdicts: [left], applications: [application({ phase: 'announcing', unreadyFrom: Date.now() - 1 })], loop: turns }
   const failing = buildVerdict('readiness', known, question)
   t.equal(failing.ok, false, 'the end counts before a slow check has let the verdict follow')
   t.match(failing.checks.find(({ name }) => name === 'shutdown'), { ok: false, output: 'process is shutting down' })
@@ -347,7 +347,7 @@ t.test('verdicts', async (t) => {
   t.equal(
     buildVerdict('readiness', {
       ...known,
-      wards: [ward({ phase: 'announcing', unreadyFrom: Date.now() + 60_000 })]
+      applications: [application({ phase: 'announcing', unreadyFrom: Date.now() + 60_000 })]
     }, question).ok,
     true,
     'not before readinessDelay'
@@ -356,7 +356,7 @@ t.test('verdicts', async (t) => {
     buildVerdict('readiness', {
       ...known,
       verdicts: [left, left],
-      wards: [ward(), ...known.wards]
+      applications: [application(), ...known.applications]
     }, question).checks.filter(({ ok }) => !ok).map(({ name }) => name),
     ['shutdown-2']
   )

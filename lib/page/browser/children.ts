@@ -25,7 +25,7 @@ export function waitsOf ({ responding, phase, applications }: ShownChild): Parti
  * A supervisor's state as if it were an application's: with what its children wait for, how far the slowest of them
  * has come, and their figures added up. Any other state as it is.
  */
-export function wholeOf (state: Shown): Shown {
+export function aggregateOf (state: Shown): Shown {
   const { children, ended, number = 0, shutdown, exitCode } = state
   if (children === undefined) return state
   const applications = children.flatMap((child) => child.applications ?? [])

@@ -1,7 +1,7 @@
 import {
   drawChecks, drawConnections, drawLoop, drawParticipants, drawRequests, drawTraffic, graceText
 } from './cards.ts'
-import { drawChildren, verdictOf, wholeOf } from './children.ts'
+import { drawChildren, verdictOf, aggregateOf } from './children.ts'
 import type { PageDocument, PageInput } from './dom.ts'
 import { drawReport, verdictSign } from './report.ts'
 import { readStream } from './stream.ts'
@@ -70,7 +70,7 @@ export function merge (state: Shown, change: Shown): Shown {
 
 /** Draws everything. Only what has changed is drawn anew. */
 export function drawAll (view: View): void {
-  const whole = { ...view, state: wholeOf(view.state) }
+  const whole = { ...view, state: aggregateOf(view.state) }
   drawHead({ ...whole, state: { ...whole.state, shutdown: whole.state.shutdown ?? view.state.shutdown } })
   drawTimeline(whole)
   drawGrace(whole)

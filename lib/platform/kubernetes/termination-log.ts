@@ -13,8 +13,8 @@ interface Entry { name: string, record: OwnRecord }
 const rank = { clean: 0, cut: 1, failed: 2, unfinished: 3 } as const
 
 /** The termination message of a container, which all applications of a process share: it has an entry for each. */
-export class Board {
-  static readonly #boards = new Map<string, Board>()
+export class TerminationLog {
+  static readonly #logs = new Map<string, TerminationLog>()
   readonly #path: string
   readonly #entries = new Map<object, Entry>()
   /** When something was last written, epoch milliseconds. */
@@ -25,11 +25,11 @@ export class Board {
     this.#path = path
   }
 
-  /** The board of a path, one per process. */
-  static at (path: string): Board {
-    let board = this.#boards.get(path)
-    if (board === undefined) this.#boards.set(path, board = new Board(path))
-    return board
+  /** That of a path, one per process. */
+  static at (path: string): TerminationLog {
+    let terminationLog = this.#logs.get(path)
+    if (terminationLog === undefined) this.#logs.set(path, terminationLog = new TerminationLog(path))
+    return terminationLog
   }
 
   /** The error that keeps the message from being written; undefined without one, or where it was told before. */

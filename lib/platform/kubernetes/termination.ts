@@ -4,7 +4,7 @@ import type { Failure } from '../../lifecycle/participants.ts'
 import type { Phase } from '../../lifecycle/phase.ts'
 import type { Cut, PhaseRecord, Report, TrafficSummary } from '../../lifecycle/report.ts'
 import { counted } from '../../util/text.ts'
-import { Board } from './termination-log.ts'
+import { TerminationLog } from './termination-log.ts'
 import type { OwnRecord } from './termination-log.ts'
 import type { RequestRecord } from './message.ts'
 
@@ -41,7 +41,7 @@ const longestList = 64
  */
 export class TerminationMessage {
   readonly #ports: TerminationPorts
-  readonly #board: Board | undefined
+  readonly #terminationLog: TerminationLog | undefined
   #phases: PhaseRecord[] = []
   #failures: Array<Failure & { phase: Phase }> = []
   #cut: Omit<Cut, 'waiting'> | undefined
@@ -49,19 +49,19 @@ export class TerminationMessage {
 
   constructor (ports: TerminationPorts) {
     this.#ports = ports
-    if (ports.path !== undefined) this.#board = Board.at(ports.path)
+    if (ports.path !== undefined) this.#terminationLog = TerminationLog.at(ports.path)
   }
 
   /** Boot is over: in Kubernetes a message that could not be written is warned of while that can be changed. */
   check (): void {
-    if (this.#ports.inKubernetes) this.#warn(this.#board?.problem())
+    if (this.#ports.inKubernetes) this.#warn(this.#terminationLog?.problem())
   }
 
   /** A phase has begun; the record is that of the one before. */
   enter (phase: Phase, record: PhaseRecord): void {
     if (phase === 'running') {
       this.#startedAt = undefined
-      this.#warn(this.#board?.remove(this))
+      this.#warn(this.#terminationLog?.remove(this))
       return
     }
     if (record.phase === 'running') {
@@ -78,7 +78,7 @@ export class TerminationMessage {
   /** The end was asked for while phase 1 was under way. */
   asked (): void {
     // A plain close after a drain: what the drain has said is no longer so.
-    if (this.#silent) this.#warn(this.#board?.remove(this))
+    if (this.#silent) this.#warn(this.#terminationLog?.remove(this))
     else this.#put(this.#provisional(this.#ports.lifecycle.phase))
   }
 
@@ -122,7 +122,7 @@ export class TerminationMessage {
 
   /** The process exits before the end is over: a third signal, or somebody's `process.exit`. */
   exited (exitCode: number): void {
-    if (this.#silent || this.#startedAt === undefined || this.#board?.closed === true) return
+    if (this.#silent || this.#startedAt === undefined || this.#terminationLog?.closed === true) return
     const { phase } = this.#ports.lifecycle
     this.#put({
       ...this.#provisional(phase),
@@ -136,7 +136,8 @@ export class TerminationMessage {
   }
 
   get #silent (): boolean {
-    return this.#board === undefined || (this.#ports.lifecycle.request?.kind === 'close' && !this.#ports.exitAsked())
+    return this.#terminationLog === undefined
+      || (this.#ports.lifecycle.request?.kind === 'close' && !this.#ports.exitAsked())
   }
 
   #provisional (phase: Phase): OwnRecord {
@@ -178,7 +179,7 @@ export class TerminationMessage {
   }
 
   #put (record: OwnRecord): void {
-    this.#warn(this.#board?.put(this, { name: this.#ports.name, record }))
+    this.#warn(this.#terminationLog?.put(this, { name: this.#ports.name, record }))
   }
 
   #warn (error: Error | undefined): void {

@@ -13,12 +13,12 @@ import { sharedState } from '../../process/shared.ts'
 import { Descendants } from './descendants.ts'
 import type { Ask, ChildState, Pass, Probed, Question, ShutdownMessage, Tell } from '../protocol.ts'
 import { isOurs, messageType, whisper } from '../protocol.ts'
-import { Step } from '../phase-barrier.ts'
+import { PhaseStep } from './phase-step.ts'
 
 /** Whether the parent is the supervisor; else it is some service that has forked this process. */
 const isChild = process.env[supervisorVariable] === String(process.ppid)
 const applications = new Set<PublishedApplication>()
-const step = new Step(tellState, () => isChild && isSignalled())
+const step = new PhaseStep(tellState, () => isChild && isSignalled())
 const descendants = new Descendants(onDescendant)
 /** Those whose end waits for the descendants. */
 const waiting = new WeakSet<PublishedApplication>()

@@ -3,12 +3,12 @@ import type { Phase } from '../../lifecycle/phase.ts'
 import type { Child } from './child.ts'
 import type { SupervisorLog } from './log.ts'
 import type { SupervisorSettings } from '../options.ts'
-import type { Place } from './slot.ts'
+import type { Slot } from './slot.ts'
 
 /** What the whole consists of. */
-export interface WholePorts {
+export interface AggregateParts {
   settings: SupervisorSettings
-  places: readonly Place[]
+  slots: readonly Slot[]
   children: ReadonlySet<Child>
   log: SupervisorLog
   stopping (): boolean
@@ -18,14 +18,14 @@ export interface WholePorts {
 
 /** Phase and readiness of all children together. */
 export class Whole {
-  readonly #ports: WholePorts
+  readonly #ports: AggregateParts
   readonly #watchers = new Set<(phaseChanged: boolean) => void>()
   #phase: Phase = 'running'
   #since = Date.now()
   #wasReady = false
   #started = false
 
-  constructor (ports: WholePorts) {
+  constructor (ports: AggregateParts) {
     this.#ports = ports
   }
 
@@ -35,8 +35,8 @@ export class Whole {
   /** Whether it has been ready once. */
   get started (): boolean { return this.#started }
   get readyChildren (): number {
-    const { places } = this.#ports
-    return places.filter(({ child, successor }) => child?.ready === true || successor?.ready === true).length
+    const { slots } = this.#ports
+    return slots.filter(({ child, successor }) => child?.ready === true || successor?.ready === true).length
   }
   /** Whether enough children are ready, and nobody ends. */
   get ready (): boolean {
@@ -44,7 +44,7 @@ export class Whole {
   }
   /** Whether every place has a child that has been ready and stays. */
   get served (): boolean {
-    return this.#ports.places.every(({ child }) =>
+    return this.#ports.slots.every(({ child }) =>
       child !== undefined && child.worker.isConnected() && !child.ending && child.readyFor !== undefined
     )
   }

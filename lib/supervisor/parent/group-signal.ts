@@ -8,7 +8,7 @@ export const groupWindow = 100
  * Children that a signal ends which the supervisor has not got. Terminals, control groups and
  * `kill -- -group` send it to all, in any order: whether a child ends by itself is known a moment later.
  */
-export class Doubts {
+export class GroupSignals {
   readonly #open = new Map<Child, Array<() => void>>()
 
   /** Calls `decide` when it is known. Later calls for the same child are called after it. */

@@ -1,4 +1,4 @@
-import { Board } from '../../platform/kubernetes/termination-log.ts'
+import { TerminationLog } from '../../platform/kubernetes/termination-log.ts'
 import type { OwnRecord } from '../../platform/kubernetes/termination-log.ts'
 import type { ApplicationRecord } from '../../platform/kubernetes/message.ts'
 import type { Phase } from '../../lifecycle/phase.ts'
@@ -39,7 +39,7 @@ const rank = { clean: 0, cut: 1, failed: 2, unfinished: 3 } as const
 /** The container's termination message of a supervisor: it tells of all children, and of the worst of them in full. */
 export class TreeMessage {
   readonly #ports: TreeMessagePorts
-  readonly #board: Board | undefined
+  readonly #terminationLog: TerminationLog | undefined
   /** How those have ended who were there when the end began. */
   readonly #ended = new Map<Child, ChildEnd>()
   #cause: TreeCause | undefined
@@ -49,7 +49,7 @@ export class TreeMessage {
   constructor (ports: TreeMessagePorts) {
     this.#ports = ports
     if (ports.settings.terminationMessagePath !== undefined) {
-      this.#board = Board.at(ports.settings.terminationMessagePath)
+      this.#terminationLog = TerminationLog.at(ports.settings.terminationMessagePath)
     }
   }
 
@@ -62,7 +62,7 @@ export class TreeMessage {
 
   /** A message that could not be written is warned of while that can be changed. */
   check (): void {
-    this.#warn(this.#board?.problem())
+    this.#warn(this.#terminationLog?.problem())
   }
 
   /** All are to end. The first cause wins. */
@@ -77,7 +77,7 @@ export class TreeMessage {
     if (this.#phase === 'running') this.#startedAt = Date.now()
     this.#phase = phase
     // Undone: what the drain has said is no longer so.
-    if (phase === 'running') this.#warn(this.#board?.remove(this))
+    if (phase === 'running') this.#warn(this.#terminationLog?.remove(this))
     else if (phase !== 'terminated') this.#provisional()
   }
 
@@ -147,7 +147,7 @@ export class TreeMessage {
       ...phases === undefined ? {} : { phases, traffic: traffic!, cut: cut!, failures: failures!, advice: advice! },
       children: children.map(({ child: _child, ...rest }) => rest)
     } satisfies OwnRecord
-    this.#warn(this.#board?.put(this, { name: 'supervisor', record }))
+    this.#warn(this.#terminationLog?.put(this, { name: 'supervisor', record }))
   }
 
   #warn (error: Error | undefined): void {

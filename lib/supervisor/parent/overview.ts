@@ -80,7 +80,7 @@ export async function statusOf (supervisor: Supervisor, mostRequests?: number): 
   const { whole: { phase, since, ready, readyChildren }, reloading, settings: { workers, minReady } } = supervisor
   const alive = [...supervisor.children].filter((child) => child.alive)
   const children = await Promise.all(
-    alive.map((child) => childStatus(child, supervisor.places[child.place - 1]?.restarts ?? 0, mostRequests))
+    alive.map((child) => childStatus(child, supervisor.slots[child.place - 1]?.restarts ?? 0, mostRequests))
   )
   const deadlines = children.flatMap(({ applications }) => applications ?? []).flatMap(({ deadline }) => deadline ?? [])
   const { end } = supervisor

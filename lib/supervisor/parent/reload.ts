@@ -5,16 +5,16 @@ import type { Child } from './child.ts'
 import { groupWindow } from './group-signal.ts'
 import type { SupervisorLog } from './log.ts'
 import type { SupervisorSettings } from '../options.ts'
-import type { Place } from './slot.ts'
+import type { Slot } from './slot.ts'
 
 /** As much of the supervisor as a reload needs. */
 export interface Reloadable {
   readonly settings: SupervisorSettings
-  readonly places: readonly Place[]
+  readonly slots: readonly Slot[]
   readonly log: SupervisorLog
   readonly stopping: boolean
-  spawn (place: Place): Child
-  fill (place: Place): void
+  spawn (slot: Slot): Child
+  fill (slot: Slot): void
   dismiss (child: Child, signal: NodeJS.Signals, replaced: boolean): void
 }
 
@@ -56,34 +56,34 @@ export class Reload {
   /** The end of all cuts it off. */
   stop (reason: string): void {
     if (!this.#running) return
-    const { log, places } = this.#supervisor
+    const { log, slots } = this.#supervisor
     const problem = `the supervisor shuts down: ${reason}`
     const queued = this.#queued === undefined ? '' : ', and the one queued behind it left out'
     log.warn(
       { event: 'graceful.supervisor.reload', replaced: this.#replaced, problem },
-      `reload cut off after ${this.#replaced} of ${places.length}${queued}: ${problem}`
+      `reload cut off after ${this.#replaced} of ${slots.length}${queued}: ${problem}`
     )
   }
 
   async #run (reason: string): Promise<void> {
-    const { log, places, settings } = this.#supervisor
+    const { log, slots, settings } = this.#supervisor
     const startedAt = performance.now()
     log.info(
       { event: 'graceful.supervisor.reload', reason },
-      `reload of ${places.length} ${places.length === 1 ? 'child' : 'children'}: ${reason}`
+      `reload of ${slots.length} ${slots.length === 1 ? 'child' : 'children'}: ${reason}`
     )
     this.#replaced = 0
-    for (const place of places) {
+    for (const slot of slots) {
       /* oxlint-disable no-await-in-loop -- one after the other is the point */
       while (this.#leaving.size >= settings.maxSurge && !this.#supervisor.stopping) await Promise.race(this.#leaving)
       if (this.#supervisor.stopping) return
-      const problem = await this.#replace(place)
+      const problem = await this.#replace(slot)
       /* oxlint-enable no-await-in-loop */
       if (this.#supervisor.stopping) return
       if (problem !== undefined) {
         log.error(
-          { event: 'graceful.supervisor.reload', replaced: this.#replaced, child: place.number, problem },
-          `reload stopped after ${this.#replaced} of ${places.length}, the old children stay: ${problem}`
+          { event: 'graceful.supervisor.reload', replaced: this.#replaced, child: slot.number, problem },
+          `reload stopped after ${this.#replaced} of ${slots.length}, the old children stay: ${problem}`
         )
         return
       }
@@ -99,11 +99,11 @@ export class Reload {
   }
 
   /** Answers why the new child did not get the place; undefined where it did. */
-  async #replace (place: Place): Promise<string | undefined> {
+  async #replace (slot: Slot): Promise<string | undefined> {
     const { settings } = this.#supervisor
-    const successor = place.successor = this.#supervisor.spawn(place)
+    const successor = slot.successor = this.#supervisor.spawn(slot)
     await within(successor.settled, settings.startTimeout)
-    place.successor = undefined
+    slot.successor = undefined
     // A signal to the whole process group may have reached it first.
     if (!successor.alive) await sleep(groupWindow)
     if (this.#supervisor.stopping) return undefined
@@ -115,12 +115,12 @@ export class Reload {
           + `its last words: ${successor.lastWords}`
       if (successor.alive) this.#supervisor.dismiss(successor, 'SIGTERM', true)
       // Where the old one has ended meanwhile, somebody must follow it all the same.
-      if (!place.waiting) this.#supervisor.fill(place)
+      if (!slot.waiting) this.#supervisor.fill(slot)
       return problem
     }
-    const old = place.child
-    place.leaveEmpty()
-    place.child = successor
+    const old = slot.child
+    slot.leaveEmpty()
+    slot.child = successor
     if (old?.alive === true) {
       if (!old.leaving) this.#supervisor.dismiss(old, 'SIGTERM', true)
       const gone: Promise<unknown> = old.gone.finally(() => this.#leaving.delete(gone))

@@ -1,10 +1,10 @@
 import type { Child } from './child.ts'
 import { codeOf, isRequest } from '../code.ts'
 import type { ChildEnd } from '../code.ts'
-import { Doubts } from './group-signal.ts'
+import { GroupSignals } from './group-signal.ts'
 import type { SupervisorLog } from './log.ts'
 import type { SupervisorSettings } from '../options.ts'
-import type { Place } from './slot.ts'
+import type { Slot } from './slot.ts'
 
 /** As much of the supervisor as the end of a child needs. */
 export interface Staffed {
@@ -12,13 +12,13 @@ export interface Staffed {
   readonly log: SupervisorLog
   readonly stopping: boolean
   readonly whole: { readonly readyChildren: number, look (): void }
-  fill (place: Place): void
+  fill (slot: Slot): void
   limit (child: Child): void
   shutdown (end: { reason: string, exitCode: number, problem: string }): Promise<number>
 }
 
 /** What else it asks and tells. */
-export interface TurnoverPorts {
+export interface RespawnParts {
   /** Whether the whole was taken out of rotation by hand. */
   drained (): boolean
   /** A child has ended. */
@@ -26,13 +26,13 @@ export interface TurnoverPorts {
 }
 
 /** How children end that nobody has told to, and who follows them. */
-export class Turnover {
+export class Respawn {
   readonly #supervisor: Staffed
-  readonly #ports: TurnoverPorts
-  readonly #doubts = new Doubts()
+  readonly #ports: RespawnParts
+  readonly #groupSignals = new GroupSignals()
   readonly #codes: number[] = []
 
-  constructor (supervisor: Staffed, ports: TurnoverPorts) {
+  constructor (supervisor: Staffed, ports: RespawnParts) {
     this.#supervisor = supervisor
     this.#ports = ports
   }
@@ -42,48 +42,48 @@ export class Turnover {
 
   /** The supervisor has got the signal, too, that some children have. */
   settle (): void {
-    this.#doubts.settle()
+    this.#groupSignals.settle()
   }
 
   /** A child is on its way to its end. */
-  ending (place: Place, child: Child): void {
-    if (child.leaving || this.#supervisor.stopping || this.#doubts.has(child)) return
-    if (child.state.signalled) this.#doubts.wait(child, () => this.#leaves(place, child))
-    else this.#leaves(place, child)
+  ending (slot: Slot, child: Child): void {
+    if (child.leaving || this.#supervisor.stopping || this.#groupSignals.has(child)) return
+    if (child.state.signalled) this.#groupSignals.wait(child, () => this.#leaves(slot, child))
+    else this.#leaves(slot, child)
   }
 
   /** A child's process has ended. */
-  exited (place: Place, child: Child, end: ChildEnd): void {
+  exited (slot: Slot, child: Child, end: ChildEnd): void {
     const { stopping, whole } = this.#supervisor
-    const doubtful = this.#doubts.has(child) || (isRequest(end.signal) && !child.leaving && !stopping)
-    if (!doubtful) return this.#ended(place, child, end)
+    const doubtful = this.#groupSignals.has(child) || (isRequest(end.signal) && !child.leaving && !stopping)
+    if (!doubtful) return this.#ended(slot, child, end)
     whole.look()
-    this.#doubts.wait(child, () => this.#ended(place, child, end))
+    this.#groupSignals.wait(child, () => this.#ended(slot, child, end))
   }
 
   /** It ends by itself (a crash, a signal sent to it alone): its place is filled while it still drains. */
-  #leaves (place: Place, child: Child): void {
+  #leaves (slot: Slot, child: Child): void {
     if (child.leaving || this.#supervisor.stopping) return
     child.pass('draining')
-    if (place.child !== child || this.#ports.drained()) return
+    if (slot.child !== child || this.#ports.drained()) return
     child.leaving = true
     const { pid: childPid, state: { phase } } = child
     this.#supervisor.log.warn(
-      { event: 'graceful.supervisor.leaving', child: place.number, childPid, phase },
-      `child ${place.number} (process ${childPid}) shuts down by itself`
+      { event: 'graceful.supervisor.leaving', child: slot.number, childPid, phase },
+      `child ${slot.number} (process ${childPid}) shuts down by itself`
     )
     this.#supervisor.limit(child)
-    this.#refill(place, child)
+    this.#refill(slot, child)
   }
 
-  #ended (place: Place, child: Child, { code, signal }: ChildEnd): void {
+  #ended (slot: Slot, child: Child, { code, signal }: ChildEnd): void {
     const { stopping, log, whole } = this.#supervisor
     const asked = child.leaving || stopping
     const expected = asked && !child.killed && (code === 0 || child.unborn)
     const exitCode = expected ? 0 : codeOf({ code, signal })
     const details = {
       event: 'graceful.supervisor.exit',
-      child: place.number,
+      child: slot.number,
       childPid: child.pid,
       exitCode: code,
       signal,
@@ -93,21 +93,21 @@ export class Turnover {
     if (stopping) this.#codes.push(child.killed ? 1 : exitCode)
     this.#ports.ended(child, { code, signal })
     whole.look()
-    if (place.child === child && (!child.leaving || child.late)) this.#refill(place, child, exitCode)
+    if (slot.child === child && (!child.leaving || child.late)) this.#refill(slot, child, exitCode)
   }
 
   /** Fills a place whose child ends or has ended without having been told to. */
-  #refill (place: Place, child: Child, exitCode = 0): void {
+  #refill (slot: Slot, child: Child, exitCode = 0): void {
     const { stopping, settings, log, whole } = this.#supervisor
-    const delay = place.backoff.ended(child.readyFor)
+    const delay = slot.backoff.ended(child.readyFor)
     if (stopping) return
-    const { failedStarts } = place.backoff
-    if (failedStarts > settings.maxCrashes && (!place.served || whole.readyChildren < settings.minReady)) {
+    const { failedStarts } = slot.backoff
+    if (failedStarts > settings.maxCrashes && (!slot.served || whole.readyChildren < settings.minReady)) {
       const code = exitCode || 1
-      const problem = `child ${place.number} ended ${failedStarts} times in a row before it was ready`
+      const problem = `child ${slot.number} ended ${failedStarts} times in a row before it was ready`
       log.error(
-        { event: 'graceful.supervisor.giveUp', child: place.number, exitCode: code },
-        `${problem}, ${place.served ? 'and too few others are ready' : 'and never was'}: `
+        { event: 'graceful.supervisor.giveUp', child: slot.number, exitCode: code },
+        `${problem}, ${slot.served ? 'and too few others are ready' : 'and never was'}: `
           + `supervisor gives up with code ${code}`
       )
       void this.#supervisor.shutdown({
@@ -117,12 +117,12 @@ export class Turnover {
       })
       return
     }
-    place.restarts++
+    slot.restarts++
     log.warn(
-      { event: 'graceful.supervisor.backoff', child: place.number, delay, failedStarts },
-      `child ${place.number} is started again in ${delay} ms`
+      { event: 'graceful.supervisor.backoff', child: slot.number, delay, failedStarts },
+      `child ${slot.number} is started again in ${delay} ms`
     )
-    place.child = undefined
-    place.fillLater(delay, () => this.#supervisor.fill(place))
+    slot.child = undefined
+    slot.fillLater(delay, () => this.#supervisor.fill(slot))
   }
 }

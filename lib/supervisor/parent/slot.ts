@@ -3,7 +3,7 @@ import { Backoff } from './backoff.ts'
 import type { Child } from './child.ts'
 
 /** One of the places that the service's children have: who has it, and when it is filled again. */
-export class Place {
+export class Slot {
   /** From 1. */
   readonly number: number
   /** Who has it; undefined while nobody does. */

@@ -11,13 +11,13 @@ import { TreeMessage } from './message.ts'
 import type { TreeEnd } from './message.ts'
 import type { SupervisorSettings } from '../options.ts'
 import type { Sinks } from './output.ts'
-import { Place } from './slot.ts'
+import { Slot } from './slot.ts'
 import { ProbeNews } from './probe-updates.ts'
 import { Reload } from './reload.ts'
 import { counted } from '../../util/text.ts'
 import { forkChild } from './spawn.ts'
-import { Barrier } from '../phase-barrier.ts'
-import { Turnover } from './respawn.ts'
+import { PhaseBarrier } from './phase-barrier.ts'
+import { Respawn } from './respawn.ts'
 import { Whole } from './aggregate.ts'
 
 /** What the supervisor is given. */
@@ -42,7 +42,7 @@ export interface SupervisorEnd {
 /** The children of a service: started, kept, replaced and ended together. */
 export class Supervisor {
   readonly settings: SupervisorSettings
-  readonly places: readonly Place[]
+  readonly slots: readonly Slot[]
   readonly log: SupervisorLog
   /** Everybody who is alive, and whoever is on the way out. */
   readonly children: Set<Child> = new Set()
@@ -55,10 +55,10 @@ export class Supervisor {
   readonly #done = deferred<number>()
   readonly #reload: Reload
   readonly #listeners: Listeners
-  readonly #barrier: Barrier
+  readonly #barrier: PhaseBarrier
   readonly #hand: HandDrain
   readonly #grace: GraceWarning
-  readonly #turnover: Turnover
+  readonly #respawn: Respawn
   readonly #deadline: Deadline
   #stopping = false
   #over = false
@@ -68,30 +68,30 @@ export class Supervisor {
     this.settings = settings
     this.log = log
     this.#sinks = sinks
-    this.places = Array.from({ length: settings.workers }, (_, index) => new Place(index + 1))
+    this.slots = Array.from({ length: settings.workers }, (_, index) => new Slot(index + 1))
     this.#deadline = new Deadline(settings)
     this.#reload = new Reload(this)
     this.#hand = new HandDrain(this)
     this.#grace = new GraceWarning(settings, log)
     this.whole = new Whole({
       settings,
-      places: this.places,
+      slots: this.slots,
       children: this.children,
       log,
       stopping: () => this.#stopping,
       drained: () => this.#hand.drained
     })
     this.#message = new TreeMessage({ settings, children: this.children, log })
-    this.#turnover = new Turnover(this, {
+    this.#respawn = new Respawn(this, {
       drained: () => this.#hand.drained,
       ended: (child, end) => this.#message.ended(child, end)
     })
     // From phase 2 on nobody but the children holds a port, so that it is closed when they close it.
-    this.#barrier = new Barrier(this.children, (phase) => { if (phase === 'announcing') this.#listeners.close() })
+    this.#barrier = new PhaseBarrier(this.children, (phase) => { if (phase === 'announcing') this.#listeners.close() })
     this.#listeners = new Listeners({
       expected: () =>
         !this.whole.served
-        && (this.places.some(({ child }) => child === undefined)
+        && (this.slots.some(({ child }) => child === undefined)
           || [...this.children].some((child) => child.ending || !child.worker.isConnected())),
       over: () => this.whole.served
     })
@@ -131,14 +131,14 @@ export class Supervisor {
       )
     }
     this.#listeners.install()
-    for (const place of this.places) this.fill(place)
+    for (const slot of this.slots) this.fill(slot)
   }
 
   /** A new child, which nobody has counted on yet. */
-  spawn (place: Place): Child {
-    const child = new Child(forkChild(this.settings), place.number, this.#sinks, this.#deadline.longest, {
-      changed: (changed) => this.#changed(place, changed),
-      exited: (exited, end) => this.#turnover.exited(place, exited, end),
+  spawn (slot: Slot): Child {
+    const child = new Child(forkChild(this.settings), slot.number, this.#sinks, this.#deadline.longest, {
+      changed: (changed) => this.#changed(slot, changed),
+      exited: (exited, end) => this.#respawn.exited(slot, exited, end),
       orphaned: (parent, pids) => this.#orphaned(parent, pids),
       killed: (parent, pids) =>
         this.log.error(
@@ -149,8 +149,8 @@ export class Supervisor {
     })
     this.children.add(child)
     this.log.info(
-      { event: 'graceful.supervisor.spawn', child: place.number, childPid: child.pid },
-      `child ${place.number} ${child.pid === undefined ? 'cannot be started' : `starts as process ${child.pid}`}`
+      { event: 'graceful.supervisor.spawn', child: slot.number, childPid: child.pid },
+      `child ${slot.number} ${child.pid === undefined ? 'cannot be started' : `starts as process ${child.pid}`}`
     )
     void child.settled.then(() => {
       this.probes.join(child)
@@ -199,7 +199,7 @@ export class Supervisor {
       `supervisor shuts down: ${reason}`
     )
     this.#reload.stop(reason)
-    for (const place of this.places) place.leaveEmpty()
+    for (const slot of this.slots) slot.leaveEmpty()
     for (const sink of new Set(Object.values(this.#sinks))) sink.limit(...this.#deadline.output)
     this.#listeners.release()
     this.#message.begin({
@@ -208,7 +208,7 @@ export class Supervisor {
       ...problem !== undefined && { problem }
     })
     this.whole.enter('announcing')
-    this.#turnover.settle()
+    this.#respawn.settle()
     for (const child of this.children) {
       // Who is on its way out already has its order; a second one would cut it short. What is left
       // of the grace period may be less than it was given.
@@ -255,14 +255,14 @@ export class Supervisor {
   }
 
   /** Starts a child where a place has none. */
-  fill (place: Place): void {
-    if (this.#stopping || place.child?.alive === true || place.successor !== undefined) return
-    const child = place.child = this.spawn(place)
+  fill (slot: Slot): void {
+    if (this.#stopping || slot.child?.alive === true || slot.successor !== undefined) return
+    const child = slot.child = this.spawn(slot)
     const timer = setTimeout(() => {
       if (!child.alive || child.readyFor !== undefined || child.leaving) return
       this.log.error(
-        { event: 'graceful.supervisor.late', child: place.number, childPid: child.pid, lastWords: child.lastWords },
-        `child ${place.number} (process ${child.pid}) was not ready within ${this.settings.startTimeout} ms: `
+        { event: 'graceful.supervisor.late', child: slot.number, childPid: child.pid, lastWords: child.lastWords },
+        `child ${slot.number} (process ${child.pid}) was not ready within ${this.settings.startTimeout} ms: `
           + whyNotReady(child)
       )
       // Its end counts as that of a child that crashed while starting.
@@ -272,15 +272,15 @@ export class Supervisor {
     void child.settled.then(() => clearTimeout(timer))
   }
 
-  #changed (place: Place, child: Child): void {
+  #changed (slot: Slot, child: Child): void {
     this.#grace.look(child)
     if (child.ready) {
-      place.served = true
-      place.backoff.started()
+      slot.served = true
+      slot.backoff.started()
       this.#listeners.settle()
     }
     this.whole.look()
-    if (child.state.ending) this.#turnover.ending(place, child)
+    if (child.state.ending) this.#respawn.ending(slot, child)
   }
 
   #orphaned (child: Child, pids: readonly number[]): number {
@@ -296,7 +296,7 @@ export class Supervisor {
     this.#over = true
     this.#listeners.uninstall()
     this.whole.enter('terminated')
-    const code = this.#exitCode || this.#turnover.exitCode
+    const code = this.#exitCode || this.#respawn.exitCode
     this.#message.finish(code)
     this.log.info({ event: 'graceful.supervisor.end', exitCode: code }, `supervisor ends with code ${code}`)
     this.#done.resolve(code)

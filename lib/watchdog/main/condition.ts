@@ -1,6 +1,6 @@
 import type { BlockedRecord } from '../protocol.ts'
 import type { Role } from './threads.ts'
-import type { WatchdogStatus, Ward } from './types.ts'
+import type { WatchdogStatus, WatchedApplication } from './types.ts'
 
 const event = 'graceful.watchdog'
 
@@ -8,11 +8,11 @@ const event = 'graceful.watchdog'
 export class Condition {
   readonly #status: WatchdogStatus =
     { state: 'starting', port: undefined, blockedCount: 0, blockedTime: 0, lastBlocked: undefined }
-  readonly #log: () => Ward['log'] | undefined
+  readonly #log: () => WatchedApplication['log'] | undefined
   /** How many watch on the watchdog's port. */
   watched = 0
 
-  constructor (log: () => Ward['log'] | undefined) {
+  constructor (log: () => WatchedApplication['log'] | undefined) {
     this.#log = log
   }
 

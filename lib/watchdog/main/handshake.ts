@@ -2,7 +2,7 @@ import { clearTimeout, setTimeout } from '../../util/timers.ts'
 import type { Timer } from '../../util/timers.ts'
 
 /** Questions of the kind "have you heard all that I said?", and who waits for their answers. */
-export class Greetings {
+export class Handshakes {
   readonly #waiting = new Map<number, (heard: boolean) => void>()
   #last = 0
 

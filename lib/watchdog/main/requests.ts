@@ -1,7 +1,7 @@
 import type { CheckKind } from '../../health/options.ts'
 import type { MetricsText, ProbeAnswers, RefusedMetrics, ToMain, ToThread } from '../protocol.ts'
 import { monotonic } from '../heartbeat.ts'
-import type { Ward } from './types.ts'
+import type { WatchedApplication } from './types.ts'
 
 /** The largest text of metrics the thread is given, in bytes: it has 48 MB of heap, and edits the text as a whole. */
 export const largestMetrics: number = 2 * 1024 * 1024
@@ -10,13 +10,13 @@ export const largestMetrics: number = 2 * 1024 * 1024
 export type Errand = ToMain & { type: 'status' | 'metrics' | 'probed' | 'prestop' | 'verdicts' }
 
 /** Runs the thread's errands on the main thread. */
-export class Errands {
-  readonly #wards: ReadonlySet<Ward>
+export class ThreadRequests {
+  readonly #applications: ReadonlySet<WatchedApplication>
   readonly #post: (message: ToThread) => void
   #hasWarned = false
 
-  constructor (wards: ReadonlySet<Ward>, post: (message: ToThread) => void) {
-    this.#wards = wards
+  constructor (applications: ReadonlySet<WatchedApplication>, post: (message: ToThread) => void) {
+    this.#applications = applications
     this.#post = post
   }
 
@@ -26,7 +26,7 @@ export class Errands {
         this.#post({
           type: 'answer',
           id: errand.id,
-          value: JSON.parse(JSON.stringify(this.#wards.values().next().value?.status(errand.mostRequests) ?? {}))
+          value: JSON.parse(JSON.stringify(this.#applications.values().next().value?.status(errand.mostRequests) ?? {}))
         })
         return
       case 'metrics':
@@ -43,12 +43,12 @@ export class Errands {
 
   /** A registry belongs to one application: where several have one, it is that of the first. */
   async #metrics (): Promise<void> {
-    const ward = [...this.#wards].find(({ metrics }) => metrics !== undefined)
-    const metrics = await ward?.metrics?.()
-    this.#post({ type: 'metrics', metrics: metrics && this.#bounded(metrics, ward!.log) })
+    const application = [...this.#applications].find(({ metrics }) => metrics !== undefined)
+    const metrics = await application?.metrics?.()
+    this.#post({ type: 'metrics', metrics: metrics && this.#bounded(metrics, application!.log) })
   }
 
-  #bounded (metrics: MetricsText, log: Ward['log']): MetricsText | RefusedMetrics {
+  #bounded (metrics: MetricsText, log: WatchedApplication['log']): MetricsText | RefusedMetrics {
     const size = Buffer.byteLength(metrics.text)
     if (size <= largestMetrics) return metrics
     const refused = `the metrics take ${size} bytes, and the watchdog's port serves ${largestMetrics} at most: `
@@ -59,19 +59,19 @@ export class Errands {
   }
 
   async #verdicts (id: number, kind: CheckKind): Promise<void> {
-    const verdicts = await Promise.all([...this.#wards].map((ward) => ward.verdicts(kind)))
+    const verdicts = await Promise.all([...this.#applications].map((application) => application.verdicts(kind)))
     this.#post({ type: 'answer', id, value: verdicts })
   }
 
   #probed (answers: ProbeAnswers[]): void {
     const now = monotonic()
     const ago = answers.map((answer) => ({ ...answer, first: now - answer.first, last: now - answer.last }))
-    for (const ward of this.#wards) ward.probed(ago)
+    for (const application of this.#applications) application.probed(ago)
   }
 
   async #prestop (id: number, at: number): Promise<void> {
     const ago = monotonic() - at
-    await Promise.all([...this.#wards].map((ward) => ward.prestop(ago)))
+    await Promise.all([...this.#applications].map((application) => application.prestop(ago)))
     this.#post({ type: 'answer', id, value: true })
   }
 }

@@ -6,8 +6,8 @@ import type { ThreadData, ToMain, ToThread } from '../protocol.ts'
 import { freeSpare, openSpare } from '../reserved-fd.ts'
 import { makeWorker } from './worker.ts'
 
-/** What {@link Keeper} needs. */
-export interface KeeperPorts {
+/** What {@link Respawn} needs. */
+export interface RespawnParts {
   /** What the thread is started with. */
   data: () => Omit<ThreadData, 'spare'>
   /** A thread is there, and can be told. */
@@ -32,8 +32,8 @@ function pauseAfter (deaths: number): number {
 }
 
 /** Keeps a thread of the watchdog: starts it, and again where it dies, with a pause that grows. */
-export class Keeper {
-  readonly #ports: KeeperPorts
+export class Respawn {
+  readonly #ports: RespawnParts
   #worker: Worker | undefined
   #timer: Timer | undefined
   #startedAt: number | undefined
@@ -42,7 +42,7 @@ export class Keeper {
   #stillborn = 0
 
   /** @param deaths how many have died in a row that somebody else has kept */
-  constructor (ports: KeeperPorts, deaths: number = 0) {
+  constructor (ports: RespawnParts, deaths: number = 0) {
     this.#ports = ports
     this.#deaths = deaths
   }

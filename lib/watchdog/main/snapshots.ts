@@ -1,8 +1,8 @@
-import type { WardState } from '../protocol.ts'
+import type { WatchedState } from '../protocol.ts'
 import { monotonic } from '../heartbeat.ts'
-import { unseen } from '../request-ages.ts'
-import type { SharedSights, Sight } from '../request-ages.ts'
-import type { Ward } from './types.ts'
+import { unseen } from '../shared-snapshots.ts'
+import type { SharedSnapshots, Snapshot } from '../shared-snapshots.ts'
+import type { WatchedApplication } from './types.ts'
 
 /** How many requests are told of each application. */
 const mostRequests = 10
@@ -12,22 +12,22 @@ const manyRequests = 25
 const manyEvery = 5
 
 /** The applications of a process, as they are told of. */
-export class Census {
-  readonly #wards: ReadonlySet<Ward>
-  readonly #sights: SharedSights
+export class Snapshots {
+  readonly #applications: ReadonlySet<WatchedApplication>
+  readonly #shared: SharedSnapshots
   #mostInFlight = 0
   #looks = 0
 
-  constructor (wards: ReadonlySet<Ward>, sights: SharedSights) {
-    this.#wards = wards
-    this.#sights = sights
+  constructor (applications: ReadonlySet<WatchedApplication>, shared: SharedSnapshots) {
+    this.#applications = applications
+    this.#shared = shared
   }
 
   /** Takes a look at the requests in flight, which the watchdog reads when it needs it. */
   look (): void {
-    const sights = [...this.#wards].map((ward) => ward.crowded() ? unseen : sightOf(ward))
-    this.#mostInFlight = Math.max(0, ...sights.map(({ inFlight = 0 }) => inFlight))
-    this.#sights.write(sights)
+    const snapshots = [...this.#applications].map((one) => one.crowded() ? unseen : snapshotOf(one))
+    this.#mostInFlight = Math.max(0, ...snapshots.map(({ inFlight = 0 }) => inFlight))
+    this.#shared.write(snapshots)
   }
 
   /** The same, with each heartbeat: of many requests it takes its time. */
@@ -37,22 +37,22 @@ export class Census {
   }
 
   /** All that is told in messages. */
-  states (): WardState[] {
-    return [...this.#wards].map((ward) => stateOf(ward, unseen))
+  states (): WatchedState[] {
+    return [...this.#applications].map((application) => stateOf(application, unseen))
   }
 
   /** All that is known now, as JSON: what the watchdog evaluates on a main thread that it has paused. */
   snapshot (): string {
-    return JSON.stringify([...this.#wards].map((ward) => stateOf(ward, sightOf(ward))))
+    return JSON.stringify([...this.#applications].map((application) => stateOf(application, snapshotOf(application))))
   }
 }
 
-function sightOf (ward: Ward): Sight {
-  const requests = ward.requests(mostRequests)
+function snapshotOf (application: WatchedApplication): Snapshot {
+  const requests = application.requests(mostRequests)
   // Where there are none the time is no news: a service that rests tells nothing.
-  return { requests, seenAt: requests.length > 0 ? monotonic() : undefined, inFlight: ward.inFlight() }
+  return { requests, seenAt: requests.length > 0 ? monotonic() : undefined, inFlight: application.inFlight() }
 }
 
-function stateOf (ward: Ward, sight: Sight): WardState {
-  return { ...ward.state(), ...sight, measured: ward.metrics !== undefined }
+function stateOf (application: WatchedApplication, snapshot: Snapshot): WatchedState {
+  return { ...application.state(), ...snapshot, measured: application.metrics !== undefined }
 }

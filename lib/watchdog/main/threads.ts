@@ -1,4 +1,4 @@
-import { Keeper } from './respawn.ts'
+import { Respawn } from './respawn.ts'
 import type { ThreadData, ToMain, ToThread } from '../protocol.ts'
 
 /** What a thread is for: to watch the event loop, or to answer on the watchdog's port. The first one does both. */
@@ -29,16 +29,16 @@ export interface ThreadsPorts {
 export class Threads {
   readonly #ports: ThreadsPorts
   readonly #hasPort: boolean
-  readonly #watching: Keeper
+  readonly #watching: Respawn
   /** The port's own; undefined while one thread does both, or where there is no port. */
-  #answering: Keeper | undefined
+  #answering: Respawn | undefined
   /** A thread can be started here. */
   #hasRun = false
 
   constructor (hasPort: boolean, ports: ThreadsPorts) {
     this.#hasPort = hasPort
     this.#ports = ports
-    this.#watching = new Keeper({
+    this.#watching = new Respawn({
       data: () => ({ ...this.#dataOf(this.#answering === undefined), watches: true }),
       started: () => this.#started(),
       heed: (message) => {
@@ -92,7 +92,7 @@ export class Threads {
     this.#ports.closed()
     const { started, heed, closed, died, failed } = this.#ports
     // One death counts for it already.
-    this.#answering = new Keeper({
+    this.#answering = new Respawn({
       data: () => ({ ...this.#dataOf(true), watches: false }),
       started: () => started('answering'),
       heed,

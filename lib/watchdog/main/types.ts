@@ -1,7 +1,7 @@
 import type { CheckKind } from '../../health/options.ts'
 import type { Log } from '../../log.ts'
 import type { RequestRecord } from '../../platform/kubernetes/message.ts'
-import type { MetricsText, ProbeAnswers, ServerData, BlockedRecord, Verdicts, WardState } from '../protocol.ts'
+import type { MetricsText, ProbeAnswers, ServerData, BlockedRecord, Verdicts, WatchedState } from '../protocol.ts'
 
 /** The option `watchdog`. Times are milliseconds. */
 export interface WatchdogOptions {
@@ -45,9 +45,9 @@ export interface WatchdogSetup {
 }
 
 /** One application, as the watchdog asks it. */
-export interface Ward {
+export interface WatchedApplication {
   log: Log
-  state (): Omit<WardState, 'requests' | 'seenAt' | 'inFlight' | 'measured'>
+  state (): Omit<WatchedState, 'requests' | 'seenAt' | 'inFlight' | 'measured'>
   /** Requests in flight, the oldest first, at most so many. */
   requests (most: number): RequestRecord[]
   /** How many they are. */
@@ -69,7 +69,7 @@ export interface Ward {
 }
 
 /** What joining answers. */
-export interface Guarded {
+export interface WatchHandle {
   /** Settles when the watchdog watches this application and hears its signals, or has failed; within three seconds. */
   ready (): Promise<void>
   /** Tells the watchdog at once of a new phase. */

@@ -1,18 +1,18 @@
 import type { Verdicts } from '../protocol.ts'
-import type { Ward } from './types.ts'
+import type { WatchedApplication } from './types.ts'
 
 /** How often what has only grown older is told all the same: each so many times that it is asked. */
 const retoldEvery = 10
 
 /** The verdicts of all applications, told where something has turned. */
 export class VerdictNews {
-  readonly #wards: ReadonlySet<Ward>
+  readonly #applications: ReadonlySet<WatchedApplication>
   #told = ''
   #asked = 0
   #asking = false
 
-  constructor (wards: ReadonlySet<Ward>) {
-    this.#wards = wards
+  constructor (applications: ReadonlySet<WatchedApplication>) {
+    this.#applications = applications
   }
 
   /** Whoever was told is gone. */
@@ -28,7 +28,7 @@ export class VerdictNews {
     if (this.#asking) return undefined
     this.#asking = true
     try {
-      const verdicts = await Promise.all([...this.#wards].map((ward) => ward.verdicts()))
+      const verdicts = await Promise.all([...this.#applications].map((application) => application.verdicts()))
       const text = JSON.stringify(verdicts.map(lasting))
       if (text === this.#told && ++this.#asked % retoldEvery !== 0) return undefined
       this.#told = text

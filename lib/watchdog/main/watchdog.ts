@@ -1,18 +1,17 @@
-import { isMainThread } from 'node:worker_threads'
 import { onTick, tickInterval } from '../../util/ticker.ts'
 import type { BlockedRecord, ToMain } from '../protocol.ts'
-import { Census } from './snapshots.ts'
+import { Snapshots } from './snapshots.ts'
 import { Condition } from './condition.ts'
-import { Errands } from './requests.ts'
-import { Greetings } from './handshake.ts'
+import { ThreadRequests } from './requests.ts'
+import { Handshakes } from './handshake.ts'
 import { limitOf } from '../kill-deadline.ts'
-import { heartbeatInterval, monotonic, Pulse } from '../heartbeat.ts'
-import { SharedSights } from '../request-ages.ts'
+import { heartbeatInterval, monotonic, Heartbeat } from '../heartbeat.ts'
+import { SharedSnapshots } from '../shared-snapshots.ts'
 import { Threads } from './threads.ts'
 import type { CommonData, Role } from './threads.ts'
 import { VerdictNews } from './verdict-updates.ts'
 import { inspectorOf } from './worker.ts'
-import type { Guarded, WatchdogSetup, Ward } from './types.ts'
+import type { WatchHandle, WatchdogSetup, WatchedApplication } from './types.ts'
 
 /** How long a boot waits for the thread at most, in milliseconds. */
 const readyTimeout = 3000
@@ -24,33 +23,19 @@ const farewellTimeout = 250
 /** Of how many requests they hear. */
 const mostTold = 50
 
-/**
- * Puts an application under the watchdog of its process, which all copies of the package share; the first
- * one brings the settings. Undefined in a worker thread, which has neither signals nor an exit of its own.
- */
-export function joinWatchdog (
-  shared: { watchdog?: object | undefined },
-  setup: WatchdogSetup,
-  ward: Ward
-): Guarded | undefined {
-  if (!isMainThread) return undefined
-  const watchdog = shared.watchdog ??= new Watchdog(setup, () => { shared.watchdog = undefined })
-  return (watchdog as Watchdog).join(ward)
-}
-
 /** The main thread's side of the watchdog: one per process, from its first application to its last. */
 export class Watchdog {
   readonly #setup: WatchdogSetup
-  readonly #wards = new Set<Ward>()
-  readonly #pulse = new Pulse()
+  readonly #applications = new Set<WatchedApplication>()
+  readonly #heartbeat = new Heartbeat()
   readonly #inspector = inspectorOf()
   readonly #stopped: () => void
   readonly #condition = new Condition(() => this.#log)
-  readonly #greetings = new Greetings()
-  readonly #sights = new SharedSights()
-  readonly #census = new Census(this.#wards, this.#sights)
-  readonly #news = new VerdictNews(this.#wards)
-  readonly #errands = new Errands(this.#wards, (message) => this.#threads.postTo('answering', message))
+  readonly #handshakes = new Handshakes()
+  readonly #shared = new SharedSnapshots()
+  readonly #snapshots = new Snapshots(this.#applications, this.#shared)
+  readonly #news = new VerdictNews(this.#applications)
+  readonly #requests = new ThreadRequests(this.#applications, (message) => this.#threads.postTo('answering', message))
   readonly #threads: Threads
   #rest: (() => void) | undefined
   #publishedAt = 0
@@ -69,8 +54,8 @@ export class Watchdog {
     })
   }
 
-  join (ward: Ward): Guarded {
-    this.#wards.add(ward)
+  join (application: WatchedApplication): WatchHandle {
+    this.#applications.add(application)
     if (this.#rest === undefined) this.#begin()
     // It joins before it can be asked.
     queueMicrotask(() => this.#tell())
@@ -78,24 +63,24 @@ export class Watchdog {
       ready: () => this.#ready(),
       changed: () => {
         // What a phase begins with may hang in native code, where nothing can be asked.
-        this.#census.look()
+        this.#snapshots.look()
         this.#tell()
       },
       status: () => this.#condition.status,
-      farewell: () => this.#farewell(ward),
-      leave: () => this.#leave(ward)
+      farewell: () => this.#farewell(application),
+      leave: () => this.#leave(application)
     }
   }
 
   /** All that is known, as JSON: what the watchdog evaluates on a main thread that it has paused. */
-  snapshot (): string { return this.#census.snapshot() }
+  snapshot (): string { return this.#snapshots.snapshot() }
 
-  get #log (): Ward['log'] | undefined {
-    return this.#wards.values().next().value?.log
+  get #log (): WatchedApplication['log'] | undefined {
+    return this.#applications.values().next().value?.log
   }
 
   #begin (): void {
-    this.#pulse.beat()
+    this.#heartbeat.beat()
     this.#lookForDebugger()
     this.#rest = onTick(() => this.#beat())
     this.#threads.start()
@@ -108,7 +93,7 @@ export class Watchdog {
     this.#news.forget()
     queueMicrotask(() => {
       this.#tell()
-      if (role === 'watching') this.#hello(this.#greetings.last)
+      if (role === 'watching') this.#hello(this.#handshakes.last)
     })
   }
 
@@ -116,7 +101,7 @@ export class Watchdog {
   async #ready (): Promise<void> {
     if (this.#condition.hasFailed) return
     this.#tell()
-    const heard = await this.#greetings.send((id) => this.#hello(id), readyTimeout)
+    const heard = await this.#handshakes.send((id) => this.#hello(id), readyTimeout)
     if (!heard) {
       this.#log?.warn(
         { event: 'graceful.watchdog' },
@@ -134,8 +119,8 @@ export class Watchdog {
     const { settings, probes, admin, metrics, terminationMessagePath, parent } = this.#setup
     const { blocked, liveness, port, host } = settings
     return {
-      buffer: this.#pulse.buffer,
-      sights: this.#sights.buffer,
+      buffer: this.#heartbeat.buffer,
+      snapshots: this.#shared.buffer,
       blocked,
       liveness,
       inspect: this.#inspector !== undefined,
@@ -146,33 +131,35 @@ export class Watchdog {
   }
 
   #failed (role: Role, why: string): void {
-    if (role === 'watching') this.#greetings.giveUp()
+    if (role === 'watching') this.#handshakes.giveUp()
     // Who answers alone needs the heartbeat, too.
     if (role === 'watching' && !this.#threads.answers) this.#rest?.()
     this.#condition.failed(role, why)
   }
 
-  #farewell (ward: Ward): void {
+  #farewell (application: WatchedApplication): void {
     // The first application is the one that is shown.
-    if (this.#condition.watched === 0 || !this.#threads.answers || ward !== this.#wards.values().next().value) return
-    this.#threads.postTo('answering', { type: 'farewell', status: JSON.parse(JSON.stringify(ward.status(mostTold))) })
-    this.#pulse.awaitFarewell(farewellTimeout)
+    if (this.#condition.watched === 0 || !this.#threads.answers) return
+    if (application !== this.#applications.values().next().value) return
+    const status = JSON.parse(JSON.stringify(application.status(mostTold)))
+    this.#threads.postTo('answering', { type: 'farewell', status })
+    this.#heartbeat.awaitFarewell(farewellTimeout)
   }
 
-  #leave (ward: Ward): void {
-    if (!this.#wards.delete(ward) || this.#wards.size > 0) {
-      this.#census.look()
+  #leave (application: WatchedApplication): void {
+    if (!this.#applications.delete(application) || this.#applications.size > 0) {
+      this.#snapshots.look()
       return this.#tell()
     }
     this.#rest?.()
-    this.#greetings.giveUp()
+    this.#handshakes.giveUp()
     this.#stopped()
     this.#threads.stop()
   }
 
   #beat (): void {
     const now = monotonic()
-    this.#pulse.beat(now)
+    this.#heartbeat.beat(now)
     // By the clock: ticks of a busy event loop are late.
     if (now - this.#publishedAt < heartbeatInterval - tickInterval / 2) return
     this.#publishedAt = now
@@ -194,26 +181,27 @@ export class Watchdog {
 
   #publish (): void {
     this.#lookForDebugger()
-    this.#census.glance()
+    this.#snapshots.glance()
     this.#tell()
   }
 
   #lookForDebugger (): void {
-    this.#pulse.debuggable = this.#inspector?.url() !== undefined
+    this.#heartbeat.debuggable = this.#inspector?.url() !== undefined
   }
 
   #tell (): void {
     if (this.#setup.settings.port !== undefined) this.#tellVerdicts().catch(() => {})
-    const wards = this.#census.states()
-    const text = JSON.stringify(wards)
+    const applications = this.#snapshots.states()
+    const text = JSON.stringify(applications)
     if (text === this.#told) return
     this.#told = text
-    this.#threads.post({ type: 'wards', wards, verdicts: undefined })
+    this.#threads.post({ type: 'applications', applications, verdicts: undefined })
   }
 
   async #tellVerdicts (): Promise<void> {
     const verdicts = await this.#news.ask()
-    if (verdicts !== undefined) this.#threads.post({ type: 'wards', wards: this.#census.states(), verdicts })
+    if (verdicts === undefined) return
+    this.#threads.post({ type: 'applications', applications: this.#snapshots.states(), verdicts })
   }
 
   #heed (message: ToMain): void {
@@ -235,15 +223,11 @@ export class Watchdog {
     switch (message.type) {
       case 'up': return
       case 'ready':
-        this.#greetings.heard(message.id)
+        this.#handshakes.heard(message.id)
         this.#condition.ready(message.signals)
         return
-      case 'listening':
-        this.#condition.listening(message.port)
-        return
-      case 'warning':
-        this.#log?.warn({ event: 'graceful.watchdog' }, message.message)
-        return
+      case 'listening': return this.#condition.listening(message.port)
+      case 'warning': return this.#log?.warn({ event: 'graceful.watchdog' }, message.message)
       case 'unblocked': return this.#unblocked(message.record)
       case 'watched':
         this.#condition.watched = message.viewers
@@ -252,12 +236,12 @@ export class Watchdog {
       case 'metrics':
       case 'probed':
       case 'verdicts':
-      case 'prestop': this.#errands.run(message)
+      case 'prestop': this.#requests.run(message)
     }
   }
 
   #unblocked (record: BlockedRecord): void {
     this.#condition.unblocked(record)
-    for (const ward of this.#wards) ward.unblocked(record)
+    for (const application of this.#applications) application.unblocked(record)
   }
 }

@@ -1,16 +1,16 @@
-import type { WardState } from '../protocol.ts'
+import type { WatchedState } from '../protocol.ts'
 
 /**
  * The applications, with the requests that they were last seen with as old as these are by now.
  *
  * @param now of the shared clock
  */
-export function agedWards (wards: readonly WardState[], now: number): WardState[] {
-  return wards.map((ward) => {
-    const { requests, seenAt } = ward
-    if (seenAt === undefined) return ward
+export function agedApplications (applications: readonly WatchedState[], now: number): WatchedState[] {
+  return applications.map((application) => {
+    const { requests, seenAt } = application
+    if (seenAt === undefined) return application
     return {
-      ...ward,
+      ...application,
       requests: requests.map((request) => ({ ...request, age: Math.round(request.age + now - seenAt) })),
       seenAt: now
     }

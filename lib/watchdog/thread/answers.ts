@@ -2,16 +2,16 @@ import { clearTimeout, setTimeout } from 'node:timers'
 import { Coalesced } from '../../util/coalesced.ts'
 import type { Verdict } from '../../health/health.ts'
 import type { CheckKind } from '../../health/options.ts'
-import { agedWards } from './ages.ts'
+import { agedApplications } from './ages.ts'
 import { buildVerdict, publicStatusOf } from './verdict.ts'
 import type { LoopState, Question } from './verdict.ts'
-import { Display, mostShown } from './live-status.ts'
+import { LiveStatus, mostShown } from './live-status.ts'
 import { deadlineOf } from '../kill-deadline.ts'
 import type { Unheard } from '../kill-deadline.ts'
 import { ProbeTally } from './probe-tally.ts'
-import type { MetricsText, RefusedMetrics, ToMain, ToThread, Verdicts, WardState } from '../protocol.ts'
+import type { MetricsText, RefusedMetrics, ToMain, ToThread, Verdicts, WatchedState } from '../protocol.ts'
 import { monotonic, silent } from '../heartbeat.ts'
-import { Questions } from './requests.ts'
+import { MainRequests } from './requests.ts'
 import type { ServedMetrics, ServerPorts } from './routes.ts'
 import { Scrape } from './scrape.ts'
 import type { LiveValues } from './scrape.ts'
@@ -35,7 +35,7 @@ const reportInterval = 100
 
 /** What is known in the thread. */
 export interface Sight {
-  wards: () => readonly WardState[]
+  applications: () => readonly WatchedState[]
   verdicts: () => readonly Verdicts[]
   /** The main thread has answered. */
   learn: (verdicts: readonly Verdicts[]) => void
@@ -60,14 +60,14 @@ function served (metrics: MetricsText | RefusedMetrics | undefined): ServedMetri
 }
 
 /** Answers what is asked on the watchdog's own port. */
-export class Desk {
+export class Answers {
   readonly #sight: Sight
-  readonly #questions = new Questions()
+  readonly #questions = new MainRequests()
   readonly #tally = new ProbeTally(monotonic)
   readonly #scrape: Scrape
   readonly #metrics: Coalesced<ServedMetrics | undefined>
   readonly #whole = new Coalesced(() => this.#status())
-  readonly #display: Display
+  readonly #liveStatus: LiveStatus
   /** What was asked for probes of a kind, and has no answer yet. */
   readonly #asked = new Map<CheckKind, Promise<void>>()
   #reportedAt = 0
@@ -83,8 +83,8 @@ export class Desk {
       return served(await this.#scrape.read(sight.loop().silence <= silent, () => this.#live()))
     }
     this.#metrics = new Coalesced(render, renderInterval)
-    this.#display = new Display({
-      publicStatus: () => publicStatusOf(sight.wards(), this.#ready()),
+    this.#liveStatus = new LiveStatus({
+      publicStatus: () => publicStatusOf(sight.applications(), this.#ready()),
       eventLoop: () => ({ ...sight.loop(), blockedIn: sight.blockedIn() }),
       told: () => this.#told(),
       ask: (mostRequests, timeout) =>
@@ -95,22 +95,23 @@ export class Desk {
 
   /** What the server asks. */
   get ports (): ServerPorts {
-    const { wards } = this.#sight
+    const { applications } = this.#sight
     return {
       verdict: (kind, question) => this.#verdict(kind, question),
       probed: (answer) => this.#probed(answer),
-      publicStatus: () => publicStatusOf(wards(), this.#ready()),
+      publicStatus: () => publicStatusOf(applications(), this.#ready()),
       status: () => this.#whole.ask(),
       metrics: () => this.#metrics.ask(),
       prestop: () => this.#announce(),
-      viewers: this.#display.viewers
+      viewers: this.#liveStatus.viewers
     }
   }
 
   /** Where checks are to be run for each probe, they are; a main thread that hangs is not asked. */
   async #verdict (kind: CheckKind, question: Question): Promise<Verdict> {
-    const { wards, verdicts, loop } = this.#sight
-    const known = (): Verdict => buildVerdict(kind, { verdicts: verdicts(), wards: wards(), loop: loop() }, question)
+    const { applications, verdicts, loop } = this.#sight
+    const known = (): Verdict =>
+      buildVerdict(kind, { verdicts: verdicts(), applications: applications(), loop: loop() }, question)
     const verdict = known()
     const isToRun = verdict.checks.some(({ perProbe, excluded }) => perProbe === true && !excluded)
     if (loop().silence > silent || !isToRun) return verdict
@@ -142,12 +143,12 @@ export class Desk {
 
   /** The end is over: whoever watches is told. */
   farewell (status: object): void {
-    this.#display.finish(status)
+    this.#liveStatus.finish(status)
   }
 
   /** An application has booted: what it measures is known from the start, whatever happens then. */
   started (): void {
-    if (this.#sight.wards().some(({ measured }) => measured)) this.#scrape.refresh()
+    if (this.#sight.applications().some(({ measured }) => measured)) this.#scrape.refresh()
   }
 
   /** The event loop turns: the main thread is told what it does not know, and knows what it was told. */
@@ -173,40 +174,40 @@ export class Desk {
   }
 
   #ready (): boolean {
-    const { wards, loop } = this.#sight
-    return !loop().blocked && wards().length > 0 && wards().every(({ ready }) => ready)
+    const { applications, loop } = this.#sight
+    return !loop().blocked && applications().length > 0 && applications().every(({ ready }) => ready)
   }
 
   #live (): LiveValues {
-    const { wards, loop, unheard } = this.#sight
+    const { applications, loop, unheard } = this.#sight
     const { silence, blocked } = loop()
-    const ward = wards().find(({ measured }) => measured)
+    const application = applications().find(({ measured }) => measured)
     return {
       silence,
       blocked,
-      phase: ward?.phase ?? 'running',
-      ready: ward?.ready === true && !blocked,
-      requests: ward?.inFlight,
-      deadline: ward && epochOf(deadlineOf(ward, unheard()))
+      phase: application?.phase ?? 'running',
+      ready: application?.ready === true && !blocked,
+      requests: application?.inFlight,
+      deadline: application && epochOf(deadlineOf(application, unheard()))
     }
   }
 
   /** What is known of the application that is shown, as its status would say it. */
   #told (): object {
-    const { wards, unheard } = this.#sight
-    const [ward] = agedWards(wards().slice(0, 1), monotonic())
-    if (ward === undefined) return {}
-    const { inFlight, requests, stalls, started } = ward
-    const deadline = epochOf(deadlineOf(ward, unheard()))
+    const { applications, unheard } = this.#sight
+    const [application] = agedApplications(applications().slice(0, 1), monotonic())
+    if (application === undefined) return {}
+    const { inFlight, requests, stalls, started } = application
+    const deadline = epochOf(deadlineOf(application, unheard()))
     return { started, inFlight, requests, participants: stalls, deadline: deadline && Math.round(deadline) }
   }
 
   async #status (): Promise<object> {
-    const { wards, loop, blockedIn, post } = this.#sight
+    const { applications, loop, blockedIn, post } = this.#sight
     const { silence, blocked } = loop()
     const known = {
-      ...publicStatusOf(wards(), this.#ready()),
-      applications: agedWards(wards(), monotonic()),
+      ...publicStatusOf(applications(), this.#ready()),
+      applications: agedApplications(applications(), monotonic()),
       eventLoop: { silence: Math.round(silence), blocked, blockedIn: blockedIn() }
     }
     if (silence > silent) return known
@@ -222,10 +223,10 @@ export class Desk {
    * thread's, or when phase 1 could not last longer.
    */
   async #announce (): Promise<void> {
-    const { wards, post, unheard, setPrestop } = this.#sight
+    const { applications, post, unheard, setPrestop } = this.#sight
     const at = unheard().prestop ?? monotonic()
     setPrestop(at)
-    const longest = Math.max(0, ...wards().map(({ announceMax }) => announceMax))
+    const longest = Math.max(0, ...applications().map(({ announceMax }) => announceMax))
     await this.#questions.ask((id) => post({ type: 'prestop', id, at }), at + longest - monotonic())
   }
 }

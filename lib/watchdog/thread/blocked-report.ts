@@ -4,7 +4,7 @@ import { hangFields, heldBy } from './postmortem.ts'
 import type { Hang } from './postmortem.ts'
 import { logLine, writeError } from '../output.ts'
 import type { BlockedRecord } from '../protocol.ts'
-import type { Pulse } from '../heartbeat.ts'
+import type { Heartbeat } from '../heartbeat.ts'
 import { mainThreadState } from './thread-state.ts'
 
 /** How long a pause is waited for before the block is reported without a stack, in milliseconds. */
@@ -13,7 +13,7 @@ const pauseTimeout = 350
 /** What the report of a blocked event loop needs. */
 export interface BlockedReportPorts {
   mainThread: MainThread
-  pulse: Pulse
+  heartbeat: Heartbeat
   /** Whether the inspector may be used at all. */
   inspect: boolean
   /** The event loop turns again. */
@@ -56,7 +56,7 @@ export class BlockedReport {
     const record = this.#current
     this.#ports.mainThread.disconnect()
     this.#current = undefined
-    this.#ports.pulse.blockedIn = undefined
+    this.#ports.heartbeat.blockedIn = undefined
     if (record !== undefined) this.#ports.unblocked({ ...record, duration: Math.round(duration) })
   }
 
@@ -67,9 +67,9 @@ export class BlockedReport {
 
   /** Native code gives no pause before it returns; what called it is known then. */
   #awaitReturn (record: BlockedRecord): void {
-    const { mainThread, pulse } = this.#ports
+    const { mainThread, heartbeat } = this.#ports
     // Left connected, an exit would wait for us.
-    if (pulse.debuggable) return mainThread.disconnect()
+    if (heartbeat.debuggable) return mainThread.disconnect()
     void mainThread.pending?.then((pause) => {
       if (pause === undefined || this.#isOver) return
       this.#blame(record, pause.stack[0])
@@ -79,7 +79,7 @@ export class BlockedReport {
 
   #blame (record: BlockedRecord, frame: Frame | undefined): void {
     record.blockedIn = frame && frameText(frame)
-    if (this.#current === record) this.#ports.pulse.blockedIn = record.blockedIn
+    if (this.#current === record) this.#ports.heartbeat.blockedIn = record.blockedIn
   }
 
   async #pause (): Promise<Pause | undefined> {

@@ -1,11 +1,11 @@
 import { setTimeout } from 'node:timers'
 import { sharedExpression } from '../../process/shared.ts'
 import type { MainThread, Pause } from './inspect.ts'
-import { leaveTerminationMessage, obituaryLine } from './postmortem.ts'
-import type { Obituary } from './postmortem.ts'
+import { leaveTerminationMessage, postmortemLine } from './postmortem.ts'
+import type { Postmortem } from './postmortem.ts'
 import { writeError } from '../output.ts'
 import { killTime } from '../kill-deadline.ts'
-import type { WardState } from '../protocol.ts'
+import type { WatchedState } from '../protocol.ts'
 import { freeSpare } from '../reserved-fd.ts'
 
 /** How long a pause is waited for: a heartbeat of a main thread that turns is enough of JavaScript to pause in. */
@@ -30,7 +30,7 @@ export interface Kill {
   /** A descriptor that is given up for the last word. */
   spare: number | undefined
   /** The last word, from what the paused main thread has told. */
-  compose: (pause: Pause | undefined, wards: WardState[] | undefined) => Obituary
+  compose: (pause: Pause | undefined, applications: WatchedState[] | undefined) => Postmortem
 }
 
 /**
@@ -42,12 +42,12 @@ export async function killProcess (
 ): Promise<void> {
   const time = Math.max(0, Math.min(killTime, left))
   let told = false
-  const tell = (pause: Pause | undefined, wards: WardState[] | undefined): Promise<void> => {
+  const tell = (pause: Pause | undefined, applications: WatchedState[] | undefined): Promise<void> => {
     told = true
     freeSpare(spare)
-    const obituary = compose(pause, wards)
-    leaveTerminationMessage(terminationMessagePath, obituary)
-    return writeError(obituaryLine(obituary))
+    const postmortem = compose(pause, applications)
+    leaveTerminationMessage(terminationMessagePath, postmortem)
+    return writeError(postmortemLine(postmortem))
   }
   setTimeout(() => {
     try {
@@ -59,8 +59,8 @@ export async function killProcess (
   }, time)
   const start = performance.now()
   const pause = await mainThread?.pause(Math.min(pauseTimeout, time * 2 / 3)).catch(() => undefined)
-  const wards = pause && await snapshot(pause, start + time - exitTime - performance.now())
-  if (!told) await tell(pause, wards)
+  const applications = pause && await snapshot(pause, start + time - exitTime - performance.now())
+  if (!told) await tell(pause, applications)
   if (pause === undefined) sigkill()
   // As PID 1 we are still here: the kernel delivers no SIGKILL to it from inside. What is left is
   // the return from native code.
@@ -77,11 +77,11 @@ export function sigkill (): void {
 }
 
 /** What the main thread says of its applications; undefined where it does not. */
-async function snapshot (pause: Pause, timeout: number): Promise<WardState[] | undefined> {
+async function snapshot (pause: Pause, timeout: number): Promise<WatchedState[] | undefined> {
   const late = new Promise<undefined>((resolve) => { setTimeout(resolve, Math.max(0, timeout), undefined) })
   const text = await Promise.race([pause.evaluate(snapshotExpression), late])
   try {
-    return typeof text === 'string' ? JSON.parse(text) as WardState[] : undefined
+    return typeof text === 'string' ? JSON.parse(text) as WatchedState[] : undefined
   } catch {
     return undefined
   }

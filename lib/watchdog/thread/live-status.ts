@@ -28,7 +28,7 @@ export interface Outside {
  * The status for those who watch it on the watchdog's port: what the main thread answers, and while it
  * does not answer, what it said last, older by the time since then, with what is seen from outside.
  */
-export class Display {
+export class LiveStatus {
   readonly viewers: Viewers
   readonly #outside: Outside
   #last: { state: Known, at: number } | undefined

@@ -4,7 +4,7 @@ import { phaseNumber } from '../../lifecycle/phase.ts'
 import { frameText } from './inspect.ts'
 import type { Frame } from './inspect.ts'
 import { logLine } from '../output.ts'
-import type { WardState } from '../protocol.ts'
+import type { WatchedState } from '../protocol.ts'
 import type { ThreadState } from './thread-state.ts'
 
 /** What is known of a main thread that hangs. */
@@ -46,8 +46,8 @@ export function hangFields ({ silence, stack, inspect, state }: Hang): HangField
 type HangFields = Pick<TerminationRecord, 'silence' | 'native' | 'blockedIn' | 'stack'>
 
 /** The last word on a process whose main thread could not end it. */
-export interface Obituary {
-  wards: readonly WardState[]
+export interface Postmortem {
+  applications: readonly WatchedState[]
   /** What set the end off, where the main thread has not heard of it. */
   signal: string | undefined
   /** Epoch milliseconds at which that was. */
@@ -58,12 +58,12 @@ export interface Obituary {
 }
 
 /** The application whose end is the furthest from done. */
-function worst (wards: readonly WardState[]): WardState | undefined {
-  return wards.toSorted((a, b) => phaseNumber(a.phase) - phaseNumber(b.phase))[0]
+function worst (applications: readonly WatchedState[]): WatchedState | undefined {
+  return applications.toSorted((a, b) => phaseNumber(a.phase) - phaseNumber(b.phase))[0]
 }
 
-function summarize ({ wards, hang, signal }: Obituary): string {
-  const { phase = 'running', reason = signal ?? 'unknown' } = worst(wards) ?? {}
+function summarize ({ applications, hang, signal }: Postmortem): string {
+  const { phase = 'running', reason = signal ?? 'unknown' } = worst(applications) ?? {}
   const cause = hang === undefined
     ? 'the shutdown did not come to its end in time'
     : `the event loop has not turned for ${Math.round(hang.silence)} ms, ${heldBy(hang)}`
@@ -71,54 +71,54 @@ function summarize ({ wards, hang, signal }: Obituary): string {
 }
 
 /** The same as one line of the log. */
-export function obituaryLine (obituary: Obituary): string {
-  const { wards, hang, signal, exitCode } = obituary
-  const { phase, reason = signal } = worst(wards) ?? {}
-  const several = wards.length > 1
-    ? { applications: wards.map((ward) => ({ name: ward.name, phase: ward.phase, reason: ward.reason })) }
+export function postmortemLine (postmortem: Postmortem): string {
+  const { applications, hang, signal, exitCode } = postmortem
+  const { phase, reason = signal } = worst(applications) ?? {}
+  const several = applications.length > 1
+    ? { applications: applications.map((one) => ({ name: one.name, phase: one.phase, reason: one.reason })) }
     : {}
   return logLine(60, {
     event: 'graceful.killed',
     phase,
     reason,
     exitCode,
-    requests: wards.flatMap((ward) => ward.requests),
-    stalledBy: wards.flatMap((ward) => ward.stalls),
+    requests: applications.flatMap((application) => application.requests),
+    stalledBy: applications.flatMap((application) => application.stalls),
     ...(hang === undefined ? {} : hangFields(hang)),
     ...several
-  }, summarize(obituary))
+  }, summarize(postmortem))
 }
 
 /** Writes the same to where the kubelet reads it. It does not throw. */
-export function leaveTerminationMessage (path: string | undefined, obituary: Obituary): void {
+export function leaveTerminationMessage (path: string | undefined, postmortem: Postmortem): void {
   if (path === undefined) return
   try {
-    writeTerminationMessage(path, formatTerminationMessage(terminationRecord(obituary)))
+    writeTerminationMessage(path, formatTerminationMessage(terminationRecord(postmortem)))
   } catch {
     // The line on standard error says the same.
   }
 }
 
-function terminationRecord (obituary: Obituary): TerminationRecord {
-  const { wards, hang, signal, signalledAt, exitCode } = obituary
-  const ward = worst(wards)
+function terminationRecord (postmortem: Postmortem): TerminationRecord {
+  const { applications, hang, signal, signalledAt, exitCode } = postmortem
+  const application = worst(applications)
   const now = Date.now()
-  const { phase = 'running', since = now, stalls = [], startedAt = signalledAt ?? now } = ward ?? {}
+  const { phase = 'running', since = now, stalls = [], startedAt = signalledAt ?? now } = application ?? {}
   return {
     final: true,
     verdict: 'failed',
-    summary: summarize(obituary),
+    summary: summarize(postmortem),
     phase,
-    kind: ward?.kind ?? 'shutdown',
-    reason: ward?.reason ?? signal ?? 'unknown',
+    kind: application?.kind ?? 'shutdown',
+    reason: application?.reason ?? signal ?? 'unknown',
     exitCode,
     time: new Date(now).toISOString(),
     startedAt: new Date(startedAt).toISOString(),
     duration: Math.round(now - startedAt),
     pid: process.pid,
-    ...(ward !== undefined && { gracePeriod: ward.gracePeriod, preStop: ward.preStop }),
+    ...(application !== undefined && { gracePeriod: application.gracePeriod, preStop: application.preStop }),
     phases: [{ phase, duration: now - since, endedBy: 'cap', stalledBy: stalls }],
-    requests: wards.flatMap(({ requests }) => requests),
+    requests: applications.flatMap(({ requests }) => requests),
     ...(hang !== undefined && hangFields(hang))
   }
 }

@@ -1,7 +1,7 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 
 /** Questions to the main thread, none of which waits for it longer than it may. */
-export class Questions {
+export class MainRequests {
   readonly #open = new Map<number, (value: unknown) => void>()
   #last = 0
 

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import type { Signal, WardState } from '../protocol.ts'
+import type { Signal, WatchedState } from '../protocol.ts'
 import { heartbeatInterval } from '../heartbeat.ts'
 
 /** What Node's main thread uses to listen for signals; it works in every thread, but is wired up in that one only. */
@@ -49,10 +49,10 @@ export class Signals {
    * Goes on from what the main thread has counted, and listens for what some application acts on,
    * and for nothing else: a listener that is left behind would swallow its signal.
    */
-  update (wards: readonly WardState[]): void {
+  update (applications: readonly WatchedState[]): void {
     // All applications tell of the same ones.
-    this.#heard = wards[0]?.heard ?? []
-    const wanted = new Set(wards.flatMap((ward) => ward.signals))
+    this.#heard = applications[0]?.heard ?? []
+    const wanted = new Set(applications.flatMap((application) => application.signals))
     for (const [name, listener] of this.#listeners) {
       if (wanted.has(name)) continue
       process.off(name, listener)

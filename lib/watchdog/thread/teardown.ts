@@ -1,6 +1,6 @@
 import { planEnd } from '../kill-deadline.ts'
 import type { ProcessEnd, Unheard } from '../kill-deadline.ts'
-import type { WardState } from '../protocol.ts'
+import type { WatchedState } from '../protocol.ts'
 
 /**
  * How long the kernel needs to take the memory of a killed process down, in milliseconds per GiB that is resident.
@@ -19,13 +19,14 @@ export function teardownTime (resident: number): number {
 
 /** The same as `planEnd`, early enough for the memory that the process has. That is looked at near the end only. */
 export function planTeardown (
-  wards: readonly WardState[],
+  applications: readonly WatchedState[],
   unheard: Unheard,
   now: number,
   resident: () => number = residentMemory
 ): ProcessEnd | undefined {
-  const end = planEnd(wards, unheard)
-  return end === undefined || now < end.hung - longestTeardown ? end : planEnd(wards, unheard, teardownTime(resident()))
+  const end = planEnd(applications, unheard)
+  if (end === undefined || now < end.hung - longestTeardown) return end
+  return planEnd(applications, unheard, teardownTime(resident()))
 }
 
 /** In bytes. Read from a file; where the process has no descriptor left for it, what the process has had at most. */

@@ -4,7 +4,7 @@ import { isPassing } from '../../health/health.ts'
 import type { CheckVerdict, Verdict } from '../../health/health.ts'
 import type { CheckKind } from '../../health/options.ts'
 import { phaseNumber } from '../../lifecycle/phase.ts'
-import type { Verdicts, WardState } from '../protocol.ts'
+import type { Verdicts, WatchedState } from '../protocol.ts'
 
 /** Which built-in check the watchdog adds to a probe, and whether it passes. */
 export interface LoopState {
@@ -32,7 +32,7 @@ const shutdownCheck = 'shutdown'
 export interface Known {
   /** The last verdicts of all applications. A slow check holds them up. */
   verdicts: readonly Verdicts[]
-  wards: readonly Pick<WardState, 'unreadyFrom'>[]
+  applications: readonly Pick<WatchedState, 'unreadyFrom'>[]
   loop: LoopState
 }
 
@@ -41,11 +41,15 @@ export interface Known {
  * fails with the end, whatever the verdicts still say, and while the event loop is blocked, liveness when nothing but
  * a restart helps.
  */
-export function buildVerdict (kind: CheckKind, { verdicts, wards, loop }: Known, { exclude, only }: Question): Verdict {
+export function buildVerdict (
+  kind: CheckKind,
+  { verdicts, applications, loop }: Known,
+  { exclude, only }: Question
+): Verdict {
   const given = verdicts.flatMap((own, index) =>
     own[kind].checks
       .map((check) =>
-        check.name === shutdownCheck && isLeaving(wards[index])
+        check.name === shutdownCheck && isLeaving(applications[index])
           ? line(shutdownCheck, 'process is shutting down')
           : check
       )
@@ -70,8 +74,8 @@ export function buildVerdict (kind: CheckKind, { verdicts, wards, loop }: Known,
   return { kind, ok: isPassing(checks), checks, warnings: excludeWarnings(unmatched) }
 }
 
-function isLeaving (ward: Known['wards'][number] | undefined): boolean {
-  return ward?.unreadyFrom !== undefined && Date.now() >= ward.unreadyFrom
+function isLeaving (application: Known['applications'][number] | undefined): boolean {
+  return application?.unreadyFrom !== undefined && Date.now() >= application.unreadyFrom
 }
 
 function line (name: string, output: string | undefined): CheckVerdict {
@@ -88,8 +92,8 @@ function line (name: string, output: string | undefined): CheckVerdict {
 }
 
 /** The state that anyone may know: of the application whose end is the furthest from done. */
-export function publicStatusOf (wards: readonly WardState[], ready: boolean): PublicStatus {
-  const [ward] = wards.toSorted((a, b) => phaseNumber(a.phase) - phaseNumber(b.phase))
-  const { phase = 'running', since = 0 } = ward ?? {}
+export function publicStatusOf (applications: readonly WatchedState[], ready: boolean): PublicStatus {
+  const [application] = applications.toSorted((a, b) => phaseNumber(a.phase) - phaseNumber(b.phase))
+  const { phase = 'running', since = 0 } = application ?? {}
   return { phase, number: phaseNumber(phase), since, ready }
 }

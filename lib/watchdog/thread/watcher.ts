@@ -1,18 +1,18 @@
 import { constants } from 'node:os'
 import { setTimeout } from 'node:timers'
-import { agedWards } from './ages.ts'
+import { agedApplications } from './ages.ts'
 import type { LoopState } from './verdict.ts'
-import { Desk } from './answers.ts'
+import { Answers } from './answers.ts'
 import { MainThread } from './inspect.ts'
 import type { Pause } from './inspect.ts'
 import { killProcess, sigkill } from './kill.ts'
-import type { Obituary } from './postmortem.ts'
+import type { Postmortem } from './postmortem.ts'
 import { ParentWatch } from './parent.ts'
 import type { ProcessEnd, Unheard } from '../kill-deadline.ts'
-import type { ThreadData, ToMain, ToThread, Verdicts, WardState } from '../protocol.ts'
-import { heartbeatInterval, monotonic, Pulse, silent } from '../heartbeat.ts'
+import type { ThreadData, ToMain, ToThread, Verdicts, WatchedState } from '../protocol.ts'
+import { heartbeatInterval, monotonic, Heartbeat, silent } from '../heartbeat.ts'
 import type { ServerPorts } from './routes.ts'
-import { SharedSights } from '../request-ages.ts'
+import { SharedSnapshots } from '../shared-snapshots.ts'
 import { Signals } from './signals.ts'
 import { BlockedReport } from './blocked-report.ts'
 import { planTeardown } from './teardown.ts'
@@ -30,16 +30,16 @@ const preparation = 500
 export class Guard {
   readonly #data: ThreadData
   readonly #post: (message: ToMain) => void
-  readonly #pulse: Pulse
+  readonly #heartbeat: Heartbeat
   readonly #watch: Watch
   readonly #parent: ParentWatch
   readonly #signals = new Signals(monotonic, ({ name }) => this.#signalled(name))
   readonly #mainThread = new MainThread()
-  readonly #desk: Desk
-  readonly #sights: SharedSights
+  readonly #answers: Answers
+  readonly #snapshots: SharedSnapshots
   /** The applications as messages tell of them, and with what was seen of their requests by the look of this number. */
-  #told: WardState[] = []
-  #seen: { version: number, wards: WardState[] } = { version: -1, wards: [] }
+  #told: WatchedState[] = []
+  #seen: { version: number, applications: WatchedState[] } = { version: -1, applications: [] }
   #verdicts: Verdicts[] = []
   readonly #report: BlockedReport
   #killing = false
@@ -52,31 +52,31 @@ export class Guard {
   constructor (data: ThreadData, post: (message: ToMain) => void) {
     this.#data = data
     this.#post = post
-    this.#pulse = new Pulse(data.buffer)
-    this.#sights = new SharedSights(data.sights)
+    this.#heartbeat = new Heartbeat(data.buffer)
+    this.#snapshots = new SharedSnapshots(data.snapshots)
     this.#watch = new Watch(data.blocked, monotonic())
     this.#parent = new ParentWatch(data.parent)
     this.#report = new BlockedReport({
       mainThread: this.#mainThread,
-      pulse: this.#pulse,
+      heartbeat: this.#heartbeat,
       inspect: data.inspect,
       unblocked: (record) => post({ type: 'unblocked', record })
     })
-    this.#desk = new Desk({
-      wards: () => this.#wards,
+    this.#answers = new Answers({
+      applications: () => this.#applications,
       verdicts: () => this.#verdicts,
       learn: (verdicts) => { this.#verdicts = [...verdicts] },
       loop: () => this.#loop(),
       unheard: () => this.#unheard,
-      setPrestop: (at) => { this.#pulse.prestop = at },
-      blockedIn: () => this.#pulse.blockedIn,
+      setPrestop: (at) => { this.#heartbeat.prestop = at },
+      blockedIn: () => this.#heartbeat.blockedIn,
       post
     })
   }
 
   start (): void {
     // What a thread before this one has left behind.
-    if (this.#data.watches) this.#pulse.blockedIn = undefined
+    if (this.#data.watches) this.#heartbeat.blockedIn = undefined
     this.#look()
   }
 
@@ -84,49 +84,49 @@ export class Guard {
     switch (message.type) {
       case 'answer':
       case 'metrics':
-        this.#desk.receive(message)
+        this.#answers.receive(message)
         return
       case 'hello':
         this.#post({ type: 'ready', id: message.id, signals: this.#signals.available })
         return
       case 'farewell':
-        this.#desk.farewell(message.status)
-        this.#pulse.bidFarewell()
+        this.#answers.farewell(message.status)
+        this.#heartbeat.bidFarewell()
         return
-      case 'wards': this.#hear(message)
+      case 'applications': this.#hear(message)
     }
   }
 
-  #hear (message: ToThread & { type: 'wards' }): void {
+  #hear (message: ToThread & { type: 'applications' }): void {
     // What was answered before counts for the phase before.
-    this.#desk.report()
-    const booted = !this.#hasBooted && message.wards.some(({ started }) => started)
-    this.#told = message.wards
+    this.#answers.report()
+    const booted = !this.#hasBooted && message.applications.some(({ started }) => started)
+    this.#told = message.applications
     this.#seen.version = -1
-    if (booted && this.#data.server !== undefined) this.#desk.started()
+    if (booted && this.#data.server !== undefined) this.#answers.started()
     if (message.verdicts !== undefined) this.#verdicts = message.verdicts
     this.#signals.update(this.#told)
     this.#hasten()
   }
 
   /** The applications, with what was last seen of their requests. */
-  get #wards (): WardState[] {
-    const { version } = this.#sights
+  get #applications (): WatchedState[] {
+    const { version } = this.#snapshots
     if (this.#seen.version !== version) {
-      const sights = this.#sights.read()
+      const snapshots = this.#snapshots.read()
       // One has come or gone since.
-      const isOther = sights.length !== this.#told.length
-      const wards = isOther ? this.#told : this.#told.map((ward, index) => ({ ...ward, ...sights[index] }))
-      this.#seen = { version, wards }
+      const isOther = snapshots.length !== this.#told.length
+      const applications = isOther ? this.#told : this.#told.map((one, index) => ({ ...one, ...snapshots[index] }))
+      this.#seen = { version, applications }
     }
-    return this.#seen.wards
+    return this.#seen.applications
   }
 
   /** What the server asks. */
-  get ports (): ServerPorts { return this.#desk.ports }
+  get ports (): ServerPorts { return this.#answers.ports }
 
   #loop (): LoopState {
-    const silence = this.#watch.silence(this.#pulse.last, monotonic())
+    const silence = this.#watch.silence(this.#heartbeat.last, monotonic())
     const { blocked } = this.#watch
     return {
       silence,
@@ -140,14 +140,14 @@ export class Guard {
   }
 
   get #unheard (): Unheard {
-    return { signals: this.#signals.seen, prestop: this.#pulse.prestop }
+    return { signals: this.#signals.seen, prestop: this.#heartbeat.prestop }
   }
 
   /** An end that the main thread has not heard of, because it hangs. */
   #isLeavingUnheard (silence: number): boolean {
     if (silence <= silent) return false
     const name = this.#signals.seen[0]?.name ?? ''
-    return this.#pulse.prestop !== undefined || this.#told.some(({ signals }) => signals.includes(name))
+    return this.#heartbeat.prestop !== undefined || this.#told.some(({ signals }) => signals.includes(name))
   }
 
   #signalled (signal: string): void {
@@ -164,12 +164,12 @@ export class Guard {
 
   #look (): void {
     const now = monotonic()
-    const beat = this.#pulse.last
+    const beat = this.#heartbeat.last
     if (this.#isHeldByPerson(now - beat)) this.#watch.wake(now)
     const { seen } = this.#signals
-    if (seen.length > 0) this.#pulse.signalled = seen.at(-1)!.at
+    if (seen.length > 0) this.#heartbeat.signalled = seen.at(-1)!.at
     this.#signals.forget(beat)
-    if (now - beat <= silent) this.#desk.turned(beat)
+    if (now - beat <= silent) this.#answers.turned(beat)
     const look = this.#watch.look(beat, now, this.#due)
     const end = planTeardown(this.#told, this.#unheard, now)
     if (this.#data.watches && this.#act(look, end, now)) return
@@ -178,7 +178,7 @@ export class Guard {
 
   /** Does what follows from a look; true where the process is being ended, and needs no other. */
   #act (look: Look | undefined, end: ProcessEnd | undefined, now: number): boolean {
-    const beat = this.#pulse.last
+    const beat = this.#heartbeat.last
     if (now - beat > silent) this.#parent.look()
     // Boot is allowed to take its time.
     if (look?.change === 'blocked' && this.#hasBooted) void this.#report.begin(look.age)
@@ -207,7 +207,7 @@ export class Guard {
   }
 
   #isOver ({ hung, surely, hurry, turning }: ProcessEnd, now: number): boolean {
-    const beat = this.#pulse.last
+    const beat = this.#heartbeat.last
     if (this.#isHeldByPerson(now - beat)) return false
     const longest = now >= hurry ? heartbeatInterval : silent + Math.max(0, surely - now) / 2
     return now >= turning || (now >= hung && this.#watch.silence(beat, now) > longest)
@@ -216,7 +216,7 @@ export class Guard {
   /** On a busy machine the connection takes longer than a kill, or a line that tells of a block, may. */
   #prepare (end: ProcessEnd | undefined, silence: number): void {
     const wanted = silence > (end === undefined ? Math.max(silent, this.#data.blocked - preparation) : silent)
-    if (!this.#data.inspect || this.#pulse.debuggable || (wanted === this.#prepared)) return
+    if (!this.#data.inspect || this.#heartbeat.debuggable || (wanted === this.#prepared)) return
     this.#prepared = wanted
     try {
       if (wanted) this.#mainThread.prepare()
@@ -228,7 +228,7 @@ export class Guard {
 
   /** A breakpoint is no block. Without a look at the thread from outside, an open inspector is taken for a person. */
   #isHeldByPerson (age: number): boolean {
-    if (!this.#pulse.debuggable || age <= silent) return false
+    if (!this.#heartbeat.debuggable || age <= silent) return false
     const { computes, waits } = mainThreadState()
     return computes === undefined || waits
   }
@@ -237,15 +237,15 @@ export class Guard {
     this.#killing = true
     this.#report.stop()
     const [signal] = this.#signals.seen
-    const signalledAt = signal && Date.now() - (now - Math.min(signal.at, this.#pulse.prestop ?? signal.at))
+    const signalledAt = signal && Date.now() - (now - Math.min(signal.at, this.#heartbeat.prestop ?? signal.at))
     const { inspect, terminationMessagePath } = this.#data
-    const asked = this.#watch.silence(this.#pulse.last, now)
-    const compose = (pause: Pause | undefined, wards: WardState[] | undefined): Obituary => {
-      const silence = pause === undefined ? this.#watch.silence(this.#pulse.last, monotonic()) : asked
+    const asked = this.#watch.silence(this.#heartbeat.last, now)
+    const compose = (pause: Pause | undefined, applications: WatchedState[] | undefined): Postmortem => {
+      const silence = pause === undefined ? this.#watch.silence(this.#heartbeat.last, monotonic()) : asked
       // At the last moment a missed heartbeat is enough, where there was no pause either.
       const hangs = silence > (inspect && pause === undefined ? heartbeatInterval : silent)
       return {
-        wards: wards ?? agedWards(this.#wards, monotonic()),
+        applications: applications ?? agedApplications(this.#applications, monotonic()),
         signal: signal?.name,
         signalledAt,
         exitCode: end.exitCode,

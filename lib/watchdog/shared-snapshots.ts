@@ -1,10 +1,10 @@
-import type { WardState } from './protocol.ts'
+import type { WatchedState } from './protocol.ts'
 
 /** What was seen of an application's requests in flight. */
-export type Sight = Pick<WardState, 'requests' | 'seenAt' | 'inFlight'>
+export type Snapshot = Pick<WatchedState, 'requests' | 'seenAt' | 'inFlight'>
 
 /** Nothing was seen: there was no look yet, or there were too many to look at. */
-export const unseen: Sight = { requests: [], seenAt: undefined, inFlight: undefined }
+export const unseen: Snapshot = { requests: [], seenAt: undefined, inFlight: undefined }
 
 /** Bytes for one look at all applications of the process. */
 const capacity = 16_384
@@ -17,7 +17,7 @@ const capacity = 16_384
  * Two looks have room: one is read while the other is written, and the number of the last one says which. A main thread
  * that stands still in the midst of a look leaves the one before.
  */
-export class SharedSights {
+export class SharedSnapshots {
   readonly buffer: SharedArrayBuffer
   /** How many looks there were, and the lengths of the last two. */
   readonly #words: Int32Array
@@ -35,11 +35,11 @@ export class SharedSights {
     return Atomics.load(this.#words, 0)
   }
 
-  /** @param sights in the order of the applications; without their requests where these have no room */
-  write (sights: readonly Sight[]): void {
-    const whole = JSON.stringify(sights)
+  /** @param snapshots in the order of the applications; without their requests where these have no room */
+  write (snapshots: readonly Snapshot[]): void {
+    const whole = JSON.stringify(snapshots)
     const fits = Buffer.byteLength(whole) <= capacity
-    const text = fits ? whole : JSON.stringify(sights.map(({ inFlight }) => ({ ...unseen, inFlight })))
+    const text = fits ? whole : JSON.stringify(snapshots.map(({ inFlight }) => ({ ...unseen, inFlight })))
     if (text === this.#last.text || Buffer.byteLength(text) > capacity) return
     const version = this.version + 1
     const half = version & 1
@@ -49,7 +49,7 @@ export class SharedSights {
   }
 
   /** The last look; empty where there was none. */
-  read (): Sight[] {
+  read (): Snapshot[] {
     for (let tries = 0; tries < 3 && this.#last.version !== this.version; tries++) {
       const { version } = this
       const half = version & 1
@@ -57,6 +57,6 @@ export class SharedSights {
       // After the next look this half may be written over.
       if (this.version === version) this.#last = { version, text }
     }
-    return this.#last.text === '' ? [] : JSON.parse(this.#last.text) as Sight[]
+    return this.#last.text === '' ? [] : JSON.parse(this.#last.text) as Snapshot[]
   }
 }
