@@ -44,8 +44,11 @@ export function measureDelay (pid: number, { isOfMainThread = false }: { isOfMai
   return { get total () { return total }, timeout, stop: () => clearInterval(ticker) }
 }
 
-/** The second figure of a thread's `schedstat` is nanoseconds on a run queue. */
-function delayOf (pid: number, isOfMainThread: boolean): number {
+/**
+ * How many milliseconds the threads of a process, or its main one, have waited for a processor since they were born.
+ * The second figure of a thread's `schedstat` is nanoseconds on a run queue.
+ */
+export function delayOf (pid: number, isOfMainThread: boolean = false): number {
   const folder = `/proc/${pid}/task`
   try {
     const threads = isOfMainThread ? [String(pid)] : readdirSync(folder)
