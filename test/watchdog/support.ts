@@ -5,8 +5,6 @@ import { join } from 'node:path'
 import { fork, listening } from '../process/fork.ts'
 import type { Fork, ForkOptions } from '../process/fork.ts'
 
-export { measureDelay, measureLateness } from '../support/delay.ts'
-
 /** One JSON line of a fixture's output. */
 export interface Line {
   event?: string
