@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
+import { inTime, Stopwatch } from '../support/stopwatch.ts'
 import { ask, service, start, until } from './tree.ts'
 import type { Tree } from './tree.ts'
 
@@ -39,10 +40,10 @@ function isOrderly (t: Test, tree: Tree, children: number): void {
   t.notMatch(tree.output(), /capped at 1 s|"hurried"/)
 }
 
-/** Milliseconds that pass between two looks at the clock, also on a busy machine. Who does not wait is 200 ms early. */
+/** Milliseconds that pass between two looks at the clock. Who does not wait is 200 ms early. */
 const slack = 25
 
-function isInStep (t: Test, tree: Tree): void {
+function isInStep (t: Test, tree: Tree, late: number): void {
   const times = [...timesOf(tree).values()]
   const [slow] = times
   for (const [phase, next, least] of [
@@ -52,8 +53,8 @@ function isInStep (t: Test, tree: Tree): void {
   ] as const) {
     for (const one of times) {
       const early = slow![phase]! + least - one[next]!
-      t.ok(early <= slack, `nobody leaves phase '${phase}' before the slow one may (${early} ms)`)
-      t.ok(Math.abs(one[next]! - slow![next]!) < 500, `all leave it at the same time (${one[next]! - slow![next]!} ms)`)
+      inTime(t, { time: early, late }, [-Infinity, slack], `nobody leaves phase '${phase}' before the slow one may, by`)
+      inTime(t, { time: Math.abs(one[next]! - slow![next]!), late }, [0, 500], 'all leave it at the same time:')
     }
   }
 }
@@ -62,35 +63,38 @@ const slow = JSON.stringify({ announcing: 700, closing: 200, draining: 700 })
 
 t.test('SIGTERM to the whole group: in step, nobody in a hurry, nobody started again', async (t) => {
   const tree = await grow(t, 3, steps, slow)
+  const watch = new Stopwatch(tree.pid)
   group(tree, 'SIGTERM')
   t.same(await tree.result, [0, null])
-  isInStep(t, tree)
+  isInStep(t, tree, watch.stop().late)
   isOrderly(t, tree, 3)
 })
 
 t.test('the children hear it first, and the supervisor a moment later', async (t) => {
   const [one, all] = [await grow(t, 2, steps, slow), await grow(t, 2, steps, slow)]
+  const watches = [one, all].map((tree) => new Stopwatch(tree.pid))
   process.kill(pids(one)[1]!, 'SIGTERM')
   for (const pid of pids(all)) process.kill(pid, 'SIGTERM')
   // Without a turn of the event loop in between, which takes its time on a busy machine.
   for (const at = performance.now(); performance.now() - at < 20;);
   for (const tree of [one, all]) process.kill(tree.pid, 'SIGTERM')
-  for (const tree of [one, all]) {
+  for (const [index, tree] of [one, all].entries()) {
     t.same(await tree.result, [0, null])
-    isInStep(t, tree)
+    isInStep(t, tree, watches[index]!.stop().late)
     isOrderly(t, tree, 2)
   }
 })
 
 t.test('the supervisor hears it first, and the children so late that it would count as a second one', async (t) => {
   const tree = await grow(t, 2, steps, JSON.stringify({ announcing: 2500 }))
+  const watch = new Stopwatch(tree.pid)
   process.kill(tree.pid, 'SIGTERM')
   await sleep(1200)
   for (const pid of pids(tree)) process.kill(pid, 'SIGTERM')
   t.same(await tree.result, [0, null])
   const [slow, quick] = [...timesOf(tree).values()]
   t.ok(slow!['closing']! - slow!['announcing']! >= 2490, 'not capped')
-  t.ok(Math.abs(slow!['closing']! - quick!['closing']!) < 500)
+  inTime(t, { time: Math.abs(slow!['closing']! - quick!['closing']!), late: watch.stop().late }, [0, 500])
   isOrderly(t, tree, 2)
 })
 
@@ -122,6 +126,7 @@ t.test('two Ctrl-C are two: the second makes haste, and only a third one kills',
   const held = [ask(port, '/held'), ask(port, '/slow?ms=4000')].map((answer) => answer.catch(() => 'cut'))
   await until(() => /^held in/m.test(tree.output()) && /^slow begins/m.test(tree.output()), 'requests are in flight')
   group(tree, 'SIGINT')
+  await until(() => tree.lines('shutdown').length === 1, 'the first one')
   await sleep(1500)
   t.same(tree.lines('exit'), [], 'the first one waits for what is in flight')
   t.notMatch(tree.output(), /capped at 1 s/)
@@ -133,6 +138,8 @@ t.test('two Ctrl-C are two: the second makes haste, and only a third one kills',
 
   const third = await grow(t, 2, service, JSON.stringify({ hang: true }))
   group(third, 'SIGINT')
+  // Within a second after it was heard of the same one is a duplicate.
+  await until(() => third.lines('shutdown').length === 1, 'the first one')
   await sleep(1100)
   group(third, 'SIGINT')
   await until(() => /capped at 1 s/.test(third.output()), 'the second one')

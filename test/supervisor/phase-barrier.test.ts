@@ -6,6 +6,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { readTerminationMessage } from '../../lib/platform/kubernetes/message.ts'
 import type { TerminationRecord } from '../../lib/platform/kubernetes/message.ts'
+import { inTime, Stopwatch } from '../support/stopwatch.ts'
 import { between, isAlive, start, until } from './tree.ts'
 import type { Tree } from './tree.ts'
 
@@ -20,7 +21,7 @@ function timesOf (tree: Tree): Array<Record<string, number>> {
   return times
 }
 
-/** Milliseconds that pass between two looks at the clock, also on a busy machine. */
+/** Milliseconds that pass between two looks at the clock. */
 const slack = 25
 
 async function grow (t: Test, ...args: string[]): Promise<Tree & { message: () => Partial<TerminationRecord> }> {
@@ -40,8 +41,10 @@ async function grow (t: Test, ...args: string[]): Promise<Tree & { message: () =
 
 t.test('children that end together go through their phases in step', async (t) => {
   const tree = await grow(t, steps, JSON.stringify({ announcing: 700, closing: 200, draining: 700 }))
+  const watch = new Stopwatch(tree.pid)
   process.kill(tree.pid, 'SIGTERM')
   t.same(await tree.result, [0, null])
+  const { late } = watch.stop()
   const [slow, quick] = timesOf(tree) as [Record<string, number>, Record<string, number>]
   for (const [phase, next] of [
     ['announcing', 'closing'],
@@ -49,13 +52,10 @@ t.test('children that end together go through their phases in step', async (t) =
     ['draining', 'terminated']
   ] as const) {
     t.ok(
-      quick[next]! >= slow[phase]! + { announcing: 700, closing: 200, draining: 700 }[phase] - slack,
+      quick[next]! >= slow[phase]! + { announcing: 700, closing: 200, draining: 700 }[phase] - slack - late,
       `the quick one stays in phase '${phase}' as long as the slow one`
     )
-    t.ok(
-      Math.abs(quick[next]! - slow[next]!) < 500,
-      `and both leave it at the same time (${quick[next]! - slow[next]!} ms)`
-    )
+    inTime(t, { time: Math.abs(quick[next]! - slow[next]!), late }, [0, 500], 'and both leave it at the same time:')
   }
   const [first, second] = tree.lines('spawn').map(({ childPid }) => childPid!)
   const { children, ...message } = tree.message()
@@ -77,10 +77,10 @@ t.test('nobody waits longer than its own caps for one that does not move', async
   const tree = await grow(t, '--grace', '6s', steps, '{}', JSON.stringify({ max: 700 }))
   const [stopped, other] = tree.lines('spawn').map(({ childPid }) => childPid!)
   process.kill(stopped!, 'SIGSTOP')
-  const begin = Date.now()
+  const watch = new Stopwatch(tree.pid)
   process.kill(tree.pid, 'SIGTERM')
   await until(() => !isAlive(other!), 'the other one has ended')
-  t.ok(Date.now() - begin >= 600, 'it has waited')
+  t.ok(watch.time >= 600, 'it has waited')
   t.ok(isAlive(stopped!), 'and not until the first was killed')
   const message = await until(() => [tree.message()].find(({ children }) => children?.[1]?.final), 'the message knows')
   t.match(message, {
@@ -91,8 +91,8 @@ t.test('nobody waits longer than its own caps for one that does not move', async
     children: [{ final: false }, { final: true, verdict: 'clean' }]
   }, 'what a kill would leave behind')
   t.same(await tree.result, [1, null])
-  const took = between(tree, 'shutdown', 'kill')
-  t.ok(took > 5500 && took < 6500, `killed when its time was over, 300 ms before that of all (${took} ms)`)
+  const killed = { time: between(tree, 'shutdown', 'kill'), late: watch.stop().late }
+  inTime(t, killed, [5500 - killed.late, 6500], 'killed when its time was over, 300 ms before that of all:')
   t.match(tree.lines('kill'), [{ childPid: stopped! }])
   t.match(tree.message(), {
     final: true,
@@ -109,10 +109,10 @@ t.test('nobody waits for a supervisor that is gone, nor for one that has ended',
   const [slow, quick] = tree.lines('spawn').map(({ childPid }) => childPid!)
   process.kill(tree.pid, 'SIGTERM')
   await until(() => timesOf(tree).every(({ announcing }) => announcing !== undefined), 'both announce')
-  const begin = Date.now()
+  const watch = new Stopwatch(quick)
   process.kill(tree.pid, 'SIGKILL')
   await until(() => !isAlive(quick!), 'the quick one ends')
-  t.ok(Date.now() - begin < 3000, 'at once')
+  inTime(t, watch.stop(), [0, 3000], 'at once:')
   t.ok(isAlive(slow!))
   process.kill(slow!, 'SIGKILL')
 
@@ -120,19 +120,19 @@ t.test('nobody waits for a supervisor that is gone, nor for one that has ended',
   const first = second.lines('spawn')[0]!.childPid!
   process.kill(second.pid, 'SIGTERM')
   await until(() => timesOf(second).every(({ announcing }) => announcing !== undefined), 'both announce')
-  const killedAt = Date.now()
+  const since = new Stopwatch(second.pid)
   process.kill(first, 'SIGKILL')
   t.same(await second.result, [137, null], 'the code of the one that was killed by somebody')
-  t.ok(Date.now() - killedAt < 3000, 'the other goes on at once')
+  inTime(t, since.stop(), [0, 3000], 'the other goes on at once:')
 })
 
 t.test('one that boots while the others end waits for nobody', async (t) => {
   const tree = start(t, ['run', '--workers', '2', steps, JSON.stringify({ boot: 1500 })])
   await tree.ready()
-  const begin = Date.now()
+  const watch = new Stopwatch(tree.pid)
   process.kill(tree.pid, 'SIGTERM')
   t.same(await tree.result, [0, null])
-  t.ok(Date.now() - begin < 6000, 'although phase 1 may take three times as long')
+  inTime(t, watch.stop(), [0, 6000], 'although phase 1 may take three times as long:')
   t.same(tree.lines('kill'), [])
 })
 
@@ -158,8 +158,9 @@ t.test('the termination message tells of all, and of the worst in full', async (
   })
 
   const hurried = await grow(t, '--grace', '8s', steps, JSON.stringify({ draining: 60_000 }))
-  const begin = Date.now()
   process.kill(hurried.pid, 'SIGTERM')
+  await until(() => hurried.lines('shutdown').length === 1, 'it has heard of it')
+  const begin = Date.now()
   await until(() => hurried.message().phase === 'draining', 'it waits')
   // Who stands still cannot be faster than the third signal.
   process.kill(hurried.lines('spawn')[0]!.childPid!, 'SIGSTOP')

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { TerminationRecord } from '../../lib/platform/kubernetes/message.ts'
+import { inTime, Stopwatch } from '../support/stopwatch.ts'
 import { ask, isAlive, service, start, until } from './tree.ts'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../supervisor/fixtures/${name}`, import.meta.url))
@@ -63,12 +64,11 @@ t.test('who has stopped reading does not hold the end, and how much was lost is 
   const { stdout } = tree.child
   stdout!.pause()
   for (const { childPid } of tree.lines('spawn')) process.kill(childPid!, 'SIGUSR2')
-  const begin = Date.now()
+  const watch = new Stopwatch(tree.pid)
   process.kill(tree.pid, 'SIGTERM')
   const [code] = await once(tree.child, 'exit')
-  const took = Date.now() - begin
   t.equal(code, 0, 'all have ended in order')
-  t.ok(took >= 1500 && took < 8000, `within the grace period (${took} ms)`)
+  inTime(t, watch.stop(), [1500, 8000], 'within the grace period:')
   await until(() => tree.lines('dropped').length === 1, 'said on standard error')
   stdout!.resume()
   await tree.result

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { inTime, Stopwatch } from '../support/stopwatch.ts'
 import { isAlive, nameless, service, start, until } from './tree.ts'
 import type { Tree } from './tree.ts'
 
@@ -59,10 +60,10 @@ t.test('a terminal that is stopped loses nothing, and holds neither the supervis
   tree.child.stdin!.write('\u0011')
   await until(() => chat(tree) === 20_000, 'Ctrl-Q: all of it')
   await stop(tree, childPid)
-  const begin = Date.now()
+  const watch = new Stopwatch(supervisor)
   process.kill(supervisor, 'SIGTERM')
   t.same(await tree.result, [0, null])
-  t.ok(Date.now() - begin < 6000, 'within the grace period')
+  inTime(t, watch.stop(), [0, 6000], 'within the grace period:')
   t.notOk([supervisor, childPid].some(isAlive))
 })
 
