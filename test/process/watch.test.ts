@@ -10,8 +10,9 @@ import WebSocket from 'ws'
 import type { Report } from '../../lib/index.ts'
 import { cleanEnv } from '../support/clean-env.ts'
 import { readLines } from '../support/lines.ts'
+import { inTime, Stopwatch } from '../support/stopwatch.ts'
 
-/** Milliseconds that an end may take: one phase lasts a second at most, and this machine may be busy. */
+/** Milliseconds that an end may take: one phase lasts a second at most. */
 const longestEnd = 1700
 
 const url = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href)
@@ -39,7 +40,14 @@ await app.listen({ port: 0, host: '127.0.0.1' })
 console.log('generation ${generation} at ' + app.server.address().port)
 `
 
-interface Watched { port: number, reports: Report[], output: () => string, restart: () => Promise<number> }
+interface Watched {
+  /** That of `node --watch`, whose child is the service. */
+  pid: number
+  port: number
+  reports: Report[]
+  output: () => string
+  restart: () => Promise<number>
+}
 
 /** Starts `node --watch`. */
 async function watch (t: Test): Promise<Watched> {
@@ -78,6 +86,7 @@ async function watch (t: Test): Promise<Watched> {
   // A watcher that has just begun does not see what changes at once.
   await sleep(300)
   return {
+    pid: child.pid!,
     port,
     reports,
     output: () => output,
@@ -129,13 +138,15 @@ const cases: Record<string, (port: number) => Promise<unknown>> = {
 
 for (const [name, around] of Object.entries(cases)) {
   t.test(`node --watch starts the service anew within about a second: ${name}`, async (t) => {
-    const { port, reports, output, restart } = await watch(t)
+    const { pid, port, reports, output, restart } = await watch(t)
     await around(port)
+    const clock = new Stopwatch(pid)
     const next = await restart()
+    const { late } = clock.stop()
     t.not(next, port)
     t.equal(reports.length, 1, output())
     const [{ duration, cut, advice, failures } = { duration: Infinity }] = reports
-    t.ok(duration < longestEnd, `${duration} ms`)
+    inTime(t, { time: duration, late }, [0, longestEnd])
     t.match({ cut, advice, failures }, { cut: { requests: [], waiting: [], byOthers: [] }, advice: [], failures: [] })
     t.equal(await (await fetch(`http://127.0.0.1:${next}/`)).text(), 'ok')
   })
