@@ -91,7 +91,7 @@ export interface GracefulOptions {
 }
 
 /** The admin routes. */
-export interface AdminSettings extends AdminOptions {
+interface AdminSettings extends AdminOptions {
   prefix: string
   /** The mode of the unix socket that the application listens on; undefined where its umask decides. */
   socketMode: number | undefined

@@ -7,7 +7,7 @@ import { settings } from './settings.js'
 import { Tally } from './tally.js'
 
 /** How many replicas there are. */
-export const count = 3
+const count = 3
 
 /**
  * Runs the update to its end.

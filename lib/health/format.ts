@@ -59,7 +59,7 @@ function jsonCheck (check: CheckVerdict, expose: boolean): object {
 }
 
 /** The media types a probe can be answered in. */
-export const mediaTypes = ['text/plain', 'application/json', 'application/health+json'] as const
+const mediaTypes = ['text/plain', 'application/json', 'application/health+json'] as const
 
 /** One of the {@link mediaTypes}. */
 export type MediaType = (typeof mediaTypes)[number]

@@ -69,7 +69,7 @@ export interface ResolvedCheckOptions {
 }
 
 /** The defaults of {@link CheckOptions}. */
-export const checkDefaults = {
+const checkDefaults = {
   kinds: ['readiness'],
   timeout: 1000,
   ttl: 5000,
@@ -78,7 +78,7 @@ export const checkDefaults = {
 } as const
 
 /** Names that the built-in parts of a verdict use. */
-export const reservedNames: readonly string[] = ['ping', 'started', 'shutdown', 'hold', 'pressure']
+const reservedNames: readonly string[] = ['ping', 'started', 'shutdown', 'hold', 'pressure']
 
 /** Fastify's router answers 404 to longer path segments by default. */
 const maxNameLength = 100

@@ -5,7 +5,7 @@ import type { Health } from './health.ts'
 import { formatJson, formatText, isVerbose, negotiate } from './format.ts'
 
 /** The probe routes and what they ask, named as Kubernetes' own servers name them. */
-export const probes: Readonly<Record<'livez' | 'readyz' | 'startupz', CheckKind>> = {
+const probes: Readonly<Record<'livez' | 'readyz' | 'startupz', CheckKind>> = {
   livez: 'liveness',
   readyz: 'readiness',
   startupz: 'startup'
@@ -24,7 +24,7 @@ export interface ProbeAnswer { probe: string, kind: CheckKind, ok: boolean }
 type Answered = (answer: ProbeAnswer, request: FastifyRequest, reply: FastifyReply) => void
 
 /** {@link ExternalProbeOptions} with the defaults filled in. */
-export interface ExternalRoute extends Required<Omit<ExternalProbeOptions, 'delay'>> {
+interface ExternalRoute extends Required<Omit<ExternalProbeOptions, 'delay'>> {
   /** Whether the service leaves, and the delay is over. */
   leaving: () => boolean
 }

@@ -7,7 +7,7 @@ export const fastCap = 1000
 /** The least milliseconds for all that comes before `app.close()` in phase 4; half of `close` where that is less. */
 const leastBeforeClose = 500
 /** Cap of phase 1 after a crash, in milliseconds. */
-export const crashAnnounceCap = 1000
+const crashAnnounceCap = 1000
 /** Cap of phase 3 after a crash, in milliseconds. */
 export const crashDrainCap = 10_000
 
@@ -30,12 +30,12 @@ export interface Situation {
 }
 
 /** The deadline of the process: phase 4 lasts until then. */
-export function processEnd ({ gracePeriod, reserve }: Budget, graceStart: number): number {
+function processEnd ({ gracePeriod, reserve }: Budget, graceStart: number): number {
   return graceStart + gracePeriod - reserve
 }
 
 /** When phase 3 must be over, so that `close` is left for phase 4. */
-export function workEnd (budget: Budget, graceStart: number): number {
+function workEnd (budget: Budget, graceStart: number): number {
   return processEnd(budget, graceStart) - budget.close
 }
 

@@ -23,7 +23,7 @@ export interface MetricSources {
 }
 
 /** One value with its labels. */
-export interface Sample { labels: Record<string, string>, value: number }
+interface Sample { labels: Record<string, string>, value: number }
 
 /** A metric as it is documented. */
 export interface MetricRow {

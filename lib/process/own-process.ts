@@ -4,7 +4,7 @@ import { isatty } from 'node:tty'
 import { isMainThread } from 'node:worker_threads'
 
 /** Names the service's process to all that it starts: they inherit the environment, and `fork` Node's options. */
-export const serviceVariable = 'FASTIFY_GRACEFUL_SERVICE_PID'
+const serviceVariable = 'FASTIFY_GRACEFUL_SERVICE_PID'
 
 /** Programs that start the service as another process; with `NODE_OPTIONS` they load what is meant for that. */
 const launchers = new Set([

@@ -17,7 +17,7 @@ import { actionOf, SignalDesk } from './signals.ts'
 import { holdTick } from './tick.ts'
 import type { Member, MemberOptions, Membership } from './types.ts'
 
-export type { Member, MemberLifecycle, MemberOptions, Membership, SignalAction } from './types.ts'
+export type { Member, MemberLifecycle, MemberOptions, Membership } from './types.ts'
 
 /**
  * Enters an application into the registry of the process, which all copies of the package share.

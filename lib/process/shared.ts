@@ -49,7 +49,7 @@ export interface SharedState {
 }
 
 /** Where the shared state lives on `globalThis`. */
-export const sharedKey: unique symbol = Symbol.for('fastify-graceful.process')
+const sharedKey: unique symbol = Symbol.for('fastify-graceful.process')
 
 /** Where it lives for the copies that have met a state of another shape there. */
 const ownShapeKey: unique symbol = Symbol.for(`fastify-graceful.process.${sharedVersion}`)

@@ -5,7 +5,7 @@ import type { ReceivedSignal } from './shared.ts'
 import type { CountedSignal, Member } from './types.ts'
 
 /** The same signal again within this time is a duplicate (terminals, npm and pnpm deliver two), in milliseconds. */
-export const duplicateWindow = 1000
+const duplicateWindow = 1000
 /** How many of the signals that counted are told of. */
 const mostTold = 3
 

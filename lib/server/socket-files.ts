@@ -5,7 +5,7 @@ import { invalidOption } from '../errors.ts'
 import type { Rule } from '../rules.ts'
 
 /** Bytes of a path that the address of a unix socket holds. Node cuts a longer one off without an error. */
-export const longestSocketPath: number = process.platform === 'linux' || process.platform === 'android' ? 107 : 103
+const longestSocketPath: number = process.platform === 'linux' || process.platform === 'android' ? 107 : 103
 
 /** The path of a unix socket. A named pipe of Windows has no such limit. */
 export const socketPath: Rule = {

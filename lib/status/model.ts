@@ -69,7 +69,7 @@ export interface TrafficStatus {
 }
 
 /** What is running. */
-export interface Versions {
+interface Versions {
   /** Of this package. */
   package: string
   node: string

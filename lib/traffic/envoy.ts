@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Requests } from './requests.ts'
 
 /** What Envoy reads from any reply: its host counts as failed at once, where the cluster is actively health-checked. */
-export const immediateFail = 'x-envoy-immediate-health-check-fail'
+const immediateFail = 'x-envoy-immediate-health-check-fail'
 
 /** Tells Envoy with each reply that this host leaves. */
 export class EnvoySignal {

@@ -16,7 +16,7 @@ export interface HttpSocket extends Socket {
 }
 
 /** Whether a connection carries traffic or somebody's probes. */
-export type ConnectionKind = 'traffic' | 'probe'
+type ConnectionKind = 'traffic' | 'probe'
 
 /** Where the kind of a connection is kept: a property of the socket costs nothing where a map would. */
 export const kind: unique symbol = Symbol('fastify-graceful.kind')

@@ -35,15 +35,9 @@ export function startOf (raw: ServerResponse): number | undefined {
   return (raw as NamedResponse)[startedAt] ?? (raw.req.socket as HttpSocket | null)?.[startedAt]
 }
 
-/** Lets {@link replyTo} find a reply that its connection does not show. */
+/** Lets {@link rawReplyTo} find a reply that its connection does not show. */
 export function tie (raw: ServerResponse): void {
   (raw.req as FollowedMessage)[rawReply] = raw
-}
-
-/** Fastify's reply to a raw request that is in flight. */
-export function replyTo (request: IncomingMessage): FastifyReply | undefined {
-  const raw = rawReplyTo(request)
-  return raw === undefined ? undefined : replyOf(raw)
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Manifest } from './manifests.ts'
 
 /** A probe, as the charts render it. */
-export interface Probe {
+interface Probe {
   httpGet: { path: string, port: number, scheme?: string }
   initialDelaySeconds?: number
   periodSeconds: number

@@ -20,7 +20,7 @@ export interface BalancerOptions {
 }
 
 /** How one connection ended, as HAProxy logged it. */
-export interface ConnectionEnd {
+interface ConnectionEnd {
   slot: string
   /** HAProxy's two-letter termination state; `--` is a normal end, `SC` a server that refused. */
   state: string
@@ -55,7 +55,7 @@ function search (): string | undefined {
 }
 
 /** Installs HAProxy from Debian's packages. @throws Error when that does not work */
-export function installHaproxy (): void {
+function installHaproxy (): void {
   const options = {
     stdio: 'pipe',
     timeout: 180_000,

@@ -11,7 +11,7 @@ import { noTraffic } from '../support/report.ts'
 import type { Report } from '../../lib/lifecycle/report.ts'
 
 /** A clock that is turned by hand. */
-export class FakeClock {
+class FakeClock {
   time = 0
   #timers = new Set<{ at: number, callback: () => void }>()
 
@@ -37,7 +37,7 @@ export class FakeClock {
 }
 
 /** A lifecycle that ends when it is told to. */
-export class FakeLifecycle implements MemberLifecycle {
+class FakeLifecycle implements MemberLifecycle {
   phase: Phase = 'running'
   clear = false
   deadline: number | undefined
@@ -94,7 +94,7 @@ export class FakeLifecycle implements MemberLifecycle {
 }
 
 /** A logger that remembers. */
-export class FakeLog {
+class FakeLog {
   level = 'trace'
   readonly lines: Array<{ level: string, message: string, fields: Record<string, unknown> }> = []
 

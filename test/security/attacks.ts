@@ -16,7 +16,7 @@ export interface Attack {
 }
 
 /** An attack that is under way. */
-export interface Siege { stop: () => void }
+interface Siege { stop: () => void }
 
 export const tcp = (port: number): Door => ({ dial: () => connect({ port, host: '127.0.0.1' }) })
 export const unix = (path: string): Door => ({ dial: () => connect({ path }) })
@@ -25,7 +25,7 @@ export const unix = (path: string): Door => ({ dial: () => connect({ path }) })
 export const ask = (path: string, headers = '', method = 'GET'): string => {
   return `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`
 }
-export const page: string = ask('/-/status', 'Accept: text/html\r\n')
+const page: string = ask('/-/status', 'Accept: text/html\r\n')
 
 /** So many connections, to each of which something is done once it is there. */
 function connections (count: number, act: (socket: Socket, index: number) => void): Attack['begin'] {

@@ -6,7 +6,7 @@ import { bytesOf, changed, endsConnection, expected, piece, token } from './fuzz
 import type { DoorName, Made, Piece } from './fuzz-model.ts'
 
 /** An answer, as far as it has come. */
-export interface Answered { code: number, head: string, body: string, isWhole: boolean }
+interface Answered { code: number, head: string, body: string, isWhole: boolean }
 
 /** What is fuzzed, and how. */
 export interface Fuzzing {

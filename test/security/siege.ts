@@ -80,7 +80,7 @@ export async function mostHeld (pid: number, before: Holdings, time: number): Pr
 }
 
 /** Bounds that an attack has to keep to. */
-export interface Bounds {
+interface Bounds {
   /** Milliseconds that a probe may take, but for those in which there was no processor for it. */
   silence: number
   /** Memory that the process may take on top of what it had, in MiB. */

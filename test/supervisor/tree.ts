@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import { readLines } from '../support/lines.ts'
 
 /** A line of the supervisor's own. */
-export interface Line { event?: string, msg: string, child?: number, childPid?: number, [key: string]: unknown }
+interface Line { event?: string, msg: string, child?: number, childPid?: number, [key: string]: unknown }
 
 /** A running tree. */
 export interface Tree {

@@ -16,7 +16,7 @@ export interface Line {
 const folder = mkdtempSync(join(tmpdir(), 'fastify-graceful-watchdog-'))
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 /** Nobody ever writes to it. */
-export const fifo = join(folder, 'fifo')
+const fifo = join(folder, 'fifo')
 execFileSync('mkfifo', [fifo])
 
 const source = readFileSync(new URL('fixtures/hang.js', import.meta.url), 'utf8').split('\n')

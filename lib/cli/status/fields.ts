@@ -6,7 +6,7 @@ export function printable (text: string): string {
 }
 
 /** The same for all text inside a value that was JSON, names of fields too. */
-export function printableAll (value: unknown): unknown {
+function printableAll (value: unknown): unknown {
   if (typeof value === 'string') return printable(value)
   if (Array.isArray(value)) return value.map(printableAll)
   if (typeof value !== 'object' || value === null) return value

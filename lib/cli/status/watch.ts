@@ -10,7 +10,7 @@ import type { Context, Line } from './sections.ts'
 const patience = { serving: 3, ending: 2 } as const
 
 /** What the exit code says, of one address. */
-export const exitCodes = { ready: 0, notReady: 1, unreachable: 2 } as const
+const exitCodes = { ready: 0, notReady: 1, unreachable: 2 } as const
 
 /** One address, and what has been heard from it. */
 export class Subject {

@@ -1,8 +1,8 @@
 /** Milliseconds before a child that crashed is started again: the first time, and at most. */
-export const firstDelay = 1000
-export const longestDelay = 30_000
+const firstDelay = 1000
+const longestDelay = 30_000
 /** A child that was ready for this long is healthy: its crash is a first one, and it is replaced at once. */
-export const healthyAfter = 60_000
+const healthyAfter = 60_000
 
 /** How long to wait before the next start of one place: 1 s, doubling, at most 30 s. */
 export class Backoff {

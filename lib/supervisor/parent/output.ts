@@ -5,7 +5,7 @@ import type { Readable, Writable } from 'node:stream'
 import { closeOutput } from './terminal.ts'
 
 /** Bytes after which a line that has no end is cut: a child must not fill the parent's memory. */
-export const longestLine: number = 1 << 20
+const longestLine: number = 1 << 20
 /** The last bytes of each child that are kept, for the log line that tells of its crash. */
 const lastWordsLength = 4000
 const newline = 0x0a

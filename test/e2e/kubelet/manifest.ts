@@ -57,7 +57,7 @@ export interface Container {
 }
 
 /** A folder of the pod: an empty one, or the keys of a Secret as files. */
-export interface Volume {
+interface Volume {
   name: string
   emptyDir?: object
   secret?: { secretName: string, defaultMode?: number, items?: Array<{ key: string, path: string }> }
@@ -73,7 +73,7 @@ export interface PodSpec {
 }
 
 /** A Deployment. */
-export interface Deployment {
+interface Deployment {
   kind: 'Deployment'
   metadata: { name: string, namespace?: string }
   spec: {
@@ -85,7 +85,7 @@ export interface Deployment {
 }
 
 /** A Secret; only what is written in clear text. */
-export interface Secret {
+interface Secret {
   kind: 'Secret'
   metadata: { name: string }
   stringData?: Record<string, string>

@@ -51,7 +51,7 @@ export async function freePort (): Promise<number> {
 }
 
 /** Starts a program as its user would: without the loaders of a test run. It ends with the test. */
-export function launch ({ folder, command, env = {} }: Command, port = 0): Service {
+function launch ({ folder, command, env = {} }: Command, port = 0): Service {
   const [program = '', ...args] = command
   const child = spawn('env', [...cleanEnv, program === 'node' ? process.execPath : program, ...args], {
     cwd: folder,
