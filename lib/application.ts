@@ -8,7 +8,7 @@ import { CloseOrder } from './fastify/close-order.ts'
 import { Faults } from './util/faults.ts'
 import { captureContext, clockIn } from './util/context.ts'
 import type { Run } from './util/context.ts'
-import { makeFace } from './face.ts'
+import { makeGraceful } from './graceful.ts'
 import type { WatchHandle } from './watchdog/main/types.ts'
 import { Health } from './health/health.ts'
 import { setupPressure } from './health/pressure.ts'
@@ -24,7 +24,7 @@ import type { Stall } from './lifecycle/participants.ts'
 import type { Phase } from './lifecycle/phase.ts'
 import type { Report, ReportDraft } from './lifecycle/report.ts'
 import type { Telemetry } from './metrics/telemetry.ts'
-import type { Settings } from './options.ts'
+import type { Settings } from './settings.ts'
 import { readPublicStatus, readStatus } from './status/overview.ts'
 import { CloseHooks } from './fastify/close-hooks.ts'
 import { abortBoot, boundServers, wrapClose } from './fastify/close.ts'
@@ -209,7 +209,7 @@ export class Application {
   /** What is decorated as `app.graceful`. */
   face (): Graceful {
     const { lifecycle, health, holds } = this
-    return makeFace({
+    return makeGraceful({
       lifecycle,
       health,
       holds,

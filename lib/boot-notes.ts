@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { isMainThread } from 'node:worker_threads'
-import type { Settings } from './options.ts'
+import type { Settings } from './settings.ts'
 import { deafAncestor, deafAncestorMessage } from './process/parent.ts'
 
 /** A line for the log. */

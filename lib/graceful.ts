@@ -1,12 +1,17 @@
-import type { Status } from './status/model.ts'
-import type { AddedCheck } from './health/health.ts'
+import { invalidArgument, takeOptions } from './errors.ts'
+import type { AddedCheck, Health } from './health/health.ts'
 import type { Check, CheckOptions } from './health/options.ts'
-import type { Hold, HoldOptions } from './lifecycle/holds.ts'
+import { takeWorkOptions } from './lifecycle/background-work.ts'
+import type { Hold, HoldOptions, Holds } from './lifecycle/holds.ts'
 import type { HookOptions, PhaseHook } from './lifecycle/hooks.ts'
+import type { Lifecycle } from './lifecycle/lifecycle.ts'
 import type { Participant } from './lifecycle/participants.ts'
+import { phases } from './lifecycle/phase.ts'
 import type { HookPhase, Phase } from './lifecycle/phase.ts'
 import type { Report } from './lifecycle/report.ts'
-import type { WorkOwner } from './traffic/socket-work.ts'
+import type { Status } from './status/model.ts'
+import type { SocketWork, WorkOwner } from './traffic/socket-work.ts'
+import { clip } from './util/text.ts'
 
 /** Takes back what was added; `using` does it too. */
 export interface Registration extends Disposable {
@@ -102,4 +107,66 @@ export interface Graceful {
 /** Makes a {@link Registration} of what removes something. */
 export function registration (remove: () => void): Registration {
   return { remove, [Symbol.dispose]: remove }
+}
+
+/** What stands behind `app.graceful`. */
+export interface GracefulParts extends Pick<Graceful, 'signal' | 'status'> {
+  lifecycle: Lifecycle
+  health: Health
+  holds: Holds
+  /** Work that belongs to a connection. */
+  socketWork: SocketWork
+  /** Somebody asks for the end of the process. */
+  askExit: () => void
+}
+
+/** Makes what is decorated as `app.graceful`. */
+export function makeGraceful ({ lifecycle, health, holds, socketWork, askExit, signal, status }: GracefulParts): Graceful {
+  return {
+    get phase () { return lifecycle.phase },
+    phases,
+    get deadline () { return lifecycle.deadline },
+    signal,
+    shutdown: (options) => {
+      const request = readShutdown(options)
+      askExit()
+      return lifecycle.shutdown({ kind: 'shutdown', ...request })
+    },
+    stall: (name, participant) => registration(lifecycle.participants.add(name, participant)),
+    addHook: (phase, hook, options) => registration(lifecycle.hooks.add(phase, hook, options)),
+    waitUntil: (promise, options) => waitUntil({ lifecycle, socketWork }, promise, options),
+    hold: (reason, options) => holds.add(reason, options),
+    addCheck: (name, check, options) => health.addCheck(name, check, options),
+    ready: async () => (await health.verdict('readiness')).ok,
+    status
+  }
+}
+
+function waitUntil (
+  { lifecycle, socketWork }: Pick<GracefulParts, 'lifecycle' | 'socketWork'>,
+  promise: PromiseLike<unknown>,
+  options?: WorkOptions
+): void {
+  // Looked at first: nothing is begun where one of the arguments is wrong.
+  const taken = options === undefined ? undefined : takeWorkOptions(options)
+  const owner = taken?.socket
+  const end = owner === undefined ? undefined : socketWork.begin(owner)
+  try {
+    lifecycle.work.follow(promise, taken?.name)
+  } catch (error) {
+    end?.()
+    throw error
+  }
+  if (end !== undefined) Promise.resolve(promise).then(end, end)
+}
+
+function readShutdown (options: ShutdownOptions = {}): { reason: string, exitCode: number } {
+  const { reason = 'shutdown()', exitCode = 0 } = takeOptions(options, "'shutdown'", ['reason', 'exitCode'])
+  if (typeof reason !== 'string' || reason === '') {
+    throw invalidArgument("the reason given to 'shutdown'", 'a non-empty string', reason)
+  }
+  if (!Number.isInteger(exitCode) || exitCode < 0 || exitCode > 255) {
+    throw invalidArgument("the exitCode given to 'shutdown'", 'an integer from 0 to 255', exitCode)
+  }
+  return { reason: clip(reason), exitCode }
 }

@@ -3,24 +3,22 @@ import { checkBudget, cutBudget } from './lifecycle/budget.ts'
 import type { AnnounceBudget, Budget } from './lifecycle/budget.ts'
 import { conceal, errors, hidden, invalidOption, refuseUnknownOptions, show, typeName } from './errors.ts'
 import type { WatchdogOptions, WatchdogSettings } from './watchdog/main/types.ts'
-import type { ExternalProbeOptions, ProbesOptions } from './health/options.ts'
+import type { ProbesOptions } from './health/options.ts'
 import type { PressureOptions } from './health/pressure.ts'
 import type { Environment } from './platform/kubernetes/environment.ts'
-import { defaultMessagePath } from './platform/kubernetes/message.ts'
 import type { MetricsOptions, MetricsSettings } from './metrics/options.ts'
+import { defaultMessagePath } from './platform/kubernetes/message.ts'
 import { valueOf, withDefaults } from './util/named.ts'
 import { nothing, own, ownTree } from './util/own.ts'
 import type { OtherListenersTime, SignalAction } from './process/types.ts'
-import {
-  absolutePath, aFunction, boolean, closeCode, closeReason, fileMode, integer, isObject, modeOf, object,
-  objectOrBoolean, objectOrFalse, oneOf, prefix, registry, route, routeOrFalse, text, time, token
-} from './rules.ts'
+import { isObject, modeOf, route } from './rules.ts'
 import type { Rule } from './rules.ts'
+import { closedGroups, defaults, groups, optionTable } from './option-table.ts'
+import type { AdminSettings, Settings } from './settings.ts'
 import { defaultSocketMode } from './server/socket-files.ts'
 import { ofThisPlatform, refuseSignals } from './process/signal-names.ts'
-import type { FrontSettings } from './traffic/front-observer.ts'
-import { drainDefaults, readDrain } from './traffic/options.ts'
-import type { DrainOptions, DrainSettings } from './traffic/options.ts'
+import { readDrain } from './traffic/options.ts'
+import type { DrainOptions } from './traffic/options.ts'
 import type { Shed } from './traffic/ramp.ts'
 
 export type { AdminOptions } from './admin/routes.ts'
@@ -89,123 +87,6 @@ export interface GracefulOptions {
   /** Metrics for Prometheus, with the package `prom-client`. */
   metrics?: MetricsOptions | boolean
 }
-
-/** The admin routes. */
-interface AdminSettings extends AdminOptions {
-  prefix: string
-  /** The mode of the unix socket that the application listens on; undefined where its umask decides. */
-  socketMode: number | undefined
-}
-
-/** The options with every default filled in. */
-export interface Settings {
-  budget: Budget
-  shed: Shed
-  envoy: boolean
-  front: FrontSettings
-  /** Whether other workers of somebody else's cluster serve on when a signal ends this one. */
-  othersServe: boolean
-  /** Whether `app.close()` from outside runs phase 1, too. */
-  announceOnClose: boolean
-  /** How long phase 1 keeps it from the balancer: the longest delay of what it may ask. */
-  toldAfter: number
-  drain: DrainSettings
-  closeWith: (() => unknown) | undefined
-  signals: Record<string, SignalAction>
-  otherListeners: OtherListenersTime
-  restartExitCode: number
-  crash: boolean
-  exit: boolean
-  probes: { prefix: string, expose: boolean, external: Required<ExternalProbeOptions> | false } | false
-  admin: AdminSettings | false
-  pressure: PressureOptions | undefined
-  watchdog: WatchdogSettings | undefined
-  metrics: MetricsSettings | undefined
-  inKubernetes: boolean
-  /** In production, or in Kubernetes. */
-  inService: boolean
-  /** Where the termination message goes; undefined where nothing is to be written. */
-  terminationMessagePath: string | undefined
-}
-
-/** One row of the table in the README; a test holds the two against each other. */
-export interface OptionRow { name: string, default: string, rule: Rule }
-
-const row = (name: string, rule: Rule, words: string): OptionRow => ({ name, default: words, rule })
-
-/** Defaults that are plain values; those of the times that depend on the grace period are in `cutBudget`. */
-const defaults = {
-  terminationMessagePath: defaultMessagePath, externalStatus: 503, gracePeriod: 30_000, shed: 'gradual', failures: 3,
-  otherListeners: 'after', restartExitCode: 0, prefix: '', adminPrefix: '/-', blocked: 2000, liveness: 30_000,
-  host: '::', metricsPath: '/-/metrics'
-} as const
-
-/** Every option, what it takes, and its default in words. */
-export const optionTable: readonly OptionRow[] = [
-  row('gracePeriod', time(1000), `env \`TERMINATION_GRACE_PERIOD_SECONDS\` x 1000, else ${defaults.gracePeriod}`),
-  row('preStop', time(), 'env `PRESTOP_SECONDS` x 1000, else 0'),
-  row('reserve', time(), '2000, at most a tenth of the grace period'),
-  row('announce', object, '`{}`'),
-  row('announce.min', time(), '5000 in Kubernetes, else 0'),
-  row('announce.quiet', time(), '1000'),
-  row('announce.blind', time(), '15000 in Kubernetes, else 0'),
-  row('announce.max', time(), 'what the grace period leaves: 18000 of 30000'),
-  row('announce.readinessDelay', time(), '0'),
-  row('announce.failures', integer(0, 100), `${defaults.failures}; 0 in Kubernetes`),
-  row('announce.shed', oneOf('gradual', 'immediate', 'off'), `\`'${defaults.shed}'\``),
-  row('announce.envoy', boolean, '`false`'),
-  row('announce.onClose', boolean, '`true` under Platformatic, else `false`'),
-  row('drain', object, '`{}`'),
-  row('drain.idle', time(), `${drainDefaults.idle.kubernetes} in Kubernetes, else ${drainDefaults.idle.elsewhere}`),
-  row('drain.spread', time(), 'at most 5000, a third of what is left for draining'),
-  row('drain.webSocket', objectOrFalse, '`{}`'),
-  row('drain.webSocket.code', closeCode, `${drainDefaults.webSocket.code}`),
-  row('drain.webSocket.reason', closeReason, `\`'${drainDefaults.webSocket.reason}'\``),
-  row('drain.webSocket.quiet', time(), `${drainDefaults.webSocket.quiet}`),
-  row('close', time(), '5000, at most a sixth of the grace period'),
-  row('closeWith', aFunction, 'calls `app.close()`'),
-  row('signals', object,
-    "`{ SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'restart' }`; in a pod SIGHUP is `'ignore'`"),
-  row('otherListeners', oneOf('after', 'beside'), `\`'${defaults.otherListeners}'\``),
-  row('restartExitCode', integer(0, 255), `${defaults.restartExitCode}`),
-  row('crash', boolean, '`true`'),
-  row('exit', boolean, '`true`'),
-  row('probes', objectOrFalse, '`{}`'),
-  row('probes.prefix', prefix, "`''`"),
-  row('probes.expose', boolean, '`false`'),
-  row('probes.external', objectOrFalse, '`false`'),
-  row('probes.external.path', route, 'none: it has to be given'),
-  row('probes.external.status', integer(200, 599), `${defaults.externalStatus}`),
-  row('probes.external.delay', time(), '0'),
-  row('admin', objectOrFalse, '`{}`'),
-  row('admin.prefix', prefix, `\`'${defaults.adminPrefix}'\``),
-  row('admin.token', token, 'none'),
-  row('admin.authorize', aFunction, 'none'),
-  row('admin.unixSocket', objectOrBoolean, '`false`'),
-  row('admin.unixSocket.mode', fileMode, '`0o600`'),
-  row('pressure', objectOrFalse, '`false`'),
-  row('pressure.readiness', boolean, '`false`'),
-  row('kubernetes', objectOrFalse, '`{}`'),
-  row('kubernetes.terminationMessagePath', absolutePath, `\`'${defaults.terminationMessagePath}'\``),
-  row('watchdog', objectOrFalse, '`{}`'),
-  row('watchdog.enabled', boolean,
-    '`true` where `NODE_ENV` is `production`, in Kubernetes, and where `watchdog.port` is given; else `false`'),
-  row('watchdog.blocked', time(500), `${defaults.blocked}`),
-  row('watchdog.liveness', time(1000), `${defaults.liveness}`),
-  row('watchdog.port', integer(0, 65_535), 'none'),
-  row('watchdog.host', text, `\`'${defaults.host}'\``),
-  row('metrics', objectOrBoolean, '`false`'),
-  row('metrics.registry', registry, 'one of its own'),
-  row('metrics.path', routeOrFalse, `\`'${defaults.metricsPath}'\``)
-]
-
-/** Groups whose keys are ours alone; `pressure` also takes those of `@fastify/under-pressure`, `signals` any signal. */
-const closedGroups = [
-  'announce', 'drain', 'drain.webSocket', 'probes', 'probes.external', 'admin', 'admin.unixSocket', 'kubernetes',
-  'watchdog', 'metrics'
-]
-/** All groups: what is in them is read once, as they are. */
-const groups = [...closedGroups, 'pressure', 'signals']
 
 /**
  * Checks the options and fills in the defaults. The caller's object is never changed.
@@ -327,7 +208,7 @@ function pathOf (
   speaksForContainer: boolean
 ): string | undefined {
   if (kubernetes === false) return undefined
-  return kubernetes.terminationMessagePath ?? (speaksForContainer ? defaults.terminationMessagePath : undefined)
+  return kubernetes.terminationMessagePath ?? (speaksForContainer ? defaultMessagePath : undefined)
 }
 
 function refuseUnknownIn (given: object, group: string): void {

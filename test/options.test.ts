@@ -4,8 +4,10 @@ import t from 'tap'
 import { shorten, show, typeName } from '../lib/errors.ts'
 import { readEnvironment, variables } from '../lib/platform/kubernetes/environment.ts'
 import type { Environment } from '../lib/platform/kubernetes/environment.ts'
-import { optionTable, readOptions } from '../lib/options.ts'
-import type { GracefulOptions, Settings } from '../lib/options.ts'
+import { optionTable } from '../lib/option-table.ts'
+import { readOptions } from '../lib/options.ts'
+import type { GracefulOptions } from '../lib/options.ts'
+import type { Settings } from '../lib/settings.ts'
 
 const elsewhere: Environment = {
   inKubernetes: false,

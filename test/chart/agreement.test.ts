@@ -13,7 +13,7 @@ import { readEnvironment, variables } from '../../lib/platform/kubernetes/enviro
 import { checkBudget, cutBudget } from '../../lib/lifecycle/budget.ts'
 import type { Budget, BudgetInput } from '../../lib/lifecycle/budget.ts'
 import { readOptions } from '../../lib/options.ts'
-import type { Settings } from '../../lib/options.ts'
+import type { Settings } from '../../lib/settings.ts'
 import { cases, token } from './cases.ts'
 import { containerOf, environmentOf, podOf } from './pod.ts'
 import { Cases, render } from './render.ts'

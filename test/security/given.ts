@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Environment } from '../../lib/platform/kubernetes/environment.ts'
 import { readOptions } from '../../lib/options.ts'
-import type { GracefulOptions, Settings } from '../../lib/options.ts'
+import type { GracefulOptions } from '../../lib/options.ts'
+import type { Settings } from '../../lib/settings.ts'
 
 const none: Environment = {
   inKubernetes: false,

@@ -5,7 +5,7 @@ import { readSuperviseOptions, readSupervisorOptions, supervisorOptions } from '
 import { show } from '../../lib/errors.ts'
 import { resolveCheckOptions } from '../../lib/health/options.ts'
 import { readEnvironment, variables } from '../../lib/platform/kubernetes/environment.ts'
-import { optionTable } from '../../lib/options.ts'
+import { optionTable } from '../../lib/option-table.ts'
 import { isFit, long, read, run } from './given.ts'
 
 

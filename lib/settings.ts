@@ -1,0 +1,48 @@
+import type { AdminOptions } from './admin/routes.ts'
+import type { ExternalProbeOptions } from './health/options.ts'
+import type { PressureOptions } from './health/pressure.ts'
+import type { Budget } from './lifecycle/budget.ts'
+import type { MetricsSettings } from './metrics/options.ts'
+import type { OtherListenersTime, SignalAction } from './process/types.ts'
+import type { FrontSettings } from './traffic/front-observer.ts'
+import type { DrainSettings } from './traffic/options.ts'
+import type { Shed } from './traffic/ramp.ts'
+import type { WatchdogSettings } from './watchdog/main/types.ts'
+
+/** The admin routes. */
+export interface AdminSettings extends AdminOptions {
+  prefix: string
+  /** The mode of the unix socket that the application listens on; undefined where its umask decides. */
+  socketMode: number | undefined
+}
+
+/** The options with every default filled in. */
+export interface Settings {
+  budget: Budget
+  shed: Shed
+  envoy: boolean
+  front: FrontSettings
+  /** Whether other workers of somebody else's cluster serve on when a signal ends this one. */
+  othersServe: boolean
+  /** Whether `app.close()` from outside runs phase 1, too. */
+  announceOnClose: boolean
+  /** How long phase 1 keeps it from the balancer: the longest delay of what it may ask. */
+  toldAfter: number
+  drain: DrainSettings
+  closeWith: (() => unknown) | undefined
+  signals: Record<string, SignalAction>
+  otherListeners: OtherListenersTime
+  restartExitCode: number
+  crash: boolean
+  exit: boolean
+  probes: { prefix: string, expose: boolean, external: Required<ExternalProbeOptions> | false } | false
+  admin: AdminSettings | false
+  pressure: PressureOptions | undefined
+  watchdog: WatchdogSettings | undefined
+  metrics: MetricsSettings | undefined
+  inKubernetes: boolean
+  /** In production, or in Kubernetes. */
+  inService: boolean
+  /** Where the termination message goes; undefined where nothing is to be written. */
+  terminationMessagePath: string | undefined
+}
