@@ -121,7 +121,8 @@ export interface GracefulParts extends Pick<Graceful, 'signal' | 'status'> {
 }
 
 /** Makes what is decorated as `app.graceful`. */
-export function makeGraceful ({ lifecycle, health, holds, socketWork, askExit, signal, status }: GracefulParts): Graceful {
+export function makeGraceful (parts: GracefulParts): Graceful {
+  const { lifecycle, health, holds, socketWork, askExit, signal, status } = parts
   return {
     get phase () { return lifecycle.phase },
     phases,

@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errors, hidden, refuseUnknownOptions, show, typeName } from '../errors.ts'
 import { own, readVariable } from '../util/own.ts'
-import { supervisorOptions } from '../supervisor/options.ts'
-import type { SupervisorOption, SupervisorOptions } from '../supervisor/options.ts'
+import { supervisorOptions } from '../supervisor/option-table.ts'
+import type { SupervisorOptions } from '../supervisor/options.ts'
+import type { SupervisorOption } from '../supervisor/option-table.ts'
 
 /** What of a package file is read. */
 export const packageKey = 'fastify-graceful'

@@ -2,11 +2,13 @@ import { conceal, errors, hidden, invalidOption, refuseUnknownOptions, show, typ
 import { defaultMessagePath } from '../platform/kubernetes/message.ts'
 import { readEnvironment } from '../platform/kubernetes/environment.ts'
 import { own } from '../util/own.ts'
-import { boolean, fileMode, isObject, modeOf, text as anyText } from '../rules.ts'
+import { boolean, isObject, modeOf } from '../rules.ts'
 import type { Rule } from '../rules.ts'
-import { defaultSocketMode, socketPath } from '../server/socket-files.ts'
+import { defaultSocketMode } from '../server/socket-files.ts'
 import { usableCores } from './parent/cores.ts'
+import { defaults, supervisorOptions } from './option-table.ts'
 import type { SupervisorLog } from './parent/log.ts'
+import type { SupervisorSettings } from './settings.ts'
 
 /** What a supervisor takes. Times are milliseconds. Every default is in {@link supervisorOptions}. */
 export interface SupervisorOptions {
@@ -49,92 +51,6 @@ export interface SuperviseOptions extends SupervisorOptions {
   /** Whether the process ends with the last child. Default `true`. */
   exit?: boolean
 }
-
-/** The options with every default filled in. */
-export interface SupervisorSettings {
-  script: string
-  args: readonly string[]
-  workers: number
-  gracePeriod: number
-  /** What a preStop hook takes of it before the signal. */
-  preStop: number
-  /** The grace period that children are given. */
-  childGracePeriod: number
-  childTimeout: number
-  startTimeout: number
-  minReady: number
-  maxSurge: number
-  maxCrashes: number
-  /** Where the container's termination message goes; undefined: nowhere. */
-  terminationMessagePath: string | undefined
-  inKubernetes: boolean
-  /** In production, or in Kubernetes. */
-  inService: boolean
-  status: StatusSettings | undefined
-}
-
-/** Where the status routes are, and who is let in there. */
-interface StatusSettings {
-  listen: { port: number, host: string } | { path: string }
-  token: string | undefined
-  /** Undefined where there is no unix socket. */
-  unixSocket: { mode: number } | undefined
-}
-
-type Kind = 'text' | 'mode' | 'count' | 'workers' | 'time' | 'secret'
-
-/** One option: its values, also in words, and its default in words. The command makes a flag and a variable of each. */
-export interface SupervisorOption {
-  name: Exclude<keyof SupervisorOptions, 'script' | 'args'>
-  kind: Kind
-  expected: string
-  default: string
-  test: (value: unknown) => boolean
-}
-
-const longest = 2 ** 31 - 1
-const defaults = {
-  workers: 1, gracePeriod: 30_000, startTimeout: 60_000,
-  minReady: 1, maxSurge: 1, maxCrashes: 5, statusHost: '127.0.0.1'
-} as const
-const isCount = (least: number, most: number) => (value: unknown): boolean =>
-  Number.isInteger(value) && Number(value) >= least && Number(value) <= most
-const time = (least: number): Pick<SupervisorOption, 'kind' | 'expected' | 'test'> => ({
-  kind: 'time',
-  expected: `a number of milliseconds from ${least} to ${longest}`,
-  test: (value) => typeof value === 'number' && value >= least && value <= longest
-})
-const count = (least: number, most: number): Pick<SupervisorOption, 'kind' | 'expected' | 'test'> => ({
-  kind: 'count',
-  expected: `an integer from ${least} to ${most}`,
-  test: isCount(least, most)
-})
-const text: Pick<SupervisorOption, 'kind' | 'expected' | 'test'> = { kind: 'text', ...anyText }
-
-/** Every option of a supervisor; `docs/supervisor.md` shows the same table, and a test compares the two. */
-export const supervisorOptions: readonly SupervisorOption[] = [
-  {
-    name: 'workers', kind: 'workers', expected: "an integer from 1 to 1024, or 'auto'", default: `${defaults.workers}`,
-    test: (value) => value === 'auto' || isCount(1, 1024)(value)
-  },
-  {
-    name: 'gracePeriod', ...time(1000),
-    default: `env \`TERMINATION_GRACE_PERIOD_SECONDS\` x 1000, else ${defaults.gracePeriod}`
-  },
-  { name: 'childTimeout', ...time(0), default: '5000, at most a sixth of the grace period' },
-  { name: 'startTimeout', ...time(1), default: `${defaults.startTimeout}` },
-  { name: 'minReady', ...count(1, 1024), default: `${defaults.minReady}` },
-  { name: 'maxSurge', ...count(1, 1024), default: `${defaults.maxSurge}` },
-  { name: 'maxCrashes', ...count(0, 1_000_000), default: `${defaults.maxCrashes}` },
-  { name: 'statusPort', ...count(0, 65_535), default: 'none' },
-  { name: 'statusHost', ...text, default: `\`'${defaults.statusHost}'\`` },
-  { name: 'statusSocket', kind: 'text', ...socketPath, default: 'none' },
-  { name: 'statusSocketMode', kind: 'mode', ...fileMode, default: '`0600`' },
-  {
-    name: 'statusToken', kind: 'secret', expected: 'at least 16 visible ASCII characters', default: 'none',
-    test: (value) => typeof value === 'string' && value.length >= 16 && /^[\x21-\x7e]+$/.test(value)
-  }
-]
 
 /** What only a program can give. */
 const programOptions: Readonly<Record<Exclude<keyof SuperviseOptions, keyof SupervisorOptions>, Rule>> = {

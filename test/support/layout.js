@@ -12,9 +12,7 @@ const mostLines = 250
 const longer = {
   'application.ts': 416,
   'lifecycle/lifecycle.ts': 356,
-  'page/viewers.ts': 276,
   'process/registry.ts': 277,
-  'supervisor/options.ts': 280,
   'supervisor/parent/child.ts': 275,
   'supervisor/parent/supervisor.ts': 304,
   'traffic/connections.ts': 271,

@@ -2,7 +2,7 @@ import { phaseNumber } from '../../lifecycle/phase.ts'
 import type { Phase } from '../../lifecycle/phase.ts'
 import type { Child } from './child.ts'
 import type { SupervisorLog } from './log.ts'
-import type { SupervisorSettings } from '../options.ts'
+import type { SupervisorSettings } from '../settings.ts'
 import type { Slot } from './slot.ts'
 
 /** What the whole consists of. */

@@ -1,4 +1,4 @@
-import type { SupervisorSettings } from '../options.ts'
+import type { SupervisorSettings } from '../settings.ts'
 
 /** What the kubelet leaves at least after a preStop hook, less a second for our own end, in milliseconds. */
 const shortest = 1000

@@ -2,7 +2,7 @@ import { errors, messageOf } from '../../errors.ts'
 import type { Phase } from '../../lifecycle/phase.ts'
 import type { Child } from './child.ts'
 import type { SupervisorLog } from './log.ts'
-import type { SupervisorSettings } from '../options.ts'
+import type { SupervisorSettings } from '../settings.ts'
 
 /** What may be asked for by hand. */
 export type DrainQuestion = 'drain' | 'undrain' | 'prestop'

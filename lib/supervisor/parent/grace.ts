@@ -1,6 +1,6 @@
 import type { Child } from './child.ts'
 import type { SupervisorLog } from './log.ts'
-import type { SupervisorSettings } from '../options.ts'
+import type { SupervisorSettings } from '../settings.ts'
 
 /** Says once that a service goes by a longer grace period than its supervisor leaves it. */
 export class GraceWarning {

@@ -7,7 +7,7 @@ import { counted } from '../../util/text.ts'
 import type { Child } from './child.ts'
 import type { ChildEnd } from '../code.ts'
 import type { SupervisorLog } from './log.ts'
-import type { SupervisorSettings } from '../options.ts'
+import type { SupervisorSettings } from '../settings.ts'
 
 /** What the message of a whole tree is made of. */
 export interface TreeMessagePorts {

@@ -4,7 +4,7 @@ import { whyNotReady } from './child.ts'
 import type { Child } from './child.ts'
 import { groupWindow } from './group-signal.ts'
 import type { SupervisorLog } from './log.ts'
-import type { SupervisorSettings } from '../options.ts'
+import type { SupervisorSettings } from '../settings.ts'
 import type { Slot } from './slot.ts'
 
 /** As much of the supervisor as a reload needs. */

@@ -3,7 +3,7 @@ import { codeOf, isRequest } from '../code.ts'
 import type { ChildEnd } from '../code.ts'
 import { GroupSignals } from './group-signal.ts'
 import type { SupervisorLog } from './log.ts'
-import type { SupervisorSettings } from '../options.ts'
+import type { SupervisorSettings } from '../settings.ts'
 import type { Slot } from './slot.ts'
 
 /** As much of the supervisor as the end of a child needs. */

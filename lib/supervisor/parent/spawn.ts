@@ -1,7 +1,7 @@
 import { ChildProcess } from 'node:child_process'
 import cluster, { Worker } from 'node:cluster'
 import { resolve } from 'node:path'
-import type { SupervisorSettings } from '../options.ts'
+import type { SupervisorSettings } from '../settings.ts'
 import { launchDirectory } from './script.ts'
 import { siblingsVariable, supervisorVariable } from '../../platform/kubernetes/environment.ts'
 
