@@ -10,7 +10,7 @@ export function takeWorkOptions<T extends WorkOptions> (options: T): T {
 }
 
 /** Background work that was started by requests: phase 3 waits for it. */
-export class Work {
+export class BackgroundWork {
   readonly #pending = new Map<symbol, string>()
   readonly #onSettled: () => void
   readonly #onFailure: OnFailure

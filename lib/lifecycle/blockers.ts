@@ -5,10 +5,10 @@ import { Participants } from './participants.ts'
 import type { OnFailure, Stall } from './participants.ts'
 import type { Phase, StallPhase } from './phase.ts'
 import type { Released } from './driver.ts'
-import { Work } from './background-work.ts'
+import { BackgroundWork } from './background-work.ts'
 
-/** What {@link Waiting} tells the machine. */
-export interface WaitingPorts {
+/** What {@link Blockers} tells the machine. */
+export interface BlockersParts {
   /** Something went wrong; it counts in the report. */
   failed: OnFailure
   /** Background work was rejected; it is only logged. */
@@ -26,24 +26,24 @@ export interface WaitingPorts {
 }
 
 /** Everybody whom a phase waits for, and one round of asking them. */
-export class Waiting {
+export class Blockers {
   /** Who was registered. */
   readonly participants: Participants
   /** The plugin's own. */
   readonly observers: Participants
   readonly hooks: PhaseHooks
-  readonly work: Work
+  readonly work: BackgroundWork
   readonly #closeStep: CloseStep
   readonly #followed: Array<(phase: StallPhase) => Stall[]> = []
   #stalls: Stall[] = []
   /** Those of {@link #stalls} that somebody registered: the ones a report names when they are cut. */
   #named: Stall[] = []
 
-  constructor (clock: Clock, { failed, rejected, wake, release, startHooks, end, closing }: WaitingPorts) {
+  constructor (clock: Clock, { failed, rejected, wake, release, startHooks, end, closing }: BlockersParts) {
     this.participants = new Participants(clock, failed, wake)
     this.observers = new Participants(clock, failed, wake)
     this.hooks = new PhaseHooks(clock, failed, wake)
-    this.work = new Work(wake, rejected)
+    this.work = new BackgroundWork(wake, rejected)
     this.#closeStep = new CloseStep({
       release,
       startHooks,

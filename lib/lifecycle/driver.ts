@@ -3,7 +3,7 @@ import type { Phase } from './phase.ts'
 import type { Cut, ReportDraft, ShutdownKind, TrafficSummary } from './report.ts'
 
 /** What the machine drives. Rooms outside `lifecycle` stand behind these functions. */
-export interface Ports {
+export interface Driver {
   /**
    * Calls a change of phase, and so its listeners and hooks, in an async context of its own, instead of that of the
    * caller. Default: the caller's.

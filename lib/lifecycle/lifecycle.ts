@@ -8,12 +8,12 @@ import type { Deferred } from './deferred.ts'
 import type { Failure, Participants, Stall } from './participants.ts'
 import { History } from './history.ts'
 import { Moves } from './moves.ts'
-import type { Ports, ShutdownRequest } from './driver.ts'
+import type { Driver, ShutdownRequest } from './driver.ts'
 import type { PhaseEnd, PhaseRecord, Report, ShutdownProgress } from './report.ts'
-import { Terms } from './terms.ts'
+import { Deadlines } from './deadlines.ts'
 import { Ticker } from './ticker.ts'
-import { Waiting } from './blockers.ts'
-import type { Work } from './background-work.ts'
+import { Blockers } from './blockers.ts'
+import type { BackgroundWork } from './background-work.ts'
 import { errors, messageOf } from '../errors.ts'
 
 type PhaseListener = (phase: Phase, previous: Phase, record: PhaseRecord) => void
@@ -25,11 +25,11 @@ type PhaseListener = (phase: Phase, previous: Phase, record: PhaseRecord) => voi
 export class Lifecycle {
   readonly budget: Budget
   readonly #clock: Clock
-  readonly #ports: Ports
+  readonly #driver: Driver
   readonly #listeners = new Set<PhaseListener>()
   readonly #history = new History()
-  readonly #waiting: Waiting
-  readonly #terms: Terms
+  readonly #blockers: Blockers
+  readonly #deadlines: Deadlines
   readonly #ticker: Ticker
   readonly #done = deferred<Report>()
   readonly #moves: Moves
@@ -42,30 +42,30 @@ export class Lifecycle {
   #announced: Deferred<void> | undefined
   #report: Report | undefined
 
-  constructor (clock: Clock, budget: Budget, ports: Ports) {
+  constructor (clock: Clock, budget: Budget, driver: Driver) {
     this.#clock = clock
-    this.#ports = ports
-    this.#moves = new Moves(ports.run)
+    this.#driver = driver
+    this.#moves = new Moves(driver.run)
     this.budget = budget
-    this.#terms = new Terms(budget)
+    this.#deadlines = new Deadlines(budget)
     this.#ticker = new Ticker(clock, () => this.#tick())
     this.#since = clock.now()
     this.#sinceEpoch = clock.epoch()
-    this.#waiting = new Waiting(clock, {
+    this.#blockers = new Blockers(clock, {
       failed: (failure, error) => this.fail(failure, error),
-      rejected: (failure, error) => ports.failed({ ...failure, phase: this.#phase }, error),
+      rejected: (failure, error) => driver.failed({ ...failure, phase: this.#phase }, error),
       wake: () => this.poke(),
-      release: () => ports.release?.() ?? [],
+      release: () => driver.release?.() ?? [],
       startHooks: () => this.#startHooks('terminated'),
-      end: () => ports.end(),
-      closing: (isLast) => ports.closing?.(isLast)
+      end: () => driver.end(),
+      closing: (isLast) => driver.closing?.(isLast)
     })
   }
 
-  get participants (): Participants { return this.#waiting.participants }
-  get observers (): Participants { return this.#waiting.observers }
-  get hooks (): PhaseHooks { return this.#waiting.hooks }
-  get work (): Work { return this.#waiting.work }
+  get participants (): Participants { return this.#blockers.participants }
+  get observers (): Participants { return this.#blockers.observers }
+  get hooks (): PhaseHooks { return this.#blockers.hooks }
+  get work (): BackgroundWork { return this.#blockers.work }
   get phase (): Phase { return this.#phase }
   /** Epoch milliseconds at which the current phase began. */
   get since (): number { return this.#sinceEpoch }
@@ -78,29 +78,29 @@ export class Lifecycle {
   get report (): Report | undefined { return this.#report }
   /** Settles with the report when phase 4 is over. */
   get done (): Promise<Report> { return this.#done.promise }
-  get request (): Readonly<ShutdownRequest> | undefined { return this.#terms.request }
+  get request (): Readonly<ShutdownRequest> | undefined { return this.#deadlines.request }
   /** When the phases were capped at a second each, on the machine's clock; undefined where they were not. */
-  get hurriedAt (): number | undefined { return this.#terms.hurriedAt }
+  get hurriedAt (): number | undefined { return this.#deadlines.hurriedAt }
 
   /** When the grace period began, on the machine's clock; undefined while no end was asked for. */
-  get graceStart (): number | undefined { return this.#terms.graceStart }
+  get graceStart (): number | undefined { return this.#deadlines.graceStart }
 
   /**
    * Epoch milliseconds by which all work must be over: until phase 4 the moment at which requests are cut, in phase 4
    * the deadline of the process. Undefined while no end was asked for.
    */
   get deadline (): number | undefined {
-    const deadline = this.#terms.deadline(this.#phase, this.#since)
+    const deadline = this.#deadlines.deadline(this.#phase, this.#since)
     return deadline === undefined ? undefined : Math.round(this.#clock.epoch() + deadline - this.#clock.now())
   }
 
   /** How far the end has come; undefined while running. */
   get progress (): ShutdownProgress | undefined {
     if (this.#phase === 'running') return undefined
-    const ends = [this.#terms.floor(this.#phase, this.#since), this.#terms.cap(this.#phase, this.#since)]
+    const ends = [this.#deadlines.floor(this.#phase, this.#since), this.#deadlines.cap(this.#phase, this.#since)]
     const [floor, cap] = ends.map((end) => Math.max(0, Math.round(end - this.#since)))
     return {
-      ...this.#terms.asked,
+      ...this.#deadlines.asked,
       ...this.#history.progress,
       floor: floor ?? 0,
       cap: cap === Infinity ? undefined : cap
@@ -115,12 +115,12 @@ export class Lifecycle {
   /** Begins the end, or joins it: everybody gets the same report. The first reason and the first exit code win. */
   shutdown (request: ShutdownRequest): Promise<Report> {
     if (this.ending) {
-      this.#terms.join(request, this.#clock.now())
+      this.#deadlines.join(request, this.#clock.now())
       this.poke()
       return this.done
     }
     const now = this.#clock.now()
-    this.#terms.ask(request, now)
+    this.#deadlines.ask(request, now)
     if (this.#phase === 'running') this.#history.start(now, this.#clock.epoch())
     this.#ask(request, this.#history.ask(now))
     if (request.announce === false) this.#advance('closing', 'condition')
@@ -138,7 +138,7 @@ export class Lifecycle {
   prestop (at: number = this.#clock.now()): Promise<void> {
     if (this.#phase === 'running') this.#drain('')
     if (this.#phase !== 'announcing') return Promise.resolve()
-    this.#terms.startGrace(at)
+    this.#deadlines.startGrace(at)
     this.#announced ??= deferred<void>()
     this.poke()
     return this.#announced.promise
@@ -156,7 +156,7 @@ export class Lifecycle {
     this.#moves.run(() => {
       // A listener of the same change may have asked for the end since.
       if (this.ending) return
-      this.#terms.stopGrace()
+      this.#deadlines.stopGrace()
       this.#settleAnnounced()
       this.#ticker.stop()
       this.#enter('running', 'undrain')
@@ -165,28 +165,28 @@ export class Lifecycle {
 
   /** Every phase is capped at one second, the present one too: where it has lasted as long, it ends. */
   hurry (): void {
-    this.#terms.hurried ??= this.#phase
-    this.#terms.hurriedAt ??= this.#clock.now()
+    this.#deadlines.hurried ??= this.#phase
+    this.#deadlines.hurriedAt ??= this.#clock.now()
     this.poke()
   }
 
   /** Others' work that phases 1 to 3 wait for: asked on each tick for what is under way, by name. */
   follow (ask: (phase: StallPhase) => Stall[]): void {
-    this.#waiting.follow(ask)
+    this.#blockers.follow(ask)
   }
 
   /** In phase 2: its cap counts from when `work`, which comes before it, is over. */
   prepare (work: Promise<unknown>): void {
-    this.#terms.prepare(Infinity)
+    this.#deadlines.prepare(Infinity)
     void work.then(() => {
-      this.#terms.prepare(this.#clock.now())
+      this.#deadlines.prepare(this.#clock.now())
       this.poke()
     })
   }
 
   /** Somebody calls `app.close()` in phase 4 and is to get the close of this shutdown. Returns whether it has begun. */
   awaitClose (): boolean {
-    return this.#waiting.awaitClose()
+    return this.#blockers.awaitClose()
   }
 
   /** Records a failure, which never stops anything; the error behind it goes to the log alone. */
@@ -194,7 +194,7 @@ export class Lifecycle {
     const entry = { ...failure, phase: this.#phase }
     if (!this.#history.fail(entry)) return
     try {
-      this.#ports.failed(entry, error)
+      this.#driver.failed(entry, error)
     } catch {
       // A log that fails must not stop the end.
     }
@@ -203,7 +203,7 @@ export class Lifecycle {
   /** Somebody else ends the process in the middle of phase 4: the report is made at once, of what happened so far. */
   conclude (): Report | undefined {
     if (this.#phase === 'terminated' && this.#report === undefined) {
-      this.#makeReport(this.#waiting.unfinished.length > 0 ? 'exit' : 'condition')
+      this.#makeReport(this.#blockers.unfinished.length > 0 ? 'exit' : 'condition')
     }
     return this.#report
   }
@@ -215,13 +215,13 @@ export class Lifecycle {
 
   /** Who stalls now, for those who want to look. Asks nobody. */
   stalls (): Stall[] {
-    return this.#waiting.stalls
+    return this.#blockers.stalls
   }
 
   #ask (request: ShutdownRequest, announcedBefore: number): void {
     if (this.#phase === 'running') return
     try {
-      this.#ports.asked?.(request, announcedBefore)
+      this.#driver.asked?.(request, announcedBefore)
     } catch {
       // A log that fails must not stop the end.
     }
@@ -239,22 +239,22 @@ export class Lifecycle {
     const phase = this.#phase
     const now = this.#clock.now()
     // Somebody may have closed the listener: there is nobody left to announce anything to.
-    if (phase === 'announcing' && this.#ports.serving?.() === false) this.#terms.serving = false
-    const floor = this.#terms.floor(phase, this.#since)
-    const cap = this.#terms.cap(phase, this.#since)
-    const closeDue = this.#terms.closeDue(phase, this.#since)
+    if (phase === 'announcing' && this.#driver.serving?.() === false) this.#deadlines.serving = false
+    const floor = this.#deadlines.floor(phase, this.#since)
+    const cap = this.#deadlines.cap(phase, this.#since)
+    const closeDue = this.#deadlines.closeDue(phase, this.#since)
     const warning = this.hooks.warn(now)
-    const waiting = !this.#waiting.ask(phase, now - this.#since, now >= closeDue)
+    const waiting = !this.#blockers.ask(phase, now - this.#since, now >= closeDue)
     this.#clear = !waiting && now >= floor
-    const others = this.#clear ? this.#ports.others() : undefined
-    if (others !== undefined) this.#waiting.waitFor(others)
+    const others = this.#clear ? this.#driver.others() : undefined
+    if (others !== undefined) this.#blockers.waitFor(others)
     if (this.#clear && others === undefined) {
       if (phase !== 'announcing' || this.ending) return this.#leave('condition')
       this.#settleAnnounced()
     }
     if (now >= cap) return this.#leave('cap')
     // A preStop call must be answered in time, or the kubelet's clock runs out on it.
-    if (this.#announced !== undefined && now >= this.#terms.announceEnd) this.#settleAnnounced()
+    if (this.#announced !== undefined && now >= this.#deadlines.announceEnd) this.#settleAnnounced()
     this.#ticker.wait(now, floor, cap, closeDue, warning)
   }
 
@@ -269,9 +269,9 @@ export class Lifecycle {
   }
 
   #cut (endedBy: PhaseEnd): void {
-    if (endedBy === 'cap') this.#history.leave(this.#waiting.named)
+    if (endedBy === 'cap') this.#history.leave(this.#blockers.named)
     try {
-      this.#history.cut(this.#ports.cut())
+      this.#history.cut(this.#driver.cut())
     } catch (error) {
       this.fail({ name: 'cut', message: messageOf(error) }, error)
     }
@@ -285,7 +285,7 @@ export class Lifecycle {
       }
       if (isAtLeast(to, 'closing')) this.#settleAnnounced()
       this.#enter(to, endedBy)
-      if (to === 'terminated') this.#waiting.startLast()
+      if (to === 'terminated') this.#blockers.startLast()
       else this.#startHooks(to as HookPhase)
     })
   }
@@ -293,7 +293,7 @@ export class Lifecycle {
   #startHooks (phase: HookPhase): void {
     this.hooks.start(phase, this.request?.reason ?? 'drain', {
       deadline: () => this.deadline,
-      end: () => this.#phase === phase ? this.#terms.cap(phase, this.#since) : -Infinity
+      end: () => this.#phase === phase ? this.#deadlines.cap(phase, this.#since) : -Infinity
     })
   }
 
@@ -302,16 +302,16 @@ export class Lifecycle {
       phase: this.#phase,
       duration: Math.round(this.elapsed),
       endedBy,
-      stalledBy: endedBy === 'exit' ? this.#waiting.unfinished : endedBy === 'cap' ? this.stalls() : []
+      stalledBy: endedBy === 'exit' ? this.#blockers.unfinished : endedBy === 'cap' ? this.stalls() : []
     }
   }
 
   #enter (to: Phase, endedBy: PhaseEnd): void {
     const previous = this.#phase
     const record = this.#record(endedBy)
-    if (previous === 'running') this.#terms.serving = this.#ports.serving?.() ?? true
+    if (previous === 'running') this.#deadlines.serving = this.#driver.serving?.() ?? true
     else this.#history.add(record)
-    this.#waiting.reset(to)
+    this.#blockers.reset(to)
     this.#phase = to
     this.#since = this.#clock.now()
     this.#sinceEpoch = this.#clock.epoch()
@@ -326,9 +326,9 @@ export class Lifecycle {
   }
 
   #finish (endedBy: PhaseEnd): void {
-    if (endedBy === 'cap') this.#history.leave(this.#waiting.lookLast())
+    if (endedBy === 'cap') this.#history.leave(this.#blockers.lookLast())
     // A fast end may leave no time for it; it is begun all the same.
-    this.#waiting.finish()
+    this.#blockers.finish()
     this.#makeReport(endedBy)
   }
 
@@ -341,11 +341,11 @@ export class Lifecycle {
       reason,
       exitCode,
       gracePeriod: this.budget.gracePeriod,
-      hurried: this.#terms.hurried,
-      traffic: this.#ports.traffic(),
+      hurried: this.#deadlines.hurried,
+      traffic: this.#driver.traffic(),
       now: this.#clock.now()
     }
-    this.#report = this.#history.report(ending, (draft) => this.#ports.advice(draft))
+    this.#report = this.#history.report(ending, (draft) => this.#driver.advice(draft))
     this.#done.resolve(this.#report)
   }
 

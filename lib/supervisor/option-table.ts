@@ -1,6 +1,6 @@
 import { fileMode, text as anyText } from '../rules.ts'
 import { socketPath } from '../server/socket-files.ts'
-import type { SupervisorOptions } from './options.ts'
+import type { SupervisorOptions } from './settings.ts'
 
 type Kind = 'text' | 'mode' | 'count' | 'workers' | 'time' | 'secret'
 

@@ -1,3 +1,47 @@
+import type { SupervisorLog } from './parent/log.ts'
+
+/** What a supervisor takes. Times are milliseconds. Every default is in {@link supervisorOptions}. */
+export interface SupervisorOptions {
+  /** The service's file: what would be given to `node`. Looked for anew at each start of a child. */
+  script: string
+  /** Its arguments. */
+  args?: readonly string[]
+  /** How many children serve: a number, or `'auto'` for one per available core. */
+  workers?: number | 'auto'
+  /** From the signal to the end of the last child: what the process manager waits before it kills. */
+  gracePeriod?: number
+  /** What a child gets on top of its own grace period before it is killed. */
+  childTimeout?: number
+  /** How long a child may take until it is ready. */
+  startTimeout?: number
+  /** How many children must be ready for the whole to be ready. */
+  minReady?: number
+  /** How many children may be on their way out at the same time during a reload. */
+  maxSurge?: number
+  /** More ends than this in a row before a child of one place was ready end the supervisor, where no child is ready. */
+  maxCrashes?: number
+  /** Port of the supervisor's own health and admin routes. */
+  statusPort?: number
+  /** Address of that port. */
+  statusHost?: string
+  /** A unix socket in place of that port: whoever may open it is authorised. */
+  statusSocket?: string
+  /** Its file mode, in octal (`'0660'`) or as a number (`0o660`): whoever may write to it may connect. */
+  statusSocketMode?: string | number
+  /** What `Authorization: Bearer` must carry, at least 16 characters. */
+  statusToken?: string
+}
+
+/** What only a program can give. */
+export interface SuperviseOptions extends SupervisorOptions {
+  /** Where the supervisor's own lines go. Default: JSON lines on standard output. */
+  log?: SupervisorLog
+  /** Whether SIGTERM, SIGINT and SIGHUP are listened for. Default `true`. */
+  signals?: boolean
+  /** Whether the process ends with the last child. Default `true`. */
+  exit?: boolean
+}
+
 /** The options with every default filled in. */
 export interface SupervisorSettings {
   script: string

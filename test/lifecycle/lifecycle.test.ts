@@ -1,5 +1,5 @@
 import t from 'tap'
-import { fastCap } from '../../lib/lifecycle/timing.ts'
+import { fastCap } from '../../lib/lifecycle/phase-bounds.ts'
 import { tickInterval } from '../../lib/lifecycle/ticker.ts'
 import { answerTimeout } from '../../lib/lifecycle/participants.ts'
 import type { Participant, Stall } from '../../lib/lifecycle/participants.ts'

@@ -5,7 +5,7 @@ import { PhaseHooks } from '../../lib/lifecycle/hooks.ts'
 import { completeReport, draftReport } from '../../lib/lifecycle/report.ts'
 import type { ReportDraft } from '../../lib/lifecycle/report.ts'
 import { systemClock } from '../../lib/clock.ts'
-import { Work } from '../../lib/lifecycle/background-work.ts'
+import { BackgroundWork } from '../../lib/lifecycle/background-work.ts'
 import { FakeClock, settled } from '../support/clock.ts'
 import { noTraffic } from '../support/report.ts'
 import { thenable } from '../support/thenable.ts'
@@ -24,9 +24,9 @@ function buildHooks (): { clock: FakeClock, hooks: PhaseHooks, failures: string[
   }
 }
 
-function buildWork (): { work: Work, log: string[] } {
+function buildWork (): { work: BackgroundWork, log: string[] } {
   const log: string[] = []
-  return { log, work: new Work(() => log.push('settled'), ({ name, message }) => log.push(`${name}: ${message}`)) }
+  return { log, work: new BackgroundWork(() => log.push('settled'), ({ name, message }) => log.push(`${name}: ${message}`)) }
 }
 
 const never = (): Promise<void> => new Promise(() => {})

@@ -2,7 +2,7 @@ import { cutBudget } from '../../lib/lifecycle/budget.ts'
 import type { Budget, BudgetInput } from '../../lib/lifecycle/budget.ts'
 import { Lifecycle } from '../../lib/lifecycle/lifecycle.ts'
 import type { Phase } from '../../lib/lifecycle/phase.ts'
-import type { Ports } from '../../lib/lifecycle/driver.ts'
+import type { Driver } from '../../lib/lifecycle/driver.ts'
 import type { PhaseRecord, Report } from '../../lib/lifecycle/report.ts'
 import { FakeClock } from './clock.ts'
 import { noTraffic } from './report.ts'
@@ -14,7 +14,7 @@ export interface WorldOptions {
   budget?: Partial<BudgetInput>
   /** Whether the floors of Kubernetes apply. */
   kubernetes?: boolean
-  ports?: Partial<Ports>
+  ports?: Partial<Driver>
 }
 
 /** A state machine with a clock that is turned by hand and everything around it written down. */

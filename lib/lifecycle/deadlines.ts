@@ -2,11 +2,11 @@ import type { Budget } from './budget.ts'
 import type { Phase } from './phase.ts'
 import type { ShutdownRequest } from './driver.ts'
 import type { ShutdownProgress } from './report.ts'
-import { capEnd, closeDue, deadlineOf, floorEnd } from './timing.ts'
-import type { Situation } from './timing.ts'
+import { capEnd, closeDue, deadlineOf, floorEnd } from './phase-bounds.ts'
+import type { Situation } from './phase-bounds.ts'
 
 /** What was asked for and when, and the bounds of the phases that follow from it. */
-export class Terms {
+export class Deadlines {
   readonly budget: Budget
   /** What was asked for; undefined while running and during a drain by hand. First one wins. */
   request: ShutdownRequest | undefined
