@@ -105,7 +105,7 @@ export interface Graceful {
 }
 
 /** Makes a {@link Registration} of what removes something. */
-export function registration (remove: () => void): Registration {
+function registration (remove: () => void): Registration {
   return { remove, [Symbol.dispose]: remove }
 }
 

@@ -66,7 +66,7 @@ export interface SupervisorSettings {
 }
 
 /** Where the status routes are, and who is let in there. */
-export interface StatusSettings {
+interface StatusSettings {
   listen: { port: number, host: string } | { path: string }
   token: string | undefined
   /** Undefined where there is no unix socket. */
