@@ -2,20 +2,53 @@ import { FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
 import { Socket } from "node:net";
 import { FastifyErrorConstructor } from "@fastify/error";
 import { FastifyUnderPressureOptions } from "@fastify/under-pressure";
-interface Budget {
-  gracePeriod: number;
-  preStop: number;
-  reserve: number;
-  close: number;
-  closing: number;
-  announce: AnnounceBudget;
+interface CheckStatus {
+  name: string;
+  kinds: readonly string[];
+  critical: boolean;
+  state: "passing" | "failing" | "degraded" | "unknown";
+  age: number | undefined;
+  duration: number | undefined;
+  error: string | undefined;
 }
-interface AnnounceBudget {
-  min: number;
-  quiet: number;
-  blind: number;
-  max: number;
-  readinessDelay: number;
+interface PressureStatus {
+  underPressure: boolean;
+  heapUsed: number;
+  rssBytes: number;
+  eventLoopDelay: number;
+  eventLoopUtilized: number;
+}
+declare const checkKinds: readonly ["readiness", "liveness", "startup"];
+type CheckKind = (typeof checkKinds)[number];
+interface CheckContext {
+  signal: AbortSignal;
+}
+type Check = (context: CheckContext) => unknown;
+interface CheckOptions {
+  kinds?: readonly CheckKind[];
+  timeout?: number;
+  ttl?: number;
+  interval?: number;
+  critical?: boolean;
+}
+interface ExternalProbeOptions {
+  path: string;
+  status?: number;
+  delay?: number;
+}
+interface ProbesOptions {
+  prefix?: string;
+  expose?: boolean;
+  external?: ExternalProbeOptions | false;
+}
+interface AddedCheck extends Disposable {
+  remove(): void;
+}
+interface HoldOptions {
+  timeout?: number;
+}
+interface Hold extends Disposable {
+  release(): void;
 }
 declare const phases: readonly ["running", "announcing", "closing", "draining", "terminated"];
 type Phase = (typeof phases)[number];
@@ -30,6 +63,34 @@ interface Stall {
 interface Failure {
   name: string;
   message: string;
+}
+interface HookContext {
+  phase: HookPhase;
+  reason: string;
+  readonly deadline: number | undefined;
+  remaining: () => number;
+  almostOver: (ms: number) => AbortSignal;
+  signal: AbortSignal;
+}
+type PhaseHook = (context: HookContext) => unknown;
+interface HookOptions {
+  name?: string;
+  timeout?: number;
+}
+interface Budget {
+  gracePeriod: number;
+  preStop: number;
+  reserve: number;
+  close: number;
+  closing: number;
+  announce: AnnounceBudget;
+}
+interface AnnounceBudget {
+  min: number;
+  quiet: number;
+  blind: number;
+  max: number;
+  readinessDelay: number;
 }
 type ShutdownKind = "shutdown" | "restart" | "crash" | "close";
 type PhaseEnd = "condition" | "cap" | "undrain" | "exit";
@@ -119,22 +180,6 @@ interface ShutdownProgress {
   floor: number;
   cap: number | undefined;
 }
-interface CheckStatus {
-  name: string;
-  kinds: readonly string[];
-  critical: boolean;
-  state: "passing" | "failing" | "degraded" | "unknown";
-  age: number | undefined;
-  duration: number | undefined;
-  error: string | undefined;
-}
-interface PressureStatus {
-  underPressure: boolean;
-  heapUsed: number;
-  rssBytes: number;
-  eventLoopDelay: number;
-  eventLoopUtilized: number;
-}
 interface PublicStatus {
   phase: Phase;
   number: number;
@@ -194,51 +239,6 @@ interface Status extends PublicStatus {
   watchdog: WatchdogState | undefined;
   report: Report | undefined;
   versions: Versions;
-}
-declare const checkKinds: readonly ["readiness", "liveness", "startup"];
-type CheckKind = (typeof checkKinds)[number];
-interface CheckContext {
-  signal: AbortSignal;
-}
-type Check = (context: CheckContext) => unknown;
-interface CheckOptions {
-  kinds?: readonly CheckKind[];
-  timeout?: number;
-  ttl?: number;
-  interval?: number;
-  critical?: boolean;
-}
-interface ExternalProbeOptions {
-  path: string;
-  status?: number;
-  delay?: number;
-}
-interface ProbesOptions {
-  prefix?: string;
-  expose?: boolean;
-  external?: ExternalProbeOptions | false;
-}
-interface AddedCheck extends Disposable {
-  remove(): void;
-}
-interface HoldOptions {
-  timeout?: number;
-}
-interface Hold extends Disposable {
-  release(): void;
-}
-interface HookContext {
-  phase: HookPhase;
-  reason: string;
-  readonly deadline: number | undefined;
-  remaining: () => number;
-  almostOver: (ms: number) => AbortSignal;
-  signal: AbortSignal;
-}
-type PhaseHook = (context: HookContext) => unknown;
-interface HookOptions {
-  name?: string;
-  timeout?: number;
 }
 interface WebSocketLike {
   readonly readyState: number;
