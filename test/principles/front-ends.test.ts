@@ -7,6 +7,7 @@ import type { FrontEnd, Report } from '../../lib/lifecycle/report.ts'
 import { Balancer } from './balancer.ts'
 import type { Check } from './balancer.ts'
 import { prefer } from '../e2e/replicas.ts'
+import { inTime, Stopwatch } from '../support/stopwatch.ts'
 import { end, start } from './replicas.ts'
 import type { Departure, Replica } from './replicas.ts'
 
@@ -219,7 +220,9 @@ async function tryCase (t: Test, one: Case): Promise<void> {
   const stops = isHttp2 ? [] : balancers.map((balancer) => balancer.load(20))
   await sleep(warmUp)
   const [gone] = replicas
+  const watch = new Stopwatch(gone.pid)
   const departure = await end(gone)
+  watch.stop()
   await sleep(1000)
   await Promise.all(stops.map((stop) => stop()))
   const { report, code, warnings } = departure
@@ -228,8 +231,7 @@ async function tryCase (t: Test, one: Case): Promise<void> {
   const details = { traffic: report.traffic, phases: report.phases, warnings }
   t.equal(code, 0)
   for (const balancer of balancers) t.strictSame(balancer.losses.slice(0, 5), [], `0 of ${balancer.sent} lost`, details)
-  const length = phaseOne(departure)
-  t.ok(length >= least && length <= most, `phase 1 took ${length} ms, ${least} to ${most} were expected`, details)
+  inTime(t, { time: phaseOne(departure), late: watch.late }, [least, most], 'phase 1 took', details)
   for (const { traffic, advice } of ended) {
     t.match(traffic.frontEnds, frontEnds, 'the report names it', { name })
     for (const { outcome, answers } of traffic.frontEnds) {
@@ -308,14 +310,17 @@ t.test('with nobody in front a stop under traffic is quick, and nobody is alarme
       const stopTraffic = every(100, () => visit(replica.port))
       const stop = around(replica.port)
       await sleep(warmUp)
+      const watch = new Stopwatch(replica.pid)
       const departure = await end(replica)
+      watch.stop()
       stopTraffic()
       await stop()
       const { report, took, code, warnings } = departure
       t.equal(code, 0)
       // A route that stays good is asked once more at the most.
-      t.ok(phaseOne(departure) <= 750, `phase 1 took ${phaseOne(departure)} ms`, { traffic: report.traffic })
-      t.ok(took < 1500, `gone after ${Math.round(took)} ms`, { phases: report.phases })
+      const { late } = watch
+      inTime(t, { time: phaseOne(departure), late }, [0, 750], 'phase 1 took', { traffic: report.traffic })
+      inTime(t, { time: took, late }, [0, 1500], 'gone after', { phases: report.phases })
       t.match(report.traffic, { lateArrivals: 0, suggestedMin: undefined })
       t.strictSame(report.advice, [])
       t.strictSame(warnings, [])

@@ -6,7 +6,7 @@ import t from 'tap'
 import type { Report } from '../../lib/index.ts'
 import { fork } from '../process/fork.ts'
 import { bind, build } from '../support/app.ts'
-import { measureDelay, measureLateness } from '../support/delay.ts'
+import { inTime, Stopwatch } from '../support/stopwatch.ts'
 import { Client, ended, serve } from './sockets.ts'
 import type { Service } from './sockets.ts'
 
@@ -29,25 +29,19 @@ t.test('drain.spread, as clients see it', { jobs: 2 }, async (t) => {
       const service = await serve(t, { options: { gracePeriod: 12_000, drain: { spread, webSocket: { quiet: 0 } } } })
       const ends = await Promise.all(Array.from({ length: count }, async () => open(service)))
       await sleep(300)
-      const lateness = measureLateness()
-      const delay = measureDelay(service.fork.child.pid!, { isOfMainThread: true })
+      const watch = new Stopwatch(service.fork.child.pid)
       const start = performance.now()
       service.fork.kill('SIGTERM')
       const { code, report } = await ended(service)
-      lateness.stop()
-      delay.stop()
       // A busy machine delays the service's word, and this process that hears it.
-      const late = lateness.worst + delay.total
+      const { late } = watch.stop()
       t.equal(code, 0)
       t.match(report, { verdict: 'clean' })
       const times = ends.map((end) => end() - start).toSorted((a, b) => a - b)
       const [first = Number.NaN] = times
       const last = times.at(-1)! - first
-      t.ok(
-        first < 1000 + late,
-        `the first is told after ${Math.round(first)} ms, on a machine that is ${Math.round(late)} ms late`
-      )
-      t.ok(last > spread * 0.75 && last < spread * 1.4 + late, `the last one ${Math.round(last)} ms later`)
+      inTime(t, { time: first, late }, [0, 1000], 'the first is told after')
+      inTime(t, { time: last, late }, [spread * 0.75 - late, spread * 1.4], 'and the last one later by')
       const within = (from: number, length: number): number =>
         times.filter((time) => time >= from && time < from + length).length
       // A second is half of it.
@@ -81,6 +75,7 @@ t.test('two applications in one process: the work of either is finished before t
   for (const { socket } of clients) await once(socket, 'open')
   const [idle, busy] = clients as [Client, Client]
   const stream = await timeOfEnd({ fork: service, port: Number(first), url: '' }, '/events')
+  const watch = new Stopwatch(service.child.pid)
   busy.socket.send('a')
   await sleep(100)
   for (const client of clients) client.started = performance.now()
@@ -91,9 +86,10 @@ t.test('two applications in one process: the work of either is finished before t
   t.strictSame([code, signal], [0, null], output)
   t.strictSame([idle.code, busy.code], [1001, 1001])
   t.strictSame([idle.messages, busy.messages], [[], ['answer to a']])
-  t.ok(idle.closedAt < 1200, `the idle one is told after ${Math.round(idle.closedAt)} ms`)
-  t.ok(busy.closedAt > 1200 && busy.closedAt < 3000, `the other one after ${Math.round(busy.closedAt)} ms`)
-  t.ok(stream() - start < 1200, `the stream ends after ${Math.round(stream() - start)} ms`)
+  const { late } = watch.stop()
+  inTime(t, { time: idle.closedAt, late }, [0, 1200], 'the idle one is told after')
+  inTime(t, { time: busy.closedAt, late }, [1200 - late, 3000], 'the other one after')
+  inTime(t, { time: stream() - start, late }, [0, 1200], 'the stream ends after')
   const reports = [...output.matchAll(/^report (.*)$/gm)].map(([, text = '']) => JSON.parse(text) as Report)
   t.match(reports, [{ verdict: 'clean' }, { verdict: 'clean' }])
   t.equal(output.match(/^onClose$/gm)?.length, 2)

@@ -3,6 +3,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { early, fork, listening } from '../process/fork.ts'
 import type { Fork, ForkOptions } from '../process/fork.ts'
+import { inTime, Stopwatch } from '../support/stopwatch.ts'
+import type { Timed } from '../support/stopwatch.ts'
 
 t.jobs = 3
 t.setTimeout(600_000)
@@ -20,8 +22,8 @@ interface Outcome {
   code: number | null
   killed: NodeJS.Signals | null
   output: string
-  /** Milliseconds from the report to the end of the process. */
-  lingered: number
+  /** From the report to the end of the process. */
+  lingered: Timed
 }
 
 /** Ends a service while a request is under way and others come in phase 1, all of which have to be served. */
@@ -38,6 +40,7 @@ async function end (
   const url = await listening(child)
   const held = fetch(`${url}/held`).then(async (response) => response.text(), String)
   await child.waitForLine(/held begins/)
+  const watch = new Stopwatch(child.child.pid)
   void begin(child, url)
   await child.waitForLine(/^(?:0 )?announcing$/m)
   for (let count = 0; count < 3; count++) {
@@ -50,7 +53,7 @@ async function end (
   t.equal(await held, 'held', `${who}: served while draining`)
   const [code, killed, output] = await child.result
   const reportedAt = Number(/"time":(\d+).*"event":"graceful\.report"/.exec(output)?.[1])
-  return { code, killed, output, lingered: Date.now() - reportedAt }
+  return { code, killed, output, lingered: { time: Date.now() - reportedAt, late: watch.stop().late } }
 }
 
 /** The lines that the listeners of others wrote. */
@@ -112,7 +115,7 @@ t.test('listeners of others hear of the signal when the last request is answered
     t.test(who, async (t) => {
       const outcome = await end(t, who)
       isRight(t, who, outcome, listeners)
-      t.ok(outcome.lingered < 2500, `gone ${outcome.lingered} ms after the report`)
+      inTime(t, outcome.lingered, [0, 2500], 'gone after the report:')
     })
   }
 })

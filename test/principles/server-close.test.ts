@@ -9,6 +9,7 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import graceful from '../../lib/index.ts'
+import { inTime, Stopwatch } from '../support/stopwatch.ts'
 import { credentials, gate, open, phaseOf, refused, serve, until } from '../traffic/support.ts'
 import type { Gate, Service } from '../traffic/support.ts'
 
@@ -103,9 +104,10 @@ t.test('a hook that waits for it does not wait for itself', async (t) => {
     }
     // Nothing closes before phase 2 is over, so a hook of the first two must not be waited for.
     service.app.graceful.addHook(phase, phase === 'draining' || phase === 'terminated' ? wait : () => { void wait() })
+    const watch = new Stopwatch(process.pid)
     const report = await service.shutdown()
     t.match(report, { verdict: 'clean' }, phase)
-    t.ok(report.duration < 5000, `${report.duration} ms`)
+    inTime(t, { time: report.duration, late: watch.stop().late }, [0, 5000])
     // Of the others the callback may end the process.
     t.same(service.events, phase === 'draining' ? ['closed', 'onClose'] : ['onClose', 'closed'], phase)
     t.equal(service.closes(), 1)
@@ -130,6 +132,7 @@ t.test('a server that somebody closes while the service runs is noticed, said on
       wire.send('GET /slow')
       await until(() => service.status().requests.length === 1)
       if (at === 'running') close(service.app)
+      const watch = new Stopwatch(process.pid)
       const end = service.shutdown()
       await service.reached('announcing')
       if (at === 'announcing') close(service.app)
@@ -137,10 +140,8 @@ t.test('a server that somebody closes while the service runs is noticed, said on
       service.door.open()
       t.match(await wire.reply(), { status: 200 }, name)
       const report = await end
-      t.ok(
-        phaseOf(report, 'announcing')!.duration < 3000,
-        `${name}: ${phaseOf(report, 'announcing')!.duration} ms of phase 1`
-      )
+      const { duration } = phaseOf(report, 'announcing')!
+      inTime(t, { time: duration, late: watch.stop().late }, [0, 3000], `${name}: phase 1 took`)
       t.equal(
         lines.filter((line) => line.includes('somebody else has closed the server')).length,
         1,

@@ -8,6 +8,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
 import { bind, build, until } from '../support/app.ts'
+import { inTime, Stopwatch } from '../support/stopwatch.ts'
 
 /** A service that answers late: messages after 400 ms, requests after 600 ms. */
 async function openUpstream (t: Test): Promise<{ address: string, ends: number[] }> {
@@ -36,7 +37,7 @@ interface Gateway {
 }
 
 /** A gateway that ends WebSockets itself. Half of phase 3's time is long: a good-bye may be late on a busy machine. */
-async function openGateway (upstream: string, goodBye: boolean): Promise<Gateway> {
+async function openGateway (upstream: string, goodBye: (() => Promise<void>) | undefined): Promise<Gateway> {
   const app = build({ gracePeriod: 20_000, watchdog: false, announce: { quiet: 50 }, drain: { webSocket: false } })
   const log: string[] = []
   const sources = new Set<WebSocket>()
@@ -50,9 +51,8 @@ async function openGateway (upstream: string, goodBye: boolean): Promise<Gateway
   app.after(() => {
     app.graceful.addHook('draining', async () => {
       log.push('draining')
-      if (!goodBye) return
-      // Longer than what is under way.
-      await sleep(900)
+      if (goodBye === undefined) return
+      await goodBye()
       for (const source of sources) source.close(4000, 'own')
     })
   })
@@ -75,13 +75,20 @@ for (const goodBye of [true, false]) {
   const name = goodBye ? 'come after the good-bye of the application, which loses nothing' : 'end what nobody else does'
   t.test(`WebSockets left to the application: those of @fastify/http-proxy ${name}`, async (t) => {
     const { address, ends } = await openUpstream(t)
-    const { app, port, log } = await openGateway(address, goodBye)
+    let heardBusy: readonly string[] = []
+    // Longer than what is under way, also where that is late.
+    const wait = async (): Promise<void> => {
+      await Promise.all([sleep(900), until(() => heardBusy.includes('re second'))])
+    }
+    const { app, port, log } = await openGateway(address, goodBye ? wait : undefined)
     const [busy, idle] = await Promise.all([openClient(port), openClient(port)])
+    heardBusy = busy.heard
     busy.socket.send('first')
     await until(() => busy.heard.length > 0)
     busy.socket.send('second')
     const slow = fetch(`http://127.0.0.1:${port}/slow`)
     await sleep(50)
+    const watch = new Stopwatch(process.pid)
     const report = await app.graceful.shutdown()
     t.equal(await (await slow).text(), 'slow')
     await Promise.all([busy.closed, idle.closed])
@@ -92,6 +99,6 @@ for (const goodBye of [true, false]) {
     t.match(report, { verdict: 'clean', cut: { upgraded: 0, requests: [] }, failures: [] }, report.summary)
     t.same(log.toSorted(), ['draining', 'onClose', 'preClose'], 'each hook once')
     await until(() => ends.length === 2)
-    t.ok(report.duration < 6000, `${report.duration} ms`)
+    inTime(t, { time: report.duration, late: watch.stop().late }, [0, 6000])
   })
 }

@@ -1,16 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** By how much this very process is late at its worst: on a busy machine the others are late, too. */
-export function measureLateness (): { readonly worst: number, stop: () => void } {
-  let worst = 0
-  let expected = performance.now() + 20
-  const ticker = setInterval(() => {
-    worst = Math.max(worst, performance.now() - expected)
-    expected = performance.now() + 20
-  }, 20)
-  return { get worst () { return worst }, stop: () => { clearInterval(ticker) } }
-}
-
 /** What a process has waited for, since it is measured. */
 export interface Delay {
   /** Milliseconds. */
