@@ -6,6 +6,7 @@ import { request as secureRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { WebSocket } from 'ws'
+import { deferred } from '../../lib/lifecycle/deferred.ts'
 import { inTime, Stopwatch } from '../support/stopwatch.ts'
 import { Client, ended, serve } from './sockets.ts'
 import type { Service } from './sockets.ts'
@@ -419,14 +420,14 @@ const streams: Stream[] = [
 
 interface Ended { status: number | undefined, text: string, error: Error | undefined }
 
-/** Reads a stream to its end, over HTTP/1 with or without TLS. */
-function readHttp1 (service: Service, secure: boolean, path: string): Promise<Ended> {
+/** Reads a stream to its end, over HTTP/1 with or without TLS; says when it begins. */
+function readHttp1 (service: Service, secure: boolean, path: string, begins: () => void): Promise<Ended> {
   return new Promise((resolve) => {
     const result: Ended = { status: undefined, text: '', error: undefined }
     const get = secure ? secureRequest : request
     get({ host: '127.0.0.1', port: service.port, path, rejectUnauthorized: false, agent: false }, (response) => {
       result.status = response.statusCode
-      response.setEncoding('utf8').on('data', (text: string) => { result.text += text })
+      response.setEncoding('utf8').once('data', begins).on('data', (text: string) => { result.text += text })
       response.on('error', (error) => { result.error = error }).on('close', () => resolve(result))
     }).on('error', (error) => {
       result.error ??= error
@@ -436,12 +437,12 @@ function readHttp1 (service: Service, secure: boolean, path: string): Promise<En
 }
 
 /** The same over HTTP/2. Several share a session. */
-function readHttp2 (session: ClientHttp2Session, path: string): Promise<Ended> {
+function readHttp2 (session: ClientHttp2Session, path: string, begins: () => void): Promise<Ended> {
   return new Promise((resolve) => {
     const result: Ended = { status: undefined, text: '', error: undefined }
     const stream = session.request({ ':path': path })
     stream.on('response', (headers) => { result.status = headers[':status'] })
-    stream.setEncoding('utf8').on('data', (text: string) => { result.text += text })
+    stream.setEncoding('utf8').once('data', begins).on('data', (text: string) => { result.text += text })
     stream.on('error', (error) => { result.error = error }).on('close', () => resolve(result)).end()
   })
 }
@@ -456,8 +457,11 @@ t.test('streams', { jobs: 3 }, async (t) => {
           ? connect(`https://127.0.0.1:${service.port}`, { rejectUnauthorized: false })
           : undefined
         session?.on('error', () => {})
-        const read = session === undefined ? readHttp1(service, tls, path) : readHttp2(session, path)
-        await sleep(400)
+        const begun = deferred<void>()
+        const read = session === undefined
+          ? readHttp1(service, tls, path, begun.resolve)
+          : readHttp2(session, path, begun.resolve)
+        await (path.startsWith('/poll/') ? service.fork.waitForLine(/^poll begins$/m) : begun.promise)
         service.fork.kill('SIGTERM')
         const result = await read
         session?.close()

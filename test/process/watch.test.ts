@@ -83,7 +83,7 @@ async function watch (t: Test): Promise<Watched> {
     throw new Error(`generation ${generation} does not listen: ${output}`)
   }
   const port = await started()
-  // A watcher that has just begun does not see what changes at once.
+  // A watcher that has just begun does not see what changes at once, and may take longer to begin.
   await sleep(300)
   return {
     pid: child.pid!,
@@ -92,7 +92,11 @@ async function watch (t: Test): Promise<Watched> {
     output: () => output,
     async restart () {
       generation++
-      await writeFile(file, source(generation))
+      const isSeen = (): boolean => (output.match(/Restarting /g)?.length ?? 0) >= generation - 1
+      while (!isSeen()) {
+        await writeFile(file, source(generation))
+        for (const end = Date.now() + 3000; !isSeen() && Date.now() < end;) await sleep(10)
+      }
       return started()
     }
   }
