@@ -24,7 +24,11 @@ t.test('a check with ttl 0 runs once per probe on the watchdog\'s port, and neve
   }
   const before = await runs()
   await sleep(2000)
-  const after = await runs()
+  let after = await runs()
+  // As many as there are in two seconds on a machine that is on time.
+  for (const end = Date.now() + 20_000; after.young - before.young < 3 && Date.now() < end; await sleep(50)) {
+    after = await runs()
+  }
   t.ok(after.young - before.young >= 3, 'heartbeats ask the others')
   t.same([after.ready, after.live, after.slow], [before.ready, before.live, before.slow], 'two seconds without a probe')
   for (const [path, expected] of [
