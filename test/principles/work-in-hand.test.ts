@@ -471,7 +471,7 @@ t.test('streams', { jobs: 3 }, async (t) => {
           if (last !== undefined) t.match(result.text, last)
         } else t.ok(result.error, 'the client knows that it is not all')
         const { code, report } = await ended(service)
-        t.equal(code, exitCode)
+        t.equal(code, exitCode, service.fork.output())
         t.match({ requests: report.cut.requests.length, streams: report.cut.streams }, cut)
         t.strictSame(report.failures, [])
       })
