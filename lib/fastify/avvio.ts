@@ -3,11 +3,14 @@ import type { FastifyInstance } from 'fastify'
 
 type Hook = (...args: unknown[]) => unknown
 
-/** As much of avvio, which boots and closes an application, as naming needs. */
+/**
+ * As much of avvio, which boots and closes an application, as naming needs. Without its private parts the report names
+ * fewer hooks; what runs, and when, does not depend on them.
+ */
 export interface Avvio {
-  /** The plugins that are being loaded, the innermost first. */
+  /** The plugins that are being loaded, the innermost first. Part: `_current`. */
   _current?: Array<{ name?: string, isAfter?: boolean }>
-  /** What the close runs, in its order. */
+  /** What the close runs, in its order. Part: `_closeQ`. */
   _closeQ?: { getQueue?: () => Hook[] }
 }
 interface Boot { prototype?: { onClose?: (this: Avvio, hook: unknown) => unknown } }
@@ -43,7 +46,7 @@ function bootsOfProcess (): Boot[] {
     .map((file) => cache[file]?.exports as Boot)
 }
 
-/** The `onClose` hooks that have not begun, in the order in which they run. */
+/** The `onClose` hooks that have not begun, in the order in which they run. Part: `isOnCloseHandler`. */
 export function waitingHooks ({ _closeQ: queue }: Avvio): Hook[] {
   return (queue?.getQueue?.() ?? []).filter((hook) =>
     Object.getOwnPropertySymbols(hook).some(({ description }) => description === 'isOnCloseHandler')

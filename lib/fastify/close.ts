@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
-import { partOf, stateOf } from './internals.ts'
+import { otherServersOf, stateOf } from './internals.ts'
 import { messageOf } from '../errors.ts'
 import { clearTimeout, setImmediate, setTimeout } from '../util/timers.ts'
 import type { Timer } from '../util/timers.ts'
@@ -153,7 +153,7 @@ export function hasBooted (root: FastifyInstance): boolean {
 
 /** The bound servers, the main one first: `localhost` binds a second one. */
 export function boundServers (root: FastifyInstance): FastifyInstance['server'][] {
-  return [root.server, ...partOf(root, 'fastify.serverBindings') ?? []]
+  return [root.server, ...otherServersOf(root)]
 }
 
 /** The root instance of the tree that an instance belongs to. */

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { partOf } from './internals.ts'
+import { pluginNameOf } from './internals.ts'
 
 /** What Fastify calls a plugin that has no name: the first lines of its source. */
 const isSource = /[\s(){}=]/
@@ -20,7 +20,7 @@ export function nameHook (kind: string, name: string, plugin: string | undefined
 /** The plugin that an encapsulated instance belongs to; undefined for the root, and for one without a name. */
 export function pluginOf (instance: FastifyInstance): string | undefined {
   if (Object.getPrototypeOf(Object.getPrototypeOf(instance)) === null) return undefined
-  return nameOfPlugin(partOf(instance, 'fastify.pluginNameChain')?.[0])
+  return nameOfPlugin(pluginNameOf(instance))
 }
 
 /** A plugin's name, where it is one. */

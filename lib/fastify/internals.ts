@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 
 /** As much of Fastify's own state as an end has to know. */
 export interface FastifyState { aborted?: boolean, started?: boolean, ready?: boolean, listening?: boolean }
@@ -6,7 +6,16 @@ export interface FastifyState { aborted?: boolean, started?: boolean, ready?: bo
 /** A `preClose` hook as Fastify keeps it. */
 export type PreClose = (this: FastifyInstance, done?: (error?: unknown) => void) => unknown
 
-/** What Fastify keeps under symbols of these descriptions, which are not exported. */
+/**
+ * What Fastify keeps under symbols of these descriptions, which are not exported: parts that `npm run lint` refuses
+ * anywhere else. All were there in Fastify 5.0.0 and in 5.12.
+ *
+ * - `fastify.state`: without it boot is stopped by a `listen` that does nothing
+ * - `fastify.hooks`, `fastify.children`: without them `preClose` hooks are run by Fastify's own close, in phase 4
+ * - `fastify.pluginNameChain`: without it the report names no plugins
+ * - `fastify.options`: without it a server of `serverFactory` counts as Fastify's
+ * - `fastify.serverBindings`: without it the second listener of `localhost` is closed by Fastify, in phase 4
+ */
 interface FastifyParts {
   'fastify.state': FastifyState
   'fastify.hooks': { preClose?: PreClose[] }
@@ -17,7 +26,7 @@ interface FastifyParts {
 }
 
 /** A private part of an instance, or the nearest one that it inherits; undefined where this Fastify has none. */
-export function partOf<Name extends keyof FastifyParts> (
+function partOf<Name extends keyof FastifyParts> (
   instance: FastifyInstance,
   description: Name
 ): FastifyParts[Name] | undefined {
@@ -33,6 +42,26 @@ export function stateOf (root: FastifyInstance): FastifyState | undefined {
   return partOf(root, 'fastify.state')
 }
 
+/** The `preClose` hooks of an instance, as Fastify's own close runs them. */
+export function preCloseHooksOf (instance: FastifyInstance): PreClose[] {
+  return partOf(instance, 'fastify.hooks')?.preClose ?? []
+}
+
+/** The instances that an instance encapsulates. */
+export function childrenOf (instance: FastifyInstance): FastifyInstance[] {
+  return partOf(instance, 'fastify.children') ?? []
+}
+
+/** What Fastify calls the plugin that an instance belongs to. */
+export function pluginNameOf (instance: FastifyInstance): string | undefined {
+  return partOf(instance, 'fastify.pluginNameChain')?.[0]
+}
+
+/** The servers beside the main one: `localhost` binds a second one. */
+export function otherServersOf (root: FastifyInstance): Array<FastifyInstance['server']> {
+  return partOf(root, 'fastify.serverBindings') ?? []
+}
+
 /** Whether boot is over, its `onReady` hooks included. */
 export function isReady (root: FastifyInstance): boolean {
   return stateOf(root)?.ready === true
@@ -41,4 +70,19 @@ export function isReady (root: FastifyInstance): boolean {
 /** Whether Fastify's own close closes the server: not one of `serverFactory` that somebody else has made listen. */
 export function closesServer (root: FastifyInstance): boolean {
   return partOf(root, 'fastify.options')?.serverFactory === undefined || stateOf(root)?.listening !== false
+}
+
+/**
+ * The property that `hijack()` sets. Its symbol is not exported, and not every reply has it from the start.
+ *
+ * Part: `fastify.reply.hijacked`. Without it a handler whose client has left is not waited for.
+ */
+export function hijackMark (reply: FastifyReply): symbol | undefined {
+  const marked = {}
+  try {
+    reply.hijack.call(marked as FastifyReply)
+  } catch {
+    // It does something else by now; its mark is what counts.
+  }
+  return Object.getOwnPropertySymbols(marked).find(({ description }) => description === 'fastify.reply.hijacked')
 }

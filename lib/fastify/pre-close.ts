@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { partOf } from './internals.ts'
+import { childrenOf, preCloseHooksOf } from './internals.ts'
 import type { PreClose } from './internals.ts'
 import { nameHook, pluginOf } from './hook-name.ts'
 import { findWritten, packageOf } from '../process/place.ts'
@@ -44,7 +44,7 @@ export function takePreClose (
   { withWebSockets }: { withWebSockets: boolean }
 ): PreCloseHook | undefined {
   for (const instance of treeOf(root)) {
-    const hooks = partOf(instance, 'fastify.hooks')?.preClose ?? []
+    const hooks = preCloseHooksOf(instance)
     const index = hooks.findIndex((hook) =>
       withWebSockets || ofWebSocketPlugin[hook.name]?.test(hook.toString()) !== true
     )
@@ -64,7 +64,7 @@ function nameOf (hook: PreClose, instance: FastifyInstance): string {
 /** An instance, then its children, each with its own. */
 function * treeOf (instance: FastifyInstance): Generator<FastifyInstance> {
   yield instance
-  for (const child of partOf(instance, 'fastify.children') ?? []) yield * treeOf(child)
+  for (const child of childrenOf(instance)) yield * treeOf(child)
 }
 
 function call (hook: PreClose, instance: FastifyInstance): Promise<void> {

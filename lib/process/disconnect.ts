@@ -1,4 +1,5 @@
 import type { Host } from './host.ts'
+import { isDisconnectOrder, nodesMessage } from '../fastify/process-internals.ts'
 
 /**
  * The order to end that a primary of `node:cluster` gives with `worker.disconnect()`. Node then
@@ -12,22 +13,19 @@ export class DisconnectOrder {
 
   constructor (host: Host, onOrder: () => void) {
     this.#host = host
-    this.#listener = (message) => {
-      const { cmd, act } = (message ?? {}) as { cmd?: unknown, act?: unknown }
-      if (cmd === 'NODE_CLUSTER' && act === 'disconnect') onOrder()
-    }
+    this.#listener = (message) => { if (isDisconnectOrder(message)) onOrder() }
   }
 
   install (): void {
     if (this.#isInstalled || this.#host.foreignPrimary !== true) return
     this.#isInstalled = true
     // In front of Node's own listener: the close that follows joins the end that has begun.
-    this.#host.events.prependListener('internalMessage', this.#listener)
+    this.#host.events.prependListener(nodesMessage, this.#listener)
   }
 
   uninstall (): void {
     if (!this.#isInstalled) return
     this.#isInstalled = false
-    this.#host.events.off('internalMessage', this.#listener)
+    this.#host.events.off(nodesMessage, this.#listener)
   }
 }

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream'
 import { sleep } from '../util/timers.ts'
+import { pipesOf } from '../fastify/process-internals.ts'
 
 /** As much of any stream as matters here. */
 interface Stream {
@@ -11,8 +12,6 @@ interface Stream {
   _writing?: boolean
   writableLength?: number
   readableLength?: number
-  /** Where a Node stream keeps the streams it is piped into. */
-  _readableState?: { pipes?: unknown }
 }
 
 /** How often a plain Node stream is asked whether it is empty, in milliseconds. */
@@ -102,12 +101,6 @@ function passedOn (stream: Stream): Promise<void> {
   return new Promise((resolve) => {
     (stream as Pick<Writable, 'write'>).write('', 'utf8', () => resolve())
   })
-}
-
-function pipesOf (stream: Stream): unknown[] {
-  // oxlint-disable-next-line no-underscore-dangle -- Node has no other way to ask
-  const pipes = stream._readableState?.pipes
-  return Array.isArray(pipes) ? pipes : pipes === undefined || pipes === null ? [] : [pipes]
 }
 
 function isObject (value: unknown): value is object {

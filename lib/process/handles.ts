@@ -1,5 +1,6 @@
 import { ChildProcess } from 'node:child_process'
 import { Server, Socket } from 'node:net'
+import { activeHandles } from '../fastify/process-internals.ts'
 
 /** More than this would fill the log. */
 const most = 20
@@ -22,13 +23,6 @@ export function openHandles (): string[] {
 const describedKinds = new Set([
   'TCPSocketWrap', 'TCPServerWrap', 'PipeWrap', 'PipeServerWrap', 'TTYWrap', 'ProcessWrap'
 ])
-
-// Undocumented, but the only place where Node tells which socket it is.
-function activeHandles (): unknown[] {
-  // oxlint-disable-next-line no-underscore-dangle -- it is Node's name
-  const list = (process as { _getActiveHandles?: () => unknown[] })._getActiveHandles
-  return typeof list === 'function' ? list.call(process) : []
-}
 
 function describe (handle: unknown): string | undefined {
   if (handle instanceof ChildProcess) {

@@ -5,6 +5,7 @@ import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
 import { hasForeignPrimary } from '../platform/kubernetes/environment.ts'
 import { openHandles } from './handles.ts'
+import type { Channel } from '../fastify/process-internals.ts'
 
 /** Any listener, of whatever event. */
 export type Listener = (...parameters: never[]) => void
@@ -45,12 +46,6 @@ export interface Host {
   readonly foreignPrimary?: boolean
   /** Whether `node --watch` starts this process anew when a file has changed, and waits for its end. Default: no. */
   readonly isWatched?: boolean
-}
-
-/** Node counts listeners of `message` on the channel, and keeps the process while there is one. */
-export interface Channel {
-  refCounted? (): void
-  unrefCounted? (): void
 }
 
 /** The real process. */

@@ -1,4 +1,5 @@
 import type { Host } from './host.ts'
+import { countListener, uncountListener } from '../fastify/process-internals.ts'
 
 /** What a parent may say with its message. */
 export interface ShutdownOrder {
@@ -49,15 +50,14 @@ export class ShutdownMessage {
     if (this.#installed || channel === undefined) return
     this.#installed = true
     this.#host.events.on('message', this.#listener)
-    // Node keeps a process that listens for messages. `channel.unref()` would undo that for the
-    // application's own listeners, too; giving back what our listener has counted does not.
-    channel.unrefCounted?.()
+    // Node keeps a process that listens for messages, and goes on doing so for the application's own listeners.
+    uncountListener(channel)
   }
 
   uninstall (): void {
     if (!this.#installed) return
     this.#installed = false
-    this.#host.channel()?.refCounted?.()
+    countListener(this.#host.channel())
     this.#host.events.off('message', this.#listener)
   }
 }

@@ -2,15 +2,16 @@ import type { Server, Socket } from 'node:net'
 import type { Http2Session, ServerHttp2Session } from 'node:http2'
 import type { ServerResponse } from 'node:http'
 import type { Faults } from '../util/faults.ts'
-import { isBusy, isUpgraded, kind, startedAt } from './http-socket.ts'
+import { currentReply, isBusy, isUpgraded, kind, startedAt } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
 import { sessionOf } from './reply-tags.ts'
 import { nextTick } from '../util/timers.ts'
+import { carrierOf, socketUnder } from '../fastify/node-internals.ts'
 
 /** The last stream a GOAWAY can name: all streams, those on the wire too, are answered. */
 const allStreams = 2 ** 31 - 1
 
-interface SecureSocket extends HttpSocket { alpnProtocol?: string | false, _parent?: Socket }
+interface SecureSocket extends HttpSocket { alpnProtocol?: string | false }
 
 /** Connections by what they are doing, as the status shows them. */
 export interface ConnectionCounts {
@@ -89,7 +90,7 @@ export class Connections {
     if (isSecure) {
       server.on('secureConnection', (socket: SecureSocket) => {
         try {
-          if (socket._parent !== undefined) this.handshakes.delete(socket._parent)
+          this.handshakes.delete(carrierOf(socket) ?? socket)
           if (socket.alpnProtocol !== 'h2') this.#addSocket(socket)
         } catch (error) {
           this.#faults.note("listener of 'secureConnection'", error)
@@ -150,7 +151,7 @@ export class Connections {
     const draining = new Set([...ended].map((reply) => sessionOf(reply.req)))
     for (const socket of this.sockets) {
       if (isUpgraded(socket)) upgraded++
-      if (!socket._httpMessage || !ended.has(socket._httpMessage)) socket.destroy()
+      if (!ended.has(currentReply(socket) as ServerResponse)) socket.destroy()
     }
     for (const session of this.sessions) {
       if (this.#exempt.has(session)) continue
@@ -218,8 +219,7 @@ export class Connections {
     try {
       this.#add(this.sessions, session)
       session.once('close', () => { this.#exempt.delete(session) })
-      // Node shows a stand-in that cannot be destroyed; what answers `this` gives the socket away.
-      this.#carriers.set(session, session.socket.setMaxListeners(session.socket.getMaxListeners()))
+      this.#carriers.set(session, socketUnder(session))
       this.#onSession(session)
     } catch (error) {
       this.#faults.note("listener of 'session'", error)

@@ -2,9 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import type { Faults } from '../util/faults.ts'
 import type { Connections } from './connections.ts'
+import { currentReply } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
 import { isHttp2Request } from './protocol.ts'
 import type { Requests } from './requests.ts'
+import { pieceBeingParsed } from '../fastify/node-internals.ts'
 
 type Listener = (...parameters: never[]) => void
 
@@ -36,7 +38,7 @@ export class EarlyReplies {
       if (this.#watched.has(server)) continue
       const ours: Array<[string, Listener]> = [
         ['request', this.#follow],
-        ['dropRequest', (request: IncomingMessage, socket: HttpSocket) => this.#follow(request, socket._httpMessage)],
+        ['dropRequest', (request: IncomingMessage, socket: HttpSocket) => this.#follow(request, currentReply(socket))],
         ['clientError', (_error: Error, socket: Socket) => this.#refused(socket)]
       ]
       // Node answers these itself where nobody listens.
@@ -82,12 +84,10 @@ export class EarlyReplies {
 }
 
 /**
- * Whether a request without successor was the last in the piece that is being parsed.
- * `getCurrentBuffer` is what Node itself takes for `rawPacket`; where it is missing the answer is no.
+ * Whether a request without successor was the last in the piece that is being parsed, as far as that piece is known.
  */
 export function isLastOfChunk (socket: HttpSocket, { req: request }: ServerResponse): boolean {
-  const parser = socket.parser as { getCurrentBuffer?: () => Buffer | undefined } | null | undefined
-  const chunk = parser?.getCurrentBuffer?.()
+  const chunk = pieceBeingParsed(socket)
   if (chunk === undefined || request.headers['transfer-encoding'] !== undefined) return false
   const head = chunk.indexOf(headEnd)
   return head !== -1 && head + headEnd.length + Number(request.headers['content-length'] ?? 0) >= chunk.length

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { headOf } from '../fastify/node-internals.ts'
 
 /** Media types of replies that never end by themselves: their clients take an end for a reason to come back. */
 const endless = ['text/event-stream', 'multipart/x-mixed-replace']
@@ -9,7 +10,7 @@ const endlessHead = new RegExp(
 
 /** Whether a reply is an event stream, or has no end either. What `writeHead` alone was given is only in the head. */
 export function isEventStream (reply: ServerResponse): boolean {
-  const { _header: head } = reply as ServerResponse & { _header?: string | null }
+  const head = headOf(reply)
   const type = String(reply.getHeader('content-type') ?? '').toLowerCase()
-  return endless.some((name) => type.startsWith(name)) || (typeof head === 'string' && endlessHead.test(head))
+  return endless.some((name) => type.startsWith(name)) || (head !== undefined && endlessHead.test(head))
 }

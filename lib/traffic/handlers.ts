@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import { replyOf } from './reply-tags.ts'
 import { isHttp2Reply, streamOf } from './protocol.ts'
+import { hijackMark } from '../fastify/internals.ts'
 
 /** Replies whose handler has come to its end after the client had left. */
 const settled = new WeakSet<ServerResponse>()
@@ -66,7 +67,7 @@ function watchSend (reply: FastifyReply, state: { sending: boolean }, settle: ()
  * reads, and then sends or does not.
  */
 function watchPromise (reply: FastifyReply, state: { sending: boolean }, settle: () => void): void {
-  const symbol = hijackedSymbol(reply)
+  const symbol = hijackMark(reply)
   if (symbol === undefined) {
     settle()
     return
@@ -81,17 +82,6 @@ function watchPromise (reply: FastifyReply, state: { sending: boolean }, settle:
     },
     set (value: boolean) { hijacked = value }
   })
-}
-
-/** The property that `hijack()` sets. Its symbol is not exported, and not every reply has it from the start. */
-function hijackedSymbol (reply: FastifyReply): symbol | undefined {
-  const marked = {}
-  try {
-    reply.hijack.call(marked as FastifyReply)
-  } catch {
-    // It does something else by now; its mark is what counts.
-  }
-  return Object.getOwnPropertySymbols(marked).find(({ description }) => description === 'fastify.reply.hijacked')
 }
 
 function isStream (payload: unknown): boolean {

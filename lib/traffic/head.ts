@@ -1,22 +1,6 @@
 import { ServerResponse } from 'node:http'
 import type { Faults } from '../util/faults.ts'
-
-/**
- * What Node keeps of a head between `writeHead` and the wire. `_storeHeader` is the one way that every head
- * takes, whoever wraps `writeHead`: it is given the final list of headers. Checked on Node 20, 22, 24 and 26.
- */
-interface Outgoing extends ServerResponse {
-  _storeHeader?: (firstLine: string, headers: unknown) => void
-  /** The head as text, as soon as it is made. */
-  _header?: string | null
-  /** Whether it went on to the socket, or to what waits for the socket. */
-  _headerSent?: boolean
-  /** Whether the connection ends with this reply. */
-  _last?: boolean
-  _hasBody?: boolean
-  /** What waits for the socket: of a pipelined reply everything. */
-  outputData?: Array<{ data: unknown }>
-}
+import { hasNoBody, headOf, replaceHead, replaceStoreHeader, storeHeaderOf } from '../fastify/node-internals.ts'
 
 /** Headers as `writeHead` takes them. */
 type GivenHeaders = Record<string, unknown> | unknown[] | null | undefined
@@ -26,36 +10,34 @@ const staying = '\r\nConnection: keep-alive'
 const { setHeader, removeHeader, getHeader, getHeaderNames } = ServerResponse.prototype
 /** Replies that end their connection for another reason, too: their client asks for it, or their handler. */
 const endsAnyway = new WeakSet<ServerResponse>()
-const replaceable = typeof (ServerResponse.prototype as Outgoing)._storeHeader === 'function'
 
 /**
  * Asks at the last moment, when the head of an HTTP/1 reply is made, whether it is to end its connection.
  * If so, the head says `Connection: close` whatever was written before: by `setHeader`, by `writeHead`,
  * or by whoever wraps that. A head of status 101 is left alone: its connection goes on as something else.
  */
-export function decideHead (raw: ServerResponse, isLast: () => boolean, faults: Faults): void {
-  const reply: Outgoing = raw
+export function decideHead (reply: ServerResponse, isLast: () => boolean, faults: Faults): void {
   const decide = (): boolean => (reply.statusCode < 100 || reply.statusCode > 199) && isLast()
-  if (!replaceable) {
+  const store = storeHeaderOf(reply)
+  if (store === undefined) {
     decideAtWriteHead(reply, decide, faults)
     return
   }
-  const { _storeHeader: store } = reply
-  reply._storeHeader = function storeHeader (this: Outgoing, firstLine, headers) {
+  replaceStoreHeader(reply, function storeHeader (firstLine, headers) {
     let decided = headers
     try {
       if (decide()) decided = withClose(this, headers as GivenHeaders)
     } catch (error) {
       faults.note('the head of a reply', error)
     }
-    store?.call(this, firstLine, decided)
-  }
+    store.call(this, firstLine, decided)
+  })
 }
 
 /** Where Node has no such part: everybody goes through `writeHead` last, but for those who wrap it after us. */
-function decideAtWriteHead (reply: Outgoing, decide: () => boolean, faults: Faults): void {
+function decideAtWriteHead (reply: ServerResponse, decide: () => boolean, faults: Faults): void {
   const { writeHead } = reply
-  reply.writeHead = function decided (this: Outgoing, status: number, ...rest: unknown[]) {
+  reply.writeHead = function decided (this: ServerResponse, status: number, ...rest: unknown[]) {
     this.statusCode = status
     if (faults.attempt('the head of a reply', decide, false)) {
       const at = typeof rest[0] === 'string' ? 1 : 0
@@ -72,23 +54,13 @@ function decideAtWriteHead (reply: Outgoing, decide: () => boolean, faults: Faul
  *
  * @returns whether it did
  */
-export function takeBackClose (raw: ServerResponse): boolean {
-  const reply: Outgoing = raw
+export function takeBackClose (reply: ServerResponse): boolean {
   if (endsAnyway.has(reply)) return false
-  const { _header: head, outputData } = reply
+  const head = headOf(reply)
   // Without a length the end of the connection is the end of the body.
-  const isFramed = reply._hasBody === false || reply.chunkedEncoding || /\r\ncontent-length:/i.test(head ?? '')
-  if (typeof head !== 'string' || !head.includes(ending) || !isFramed) return false
-  const text = head.replace(ending, staying)
-  if (reply._headerSent === true) {
-    const waiting = outputData?.find(({ data }) => typeof data === 'string' && data.startsWith(head))
-    if (waiting === undefined) return false
-    waiting.data = text + (waiting.data as string).slice(head.length)
-  }
-  reply._header = text
-  reply._last = false
-  reply.shouldKeepAlive = true
-  return true
+  const isFramed = hasNoBody(reply) || reply.chunkedEncoding || /\r\ncontent-length:/i.test(head ?? '')
+  if (head === undefined || !head.includes(ending) || !isFramed) return false
+  return replaceHead(reply, head, head.replace(ending, staying))
 }
 
 function isStored (reply: ServerResponse): boolean {
@@ -96,7 +68,7 @@ function isStored (reply: ServerResponse): boolean {
 }
 
 /** The given headers, or the stored ones, with `Connection: close` in place of what they say of the connection. */
-function withClose (reply: Outgoing, given: GivenHeaders): GivenHeaders {
+function withClose (reply: ServerResponse, given: GivenHeaders): GivenHeaders {
   if (isStored(reply)) {
     // Node has merged into the stored ones whatever `writeHead` was given.
     setHeader.call(reply, 'Connection', closing(reply, [getHeader.call(reply, 'connection')]))

@@ -1,14 +1,11 @@
-import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
+import { currentReply, hasLeftHttp } from '../fastify/node-internals.ts'
 
-/**
- * A socket as Node's HTTP server leaves it: `_httpMessage` is the reply that is being written, what Node's own sweep of
- * idle connections reads; `parser` is null once the socket was upgraded. Both were checked on Node 20, 22, 24 and 26.
- */
+export { currentReply }
+
+/** A connection of an HTTP server. */
 export interface HttpSocket extends Socket {
-  _httpMessage?: ServerResponse | null
-  parser?: unknown
   /** What the connection turned out to be with its first request; written by `traffic.ts`. */
   [kind]?: ConnectionKind | undefined
   /** When the request that is being answered came, if that is not noted on its reply; written by `traffic.ts`. */
@@ -39,10 +36,11 @@ export const startedAt: unique symbol = Symbol('fastify-graceful.started')
 
 /** Whether a reply is being written, or its handler runs. */
 export function isBusy (socket: HttpSocket): boolean {
-  return socket._httpMessage !== undefined && socket._httpMessage !== null
+  const reply = currentReply(socket)
+  return reply !== undefined && reply !== null
 }
 
 /** Whether the socket has left HTTP: a WebSocket, or whatever an `upgrade` or `connect` listener made of it. */
 export function isUpgraded (socket: HttpSocket): boolean {
-  return (socket.parser === null || socket.parser === undefined) && !socket.destroyed
+  return hasLeftHttp(socket) && !socket.destroyed
 }

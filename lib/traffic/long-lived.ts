@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts'
 import type { Connections } from './connections.ts'
 import { abort, DrainSignals } from './drain-signals.ts'
 import type { DrainSignal } from './drain-signals.ts'
-import { isUpgraded, isUsed } from './http-socket.ts'
+import { currentReply, isUpgraded, isUsed } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
 import type { DrainSettings } from './options.ts'
 import { pace } from './stagger.ts'
@@ -201,7 +201,7 @@ export class Endings {
 
   /** Whether a WebSocket's handler has `request.drainSignal`, and the time for a good-bye of its own is not over. */
   #signal (socket: HttpSocket): boolean {
-    const request = socket._httpMessage?.req
+    const request = currentReply(socket)?.req
     const told = request === undefined ? undefined : this.#signals.get(request)
     if (told === undefined) return false
     this.#abort(told)

@@ -5,12 +5,13 @@ import type { Socket } from 'node:net'
 import { monotonicNow } from '../clock.ts'
 import type { CutConnection, CutRequest } from '../lifecycle/report.ts'
 import type { Connections } from './connections.ts'
-import { isBusy, isProbed, isUpgraded, isUsed, kind, startedAt } from './http-socket.ts'
+import { currentReply, isBusy, isProbed, isUpgraded, isUsed, kind, startedAt } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
 import { replyOf } from './reply-tags.ts'
 import { streamOf } from './protocol.ts'
 import type { InFlight, Tracked } from './requests.ts'
-import { EndWitness, hasEnded } from './whose-end.ts'
+import { EndWitness } from './whose-end.ts'
+import { hasLeftHttp, hasPeerEnded, headOf } from '../fastify/node-internals.ts'
 
 type Holder = Socket | ServerHttp2Session
 
@@ -116,9 +117,9 @@ export class Losses {
 
   #destroying (socket: HttpSocket, error: Error | null): void {
     // A WebSocket is ended by whoever opened it, as a matter of course: nobody lost an answer.
-    if (socket.parser === null || socket.parser === undefined) return this.#witness.settle(socket, 'client')
+    if (hasLeftHttp(socket)) return this.#witness.settle(socket, 'client')
     this.#witness.destroying(socket, error)
-    const { _httpMessage: reply } = socket
+    const reply = currentReply(socket)
     // A reply that is ended after this passes for one that was sent.
     if (reply && !isComplete(reply) && this.#witness.of(socket) === 'others') this.#lose(reply)
   }
@@ -132,7 +133,7 @@ export class Losses {
   }
 
   #note (reply: ServerResponse, holder: Holder): void {
-    const told = /\r\nConnection: close/i.test((reply as { _header?: string | null })._header ?? '')
+    const told = /\r\nConnection: close/i.test(headOf(reply) ?? '')
     this.#last.set(holder, {
       method: reply.req.method ?? '',
       route: replyOf(reply)?.request.routeOptions.url,
@@ -169,7 +170,8 @@ export class Losses {
 
   /** Node closes the streams of a connection that its client has left. */
   #isLocal (carrier: Socket | undefined): boolean {
-    return carrier === undefined || !(carrier.destroyed || hasEnded(carrier)) || this.#witness.of(carrier) === 'others'
+    if (carrier === undefined) return true
+    return !(carrier.destroyed || hasPeerEnded(carrier)) || this.#witness.of(carrier) === 'others'
   }
 }
 

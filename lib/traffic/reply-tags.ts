@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { FastifyReply } from 'fastify'
-import { startedAt } from './http-socket.ts'
+import { currentReply, startedAt } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
 import { streamOf } from './protocol.ts'
 
@@ -45,7 +45,8 @@ export function tie (raw: ServerResponse): void {
  * the request whose turn it is.
  */
 export function rawReplyTo (request: IncomingMessage): ServerResponse | undefined {
-  const written = (request.socket as HttpSocket | null)?._httpMessage
+  const { socket } = request as { socket: HttpSocket | null }
+  const written = socket === null ? undefined : currentReply(socket)
   return written?.req === request ? written : (request as FollowedMessage)[rawReply]
 }
 

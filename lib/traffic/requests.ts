@@ -8,7 +8,7 @@ import { CoarseClock } from './coarse.ts'
 import type { Connections } from './connections.ts'
 import { isEventStream } from './event-stream.ts'
 import { handlerRuns, isGone, watchHandler } from './handlers.ts'
-import { isBusy, isUpgraded } from './http-socket.ts'
+import { currentReply, isBusy, isUpgraded } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
 import { isStreamRoute } from './stream-end.ts'
 import { noteStart, replyOf, startOf, tie } from './reply-tags.ts'
@@ -58,8 +58,8 @@ export interface RequestWatcher {
 }
 
 /**
- * Requests in flight. While the service runs, a connection is busy while its `_httpMessage` is set, which
- * costs nothing; only what that cannot see is followed one by one: pipelined successors, HTTP/2 streams,
+ * Requests in flight. While the service runs, a connection is busy while Node writes a reply to it, which
+ * costs nothing to know; only what that cannot see is followed one by one: pipelined successors, HTTP/2 streams,
  * `inject`. From phase 1 on each reply is followed to its `close`, the one event that comes in every case.
  */
 export class Requests {
@@ -203,7 +203,7 @@ export class Requests {
 
   /** It is the newest of its connection; answers the one before. */
   #follows (socket: HttpSocket, { reply }: Tracked): Tracked | undefined {
-    if (isBusy(socket) && socket._httpMessage !== reply) this.#several.add(socket)
+    if (isBusy(socket) && currentReply(socket) !== reply) this.#several.add(socket)
     const newest = this.#newest.get(socket)
     this.#newest.set(socket, reply)
     return newest && this.#live.get(newest)
@@ -216,7 +216,7 @@ export class Requests {
 
   /** A connection has closed. Where its reply was not ended the handler may run on, and phase 3 waits for it. */
   lose (socket: HttpSocket): void {
-    const reply = socket._httpMessage
+    const reply = currentReply(socket)
     if (this.#several.has(socket)) this.#closeAll(socket)
     if (!reply || this.#live.has(reply)) return
     if (this.#exact) this.#watcher.close(reply, socket)
@@ -263,7 +263,7 @@ export class Requests {
     this.#sweep()
     let count = this.#live.size + this.#stillRunning().length + this.#unshown.length
     for (const socket of this.#connections.sockets) {
-      const reply = socket._httpMessage
+      const reply = currentReply(socket)
       if (reply && !this.#live.has(reply)) count++
     }
     return count
@@ -296,9 +296,7 @@ export class Requests {
     yield * this.#live.keys()
     yield * this.#unshown
     yield * this.#stillRunning()
-    for (const { _httpMessage: reply } of this.#connections.sockets) {
-      if (reply) yield reply
-    }
+    for (const socket of this.#connections.sockets) if (isBusy(socket)) yield currentReply(socket)!
   }
 
   /** What kind of request a reply answers. */
@@ -337,7 +335,7 @@ export class Requests {
   }
 
   #adopt (socket: HttpSocket): void {
-    const reply = socket._httpMessage
+    const reply = currentReply(socket)
     if (!reply) return
     const newest = this.#newest.get(socket)
     // A pipelined successor was followed when it came, and is still the newest.

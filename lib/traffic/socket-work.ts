@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { invalidArgument } from '../errors.ts'
+import { currentReply } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
 import { isWebSocket, socketOf } from './web-socket.ts'
 import type { WebSocketLike } from './web-socket.ts'
@@ -43,7 +44,7 @@ export class SocketWork {
 
   /** Whether an upgraded socket has work, or the request that it began with. */
   hasUpgraded (socket: HttpSocket): boolean {
-    return this.has(socket) || this.has(socket._httpMessage?.req ?? socket)
+    return this.has(socket) || this.has(currentReply(socket)?.req ?? socket)
   }
 }
 

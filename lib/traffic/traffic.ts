@@ -18,7 +18,7 @@ import { Endings } from './long-lived.ts'
 import { EnvoySignal } from './envoy.ts'
 import { FrontObserver } from './front-observer.ts'
 import type { FrontSettings } from './front-observer.ts'
-import { kind, startedAt } from './http-socket.ts'
+import { currentReply, kind, startedAt } from './http-socket.ts'
 import type { HttpSocket, UsedSession } from './http-socket.ts'
 import { IdleSweep } from './idle.ts'
 import { Listeners } from './listeners.ts'
@@ -404,7 +404,7 @@ export class Traffic {
     }
     const holder = session ?? (isOurs ? socket : undefined)
     if (holder !== undefined) this.#classify(request, holder)
-    const isShown = isOurs && socket._httpMessage === reply.raw
+    const isShown = isOurs && currentReply(socket) === reply.raw
     // Not on the first reply of each connection alone: replies of two shapes, beside those of
     // another server, made V8 give up on the shape of any, at four percent of a small request.
     if (isShown) socket[startedAt] = this.requests.clock.now

@@ -3,6 +3,7 @@ import type { HttpSocket } from './http-socket.ts'
 import type { DrainSettings } from './options.ts'
 import { closed, closing, messagesOf } from './web-socket.ts'
 import type { WebSocketLike } from './web-socket.ts'
+import { bytesInKernelQueue } from '../fastify/node-internals.ts'
 
 /** Milliseconds between two looks. */
 const interval = 10
@@ -214,6 +215,5 @@ function bytesOf (socket: HttpSocket, webSocket: WebSocketLike): number {
 
 /** Bytes that the client has not taken: those not yet given to the kernel, of a large write what is left of it. */
 function unsentOf (socket: HttpSocket, webSocket: WebSocketLike): number {
-  const { _handle: handle } = socket as { _handle?: { writeQueueSize?: number } | null }
-  return webSocket.bufferedAmount + (handle?.writeQueueSize ?? 0)
+  return webSocket.bufferedAmount + bytesInKernelQueue(socket)
 }

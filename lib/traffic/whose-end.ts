@@ -1,7 +1,8 @@
-import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Faults } from '../util/faults.ts'
+import { currentReply } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
+import { hasPeerEnded, isHalfOpen, isStackOfHandle } from '../fastify/node-internals.ts'
 
 /** Who ended a connection: its client, or code in this process that is not the plugin. */
 export type WhoseEnd = 'client' | 'others'
@@ -50,21 +51,12 @@ export class EndWitness {
   }
 
   #judge (socket: Socket, error: Error | null | undefined, isFresh: () => boolean): WhoseEnd {
-    const half = this.#halves.get(socket) ?? (hasEnded(socket) && !socket.writableEnded ? 'client' : undefined)
+    const half = this.#halves.get(socket) ?? (hasPeerEnded(socket) && !socket.writableEnded ? 'client' : undefined)
     // With half-open connections a client that has ended its side still waits for its answer.
     if (half !== undefined && !isHalfOpen(socket)) return half
     if (!isOfNetwork(error)) return 'others'
     return isHandedOn(socket) || (error.syscall === 'read' && !isFresh()) ? 'others' : 'client'
   }
-}
-
-/** Whether the peer has ended its side; `readableEnded` waits for somebody to read that far. */
-export function hasEnded (socket: Socket): boolean {
-  return (socket as Socket & { _readableState?: { ended?: boolean } })._readableState?.ended ?? socket.readableEnded
-}
-
-function isHalfOpen (socket: Socket): boolean {
-  return (socket as Socket & { server?: Server & { httpAllowHalfOpen?: boolean } }).server?.httpAllowHalfOpen === true
 }
 
 /** Whether an error is what a socket is destroyed with when its peer has gone, or has broken TLS. */
@@ -75,7 +67,8 @@ function isOfNetwork (error: NetworkError | null | undefined): error is NetworkE
 }
 
 /** Whether a reply or request was destroyed, and the socket with it: a proxy does that with its upstream's error. */
-function isHandedOn ({ _httpMessage: reply }: HttpSocket): boolean {
+function isHandedOn (socket: HttpSocket): boolean {
+  const reply = currentReply(socket)
   return reply?.destroyed === true || Boolean(reply?.errored ?? reply?.req.errored)
 }
 
@@ -88,7 +81,7 @@ function isFromHandle (): boolean {
   delete (Error as Partial<ErrorConstructor>).prepareStackTrace
   try {
     Error.captureStackTrace(here)
-    return typeof here.stack !== 'string' || here.stack.includes('stream_base_commons')
+    return typeof here.stack !== 'string' || isStackOfHandle(here.stack)
   } finally {
     Error.stackTraceLimit = stackTraceLimit
     if (prepareStackTrace !== undefined) Error.prepareStackTrace = prepareStackTrace

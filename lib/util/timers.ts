@@ -7,6 +7,7 @@
 import { Socket } from 'node:net'
 import { MessageChannel } from 'node:worker_threads'
 import * as node from 'node:timers'
+import { isNodeTimer } from '../fastify/process-internals.ts'
 
 /** What `setTimeout` answers, as far as the package uses it. */
 export interface Timer {
@@ -69,7 +70,7 @@ class SocketTimer implements Timer {
 function isOwn (): boolean {
   const timer = node.setTimeout(() => {}, 1)
   node.clearTimeout(timer)
-  return '_onTimeout' in timer
+  return isNodeTimer(timer)
 }
 
 const isReplaced = !isOwn()

@@ -4,6 +4,8 @@ import { hostname } from 'node:os'
 import { isatty, WriteStream } from 'node:tty'
 import { monotonicNow } from '../clock.ts'
 import { sleep } from '../util/timers.ts'
+import { handleOf } from '../fastify/process-internals.ts'
+import type { StreamHandle } from '../fastify/process-internals.ts'
 
 /** How long a reader who takes nothing is tried again, and how often, in milliseconds. */
 const patience = 100
@@ -86,11 +88,8 @@ export function reopen (fd = 2): number | undefined {
   }
 }
 
-/** As much of a stream's handle as no public interface offers. */
-interface Handle { setBlocking?: (wait: boolean) => number }
-
 /** Of standard error, where that is a pipe, a terminal or a stream socket. Kept open, it reads and closes nothing. */
-let handle: Handle | undefined
+let handle: StreamHandle | undefined
 
 /**
  * Whoever shares standard error sees it not to wait for no longer than this takes. Where it cannot
@@ -99,7 +98,7 @@ let handle: Handle | undefined
 function writeWithoutWaiting (bytes: Buffer): number {
   // There is nothing like it, and a console is not stopped for long.
   if (process.platform === 'win32') return write(2, bytes)
-  handle ??= handleOf()
+  handle ??= ownHandle()
   if (handle.setBlocking === undefined) return 0
   try {
     if (handle.setBlocking(false) !== 0) return 0
@@ -109,11 +108,11 @@ function writeWithoutWaiting (bytes: Buffer): number {
   }
 }
 
-function handleOf (): Handle {
+function ownHandle (): StreamHandle {
   try {
     // A terminal is opened anew where the user may; it may be another user's, as under sudo.
     const stream = isatty(2) ? new WriteStream(2) : new Socket({ fd: 2, readable: false, writable: true })
-    return (stream.unref() as unknown as { _handle?: Handle })._handle ?? {}
+    return handleOf(stream.unref()) ?? {}
   } catch {
     return {}
   }

@@ -1,8 +1,9 @@
-// Part of `npm run lint`: no line of `lib` has more than 120 columns, and no file more than 250 lines. Files that were longer when
-// the rule came may not grow, and are taken off the list when they are short enough. A room imports from those rooms only that
-// stand beside it here; that there is no circle is oxlint's `no-cycle`.
+// Part of `npm run lint`: no line of `lib` has more than 120 columns, and no file more than 250 lines. Files that were
+// longer when the rule came may not grow, and are taken off the list when they are short enough. A room imports from
+// those rooms only that stand beside it here; that there is no circle is oxlint's `no-cycle`. Private parts of Node,
+// Fastify and avvio are named in the files that have an accessor for each, and nowhere else.
 //   node test/support/layout.js [folder]
-import { readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, normalize, sep } from 'node:path'
 
 const mostColumns = 120
@@ -50,6 +51,11 @@ const places = [
 ]
 /** What the lifecycle, which knows nobody, may use of what is in no room. */
 const ofLifecycle = ['clock.ts', 'errors.ts', 'util/limits.ts', 'util/text.ts', 'util/timers.ts']
+/** Where private parts of others are read, each behind an accessor whose doc names it. */
+const ofParts = ['internals.ts', 'node-internals.ts', 'process-internals.ts', 'avvio.ts']
+  .map((name) => join('fastify', name))
+/** Of those, what every room may use: it knows nobody. */
+const ofEverybody = ofParts.slice(0, 3)
 /** What runs in the browser takes nothing but types from elsewhere. */
 const browser = join('page', 'browser')
 
@@ -63,7 +69,7 @@ function objection (from, to, isType) {
   if (inside.length === 0) return undefined
   if (room === other) return isElsewhere(from, to) && !isType ? 'what runs somewhere else' : undefined
   if (room === 'lifecycle') return ofLifecycle.includes(to) ? undefined : 'what it does not know'
-  if (rest.length === 0 || other === 'util' || isType) return undefined
+  if (rest.length === 0 || other === 'util' || ofEverybody.includes(to) || isType) return undefined
   return rooms[room]?.includes(other) ? undefined : `a room that ${room} does not know`
 }
 
@@ -75,7 +81,29 @@ function isElsewhere (from, to) {
   return one !== undefined && other !== undefined && one !== other
 }
 
+/** The private parts, as the docs of their accessors name them. */
+function partsOf (text) {
+  const named = [...text.matchAll(/\bParts?: (`[\w.]+`(?:, `[\w.]+`)*)/g)].flatMap(([, list]) => list.split(', '))
+  const described = [...text.matchAll(/^ *'(fastify\.[\w.]+)': /gm)].map(([, description]) => description)
+  return [...named.map((name) => name.slice(1, -1)), ...described]
+}
+
+const withoutComments = (text) => text.replaceAll(/\/\*[\s\S]*?\*\//g, (comment) => comment.replaceAll(/[^\n]/g, ' '))
+  .replaceAll(/(?<=^|\s)\/\/.*/gm, '')
+
+/** Where a file names parts that are not its own business. */
+function privateParts (name, text) {
+  if (ofParts.includes(name) || parts.length === 0) return []
+  const pattern = new RegExp(`(?<![\\w-])(?:${parts.map((part) => part.replaceAll('.', '\\.')).join('|')})(?![\\w-])`)
+  return withoutComments(text).split('\n').flatMap((line, index) => {
+    const found = pattern.exec(line)
+    return found === null ? [] : [`${folder}/${name}:${index + 1}: '${found[0]}' is private: use lib/fastify's accessor`]
+  })
+}
+
 const folder = process.argv[2] ?? 'lib'
+const parts = ofParts.map((name) => join(folder, name)).filter((file) => existsSync(file))
+  .flatMap((file) => partsOf(readFileSync(file, 'utf8')))
 const problems = []
 const long = new Set(Object.keys(longer))
 for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
@@ -86,6 +114,7 @@ for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
     const why = objection(name, to, isType !== undefined)
     if (why !== undefined) problems.push(`${folder}/${name} imports ${to}: ${why}`)
   }
+  problems.push(...privateParts(name, text))
   const lines = text.split('\n')
   if (lines.at(-1) === '') lines.pop()
   for (const [index, line] of lines.entries()) {

@@ -3,6 +3,7 @@ import { channel } from 'node:diagnostics_channel'
 import { codeOf } from '../code.ts'
 import type { ChildState, ShutdownMessage, Whisper } from '../protocol.ts'
 import { whisper } from '../protocol.ts'
+import { nodesMessage } from '../../fastify/process-internals.ts'
 
 /** What a descendant is told. */
 type Order = Pick<ShutdownMessage, 'signal' | 'elapsed' | 'count'>
@@ -58,7 +59,7 @@ export class Descendants {
 
   #follow (child: ChildProcess): void {
     const events: NodeJS.EventEmitter = child
-    events.on('internalMessage', (message: Partial<Whisper> | null) => {
+    events.on(nodesMessage, (message: Partial<Whisper> | null) => {
       if (message?.cmd !== whisper || message.state === undefined) return
       this.#states.set(child, message.state)
       this.#tell()

@@ -14,6 +14,8 @@ import { Descendants } from './descendants.ts'
 import type { Ask, ChildState, Pass, Probed, Question, ShutdownMessage, Tell } from '../protocol.ts'
 import { isOurs, messageType, whisper } from '../protocol.ts'
 import { PhaseStep } from './phase-step.ts'
+import { surviveParent, uncountListener } from '../../fastify/process-internals.ts'
+import type { Channel } from '../../fastify/process-internals.ts'
 
 /** Whether the parent is the supervisor; else it is some service that has forked this process. */
 const isChild = process.env[supervisorVariable] === String(process.ppid)
@@ -198,8 +200,7 @@ function onOrphaned (): void {
 
 /** A process that does not serve must end by itself as it did before. */
 function unref (): void {
-  const channel = process.channel as { unrefCounted? (): void } | undefined
-  if (!isChild) channel?.unrefCounted?.()
+  if (!isChild) uncountListener(process.channel as Channel | undefined)
 }
 
 function listen (): void {
@@ -210,9 +211,8 @@ function listen (): void {
 // `--import` runs in worker threads and in the service's own forks again; only a process with a
 // parent to lose is meant.
 if (isMainThread && typeof process.send === 'function') {
-  // Node exits a worker in the very moment its parent dies, unless this is set.
   if (cluster.worker !== undefined) {
-    cluster.worker.exitedAfterDisconnect = true
+    surviveParent(cluster.worker)
     await import('../../process/early.ts')
   }
   descendants.watch()

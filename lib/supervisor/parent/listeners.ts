@@ -1,24 +1,9 @@
-import net from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { clearSocketSync } from './socket.ts'
+import { listenerHandleMaker, replaceListenerHandleMaker } from '../../fastify/process-internals.ts'
+import type { ListenerHandle, MakeListenerHandle } from '../../fastify/process-internals.ts'
 
-/** As much as is used of what Node makes for a listener. */
-interface Handle {
-  close (callback?: () => void): void
-  /** Sockets with a port have it. */
-  getsockname? (out: { port?: number }): number
-}
-
-interface Shared { key: string, handle: Handle, close: (callback?: () => void) => void }
-
-type MakeHandle = (address: string | null, port: number, ...rest: unknown[]) => Handle | number
-
-/**
- * What `node:cluster` makes the shared handle of each listener with, in the parent. Underscored,
- * but exported by every Node since 0.6; where it should be gone one day, nothing is kept.
- */
-const name = '_createServerHandle'
-const maker = net as unknown as { [name]?: MakeHandle }
+interface Shared { key: string, handle: ListenerHandle, close: (callback?: () => void) => void }
 
 /** What decides whether a listener is kept. */
 export interface Succession {
@@ -39,7 +24,7 @@ export class Listeners {
   readonly #made = new Set<Shared>()
   /** Those of them that no child has. */
   readonly #kept = new Set<Shared>()
-  #make: MakeHandle | undefined
+  #make: MakeListenerHandle | undefined
   #released = false
 
   constructor (succession: Succession) {
@@ -47,13 +32,13 @@ export class Listeners {
   }
 
   install (): void {
-    const make = this.#make = maker[name]
-    if (make !== undefined) maker[name] = (...parameters) => this.#take(make, parameters)
+    const make = this.#make = listenerHandleMaker()
+    if (make !== undefined) replaceListenerHandleMaker((...parameters) => this.#take(make, parameters))
   }
 
   uninstall (): void {
     this.release()
-    if (this.#make !== undefined) maker[name] = this.#make
+    if (this.#make !== undefined) replaceListenerHandleMaker(this.#make)
   }
 
   /** Closes what nobody has taken over, where nobody is to come: a new release may listen elsewhere. */
@@ -76,7 +61,7 @@ export class Listeners {
     this.#made.clear()
   }
 
-  #take (make: MakeHandle, parameters: Parameters<MakeHandle>): Handle | number {
+  #take (make: MakeListenerHandle, parameters: Parameters<MakeListenerHandle>): ListenerHandle | number {
     const key = parameters.join(' ')
     for (const kept of this.#kept) {
       if (kept.key !== key) continue
@@ -109,7 +94,7 @@ export class Listeners {
 }
 
 /** A socket file that a killed process has left stands in the way of every child, which would end in a crash loop. */
-function makeAnew (make: MakeHandle, parameters: Parameters<MakeHandle>): Handle | number {
+function makeAnew (make: MakeListenerHandle, parameters: Parameters<MakeListenerHandle>): ListenerHandle | number {
   const made = make(...parameters)
   const [path] = parameters
   const isTaken = typeof made === 'number' && made < 0 && getSystemErrorName(made) === 'EADDRINUSE'
@@ -117,12 +102,12 @@ function makeAnew (make: MakeHandle, parameters: Parameters<MakeHandle>): Handle
 }
 
 /** `node:cluster` gives -1 for the port and the kind of address of a path. */
-function isPath ([address, port, kind]: Parameters<MakeHandle>): boolean {
+function isPath ([address, port, kind]: Parameters<MakeListenerHandle>): boolean {
   return typeof address === 'string' && address !== '' && !address.startsWith('\0') && port === -1 && kind === -1
 }
 
 /** Node learns of a port that is taken only when it listens; such a handle must not be handed to the next child. */
-function isBound (handle: Handle, wanted: number): boolean {
+function isBound (handle: ListenerHandle, wanted: number): boolean {
   if (handle.getsockname === undefined) return true
   const bound: { port?: number } = {}
   return handle.getsockname(bound) === 0 && bound.port !== undefined && bound.port > 0

@@ -1,8 +1,9 @@
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
-import type { Channel } from '../../process/host.ts'
+import type { Channel } from '../../fastify/process-internals.ts'
 import { markOwn } from '../../process/shared.ts'
 import type { Supervisor } from './supervisor.ts'
+import { countListener, uncountListener } from '../../fastify/process-internals.ts'
 
 /** The same signal again within this time is a duplicate (terminals, npm and pnpm deliver two), in milliseconds. */
 const duplicateWindow = 1000
@@ -35,14 +36,14 @@ export class SupervisorSignals {
   install (): void {
     for (const [event, listener] of this.#listeners) process.on(event, listener)
     // Node keeps a process for each of the last two; a supervisor without children has nothing to stay for.
-    this.#channel?.unrefCounted?.()
-    this.#channel?.unrefCounted?.()
+    uncountListener(this.#channel)
+    uncountListener(this.#channel)
   }
 
   uninstall (): void {
     // With each of the two that is removed Node gives back what it counted; it was given back before.
-    this.#channel?.refCounted?.()
-    this.#channel?.refCounted?.()
+    countListener(this.#channel)
+    countListener(this.#channel)
     for (const [event, listener] of this.#listeners) process.off(event, listener)
   }
 

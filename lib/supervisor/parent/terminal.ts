@@ -2,9 +2,7 @@ import { closeSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { isatty, WriteStream } from 'node:tty'
 import { reopen } from '../../watchdog/output.ts'
-
-/** As much of a stream's handle as no public interface offers. */
-interface Handle { fd?: number, setBlocking?: (wait: boolean) => number }
+import { handleOf } from '../../fastify/process-internals.ts'
 
 /**
  * Standard output or error, as a stream that never waits inside a write. Those of Node do at a terminal, and one that
@@ -26,7 +24,7 @@ function impatient (file: number): Writable | undefined {
     closeSync(file)
     return undefined
   }
-  const { _handle: handle } = terminal as unknown as { _handle?: Handle }
+  const handle = handleOf(terminal)
   // Node opens the terminal once more for itself. One without a name it cannot, and would try each
   // write again until it is taken.
   if (handle?.fd === undefined || handle.fd === file || handle.setBlocking === undefined) {

@@ -1,0 +1,172 @@
+/**
+ * What of Node's HTTP, net and HTTP/2 is private and used all the same, in one place: one accessor for each part. All
+ * parts were seen on Node 20, 22, 24 and 26. Each doc names its part (`Part:`), which `npm run lint` refuses anywhere
+ * else, and what is done without it.
+ *
+ * What a request passes comes through here: nothing but what only the main module holds may import this file, or the
+ * build would put it into a module of its own, which costs two percent of a small request.
+ */
+import type { ServerResponse } from 'node:http'
+import type { ServerHttp2Session } from 'node:http2'
+import type { Socket } from 'node:net'
+
+interface PrivateSocket extends Socket {
+  _httpMessage?: ServerResponse | null
+  _parent?: Socket
+  _handle?: { writeQueueSize?: number } | null
+  _readableState?: { ended?: boolean }
+  server?: { httpAllowHalfOpen?: boolean }
+  parser?: { getCurrentBuffer?: () => Buffer | undefined } | null
+}
+
+/** Writes the head of a reply: `headers` is the final list. */
+export type StoreHeader = (this: ServerResponse, firstLine: string, headers: unknown) => void
+
+interface PrivateReply extends ServerResponse {
+  _storeHeader?: StoreHeader
+  _header?: string | null
+  _headerSent?: boolean
+  _last?: boolean
+  _hasBody?: boolean
+  outputData?: Array<{ data: unknown }>
+}
+
+/**
+ * The reply that is being written on a connection, or whose handler runs: what Node's own sweep of idle connections
+ * reads. Of several pipelined ones it is the first.
+ *
+ * Part: `_httpMessage`. Without it a reply is known once it is followed.
+ */
+export function currentReply (socket: Socket): ServerResponse | null | undefined {
+  return (socket as PrivateSocket)._httpMessage
+}
+
+/**
+ * Whether Node's parser of HTTP/1 has let go of a socket: it was upgraded, or is closed.
+ *
+ * Part: `parser`. Without it every connection looks upgraded.
+ */
+export function hasLeftHttp (socket: Socket): boolean {
+  const { parser } = socket as PrivateSocket
+  return parser === null || parser === undefined
+}
+
+/**
+ * The piece of what was read that Node's parser of HTTP/1 goes through now: what it takes for `rawPacket` itself.
+ *
+ * Part: `getCurrentBuffer`. Without it nothing is known of a request's successors before they come.
+ */
+export function pieceBeingParsed (socket: Socket): Buffer | undefined {
+  return (socket as PrivateSocket).parser?.getCurrentBuffer?.()
+}
+
+/**
+ * The TCP connection under one of TLS.
+ *
+ * Part: `_parent`. Without it a handshake counts as one until its connection closes.
+ */
+export function carrierOf (socket: Socket): Socket | undefined {
+  return (socket as PrivateSocket)._parent
+}
+
+/**
+ * Whether the peer has ended its side; `readableEnded` waits for somebody to read that far.
+ *
+ * Part: `_readableState`. Without it `readableEnded` answers.
+ */
+export function hasPeerEnded (socket: Socket): boolean {
+  return (socket as PrivateSocket)._readableState?.ended ?? socket.readableEnded
+}
+
+/**
+ * Whether the server of a connection goes on answering when its client has ended its side.
+ *
+ * Part: `httpAllowHalfOpen`, of the server that the socket names. Without it no connection counts as half-open.
+ */
+export function isHalfOpen (socket: Socket): boolean {
+  return (socket as PrivateSocket).server?.httpAllowHalfOpen === true
+}
+
+/**
+ * What of a large write the kernel has not taken yet, in bytes.
+ *
+ * Part: `writeQueueSize`. Without it such a write looks taken.
+ */
+export function bytesInKernelQueue (socket: Socket): number {
+  return (socket as PrivateSocket)._handle?.writeQueueSize ?? 0
+}
+
+/**
+ * Whether a stack is that of a handle that was read: of the file that calls back for one.
+ *
+ * Part: `stream_base_commons`. Without it an error of reading counts as handed on by code.
+ */
+export function isStackOfHandle (stack: string): boolean {
+  return stack.includes('stream_base_commons')
+}
+
+/**
+ * The connection under a session of HTTP/2. Node shows a stand-in that cannot be destroyed; what answers `this` gives
+ * the socket away.
+ *
+ * Part: the stand-in's `setMaxListeners`. Without it the answer is the stand-in.
+ */
+export function socketUnder (session: ServerHttp2Session): Socket {
+  return session.socket.setMaxListeners(session.socket.getMaxListeners())
+}
+
+/**
+ * The one way that every head takes, whoever wraps `writeHead`: it is given the final list of headers.
+ *
+ * Part: `_storeHeader`. Without it `writeHead` is wrapped.
+ */
+export function storeHeaderOf (reply: ServerResponse): StoreHeader | undefined {
+  const { _storeHeader: store } = reply as PrivateReply
+  return typeof store === 'function' ? store : undefined
+}
+
+/** Puts something else in place of {@link storeHeaderOf}, for this reply alone. */
+export function replaceStoreHeader (reply: ServerResponse, store: StoreHeader): void {
+  (reply as PrivateReply)._storeHeader = store
+}
+
+/**
+ * The head of a reply as text, as soon as it is made.
+ *
+ * Part: `_header`. Without it no `Connection: close` is taken back, and what `writeHead` alone was given is not known.
+ */
+export function headOf (reply: ServerResponse): string | undefined {
+  const { _header: head } = reply as PrivateReply
+  return typeof head === 'string' ? head : undefined
+}
+
+/**
+ * Whether a reply has no body whatever its head says, as one to HEAD.
+ *
+ * Part: `_hasBody`. Without it a head without a length keeps its `Connection: close`.
+ */
+export function hasNoBody (reply: ServerResponse): boolean {
+  return (reply as PrivateReply)._hasBody === false
+}
+
+/**
+ * Replaces the head of a reply, which has not reached the socket: what waits for the socket, of a pipelined reply
+ * everything, begins with it. From now on the connection goes on after it.
+ *
+ * Parts: `_headerSent`, `outputData`, `_last`. Without them the head stays.
+ *
+ * @returns whether it did
+ */
+export function replaceHead (raw: ServerResponse, head: string, text: string): boolean {
+  const reply: PrivateReply = raw
+  if (typeof reply._headerSent !== 'boolean' || typeof reply._last !== 'boolean') return false
+  if (reply._headerSent) {
+    const waiting = reply.outputData?.find(({ data }) => typeof data === 'string' && data.startsWith(head))
+    if (waiting === undefined) return false
+    waiting.data = text + (waiting.data as string).slice(head.length)
+  }
+  reply._header = text
+  reply._last = false
+  reply.shouldKeepAlive = true
+  return true
+}
