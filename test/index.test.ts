@@ -10,6 +10,7 @@ import type { FastifyInstance } from 'fastify'
 import graceful, { errors, fastifyGraceful, phases } from '../lib/index.ts'
 import type { Report } from '../lib/index.ts'
 import { bind, build, Client, until } from './support/app.ts'
+import { inTime, Stopwatch } from './support/stopwatch.ts'
 
 type Loose = any // oxlint-disable-line typescript/no-explicit-any -- wrong arguments are the subject
 
@@ -203,9 +204,11 @@ t.test('app.graceful', async (t) => {
     for (const phase of phases.slice(1)) {
       graceful.addHook(phase as 'closing', () => { seen.push([graceful.phase, graceful.signal.aborted]) })
     }
+    const watch = new Stopwatch(process.pid)
     const at = Date.now()
     const shutdown = graceful.shutdown({ reason: 'test' })
-    t.ok(Math.abs(graceful.deadline! - at - (10_000 - 1000 - 1666)) < 100)
+    const left = graceful.deadline! - at
+    inTime(t, { time: Math.abs(left - (10_000 - 1000 - 1666)), late: watch.stop().late }, [0, 100])
     const report = await shutdown
     t.same(seen, [['announcing', false], ['closing', false], ['draining', true], ['terminated', true]])
     t.match(graceful.signal.reason, { name: 'AbortError', message: 'The service is draining' })
@@ -487,9 +490,9 @@ t.test('close', async (t) => {
     for (const phase of phases.slice(1)) {
       app.graceful.addHook(phase as 'closing', ({ reason }) => { entered.push(`${phase} ${reason}`) })
     }
-    const before = Date.now()
+    const watch = new Stopwatch(process.pid)
     await app.close()
-    t.ok(Date.now() - before < 1500, 'nothing is announced')
+    inTime(t, watch.stop(), [0, 1500], 'nothing is announced:')
     t.same(entered, ['closing app.close()', 'draining app.close()', 'terminated app.close()'])
     t.match(app.graceful.status().report, { kind: 'close', reason: 'app.close()', verdict: 'clean', exitCode: 0 })
     await new Promise((resolve) => { setImmediate(resolve) })
@@ -640,11 +643,10 @@ t.test('close', async (t) => {
     })
     const port = await bind(app)
     const client = await Client.open(port)
-    const before = Date.now()
+    const watch = new Stopwatch(process.pid)
     client.get('/close')
     await Promise.all([client.closed, handled.promise])
-    const duration = Date.now() - before
-    t.ok(duration > 400 && duration < 3000, `${duration} ms`)
+    inTime(t, watch.stop(), [400, 3000])
     t.same(client.codes, [])
     await until(() => app.graceful.status().report !== undefined)
     t.match(

@@ -9,6 +9,7 @@ import { WebSocket } from 'ws'
 import type { Report } from '../../lib/index.ts'
 import { fork } from '../process/fork.ts'
 import type { Fork } from '../process/fork.ts'
+import { inTime, Stopwatch } from '../support/stopwatch.ts'
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
 /** Packages of the recipes, which have a folder of their own. */
@@ -46,6 +47,7 @@ t.test('@fastify/sse: a kept connection says good-bye, a source stops, both in o
     for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) texts[index] += chunk
   }))
   while (texts.some((text) => text === '')) await sleep(10)
+  const watch = new Stopwatch(service.child.pid)
   service.kill('SIGTERM')
   // A stream that is not ended in order rejects.
   await ends
@@ -54,7 +56,7 @@ t.test('@fastify/sse: a kept connection says good-bye, a source stops, both in o
   t.match(texts[1], /data: \d+\n\n$/)
   const report = await reportOf(service)
   t.match(report, { verdict: 'clean', cut: { requests: [], streams: 0 }, failures: [] })
-  t.ok(report.duration < 3000, `${report.duration} ms`)
+  inTime(t, { time: report.duration, late: watch.stop().late }, [0, 3000])
 })
 
 t.test('@fastify/websocket: clients are told 1001, or have the good-bye of a hook', async (t) => {

@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { block, gate, open, phaseOf, refused, serve, until } from './support.ts'
 import type { Service, Wire } from './support.ts'
+import { inTime, Stopwatch } from '../support/stopwatch.ts'
 
 const size = 30 * 1024 * 1024
 const big = Buffer.alloc(size, 'x')
@@ -65,10 +66,12 @@ t.test('a connection that does nothing does not hold the end', async (t) => {
       const wire = await make(service)
       await until(() => service.status().connections['open'] === 1)
       t.match(service.status().connections, { busy: 0, idle: 1, upgraded: 0 }, name)
+      const watch = new Stopwatch(process.pid)
       const report = await service.shutdown()
       t.match(report, { verdict: 'clean' })
       const { duration } = phaseOf(report, 'draining')!
-      t.ok(duration >= idle - 50 && duration < idle + 1000, `${name}: draining took ${duration} ms with idle ${idle}`)
+      const { late } = watch.stop()
+      inTime(t, { time: duration, late }, [idle - 50, idle + 1000], `${name}: with idle ${idle} draining took`)
       await wire.end()
       t.equal(wire.error, undefined)
     }
@@ -81,10 +84,11 @@ t.test('a head that drips in byte by byte is bounded', async (t) => {
   wire.write('GET / HTTP/1.1\r\nX: ')
   const dripping = setInterval(() => { if (!wire.closed) wire.write('x') }, 20)
   t.teardown(() => clearInterval(dripping))
+  const watch = new Stopwatch(process.pid)
   const report = await service.shutdown()
   t.match(report, { verdict: 'clean' })
   const { duration } = phaseOf(report, 'draining')!
-  t.ok(duration >= 1000 && duration < 3000, `draining took ${duration} ms`)
+  inTime(t, { time: duration, late: watch.stop().late }, [1000, 3000], 'draining took')
 })
 
 t.test('a connection that is no plain socket of the server, or was destroyed by anybody, is followed to its end',

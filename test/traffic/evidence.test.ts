@@ -3,6 +3,7 @@ import t from 'tap'
 import { systemClock } from '../../lib/clock.ts'
 import { block, gate, open, phaseOf, serve, until } from './support.ts'
 import type { Service } from './support.ts'
+import { inTime, Stopwatch } from '../support/stopwatch.ts'
 
 /** One request on a connection of its own; whether it was answered. */
 async function visit (service: Service, headers: string[] = [], path = '/'): Promise<boolean> {
@@ -54,19 +55,16 @@ t.test('a steady load that stops ends phase 1 by what was observed', async (t) =
     { name: 'traffic', reason: /the balancer still sends: last new connection \d+ ms ago/ }
   ])
   const { visits, lost } = await clients.stop()
-  const stopped = performance.now()
+  const watch = new Stopwatch(process.pid)
   const report = await end
-  const silence = performance.now() - stopped
+  watch.stop()
   t.equal(lost, 0, `of ${visits}`)
   t.equal(phaseOf(report, 'announcing')?.endedBy, 'condition')
   t.match(report.traffic, { evidence: 'observed', lateArrivals: 0 })
   t.ok(report.traffic.rateBefore > 3 && report.traffic.arrivals > 25)
   t.ok(report.traffic.lastArrival! > 1200)
   const expected = Math.max(300, 7000 / report.traffic.rateBefore)
-  t.ok(
-    silence > expected - 100 && silence < expected + 1500,
-    `${Math.round(silence)} ms of silence, where ${Math.round(expected)} were needed`
-  )
+  inTime(t, watch, [expected - 100 - watch.late, Math.round(expected) + 1500], 'silence of')
 })
 
 t.test('a load that does not stop is cut off by the cap, and the report says so', async (t) => {

@@ -10,6 +10,7 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { credentials, gate, open, phaseOf, refused, serve, until, Wire } from './support.ts'
 import type { Service } from './support.ts'
+import { inTime, Stopwatch } from '../support/stopwatch.ts'
 
 const size = 30 * 1024 * 1024
 const big = Buffer.alloc(size, 'x')
@@ -161,10 +162,11 @@ t.test('TLS', async (t) => {
     // The first bytes of a record that never comes.
     half.socket.write(Buffer.from([0x16, 0x03, 0x01, 0x02]))
     await until(() => service.status().connections['open'] === 2)
+    const watch = new Stopwatch(process.pid)
     const report = await service.shutdown()
     t.match(report, { verdict: 'clean' })
     const { duration } = phaseOf(report, 'draining')!
-    t.ok(duration >= 150 && duration < 1500, `draining took ${duration} ms`)
+    inTime(t, { time: duration, late: watch.stop().late }, [150, 1500], 'draining took')
     await silent.end()
     await half.end()
   })
@@ -197,7 +199,8 @@ t.test('a server that closes before the plugin asks it to', async (t) => {
 
 t.test('a service without a connection ends at once', async (t) => {
   const service = await serve(t)
+  const watch = new Stopwatch(process.pid)
   const report = await service.shutdown()
   t.match(report, { verdict: 'clean' })
-  t.ok(report.duration < 500, `with nobody there, ${report.duration} ms`)
+  inTime(t, { time: report.duration, late: watch.stop().late }, [0, 500], 'with nobody there')
 })

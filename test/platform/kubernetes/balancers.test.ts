@@ -12,6 +12,7 @@ import type { Test } from 'tap'
 import { findHaproxy } from '../../e2e/haproxy.ts'
 import { gate, phaseOf, open, serve, until } from '../../traffic/support.ts'
 import type { Reply, Service } from '../../traffic/support.ts'
+import { inTime, Stopwatch } from '../../support/stopwatch.ts'
 
 const header = 'x-envoy-immediate-health-check-fail'
 
@@ -260,6 +261,7 @@ t.test('witnesses', async (t) => {
       fastify: { logger: { level: 'warn', stream } }
     })
     const closing = service.hold('closing')
+    const watch = new Stopwatch(process.pid)
     const end = service.shutdown()
     await service.reached('announcing')
     const late: Array<Promise<Reply>> = []
@@ -273,7 +275,7 @@ t.test('witnesses', async (t) => {
     t.ok(traffic.lateArrivals > 0)
     t.same(traffic.lateSources, [{ address: '127.0.0.1', count: traffic.lateArrivals }])
     t.equal(traffic.suggestedMin, 1000)
-    t.ok(traffic.lastArrival! > 0 && traffic.lastArrival! < 1000)
+    inTime(t, { time: traffic.lastArrival!, late: watch.stop().late }, [Number.MIN_VALUE, 1000])
     const warnings = lines.filter(({ event }) => event === 'graceful.late')
     t.match(warnings, [{
       level: 40,
