@@ -107,13 +107,13 @@ export async function textOf (page: Page, selector: string): Promise<string> {
   return (await page.locator(selector).innerText()).replaceAll(/\s+/g, ' ')
 }
 
-/** Waits until what is seen matches, at most ten seconds. */
+/** Waits until what is seen matches, at most thirty seconds. */
 export async function sees (page: Page, selector: string, pattern: RegExp): Promise<string> {
-  const end = Date.now() + 10_000
+  const end = Date.now() + 30_000
   for (;;) {
     const text = await textOf(page, selector).catch(() => '')
     if (pattern.test(text)) return text
-    if (Date.now() > end) throw new Error(`no ${pattern} in ${selector} after 10 s: ${text}`)
+    if (Date.now() > end) throw new Error(`no ${pattern} in ${selector} after 30 s: ${text}`)
     await page.waitForTimeout(50)
   }
 }

@@ -44,7 +44,7 @@ const clean = (env: NodeJS.ProcessEnv): string[] => [
 export async function until<T> (
   look: () => T | undefined | false | Promise<T | undefined | false>,
   what: string,
-  timeout = 20_000
+  timeout = 40_000
 ): Promise<T> {
   const end = Date.now() + timeout
   for (;;) {

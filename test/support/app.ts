@@ -20,11 +20,11 @@ export async function bind (app: FastifyInstance): Promise<number> {
   return (app.server.address() as AddressInfo).port
 }
 
-/** Waits until something holds, at most ten seconds. */
+/** Waits until something holds, at most thirty seconds: so long that only a fault is that late. */
 export async function until (holds: () => boolean): Promise<void> {
-  const end = Date.now() + 10_000
+  const end = Date.now() + 30_000
   while (!holds()) {
-    if (Date.now() > end) throw new Error('still not so after 10 s')
+    if (Date.now() > end) throw new Error('still not so after 30 s')
     await sleep(2)
   }
 }

@@ -93,7 +93,7 @@ export async function serve (
 }
 
 /** Waits until something is so, and not for ever. */
-export async function until (condition: () => unknown, what = 'it', bound = 10_000): Promise<void> {
+export async function until (condition: () => unknown, what = 'it', bound = 30_000): Promise<void> {
   const end = performance.now() + bound
   while (!condition()) {
     if (performance.now() > end) throw new Error(`${what} did not come about within ${bound} ms: ${String(condition)}`)

@@ -36,7 +36,7 @@ async function metricsOf (watchdog: string, path = '/-/metrics'): Promise<Record
 
 /** Asks again and again until the answer matches. */
 async function until (url: string, pattern: RegExp, init: RequestInit = {}): Promise<number> {
-  for (const end = Date.now() + 10_000; Date.now() < end; await sleep(20)) {
+  for (const end = Date.now() + 30_000; Date.now() < end; await sleep(20)) {
     const [status, text] = await textOf(url, init)
     if (pattern.test(text)) return status
   }
