@@ -324,8 +324,10 @@ t.test('a refusal that says when to come back, and one that says it as a date', 
   const long = await host(t, {}, (answer) => { answer.writeHead(503, { 'retry-after': '9999999' }).end() })
   const { page } = await open(browser, date.url)
   t.notMatch(await sees(page, '#link', /next try in/), 'NaN')
+  const watch = new Stopwatch()
   await page.waitForTimeout(1200)
-  t.ok(date.turns() <= 3, `${date.turns()} tries in a second`)
+  const most = 3 + watch.stop().late / 400
+  t.ok(date.turns() <= most, `${date.turns()} tries in a second, at most ${most} where this process is late`)
   await page.goto(long.url)
   t.match(await sees(page, '#link', /next try in/), 'next try in 1 min 0 s')
   await page.context().close()
