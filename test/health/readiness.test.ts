@@ -88,8 +88,18 @@ t.test('ready() runs each check as a probe does', async (t) => {
     [true, true, true]
   )
   t.equal(database.asked, before + 1, 'once for all who ask at the same time')
-  database.reachable = false
-  t.equal(await app.graceful.ready(), true, 'not again within ttl')
+  // A result may grow old between the two questions where this process does not get to run; then they are asked anew.
+  let again: boolean | undefined
+  for (let attempt = 0; again === undefined && attempt < 100; attempt++) {
+    database.reachable = true
+    await new Promise((resolve) => { setTimeout(resolve, 60) })
+    const asked = performance.now()
+    await app.graceful.ready()
+    database.reachable = false
+    const isReady = await app.graceful.ready()
+    if (performance.now() - asked < 50) again = isReady
+  }
+  t.equal(again, true, 'not again within ttl')
   await new Promise((resolve) => { setTimeout(resolve, 60) })
   t.equal(await app.graceful.ready(), false, 'the answer is that of this very moment')
   const hold = app.graceful.hold('by hand')
