@@ -33,7 +33,7 @@ interface Outcome { code: number | null, output: string }
 /** Runs Node in the package's folder, to its end. */
 export function run (args: string[], env: NodeJS.ProcessEnv): Outcome {
   const { NODE_OPTIONS: _, ...rest } = process.env
-  const options = { cwd: directory, env: { ...rest, ...env }, encoding: 'utf8', timeout: 20_000 } as const
+  const options = { cwd: directory, env: { ...rest, ...env }, encoding: 'utf8', timeout: 120_000 } as const
   const { status, stdout, stderr } = spawnSync(process.execPath, args, options)
   return { code: status, output: stdout + stderr }
 }

@@ -202,7 +202,7 @@ t.test('a terminal that was stopped, and cannot be opened anew, holds nobody', a
   }
   // A superuser may open what nobody may.
   const under = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] : []
-  const app = hanging(given, { terminal: true, under, timeout: 10_000 })
+  const app = hanging(given, { terminal: true, under })
   const url = await listening(app)
   fetch(`${url}/hang`).catch(() => {})
   await app.waitForLine(/hanging/)
