@@ -66,6 +66,7 @@ t.test('MCP over Streamable HTTP: every call is answered, and the open event str
 
   const outcome = await update({
     service: () => ({ folder, command: ['node', 'server.js'] }),
+    isInHand: true,
     longLived: async (_port, replicas) => keepTalking(6, sticky(connect, replicas))
   })
   lostNothing(t, outcome)

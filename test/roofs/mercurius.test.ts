@@ -66,6 +66,7 @@ t.test('mercurius over HTTP and WebSockets: every query is answered, and subscri
   const outcome = await update({
     service: () => ({ folder, command: ['node', 'server.js'] }),
     manners: [...shopUsers, overHttp],
+    isInHand: true,
     async longLived (port) {
       const listening = keepListening(6, ({ heard, closed }) => {
         let isOver = false

@@ -53,6 +53,7 @@ for (const transport of ['websocket', 'polling'] as const) {
 
     const outcome = await update({
       service: () => ({ folder, command: ['node', 'server.js'] }),
+      isInHand: true,
       longLived: async (port, replicas) =>
         keepTalking(6, transport === 'websocket' ? async () => open(port) : sticky(open, replicas))
     })

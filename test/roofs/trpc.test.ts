@@ -69,6 +69,7 @@ t.test('tRPC over HTTP and WebSockets: every query is answered, and subscription
 
   const outcome = await update({
     service: () => ({ folder, command: ['node', 'server.js'] }),
+    isInHand: true,
     manners: [...shopUsers, overHttp],
     async longLived (port) {
       const url = `ws://127.0.0.1:${port}/trpc`

@@ -27,9 +27,11 @@ export async function wait (milliseconds) {
   return { ok: true }
 }
 
-/** Answers with the text after up to one and a half seconds, and says in which phase that was. */
+/** Answers with the text after up to one and a half seconds; says how long that takes, and in which phase it is over. */
 export async function work (app, text) {
-  await sleep(Math.random() * 1500)
+  const time = Math.round(Math.random() * 1500)
+  say(`works for ${time} ms`)
+  await sleep(time)
   say(`worked while ${app.graceful.phase}`)
   return text
 }

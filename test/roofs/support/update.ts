@@ -41,6 +41,8 @@ export interface UpdateOptions {
    * @param replicas ports of the replicas, for clients that a balancer would keep with one of them
    */
   longLived?: (port: number, replicas: { old: number, successor: number }) => Promise<LongLived>
+  /** Whether the signal waits until the old one has begun something that takes a second or more. @default false */
+  isInHand?: boolean
 }
 
 /** How it went. */
@@ -73,6 +75,15 @@ async function terminate (service: Service): Promise<Pick<Outcome, 'code' | 'sig
   return { code, signal, took: at - from }
 }
 
+/** Waits for work that is in hand for another second. Whether there is any at a given moment is chance. */
+async function untilInHand ({ lines }: Service): Promise<void> {
+  const seen = lines.length
+  for (const end = Date.now() + 20_000; Date.now() < end; await sleep(5)) {
+    if (lines.slice(seen).some(({ text }) => /^works for 1\d{3} ms$/.test(text))) return
+  }
+  throw new Error('nothing was in hand for 20 s')
+}
+
 /** What is said, and is true, of a process that did not get to run. */
 const signsOfStarving = new Set(['graceful.watchdog', 'graceful.blocked', 'graceful.unblocked'])
 /** Milliseconds after its first line for which a process starts, when others may start beside it on this machine. */
@@ -93,7 +104,9 @@ export function complaints (service: Pick<Service, 'lines'>): string[] {
 }
 
 /** Puts load on two replicas, and takes one of them down under it, as a rolling update does. */
-export async function update ({ service, rate = 60, manners = shopUsers, longLived }: UpdateOptions): Promise<Outcome> {
+export async function update (
+  { service, rate = 60, manners = shopUsers, longLived, isInHand = false }: UpdateOptions
+): Promise<Outcome> {
   prefer(process.pid, -10)
   const started = await Promise.allSettled([start(service('old')), start(service('new'))])
   const [old, successor] = started.map((one) => one.status === 'fulfilled' ? one.value : undefined)
@@ -106,6 +119,7 @@ export async function update ({ service, rate = 60, manners = shopUsers, longLiv
     load = startLoad(balancer.port, rate, manners)
     const clients = await longLived?.(balancer.port, { old: old!.port, successor: successor!.port })
     await sleep(warmUp)
+    if (isInHand) await untilInHand(old!)
     const end = await terminate(old!)
     await balancer.remove(1)
     await sleep(500)
