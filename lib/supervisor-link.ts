@@ -65,7 +65,7 @@ export const supervisorChannel: Channel = channel('fastify-graceful.supervisor')
 /** Publishes a supervisor. Costs nothing where nobody subscribes. */
 export function publishSupervisor (
   supervisor: {
-    whole: Pick<PublishedSupervisor, 'phase' | 'ready' | 'onChange'>,
+    aggregate: Pick<PublishedSupervisor, 'phase' | 'ready' | 'onChange'>,
     pids: number[],
     stopping: boolean,
     settings: { gracePeriod: number }
@@ -73,12 +73,12 @@ export function publishSupervisor (
 ): void {
   if (!supervisorChannel.hasSubscribers) return
   supervisorChannel.publish({
-    get phase () { return supervisor.whole.phase },
-    get ready () { return supervisor.whole.ready },
+    get phase () { return supervisor.aggregate.phase },
+    get ready () { return supervisor.aggregate.ready },
     get ending () { return supervisor.stopping },
     get pids () { return supervisor.pids },
     gracePeriod: supervisor.settings.gracePeriod,
-    onChange: (listener) => supervisor.whole.onChange(listener)
+    onChange: (listener) => supervisor.aggregate.onChange(listener)
   } satisfies PublishedSupervisor)
 }
 

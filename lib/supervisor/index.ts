@@ -68,10 +68,8 @@ export function supervise (options: SuperviseOptions): Supervised {
   const stdout = new Sink(outputStream(1))
   // Where both end in one pipe (2>&1, the journal), two writers would cut each other's lines.
   const sinks = { stdout, stderr: isSameFile(1, 2) ? stdout : new Sink(outputStream(2)) }
-  const supervisor = new Supervisor(settings, {
-    sinks,
-    log: log ?? jsonLog({ write: (line) => (stdout.stuck ? sinks.stderr : stdout).write(line) })
-  })
+  const ownLog = jsonLog({ write: (line) => (stdout.stuck ? sinks.stderr : stdout).write(line) })
+  const supervisor = new Supervisor(settings, sinks, log ?? ownLog)
   publishSupervisor(supervisor)
   const listeners = new SupervisorSignals(supervisor, (code) => { process.exit(code) })
   if (signals) {

@@ -14,8 +14,6 @@ const longer = {
   'application.ts': 416,
   'lifecycle/lifecycle.ts': 356,
   'process/registry.ts': 277,
-  'supervisor/parent/child.ts': 275,
-  'supervisor/parent/supervisor.ts': 304,
   'traffic/connections.ts': 271,
   'traffic/front-ends.ts': 263,
   'traffic/requests.ts': 385,

@@ -17,7 +17,7 @@ export interface AggregateParts {
 }
 
 /** Phase and readiness of all children together. */
-export class Whole {
+export class Aggregate {
   readonly #ports: AggregateParts
   readonly #watchers = new Set<(phaseChanged: boolean) => void>()
   #phase: Phase = 'running'

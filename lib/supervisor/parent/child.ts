@@ -7,6 +7,7 @@ import type { ChildEnd } from '../code.ts'
 import { Forward } from './output.ts'
 import { Orphans } from './orphans.ts'
 import type { Sinks } from './output.ts'
+import { Questions } from './questions.ts'
 import { isOurs, messageType } from '../protocol.ts'
 import type { Ask, ChildState, Pass, Probed, Question, ShutdownMessage, Tell } from '../protocol.ts'
 import type { Phase } from '../../lifecycle/phase.ts'
@@ -55,7 +56,7 @@ export class Child {
   /** How long its end may take, in milliseconds. */
   readonly #longestEnd: number
   readonly #settled = deferred<void>()
-  readonly #answers = new Map<number, (tell: Tell) => void>()
+  readonly #questions = new Questions((message) => this.send(message))
   readonly #streams: Forward[]
   readonly #orphans = new Orphans()
   #state: ChildState = {
@@ -71,7 +72,6 @@ export class Child {
   #heard = false
   /** What it is to be told as soon as it listens. */
   #order: ShutdownMessage | undefined
-  #asked = 0
   #timer: NodeJS.Timeout | undefined
   #messageTimer: NodeJS.Timeout | undefined
   #killTimer: NodeJS.Timeout | undefined
@@ -136,27 +136,9 @@ export class Child {
     return words.filter((each) => each !== '').join('\n')
   }
 
-  /**
-   * Asks the child something.
-   *
-   * @throws where it does not answer in time, or answers with an error
-   */
+  /** Asks the child something. Rejects where it does not answer in time, or answers with an error. */
   ask (question: Question, timeout: number): Promise<unknown> {
-    const id = ++this.#asked
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#answers.delete(id)
-        reject(new Error(`no answer within ${timeout} ms`))
-      }, timeout)
-      this.#answers.set(id, (tell) => {
-        clearTimeout(timer)
-        this.#answers.delete(id)
-        if ('error' in tell) reject(new Error(tell.error))
-        else if ('answer' in tell) resolve(tell.answer)
-        else resolve('state' in tell ? tell.state : undefined)
-      })
-      this.send({ type: messageType, ask: question, id })
-    })
+    return this.#questions.ask(question, timeout)
   }
 
   /** Tells it to end: by message, which carries more than a signal, and by the signal where that changes nothing. */
@@ -221,7 +203,7 @@ export class Child {
     this.#heard = true
     this.#obey()
     if ('report' in tell) return void this.reports.push(tell.report)
-    if (tell.id !== undefined) this.#answers.get(tell.id)?.(tell)
+    this.#questions.hear(tell)
     if (!('state' in tell) || !this.alive) return
     this.#state = tell.state
     this.#orphans.note(tell.state.descendants)
@@ -250,7 +232,7 @@ export class Child {
     this.#end = end
     this.#state = { ...this.#state, ready: false }
     for (const timer of [this.#timer, this.#messageTimer, this.#killTimer]) clearTimeout(timer)
-    for (const [id, answer] of this.#answers) answer({ type: messageType, id, error: 'the child has ended' })
+    this.#questions.end()
     this.#settled.resolve()
     this.#events.exited(this, end)
   }
@@ -265,11 +247,4 @@ export class Child {
     for (const stream of this.#streams) stream.finish(quiet, this.#longestEnd)
     await Promise.all(this.#streams.map(({ ended }) => ended))
   }
-}
-
-/** What a person should look at. */
-export function whyNotReady ({ state, responding }: Child): string {
-  if (!responding) return 'it does not answer, so its event loop is blocked'
-  if (state.phase === undefined) return 'it has not registered fastify-graceful'
-  return 'it does not listen yet, or a readiness check fails'
 }

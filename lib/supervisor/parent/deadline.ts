@@ -8,6 +8,19 @@ const shortest = 1000
  */
 const longestOutputPause = 5000
 
+/** What the end of all is asked for with. */
+export interface SupervisorEnd {
+  reason: string
+  /** What children are told that it came as. Default SIGTERM. */
+  signal?: NodeJS.Signals
+  /** Where no child says otherwise. Default 0. */
+  exitCode?: number
+  /** How much of the grace period is over, in milliseconds. Default 0. */
+  elapsed?: number
+  /** What went wrong, where that is why. */
+  problem?: string
+}
+
 type Times = Pick<SupervisorSettings, 'gracePeriod' | 'preStop' | 'childGracePeriod' | 'childTimeout'>
 
 /** The grace period of the whole, from the moment an end is asked for. All times are milliseconds. */

@@ -13,7 +13,7 @@ interface Drainable {
   readonly children: ReadonlySet<Child>
   readonly log: SupervisorLog
   readonly stopping: boolean
-  readonly whole: { readonly phase: Phase, enter (phase: Phase): void }
+  readonly aggregate: { readonly phase: Phase, enter (phase: Phase): void }
 }
 
 /** How long a child may take to follow, in milliseconds. */
@@ -39,14 +39,14 @@ export class HandDrain {
    * @throws FST_GRACEFUL_ILLEGAL_MOVE
    */
   async ask (question: DrainQuestion): Promise<void> {
-    const { stopping, whole, children, settings } = this.#supervisor
+    const { stopping, aggregate, children, settings } = this.#supervisor
     if (stopping && question === 'prestop') return
     const drained = question !== 'undrain'
     const to = drained ? 'announcing' : 'running'
-    if (stopping) throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(whole.phase, to, 'a shutdown is under way')
+    if (stopping) throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(aggregate.phase, to, 'a shutdown is under way')
     if (this.#drained === drained && question !== 'prestop') {
       throw new errors.FST_GRACEFUL_ILLEGAL_MOVE(
-        whole.phase,
+        aggregate.phase,
         to,
         drained ? 'a drain needs phase running' : 'only phase announcing can be undone'
       )
@@ -54,7 +54,7 @@ export class HandDrain {
     this.#drained = drained
     if (question === 'prestop') this.#graceStart ??= performance.now()
     else if (question === 'undrain') this.#graceStart = undefined
-    whole.enter(to)
+    aggregate.enter(to)
     const timeout = question === 'prestop' ? settings.gracePeriod : patience
     await Promise.all(
       [...children]

@@ -77,7 +77,7 @@ const patience = 500
  * flight or cut, at most so many are named.
  */
 export async function statusOf (supervisor: Supervisor, mostRequests?: number): Promise<SupervisorStatus> {
-  const { whole: { phase, since, ready, readyChildren }, reloading, settings: { workers, minReady } } = supervisor
+  const { aggregate: { phase, since, ready, readyChildren }, reloading, settings: { workers, minReady } } = supervisor
   const alive = [...supervisor.children].filter((child) => child.alive)
   const children = await Promise.all(
     alive.map((child) => childStatus(child, supervisor.slots[child.place - 1]?.restarts ?? 0, mostRequests))

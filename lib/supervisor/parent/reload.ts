@@ -1,6 +1,6 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { whyNotReady } from './child.ts'
+import { whyNotReady } from './lines.ts'
 import type { Child } from './child.ts'
 import { groupWindow } from './group-signal.ts'
 import type { SupervisorLog } from './log.ts'

@@ -11,7 +11,7 @@ export interface Staffed {
   readonly settings: SupervisorSettings
   readonly log: SupervisorLog
   readonly stopping: boolean
-  readonly whole: { readonly readyChildren: number, look (): void }
+  readonly aggregate: { readonly readyChildren: number, look (): void }
   fill (slot: Slot): void
   limit (child: Child): void
   shutdown (end: { reason: string, exitCode: number, problem: string }): Promise<number>
@@ -19,7 +19,7 @@ export interface Staffed {
 
 /** What else it asks and tells. */
 export interface RespawnParts {
-  /** Whether the whole was taken out of rotation by hand. */
+  /** Whether the aggregate was taken out of rotation by hand. */
   drained (): boolean
   /** A child has ended. */
   ended (child: Child, end: ChildEnd): void
@@ -54,10 +54,10 @@ export class Respawn {
 
   /** A child's process has ended. */
   exited (slot: Slot, child: Child, end: ChildEnd): void {
-    const { stopping, whole } = this.#supervisor
+    const { stopping, aggregate } = this.#supervisor
     const doubtful = this.#groupSignals.has(child) || (isRequest(end.signal) && !child.leaving && !stopping)
     if (!doubtful) return this.#ended(slot, child, end)
-    whole.look()
+    aggregate.look()
     this.#groupSignals.wait(child, () => this.#ended(slot, child, end))
   }
 
@@ -77,7 +77,7 @@ export class Respawn {
   }
 
   #ended (slot: Slot, child: Child, { code, signal }: ChildEnd): void {
-    const { stopping, log, whole } = this.#supervisor
+    const { stopping, log, aggregate } = this.#supervisor
     const asked = child.leaving || stopping
     const expected = asked && !child.killed && (code === 0 || child.unborn)
     const exitCode = expected ? 0 : codeOf({ code, signal })
@@ -92,17 +92,17 @@ export class Respawn {
     log[expected ? 'info' : 'error'](details, `${child.title} ended with ${signal ?? `code ${code}`}`)
     if (stopping) this.#codes.push(child.killed ? 1 : exitCode)
     this.#ports.ended(child, { code, signal })
-    whole.look()
+    aggregate.look()
     if (slot.child === child && (!child.leaving || child.late)) this.#refill(slot, child, exitCode)
   }
 
   /** Fills a place whose child ends or has ended without having been told to. */
   #refill (slot: Slot, child: Child, exitCode = 0): void {
-    const { stopping, settings, log, whole } = this.#supervisor
+    const { stopping, settings, log, aggregate } = this.#supervisor
     const delay = slot.backoff.ended(child.readyFor)
     if (stopping) return
     const { failedStarts } = slot.backoff
-    if (failedStarts > settings.maxCrashes && (!slot.served || whole.readyChildren < settings.minReady)) {
+    if (failedStarts > settings.maxCrashes && (!slot.served || aggregate.readyChildren < settings.minReady)) {
       const code = exitCode || 1
       const problem = `child ${slot.number} ended ${failedStarts} times in a row before it was ready`
       log.error(

@@ -50,7 +50,7 @@ export async function openStatus (
     answered: (...answer) => supervisor.probes.answered(...answer)
   }, {})
   const publicStatus = (): PublicStatus => {
-    const { phase, since, ready } = supervisor.whole
+    const { phase, since, ready } = supervisor.aggregate
     return { phase, number: phaseNumber(phase), since, ready }
   }
   const viewers = new Viewers({ publicStatus, status: () => statusOf(supervisor, mostShown), interval: lookInterval })
@@ -114,7 +114,7 @@ async function listenOn (
 
 /** Readiness: enough children are ready, and nobody ends. Start-up: that was so once. Liveness: this answers. */
 function verdictOf (supervisor: Supervisor, kind: CheckKind, { only, exclude = [] }: VerdictOptions = {}): Verdict {
-  const { whole: { started, phase, readyChildren }, settings: { workers, minReady } } = supervisor
+  const { aggregate: { started, phase, readyChildren }, settings: { workers, minReady } } = supervisor
   const all: Array<[name: string, ok: boolean, output: string]> = {
     liveness: [['supervisor', true, ''] as [string, boolean, string]],
     startup: [['started', started, 'not ready for the first time yet'] as [string, boolean, string]],

@@ -1,10 +1,12 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { deferred } from '../../lifecycle/deferred.ts'
-import { Child, whyNotReady } from './child.ts'
+import { Child } from './child.ts'
 import { Deadline } from './deadline.ts'
+import type { SupervisorEnd } from './deadline.ts'
 import { HandDrain } from './drain.ts'
 import type { DrainQuestion } from './drain.ts'
 import { GraceWarning } from './grace.ts'
+import { Lines } from './lines.ts'
 import { Listeners } from './listeners.ts'
 import type { SupervisorLog } from './log.ts'
 import { TreeMessage } from './message.ts'
@@ -14,30 +16,10 @@ import type { Sinks } from './output.ts'
 import { Slot } from './slot.ts'
 import { ProbeNews } from './probe-updates.ts'
 import { Reload } from './reload.ts'
-import { counted } from '../../util/text.ts'
 import { forkChild } from './spawn.ts'
 import { PhaseBarrier } from './phase-barrier.ts'
 import { Respawn } from './respawn.ts'
-import { Whole } from './aggregate.ts'
-
-/** What the supervisor is given. */
-export interface SupervisorPorts {
-  sinks: Sinks
-  log: SupervisorLog
-}
-
-/** What the end of all is asked for with. */
-export interface SupervisorEnd {
-  reason: string
-  /** What children are told that it came as. Default SIGTERM. */
-  signal?: NodeJS.Signals
-  /** Where no child says otherwise. Default 0. */
-  exitCode?: number
-  /** How much of the grace period is over, in milliseconds. Default 0. */
-  elapsed?: number
-  /** What went wrong, where that is why. */
-  problem?: string
-}
+import { Aggregate } from './aggregate.ts'
 
 /** The children of a service: started, kept, replaced and ended together. */
 export class Supervisor {
@@ -49,9 +31,10 @@ export class Supervisor {
   /** Who asks for readiness on the supervisor's own port. */
   readonly probes: ProbeNews = new ProbeNews(this.children)
   /** Phase and readiness of all together. */
-  readonly whole: Whole
+  readonly aggregate: Aggregate
+  readonly #lines: Lines
   readonly #message: TreeMessage
-  readonly #sinks: SupervisorPorts['sinks']
+  readonly #sinks: Sinks
   readonly #done = deferred<number>()
   readonly #reload: Reload
   readonly #listeners: Listeners
@@ -64,16 +47,17 @@ export class Supervisor {
   #over = false
   #exitCode = 0
 
-  constructor (settings: SupervisorSettings, { sinks, log }: SupervisorPorts) {
+  constructor (settings: SupervisorSettings, sinks: Sinks, log: SupervisorLog) {
     this.settings = settings
     this.log = log
+    this.#lines = new Lines(log)
     this.#sinks = sinks
     this.slots = Array.from({ length: settings.workers }, (_, index) => new Slot(index + 1))
     this.#deadline = new Deadline(settings)
     this.#reload = new Reload(this)
     this.#hand = new HandDrain(this)
     this.#grace = new GraceWarning(settings, log)
-    this.whole = new Whole({
+    this.aggregate = new Aggregate({
       settings,
       slots: this.slots,
       children: this.children,
@@ -90,13 +74,13 @@ export class Supervisor {
     this.#barrier = new PhaseBarrier(this.children, (phase) => { if (phase === 'announcing') this.#listeners.close() })
     this.#listeners = new Listeners({
       expected: () =>
-        !this.whole.served
+        !this.aggregate.served
         && (this.slots.some(({ child }) => child === undefined)
           || [...this.children].some((child) => child.ending || !child.worker.isConnected())),
-      over: () => this.whole.served
+      over: () => this.aggregate.served
     })
-    this.whole.onChange((phaseChanged) => {
-      if (phaseChanged) this.#message.enter(this.whole.phase)
+    this.aggregate.onChange((phaseChanged) => {
+      if (phaseChanged) this.#message.enter(this.aggregate.phase)
       else if (this.#stopping) this.#barrier.look()
     })
   }
@@ -116,20 +100,9 @@ export class Supervisor {
   get reloading (): boolean { return this.#reload.running }
 
   start (): void {
-    const { script, workers, gracePeriod, childGracePeriod } = this.settings
-    this.log.info(
-      { event: 'graceful.supervisor.start', script, workers, gracePeriod, childGracePeriod },
-      `supervisor starts ${workers} ${workers === 1 ? 'child' : 'children'}`
-    )
+    this.#lines.starts(this.settings)
     this.#message.check()
-    if (process.pid === 1) {
-      this.log.info(
-        { event: 'graceful.supervisor.init' },
-        'supervisor is process 1: it ends and reaps its children, but nobody reaps what their own children '
-          + 'leave behind. Where they have some, start an init before it: docker run --init, tini, or '
-          + 'shareProcessNamespace in a pod'
-      )
-    }
+    if (process.pid === 1) this.#lines.isInit()
     this.#listeners.install()
     for (const slot of this.slots) this.fill(slot)
   }
@@ -139,19 +112,14 @@ export class Supervisor {
     const child = new Child(forkChild(this.settings), slot.number, this.#sinks, this.#deadline.longest, {
       changed: (changed) => this.#changed(slot, changed),
       exited: (exited, end) => this.#respawn.exited(slot, exited, end),
-      orphaned: (parent, pids) => this.#orphaned(parent, pids),
-      killed: (parent, pids) =>
-        this.log.error(
-          { event: 'graceful.supervisor.kill', child: parent.place, childPid: parent.pid, pids },
-          `what child ${parent.place} (process ${parent.pid}) had left behind did not end in time: `
-            + `killed ${pids.join(', ')}`
-        )
+      orphaned: (parent, pids) => {
+        this.#lines.orphaned(parent, pids)
+        return this.#deadline.patience
+      },
+      killed: (parent, pids) => this.#lines.orphansKilled(parent, pids)
     })
     this.children.add(child)
-    this.log.info(
-      { event: 'graceful.supervisor.spawn', child: slot.number, childPid: child.pid },
-      `child ${slot.number} ${child.pid === undefined ? 'cannot be started' : `starts as process ${child.pid}`}`
-    )
+    this.#lines.spawned(child)
     void child.settled.then(() => {
       this.probes.join(child)
       return this.#hand.join(child)
@@ -175,11 +143,7 @@ export class Supervisor {
   /** Kills a child that has not ended when its time is over. */
   limit (child: Child): void {
     const timeout = Math.round(this.#deadline.patience)
-    child.limit(timeout, () => this.log.error(
-      { event: 'graceful.supervisor.kill', child: child.place, childPid: child.pid, phase: child.state.phase },
-      `child ${child.place} (process ${child.pid}) did not end within ${timeout} ms, `
-        + `in phase '${child.state.phase ?? 'unknown'}': killed`
-    ))
+    child.limit(timeout, () => this.#lines.killed(child, timeout))
   }
 
   /** Replaces every child. A second call meanwhile is done once more afterwards. */
@@ -194,10 +158,7 @@ export class Supervisor {
     this.#stopping = true
     this.#exitCode = exitCode
     this.#deadline.begin(elapsed, this.#hand.graceStart)
-    this.log.info(
-      { event: 'graceful.supervisor.shutdown', reason, children: this.children.size },
-      `supervisor shuts down: ${reason}`
-    )
+    this.#lines.shutsDown(reason, this.children.size)
     this.#reload.stop(reason)
     for (const slot of this.slots) slot.leaveEmpty()
     for (const sink of new Set(Object.values(this.#sinks))) sink.limit(...this.#deadline.output)
@@ -207,7 +168,7 @@ export class Supervisor {
       reason,
       ...problem !== undefined && { problem }
     })
-    this.whole.enter('announcing')
+    this.aggregate.enter('announcing')
     this.#respawn.settle()
     for (const child of this.children) {
       // Who is on its way out already has its order; a second one would cut it short. What is left
@@ -231,11 +192,7 @@ export class Supervisor {
 
   /** Lines were lost at the end, because nobody read them. */
   lose (lines: number, exitCode: number): void {
-    this.log.warn(
-      { event: 'graceful.supervisor.dropped', lines },
-      `${counted(lines, 'line', 'lines')} of the output ${lines === 1 ? 'was' : 'were'} dropped: `
-        + 'whoever reads it had stopped'
-    )
+    this.#lines.dropped(lines)
     this.#message.finish(exitCode, lines)
   }
 
@@ -260,11 +217,7 @@ export class Supervisor {
     const child = slot.child = this.spawn(slot)
     const timer = setTimeout(() => {
       if (!child.alive || child.readyFor !== undefined || child.leaving) return
-      this.log.error(
-        { event: 'graceful.supervisor.late', child: slot.number, childPid: child.pid, lastWords: child.lastWords },
-        `child ${slot.number} (process ${child.pid}) was not ready within ${this.settings.startTimeout} ms: `
-          + whyNotReady(child)
-      )
+      this.#lines.late(child, this.settings.startTimeout)
       // Its end counts as that of a child that crashed while starting.
       child.late = true
       this.dismiss(child, 'SIGTERM', true)
@@ -279,26 +232,18 @@ export class Supervisor {
       slot.backoff.started()
       this.#listeners.settle()
     }
-    this.whole.look()
+    this.aggregate.look()
     if (child.state.ending) this.#respawn.ending(slot, child)
-  }
-
-  #orphaned (child: Child, pids: readonly number[]): number {
-    this.log.warn(
-      { event: 'graceful.supervisor.orphans', child: child.place, childPid: child.pid, pids },
-      `child ${child.place} (process ${child.pid}) has left processes behind: ${pids.join(', ')}`
-    )
-    return this.#deadline.patience
   }
 
   #endIfEmpty (): void {
     if (!this.#stopping || this.children.size > 0 || this.#over) return
     this.#over = true
     this.#listeners.uninstall()
-    this.whole.enter('terminated')
+    this.aggregate.enter('terminated')
     const code = this.#exitCode || this.#respawn.exitCode
     this.#message.finish(code)
-    this.log.info({ event: 'graceful.supervisor.end', exitCode: code }, `supervisor ends with code ${code}`)
+    this.#lines.ends(code)
     this.#done.resolve(code)
   }
 }

@@ -1,0 +1,93 @@
+import { counted } from '../../util/text.ts'
+import type { SupervisorSettings } from '../settings.ts'
+import type { Child } from './child.ts'
+import type { SupervisorLog } from './log.ts'
+
+/** What the supervisor says of its children, and of itself. */
+export class Lines {
+  readonly #log: SupervisorLog
+
+  constructor (log: SupervisorLog) {
+    this.#log = log
+  }
+
+  starts ({ script, workers, gracePeriod, childGracePeriod }: SupervisorSettings): void {
+    this.#log.info(
+      { event: 'graceful.supervisor.start', script, workers, gracePeriod, childGracePeriod },
+      `supervisor starts ${workers} ${workers === 1 ? 'child' : 'children'}`
+    )
+  }
+
+  isInit (): void {
+    this.#log.info(
+      { event: 'graceful.supervisor.init' },
+      'supervisor is process 1: it ends and reaps its children, but nobody reaps what their own children '
+        + 'leave behind. Where they have some, start an init before it: docker run --init, tini, or '
+        + 'shareProcessNamespace in a pod'
+    )
+  }
+
+  spawned ({ place, pid }: Child): void {
+    this.#log.info(
+      { event: 'graceful.supervisor.spawn', child: place, childPid: pid },
+      `child ${place} ${pid === undefined ? 'cannot be started' : `starts as process ${pid}`}`
+    )
+  }
+
+  /** A child has not been ready for so many milliseconds. */
+  late (child: Child, timeout: number): void {
+    const { place, pid, lastWords } = child
+    this.#log.error(
+      { event: 'graceful.supervisor.late', child: place, childPid: pid, lastWords },
+      `child ${place} (process ${pid}) was not ready within ${timeout} ms: ${whyNotReady(child)}`
+    )
+  }
+
+  /** A child is killed that has not ended within so many milliseconds. */
+  killed ({ place, pid, state: { phase } }: Child, timeout: number): void {
+    this.#log.error(
+      { event: 'graceful.supervisor.kill', child: place, childPid: pid, phase },
+      `child ${place} (process ${pid}) did not end within ${timeout} ms, in phase '${phase ?? 'unknown'}': killed`
+    )
+  }
+
+  /** A child has left processes behind. */
+  orphaned ({ place, pid }: Child, pids: readonly number[]): void {
+    this.#log.warn(
+      { event: 'graceful.supervisor.orphans', child: place, childPid: pid, pids },
+      `child ${place} (process ${pid}) has left processes behind: ${pids.join(', ')}`
+    )
+  }
+
+  /** Those took too long. */
+  orphansKilled ({ place, pid }: Child, pids: readonly number[]): void {
+    this.#log.error(
+      { event: 'graceful.supervisor.kill', child: place, childPid: pid, pids },
+      `what child ${place} (process ${pid}) had left behind did not end in time: killed ${pids.join(', ')}`
+    )
+  }
+
+  shutsDown (reason: string, children: number): void {
+    this.#log.info({ event: 'graceful.supervisor.shutdown', reason, children }, `supervisor shuts down: ${reason}`)
+  }
+
+  /** Lines of output were lost at the end, because nobody read them. */
+  dropped (lines: number): void {
+    this.#log.warn(
+      { event: 'graceful.supervisor.dropped', lines },
+      `${counted(lines, 'line', 'lines')} of the output ${lines === 1 ? 'was' : 'were'} dropped: `
+        + 'whoever reads it had stopped'
+    )
+  }
+
+  ends (exitCode: number): void {
+    this.#log.info({ event: 'graceful.supervisor.end', exitCode }, `supervisor ends with code ${exitCode}`)
+  }
+}
+
+/** What a person should look at. */
+export function whyNotReady ({ state, responding }: Child): string {
+  if (!responding) return 'it does not answer, so its event loop is blocked'
+  if (state.phase === undefined) return 'it has not registered fastify-graceful'
+  return 'it does not listen yet, or a readiness check fails'
+}
