@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { isMainThread } from 'node:worker_threads'
+import { missingMessage } from './fastify/check-internals.ts'
 import type { Settings } from './settings.ts'
 import { deafAncestor, deafAncestorMessage } from './process/parent.ts'
 
@@ -9,9 +10,11 @@ export interface BootNote { fields: { event: string }, message: string }
 /** PID 1 is the same for all applications of a process. */
 let hasToldOfParent = false
 
-/** What here keeps probes or signals from an application: one line each, logged once it listens. */
+/** What keeps probes or signals from an application, and what the plugin misses: one line each, once it listens. */
 export function bootNotes (root: FastifyInstance, { exit, signals, probes, watchdog }: Settings): BootNote[] {
   const notes: BootNote[] = []
+  const missing = missingMessage(root)
+  if (missing !== undefined) notes.push({ fields: { event: 'graceful.internals' }, message: missing })
   if (probes !== false && watchdog?.port === undefined && speaksCleartextHttp2(root)) {
     notes.push({
       fields: { event: 'graceful.http2' },

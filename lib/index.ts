@@ -13,6 +13,7 @@ import { registerMetrics } from './metrics/route.ts'
 import { readOptions } from './options.ts'
 import type { GracefulOptions } from './options.ts'
 import { loadPageTexts } from './page/texts.ts'
+import { checkInternals } from './fastify/check-internals.ts'
 import { hasBooted, rootOf } from './fastify/close.ts'
 import { listenWithMode } from './server/socket-files.ts'
 import { followMarked } from './traffic/marked.ts'
@@ -111,6 +112,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   const root = rootOf(instance)
   if (hasBooted(root)) throw new errors.FST_GRACEFUL_TOO_LATE()
   if (root.hasDecorator('graceful')) throw new errors.FST_GRACEFUL_ALREADY_REGISTERED()
+  checkInternals(root)
   const settings = readOptions(options, readEnvironment(process.env))
   const client = settings.metrics && await loadClient()
   if (watchdogServesPage(settings)) await loadPageTexts()

@@ -37,6 +37,19 @@ function partOf<Name extends keyof FastifyParts> (
   return undefined
 }
 
+/** Which parts a root instance does not have. */
+export function missingOfFastify (root: FastifyInstance): Array<{ part: string, instead: string }> {
+  const parts: Array<[part: keyof FastifyParts, instead: string]> = [
+    ['fastify.state', 'boot is stopped by a listen that does nothing'],
+    ['fastify.hooks', 'preClose hooks are run by Fastify, when draining is over'],
+    ['fastify.children', 'preClose hooks of plugins are run by Fastify, when draining is over'],
+    ['fastify.pluginNameChain', 'the report names no plugins'],
+    ['fastify.options', 'a server of serverFactory counts as made by Fastify'],
+    ['fastify.serverBindings', 'a second listener of localhost is closed by Fastify, when draining is over']
+  ]
+  return parts.flatMap(([part, instead]) => partOf(root, part) === undefined ? [{ part, instead }] : [])
+}
+
 /** The state of an application. */
 export function stateOf (root: FastifyInstance): FastifyState | undefined {
   return partOf(root, 'fastify.state')

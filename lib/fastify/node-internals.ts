@@ -6,9 +6,9 @@
  * What a request passes comes through here: nothing but what only the main module holds may import this file, or the
  * build would put it into a module of its own, which costs two percent of a small request.
  */
-import type { ServerResponse } from 'node:http'
+import { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 
 interface PrivateSocket extends Socket {
   _httpMessage?: ServerResponse | null
@@ -31,24 +31,49 @@ interface PrivateReply extends ServerResponse {
   outputData?: Array<{ data: unknown }>
 }
 
+/** Replies by their connection, in their order, where Node does not show them. */
+const noted = new WeakMap<Socket, ServerResponse[]>()
+
 /**
  * The reply that is being written on a connection, or whose handler runs: what Node's own sweep of idle connections
  * reads. Of several pipelined ones it is the first.
  *
- * Part: `_httpMessage`. Without it a reply is known once it is followed.
+ * Part: `_httpMessage`. Without it each reply is followed from the beginning, and noted.
  */
-export function currentReply (socket: Socket): ServerResponse | null | undefined {
-  return (socket as PrivateSocket)._httpMessage
+export let currentReply = (socket: Socket): ServerResponse | null | undefined => (socket as PrivateSocket)._httpMessage
+
+/** Whether Node shows which reply is being written. */
+export let showsReplies = true
+
+/** Notes a reply that is followed, where Node does not show it. */
+export function noteReply (socket: Socket, reply: ServerResponse): void {
+  if (showsReplies) return
+  const replies = noted.get(socket) ?? []
+  noted.set(socket, replies)
+  replies.push(reply)
+  reply.once('close', () => {
+    const index = replies.indexOf(reply)
+    if (index >= 0) replies.splice(index, 1)
+  })
 }
+
+/** Sockets that were upgraded, where Node does not show its parser. */
+const upgraded = new WeakSet<Socket>()
+let showsParser = true
 
 /**
  * Whether Node's parser of HTTP/1 has let go of a socket: it was upgraded, or is closed.
  *
- * Part: `parser`. Without it every connection looks upgraded.
+ * Part: `parser`. Without it upgraded sockets are noted.
  */
-export function hasLeftHttp (socket: Socket): boolean {
+export let hasLeftHttp = (socket: Socket): boolean => {
   const { parser } = socket as PrivateSocket
   return parser === null || parser === undefined
+}
+
+/** Notes a socket that has left HTTP, where its parser does not show it. */
+export function noteUpgrade (socket: Socket): void {
+  if (!showsParser) upgraded.add(socket)
 }
 
 /**
@@ -149,6 +174,10 @@ export function hasNoBody (reply: ServerResponse): boolean {
   return (reply as PrivateReply)._hasBody === false
 }
 
+function isReplaceable (reply: PrivateReply): boolean {
+  return typeof reply._headerSent === 'boolean' && typeof reply._last === 'boolean'
+}
+
 /**
  * Replaces the head of a reply, which has not reached the socket: what waits for the socket, of a pipelined reply
  * everything, begins with it. From now on the connection goes on after it.
@@ -159,8 +188,8 @@ export function hasNoBody (reply: ServerResponse): boolean {
  */
 export function replaceHead (raw: ServerResponse, head: string, text: string): boolean {
   const reply: PrivateReply = raw
-  if (typeof reply._headerSent !== 'boolean' || typeof reply._last !== 'boolean') return false
-  if (reply._headerSent) {
+  if (!isReplaceable(reply)) return false
+  if (reply._headerSent === true) {
     const waiting = reply.outputData?.find(({ data }) => typeof data === 'string' && data.startsWith(head))
     if (waiting === undefined) return false
     waiting.data = text + (waiting.data as string).slice(head.length)
@@ -169,4 +198,42 @@ export function replaceHead (raw: ServerResponse, head: string, text: string): b
   reply._last = false
   reply.shouldKeepAlive = true
   return true
+}
+
+/** A part that this Node does not have, and what is done without it. */
+export interface MissingPart { part: string, instead: string }
+
+/**
+ * Looks for the parts that every service uses, on a connection and a reply that nobody else sees, and switches to what
+ * works without those that are missing.
+ */
+export function checkNode (): MissingPart[] {
+  const socket: PrivateSocket = new Socket()
+  const reply: PrivateReply = new ServerResponse(new IncomingMessage(socket))
+  const server = new Server()
+  try {
+    reply.assignSocket(socket)
+    showsReplies = currentReply(socket) === reply
+    if (!showsReplies) currentReply = (connection) => noted.get(connection)?.[0]
+    reply.detachSocket(socket)
+    const isHandled = storeHeaderOf(reply) !== undefined
+    server.emit('connection', socket)
+    showsParser = !hasLeftHttp(socket)
+    if (!showsParser) hasLeftHttp = (connection) => upgraded.has(connection)
+    const parts: Array<[part: string, isThere: boolean, instead: string]> = [
+      ['_httpMessage', showsReplies, 'each reply is followed from the beginning'],
+      ['_storeHeader', isHandled, 'writeHead is wrapped, which others may wrap again'],
+      ['_header', reply._header !== undefined, 'no "Connection: close" is taken back from a reply that waits'],
+      ['_headerSent, _last', isReplaceable(reply), 'no "Connection: close" is taken back from a reply that waits'],
+      ['parser', showsParser, 'each upgraded connection is noted'],
+      ['getCurrentBuffer', !showsParser || typeof socket.parser?.getCurrentBuffer === 'function',
+        'a request that comes together with others may count as the last of its connection'],
+      ['_readableState', typeof socket._readableState?.ended === 'boolean',
+        'the end of a client is noticed when somebody reads as far as that']
+    ]
+    return parts.flatMap(([part, isThere, instead]) => isThere ? [] : [{ part, instead }])
+  } finally {
+    socket.destroy()
+    server.close()
+  }
 }

@@ -1,8 +1,8 @@
 import type { ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
-import { currentReply, hasLeftHttp } from '../fastify/node-internals.ts'
+import { currentReply, hasLeftHttp, showsReplies } from '../fastify/node-internals.ts'
 
-export { currentReply }
+export { currentReply, showsReplies }
 
 /** A connection of an HTTP server. */
 export interface HttpSocket extends Socket {

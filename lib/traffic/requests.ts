@@ -12,6 +12,7 @@ import { currentReply, isBusy, isUpgraded } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
 import { isStreamRoute } from './stream-end.ts'
 import { noteStart, replyOf, startOf, tie } from './reply-tags.ts'
+import { noteReply } from '../fastify/node-internals.ts'
 
 /** Connections whose reply is found in one turn of the event loop. */
 const adoptBatch = 1000
@@ -131,6 +132,7 @@ export class Requests {
     const tracked: Tracked = { reply, socket, told: false, isParsing: false, gone }
     this.#live.set(reply, tracked)
     tie(reply)
+    if (socket !== undefined) noteReply(socket, reply)
     const predecessor = socket && this.#follows(socket, tracked)
     if (this.#exact) this.#watcher.follow(tracked, predecessor)
     if (!gone) reply.once('close', () => this.#closed(tracked))

@@ -18,7 +18,7 @@ import { Endings } from './long-lived.ts'
 import { EnvoySignal } from './envoy.ts'
 import { FrontObserver } from './front-observer.ts'
 import type { FrontSettings } from './front-observer.ts'
-import { currentReply, kind, startedAt } from './http-socket.ts'
+import { currentReply, kind, showsReplies, startedAt } from './http-socket.ts'
 import type { HttpSocket, UsedSession } from './http-socket.ts'
 import { IdleSweep } from './idle.ts'
 import { Listeners } from './listeners.ts'
@@ -173,7 +173,7 @@ export class Traffic {
     this.listeners.join()
     this.#isOpen ||= this.listeners.open
     for (const server of this.#options.servers()) this.follow(server)
-    if (this.requests.exact) this.#earlyReplies.watch(this.#options.servers())
+    if (this.requests.exact || !showsReplies) this.#earlyReplies.watch(this.#options.servers())
     this.arrivals.open()
     this.front.open()
     this.requests.clock.start()
@@ -218,7 +218,7 @@ export class Traffic {
   undo (): void {
     this.#envoy.undo()
     this.arrivals.undo()
-    this.#earlyReplies.stop()
+    if (showsReplies) this.#earlyReplies.stop()
     this.front.undo()
     this.#losses.stop()
     this.requests.beCheap()

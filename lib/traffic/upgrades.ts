@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'node:net'
+import { noteUpgrade } from '../fastify/node-internals.ts'
 import type { Faults } from '../util/faults.ts'
 import type { HttpSocket } from './http-socket.ts'
 import type { MessageSource } from './messages.ts'
@@ -74,6 +75,7 @@ export class Upgrades {
     // A mock of an injected WebSocket.
     if (typeof socket.bytesRead !== 'number') return
     socket[readAtWrite] = 0
+    noteUpgrade(socket)
     if (!Object.hasOwn(socket, 'write')) socket.write = this.#write
     this.#onUpgrade(socket)
   }
