@@ -77,6 +77,8 @@ export class SerialConnection extends Duplex {
   start (first: Buffer): void {
     this.#feed(first)
     if (this.#rest === undefined) this.#socket.resume()
+    // It ends while it is paused, too, where nothing is left to be read.
+    if (this.#socket.readableEnded) this.#receiveEnd()
   }
 
   /** Bytes have come. */

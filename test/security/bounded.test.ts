@@ -158,6 +158,20 @@ t.test('who closes its side after the question gets the answer', async (t) => {
   t.strictSame(bodiesOf(client), ['/a', '/b'])
 })
 
+t.test('who closes its side with the question is gone with the answer', async (t) => {
+  const { port } = await serve(t, echo)
+  const from = performance.now()
+  // Whether the end comes with the question, or behind it, is a matter of time.
+  for (let round = 0; round < 30; round++) {
+    const clients = [new Client(port), new Client(port)]
+    for (const { socket } of clients) socket.end(get('/a'))
+    await Promise.all(clients.map(({ closed }) => closed))
+    t.strictSame(clients.map((client) => bodiesOf(client)), [['/a'], ['/a']])
+  }
+  const time = performance.now() - from
+  t.ok(time < 5000, `${Math.round(time)} ms`)
+})
+
 t.test('whoever watches a stream and leaves is noticed, though nothing is written', async (t) => {
   let left = 0
   const { port } = await serve(t, (request, response) => {
