@@ -45,8 +45,8 @@ export interface WatchdogState {
   /** How long it did not turn in these, together. */
   blockedTime: number
   /**
-   * The last block: its length, when it was noticed, and the function that blocked; that is undefined where the thread
-   * could not be paused, as in native code.
+   * The last of them: its length, when it was noticed, and the function that held the event loop, which is undefined
+   * where the thread could not be paused, as in native code.
    */
   lastBlocked: { duration: number, at: number, blockedIn: string | undefined } | undefined
 }

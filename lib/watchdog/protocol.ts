@@ -98,7 +98,7 @@ export interface ThreadData {
   snapshots: SharedArrayBuffer
   /** Heartbeats older than this mean that the event loop is blocked. */
   blocked: number
-  /** A block longer than this fails liveness. */
+  /** An event loop that is blocked for longer than this fails liveness. */
   liveness: number
   /** Whether the inspector may be used at all. */
   inspect: boolean

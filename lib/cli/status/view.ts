@@ -163,7 +163,7 @@ function capOf (phase: Phase, status: Fields): number | undefined {
 
 function eventLoop (status: Fields): Line {
   const loop = status.at('eventLoop')
-  // A short silence is no block, and yet why there is no more than this.
+  // A silence that is too short to count as blocked is still the reason that no more is shown.
   if (loop.flag('blocked') !== true) return labelled('event loop', 'too busy to answer')
   const holder = loop.text('blockedIn') ?? 'what is not known, as native code'
   return labelled('event loop', `has not turned for ${duration(loop.number('silence'))}, held by ${holder}`, 'bad')

@@ -48,7 +48,7 @@ export class TerminationLog {
     return this.#entries.delete(owner) ? this.#write() : undefined
   }
 
-  /** Whether somebody else of this process has had the last word: a watchdog, who knows more than we do. */
+  /** Whether somebody else of this process has had the last word: the watchdog, which knows more than we do. */
   get closed (): boolean {
     // Where we have nothing left to say, the last word may be ours.
     if ([...this.#entries.values()].every(({ record }) => record.final)) return false

@@ -24,7 +24,7 @@ export interface WatchdogOptions {
 export interface WatchdogSettings {
   /** Heartbeats older than this mean that the event loop is blocked. */
   blocked: number
-  /** A block longer than this fails liveness. */
+  /** An event loop that is blocked for longer than this fails liveness. */
   liveness: number
   /** Undefined where the watchdog has no port of its own. */
   port: number | undefined
@@ -70,7 +70,7 @@ export interface WatchedApplication {
 
 /** What joining answers. */
 export interface WatchHandle {
-  /** Settles when the watchdog watches this application and hears its signals, or has failed; within three seconds. */
+  /** Settles when the watchdog is up and hears the signals of this process, or has failed; within three seconds. */
   ready (): Promise<void>
   /** Tells the watchdog at once of a new phase. */
   changed (): void

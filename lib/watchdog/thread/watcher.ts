@@ -26,7 +26,7 @@ const restInterval = 1500
 /** Milliseconds before a blocked event loop is reported at which the inspector is connected to the main thread. */
 const preparation = 500
 
-/** What watches, in its own thread. Nothing here waits for the main thread. */
+/** What looks at the heartbeat, in the watchdog's thread. Nothing here waits for the main thread. */
 export class Guard {
   readonly #data: ThreadData
   readonly #post: (message: ToMain) => void
@@ -213,7 +213,7 @@ export class Guard {
     return now >= turning || (now >= hung && this.#watch.silence(beat, now) > longest)
   }
 
-  /** On a busy machine the connection takes longer than a kill, or a line that tells of a block, may. */
+  /** On a busy machine the connection takes longer than a kill, or a line about a blocked event loop, may. */
   #prepare (end: ProcessEnd | undefined, silence: number): void {
     const wanted = silence > (end === undefined ? Math.max(silent, this.#data.blocked - preparation) : silent)
     if (!this.#data.inspect || this.#heartbeat.debuggable || (wanted === this.#prepared)) return
@@ -226,7 +226,7 @@ export class Guard {
     }
   }
 
-  /** A breakpoint is no block. Without a look at the thread from outside, an open inspector is taken for a person. */
+  /** Whether a person holds it at a breakpoint. Without a look from outside, an open inspector is taken for one. */
   #isHeldByPerson (age: number): boolean {
     if (!this.#heartbeat.debuggable || age <= silent) return false
     const { computes, waits } = mainThreadState()
