@@ -1,7 +1,7 @@
 // The watchdog's thread: puts its parts together. Nothing is imported later than at the start,
 // because a loader hook of the application may run on the main thread.
 import { parentPort, workerData } from 'node:worker_threads'
-import { Guard } from './watcher.ts'
+import { Watcher } from './watcher.ts'
 import { openPort } from './listening.ts'
 import type { ThreadData, ToMain, ToThread } from '../protocol.ts'
 import { makeServer } from './server.ts'
@@ -10,12 +10,12 @@ let hasComplained = false
 const data = workerData as ThreadData
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- this is no window
 const post = (message: ToMain): void => { parentPort?.postMessage(message) }
-const guard = new Guard(data, post)
-parentPort?.on('message', (message: ToThread) => guard.receive(message))
+const watcher = new Watcher(data, post)
+parentPort?.on('message', (message: ToThread) => watcher.receive(message))
 post({ type: 'up' })
-guard.start()
+watcher.start()
 if (data.server !== undefined) {
-  openPort(makeServer(data.server, guard.ports), data.server, post)
+  openPort(makeServer(data.server, watcher.ports), data.server, post)
   // One that watches as well ends with an error, for who knows whether it still watches: another one is started.
   if (!data.watches) process.on('uncaughtException', (error) => complain(error))
 }

@@ -27,7 +27,7 @@ const restInterval = 1500
 const preparation = 500
 
 /** What looks at the heartbeat, in the watchdog's thread. Nothing here waits for the main thread. */
-export class Guard {
+export class Watcher {
   readonly #data: ThreadData
   readonly #post: (message: ToMain) => void
   readonly #heartbeat: Heartbeat
