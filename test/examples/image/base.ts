@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 
 /** What a slim Debian image has, and what `apt-get install` and npm need in it. */
@@ -78,7 +79,8 @@ export function makeBase (root: string, node: string): void {
     mkdirSync(join(root, folder), { recursive: true })
   }
   execFileSync('chmod', ['1777', join(root, 'tmp')])
-  if (existsSync('/root/.npmrc')) cpSync('/root/.npmrc', join(root, 'root/.npmrc'))
+  const npmSettings = join(homedir(), '.npmrc')
+  if (existsSync(npmSettings)) cpSync(npmSettings, join(root, 'root/.npmrc'))
   cpSync(node, join(root, 'usr/local/bin/node'))
   addNpm(root)
 }
