@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { messageOf } from '../errors.ts'
 import { missingOfFastify } from './internals.ts'
 import { checkNode } from './node-internals.ts'
 import type { MissingPart } from './node-internals.ts'
@@ -11,8 +12,17 @@ let ofNode: MissingPart[] | undefined
  * what works without those that are not.
  */
 export function checkInternals (root: FastifyInstance): MissingPart[] {
-  ofNode ??= checkNode()
+  ofNode ??= lookAtNode()
   return [...ofNode, ...missingOfFastify(root)]
+}
+
+/** A look that fails, where somebody has replaced what it looks at, must not keep an application from its start. */
+function lookAtNode (): MissingPart[] {
+  try {
+    return checkNode()
+  } catch (error) {
+    return [{ part: 'those of HTTP', instead: `they could not be looked for: ${messageOf(error)}` }]
+  }
 }
 
 /** One line for all of them; undefined where none is missing. */

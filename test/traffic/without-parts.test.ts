@@ -52,3 +52,10 @@ t.test('with all parts nothing is said', async (t) => {
   const { code, output } = await without('nothing', path('fixtures/listening.js'))
   t.strictSame([code, output.includes('graceful.internals')], [0, false], output)
 })
+
+t.test('a look for the parts that fails keeps no service from its start', async (t) => {
+  const { code, output } = await without('nothing', path('fixtures/wrapped-reply.js'))
+  t.equal(code, 0, output)
+  t.match(output, /^served all the same$/m)
+  t.match(output, /"graceful\.internals".*could not be looked for: not a connection of ours/)
+})
