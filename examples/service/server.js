@@ -8,4 +8,12 @@ const app = Fastify({ logger: true })
 app.register(graceful)
 app.register(shop)
 
-await app.listen({ port: Number(process.env.PORT ?? 3000), host: process.env.HOST ?? '0.0.0.0' })
+const port = Number(process.env.PORT ?? 3000)
+try {
+  // All addresses, of IPv6 and IPv4.
+  await app.listen({ port, host: process.env.HOST ?? '::' })
+} catch (error) {
+  // Where the kernel has no IPv6, those of IPv4.
+  if (process.env.HOST !== undefined || !['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(error.code)) throw error
+  await app.listen({ port, host: '0.0.0.0' })
+}

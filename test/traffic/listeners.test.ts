@@ -109,6 +109,27 @@ t.test('localhost, which binds two servers', { skip: hasIPv6 ? false : 'this mac
   }
 })
 
+t.test('all addresses of both families', { skip: hasIPv6 ? false : 'this machine has no ::1' }, async (t) => {
+  const door = gate()
+  const service = await serve(t, { listen: { port: 0, host: '::' }, routes: slowAndBig(door.promise) })
+  const { port } = service
+  const both = ['127.0.0.1', '::1']
+  const slow = await Promise.all(both.map(async (host) => (await open({ port, host })).send('GET /slow')))
+  const kept = await Promise.all(both.map(async (host) => open({ port, host })))
+  for (const wire of kept) await wire.send('GET /').reply()
+  await until(() => service.status().requests.length === 2)
+  t.match(service.status().connections, { open: 4, busy: 2, idle: 2 })
+  const end = service.shutdown()
+  await service.reached('draining')
+  for (const host of both) t.ok(await refused(port, host), `${host} accepts nothing`)
+  for (const wire of kept) {
+    t.match(await wire.send('GET /').reply(), { status: 200, headers: { connection: 'close' } })
+  }
+  door.open()
+  for (const wire of slow) t.match(await wire.reply(), { status: 200, headers: { connection: 'close' } })
+  t.match(await end, { verdict: 'clean', exitCode: 0 })
+})
+
 t.test('a unix socket', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'graceful-'))
   t.teardown(async () => rm(directory, { recursive: true }))

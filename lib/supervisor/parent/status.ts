@@ -8,6 +8,7 @@ import { registerProbes } from '../../health/probes.ts'
 import type { CheckVerdict, Verdict, VerdictOptions } from '../../health/health.ts'
 import type { CheckKind } from '../../health/options.ts'
 import { phaseNumber } from '../../lifecycle/phase.ts'
+import { addressWithoutIpv6 } from '../../server/any-address.ts'
 import { listenWithMode } from '../../server/socket-files.ts'
 import { Viewers } from '../../page/viewers.ts'
 import { backlog, createBoundedServer } from '../../server/bounded.ts'
@@ -106,6 +107,8 @@ async function listenOn (
     if ('path' in listen) await clearSocket(listen.path)
     return await app.listen({ ...listen, backlog })
   } catch (error) {
+    const other = 'host' in listen ? addressWithoutIpv6(listen.host, error) : undefined
+    if (other !== undefined) return listenOn(app, { ...listen, host: other })
     await app.close()
     const option = 'path' in listen ? 'statusSocket (--status-socket)' : 'statusPort (--status-port)'
     throw new errors.FST_GRACEFUL_SUPERVISOR(`${option} to be one that it can listen on`, messageOf(error))

@@ -1,14 +1,11 @@
 import { setTimeout } from 'node:timers'
 import type { Server } from 'node:net'
+import { addressWithoutIpv6 } from '../../server/any-address.ts'
 import { backlog } from '../../server/bounded.ts'
 import type { ServerData, ToMain } from '../protocol.ts'
 
 /** Milliseconds between two tries to listen: the port may belong to a process that is about to end. */
 const listenInterval = 1000
-/** All addresses, those of IPv4 included; and what is left of them where there is no IPv6. */
-const everywhere = { both: '::', ipv4: '0.0.0.0' } as const
-/** What says that there is no IPv6. */
-const without = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EPROTONOSUPPORT'])
 
 type Place = Pick<ServerData, 'port' | 'host'>
 
@@ -21,8 +18,9 @@ export function openPort (server: Server, to: Place, post: (message: ToMain) => 
   server.on('error', (error: NodeJS.ErrnoException) => {
     // One connection that could not be accepted.
     if (server.listening) return
-    if (address === everywhere.both && without.has(error.code ?? '')) {
-      address = everywhere.ipv4
+    const other = addressWithoutIpv6(address, error)
+    if (other !== undefined) {
+      address = other
       return listen()
     }
     const message = `the watchdog cannot listen on ${address}:${port}, and tries again each second: ${error.message}`
