@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { AddressCounts } from './address-counts.ts'
 import { descriptorLimit } from './descriptors.ts'
 import type { SerialConnection, Waiting } from './serial.ts'
+import { sourceOf } from './source.ts'
 
 /**
  * How long a connection may wait, in milliseconds: for a request, for the rest of its head, for the client to take the
@@ -27,7 +28,7 @@ export class Accepted {
 
   constructor (socket: Socket) {
     this.socket = socket
-    this.address = socket.remoteAddress
+    this.address = sourceOf(socket.remoteAddress)
   }
 
   get isLasting (): boolean { return this.connection?.isLasting === true }

@@ -1,6 +1,7 @@
 import { Socket } from 'node:net'
 import t from 'tap'
 import { Accepted, Connections } from '../../lib/server/connections.ts'
+import { sourceOf } from '../../lib/server/source.ts'
 import { Turns } from '../../lib/server/turns.ts'
 import type { Kind } from '../../lib/server/turns.ts'
 import { until } from '../support/app.ts'
@@ -12,6 +13,25 @@ const owners = (count: number, address?: string): Array<{ address: string | unde
 
 const ask = (accepted: Accepted): void => { accepted.hasAsked = true }
 const closed = (all: Accepted[]): number => all.filter(({ socket }) => socket.destroyed).length
+
+t.test('what counts as one caller', async (t) => {
+  const rows: Array<[address: string | undefined, source: string | undefined]> = [
+    [undefined, undefined],
+    ['127.0.0.1', '127.0.0.1'],
+    ['::ffff:127.0.0.1', '127.0.0.1'],
+    ['::FFFF:10.0.3.7', '10.0.3.7'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
+    ['2001:db8:1:2::9', '2001:db8:1:2'],
+    ['2001:db8:1:2:3::', '2001:db8:1:2'],
+    ['2001:db8::9', '2001:db8:0:0'],
+    ['2001:db8::3:4:5:6', '2001:db8:0:0'],
+    ['2001:db8::2:3:4:5:6', '2001:db8:0:2'],
+    ['fe80::1%eth0', 'fe80:0:0:0'],
+    ['::1', '0:0:0:0'],
+    ['::', '0:0:0:0']
+  ]
+  for (const [address, source] of rows) t.equal(sourceOf(address), source, address ?? 'none')
+})
 
 t.test('work of those who have left is not kept', async (t) => {
   const turns = new Turns(1000)
