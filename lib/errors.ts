@@ -1,6 +1,9 @@
 import createError from '@fastify/error'
 import type { FastifyErrorConstructor } from '@fastify/error'
 import { own } from './util/own.ts'
+import { shorten, show } from './util/shown.ts'
+
+export { shorten, show } from './util/shown.ts'
 
 /**
  * Every error this package throws, keyed by its code. Messages name what was wrong, what was expected and what
@@ -124,55 +127,10 @@ export const errors: Errors = {
 
 /** What stands in a message for a value that may hold a secret. */
 export const hidden = 'a value that is not shown'
-/** Names of properties whose values nobody is to read in a message, wherever they stand. */
-const secret = /token|secret|password|passwd|credential|authorization|apikey/i
-/** Characters of something given that a message repeats. */
-const mostShown = 80
 
 /** How a value is shown that may be, or hold, a secret. */
 export function conceal (value: unknown): string {
   return value === undefined || value === null ? String(value) : hidden
-}
-
-/** Text of somebody else's in a message: as much of it as is good for. */
-export function shorten (text: string, most: number = mostShown): string {
-  if (text.length <= most) return text
-  // Half of a character that takes two is none.
-  return `${text.slice(0, most - 3).replace(/[\uD800-\uDBFF]$/, '')}...`
-}
-
-/** How a value is shown in a message: short, and never more than its first characters. */
-export function show (value: unknown): string {
-  try {
-    return shorten(textOf(value))
-  } catch {
-    return kindOf(value)
-  }
-}
-
-function textOf (value: unknown): string {
-  if (typeof value === 'function') return `function ${functionName(value)}`
-  if (typeof value === 'bigint' && (value > longestInteger || value < -longestInteger)) return 'a very large bigint'
-  if (typeof value === 'symbol' || typeof value === 'bigint' || typeof value === 'number' || value === undefined) {
-    return String(value)
-  }
-  return JSON.stringify(value, (name, inner: unknown) => secret.test(name) ? '(not shown)' : inner) ?? typeof value
-}
-
-/** Its text would be long, and take its time. */
-const longestInteger = 10n ** 100n
-
-/** Somebody may have given it anything as a name. */
-function functionName ({ name }: Function): string {
-  return typeof name === 'string' && name !== '' ? name : '(anonymous)'
-}
-
-function kindOf (value: unknown): string {
-  try {
-    return Object.prototype.toString.call(value)
-  } catch {
-    return typeof value
-  }
 }
 
 /** The type of a value as a message names it. */

@@ -1,6 +1,8 @@
 import { inspect } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Run } from './util/context.ts'
+import { messageOf, show } from './errors.ts'
+import { clip } from './util/text.ts'
 import { writeError } from './watchdog/output.ts'
 
 type Write = (fields: object, message: string) => void
@@ -11,6 +13,11 @@ export type Log = Readonly<Record<'debug' | 'info' | 'warn' | 'error' | 'fatal',
 /** What every line of the plugin begins with. */
 const prefix = 'fastify-graceful: '
 
+/** Characters of an error's message that a log is given, causes of an error that are looked at, and of a stack. */
+const longestMessage = 10_000
+const mostCauses = 20
+const longestStack = 1_000_000
+
 /**
  * The application's logger, with a prefix that tells the plugin's lines from the application's. It
  * is called in the context of `run`: a logger may add what it finds there to each line.
@@ -20,7 +27,10 @@ const prefix = 'fastify-graceful: '
  */
 export function prefixed (log: FastifyBaseLogger, run: Run = (work) => work()): Log {
   // The level may change at any time, and a logger's methods with it.
-  const write = (level: keyof Log): Write => (fields, message) => run(() => log[level](fields, prefix + message))
+  const write = (level: keyof Log): Write => (fields, message) => {
+    const bounded = 'err' in fields ? { ...fields, err: boundedError(fields.err) } : fields
+    run(() => log[level](bounded, prefix + message))
+  }
   const orStandardError = (level: keyof Log): Write => {
     const toLogger = write(level)
     return (fields, message) => {
@@ -30,7 +40,8 @@ export function prefixed (log: FastifyBaseLogger, run: Run = (work) => work()): 
   }
   const fatal: Write = (fields, message) => {
     write('fatal')(fields, message)
-    if (isOff(log)) void writeError(`${prefix}${message}\n${inspect((fields as { err?: unknown }).err)}\n`)
+    const { err } = fields as { err?: unknown }
+    if (isOff(log)) void writeError(`${prefix}${message}\n${inspect(boundedError(err))}\n`)
   }
   return {
     debug: write('debug'),
@@ -39,6 +50,41 @@ export function prefixed (log: FastifyBaseLogger, run: Run = (work) => work()): 
     error: orStandardError('error'),
     fatal
   }
+}
+
+/**
+ * An error as a log is given it: as it is, unless a message in it is so long that it would be most of the log. Loggers
+ * write it twice, and once more within the stack. Of what is thrown and is no error they would write all there is.
+ */
+function boundedError (error: unknown): unknown {
+  try {
+    if (typeof error === 'string') return clip(error)
+    if (!(error instanceof Error)) return error === undefined || error === null ? error : show(error)
+    if (!hasLongMessage(error)) return error
+    const [name, message] = [clip(error.name), messageOf(error)]
+    const shown = new Error(clip(message))
+    return Object.assign(shown, { name, stack: `${name}: ${shown.message}${framesOf(error, message)}` })
+  } catch {
+    // What it says of itself is no text.
+    return messageOf(error)
+  }
+}
+
+/** Where an error was made, out of its stack, which has the message in it. */
+function framesOf (error: Error, message: string): string {
+  if (message.length > longestStack) return ''
+  const { stack } = error
+  if (typeof stack !== 'string') return ''
+  const start = stack.indexOf(message)
+  return start === -1 ? '' : clip(stack.slice(start + message.length))
+}
+
+function hasLongMessage (error: Error): boolean {
+  let one: unknown = error
+  for (let depth = 0; one instanceof Error && depth < mostCauses; depth++, one = one.cause) {
+    if (typeof one.message === 'string' && one.message.length > longestMessage) return true
+  }
+  return one instanceof Error
 }
 
 /** A logger that is switched off has one function for all levels. */

@@ -1,7 +1,7 @@
 import { errors, invalidArgument } from '../errors.ts'
 import { epochNow } from '../clock.ts'
 import type { CheckStatus } from '../status/checks.ts'
-import { clip } from '../util/text.ts'
+import { clipList } from '../util/text.ts'
 import { excludeWarnings } from './exclude.ts'
 import { resolveCheckOptions, validateName } from './options.ts'
 import type { Check, CheckKind, CheckOptions } from './options.ts'
@@ -191,12 +191,12 @@ export class Health {
     const checks = new Map([['started', started() ? undefined : 'the application has not booted yet']])
     if (kind === 'startup') {
       const waited = startupHolds?.() ?? []
-      return waited.length > 0 ? checks.set('hold', clip(waited.join(', '))) : checks
+      return waited.length > 0 ? checks.set('hold', clipList(waited)) : checks
     }
     const reasons = holds()
     const underPressure = pressure?.()
     checks.set('shutdown', announced() ? 'process is shutting down' : undefined)
-    checks.set('hold', reasons.length > 0 ? clip(reasons.join(', ')) : undefined)
+    checks.set('hold', reasons.length > 0 ? clipList(reasons) : undefined)
     if (underPressure !== undefined) {
       checks.set('pressure', underPressure ? 'the application is under pressure' : undefined)
     }

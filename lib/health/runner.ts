@@ -8,6 +8,9 @@ import type { Check, ResolvedCheckOptions } from './options.ts'
  */
 const refreshInterval = 500
 
+/** Probes that wait for a run at most. Whoever comes while so many do is answered at once with what is known. */
+const mostWaiting = 1000
+
 /** What a run of a check came to. Times are milliseconds. */
 export interface Outcome {
   ok: boolean
@@ -37,6 +40,8 @@ interface Run {
   /** Ends the run for those who wait; later calls do nothing. */
   end: (ok: boolean, output: string | undefined, error?: unknown) => void
   controller: AbortController
+  /** How many wait for it. */
+  waiting: number
   /** Whether its outcome is known while its promise has not settled: it hangs. */
   over: boolean
 }
@@ -73,12 +78,18 @@ export class CheckRunner {
     return this.#last
   }
 
-  /** The outcome a probe is answered with: a young one at once, else that of the one run that is under way. */
+  /**
+   * The outcome a probe is answered with: a young one at once, else that of the one run that is under way. Where too
+   * many wait for that one, the last that is known.
+   */
   outcome (): Outcome | Promise<Outcome> {
     const last = this.#last
     if (last !== undefined && (this.#stopped || this.#run?.over === true || this.#isFresh(last))) return last
     if (this.#stopped) return this.#outcome(false, 'health checks have stopped', this.#ports.now())
-    return (this.#run ?? this.#start()).outcome
+    const run = this.#run ?? this.#start()
+    if (run.waiting >= mostWaiting) return last ?? this.#outcome(false, 'has not answered yet', this.#ports.now())
+    run.waiting++
+    return run.outcome
   }
 
   /** The same within `delay` milliseconds; after them the last outcome, undefined where there is none yet. */
@@ -146,6 +157,7 @@ export class CheckRunner {
         resolve(outcome)
       },
       controller,
+      waiting: 0,
       over: false
     }
     this.#run = run
@@ -179,6 +191,11 @@ export class CheckRunner {
     const before = this.#last?.ok ?? true
     this.#last = outcome
     this.#schedule()
-    if (before !== outcome.ok && !this.#stopped) this.#ports.turned(this.name, outcome, error)
+    if (before === outcome.ok || this.#stopped) return
+    try {
+      this.#ports.turned(this.name, outcome, error)
+    } catch {
+      // A log that fails must not end the process.
+    }
   }
 }

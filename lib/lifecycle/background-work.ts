@@ -34,7 +34,8 @@ export class BackgroundWork {
       throw invalidArgument("the name of work given to 'waitUntil'", 'a non-empty string', name)
     }
     const key = Symbol('background work')
-    this.#pending.set(key, clip(name))
+    const shown = clip(name)
+    this.#pending.set(key, shown)
     const settle = (): void => {
       this.#pending.delete(key)
       if (this.#pending.size === 0) this.#onSettled()
@@ -42,7 +43,7 @@ export class BackgroundWork {
     // A thenable of somebody's own may throw when it is followed.
     Promise.resolve(promise).then(settle, (error: unknown) => {
       settle()
-      this.#onFailure({ name, message: messageOf(error) }, error)
+      this.#onFailure({ name: shown, message: clip(messageOf(error)) }, error)
     })
   }
 

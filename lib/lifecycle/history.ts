@@ -4,8 +4,11 @@ import { completeReport, draftReport } from './report.ts'
 import type { Cut, PhaseRecord, Report, ReportDraft, ShutdownProgress } from './report.ts'
 import { clip } from '../util/text.ts'
 
-/** Failures that a report names: one whose message is another one each time could be had without end. */
-const mostFailures = 100
+/**
+ * Failures that a report names, and of them those of one name: somebody who is asked again and again may fail with
+ * another message each time.
+ */
+const mostFailures = { all: 100, ofOne: 10 } as const
 
 const noCut: Omit<Cut, 'waiting'> = { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [] }
 
@@ -18,6 +21,8 @@ export type Ending = Pick<ReportDraft, 'kind' | 'reason' | 'exitCode' | 'gracePe
 export class History {
   #phases: PhaseRecord[] = []
   #failures: Array<Failure & { phase: Phase }> = []
+  /** Messages by name, also of failures that found no room in the report. */
+  readonly #known = new Map<string, Set<string>>()
   #waiting: string[] = []
   #cut: Omit<Cut, 'waiting'> = noCut
   #startedAt = 0
@@ -29,6 +34,7 @@ export class History {
   start (now: number, epoch: number): void {
     this.#phases = []
     this.#failures = []
+    this.#known.clear()
     this.#waiting = []
     this.#startedAt = now
     this.#startedEpoch = epoch
@@ -46,12 +52,14 @@ export class History {
     this.#phases.push(record)
   }
 
-  /** Something went wrong; whether it is news. */
-  fail (failure: Failure & { phase: Phase }): boolean {
-    const shown = { ...failure, message: clip(failure.message) }
-    if (this.#failures.some(({ name, message }) => name === shown.name && message === shown.message)) return false
-    if (this.#failures.length < mostFailures) this.#failures.push(shown)
-    return true
+  /** Something went wrong: answers it as it is shown, and undefined where it is no news. */
+  fail ({ name, message, phase }: Failure & { phase: Phase }): (Failure & { phase: Phase }) | undefined {
+    const shown = { name: clip(name), message: clip(message), phase }
+    const known = this.#known.get(shown.name) ?? new Set()
+    if (known.size >= mostFailures.ofOne || known.has(shown.message)) return undefined
+    this.#known.set(shown.name, known.add(shown.message))
+    if (this.#failures.length < mostFailures.all) this.#failures.push(shown)
+    return shown
   }
 
   /** Those who are no longer waited for. */

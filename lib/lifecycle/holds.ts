@@ -70,16 +70,16 @@ export class Holds {
     const starts = timeout !== undefined && !started()
     const held: Held = { reason: clip(reason), timeout, starts, failed: false, cancel: () => {} }
     this.#holds.add(held)
-    changed(reason, true)
+    changed(held.reason, true)
     if (timeout !== undefined && !this.#stopped) {
       held.cancel = after(timeout, () => {
         held.failed = true
-        failed(reason, timeout)
+        failed(held.reason, timeout)
       })
     }
     const release = (): void => {
       held.cancel()
-      if (this.#holds.delete(held)) changed(reason, false)
+      if (this.#holds.delete(held)) changed(held.reason, false)
     }
     return { release, [Symbol.dispose]: release }
   }

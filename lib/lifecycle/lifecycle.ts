@@ -191,8 +191,8 @@ export class Lifecycle {
 
   /** Records a failure, which never stops anything; the error behind it goes to the log alone. */
   fail (failure: Failure, error?: unknown): void {
-    const entry = { ...failure, phase: this.#phase }
-    if (!this.#history.fail(entry)) return
+    const entry = this.#history.fail({ ...failure, phase: this.#phase })
+    if (entry === undefined) return
     try {
       this.#driver.failed(entry, error)
     } catch {

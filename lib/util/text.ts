@@ -1,4 +1,4 @@
-import { shorten } from '../errors.ts'
+import { shorten } from './shown.ts'
 
 /** A number of things in words: `1 request`, `2 requests`; `2 children` where the plural has a form of its own. */
 export function counted (count: number, thing: string, plural = `${thing}s`): string {
@@ -11,4 +11,14 @@ const longestText = 1000
 /** A text of the application's own, as much of it as is shown to others. */
 export function clip (text: string): string {
   return shorten(text, longestText)
+}
+
+/** Several of them in one line, likewise; of the others nothing is taken. */
+export function clipList (texts: readonly string[]): string {
+  let line = ''
+  for (const text of texts) {
+    if (line.length > longestText) break
+    line += line === '' ? clip(text) : `, ${clip(text)}`
+  }
+  return clip(line)
 }
