@@ -298,8 +298,8 @@ t.test("a chart of one's own takes the parts it wants", async (t) => {
   )
   t.match((await template({ preset: 'elb' })).stderr, 'preset: expected one of clusterIP, alb')
   t.match(
-    (await template({ preStop: { mode: 'exec' } })).stderr,
-    'preStop.mode: expected one of none, sleep, http, got exec'
+    (await template({ preStop: { mode: 'tcp' } })).stderr,
+    'preStop.mode: expected one of none, sleep, exec, http, got tcp'
   )
 })
 

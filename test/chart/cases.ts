@@ -14,6 +14,8 @@ export const cases: Record<string, Values> = {
   fraction: { preStop: { mode: 'sleep', seconds: 2.5 }, terminationGracePeriodSeconds: 1_800_000 },
   command: { preStop: { mode: 'sleep', seconds: 5, command: ['node', '-e', 'setTimeout(Object, 5000)'] } },
   http: { preStop: { mode: 'http' }, admin: { token } },
+  exec: { preStop: { mode: 'exec' }, admin: { existingSecret: 'tokens' } },
+  execapart: { probes: { scheme: 'HTTPS', port: 9000, host: '127.0.0.1' }, preStop: { mode: 'exec' }, admin: { token } },
   secret: { admin: { existingSecret: 'tokens', existingSecretKey: 'admin' } },
   tls: {
     probes: { scheme: 'HTTPS', prefix: '/internal' },

@@ -209,6 +209,10 @@ t.test('what the parts are', async (t) => {
     t.same(hook(old, 'sleep'), { exec: { command: ['sleep', '5'] } }, 'exec where it has not')
     t.same(hook(plain, 'fraction'), { exec: { command: ['sleep', '2.5'] } }, 'exec for what the action cannot')
     t.same(hook(plain, 'command'), { exec: { command: ['node', '-e', 'setTimeout(Object, 5000)'] } })
+    const called = (from: typeof plain, name: string): unknown =>
+      (hook(from, name) as { exec?: { command: string[] } } | undefined)?.exec?.command.at(-1)
+    t.match(called(old, 'exec'), /'node:http'[^]*"host":"localhost","method":"POST","path":"\/-\/prestop","port":3000/)
+    t.match(called(old, 'execapart'), /'node:http'[^]*"host":"127\.0\.0\.1"[^]*"port":9000/)
     t.same(hook(old, 'http'), {
       httpGet: {
         path: '/-/prestop',

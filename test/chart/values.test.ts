@@ -272,6 +272,14 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
       'preStop.seconds: only preStop.mode sleep takes it, and the mode is none'
     ],
     [
+      { preStop: { command: ['true'] } },
+      'preStop.command: only preStop.mode sleep and exec take it, and the mode is none'
+    ],
+    [
+      { preStop: { mode: 'exec' } },
+      'preStop.mode: exec needs admin.token or admin.existingSecret'
+    ],
+    [
       { preStop: { mode: 'http' } },
       'preStop.mode: http needs admin.token'
     ],
@@ -339,6 +347,15 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
         admin: { token }
       },
       'preStop.mode: http sends HTTP/1.1 to containerPort'
+    ],
+    [
+      {
+        service: { appProtocol: 'kubernetes.io/h2c' },
+        probes: { startup: { enabled: false }, liveness: { enabled: false }, readiness: { enabled: false } },
+        preStop: { mode: 'exec' },
+        admin: { token }
+      },
+      'preStop.mode: exec sends HTTP/1.1, and service.appProtocol kubernetes.io/h2c'
     ],
     [
       { probes: { readiness: { terminationGracePeriodSeconds: 30 } } },

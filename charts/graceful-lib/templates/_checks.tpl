@@ -26,8 +26,15 @@
 
 {{- define "graceful-lib.checks.preStop" -}}
 {{- $preStop := .settings.preStop -}}
-{{- if not (has $preStop.mode (list "none" "sleep" "http")) -}}
-{{- fail (printf "preStop.mode: expected one of none, sleep, http, got %s" (toString $preStop.mode)) -}}
+{{- if not (has $preStop.mode (list "none" "sleep" "exec" "http")) -}}
+{{- fail (printf "preStop.mode: expected one of none, sleep, exec, http, got %s" (toString $preStop.mode)) -}}
+{{- end -}}
+{{- if and $preStop.command (not (has $preStop.mode (list "sleep" "exec"))) -}}
+{{- fail (printf "preStop.command: only preStop.mode sleep and exec take it, and the mode is %s" $preStop.mode) -}}
+{{- end -}}
+{{- $admin := .settings.admin -}}
+{{- if and (eq $preStop.mode "exec") (not $preStop.command) (not (or $admin.token $admin.existingSecret)) -}}
+{{- fail "preStop.mode: exec needs admin.token or admin.existingSecret, with which it calls the plugin" -}}
 {{- end -}}
 {{- if and (eq $preStop.mode "sleep") (not (gt (float64 ($preStop.seconds | default 0)) 0.0)) -}}
 {{- fail "preStop.seconds: preStop.mode sleep needs how long" -}}
@@ -41,7 +48,7 @@
   {{- fail (printf "preStop.mode: http needs Kubernetes 1.25 or later, this is %s: older kubelets drop the token's header and mangle the path" $version) -}}
   {{- end -}}
   {{- if not .settings.admin.token -}}
-  {{- fail "preStop.mode: http needs admin.token. The kubelet sends it as a header, and a header cannot be read from a Secret, so admin.existingSecret does not do" -}}
+  {{- fail "preStop.mode: http needs admin.token. The kubelet sends it as a header, and a header cannot be read from a Secret, so admin.existingSecret does not do; preStop.mode exec takes either, and keeps it out of the pod's definition" -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -93,6 +100,9 @@
 {{- end -}}
 {{- if and (eq "kubernetes.io/h2c" (dig "service" "appProtocol" "" .)) (eq "http" .preStop.mode) -}}
 {{- fail "preStop.mode: http sends HTTP/1.1 to containerPort, and service.appProtocol kubernetes.io/h2c says that nothing but HTTP/2 is answered there" -}}
+{{- end -}}
+{{- if and (eq "kubernetes.io/h2c" (dig "service" "appProtocol" "" .)) (eq "exec" .preStop.mode) (not .probes.port) (not .preStop.command) -}}
+{{- fail "preStop.mode: exec sends HTTP/1.1, and service.appProtocol kubernetes.io/h2c says that nothing but HTTP/2 is answered on containerPort: give probes.port" -}}
 {{- end -}}
 {{- $gracePeriod := .terminationGracePeriodSeconds -}}
 {{- range $name := list "startup" "liveness" -}}

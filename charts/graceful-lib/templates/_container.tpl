@@ -156,7 +156,7 @@ GRACEFUL_TERMINATION_MESSAGE_PATH: terminationMessagePath
 {{- with $probes -}}{{ toYaml . }}{{- end -}}
 {{- end -}}
 
-{{/* What happens before SIGTERM: nothing, a sleep, or a call of the plugin's preStop route. */}}
+{{/* What happens before SIGTERM: nothing, a sleep, or a call of the plugin's preStop route, from inside or by the kubelet. */}}
 {{- define "graceful-lib.lifecycle" -}}
 {{- $settings := include "graceful-lib.settings" . | fromYaml -}}
 {{- with $settings.preStop -}}
@@ -170,6 +170,11 @@ lifecycle:
     exec:
       command: {{ .command | default (list "sleep" (include "graceful-lib.seconds" $settings.budget.preStop)) | toJson }}
     {{- end }}
+{{- else if eq .mode "exec" -}}
+lifecycle:
+  preStop:
+    exec:
+      command: {{ .command | default (list "node" "-e" (include "graceful-lib.preStopCall" $settings)) | toJson }}
 {{- else if eq .mode "http" -}}
 lifecycle:
   preStop:
@@ -184,6 +189,26 @@ lifecycle:
           value: {{ printf "Bearer %s" (splitList "," $settings.admin.token | first) | quote }}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/*
+A program of Node that calls the plugin's preStop route from inside the container, and ends when that has answered. The
+token is where the application has it from; in httpGet, whoever may read pods could read it. The watchdog's port is asked
+where there is one: it answers while the event loop hangs. A certificate is not looked at, for nobody is between.
+Input: the settings.
+*/}}
+{{- define "graceful-lib.preStopCall" -}}
+{{- $own := .probes.port -}}
+{{- $scheme := ternary "http" (lower .probes.scheme) (not (not $own)) -}}
+{{- $host := "localhost" -}}
+{{- if and $own .probes.host (not (has .probes.host (list "::" "0.0.0.0"))) -}}{{- $host = .probes.host -}}{{- end -}}
+{{- $options := dict "host" $host "port" (int64 ($own | default .containerPort)) "path" (printf "%s/prestop" .admin.prefix) "method" "POST" "rejectUnauthorized" false -}}
+const { env, exit } = process
+const text = env.GRACEFUL_ADMIN_TOKEN || require('node:fs').readFileSync(env.GRACEFUL_ADMIN_TOKEN_FILE, 'latin1')
+const headers = { authorization: 'Bearer ' + text.split(',')[0].trim() }
+const call = require('node:{{ $scheme }}').request({ ...{{ $options | toJson }}, headers })
+const end = (code, why) => { console.log('preStop:', why); exit(code) }
+call.on('response', ({ statusCode }) => end(statusCode === 200 ? 0 : 1, statusCode)).on('error', ({ code }) => end(1, code)).end()
 {{- end -}}
 
 {{/* Where the plugin leaves its verdict. From a file only: the tail of the log says nothing that the log does not. */}}

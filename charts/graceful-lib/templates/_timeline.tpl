@@ -9,7 +9,7 @@
 {{- if gt $start 0 -}}
 {{- $rows = append $rows (list 0 "the pod is deleted; the preStop hook sleeps") -}}
 {{- $rows = append $rows (list $start "SIGTERM; announcing: serves everything, tells connections to go") -}}
-{{- else if eq $settings.preStop.mode "http" -}}
+{{- else if has $settings.preStop.mode (list "exec" "http") -}}
 {{- $rows = append $rows (list 0 "the pod is deleted; the preStop hook calls the plugin; announcing: serves everything, tells connections to go") -}}
 {{- else -}}
 {{- $rows = append $rows (list 0 "SIGTERM; announcing: serves everything, tells connections to go") -}}
