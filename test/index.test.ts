@@ -9,7 +9,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import graceful, { errors, fastifyGraceful, phases } from '../lib/index.ts'
 import type { Report } from '../lib/index.ts'
-import { bind, build, Client, until } from './support/app.ts'
+import { bind, build, Client, fastifyMinor, until } from './support/app.ts'
 import { inTime, Stopwatch } from './support/stopwatch.ts'
 
 type Loose = any // oxlint-disable-line typescript/no-explicit-any -- wrong arguments are the subject
@@ -560,7 +560,8 @@ t.test('close', async (t) => {
   })
 
   t.test('by listen({ signal }), before and after listening', async (t) => {
-    for (const when of ['before', 'after']) {
+    // Before 5.5, Fastify's own `listen` never answers where its signal was aborted before.
+    for (const when of fastifyMinor < 5 ? ['after'] : ['before', 'after']) {
       const app = build()
       let closed = 0
       app.addHook('onClose', async () => { closed++ })
@@ -602,7 +603,8 @@ t.test('close', async (t) => {
       const closing = app.close()
       held.open()
       await closing
-      t.equal(await listening, 'resolved', `listen settles when closed in ${boot}`)
+      // Before 5.5 Fastify waits for an event that never comes.
+      if (fastifyMinor >= 5) t.equal(await listening, 'resolved', `listen settles when closed in ${boot}`)
       await new Promise((resolve) => { setImmediate(resolve) })
       t.equal(app.server.listening, false)
       t.equal(closed, 1)

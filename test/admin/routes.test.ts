@@ -105,7 +105,7 @@ function makeApp (
     },
     ...given
   }
-  const app = Fastify(fastify)
+  const app = Fastify({ ...fastify })
   registerAdmin(app, { prefix: '/-', openly: true, ...options }, ports, config)
   t.teardown(async () => app.close())
   return { app, lifecycle, clock, lines, ports }

@@ -49,7 +49,7 @@ export function makeApp (
   options: { prefix?: string, expose?: boolean, config?: object, fastify?: FastifyServerOptions } = {}
 ): ReturnType<typeof makeHealth> & { app: FastifyInstance } {
   const made = makeHealth()
-  const app = Fastify(options.fastify ?? {})
+  const app = Fastify({ ...options.fastify })
   registerProbes(
     app,
     made.health,

@@ -7,6 +7,9 @@ import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import graceful from '../../lib/index.ts'
 import type { GracefulOptions } from '../../lib/index.ts'
 
+/** Fastify's minor version: some of what is tried is Fastify's own, and came with one. */
+export const fastifyMinor = Number(Fastify().version.split('.')[1])
+
 /** An application with the plugin, which leaves the process alone. */
 export function build (options: GracefulOptions = {}, server: FastifyServerOptions = {}): FastifyInstance {
   const app = Fastify(server)

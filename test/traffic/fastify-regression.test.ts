@@ -19,7 +19,7 @@ const options = {
 } as const
 
 function build (fastify: object = {}): FastifyInstance {
-  const app = Fastify(fastify) as unknown as FastifyInstance
+  const app = Fastify({ ...fastify }) as unknown as FastifyInstance
   app.register(graceful, options)
   app.get('/', async () => 'hello')
   return app

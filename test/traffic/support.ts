@@ -48,7 +48,8 @@ export async function serve (
   t: Test,
   { graceful: given = {}, fastify = {}, first, routes, listen = { port: 0, host: '127.0.0.1' } }: ServiceOptions = {}
 ): Promise<Service> {
-  const app = Fastify(fastify) as unknown as FastifyInstance
+  // Fastify before 5.5 writes into its options.
+  const app = Fastify({ ...fastify }) as unknown as FastifyInstance
   const events: string[] = []
   const held = new Set<Phase>()
   first?.(app)
