@@ -4,12 +4,10 @@ import type { ServerResponse } from 'node:http'
 import type { Faults } from '../util/faults.ts'
 import { currentReply, isBusy, isUpgraded, kind, startedAt } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
+import { dropSession, noteCarrier } from './http-session.ts'
 import { sessionOf } from './reply-tags.ts'
 import { nextTick } from '../util/timers.ts'
-import { carrierOf, socketUnder } from '../fastify/node-internals.ts'
-
-/** The last stream a GOAWAY can name: all streams, those on the wire too, are answered. */
-const allStreams = 2 ** 31 - 1
+import { carrierOf } from '../fastify/node-internals.ts'
 
 interface SecureSocket extends HttpSocket { alpnProtocol?: string | false }
 
@@ -37,8 +35,6 @@ export class Connections {
   /** Sessions that carry what nobody waits for, and how much of it. */
   readonly #exempt = new Map<ServerHttp2Session, number>()
   readonly #exemptSockets = new WeakSet<HttpSocket>()
-  readonly #carriers = new WeakMap<ServerHttp2Session, Socket>()
-  readonly #told = new WeakMap<ServerHttp2Session, number>()
   readonly #servers = new WeakSet<Server>()
   readonly #onGone: () => void
   readonly #onLost: (socket: HttpSocket) => void
@@ -160,43 +156,10 @@ export class Connections {
         continue
       }
       session.destroy()
-      this.dropSession(session)
+      dropSession(session)
     }
     for (const socket of this.handshakes) socket.destroy()
     return upgraded
-  }
-
-  /** Tells a session with a GOAWAY to open no more streams, once. `now` is kept; the answer is when it was told. */
-  tellSession (session: ServerHttp2Session, now: number): number {
-    const told = this.#told.get(session)
-    if (told !== undefined) return told
-    this.#told.set(session, now)
-    session.goaway(0, allStreams)
-    return now
-  }
-
-  /** Whether a session was told to go. */
-  wasTold (session: ServerHttp2Session): boolean {
-    return this.#told.has(session)
-  }
-
-  /**
-   * Destroys the connection under a session: one that was closed in order waits for its peer to end
-   * it, too, and a peer may be dead.
-   */
-  dropSession (session: ServerHttp2Session): void {
-    this.#carriers.get(session)?.destroy()
-  }
-
-  /** The connection under a session. */
-  carrierOf (session: ServerHttp2Session): Socket | undefined {
-    return this.#carriers.get(session)
-  }
-
-  /** Calls `listener` when the peer of a session ends its side, of which the session itself takes no notice. */
-  whenPeerEnds (session: ServerHttp2Session, listener: () => void): void {
-    // The session reads from the handle; what is left for the socket to read is the end alone.
-    this.#carriers.get(session)?.once('end', listener).resume()
   }
 
   #add<T extends Socket | Http2Session> (set: Set<T>, item: T): void {
@@ -219,7 +182,7 @@ export class Connections {
     try {
       this.#add(this.sessions, session)
       session.once('close', () => { this.#exempt.delete(session) })
-      this.#carriers.set(session, socketUnder(session))
+      noteCarrier(session)
       this.#onSession(session)
     } catch (error) {
       this.#faults.note("listener of 'session'", error)

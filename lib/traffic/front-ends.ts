@@ -1,19 +1,17 @@
 import type { FrontEnd } from '../lifecycle/report.ts'
 import { Callers } from './callers.ts'
 import type { Caller, CallerIdentity } from './callers.ts'
-import { longestInterval, meanInterval, rhythmOf } from './intervals.ts'
-import { isTooEarly, patienceOf, shortestInterval, youth } from './patience.ts'
+import { FrontEndJudge } from './front-end-judge.ts'
+import type { Watched } from './front-end-judge.ts'
+import { longestInterval } from './intervals.ts'
+import { shortestInterval } from './patience.ts'
 import { reasonOf } from './front-end-reason.ts'
 import { isTool, proberOf, roleOf } from './probers.ts'
 
-/** Time between the first and the last question of one that has asked for long, in milliseconds. */
-const establishedAfter = 5000
 /** What has come before the announcement is read within this time, in milliseconds. */
 const readWithin = 100
 /** Longest time between two looks, in milliseconds, in which this process has listened. */
 const attentive = 150
-/** Questions that a person's or a program's tool must have asked steadily. */
-const enoughOfTool = 3
 /** Front ends that are named. */
 const named = 20
 
@@ -26,22 +24,6 @@ export interface FrontEndOptions {
   sharedBy?: number
 }
 
-/** A prober that goes by what it is told. */
-interface Watched {
-  caller: Caller
-  /** Undefined where it has asked once. */
-  interval: number | undefined
-  /** It has asked for long. */
-  isEstablished: boolean
-  /** Several probers that cannot be told apart: the time in which the slowest has got its answers counts, too. */
-  isSeveral: boolean
-  outcome: FrontEnd['outcome']
-  /** When the answer that was needed last has gone out. */
-  toldAt: number
-  /** When it has asked last, moved on by the time in which this process did not listen. */
-  lastSeen: number
-}
-
 /**
  * Who is in front, by what is asked: whoever asks for readiness again and again goes by the answer.
  * Phase 1 lasts until each of them has been served enough failing answers.
@@ -49,7 +31,7 @@ interface Watched {
 export class FrontEnds {
   readonly #now: () => number
   readonly #failures: number
-  readonly #sharedBy: number
+  readonly #judge: FrontEndJudge
   readonly #callers = new Callers()
   #watched: Watched[] = []
   #openedAt: number | undefined
@@ -61,8 +43,8 @@ export class FrontEnds {
 
   constructor ({ now, failures, sharedBy = 1 }: FrontEndOptions) {
     this.#now = now
-    this.#sharedBy = sharedBy
     this.#failures = failures
+    this.#judge = new FrontEndJudge(sharedBy, () => this.#listenedFor)
   }
 
   /** The listener is open. */
@@ -79,7 +61,7 @@ export class FrontEnds {
     if (this.#announcedAt === undefined) return caller
     // One that is heard of late, or turns out to ask from changing addresses; or one that was silent and has not gone.
     if (first < this.#announcedAt) this.#watch(this.#find())
-    else this.#watch([this.#judge(caller, this.#announcedAt)])
+    else this.#watch([this.#judge.judge(caller, this.#announcedAt)])
     return caller
   }
 
@@ -171,62 +153,21 @@ export class FrontEnds {
 
   #find (): Watched[] {
     const at = this.#announcedAt ?? this.#now()
-    return [...this.#candidates()].flatMap((caller) => this.#judge(caller, at) ?? [])
+    return [...this.#candidates()].flatMap((caller) => this.#judge.judge(caller, at) ?? [])
   }
 
   /** Whether one has stopped lately, unless a process that stood still has not read yet what it has asked. */
   #hasOneStopped (at: number): boolean {
     return [...this.#candidates()].some((caller) => {
       if (isTool(caller.userAgent) || this.#isWatched(caller)) return false
-      const interval = this.#judge(caller, at, longestInterval)?.interval
+      const interval = this.#judge.judge(caller, at, longestInterval)?.interval
       return interval !== undefined && interval >= shortestInterval
-    })
-  }
-
-  /** One that may be a front end, where it had asked before `at` and is not silent for longer than it would be. */
-  #judge (caller: Caller, at: number, mostSilence?: number): Watched | undefined {
-    if (roleOf(caller.userAgent) === 'monitor') return undefined
-    const times = caller.times.filter((time) => time < at)
-    const lastSeen = times.at(-1)
-    const rhythm = lastSeen === undefined ? undefined : this.#rhythmOf(caller, times)
-    if (lastSeen === undefined || rhythm === undefined) return undefined
-    const hasAskedSince = caller.times.at(-1)! >= at
-    const most = hasAskedSince ? youth : mostSilence ?? this.#patienceOf(caller, rhythm.interval)
-    if (at - lastSeen > most) return undefined
-    return { caller, ...rhythm, isEstablished: hasAskedLong(times), outcome: 'pending', toldAt: 0, lastSeen }
-  }
-
-  #patienceOf ({ times, userAgent, failing }: Caller, interval: number | undefined): number {
-    return patienceOf({
-      times, interval, listenedFor: this.#listenedFor, isTool: isTool(userAgent), isTold: failing > 0
     })
   }
 
   /** Until the announcement, in milliseconds. */
   get #listenedFor (): number {
     return (this.#announcedAt ?? this.#now()) - (this.#openedAt ?? -Infinity)
-  }
-
-  /** How often a caller asks, where it may be a front end. */
-  #rhythmOf (caller: Caller, times: readonly number[]): Pick<Watched, 'interval' | 'isSeveral'> | undefined {
-    const { userAgent, keepsConnections } = caller
-    if (this.#sharersOf(caller) > 1) {
-      const interval = meanInterval(times)
-      return interval !== undefined && interval > longestInterval * this.#sharedBy
-        ? undefined
-        : { interval, isSeveral: false }
-    }
-    const rhythm = rhythmOf(times)
-    if (rhythm === undefined) return isTool(userAgent) ? undefined : { interval: undefined, isSeveral: false }
-    if (rhythm.interval > longestInterval) return undefined
-    if (!rhythm.isSteady && keepsConnections && !isTooEarly(rhythm.interval, this.#listenedFor)) return undefined
-    if (isTool(userAgent) && (!rhythm.isSteady || times.length < enoughOfTool)) return undefined
-    return rhythm
-  }
-
-  /** Among how many processes the questions of a caller are spread. */
-  #sharersOf ({ isElsewhere }: Caller): number {
-    return isElsewhere === true ? 1 : this.#sharedBy
   }
 
   /** Why a prober is waited for; undefined where it no longer is. */
@@ -239,12 +180,12 @@ export class FrontEnds {
       watched.lastSeen = asked
     }
     const { interval } = watched
-    const failures = Math.ceil(this.#failures / this.#sharersOf(caller))
+    const failures = Math.ceil(this.#failures / this.#judge.sharersOf(caller))
     const needed = isSeveral ? this.#toldAt + failures * (interval ?? 0) : 0
     if (caller.failing >= failures && now >= needed) Object.assign(watched, { outcome: 'told', toldAt: caller.last })
     // Its route answers as before: there is nothing that it could learn.
     else if (caller.good > 0 && caller.failing === 0) watched.outcome = 'unaffected'
-    else if (now - watched.lastSeen > this.#patienceOf(caller, interval)) watched.outcome = 'stopped'
+    else if (now - watched.lastSeen > this.#judge.patienceOf(caller, interval)) watched.outcome = 'stopped'
     return watched.outcome === 'pending' ? reasonOf(caller, { interval, failures, left: needed - now }) : undefined
   }
 
@@ -256,8 +197,4 @@ export class FrontEnds {
     this.#isOpenUntil += missed
     for (const watched of this.#watched) watched.lastSeen += missed
   }
-}
-
-function hasAskedLong (times: readonly number[]): boolean {
-  return (times.at(-1) ?? 0) - (times[0] ?? 0) >= establishedAfter
 }

@@ -8,6 +8,7 @@ import { abort, DrainSignals } from './drain-signals.ts'
 import type { DrainSignal } from './drain-signals.ts'
 import { currentReply, isUpgraded, isUsed } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
+import { whenPeerEnds } from './http-session.ts'
 import type { DrainSettings } from './options.ts'
 import { pace } from './stagger.ts'
 import type { PaceOptions } from './stagger.ts'
@@ -153,7 +154,7 @@ export class Endings {
     }
     const cancel = this.#clock.after(patience, end)
     session.once('stream', this.#faults.guard("listener of 'stream'", end))
-    this.#connections.whenPeerEnds(session, end)
+    whenPeerEnds(session, end)
   }
 
   /** A request that came late: a stream that the application has said to be one is told as well. */

@@ -7,6 +7,7 @@ import type { CutConnection, CutRequest } from '../lifecycle/report.ts'
 import type { Connections } from './connections.ts'
 import { currentReply, isBusy, isProbed, isUpgraded, isUsed, kind, startedAt } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
+import { carrierUnder, wasTold } from './http-session.ts'
 import { replyOf } from './reply-tags.ts'
 import { streamOf } from './protocol.ts'
 import type { InFlight, Tracked } from './requests.ts'
@@ -85,7 +86,7 @@ export class Losses {
     const stream = streamOf(reply)
     if (stream?.session === undefined) return
     const session = stream.session as ServerHttp2Session
-    const carrier = this.#connections.carrierOf(session)
+    const carrier = carrierUnder(session)
     if (carrier !== undefined) this.#witness.watch(carrier)
     this.#sessions.set(reply, session)
     this.#watchStream(reply, stream, carrier)
@@ -109,7 +110,7 @@ export class Losses {
       this.#addIdle(lost, socket, socket.remoteAddress, now, idle)
     }
     for (const session of this.#connections.sessions) {
-      if (!isUsed(session) || isProbed(session) || session.destroyed || this.#connections.wasTold(session)) continue
+      if (!isUsed(session) || isProbed(session) || session.destroyed || wasTold(session)) continue
       this.#addIdle(lost, session, session.socket.remoteAddress, now, idle)
     }
     return lost

@@ -1,6 +1,7 @@
 import type { ServerHttp2Session } from 'node:http2'
 import type { Clock } from '../clock.ts'
 import type { Connections } from './connections.ts'
+import { dropSession, tellSession, whenPeerEnds } from './http-session.ts'
 
 /** Milliseconds that a peer has for what takes one round trip: the answer to a ping, the end of its side. */
 const patience = 1000
@@ -20,11 +21,11 @@ export function endSession (clock: Clock, connections: Connections, session: Ser
     dropLater(clock, connections, session)
   }
   const cancel = clock.after(patience, end)
-  connections.whenPeerEnds(session, end)
+  whenPeerEnds(session, end)
   try {
     const now = clock.now()
     // Told in phase 1, it has long had its round trip; Node's own client then answers no ping.
-    const longAgo = now - connections.tellSession(session, now) >= patience
+    const longAgo = now - tellSession(session, now) >= patience
     if (longAgo || !session.ping(end)) end()
   } catch {
     // The peer has just gone.
@@ -36,7 +37,7 @@ export function endSession (clock: Clock, connections: Connections, session: Ser
 function dropLater (clock: Clock, connections: Connections, session: ServerHttp2Session): void {
   clock.after(patience, () => {
     if (!connections.sessions.has(session)) return
-    if (session.destroyed) connections.dropSession(session)
+    if (session.destroyed) dropSession(session)
     else dropLater(clock, connections, session)
   })
 }

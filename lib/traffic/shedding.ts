@@ -7,6 +7,7 @@ import { decideHead, takeBackClose } from './head.ts'
 import { isLastOfChunk } from './early-replies.ts'
 import { isProbed, isUsed, kind } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
+import { tellSession, wasTold } from './http-session.ts'
 import type { Requests, Tracked } from './requests.ts'
 
 /**
@@ -59,8 +60,8 @@ export class Shedding {
   /** A session that has just been opened is left alone until its first request is here, which its client would lose. */
   considerSession (session: ServerHttp2Session): void {
     if (!isUsed(session) || !this.#isDue(session)) return
-    if (this.#connections.wasTold(session) || session.destroyed || session.closed) return
-    this.#connections.tellSession(session, this.#clock.now())
+    if (wasTold(session) || session.destroyed || session.closed) return
+    tellSession(session, this.#clock.now())
     if (!isProbed(session)) this.#onShed()
   }
 

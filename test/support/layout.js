@@ -14,11 +14,8 @@ const longer = {
   'application.ts': 416,
   'lifecycle/lifecycle.ts': 356,
   'process/registry.ts': 277,
-  'traffic/connections.ts': 271,
-  'traffic/front-ends.ts': 263,
   'traffic/requests.ts': 385,
-  'traffic/traffic.ts': 460,
-  'watchdog/thread/watcher.ts': 265
+  'traffic/traffic.ts': 460
 }
 
 /**

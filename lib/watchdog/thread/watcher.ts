@@ -9,15 +9,15 @@ import { killProcess, sigkill } from './kill.ts'
 import type { Postmortem } from './postmortem.ts'
 import { ParentWatch } from './parent.ts'
 import type { ProcessEnd, Unheard } from '../kill-deadline.ts'
-import type { ThreadData, ToMain, ToThread, Verdicts, WatchedState } from '../protocol.ts'
+import type { ThreadData, ToMain, ToThread, WatchedState } from '../protocol.ts'
 import { heartbeatInterval, monotonic, Heartbeat, silent } from '../heartbeat.ts'
 import type { ServerPorts } from './routes.ts'
-import { SharedSnapshots } from '../shared-snapshots.ts'
 import { Signals } from './signals.ts'
 import { BlockedReport } from './blocked-report.ts'
 import { planTeardown } from './teardown.ts'
 import { mainThreadState } from './thread-state.ts'
 import { Watch } from './blocked-detector.ts'
+import { WatchedStates } from './watched-states.ts'
 import type { Look } from './blocked-detector.ts'
 
 /** Milliseconds between two looks at a heartbeat that is overdue, and at most between two others. */
@@ -36,11 +36,7 @@ export class Watcher {
   readonly #signals = new Signals(monotonic, ({ name }) => this.#signalled(name))
   readonly #mainThread = new MainThread()
   readonly #answers: Answers
-  readonly #snapshots: SharedSnapshots
-  /** The applications as messages tell of them, and with what was seen of their requests by the look of this number. */
-  #told: WatchedState[] = []
-  #seen: { version: number, applications: WatchedState[] } = { version: -1, applications: [] }
-  #verdicts: Verdicts[] = []
+  readonly #states: WatchedStates
   readonly #report: BlockedReport
   #killing = false
   /** When the next look is to take place. */
@@ -53,7 +49,7 @@ export class Watcher {
     this.#data = data
     this.#post = post
     this.#heartbeat = new Heartbeat(data.buffer)
-    this.#snapshots = new SharedSnapshots(data.snapshots)
+    this.#states = new WatchedStates(data.snapshots)
     this.#watch = new Watch(data.blocked, monotonic())
     this.#parent = new ParentWatch(data.parent)
     this.#report = new BlockedReport({
@@ -63,9 +59,9 @@ export class Watcher {
       unblocked: (record) => post({ type: 'unblocked', record })
     })
     this.#answers = new Answers({
-      applications: () => this.#applications,
-      verdicts: () => this.#verdicts,
-      learn: (verdicts) => { this.#verdicts = [...verdicts] },
+      applications: () => this.#states.seen,
+      verdicts: () => this.#states.verdicts,
+      learn: (verdicts) => this.#states.learn(verdicts),
       loop: () => this.#loop(),
       unheard: () => this.#unheard,
       setPrestop: (at) => { this.#heartbeat.prestop = at },
@@ -100,26 +96,11 @@ export class Watcher {
   #hear (message: ToThread & { type: 'applications' }): void {
     // What was answered before counts for the phase before.
     this.#answers.report()
-    const booted = !this.#hasBooted && message.applications.some(({ started }) => started)
-    this.#told = message.applications
-    this.#seen.version = -1
-    if (booted && this.#data.server !== undefined) this.#answers.started()
-    if (message.verdicts !== undefined) this.#verdicts = message.verdicts
-    this.#signals.update(this.#told)
+    const { hasBooted } = this.#states
+    this.#states.receive(message)
+    if (!hasBooted && this.#states.hasBooted && this.#data.server !== undefined) this.#answers.started()
+    this.#signals.update(this.#states.told)
     this.#hasten()
-  }
-
-  /** The applications, with what was last seen of their requests. */
-  get #applications (): WatchedState[] {
-    const { version } = this.#snapshots
-    if (this.#seen.version !== version) {
-      const snapshots = this.#snapshots.read()
-      // One has come or gone since.
-      const isOther = snapshots.length !== this.#told.length
-      const applications = isOther ? this.#told : this.#told.map((one, index) => ({ ...one, ...snapshots[index] }))
-      this.#seen = { version, applications }
-    }
-    return this.#seen.applications
   }
 
   /** What the server asks. */
@@ -131,12 +112,8 @@ export class Watcher {
     return {
       silence,
       blocked: blocked || this.#isLeavingUnheard(silence),
-      dead: this.#hasBooted && blocked && silence > this.#data.liveness
+      dead: this.#states.hasBooted && blocked && silence > this.#data.liveness
     }
-  }
-
-  get #hasBooted (): boolean {
-    return this.#told.some(({ started }) => started)
   }
 
   get #unheard (): Unheard {
@@ -147,7 +124,7 @@ export class Watcher {
   #isLeavingUnheard (silence: number): boolean {
     if (silence <= silent) return false
     const name = this.#signals.seen[0]?.name ?? ''
-    return this.#heartbeat.prestop !== undefined || this.#told.some(({ signals }) => signals.includes(name))
+    return this.#heartbeat.prestop !== undefined || this.#states.told.some(({ signals }) => signals.includes(name))
   }
 
   #signalled (signal: string): void {
@@ -171,7 +148,7 @@ export class Watcher {
     this.#signals.forget(beat)
     if (now - beat <= silent) this.#answers.turned(beat)
     const look = this.#watch.look(beat, now, this.#due)
-    const end = planTeardown(this.#told, this.#unheard, now)
+    const end = planTeardown(this.#states.told, this.#unheard, now)
     if (this.#data.watches && this.#act(look, end, now)) return
     this.#lookAgain(this.#nextLook(end, beat, now))
   }
@@ -181,7 +158,7 @@ export class Watcher {
     const beat = this.#heartbeat.last
     if (now - beat > silent) this.#parent.look()
     // Boot is allowed to take its time.
-    if (look?.change === 'blocked' && this.#hasBooted) void this.#report.begin(look.age)
+    if (look?.change === 'blocked' && this.#states.hasBooted) void this.#report.begin(look.age)
     if (look?.change === 'unblocked') this.#report.end(look.duration)
     if (end !== undefined && this.#isOver(end, now)) {
       this.#kill(end, now).catch(sigkill)
@@ -245,7 +222,7 @@ export class Watcher {
       // At the last moment a missed heartbeat is enough, where there was no pause either.
       const hangs = silence > (inspect && pause === undefined ? heartbeatInterval : silent)
       return {
-        applications: applications ?? agedApplications(this.#applications, monotonic()),
+        applications: applications ?? agedApplications(this.#states.seen, monotonic()),
         signal: signal?.name,
         signalledAt,
         exitCode: end.exitCode,

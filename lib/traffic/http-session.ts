@@ -1,0 +1,47 @@
+import type { ServerHttp2Session } from 'node:http2'
+import type { Socket } from 'node:net'
+import { socketUnder } from '../fastify/node-internals.ts'
+
+/** The last stream a GOAWAY can name: all streams, those on the wire too, are answered. */
+const allStreams = 2 ** 31 - 1
+
+const carriers = new WeakMap<ServerHttp2Session, Socket>()
+const told = new WeakMap<ServerHttp2Session, number>()
+
+/** Keeps the connection under a session, which a session that has ended does not tell any more. */
+export function noteCarrier (session: ServerHttp2Session): void {
+  carriers.set(session, socketUnder(session))
+}
+
+/** The connection under a session. */
+export function carrierUnder (session: ServerHttp2Session): Socket | undefined {
+  return carriers.get(session)
+}
+
+/** Tells a session with a GOAWAY to open no more streams, once. `now` is kept; the answer is when it was told. */
+export function tellSession (session: ServerHttp2Session, now: number): number {
+  const toldAt = told.get(session)
+  if (toldAt !== undefined) return toldAt
+  told.set(session, now)
+  session.goaway(0, allStreams)
+  return now
+}
+
+/** Whether a session was told to go. */
+export function wasTold (session: ServerHttp2Session): boolean {
+  return told.has(session)
+}
+
+/**
+ * Destroys the connection under a session: one that was closed in order waits for its peer to end
+ * it, too, and a peer may be dead.
+ */
+export function dropSession (session: ServerHttp2Session): void {
+  carriers.get(session)?.destroy()
+}
+
+/** Calls `listener` when the peer of a session ends its side, of which the session itself takes no notice. */
+export function whenPeerEnds (session: ServerHttp2Session, listener: () => void): void {
+  // The session reads from the handle; what is left for the socket to read is the end alone.
+  carriers.get(session)?.once('end', listener).resume()
+}
