@@ -56,7 +56,7 @@ export class ShutdownLog {
   }
 
   /** The end was asked for while phase 1 was under way: a drain by hand or a preStop call had begun it. */
-  asked ({ kind, reason }: ShutdownRequest, announcedBefore: number): void {
+  requested ({ kind, reason }: ShutdownRequest, announcedBefore: number): void {
     const { phase } = this.#lifecycle()
     this.#log.info(
       { event: 'graceful.shutdown', kind, reason, phase, announcedBefore },

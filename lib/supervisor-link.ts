@@ -83,8 +83,9 @@ export function publishSupervisor (
 }
 
 /** As much of an application as is published. */
-interface Parts extends Pick<PublishedApplication, 'publicStatus' | 'processEnd' | 'goWith'> {
-  lifecycle: Pick<Lifecycle, 'done' | 'budget' | 'onPhase' | 'poke' | 'drain' | 'undrain' | 'prestop'>
+interface Parts extends Pick<PublishedApplication, 'publicStatus' | 'processEnd'> {
+  outside: ((phase: Phase) => Stall | undefined) | undefined
+  lifecycle: Pick<Lifecycle, 'done' | 'budget' | 'on' | 'poke' | 'drain' | 'undrain' | 'prestop'>
   traffic: { listeners: { open: boolean }, front: Pick<FrontObserver, 'answeredElsewhere'> }
   health: Pick<PublishedApplication, 'verdict'>
 }
@@ -100,9 +101,9 @@ export function publishApplication (application: Parts, graceful: Graceful): voi
     publicStatus: () => application.publicStatus(),
     serving: () => traffic.listeners.open,
     verdict: (kind) => health.verdict(kind),
-    onPhase: (listener) => lifecycle.onPhase(listener),
+    onPhase: (listener) => lifecycle.on('phase', listener),
     processEnd: () => application.processEnd(),
-    goWith: (outside) => application.goWith(outside),
+    goWith: (outside) => { application.outside = outside },
     wake: () => lifecycle.poke(),
     probedElsewhere: (answers) => { for (const answer of answers) traffic.front.answeredElsewhere(answer) },
     drain: () => lifecycle.drain(),

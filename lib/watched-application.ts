@@ -42,17 +42,11 @@ export function watchApplication (parts: WatchedParts): WatchHandle | undefined 
     && joinWatchdog(sharedState(), setupOf(settings, settings.watchdog), watchedApplication(parts))
 }
 
-function watchedApplication (
-  { name, run, settings, lifecycle, traffic, health, membership, log, started, status, telemetry }: WatchedParts
-): WatchedApplication {
+function watchedApplication (parts: WatchedParts): WatchedApplication {
+  const { name, run, settings, lifecycle, traffic, health, membership, log, telemetry } = parts
   const { gracePeriod, preStop, reserve, close, announce } = settings.budget
   const signals = Object.entries(settings.signals)
     .flatMap(([signal, action]) => action === 'shutdown' || action === 'restart' ? [signal] : [])
-  let startedAt: number | undefined
-  lifecycle.onPhase((phase, previous) => {
-    if (previous === 'running') startedAt = systemClock.epoch()
-    else if (phase === 'running') startedAt = undefined
-  })
   return {
     log,
     state () {
@@ -63,13 +57,13 @@ function watchedApplication (
         since,
         ready: health.lastReady(),
         unreadyFrom: unreadyFrom(lifecycle, announce.readinessDelay),
-        started: started(),
+        started: parts.started(),
         open: membership.serves(),
         ending: membership.endsProcess(),
         exit: settings.exit,
         kind: request?.kind,
         reason: request?.reason,
-        startedAt,
+        startedAt: phase === 'running' ? undefined : lifecycle.draft.startedAt,
         heard: membership.signalled().map((signal) => ({ ...signal, at: sharedTime(signal.at) })),
         hurriedAt: hurriedAt === undefined ? undefined : sharedTime(hurriedAt),
         graceStart: graceStart === undefined ? undefined : sharedTime(graceStart),
@@ -101,7 +95,7 @@ function watchedApplication (
       }
     },
     metrics: servedOf(settings).length === 0 ? undefined : async () => telemetry.text(),
-    status,
+    status: (most) => parts.status(most),
     unblocked: (record) => run(() => telemetry.unblocked(record)),
     prestop: (ago) => lifecycle.prestop(systemClock.now() - ago)
   }

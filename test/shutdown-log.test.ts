@@ -143,12 +143,14 @@ function narrate (options: WorldOptions = {}): { world: World, said: Said[], wai
   }
   const levels = ['debug', 'info', 'warn', 'error', 'fatal']
   const logger = Object.fromEntries(levels.map((level) => [level, write(level)])) as unknown as FastifyBaseLogger
-  const ports = { asked: (...told: Parameters<ShutdownLog['asked']>) => story.asked(...told), ...options.ports }
-  const world = new World({ kubernetes: true, ...options, ports })
+  const world = new World({ kubernetes: true, ...options })
   const story =
     new ShutdownLog(prefixed(logger), (delay, callback) => world.clock.after(delay, callback), () => world.lifecycle)
-  world.lifecycle.onPhase((phase, _previous, record) => story.phase(phase, record))
-  void world.lifecycle.done.then((report) => story.report(report))
+  world.lifecycle.on('requested', (request, announcedBefore) => {
+    if (announcedBefore !== undefined) story.requested(request, announcedBefore)
+  })
+  world.lifecycle.on('phase', (phase, _previous, record) => story.phase(phase, record))
+  world.lifecycle.on('report', (report) => story.report(report))
   const waiting = (): string[] => said
     .filter(({ fields }) => fields['event'] === 'graceful.waiting')
     .map(({ level, message }) => `${level} ${message}`)

@@ -25,6 +25,11 @@ export interface ClosePorts {
 export interface WrappedClose {
   /** Closes the application for good, once. */
   end (): Promise<void>
+  /**
+   * Whether hooks into the close are yet to run, which may wait for a server: phase 3 runs them, a plain close phase 2.
+   * Nobody else that an end waits for does.
+   */
+  isAhead (): boolean
   /** Whether `closeWith` runs. */
   isReplaced (): boolean
 }
@@ -45,6 +50,7 @@ export function wrapClose (
    */
   let joined = false
   let isReplaced = false
+  let hasBegun = false
   let settle: { resolve: (value: unknown) => void } | undefined
   // Settles as Fastify's own close does, also when the budget for it is long over.
   const closed = new Promise<unknown>((resolve) => { settle = { resolve } })
@@ -79,6 +85,7 @@ export function wrapClose (
   } as FastifyInstance['close']
 
   const end = (): Promise<void> => ending ??= (async () => {
+    hasBegun = true
     const { promise, stop } = uncaught(onUncaught)
     isReplaced = closeWith !== undefined && !joined
     const work = closeWith === undefined || joined ? callOriginal() : replaced(closeWith, () => {
@@ -92,7 +99,13 @@ export function wrapClose (
       stop()
     }
   })()
-  return { end, isReplaced: () => isReplaced }
+  return { end, isAhead: () => isAhead(lifecycle, hasBegun), isReplaced: () => isReplaced }
+}
+
+function isAhead ({ phase, request }: Lifecycle, hasBegun: boolean): boolean {
+  if (request === undefined) return false
+  if (phase === 'closing') return request.kind !== 'close'
+  return phase === 'announcing' || (phase === 'terminated' && !hasBegun)
 }
 
 /** Whoever waits for the close may end the process next: that it is over has to be known by then. */

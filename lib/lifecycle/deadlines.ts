@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts'
 import type { Budget } from './budget.ts'
 import type { Phase } from './phase.ts'
 import type { ShutdownRequest } from './driver.ts'
@@ -40,6 +41,12 @@ export class Deadlines {
    */
   deadline (phase: Phase, since: number): number | undefined {
     return this.#graceStart === undefined ? undefined : deadlineOf(this.budget, this.#situation(phase, since))
+  }
+
+  /** The same in epoch milliseconds. */
+  deadlineEpoch (phase: Phase, since: number, clock: Clock): number | undefined {
+    const deadline = this.deadline(phase, since)
+    return deadline === undefined ? undefined : Math.round(clock.epoch() + deadline - clock.now())
   }
 
   /** What was asked for and when, as the status shows it. */

@@ -1,5 +1,4 @@
-import type { Failure, Stall } from './participants.ts'
-import type { Phase } from './phase.ts'
+import type { Stall } from './participants.ts'
 import type { Cut, ReportDraft, ShutdownKind, TrafficSummary } from './report.ts'
 
 /** What the machine drives. Rooms outside `lifecycle` stand behind these functions. */
@@ -9,10 +8,12 @@ export interface Driver {
    * caller. Default: the caller's.
    */
   run?<T> (work: () => T): T
-  /** Ends whatever is left at the end of phase 3, and says what it was. */
-  cut (): Omit<Cut, 'waiting'>
   /** Whether a listener is bound: without one nobody needs the announcement, and phase 1 has no floor. Default: yes. */
   serving? (): boolean
+  /** Who else is not done with this phase yet: other applications of the process, other processes of a supervisor. */
+  others (): Stall | undefined
+  /** Ends whatever is left at the end of phase 3, and says what it was. */
+  cut (): Omit<Cut, 'waiting'>
   /**
    * Phase 4, first of all: calls what others were kept from doing at the signal, in its order, and names each one
    * that is not over with its call. Then come the hooks of `terminated`, then `end`. Default: there is nothing.
@@ -29,15 +30,6 @@ export interface Driver {
   traffic (): TrafficSummary
   /** What an operator should change. */
   advice (report: ReportDraft): string[]
-  /** Who else is not done with this phase yet: other applications of the process, other processes of a supervisor. */
-  others (): Stall | undefined
-  /**
-   * The end was asked for while phase 1 was under way, by hand or by a preStop call, so that no phase begins with it.
-   * `announcedBefore`: the milliseconds of phase 1 so far.
-   */
-  asked? (request: ShutdownRequest, announcedBefore: number): void
-  /** A failure, as it happens, and the error behind it, where there is one. */
-  failed (failure: Failure & { phase: Phase }, error?: unknown): void
 }
 
 /** Something that others do in phase 4 and that is waited for; a rejection counts as a failure. */

@@ -1,7 +1,7 @@
 import type { Failure, Stall } from './participants.ts'
 import type { Phase } from './phase.ts'
 import { completeReport, draftReport } from './report.ts'
-import type { Cut, PhaseRecord, Report, ReportDraft, ShutdownProgress } from './report.ts'
+import type { Cut, PhaseRecord, Report, ReportDraft } from './report.ts'
 import { clip } from '../util/text.ts'
 
 /**
@@ -17,6 +17,12 @@ export type Ending = Pick<ReportDraft, 'kind' | 'reason' | 'exitCode' | 'gracePe
   now: number
 }
 
+/** The report as it is being written: the only record of an end, which all who tell of it read. */
+export interface Draft extends Readonly<Pick<ReportDraft, 'startedAt' | 'announcedBefore' | 'phases' | 'failures'>> {
+  /** Undefined until the end of phase 3. */
+  readonly cut: Cut | undefined
+}
+
 /** What happened so far, of which the report is made. */
 export class History {
   #phases: PhaseRecord[] = []
@@ -24,7 +30,7 @@ export class History {
   /** Messages by name, also of failures that found no room in the report. */
   readonly #known = new Map<string, Set<string>>()
   #waiting: string[] = []
-  #cut: Omit<Cut, 'waiting'> = noCut
+  #cut: Omit<Cut, 'waiting'> | undefined
   #startedAt = 0
   #startedEpoch = 0
   /** Milliseconds from the announcement until the end was asked for. */
@@ -72,9 +78,15 @@ export class History {
     this.#cut = cut
   }
 
-  /** Since when, and what is over. */
-  get progress (): Pick<ShutdownProgress, 'startedAt' | 'phases'> {
-    return { startedAt: this.#startedEpoch, phases: [...this.#phases] }
+  /** What is known by now. */
+  get draft (): Draft {
+    return {
+      startedAt: this.#startedEpoch,
+      announcedBefore: this.#announcedBefore,
+      phases: this.#phases,
+      cut: this.#cut && { ...this.#cut, waiting: this.#waiting },
+      failures: this.#failures
+    }
   }
 
   /** The whole story. */
@@ -85,7 +97,7 @@ export class History {
       duration: Math.round(now - this.#startedAt),
       announcedBefore: this.#announcedBefore,
       phases: [...this.#phases],
-      cut: { ...this.#cut, waiting: [...this.#waiting] },
+      cut: { ...this.#cut ?? noCut, waiting: [...this.#waiting] },
       failures: [...this.#failures]
     })
     return completeReport(draft, advise(draft))

@@ -33,7 +33,7 @@ export class Meter {
 
   /** Whether the application behind it has ended. */
   get over (): boolean {
-    return this.#sources.now().over
+    return this.#sources.report() !== undefined
   }
 
   /** The event loop turns again after so many milliseconds. */

@@ -1,13 +1,18 @@
 import { phases } from '../lifecycle/phase.ts'
 import type { Phase } from '../lifecycle/phase.ts'
+import type { Cut, Report } from '../lifecycle/report.ts'
 import type { CheckStatus } from '../status/checks.ts'
 import type { Tally } from './tally.ts'
 
 /** What is asked when somebody scrapes. */
 export interface MetricSources {
   tally: Tally
-  /** The phase, its milliseconds so far, and whether the end is over. */
-  now: () => { phase: Phase, elapsed: number, over: boolean }
+  /** The phase and its milliseconds so far. */
+  now: () => { phase: Phase, elapsed: number }
+  /** What was cut at the end of phase 3; undefined until then. */
+  cut: () => Pick<Cut, 'requests' | 'streams' | 'upgraded' | 'connections'> | undefined
+  /** Undefined until the end is over. */
+  report: () => Report | undefined
   /** The last known readiness. */
   ready: () => boolean
   holds: () => number
@@ -66,10 +71,11 @@ export const readTable: readonly ReadRow[] = [
     type: 'counter',
     help: 'Time spent in each phase',
     labels: ['phase'],
-    read: ({ now, tally }) => {
-      const { phase: current, elapsed, over } = now()
+    read: ({ now, report, tally }) => {
+      const { phase: current, elapsed } = now()
+      const present = report()?.phases.at(-1)?.duration ?? elapsed
       return phases.map((phase) =>
-        ({ labels: { phase }, value: tally.timeIn(phase, phase === current && !over ? elapsed : undefined) / 1000 }))
+        ({ labels: { phase }, value: tally.timeIn(phase, phase === current ? present : undefined) / 1000 }))
     }
   },
   {
@@ -163,14 +169,22 @@ export const readTable: readonly ReadRow[] = [
     help: 'Requests cut at the deadline: ordinary ones, streams, upgraded sockets, connections that had just carried '
       + 'one; and those that other code ended',
     labels: ['kind'],
-    read: ({ tally }) => counts(tally.cuts.entries())
+    read: ({ cut, tally }) => {
+      const { requests = [], streams = 0, upgraded = 0, connections = [] } = cut() ?? {}
+      const values =
+        { request: requests.length, stream: streams, upgraded, connection: connections.length, others: tally.lost }
+      return Object.entries(values).map(([kind, value]) => ({ labels: { kind }, value }))
+    }
   },
   {
     name: 'shutdowns_total',
     type: 'counter',
     help: 'Shutdowns that are over',
     labels: ['kind', 'verdict'],
-    read: ({ tally }) => counts(tally.shutdowns.entries())
+    read: ({ report }) => {
+      const { kind, verdict } = report() ?? {}
+      return kind === undefined || verdict === undefined ? [] : [{ labels: { kind, verdict }, value: 1 }]
+    }
   },
   // An event loop that reads these turns. Only the watchdog knows more, and writes that in their place on its own port.
   {

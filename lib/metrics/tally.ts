@@ -1,5 +1,5 @@
 import type { Phase } from '../lifecycle/phase.ts'
-import type { Cut, PhaseRecord, Report } from '../lifecycle/report.ts'
+import type { PhaseRecord } from '../lifecycle/report.ts'
 
 /** Numbers by their labels, in the order they first came. */
 export class Counts<Label extends string> {
@@ -25,11 +25,12 @@ export interface TallySources {
   shed: () => number
 }
 
-/** What only events tell, added up. Nothing here is written while a request is served. */
+/**
+ * What neither a room nor the draft of the report knows when it is asked, added up from events. Nothing here is written
+ * while a request is served.
+ */
 export class Tally {
   readonly probes: Counts<'prober' | 'probe' | 'result'> = new Counts()
-  readonly cuts: Counts<'kind'> = new Counts()
-  readonly shutdowns: Counts<'kind' | 'verdict'> = new Counts()
   readonly #sources: TallySources
   /** Milliseconds in the phases that are over. */
   readonly #times = new Map<Phase, number>()
@@ -38,10 +39,10 @@ export class Tally {
   #shedFrom: number | undefined
   #endedBefore: number | undefined
   #drained: number | undefined
+  #lost = 0
 
   constructor (sources: TallySources) {
     this.#sources = sources
-    for (const kind of ['request', 'stream', 'upgraded', 'connection', 'others']) this.cuts.add({ kind }, 0)
   }
 
   /** A phase has begun. */
@@ -62,23 +63,13 @@ export class Tally {
     this.#drained = this.requestsDrained
   }
 
-  cut ({ requests, streams, upgraded, connections }: Omit<Cut, 'waiting' | 'byOthers'>): void {
-    this.cuts.add({ kind: 'request' }, requests.length)
-    this.cuts.add({ kind: 'stream' }, streams)
-    this.cuts.add({ kind: 'upgraded' }, upgraded)
-    this.cuts.add({ kind: 'connection' }, connections.length)
-  }
-
   /** Other code has ended a request. */
-  lost (): void {
-    this.cuts.add({ kind: 'others' })
+  lose (): void {
+    this.#lost++
   }
 
-  report ({ kind, verdict, phases }: Report): void {
-    this.shutdowns.add({ kind, verdict })
-    const last = phases.at(-1)
-    if (last?.phase === 'terminated') this.#times.set('terminated', last.duration)
-  }
+  /** Requests that other code has ended, while running too. */
+  get lost (): number { return this.#lost }
 
   /**
    * Milliseconds spent in a phase.

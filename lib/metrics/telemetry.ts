@@ -1,5 +1,6 @@
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
-import type { Cut, CutRequest } from '../lifecycle/report.ts'
+import type { Phase } from '../lifecycle/phase.ts'
+import type { Cut, CutRequest, PhaseRecord, Report } from '../lifecycle/report.ts'
 import type { MetricsClient } from './client.ts'
 import { publish } from './events.ts'
 import type { LateConnectionEvent, BlockedEvent } from './events.ts'
@@ -10,7 +11,7 @@ import { Tally } from './tally.ts'
 import type { TallySources } from './tally.ts'
 
 /** What is told of an application. */
-export interface TelemetryPorts extends TallySources, Omit<MetricSources, 'tally' | 'now'> {
+export interface TelemetryPorts extends TallySources, Omit<MetricSources, 'tally' | 'now' | 'cut' | 'report'> {
   lifecycle: Lifecycle
   /** Milliseconds from the announcement to the last new connection of traffic; undefined where none came. */
   lastConnection: () => number | undefined
@@ -27,7 +28,6 @@ export class Telemetry {
     this.#name = name
     this.#ports = ports
     this.#tally = new Tally(ports)
-    this.#follow(ports.lifecycle)
   }
 
   /**
@@ -41,23 +41,40 @@ export class Telemetry {
     this.#meter = new Meter(client, given, {
       ...ports,
       tally: this.#tally,
-      now: () => ({ phase: lifecycle.phase, elapsed: lifecycle.elapsed, over: lifecycle.report !== undefined })
+      cut: () => lifecycle.draft.cut,
+      report: () => lifecycle.report,
+      now: () => ({ phase: lifecycle.phase, elapsed: lifecycle.elapsed })
     })
     return this.#meter.registry
   }
 
-  /** Runs what cuts the rest at the end of phase 3, and tells what it was. */
-  cut (cut: () => Omit<Cut, 'waiting'>): Omit<Cut, 'waiting'> {
+  /** A phase has begun; the record is that of the one before. */
+  phase (phase: Phase, previous: Phase, record: PhaseRecord): void {
+    const { request, deadline } = this.#ports.lifecycle
+    this.#tally.phase(phase, record)
+    if (phase === 'draining') this.#noteLastConnection()
+    publish('fastify-graceful:phase', () =>
+      ({ application: this.#name, phase, previous, record, reason: request?.reason ?? 'drain', deadline }))
+  }
+
+  /** Phase 3 is over, and what is left is about to be cut: that is not drained. */
+  drained (): void {
     this.#tally.drained()
-    const what = cut()
-    this.#tally.cut(what)
-    for (const request of what.requests) this.#publishCut(request, 'deadline')
-    return what
+  }
+
+  /** What was cut then. */
+  cut ({ requests }: Pick<Cut, 'requests'>): void {
+    for (const request of requests) this.#publishCut(request, 'deadline')
+  }
+
+  /** The end is over. */
+  report (report: Report): void {
+    publish('fastify-graceful:report', () => ({ application: this.#name, report }))
   }
 
   /** Other code of the process has ended a request. */
   lost (request: CutRequest): void {
-    this.#tally.lost()
+    this.#tally.lose()
     this.#publishCut(request, 'others')
   }
 
@@ -85,25 +102,6 @@ export class Telemetry {
 
   #publishCut ({ method, route, age }: CutRequest, by: 'deadline' | 'others'): void {
     publish('fastify-graceful:request-cut', () => ({ application: this.#name, method, route, age, by }))
-  }
-
-  #follow (lifecycle: Lifecycle): void {
-    lifecycle.onPhase((phase, previous, record) => {
-      this.#tally.phase(phase, record)
-      if (phase === 'draining') this.#noteLastConnection()
-      publish('fastify-graceful:phase', () => ({
-        application: this.#name,
-        phase,
-        previous,
-        record,
-        reason: lifecycle.request?.reason ?? 'drain',
-        deadline: lifecycle.deadline
-      }))
-    })
-    void lifecycle.done.then((report) => {
-      this.#tally.report(report)
-      publish('fastify-graceful:report', () => ({ application: this.#name, report }))
-    })
   }
 
   /** Told before the end is over: nobody can scrape after it. */

@@ -41,6 +41,8 @@ export interface ViewerPorts {
 export const streamBounds: Readonly<Record<Bound, number>> =
   { viewers: 20, interval: 250, heartbeat: 15_000, retry: 2000, retryAfter: 5, buffered: 256 * 1024, farewell: 1000 }
 type Bound = 'viewers' | 'interval' | 'heartbeat' | 'retry' | 'retryAfter' | 'buffered' | 'farewell'
+/** Requests that those who watch are shown by name. */
+export const mostShown = 50
 /** A look takes at most this share of the time of the event loop. */
 const share = 1 / 20
 

@@ -54,3 +54,12 @@ export function crashMembers (members: Member[], origin: CrashOrigin, error: unk
     for (const listener of member.uncaught) listener(error)
   }
 }
+
+/** What ends the process is logged, once for all of its applications. */
+export function logCrash (member: Member | undefined, message: string, error: unknown): void {
+  try {
+    member?.log.fatal({ err: error }, message)
+  } catch {
+    // A logger that throws is no reason to stay.
+  }
+}

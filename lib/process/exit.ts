@@ -18,8 +18,8 @@ export async function endProcess (
   code: () => number
 ): Promise<void> {
   try {
-    // Whoever waits for the same end has its last word first: the report's line, what follows
-    // somebody's `await app.close()`.
+    // The applications are done by now. Whoever awaits their end has its last word first: what follows somebody's
+    // `await app.close()`, or the report that a supervisor is sent.
     await new Promise<void>((resolve) => { setImmediate(resolve) })
     logHandles(host, members[0])
     await Promise.all(members.map((member) => flushWithin(host, member)))

@@ -1,7 +1,6 @@
 import { messageOf } from '../errors.ts'
-import { isAtLeast } from '../lifecycle/phase.ts'
 import type { Report } from '../lifecycle/report.ts'
-import { CrashHandlers, crashMembers } from './crash.ts'
+import { CrashHandlers, crashMembers, logCrash } from './crash.ts'
 import type { CrashOrigin } from './crash.ts'
 import { DisconnectOrder } from './disconnect.ts'
 import { endProcess, exitProcess, ExitWitness, isShuttingDown } from './exit.ts'
@@ -14,6 +13,7 @@ import { Release } from './release.ts'
 import { sharedState } from './shared.ts'
 import type { SharedRegistry, SharedState } from './shared.ts'
 import { actionOf, SignalDesk } from './signals.ts'
+import { describeStep } from './step.ts'
 import { holdTick } from './tick.ts'
 import type { Member, MemberOptions, Membership } from './types.ts'
 
@@ -87,11 +87,10 @@ export class ProcessRegistry implements SharedRegistry {
     const member: Member = { ...bound, finished: false, listens: false, exitAsked: false, uncaught: new Set() }
     this.#members.add(member)
     this.#install()
-    void member.lifecycle.done.then((report) => this.#finished(member, report))
     // Not before the caller has its membership and has connected what listens to the phases.
     queueMicrotask(() => this.#admit(member))
     return {
-      others: () => this.#others(member),
+      others: () => describeStep(member, this.#members),
       listening: () => this.#listening(member),
       serves: () => member.listens && !member.finished,
       endsProcess: () =>
@@ -99,7 +98,7 @@ export class ProcessRegistry implements SharedRegistry {
       signalled: () => this.#signals.counted,
       askExit: () => { member.exitAsked = true },
       exitAsked: () => member.exitAsked,
-      leave: () => this.#leave(member),
+      leave: (report) => this.#leave(member, report),
       releaseOthers: () => this.#release.begin(member),
       onUncaught: (listener) => {
         member.uncaught.add(listener)
@@ -134,19 +133,6 @@ export class ProcessRegistry implements SharedRegistry {
     }
   }
 
-  #others (member: Member): string | undefined {
-    const { phase, request } = member.lifecycle
-    if (phase === 'terminated' || request?.kind === 'close') return undefined
-    for (const other of this.#members) {
-      const { lifecycle } = other
-      if (other === member || other.finished || !lifecycle.ending || lifecycle.request?.kind === 'close') continue
-      const ahead = lifecycle.phase !== phase && isAtLeast(lifecycle.phase, phase)
-      if (ahead || (lifecycle.phase === phase && lifecycle.clear)) continue
-      return `${other.name} is in phase '${lifecycle.phase}'`
-    }
-    return undefined
-  }
-
   #listening (member: Member): void {
     if (!this.#host.mainThread || !this.#members.has(member)) return
     member.listens = true
@@ -171,24 +157,14 @@ export class ProcessRegistry implements SharedRegistry {
     if (wanted || !this.#exitWanted) this.#crash.update(wanted)
   }
 
-  #leave (member: Member): void {
-    // Its own end is not over: removed when `done` settles, so that a second signal still finds us.
-    if (member.exit && isShuttingDown(member)) return
-    // A plain close during the end of the process counts with its report, which is about to come.
-    if (!member.lifecycle.ending) member.finished = true
-    this.#remove(member)
-    this.#exitIfLast()
-  }
-
-  #finished (member: Member, report: Report): void {
-    const { exiting } = this.#shared
+  #leave (member: Member, report: Report): void {
     member.finished = true
     if (member.exit && (report.kind !== 'close' || member.exitAsked)) this.#exitWanted = true
     if (this.#exitWanted || this.#isEnding()) {
       this.#ended.push(member)
       this.#codes.push(report.exitCode)
     }
-    if (exiting) return
+    if (this.#shared.exiting) return
     this.#remove(member)
     this.#exitIfLast()
   }
@@ -249,7 +225,8 @@ export class ProcessRegistry implements SharedRegistry {
     if (!this.#release.others.released || (members.length === 0 && !this.#exitWanted)) return undefined
     // An error that nobody has caught: `process.exit` would have set it.
     if (code !== 0 && (this.#host.events.exitCode ?? undefined) === undefined) return undefined
-    for (const member of members) this.#codes.push(member.conclude?.() ?? code)
+    // Whoever can make a report leaves with it.
+    for (const member of members) if (member.conclude?.() !== true) this.#codes.push(code)
     return this.#code()
   }
 
@@ -261,11 +238,7 @@ export class ProcessRegistry implements SharedRegistry {
     this.#exitWanted ||= members.some((member) => member.exit)
     if (text !== this.#lastCrash) {
       this.#lastCrash = text
-      try {
-        members[0]?.log.fatal({ err: error }, `${text}, ${this.#isEnding() ? 'during the shutdown' : 'shutting down'}`)
-      } catch {
-        // A logger that throws is no reason to stay.
-      }
+      logCrash(members[0], `${text}, ${this.#isEnding() ? 'during the shutdown' : 'shutting down'}`, error)
     }
     crashMembers(members.filter(({ finished }) => !finished), origin, error)
   }

@@ -31,7 +31,7 @@ export interface SharedRegistry {
  * The shape of all that copies of the package call of each other: the state, the registry, its members,
  * the early listeners and the watchdog. Each change of that shape raises it; a test pins the shape.
  */
-export const sharedVersion = 4
+export const sharedVersion = 5
 
 /**
  * What all copies of the package in one process share. `exiting` is set by whoever of us calls

@@ -1,5 +1,6 @@
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { Released } from '../lifecycle/driver.ts'
+import type { Report } from '../lifecycle/report.ts'
 import type { Log } from '../log.ts'
 
 /**
@@ -23,7 +24,7 @@ export type OtherListenersTime = 'after' | 'beside'
 /** As much of the state machine as the process room needs. */
 export type MemberLifecycle = Pick<
   Lifecycle,
-  'phase' | 'deadline' | 'clear' | 'ending' | 'request' | 'shutdown' | 'hurry' | 'fail' | 'done' | 'report'
+  'phase' | 'deadline' | 'clear' | 'ending' | 'request' | 'shutdown' | 'hurry' | 'fail' | 'report'
 >
 
 /** One application as the registry of the process sees it. */
@@ -51,10 +52,10 @@ export interface MemberOptions {
   /** Told when the process exits before this application's end, whoever ended it. Synchronous: nothing runs after. */
   exited?: (exitCode: number) => void
   /**
-   * Somebody else ends the process in phase 4: reports what has happened so far, synchronously, and
-   * answers the exit code; undefined where there is nothing to report.
+   * Somebody else ends the process in phase 4: the end of the application is over now, synchronously, and it leaves
+   * with a report of what has happened so far. Answers whether there is one.
    */
-  conclude?: () => number | undefined
+  conclude?: () => boolean
 }
 
 /** A signal that counted. `at` is of `performance.now()`; `count` is 1 for the first, 2 for the one that hurries. */
@@ -85,8 +86,11 @@ export interface Membership {
   askExit (): void
   /** Whether somebody did. */
   exitAsked (): boolean
-  /** The application is closed. Takes the listeners away with the last member. */
-  leave (): void
+  /**
+   * The end of the application is over, and everybody in it has heard of it. With the last member the process exits,
+   * or the listeners are taken away.
+   */
+  leave (report: Report): void
   /**
    * Calls `listener` on each `uncaughtException`, after it was logged and recorded. An onClose hook
    * that throws synchronously leaves Fastify's `close` unsettled for ever; this is the only sign of it.

@@ -56,8 +56,7 @@ function makeApp (
     end: async () => {},
     traffic: noTraffic,
     advice: () => [],
-    others: () => undefined,
-    failed: () => {}
+    others: () => undefined
   })
   const status = (): Status => buildStatus({
     phase: lifecycle.phase,

@@ -100,8 +100,8 @@ t.test('phases', async (t) => {
   t.test('listeners hear of each, and one that throws stops nobody', async (t) => {
     const world = new World()
     const heard: string[] = []
-    world.lifecycle.onPhase(() => { throw new Error('deaf') })
-    world.lifecycle.onPhase((phase, previous, record) => heard.push(`${previous} -> ${phase} (${record.phase})`))
+    world.lifecycle.on('phase', () => { throw new Error('deaf') })
+    world.lifecycle.on('phase', (phase, previous, record) => heard.push(`${previous} -> ${phase} (${record.phase})`))
     world.signal()
     const report = await world.finish()
     t.same(heard, [
@@ -170,12 +170,12 @@ t.test('phases', async (t) => {
       const later: Phase[] = []
       const hooks: string[] = []
       let asked = false
-      world.lifecycle.onPhase((phase) => {
+      world.lifecycle.on('phase', (phase) => {
         if (phase !== 'announcing' || asked) return
         asked = true
         ask(world)
       })
-      world.lifecycle.onPhase((phase) => later.push(phase))
+      world.lifecycle.on('phase', (phase) => later.push(phase))
       for (const phase of ['announcing', 'closing'] as const) {
         world.lifecycle.hooks.add(phase, () => hooks.push(`${phase} in ${world.phase}`))
       }
@@ -956,7 +956,8 @@ t.test('the end', async (t) => {
 })
 
 t.test('a log that throws does not stop the end', async (t) => {
-  const world = new World({ ports: { failed: () => { throw new Error('disk full') } } })
+  const world = new World()
+  world.lifecycle.on('failure', () => { throw new Error('disk full') })
   world.lifecycle.participants.add('broken', () => { throw new Error('broken') })
   world.lifecycle.hooks.add('closing', async () => { throw new Error('hook') }, { name: 'hook' })
   world.signal()

@@ -48,6 +48,8 @@ class FakeLifecycle implements MemberLifecycle {
   readonly failures: Array<{ name: string, message: string }> = []
   hurried = 0
   readonly done: Promise<Report>
+  /** What hears of the report, before whoever awaits it. */
+  onReport: (report: Report) => void = () => {}
   #resolve!: (report: Report) => void
 
   constructor () {
@@ -89,7 +91,14 @@ class FakeLifecycle implements MemberLifecycle {
       failures: [],
       advice: []
     }
+    this.onReport(this.report)
     this.#resolve(this.report)
+  }
+
+  /** Closes the application, of which nobody has asked for an end. */
+  close (): void {
+    void this.shutdown({ kind: 'close', reason: 'app.close()', announce: false })
+    this.finish()
   }
 }
 
@@ -173,6 +182,7 @@ export class FakeProcess {
       flushTimeout: 1000,
       ...options
     })
+    lifecycle.onReport = (report) => membership.leave(report)
     return { lifecycle, log, membership, flushed: () => flushed }
   }
 

@@ -19,9 +19,7 @@ t.test('registry', async (t) => {
     for (let i = 0; i < 1000; i++) {
       const { membership, lifecycle } = fake.join()
       membership.listening()
-      void lifecycle.shutdown({ kind: 'close', reason: 'close' })
-      membership.leave()
-      lifecycle.finish()
+      lifecycle.close()
       await lifecycle.done
     }
     await settled()
@@ -38,7 +36,7 @@ t.test('registry', async (t) => {
     for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP', 'exit', 'uncaughtException', 'unhandledRejection']) {
       t.equal(fake.emitter.listenerCount(name), 1, name)
     }
-    for (const { membership } of members) membership.leave()
+    for (const { lifecycle } of members) lifecycle.close()
     t.equal(fake.listeners(), 0)
     t.equal(fake.registry.size, 0)
   })
@@ -52,22 +50,21 @@ t.test('registry', async (t) => {
     first.membership.listening()
     t.equal(fake.emitter.listenerCount('uncaughtException'), 1)
     t.match(first.log.at('debug'), [/SIGUSR9 does not exist on this platform/])
-    first.membership.leave()
+    first.lifecycle.close()
     t.strictSame(
       fake.emitter.eventNames().map(String).toSorted((a, b) => a.localeCompare(b)),
       ['exit', 'removeListener', 'SIGHUP']
     )
-    second.membership.leave()
-    second.membership.leave()
+    second.lifecycle.close()
     t.equal(fake.listeners(), 0)
   })
 
   t.test('a signal that cannot be listened for is a warning', async (t) => {
     const fake = new FakeProcess({ signalNumber: () => 9 })
     fake.emitter.prependListener('newListener', (name) => { if (name === 'SIGKILL') throw new Error('EINVAL') })
-    const { log, membership } = fake.join({ signals: { SIGKILL: 'shutdown' } })
+    const { log, lifecycle } = fake.join({ signals: { SIGKILL: 'shutdown' } })
     t.match(log.at('warn'), [/SIGKILL cannot be listened for/])
-    membership.leave()
+    lifecycle.close()
   })
 
   t.test('in a worker thread: no listeners, no exit', async (t) => {
@@ -192,12 +189,11 @@ t.test('signals', async (t) => {
 
   t.test('without exit the third signal exits nothing either', async (t) => {
     const fake = new FakeProcess()
-    const { lifecycle, membership } = fake.join({ exit: false })
+    const { lifecycle } = fake.join({ exit: false })
     for (let i = 0; i < 4; i++) fake.signal('SIGTERM', 1000)
     t.equal(lifecycle.hurried, 1)
     lifecycle.finish()
     await settled()
-    membership.leave()
     t.same(fake.exits, [])
     t.equal(fake.listeners(), 0)
   })
@@ -214,10 +210,10 @@ t.test('signals', async (t) => {
     fake.signal('SIGTERM', 1000)
     const later = fake.join()
     const gone = fake.join()
-    gone.membership.leave()
+    gone.lifecycle.close()
     await settled()
     t.equal(later.lifecycle.hurried, 1)
-    t.equal(gone.lifecycle.ending, false)
+    t.same(gone.lifecycle.requests.map(({ kind }) => kind), ['close'], 'who is closed by then is left alone')
   })
 
   t.test('after an end without exit, signals count from one again', async (t) => {
@@ -322,7 +318,7 @@ t.test('signals', async (t) => {
     const other = new FakeProcess()
     other.channelCount = 1
     const member = other.join()
-    member.membership.leave()
+    member.lifecycle.close()
     t.equal(other.channelCount, 1, 'taken again before the listener is removed')
     t.equal(other.listeners(), 0)
     const silent = new FakeProcess()
@@ -377,7 +373,6 @@ t.test('exit', async (t) => {
     fake.signal('SIGTERM')
     members[0].lifecycle.finish(0)
     await settled()
-    members[0].membership.leave()
     members[2].lifecycle.finish(3)
     await settled()
     t.same(fake.exits, [])
@@ -406,8 +401,7 @@ t.test('exit', async (t) => {
     await settled()
     t.same(fake.exits, [])
     void two.lifecycle.shutdown({ kind: 'close', reason: 'close' })
-    two.membership.leave()
-    three.membership.leave()
+    three.lifecycle.close()
     await settled()
     t.same(fake.exits, [], 'its report is not there yet')
     two.lifecycle.finish(1)
@@ -417,20 +411,18 @@ t.test('exit', async (t) => {
 
   t.test('a plain close never exits', async (t) => {
     const fake = new FakeProcess()
-    const { lifecycle, membership } = fake.join()
+    const { lifecycle } = fake.join()
     void lifecycle.shutdown({ kind: 'close', reason: 'close' })
     lifecycle.finish(1)
     await settled()
-    membership.leave()
     t.same(fake.exits, [])
     t.equal(fake.listeners(), 0)
   })
 
-  t.test('leaving before the report is there keeps the listeners until the exit', async (t) => {
+  t.test('the listeners stay until the exit', async (t) => {
     const fake = new FakeProcess()
-    const { lifecycle, membership } = fake.join()
+    const { lifecycle } = fake.join()
     fake.signal('SIGTERM')
-    membership.leave()
     t.equal(fake.emitter.listenerCount('SIGTERM'), 1)
     lifecycle.finish()
     await settled()
@@ -570,8 +562,8 @@ t.test('crash', async (t) => {
     booting.signal('SIGTERM')
     t.equal(count(booting), 1)
     const late = new FakeProcess()
-    const { membership } = late.join()
-    membership.leave()
+    const { lifecycle, membership } = late.join()
+    lifecycle.close()
     membership.listening()
     t.equal(count(late), 0, 'who has left cannot listen')
     const embedded = new FakeProcess()

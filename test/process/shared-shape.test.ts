@@ -28,7 +28,7 @@ const shape = {
   }),
   lifecycle: keysOf<MemberLifecycle>({
     phase: true, deadline: true, clear: true, ending: true, request: true, shutdown: true, hurry: true, fail: true,
-    done: true, report: true
+    report: true
   }),
   handle: keysOf<WatchHandle>({ ready: true, changed: true, status: true, farewell: true, leave: true }),
   setup: keysOf<WatchdogSetup>({
@@ -66,6 +66,15 @@ const shapes: Record<number, string> = {
     + 'member conclude crash exit exited flush flushTimeout lifecycle log name otherListeners othersServe '
     + 'restartExitCode signals; '
     + 'lifecycle clear deadline done ending fail hurry phase report request shutdown; handle changed farewell leave '
+    + 'ready status; '
+    + 'setup admin exit metrics parent probes settings terminationMessagePath; '
+    + 'application crowded inFlight log metrics prestop probed requests state status unblocked verdicts',
+  5: 'state early exiting registry tick version watchdog; registry handles join size; early first listeners take; '
+    + 'received at heard signal; membership askExit endsProcess exitAsked leave listening onUncaught others '
+    + 'releaseOthers serves signalled; '
+    + 'member conclude crash exit exited flush flushTimeout lifecycle log name otherListeners othersServe '
+    + 'restartExitCode signals; '
+    + 'lifecycle clear deadline ending fail hurry phase report request shutdown; handle changed farewell leave '
     + 'ready status; '
     + 'setup admin exit metrics parent probes settings terminationMessagePath; '
     + 'application crowded inFlight log metrics prestop probed requests state status unblocked verdicts'

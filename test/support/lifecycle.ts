@@ -41,10 +41,10 @@ export class World {
       traffic: noTraffic,
       advice: () => [],
       others: () => undefined,
-      failed: ({ name, message, phase }) => { this.failed.push(`${name} in ${phase}: ${message}`) },
       ...ports
     })
-    this.lifecycle.onPhase((phase, _previous, record) => {
+    this.lifecycle.on('failure', ({ name, message, phase }) => { this.failed.push(`${name} in ${phase}: ${message}`) })
+    this.lifecycle.on('phase', (phase, _previous, record) => {
       this.phases.push(phase)
       this.records.push(record)
     })

@@ -1,8 +1,7 @@
 import { epochNow } from '../../clock.ts'
 import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
-import type { Failure } from '../../lifecycle/participants.ts'
 import type { Phase } from '../../lifecycle/phase.ts'
-import type { Cut, PhaseRecord, Report, TrafficSummary } from '../../lifecycle/report.ts'
+import type { Report, TrafficSummary } from '../../lifecycle/report.ts'
 import { counted } from '../../util/text.ts'
 import { TerminationLog } from './termination-log.ts'
 import type { OwnRecord } from './termination-log.ts'
@@ -17,7 +16,7 @@ export interface TerminationPorts {
   /** The application's name. */
   name: string
   log: { warn (details: object, message: string): void }
-  lifecycle: Pick<Lifecycle, 'request' | 'phase' | 'since' | 'budget'>
+  lifecycle: Pick<Lifecycle, 'request' | 'phase' | 'draft' | 'budget'>
   /** Whether the end of this application is to be that of the process, though it began as a plain close. */
   exitAsked: () => boolean
   traffic: {
@@ -42,10 +41,6 @@ const longestList = 64
 export class TerminationMessage {
   readonly #ports: TerminationPorts
   readonly #terminationLog: TerminationLog | undefined
-  #phases: PhaseRecord[] = []
-  #failures: Array<Failure & { phase: Phase }> = []
-  #cut: Omit<Cut, 'waiting'> | undefined
-  #startedAt: number | undefined
 
   constructor (ports: TerminationPorts) {
     this.#ports = ports
@@ -57,42 +52,17 @@ export class TerminationMessage {
     if (this.#ports.inKubernetes) this.#warn(this.#terminationLog?.problem())
   }
 
-  /** A phase has begun; the record is that of the one before. */
-  enter (phase: Phase, record: PhaseRecord): void {
-    if (phase === 'running') {
-      this.#startedAt = undefined
-      this.#warn(this.#terminationLog?.remove(this))
-      return
-    }
-    if (record.phase === 'running') {
-      this.#startedAt = this.#ports.lifecycle.since
-      this.#phases = []
-      this.#failures = []
-      this.#cut = undefined
-    } else {
-      this.#phases.push(record)
-    }
-    if (!this.#silent) this.#put(this.#provisional(phase))
+  /** A phase has begun. */
+  enter (phase: Phase): void {
+    if (phase === 'running') this.#warn(this.#terminationLog?.remove(this))
+    else if (!this.#silent) this.#put(this.#provisional(phase))
   }
 
   /** The end was asked for while phase 1 was under way. */
-  asked (): void {
+  requested (): void {
     // A plain close after a drain: what the drain has said is no longer so.
     if (this.#silent) this.#warn(this.#terminationLog?.remove(this))
     else this.#put(this.#provisional(this.#ports.lifecycle.phase))
-  }
-
-  /** Something has failed. */
-  failed (failure: Failure & { phase: Phase }): void {
-    if (this.#failures.length < longestList) {
-      this.#failures.push({ name: failure.name, message: failure.message, phase: failure.phase })
-    }
-  }
-
-  /** What was cut at the end of phase 3. */
-  cut<T extends Omit<Cut, 'waiting'>> (cut: T): T {
-    this.#cut = cut
-    return cut
   }
 
   /** The end is over. */
@@ -122,8 +92,8 @@ export class TerminationMessage {
 
   /** The process exits before the end is over: a third signal, or somebody's `process.exit`. */
   exited (exitCode: number): void {
-    if (this.#silent || this.#startedAt === undefined || this.#terminationLog?.closed === true) return
     const { phase } = this.#ports.lifecycle
+    if (this.#silent || phase === 'running' || this.#terminationLog?.closed === true) return
     this.#put({
       ...this.#provisional(phase),
       final: true,
@@ -141,8 +111,8 @@ export class TerminationMessage {
   }
 
   #provisional (phase: Phase): OwnRecord {
-    const { kind = 'drain', reason = 'drain' } = this.#ports.lifecycle.request ?? {}
-    const startedAt = this.#startedAt ?? epochNow()
+    const { request, draft: { startedAt, phases, cut, failures } } = this.#ports.lifecycle
+    const { kind = 'drain', reason = 'drain' } = request ?? {}
     return {
       ...this.#frame(),
       final: false,
@@ -153,12 +123,12 @@ export class TerminationMessage {
       reason,
       startedAt: new Date(startedAt).toISOString(),
       duration: Math.max(0, epochNow() - startedAt),
-      phases: this.#phases,
+      phases,
       traffic: this.#ports.traffic.summary(),
       // Before phase 3 what is in flight is what the service does, and not what holds its end.
       ...(phase === 'draining' && { requests: this.#inFlight() }),
-      ...(this.#cut !== undefined && { cut: { ...this.#cut, waiting: [] } }),
-      failures: this.#failures
+      ...(cut !== undefined && { cut }),
+      failures
     }
   }
 
