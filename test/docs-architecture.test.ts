@@ -15,7 +15,8 @@ const starts: Readonly<Record<string, string[]>> = {
   thread: ['watchdog/thread/index.ts'],
   supervisor: ['supervisor/index.ts'],
   child: ['supervisor/child/index.ts'],
-  command: ['cli/index.ts']
+  command: ['cli/index.ts'],
+  drill: ['drill/index.ts']
 }
 const imports =
   /^(?:import|export)(?! type) [^;'"]*?from '(?<named>\.[^']*)'|^import '(?<bare>\.[^']*)'|import\('(?<late>\.[^']*)'\)/gm

@@ -22,6 +22,7 @@ const longer = {
 const rooms = {
   admin: ['fastify', 'page', 'server', 'status', 'traffic'],
   cli: ['lifecycle', 'server', 'supervisor'],
+  drill: [],
   fastify: ['lifecycle', 'process'],
   health: ['fastify', 'lifecycle'],
   lifecycle: [],

@@ -1,0 +1,82 @@
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
+import type { Endpoint, Front, Trace } from './fronts.ts'
+import { Rotation } from './rotation.ts'
+
+/** How many connections may wait until they are accepted. */
+const backlog = 4096
+
+/**
+ * A TCP balancer like kube-proxy: it chooses a replica for each new connection, in turn, among those that are listed.
+ * It understands nothing of what it carries, asks nobody for readiness, and retries nothing.
+ */
+class Balancer implements Front {
+  readonly host = '127.0.0.1'
+  readonly #rotation = new Rotation<Endpoint>()
+  readonly #clients = new Set<Socket>()
+  /** By the client's port. A port that is used again replaces what was known of it. */
+  readonly #traces = new Map<number, Trace>()
+  readonly #server: Server
+
+  constructor () {
+    // Half-open, because a client that has sent everything may still wait for its answer.
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client))
+  }
+
+  get port (): number { return (this.#server.address() as AddressInfo).port }
+
+  async listen (): Promise<void> {
+    this.#server.listen({ port: 0, host: this.host, backlog })
+    await once(this.#server, 'listening')
+  }
+
+  add (endpoint: Endpoint): void { this.#rotation.add(endpoint) }
+
+  remove (endpoint: Endpoint): void { this.#rotation.remove(endpoint) }
+
+  has (endpoint: Endpoint): boolean { return this.#rotation.has(endpoint) }
+
+  trace (localPort: number): Trace | undefined { return this.#traces.get(localPort) }
+
+  close (): void {
+    this.#server.close()
+    for (const client of this.#clients) client.destroy()
+  }
+
+  #accept (client: Socket): void {
+    this.#clients.add(client)
+    client.once('close', () => this.#clients.delete(client))
+    const endpoint = this.#rotation.take()
+    const trace = { endpoint: endpoint?.name, isRefused: endpoint === undefined }
+    if (client.remotePort !== undefined) this.#traces.set(client.remotePort, trace)
+    if (endpoint === undefined) client.once('error', () => {}).resetAndDestroy()
+    else carry(client, endpoint, trace)
+  }
+}
+
+function carry (client: Socket, { host, port }: Endpoint, trace: Trace): void {
+  const replica = connect({ port, host, allowHalfOpen: true, noDelay: true })
+  // Before the client is told, which asks for the trace as soon as it hears of the end.
+  const isRefused = (): void => { trace.isRefused = true }
+  replica.once('error', isRefused)
+  replica.once('connect', () => replica.off('error', isRefused))
+  join(client, replica)
+  join(replica, client)
+}
+
+function join (from: Socket, to: Socket): void {
+  from.pipe(to)
+  // A reset has to arrive as a reset: a client that saw a clean end instead could take half an answer for a whole one.
+  from.once('error', () => to.resetAndDestroy())
+  from.once('close', () => {
+    if (!to.writableEnded) to.destroy()
+  })
+}
+
+/** Starts the balancer on a free port of 127.0.0.1, with nobody in rotation. */
+export async function startBalancer (): Promise<Front> {
+  const balancer = new Balancer()
+  await balancer.listen()
+  return balancer
+}

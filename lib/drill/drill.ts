@@ -1,0 +1,166 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startBalancer } from './balancer.ts'
+import type { Front } from './fronts.ts'
+import { startLoad } from './load.ts'
+import type { Load, LoadOptions, LoadResult } from './load.ts'
+import { place, traced } from './losses.ts'
+import type { PlacedLoss } from './losses.ts'
+import { startReplica } from './replicas.ts'
+import type { Departure, Replica, ReplicaObserver, ServiceOptions } from './replicas.ts'
+import { countByKind, Tally } from './tally.ts'
+import { rollingUpdate } from './update.ts'
+import type { UpdatePlan } from './update.ts'
+
+/** More load than that of the profiles: clients that stay, for example. */
+export type MoreLoad = (front: Front, tally: Tally) => { stop: () => Promise<unknown> }
+
+/** The rehearsal of one update. */
+export interface DrillOptions extends UpdatePlan, Pick<LoadOptions, 'rate' | 'profiles' | 'idle' | 'timeout'> {
+  service: ServiceOptions
+  /** Replicas in service. @default 3 */
+  replicas?: number
+  /** How many of them are replaced. @default all of them; 0 for a load without an update */
+  replace?: number
+  /** Milliseconds of load before the first replacement. */
+  warmUp: number
+  /** Milliseconds of load after the last one. @default 500 */
+  coolDown?: number
+  /** The names of a replica and of its successor, by their index. @default '1 old', '1 new', … */
+  nameOf?: (index: number, isSuccessor: boolean) => string
+  /** @default a TCP balancer like kube-proxy */
+  startFront?: () => Promise<Front>
+  moreLoad?: MoreLoad
+  observer?: DrillObserver
+}
+
+/** Hears of a rehearsal, and of its replicas. */
+export interface DrillObserver extends ReplicaObserver {
+  /** Before the first replica is started. */
+  begin?: (drill: DrillState) => void
+  /** A replica was started. */
+  started?: (replica: Replica) => void
+}
+
+/** A rehearsal that is under way. Times are milliseconds since 1970. */
+export interface DrillState {
+  readonly tally: Tally
+  /** In the order of their start, also those that have gone. */
+  readonly replicas: Replica[]
+  readonly front: Front
+  readonly begunAt: number
+  /** When the load began. */
+  loadedAt?: number
+  endedAt?: number
+}
+
+/** What was seen. */
+export interface DrillResult extends DrillState, Omit<LoadResult, 'losses'> {
+  losses: PlacedLoss[]
+  /** How many were lost in each way; ways in which none was lost are absent. */
+  byKind: ReturnType<typeof countByKind>
+  departures: Departure[]
+}
+
+/** One rehearsal. */
+class Drill {
+  readonly #options: DrillOptions
+  readonly #state: DrillState
+
+  constructor (options: DrillOptions, front: Front) {
+    this.#options = options
+    this.#state = { tally: new Tally(), replicas: [], front, begunAt: Date.now() }
+  }
+
+  async run (): Promise<DrillResult> {
+    const { replicas = 3, warmUp, coolDown = 500, moreLoad, observer } = this.#options
+    const { front, tally } = this.#state
+    observer?.begin?.(this.#state)
+    const loads: Array<{ stop: () => Promise<unknown> }> = []
+    try {
+      const old = await this.#startAll(replicas)
+      for (const replica of old) await front.add(replica)
+      this.#state.loadedAt = Date.now()
+      const load = this.#load()
+      loads.push(load)
+      if (moreLoad !== undefined) loads.push(moreLoad(front, tally))
+      await sleep(warmUp)
+      const departures = await this.#update(old)
+      await sleep(coolDown)
+      const [seen] = await Promise.all([load.stop(), ...loads.slice(1).map((more) => more.stop())])
+      this.#state.endedAt = Date.now()
+      return this.#result(seen, departures)
+    } finally {
+      await Promise.all(loads.map((load) => load.stop()))
+      for (const replica of this.#state.replicas) replica.kill('SIGKILL')
+      await Promise.all(this.#state.replicas.map(({ exited }) => exited))
+      await front.close()
+    }
+  }
+
+  /** All have started or failed when it is over, so that each can be ended. */
+  async #startAll (count: number): Promise<Replica[]> {
+    const started = await Promise.allSettled(Array.from({ length: count }, (_, index) => this.#start(index, false)))
+    return started.map((one) => {
+      if (one.status === 'rejected') throw one.reason
+      return one.value
+    })
+  }
+
+  async #start (index: number, isSuccessor: boolean): Promise<Replica> {
+    const { service, nameOf = nameByDefault, observer } = this.#options
+    const replica = await startReplica(nameOf(index, isSuccessor), service, observer)
+    this.#state.replicas.push(replica)
+    observer?.started?.(replica)
+    await replica.ready()
+    return replica
+  }
+
+  #load (): Load {
+    const { rate, profiles, idle, timeout } = this.#options
+    const { front, tally } = this.#state
+    return startLoad({
+      host: front.host,
+      port: front.port,
+      rate,
+      profiles,
+      tally,
+      trace: (localPort, at) => front.trace(localPort, at),
+      ...idle === undefined ? {} : { idle },
+      ...timeout === undefined ? {} : { timeout }
+    })
+  }
+
+  async #update (old: readonly Replica[]): Promise<Departure[]> {
+    const { replace = old.length, observer } = this.#options
+    return await rollingUpdate({
+      ...this.#options,
+      old: old.slice(0, replace),
+      successor: (index) => this.#start(index, true),
+      front: this.#state.front,
+      ...observer === undefined ? {} : { observer }
+    })
+  }
+
+  #result ({ losses: seen, ...load }: LoadResult, departures: Departure[]): DrillResult {
+    const { front, replicas } = this.#state
+    const losses = seen.map((loss) => {
+      const isKnown = loss.replica !== undefined || loss.localPort === undefined
+      return place(isKnown ? loss : traced(loss, front.trace(loss.localPort!, loss.failedAt)), replicas)
+    })
+    return { ...this.#state, ...load, losses, byKind: countByKind(losses), departures }
+  }
+}
+
+function nameByDefault (index: number, isSuccessor: boolean): string {
+  return `${index + 1} ${isSuccessor ? 'new' : 'old'}`
+}
+
+/**
+ * Rehearses the update of a service: starts replicas, puts a front before them and load on it, and replaces them.
+ * Rehearsals share nothing: several may run at a time.
+ * @throws Error where a replica or the front does not start; losses are no error but the result
+ */
+export async function drill (options: DrillOptions): Promise<DrillResult> {
+  const front = await (options.startFront ?? startBalancer)()
+  return await new Drill(options, front).run()
+}

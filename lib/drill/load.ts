@@ -1,0 +1,140 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Outcome } from './exchange.ts'
+import type { Trace } from './fronts.ts'
+import { kindOf } from './losses.ts'
+import type { Loss } from './losses.ts'
+import { choose } from './profiles.ts'
+import type { RequestProfile } from './profiles.ts'
+import { Tally } from './tally.ts'
+import { Users } from './users.ts'
+
+/** A load on one address. */
+export interface LoadOptions {
+  /** @default '127.0.0.1' */
+  host?: string
+  port: number
+  /** Requests per second, whatever the answers do. */
+  rate: number
+  profiles: readonly RequestProfile[]
+  /**
+   * Milliseconds after which a user hangs up a connection that nothing was sent on. Shorter than the servers' own: a
+   * request that crosses the close of an idle connection on the wire is a race that no server can win.
+   * @default 2000
+   */
+  idle?: number
+  /** Milliseconds for one exchange. @default 15000 */
+  timeout?: number
+  /** What counts the requests. @default one of its own */
+  tally?: Tally
+  /** Asked for each loss, where the front knows its connections at once. */
+  trace?: (localPort: number, at: number) => Trace | undefined
+}
+
+/** What a load has seen. */
+export interface LoadResult {
+  requests: number
+  connections: number
+  losses: Loss[]
+  /** The longest time in ms for which this process did not get to run: what it says of times is no better than that. */
+  longestPause: number
+}
+
+/** A running load. */
+export interface Load {
+  /** Ends the arrivals, waits for every request that is under way, closes all connections. */
+  stop: () => Promise<LoadResult>
+}
+
+/** Milliseconds from look to look at what is due. */
+const tick = 2
+const sweepEvery = 200
+/** Requests under way, beyond which none is sent: the machine would be out of sockets. */
+const mostUnderWay = 5000
+
+const tooMany: Outcome = {
+  cause: 'not-sent', detail: `${mostUnderWay} under way`, isReused: false, path: '', localPort: undefined
+}
+
+/** Arrivals are random and independent (Poisson): a slow answer only means more users at a time. */
+class OpenLoop implements Load {
+  readonly #options: LoadOptions
+  readonly #tally: Tally
+  readonly #users: Users
+  readonly #losses: Loss[] = []
+  readonly #clock: NodeJS.Timeout
+  readonly #sweeper: NodeJS.Timeout
+  #requests = 0
+  #nextAt: number
+  #ranAt = performance.now()
+  #longestPause = 0
+  #isStopped = false
+
+  constructor (options: LoadOptions) {
+    const { host = '127.0.0.1', port, idle = 2000, timeout = 15_000, tally = new Tally() } = options
+    this.#options = options
+    this.#tally = tally
+    this.#users = new Users({
+      host, port, idle, timeout,
+      onOutcome: (profile, outcome, sentAt) => this.#count(profile, outcome, sentAt),
+      // One that follows another back to back is one arrival less elsewhere: the rate stays.
+      onBurst: () => {
+        this.#nextAt += this.#gap()
+        return !this.#isStopped
+      }
+    })
+    this.#nextAt = performance.now() + this.#gap()
+    this.#clock = setInterval(() => this.#turn(), tick)
+    this.#sweeper = setInterval(() => this.#users.sweep(), sweepEvery)
+  }
+
+  async stop (): Promise<LoadResult> {
+    this.#isStopped = true
+    clearInterval(this.#clock)
+    while (this.#users.underWay > 0) await sleep(20)
+    clearInterval(this.#sweeper)
+    this.#users.sweep(0)
+    return {
+      requests: this.#requests,
+      connections: this.#users.connections,
+      losses: this.#losses,
+      longestPause: this.#longestPause
+    }
+  }
+
+  #gap (): number {
+    return -Math.log(1 - Math.random()) * 1000 / this.#options.rate
+  }
+
+  #turn (): void {
+    const now = performance.now()
+    this.#longestPause = Math.max(this.#longestPause, Math.round(now - this.#ranAt))
+    this.#ranAt = now
+    while (this.#nextAt <= performance.now()) {
+      this.#nextAt += this.#gap()
+      const profile = choose(this.#options.profiles)
+      if (this.#users.underWay < mostUnderWay) this.#users.arrive(profile)
+      else this.#count(profile, tooMany, Date.now())
+    }
+  }
+
+  #count (profile: RequestProfile, outcome: Outcome, sentAt: number): void {
+    this.#requests++
+    const { cause, detail, isReused, path, localPort } = outcome
+    if (cause === undefined) return this.#tally.count()
+    const failedAt = Date.now()
+    const trace = localPort === undefined ? undefined : this.#options.trace?.(localPort, failedAt)
+    const kind = kindOf(cause, isReused, trace)
+    this.#tally.count(kind)
+    this.#losses.push({
+      kind, detail, isReused, path, localPort, sentAt, failedAt,
+      method: profile.method ?? 'GET',
+      profile: profile.name,
+      replica: trace?.endpoint
+    })
+  }
+}
+
+/** Puts load on a port until it is stopped. Nothing is retried; each answer is read to its end, and checked. */
+export function startLoad (options: LoadOptions): Load {
+  return new OpenLoop(options)
+}

@@ -1,0 +1,72 @@
+import type { Trace } from './fronts.ts'
+import type { Replica } from './replicas.ts'
+
+/** The ways to lose a request, as its client sees them, each with what it means. */
+export const lossKinds = {
+  refused: 'no connection: nobody listened',
+  'reset-new': 'a new connection ended before the answer',
+  'reset-reused': 'a kept-alive connection ended before the answer',
+  'answered-5xx': 'answered with a status of 500 or more',
+  truncated: 'the answer was cut short',
+  timeout: 'no complete answer in time',
+  'wrong-answer': 'another answer than the expected one',
+  dropped: 'a connection that was to stay was dropped',
+  'not-sent': 'not sent: the client had no socket or port left'
+} as const
+
+/** One of the ways to lose a request. */
+export type LossKind = keyof typeof lossKinds
+
+/** What ended a request, before anybody asks which connection it was on. */
+export type Cause = 'ended' | Exclude<LossKind, 'reset-new' | 'reset-reused' | 'dropped'>
+
+/** One request that got no complete, correct answer. Nothing is ever retried. */
+export interface Loss {
+  kind: LossKind
+  /** The client's own words: an error code, `socket hang up`, a status. */
+  detail: string
+  /** Whether the connection had carried a request before. */
+  isReused: boolean
+  method: string
+  path: string
+  /** The name of the request's profile. */
+  profile: string
+  /** Milliseconds since 1970 of sending and of failing. */
+  sentAt: number
+  failedAt: number
+  /** The client's port of the connection, by which the front knows it. */
+  localPort: number | undefined
+  /** The name of the replica, as far as the front knows. */
+  replica: string | undefined
+}
+
+/** A loss, with what its replica was doing then. */
+export interface PlacedLoss extends Loss {
+  /** The phase of the replica when the request was lost. */
+  phase: string | undefined
+  /** Milliseconds from the replica's signal to the loss; undefined where it had none by then. */
+  sinceSignal: number | undefined
+}
+
+/** The kind of a loss, from its cause and from its connection. */
+export function kindOf (cause: Cause, isReused: boolean, trace?: Trace): LossKind {
+  if (cause !== 'ended') return cause
+  if (trace?.isRefused === true) return 'refused'
+  return isReused ? 'reset-reused' : 'reset-new'
+}
+
+/** A loss with what a front says of its connection, for fronts that say so only when all is over. */
+export function traced (loss: Loss, trace: Trace | undefined): Loss {
+  const kind = loss.kind === 'reset-new' || loss.kind === 'reset-reused'
+    ? kindOf('ended', loss.isReused, trace)
+    : loss.kind
+  return { ...loss, kind, replica: trace?.endpoint ?? loss.replica }
+}
+
+/** A loss with what its replica was doing then. */
+export function place (loss: Loss, replicas: ReadonlyArray<Pick<Replica, 'name' | 'signalledAt' | 'phaseAt'>>):
+PlacedLoss {
+  const replica = replicas.find(({ name }) => name === loss.replica)
+  const since = replica?.signalledAt === undefined ? -1 : loss.failedAt - replica.signalledAt
+  return { ...loss, phase: replica?.phaseAt(loss.failedAt), sinceSignal: since < 0 ? undefined : since }
+}
