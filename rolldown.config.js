@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { defineConfig, rolldown } from 'rolldown'
+import { defineConfig } from 'rolldown'
 import { dts } from 'rolldown-plugin-dts'
+import { pageText, threadText } from './rolldown.texts.js'
 
 const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'))
 const common = { external: (id) => !/^[./]/.test(id), platform: 'node' }
@@ -9,38 +10,18 @@ const named = (names) => Object.fromEntries(names.map((name) => [name, `lib/${na
 /** For a measurement of coverage the code stays as it is, with maps that lead to the sources. */
 const isMapped = process.env.BUILD_MAPS === '1'
 
-const mangle = { toplevel: false, keepNames: true }
-
 /**
  * What is published has one statement per line, as it was written, with the names of functions, classes and methods: a
  * stack can be read without a map. Comments, and the names of variables inside functions, are a third of the size.
  */
 const readable = {
   comments: isMapped,
-  minify: !isMapped && { compress: false, mangle, codegen: { removeWhitespace: false } },
+  minify: !isMapped && {
+    compress: false,
+    mangle: { toplevel: false, keepNames: true },
+    codegen: { removeWhitespace: false }
+  },
   sourcemap: isMapped
-}
-
-/**
- * The program of the watchdog's thread as one text, which the main module carries: nothing is looked for beside it, so
- * that it starts in a bundle, in an archive and in a single executable. It is a script, because no other kind of text
- * can be a thread everywhere. Names stay as they are, for whoever reads a stack of it.
- */
-async function threadText () {
-  const bundle = await rolldown({ ...common, input: 'lib/watchdog/thread/index.ts' })
-  const { output: [{ code }, ...others] } = await bundle.generate({
-    format: 'cjs',
-    codeSplitting: false,
-    comments: false,
-    minify: { compress: false, mangle, codegen: { removeWhitespace: true } }
-  })
-  if (others.length > 0) throw new Error('the thread of the watchdog does not fit into one text')
-  return `'use strict'\n${ascii(code)}\n//# sourceURL=fastify-graceful/watchdog/thread.js`
-}
-
-/** One sign of two bytes makes V8 keep two for each of the others. */
-function ascii (code) {
-  return code.replaceAll(/[^\0-\x7F]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** The declarations of one way in, in one file. */
@@ -62,7 +43,11 @@ export default defineConfig(async () => [
       'supervisor/worker': 'lib/supervisor/child/index.ts'
     },
     transform: {
-      define: { builtVersion: JSON.stringify(version), builtThread: JSON.stringify(await threadText()) }
+      define: {
+        builtVersion: JSON.stringify(version),
+        builtThread: JSON.stringify(await threadText()),
+        builtPage: JSON.stringify(await pageText())
+      }
     },
     output: {
       dir: 'dist',

@@ -16,7 +16,8 @@ const starts: Readonly<Record<string, string[]>> = {
   supervisor: ['supervisor/index.ts'],
   child: ['supervisor/child/index.ts'],
   command: ['cli/index.ts'],
-  drill: ['drill/index.ts']
+  drill: ['drill/index.ts'],
+  browser: ['page/browser/start.ts']
 }
 const imports =
   /^(?:import|export)(?! type) [^;'"]*?from '(?<named>\.[^']*)'|^import '(?<bare>\.[^']*)'|import\('(?<late>\.[^']*)'\)/gm
@@ -51,8 +52,7 @@ async function placesOf (): Promise<Map<string, string>> {
     ({ place, files: loadedFrom(files, graph, place === 'command' ? 'supervisor/index.ts' : undefined) }))
   return new Map(sources.map((file) => {
     const places = loaded.filter(({ files }) => files.has(file)).map(({ place }) => place)
-    const isOfBrowser = file.startsWith('page/browser/') && places.length > 0
-    return [file, isOfBrowser ? 'browser' : places.join(', ') || 'types']
+    return [file, places.join(', ') || 'types']
   }))
 }
 

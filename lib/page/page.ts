@@ -1,8 +1,11 @@
 import { pageMaker } from './document.ts'
 import type { Page, PageMaker, PageTexts } from './document.ts'
-import { makeScript } from './script.ts'
 import { style } from './style.ts'
 
+/** The build puts the page's script here, see `rolldown.texts.js`; a source that runs as it stands has it made now. */
+declare const builtPage: string | undefined
+
+const script: string = typeof builtPage === 'string' ? builtPage : await builtNow()
 let texts: PageTexts | undefined
 let make: PageMaker | undefined
 
@@ -19,5 +22,11 @@ export function preparePage (): void {
 
 /** The texts that every page has. */
 export function pageTexts (): PageTexts {
-  return texts ??= { style, script: makeScript() }
+  return texts ??= { style, script }
+}
+
+/** What `browser/start.ts` and all that it imports are as one text. */
+async function builtNow (): Promise<string> {
+  const bundler = new URL('../../rolldown.texts.js', import.meta.url).href
+  return (await import(bundler) as { pageText: () => Promise<string> }).pageText()
 }

@@ -1,9 +1,6 @@
 import { shorten } from './shown.ts'
 
-/** A number of things in words: `1 request`, `2 requests`; `2 children` where the plural has a form of its own. */
-export function counted (count: number, thing: string, plural = `${thing}s`): string {
-  return `${count} ${count === 1 ? thing : plural}`
-}
+export { counted } from './counted.ts'
 
 /** Most characters of a text of the application's own that the status, the health routes and the report show. */
 const longestText = 1000

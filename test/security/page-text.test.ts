@@ -1,7 +1,7 @@
 import type { Browser, Page } from 'playwright-core'
 import t from 'tap'
 import type { Test } from 'tap'
-import { readEvents } from '../../lib/page/browser/stream.ts'
+import { EventReader } from '../../lib/status/events.ts'
 import { launch, open, sees } from '../page/chromium.ts'
 import { bind, build } from '../support/app.ts'
 
@@ -78,11 +78,11 @@ t.test('the stream holds no character that ends a line but its own', async (t) =
 })
 
 t.test('the page reads what another version of the service writes as it is', async (t) => {
-  const told: Array<[string, unknown]> = []
   const state = { holds: Object.values(odd) }
-  const stream = new Blob([`:\n\nretry: 1\n\nevent: status\ndata: ${JSON.stringify(state)}\n\n`]).stream()
-  await readEvents(stream as never, new AbortController(), (name, data) => told.push([name, data]))
-  t.strictSame(told, [['status', JSON.parse(JSON.stringify(state))]])
+  const stream = `:\n\nretry: 1\n\nevent: status\ndata: ${JSON.stringify(state)}\n\n`
+  const reader = new EventReader()
+  const told = [stream.slice(0, 30), stream.slice(30, 40), stream.slice(40)].flatMap((piece) => reader.push(piece))
+  t.strictSame(told.map(({ name, data }) => [name, JSON.parse(data)]), [['status', JSON.parse(JSON.stringify(state))]])
 })
 
 /** Whatever stands before the route, a proxy takes away. */

@@ -1,24 +1,24 @@
-import type { FrontEnd } from '../../lifecycle/report.ts'
 import type { CheckStatus } from '../../status/checks.ts'
-import type { PageElement } from './dom.ts'
+import { blocksOf, frontEndOf, placeOf, pressureOf, probeOf, routeOf, sourcesOf } from '../../status/sentences.ts'
+import type { Shown } from '../../status/shown.ts'
+import { decimal, duration, firstOf, grouped, times } from '../../status/words.ts'
+import { counted } from '../../util/counted.ts'
 import { untold } from './sums.ts'
-import {
-  amount, bar, draw, duration, element, given, group, signed, ticking, tickingBar, timeOf, timeOfDay, times
-} from './view.ts'
-import type { Child, Shown, View } from './view.ts'
+import { bar, draw, element, signed, ticking, tickingBar, timeOf, timeOfDay } from './view.ts'
+import type { Child, View } from './view.ts'
 
 /** Rows of requests at most. */
-export function mostRows (): number { return 20 }
+export const mostRows = 20
 
 /** A table row whose first cell names it. */
-export function row (first: Child[], ...cells: Child[][]): PageElement {
+export function row (first: Child[], ...cells: Child[][]): HTMLElement {
   return element('tr', {},
     element('th', { scope: 'row' }, ...first),
     ...cells.map((cell) => element('td', {}, ...cell)))
 }
 
 /** A table with its caption and column heads. */
-export function table (caption: string, heads: string[], rows: PageElement[]): PageElement {
+export function table (caption: string, heads: string[], rows: HTMLElement[]): HTMLElement {
   return element('table', {},
     element('caption', { class: 'sr' }, caption),
     element('thead', {}, element('tr', {}, ...heads.map((head) => element('th', { scope: 'col' }, head)))),
@@ -26,19 +26,24 @@ export function table (caption: string, heads: string[], rows: PageElement[]): P
 }
 
 /** Pairs of a term and what it is. */
-export function pairs (entries: Array<[string, Child[]]>): PageElement {
+export function pairs (entries: Array<[string, Child[]]>): HTMLElement {
   return element('dl', { class: 'pairs' },
     ...entries.map(([term, value]) => element('div', {}, element('dt', {}, term), element('dd', {}, ...value))))
 }
 
+/** A point in time as it is compared with that of the event before: what was worked out anew may miss it. */
+export function begun (time: number): number {
+  return Math.round(time / 50) * 50
+}
+
 /** The requests in flight, the oldest first. */
 export function drawRequests (view: View): void {
-  const { requests: all, inFlight = all?.length ?? 0, report } = view.state
+  const { at = 0, requests: all, inFlight = all?.length ?? 0, report } = view.state
   // After the end there are none.
   const requests = report === undefined ? all : undefined
   const shown = requests
-    ?.slice(0, mostRows())
-    .map(({ age: _age, from = 0, ...request }) => ({ ...request, from: Math.round(from / 50) * 50 }))
+    ?.slice(0, mostRows)
+    .map(({ age, ...request }) => ({ ...request, from: begun(at - age) }))
   draw(view, 'requests', shown && { shown, inFlight }, () => {
     if (shown === undefined || shown.length === 0) return [element('p', { class: 'empty' }, 'No request is in flight.')]
     const oldest = timeOf(view) - Math.min(...shown.map(({ from }) => from))
@@ -46,7 +51,7 @@ export function drawRequests (view: View): void {
     const rows = shown.map(({ method, route, kind, from }) => element('tr', {},
       element('td', { class: 'method' }, method),
       element('th', { scope: 'row', class: 'route' },
-        route ?? 'no route',
+        routeOf({ route }),
         kind !== 'request' && kind !== undefined && element('span', { class: 'tag' }, kind)),
       element('td', { class: 'age' },
         ticking({ from }),
@@ -76,7 +81,7 @@ export function drawConnections (view: View): void {
     const rows = kinds.map(([name, count]) => row(
       [name],
       [element('span', { class: 'number' }, String(count))],
-      [element('div', { class: 'bar', 'aria-hidden': 'true' }, bar(open === 0 ? 0 : count / open))]))
+      [element('div', { class: 'bar', 'aria-hidden': 'true' }, bar(count, Math.max(1, open)))]))
     return [
       table('Open connections by kind', ['Kind', 'Number', 'Share'], rows),
       missing !== '' && element('p', { class: 'more' }, `without ${missing}`)
@@ -91,19 +96,22 @@ export function drawParticipants (view: View): void {
   const participants = report === undefined ? all : undefined
   // Who stalls comes first, so that it is not among those that are only counted.
   const [held, asked, busy] = [
-    group(holds ?? []),
-    group((participants ?? []).toSorted((a, b) => Number(a.reason === undefined) - Number(b.reason === undefined))),
-    group(work ?? [])
+    firstOf(grouped(holds ?? [])),
+    firstOf(grouped(
+      (participants ?? []).toSorted((a, b) => Number(a.reason === undefined) - Number(b.reason === undefined))
+    )),
+    firstOf(grouped(work ?? []))
   ]
   draw(view, 'participants', participants && { held, asked, busy }, () => {
     const rows = [
-      ...held.shown.map(([reason, count]) => row(
+      ...held.shown.map(({ first: reason, count }) => row(
         [`${reason}${times(count)}`],
         [signed('‖', 'holds readiness', 'warn')])),
-      ...asked.shown.map(([{ name, reason }, count]) => row(
+      ...asked.shown.map(({ first: { name, reason }, count }) => row(
         [`${name}${times(count)}`],
         [reason === undefined ? signed('–', 'does not stall', 'calm') : signed('…', reason, 'warn free')])),
-      ...busy.shown.map(([name, count]) => row([`${name}${times(count)}`], [signed('↻', 'background work', 'calm')]))
+      ...busy.shown.map(({ first: name, count }) =>
+        row([`${name}${times(count)}`], [signed('↻', 'background work', 'calm')]))
     ]
     const more = held.more + asked.more + busy.more
     if (rows.length === 0) {
@@ -118,9 +126,9 @@ export function drawParticipants (view: View): void {
 
 /** Health checks. */
 export function drawChecks (view: View): void {
-  const { checks } = view.state
-  const shown = checks?.map(({ age: _age, from, ...check }) =>
-    ({ ...check, from: from === undefined ? undefined : Math.round(from / 50) * 50 }))
+  const { at = 0, checks } = view.state
+  const shown = checks?.map(({ age, ...check }) =>
+    ({ ...check, from: age === undefined ? undefined : begun(at - age) }))
   draw(view, 'checks', shown, () => {
     if (shown === undefined || shown.length === 0) {
       return [element('p', { class: 'empty' }, 'There is no health check.')]
@@ -139,7 +147,7 @@ export function drawChecks (view: View): void {
 }
 
 /** The state of a check. */
-export function checkSign (state: CheckStatus['state']): PageElement {
+function checkSign (state: CheckStatus['state']): HTMLElement {
   switch (state) {
     case 'passing': return signed('✓', 'passing', 'good')
     case 'failing': return signed('✕', 'failing', 'bad')
@@ -156,36 +164,24 @@ export function drawTraffic (view: View): void {
     const { rate, arrivals, evidence, lastArrival, lateArrivals, lateSources, probes, frontEnds } = traffic
     const announced = phase !== 'running'
     const entries: Array<[string, Child[]]> = [
-      [announced ? 'New connections before' : 'New connections', [`${Number(rate.toFixed(1))} a second`]]
+      [announced ? 'New connections before' : 'New connections', [`${decimal(rate)} a second`]]
     ]
     if (announced) {
       const last = lastArrival === undefined ? 'none came' : `${duration(lastArrival)} after the announcement`
       const sign = evidence === 'observed' ? signed('✓', 'observed', 'good') : signed('?', 'not observed', 'calm')
       entries.push(
-        ['Since the announcement', [amount(arrivals, 'new connection')]],
+        ['Since the announcement', [counted(arrivals, 'new connection')]],
         ['Last of them', [last]],
         ['The balancer has stopped', [sign]]
       )
     }
-    const sources = lateSources.map(({ address, count }) => `${address} (${count})`).join(', ')
     entries.push(['Late connections', [
-      lateArrivals === 0 ? 'none' : signed('!', `${lateArrivals}, from ${sources}`, 'bad')
+      lateArrivals === 0 ? 'none' : signed('!', `${lateArrivals}, from ${sourcesOf(lateSources)}`, 'bad')
     ]])
-    const told = probes.map(({ prober, answers, first }) =>
-      `${prober}: ${amount(answers, 'time')}, first after ${duration(first)}`)
-    if (told.length > 0) entries.push(['Told that it is not ready', [told.join('; ')]])
-    if (frontEnds.length > 0) entries.push(['In front', [frontEnds.map(frontEndText).join('; ')]])
+    if (probes.length > 0) entries.push(['Told that it is not ready', [probes.map(probeOf).join('; ')]])
+    if (frontEnds.length > 0) entries.push(['In front', [frontEnds.map(frontEndOf).join('; ')]])
     return [pairs(entries)]
   })
-}
-
-/** A prober that goes by what it is told. */
-export function frontEndText ({ prober, route, address, interval, answers, outcome }: FrontEnd): string {
-  const name = prober === 'other' ? '' : `${prober}, `
-  const every = interval === undefined ? 'asked once' : `every ${duration(interval)}`
-  const told = answers === 0 ? '' : `, ${amount(answers, 'failing answer')}`
-  const end = outcome === 'pending' ? '' : ` (${outcome})`
-  return `${name}${route} from ${address ?? 'no one address'}, ${every}${told}${end}`
 }
 
 /**
@@ -211,26 +207,24 @@ export function drawLoop (view: View): void {
       entries.push(['Event loop', [turns]])
     }
     if (watchdog !== undefined) {
-      const { state, blockedCount, blockedTime, lastBlocked } = watchdog
+      const { state, lastBlocked } = watchdog
       const sign = state === 'watching' ? signed('✓', 'watching', 'good') : signed('!', state, 'warn')
       entries.push(
         [children.length > 0 ? 'Watchdogs' : 'Watchdog', [sign]],
-        ['Blocked', [
-          blockedCount === 0 ? 'never' : `${amount(blockedCount, 'time')}, together ${duration(blockedTime)}`
-        ]]
+        ['Blocked', [blocksOf(watchdog)]]
       )
       if (lastBlocked !== undefined) {
-        const place = lastBlocked.blockedIn ?? 'a place that is not known, as inside native code'
         const length = duration(lastBlocked.duration)
+        const place = placeOf(lastBlocked.blockedIn)
         entries.push(['Last blocked', [`${length} at ${timeOfDay(lastBlocked.at)}, in ${place}`]])
       }
     }
     if (pressure !== undefined) {
-      const { underPressure, eventLoopDelay, eventLoopUtilized, heapUsed, rssBytes } = pressure
+      const { loop, memory } = pressureOf(pressure)
       entries.push(
-        ['Pressure', [underPressure ? signed('!', 'too high', 'bad') : signed('✓', 'fine', 'good')]],
-        ['Delay and use of the loop', [`${duration(eventLoopDelay)}, ${Math.round(eventLoopUtilized * 100)} %`]],
-        ['Heap and memory', [`${Math.round(heapUsed / 2 ** 20)} and ${Math.round(rssBytes / 2 ** 20)} MiB`]]
+        ['Pressure', [pressure.underPressure ? signed('!', 'too high', 'bad') : signed('✓', 'fine', 'good')]],
+        ['Delay and use of the loop', [loop]],
+        ['Memory', [memory]]
       )
     }
     return [pairs(entries)]
@@ -239,5 +233,5 @@ export function drawLoop (view: View): void {
 
 /** How the grace period is spoken of. */
 export function graceText ({ budget }: Shown): string {
-  return budget === undefined ? '' : `Grace period: ${given(budget.gracePeriod)}`
+  return budget === undefined ? '' : `Grace period: ${duration(budget.gracePeriod)}`
 }

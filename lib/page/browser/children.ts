@@ -1,25 +1,18 @@
-import type { EndedChild } from '../../supervisor/parent/overview.ts'
-import type { ParticipantStatus } from '../../status/model.ts'
+import type { ChildStatus, EndedChild } from '../../supervisor/parent/overview.ts'
+import type { ParticipantStatus, Status } from '../../status/model.ts'
 import type { Report } from '../../lifecycle/report.ts'
-import type { PageElement } from './dom.ts'
-import { mostRows, row, table } from './cards.ts'
+import { phaseNumber } from '../../lifecycle/phase.ts'
+import { requestOf, routeOf, waitsOf } from '../../status/sentences.ts'
+import type { Shown } from '../../status/shown.ts'
+import { counted } from '../../util/counted.ts'
+import { begun, mostRows, row, table } from './cards.ts'
 import { list, verdictSign } from './report.ts'
 import { sumConnections, sumWatchdogs, sumTraffic } from './sums.ts'
-import { stepsOf } from './timeline.ts'
-import { amount, draw, element, signed, ticking } from './view.ts'
-import type { Child, Shown, ShownApplication, ShownChild, View } from './view.ts'
+import { draw, element, signed, ticking } from './view.ts'
+import type { Child, View } from './view.ts'
 
 /** Requests that are named of each child, at most. */
-export function mostOfChild (): number { return 5 }
-
-/** What a child of the supervisor waits for now. */
-export function waitsOf ({ responding, phase, applications }: ShownChild): ParticipantStatus[] {
-  if (!responding) {
-    const heard = phase === undefined ? '' : `, last heard of in phase ${phase}`
-    return [{ name: 'event loop', reason: `does not answer${heard}` }]
-  }
-  return (applications ?? []).flatMap(({ participants }) => participants).filter(({ reason }) => reason !== undefined)
-}
+const mostOfChild = 5
 
 /**
  * A supervisor's state as if it were an application's: with what its children wait for, how far the slowest of them
@@ -29,7 +22,7 @@ export function aggregateOf (state: Shown): Shown {
   const { children, ended, number = 0, shutdown, exitCode } = state
   if (children === undefined) return state
   const applications = children.flatMap((child) => child.applications ?? [])
-  const slowest = applications.reduce<ShownApplication | undefined>(
+  const slowest = applications.reduce<Status | undefined>(
     (a, b) => a === undefined || b.number < a.number ? b : a,
     undefined
   )
@@ -39,11 +32,11 @@ export function aggregateOf (state: Shown): Shown {
     .flatMap((child) => waitsOf(child).map(({ name, reason }) => ({ name: `child ${child.child}: ${name}`, reason })))
     // Those who wait for other children last: the others are what a reader looks for.
     .toSorted((a, b) => Number(a.name.endsWith(': supervisor')) - Number(b.name.endsWith(': supervisor')))
-  const more = waits.length - mostRows()
+  const more = waits.length - mostRows
   const records = told?.phases ?? ended?.find(({ report }) => report !== undefined)?.report?.phases
   // A child may be ahead of the whole.
   const phases = (records ?? []).filter((record) =>
-    exitCode !== undefined || stepsOf(state).findIndex((step) => step.phase === record.phase) < number)
+    exitCode !== undefined || phaseNumber(record.phase) < number)
   const { budget } = slowest ?? {}
   const [connections, traffic] = [sumConnections(children), sumTraffic(state)]
   return {
@@ -55,7 +48,7 @@ export function aggregateOf (state: Shown): Shown {
     ...budget !== undefined && { budget },
     watchdog: sumWatchdogs(children),
     participants: more > 0
-      ? [...waits.slice(0, mostRows()), { name: `${more} more`, reason: 'in the list of children' }]
+      ? [...waits.slice(0, mostRows), { name: `${more} more`, reason: 'in the list of children' }]
       : waits,
     // Where no child tells of its phases, none of them is known to have been skipped.
     shutdown: records === undefined ? undefined : {
@@ -82,9 +75,9 @@ export function verdictOf ({ exitCode, ended = [] }: Shown): Report['verdict'] |
 
 /** The children of a supervisor, and how those have ended who are gone. */
 export function drawChildren (view: View): void {
-  const { children, ended = [], reloading } = view.state
+  const { at = 0, children, ended = [], reloading } = view.state
   const shown = children?.map(({ applications, ...child }) =>
-    ({ ...child, details: detailsOf({ ...child, applications }) }))
+    ({ ...child, details: detailsOf({ ...child, applications }, at) }))
   draw(view, 'children', shown && { shown, ended, reloading }, () => [
     reloading === true && element('p', { class: 'lead' }, 'A reload is under way.'),
     shown !== undefined && shown.length > 0
@@ -95,7 +88,7 @@ export function drawChildren (view: View): void {
 }
 
 /** The row of a child. */
-export function childRow (child: Omit<ShownChild, 'applications'>): PageElement {
+function childRow (child: Omit<ChildStatus, 'applications'>): HTMLElement {
   const { pid, phase, ready, responding, leaving, inFlight, connections, restarts, startedAt } = child
   const sign = !responding
     ? signed('✕', 'does not answer', 'bad')
@@ -104,7 +97,7 @@ export function childRow (child: Omit<ShownChild, 'applications'>): PageElement 
     [
       `Child ${child.child}`,
       element('span', { class: 'note' },
-        `pid ${pid}, up for `, ticking({ from: startedAt }), `, ${amount(restarts, 'restart')}`)
+        `pid ${pid}, up for `, ticking({ from: startedAt }), `, ${counted(restarts, 'restart')}`)
     ],
     [
       phase ?? 'unknown',
@@ -113,12 +106,12 @@ export function childRow (child: Omit<ShownChild, 'applications'>): PageElement 
     ],
     [
       element('span', { class: 'number' }, inFlight === undefined ? '–' : `${inFlight} in flight`),
-      connections !== undefined && element('span', { class: 'note number' }, amount(connections, 'connection'))
+      connections !== undefined && element('span', { class: 'note number' }, counted(connections, 'connection'))
     ])
 }
 
 /** What is shown of a child besides its row. */
-export interface ChildDetails {
+interface ChildDetails {
   waits: ParticipantStatus[]
   failing: Array<{ name: string, critical: boolean, error: string | undefined }>
   requests: Array<{ method: string, route: string | undefined, from: number }>
@@ -126,13 +119,13 @@ export interface ChildDetails {
 }
 
 /** Takes it out of what its applications tell. */
-export function detailsOf (child: ShownChild): ChildDetails {
+function detailsOf (child: ChildStatus, at: number): ChildDetails {
   const { applications = [], inFlight = 0 } = child
   const requests = applications
     .flatMap((one) => one.requests)
-    .map(({ method, route, from = 0 }) => ({ method, route, from: Math.round(from / 50) * 50 }))
+    .map(({ method, route, age }) => ({ method, route, from: begun(at - age) }))
     .toSorted((a, b) => a.from - b.from)
-    .slice(0, mostOfChild())
+    .slice(0, mostOfChild)
   return {
     waits: waitsOf(child),
     failing: applications
@@ -145,8 +138,8 @@ export function detailsOf (child: ShownChild): ChildDetails {
 }
 
 /** What one child waits for, which of its checks fail, and its oldest requests. */
-export function drawDetails (child: number, { waits, failing, requests, more }: ChildDetails): Child[] {
-  const lines: PageElement[] = [
+function drawDetails (child: number, { waits, failing, requests, more }: ChildDetails): Child[] {
+  const lines: HTMLElement[] = [
     ...waits.map(({ name, reason }) => element('li', {},
       signed('…', 'waits for ', 'warn'),
       element('b', {}, name),
@@ -158,7 +151,7 @@ export function drawDetails (child: number, { waits, failing, requests, more }: 
     ...requests.map(({ method, route, from }) => element('li', {},
       element('span', { class: 'method' }, method),
       ' ',
-      element('span', { class: 'route' }, route ?? 'no route'),
+      element('span', { class: 'route' }, routeOf({ route })),
       ', for ',
       ticking({ from })))
   ]
@@ -171,16 +164,16 @@ export function drawDetails (child: number, { waits, failing, requests, more }: 
 }
 
 /** How one child has ended. */
-export function endedRow ({
+function endedRow ({
   child, pid, exitCode, signal, verdict, summary, cutRequests, report
-}: EndedChild): PageElement {
-  const cut = (report?.cut.requests ?? []).slice(0, mostOfChild())
+}: EndedChild): HTMLElement {
+  const cut = (report?.cut.requests ?? []).slice(0, mostOfChild)
   return row(
     [`Child ${child}`, element('span', { class: 'note' }, `pid ${pid}`)],
     [
       verdictSign(verdict === 'unfinished' ? 'failed' : verdict),
       element('span', { class: 'note' }, summary),
-      ...list('Requests that were cut', cut.map(({ method, route }) => `${method} ${route ?? 'no route'}`)),
+      ...list('Requests that were cut', cut.map(requestOf)),
       cutRequests > cut.length && element('p', { class: 'more' }, `and ${cutRequests - cut.length} more`)
     ],
     [element('span', { class: 'number' }, signal ?? String(exitCode))])

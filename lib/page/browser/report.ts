@@ -1,11 +1,13 @@
 import type { Report } from '../../lifecycle/report.ts'
-import type { PageElement } from './dom.ts'
-import { pairs, row, table } from './cards.ts'
-import { amount, draw, duration, element, group, namesOf, signed, times } from './view.ts'
+import { cutConnectionOf, cutRequestOf, failureOf, routeOf } from '../../status/sentences.ts'
+import { duration, firstOf, grouped, namesOf, times } from '../../status/words.ts'
+import { counted } from '../../util/counted.ts'
+import { mostRows, pairs, row, table } from './cards.ts'
+import { draw, element, signed } from './view.ts'
 import type { Child, View } from './view.ts'
 
 /** What a verdict looks like. */
-export function verdictSign (verdict: Report['verdict']): PageElement {
+export function verdictSign (verdict: Report['verdict']): HTMLElement {
   return verdict === 'clean'
     ? signed('✓', 'Clean', 'good')
     : verdict === 'cut' ? signed('!', 'Cut', 'warn') : signed('✕', 'Failed', 'bad')
@@ -18,12 +20,8 @@ export function drawReport (view: View): void {
     if (report === undefined) return []
     const { cut, traffic, failures, advice } = report
     const rows = cut.requests
-      .slice(0, 20)
-      .map(({ method, route, age }) => row([route ?? 'no route'], [method], [duration(age)]))
-    const byOthers = cut.byOthers
-      .map(({ method, route, age }) => `${method} ${route ?? 'no route'}, after ${duration(age)}`)
-    const connections = cut.connections.map(({ method, route, address, age }) =>
-      `${address ?? 'an unknown client'}, ${duration(age)} after ${method ?? 'a request'} ${route ?? 'no route'}`)
+      .slice(0, mostRows)
+      .map(({ method, route, age }) => row([routeOf({ route })], [method], [duration(age)]))
     return [
       element('div', { class: 'verdict', 'data-verdict': report.verdict },
         verdictSign(report.verdict),
@@ -33,22 +31,22 @@ export function drawReport (view: View): void {
         ['Asked for by', [`${report.reason} (${report.kind})`]],
         ['Late connections', [String(traffic.lateArrivals)]],
         ['No longer waited for', [cut.waiting.length === 0 ? 'nobody' : namesOf(cut.waiting)]],
-        ['Told to reconnect', [amount(traffic.shed, 'connection')]]
+        ['Told to reconnect', [counted(traffic.shed, 'connection')]]
       ]),
       rows.length > 0 && table('Requests that were cut', ['Route cut', 'Method', 'Age'], rows),
-      cut.requests.length > 20 && element('p', { class: 'more' }, `and ${cut.requests.length - 20} more`),
-      ...list('Requests that others ended', byOthers),
-      ...list('Connections that were cut soon after a request', connections),
-      ...list('What failed', failures.map(({ name, message, phase }) => `${name} (${phase}): ${message}`)),
+      cut.requests.length > mostRows && element('p', { class: 'more' }, `and ${cut.requests.length - mostRows} more`),
+      ...list('Requests that others ended', cut.byOthers.map(cutRequestOf)),
+      ...list('Connections that were cut soon after a request', cut.connections.map(cutConnectionOf)),
+      ...list('What failed', failures.map(failureOf)),
       ...list('Advice', advice)
     ]
   })
 }
 
 /** The figures of a report: what was lost. */
-export function figures ({
+function figures ({
   exitCode, cut: { requests, streams, upgraded, connections, byOthers }
-}: Report): PageElement {
+}: Report): HTMLElement {
   const all: Array<[string, string, boolean]> = [
     ['requests cut', String(requests.length), requests.length > 0],
     ['streams cut', String(streams), false],
@@ -66,12 +64,12 @@ export function figures ({
 
 /** A list under a title, where there is anything in it. */
 export function list (title: string, lines: string[]): Child[] {
-  const { shown, more } = group(lines)
+  const { shown, more } = firstOf(grouped(lines))
   if (lines.length === 0) return []
   return [
     element('h3', {}, title),
     element('ul', { class: 'lines' },
-      ...shown.map(([line, count]) => element('li', {}, `${line}${times(count)}`)),
+      ...shown.map(({ first: line, count }) => element('li', {}, `${line}${times(count)}`)),
       more > 0 && element('li', {}, `and ${more} more`))
   ]
 }

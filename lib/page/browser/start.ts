@@ -1,28 +1,30 @@
+import { readyChildrenOf, unreadiness } from '../../status/sentences.ts'
+import { merge } from '../../status/shown.ts'
+import type { Shown } from '../../status/shown.ts'
+import { stepsOf } from '../../status/steps.ts'
+import { duration } from '../../status/words.ts'
 import {
   drawChecks, drawConnections, drawLoop, drawParticipants, drawRequests, drawTraffic, graceText
 } from './cards.ts'
 import { drawChildren, verdictOf, aggregateOf } from './children.ts'
-import type { PageDocument, PageInput } from './dom.ts'
 import { drawReport, verdictSign } from './report.ts'
 import { readStream } from './stream.ts'
-import { drawGrace, drawTimeline, stepsOf } from './timeline.ts'
-import { anchor, draw, duration, element, find, namesOf, signed, tick, ticking, timeOf, timeOfDay } from './view.ts'
-import type { CheckStatus } from '../../status/checks.ts'
-import type { Shown, View } from './view.ts'
+import { drawGrace, drawTimeline } from './timeline.ts'
+import { draw, element, find, signed, tick, ticking, timeOf, timeOfDay } from './view.ts'
+import type { View } from './view.ts'
 
-declare const document: PageDocument
-declare const location: { origin: string, pathname: string }
+start()
 
 /** Starts the page: draws the state that came with it, and follows the stream. */
-export function start (): void {
-  const state = anchor(JSON.parse(find('state').textContent ?? '{}') as Shown)
+function start (): void {
+  const state = JSON.parse(find('state').textContent ?? '{}') as Shown
   const view: View = { state, ahead: (state.at ?? Date.now()) - Date.now(), frozen: undefined, drawn: new Map() }
   drawAll(view)
   setInterval(() => tick(view), 250)
   const stream = follow(view)
   find('unlock').addEventListener('submit', (event) => {
     event.preventDefault()
-    const field = find('token') as PageInput
+    const field = find('token') as HTMLInputElement
     // What no header can carry is no token.
     const isToken = /^[!-~]+$/.test(field.value)
     view.drawn.set('tried', isToken ? 'refused' : 'odd')
@@ -33,7 +35,7 @@ export function start (): void {
 }
 
 /** Follows the stream, and says how it stands. */
-export function follow (view: View): ReturnType<typeof readStream> {
+function follow (view: View): ReturnType<typeof readStream> {
   let last: Shown | undefined
   let over = false
   // A whole URL: a path that begins with two slashes would be another host's.
@@ -48,7 +50,7 @@ export function follow (view: View): ReturnType<typeof readStream> {
       else if (name === 'status') draw(view, 'notice', undefined, () => [])
       last = undefined
       over = name === 'report'
-      view.state = name === 'status' ? anchor(data) : merge(before, anchor(data))
+      view.state = name === 'status' ? data : merge(before, data)
       view.ahead = (data.at ?? Date.now()) - Date.now()
       view.frozen = undefined
       drawAll(view)
@@ -63,13 +65,8 @@ export function follow (view: View): ReturnType<typeof readStream> {
   })
 }
 
-/** Lays a change over a state. A field of `null` is gone. */
-export function merge (state: Shown, change: Shown): Shown {
-  return Object.fromEntries(Object.entries({ ...state, ...change }).filter(([, value]) => value !== null))
-}
-
 /** Draws everything. Only what has changed is drawn anew. */
-export function drawAll (view: View): void {
+function drawAll (view: View): void {
   const whole = { ...view, state: aggregateOf(view.state) }
   drawHead({ ...whole, state: { ...whole.state, shutdown: whole.state.shutdown ?? view.state.shutdown } })
   drawTimeline(whole)
@@ -89,47 +86,31 @@ export function drawAll (view: View): void {
 }
 
 /** Which of the service's processes this is. */
-export function replicaOf (process: Shown['process']): string {
+function replicaOf (process: Shown['process']): string {
   return process === undefined ? '' : `${process.hostname}, pid ${process.pid}`
 }
 
-/** What a child of any version tells of a check. */
-type Told = Omit<CheckStatus, 'critical'> & Partial<Pick<CheckStatus, 'critical'>>
-
-/** Why an application that runs is not ready, as far as it is known. */
-export function unreadiness ({ holds = [], checks = [], started, pressure }: Shown): string {
-  const kind = started === false ? 'startup' : 'readiness'
-  // A child of another version may not tell which of its checks are critical; all of them were.
-  const failing = checks
-    .filter(({ kinds, critical = true, state }: Told) => critical && state !== 'passing' && kinds.includes(kind))
-    .map(({ name, state }) => `${name} (${state})`)
-  const reasons = [
-    started === false && 'It has not started yet.',
-    holds.length > 0 && `Held by: ${namesOf(holds)}.`,
-    failing.length > 0 && `Health checks: ${namesOf(failing)}.`,
-    pressure?.underPressure === true && 'The process is under pressure.'
-  ]
-  return reasons.filter((reason) => reason !== false).join(' ')
-}
-
 /** The reason of the state: who asked for the end, or what prevents readiness; for a supervisor, its ready children. */
-export function whyOf (state: Shown): string | undefined {
-  const { phase, ready, shutdown, readyChildren, workers, minReady } = state
-  const children = readyChildren === undefined
-    ? ''
-    : `${readyChildren} of ${workers} children ready, ${minReady} needed.`
+function whyOf (state: Shown): string | undefined {
+  const { phase, ready, shutdown } = state
+  const children = readyChildrenOf(state) ?? ''
   if (shutdown === undefined) {
-    const why = phase === 'running' && ready === false ? unreadiness(state) : ''
-    return [children, why].filter((part) => part !== '').join(' ') || undefined
+    return sentencesOf([children, ...phase === 'running' && ready === false ? unreadiness(state) : []]) || undefined
   }
   const { kind, reason, startedAt, hurried } = shutdown
-  if (kind === undefined) return `A drain by hand. ${children}`.trim()
-  const remark = hurried === undefined ? '' : ' A second signal made it fast.'
-  return `${kind === 'crash' ? 'Crash' : 'Asked for'} by ${reason} at ${timeOfDay(startedAt)}.${remark}`
+  if (kind === undefined) return sentencesOf(['A drain by hand', children])
+  return sentencesOf([
+    `${kind === 'crash' ? 'Crash' : 'Asked for'} by ${reason} at ${timeOfDay(startedAt)}`,
+    hurried === undefined ? '' : 'A second signal made it fast'
+  ])
+}
+
+function sentencesOf (parts: string[]): string {
+  return parts.filter((part) => part !== '').map((part) => `${part.charAt(0).toUpperCase()}${part.slice(1)}.`).join(' ')
 }
 
 /** The phase, in the title, the head and the figures. */
-export function drawHead (view: View): void {
+function drawHead (view: View): void {
   const { state } = view
   const { phase = 'running', number = 0, ready, since = 0, at = 0, shutdown, report, deadline, process } = state
   const { inFlight, connections } = state
@@ -182,7 +163,7 @@ export function drawHead (view: View): void {
 }
 
 /** The field for the token, where one would show more. */
-export function drawUnlock (view: View): void {
+function drawUnlock (view: View): void {
   const { access } = view.state
   find('unlock-panel').hidden = access === 'whole'
   find('unlock').hidden = access !== 'token'
@@ -195,11 +176,12 @@ export function drawUnlock (view: View): void {
 }
 
 /** An event loop that does not turn. */
-export function drawAlarm (view: View): void {
-  const { eventLoop } = view.state
+function drawAlarm (view: View): void {
+  const { at = 0, eventLoop } = view.state
   const blocked = eventLoop?.blocked === true
   document.body.dataset['alarm'] = blocked ? 'yes' : 'no'
-  const { from = 0, blockedIn } = eventLoop ?? {}
+  const { silence = 0, blockedIn } = eventLoop ?? {}
+  const from = at - silence
   const holder = blockedIn === undefined
     ? 'Native code, or a function that is not known yet, holds it.'
     : 'The function that holds it: '
@@ -215,7 +197,7 @@ export function drawAlarm (view: View): void {
 }
 
 /** Says a new phase to whoever does not see it. */
-export function tellPhase (before: Shown, now: Shown): void {
+function tellPhase (before: Shown, now: Shown): void {
   if (now.report !== undefined && before.report === undefined) {
     find('said').textContent = `The shutdown is over: ${now.report.verdict}.`
   } else if (before.phase !== now.phase || before.ready !== now.ready) {
@@ -224,7 +206,7 @@ export function tellPhase (before: Shown, now: Shown): void {
 }
 
 /** The connection has ended: what is shown is the last that is known. `over`: it was the end of the process. */
-export function tellLost (view: View, delay: number, over: boolean, why: string | undefined): void {
+function tellLost (view: View, delay: number, over: boolean, why: string | undefined): void {
   const { state, frozen = 0 } = view
   draw(view, 'link', { delay }, () => [
     over ? signed('■', 'Ended', 'calm') : signed('!', 'Connection lost', 'warn'),
@@ -240,7 +222,7 @@ export function tellLost (view: View, delay: number, over: boolean, why: string 
 }
 
 /** Another process answers: what became of the one before. */
-export function tellOther (view: View, { report, phase }: Shown): void {
+function tellOther (view: View, { report, phase }: Shown): void {
   draw(view, 'notice', { other: report?.startedAt ?? phase, at: Date.now() }, () => [element('p', {},
     `Another process answers since ${timeOfDay(Date.now() + view.ahead)}. The one before: `,
     report === undefined ? `last seen in phase ${phase}.` : verdictSign(report.verdict),

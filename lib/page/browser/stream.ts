@@ -1,7 +1,8 @@
-import type { Shown } from './view.ts'
+import { EventReader } from '../../status/events.ts'
+import type { Shown } from '../../status/shown.ts'
 
 /** What the stream tells. */
-export interface StreamEvents {
+interface StreamEvents {
   /** An event, merged into nothing yet. */
   event (name: string, data: Shown): void
   /** The stream is open, and its first event has come. */
@@ -11,7 +12,7 @@ export interface StreamEvents {
 }
 
 /** The open stream. */
-export interface Stream {
+interface Stream {
   /** Begins anew at once, with another token. */
   restart (token: string): void
 }
@@ -23,7 +24,7 @@ export interface Stream {
 export function readStream (url: string, events: StreamEvents): Stream {
   let token = ''
   let tries = 0
-  let timer: number | object | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
   let current: AbortController | undefined
   const again = (own: AbortController, least: number, why?: string): void => {
     if (own !== current) return
@@ -38,12 +39,11 @@ export function readStream (url: string, events: StreamEvents): Stream {
     let told = false
     try {
       // A browser's cache asks twice at times, where an answer before was cut short: two places among the viewers.
-      const options = {
+      const answer = await fetch(url, {
         cache: 'no-store',
         headers: { accept: 'text/event-stream', ...token !== '' && { authorization: `Bearer ${token}` } },
         signal: own.signal
-      }
-      const answer = await fetch(url, options)
+      })
       if (!answer.ok || answer.body === null) {
         const problem = answer.status === 503 ? 'too many viewers' : `it answers ${answer.status}`
         return again(own, retryAfter(answer.headers.get('retry-after')), problem)
@@ -66,7 +66,7 @@ export function readStream (url: string, events: StreamEvents): Stream {
     restart (given) {
       token = given
       tries = 0
-      clearTimeout(timer as Parameters<typeof clearTimeout>[0])
+      clearTimeout(timer)
       current?.abort()
       void open()
     }
@@ -74,40 +74,27 @@ export function readStream (url: string, events: StreamEvents): Stream {
 }
 
 /** How long a refusal asks to wait, in milliseconds, a minute at most; 0 where it does not say it in seconds. */
-export function retryAfter (header: string | null): number {
+function retryAfter (header: string | null): number {
   const seconds = Number(header)
   return Number.isFinite(seconds) ? 1000 * Math.max(0, Math.min(60, seconds)) : 0
 }
 
 /** Takes the events out of a body, until it ends or nothing at all comes: a heartbeat is due every 15 s. */
-export async function readEvents (
+async function readEvents (
   body: ReadableStream<Uint8Array>,
   own: AbortController,
   tell: (name: string, data: Shown) => void
 ): Promise<void> {
   const reader = body.getReader()
   const decoder = new TextDecoder()
-  let rest = ''
+  const events = new EventReader()
   for (;;) {
     const silence = setTimeout(() => own.abort(), 25_000)
     // oxlint-disable-next-line no-await-in-loop -- one piece after the other
     const { done, value } = await reader.read().finally(() => clearTimeout(silence))
     if (done) return
-    const blocks = (rest + decoder.decode(value, { stream: true })).split('\n\n')
-    rest = blocks.pop() ?? ''
-    for (const block of blocks) {
-      const name = fieldOf(block, 'event')
-      const data = fieldOf(block, 'data')
-      if (name !== undefined && data !== undefined) tell(name, JSON.parse(data) as Shown)
+    for (const { name, data } of events.push(decoder.decode(value, { stream: true }))) {
+      tell(name, JSON.parse(data) as Shown)
     }
   }
-}
-
-/**
- * A field of an event. Lines end with `\n` alone: for a regular expression U+2028 and U+2029, which JSON may hold, end
- * one, too.
- */
-export function fieldOf (block: string, field: string): string | undefined {
-  const start = `${field}: `
-  return block.split('\n').find((line) => line.startsWith(start))?.slice(start.length)
 }

@@ -1,9 +1,11 @@
+import type { ChildStatus } from '../../supervisor/parent/overview.ts'
 import type { WatchdogState, TrafficStatus } from '../../status/model.ts'
 import type { FrontEnd, LateSource, ProbeSummary } from '../../lifecycle/report.ts'
-import type { Shown, ShownChild } from './view.ts'
+import { placeOf } from '../../status/sentences.ts'
+import type { Shown } from '../../status/shown.ts'
 
 /** The names of those children whose figures are in no sum, as they tell nothing now; empty where all do. */
-export function untold (children: ShownChild[] | undefined = []): string {
+export function untold (children: ChildStatus[] | undefined = []): string {
   return children
     .filter(({ applications = [] }) => applications.length === 0)
     .map(({ child }) => `child ${child}`)
@@ -11,12 +13,12 @@ export function untold (children: ShownChild[] | undefined = []): string {
 }
 
 /** Numbers, added up. */
-export function sum (numbers: number[]): number {
+function sum (numbers: number[]): number {
   return numbers.reduce((a, b) => a + b, 0)
 }
 
 /** Open connections of all children, by kind; undefined where none of them tells of any. */
-export function sumConnections (children: ShownChild[]): Record<string, number> | undefined {
+export function sumConnections (children: ChildStatus[]): Record<string, number> | undefined {
   const all = children
     .flatMap(({ applications = [] }) => applications)
     .flatMap(({ connections }) => Object.entries(connections))
@@ -52,14 +54,14 @@ export function sumTraffic ({ children = [], ended = [], number = 0 }: Shown): T
 }
 
 /** Each address once, the busiest first, at most five. */
-export function sumSources (sources: LateSource[]): LateSource[] {
+function sumSources (sources: LateSource[]): LateSource[] {
   const counts = new Map<string, number>()
   for (const { address, count } of sources) counts.set(address, (counts.get(address) ?? 0) + count)
   return [...counts].map(([address, count]) => ({ address, count })).toSorted((a, b) => b.count - a.count).slice(0, 5)
 }
 
 /** Each prober once. */
-export function sumProbes (probes: ProbeSummary[]): ProbeSummary[] {
+function sumProbes (probes: ProbeSummary[]): ProbeSummary[] {
   const sums = new Map<string, ProbeSummary>()
   for (const { prober, answers, first, last } of probes) {
     const known = sums.get(prober)
@@ -74,7 +76,7 @@ export function sumProbes (probes: ProbeSummary[]): ProbeSummary[] {
 }
 
 /** Each front end once: every child sees a part of its questions. */
-export function sumFrontEnds (frontEnds: FrontEnd[]): FrontEnd[] {
+function sumFrontEnds (frontEnds: FrontEnd[]): FrontEnd[] {
   const sums = new Map<string, FrontEnd>()
   for (const one of frontEnds) {
     const key = [one.route, one.userAgent, one.address].join(' ')
@@ -88,7 +90,7 @@ export function sumFrontEnds (frontEnds: FrontEnd[]): FrontEnd[] {
 }
 
 /** The watchdogs of all children as one: the worst state, all blocks, and the last one; undefined without watchdogs. */
-export function sumWatchdogs (children: ShownChild[]): WatchdogState | undefined {
+export function sumWatchdogs (children: ChildStatus[]): WatchdogState | undefined {
   // All applications of a child have the same.
   const all = children.flatMap(({ child, applications = [] }) => {
     const [watchdog] = applications.flatMap((one) => one.watchdog ?? [])
@@ -108,7 +110,7 @@ export function sumWatchdogs (children: ShownChild[]): WatchdogState | undefined
     lastBlocked: last && {
       duration: last.duration,
       at: last.at,
-      blockedIn: `child ${last.child}: ${last.blockedIn ?? 'a place that is not known, as inside native code'}`
+      blockedIn: `child ${last.child}: ${placeOf(last.blockedIn)}`
     }
   }
 }
