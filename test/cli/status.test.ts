@@ -130,8 +130,10 @@ t.test('one look: ready, not ready, unreachable, and the worst of several', asyn
 
   t.equal(whole.code, 0, whole.errors)
   for (const expected of [
-    '  1 announcing  3 s to 9.7 s', '  2 closing     up to 500 ms', '  3 draining    rest of 14.7 s',
-    '  4 terminated  up to 3.3 s', /\[##########\] {2}GET {2}\/orders\/:id +request/,
+    '  1 announcing  3 s to 9.7 s', '  2 closing     up to 500 ms', '  3 draining    up to 14.7 s',
+    '  4 terminated  up to 18 s',
+    '  grace        30 s: 10 s preStop hook, 14.7 s announcing, closing, draining, 3.3 s onClose hooks, 2 s reserve',
+    /\[##########\] {2}GET {2}\/orders\/:id +request/,
     /connections {2}open \d+, busy 2, /, /outbox +does not stall/, /database +(passing|unknown) /,
     /mail +failing +took .* for liveness +gone \\u001b\[31m/, /traffic +[\d.]+ new connections\/s/
   ]) t.match(whole.out, expected)
@@ -167,7 +169,7 @@ t.test('one look: ready, not ready, unreachable, and the worst of several', asyn
   ])
   hold.release()
   t.equal(held.code, 1)
-  t.match(held.out, /NOT READY, phase 0 running for .*, held: cache is warming up/)
+  t.match(held.out, /NOT READY, phase 0 running for .*, held by: cache is warming up/)
   t.equal(over.code, 1)
   release?.()
   await (await order).text()
@@ -585,14 +587,14 @@ t.test('long lists are cut, and equal names counted', async (t) => {
     ))
   }))
   const { out } = await status(t, [`127.0.0.1:${port}`, `127.0.0.1:${port}/held`])
-  t.match(out, 'waits for mail x1500 (running for 0 ms), job-0 (busy), job-1 (busy), job-2 (busy), job-3 (busy), '
+  t.match(out, 'waits for mail ×1500 (running for 0 ms), job-0 (busy), job-1 (busy), job-2 (busy), job-3 (busy), '
     + 'job-4 (busy), job-5 (busy), job-6 (busy), job-7 (busy), job-8 (busy) and 21 more\n')
   t.match(
     out,
-    /\n {4}mail x1500 +running for 0 ms\n {4}job-0 +busy\n[^]*\n {4}job-29 +busy\n {4}mail +does not stall\n {2}checks\n/
+    /\n {4}mail ×1500 +running for 0 ms\n {4}job-0 +busy\n[^]*\n {4}job-29 +busy\n {4}mail +does not stall\n {2}checks\n/
   )
-  t.match(out, /\n {4}check-99 +failing .*\n {4}and 50 more\n {2}background {3}mail x1500\n/)
-  t.match(out, /, held: job-0; [^,]*held: job-9 and 20 more; failing: check-0, [^;]*check-9 and 140 more\n/)
+  t.match(out, /\n {4}check-99 +failing .*\n {4}and 50 more\n {2}background {3}mail ×1500\n/)
+  t.match(out, /, held by: job-0, job-1, [^;]*job-9 and 20 more; health checks: check-0 \(failing\), [^;]*check-9 \(failing\) and 140 more\n/)
   t.ok(out.split('\n').every((line) => line.length < 500))
 })
 
@@ -643,7 +645,7 @@ t.test('a stream that breaks off, or is none', async (t) => {
   )
   t.notOk(shown.some((frame) => frame.includes('draining for')), 'a change of nothing')
   t.ok(
-    shown.some((frame) => frame.includes('held: by \\u001b hand')
+    shown.some((frame) => frame.includes('held by: by \\u001b hand')
       && frame.includes('in flight    1 request\n    and 1 more')),
     'what changed'
   )

@@ -2,11 +2,12 @@ import { EventEmitter } from 'node:events'
 import { stripVTControlCharacters } from 'node:util'
 import * as fc from 'fast-check'
 import t from 'tap'
-import { Fields } from '../../lib/cli/status/fields.ts'
+import { printableAll } from '../../lib/cli/status/fields.ts'
 import { bar, columns, fit, textWidth } from '../../lib/cli/status/format.ts'
 import { paint, Screen } from '../../lib/cli/status/screen.ts'
 import { details, headline } from '../../lib/cli/status/view.ts'
 import type { Line } from '../../lib/cli/status/sections.ts'
+import { readStatus } from '../../lib/status/read.ts'
 
 const now = 1_790_000_000_000
 
@@ -84,9 +85,9 @@ const pictures = {
 }
 
 const linesOf = (status: unknown, at = now): Line[] => {
-  const fields = new Fields(status)
+  const told = readStatus(printableAll(status))
   const context = { at, most: 10, authorised: true }
-  return [headline('店舗:3000', fields, context), ...details(fields, context)]
+  return [headline('店舗:3000', told, context), ...details(told, context)]
 }
 
 t.test('every width from 20 to 250 columns at every moment of an end: no line is wider, whatever it says', (t) => {

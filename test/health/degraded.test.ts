@@ -1,7 +1,6 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import { buildVerdict } from '../../lib/watchdog/thread/verdict.ts'
-import { Fields } from '../../lib/cli/status/fields.ts'
 import { headline } from '../../lib/cli/status/view.ts'
 import { sections } from '../../lib/cli/status/sections.ts'
 import type { Health } from '../../lib/health/health.ts'
@@ -182,25 +181,21 @@ t.test('everywhere else that a check is shown', async (t) => {
   for (const [state, value] of [['passing', 0], ['failing', 0], ['degraded', 1], ['unknown', 0]] as const) {
     t.match(metrics, `fastify_graceful_check_state{check="cache",state="${state}"} ${value}\n`)
   }
-  const fields = new Fields(app.graceful.status())
+  const status = app.graceful.status()
   t.match(
-    sections(fields, { at: Date.now(), most: 10, authorised: true }).filter(({ text }) => text.includes('cache')),
+    sections(status, { at: Date.now(), most: 10, authorised: true }).filter(({ text }) => text.includes('cache')),
     [{ text: /cache +degraded .*connect ECONNREFUSED/, tone: 'strong' }],
     'the terminal'
   )
   t.notMatch(
-    headline(
-      'shop',
-      new Fields({ ...app.graceful.status(), ready: false, holds: ['migrations'] }),
-      { at: Date.now() }
-    ).text,
+    headline('shop', { ...status, ready: false, holds: ['migrations'] }, { at: Date.now() }).text,
     'cache',
     'which does not name it as the reason'
   )
   t.strictSame(
-    unreadiness({ ...app.graceful.status(), holds: ['migrations'] }),
+    unreadiness({ ...status, holds: ['migrations'] }),
     ['held by: migrations'],
-    'the page does not name it as the reason'
+    'it is not named as the reason'
   )
 })
 

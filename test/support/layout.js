@@ -21,7 +21,7 @@ const longer = {
  */
 const rooms = {
   admin: ['fastify', 'page', 'server', 'status', 'traffic'],
-  cli: ['lifecycle', 'server', 'supervisor'],
+  cli: ['lifecycle', 'server', 'status', 'supervisor'],
   drill: [],
   fastify: ['lifecycle', 'process'],
   health: ['fastify', 'lifecycle'],

@@ -3,13 +3,14 @@ import type { IncomingMessage, RequestOptions } from 'node:http'
 import { Agent as SecureAgent, request as secureRequest } from 'node:https'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { phases } from '../../lifecycle/phase.ts'
-import { Fields, printable, readJson } from './fields.ts'
-import { duration } from './format.ts'
+import { readStatus } from '../../status/read.ts'
+import { duration } from '../../status/words.ts'
+import { printable, readJson } from './fields.ts'
 import { readEvents, StreamedState } from './stream.ts'
 import type { Target } from './target.ts'
 
 /** What became of asking. */
-export type Answer = { status: Fields, at: number } | { status: undefined, problem: string }
+export type Answer = { status: object, at: number } | { status: undefined, problem: string }
 
 /** How a stream ended: there is none, the service has told its end, or the connection broke. */
 export type StreamEnd = 'none' | 'told' | 'broken'
@@ -136,7 +137,7 @@ async function follow (
     for await (const { name, data } of readEvents(response.setEncoding('utf8') as AsyncIterable<string>)) {
       if (name !== 'status' && !(state.there && (name === 'change' || name === 'report'))) continue
       state.take(data, name === 'status')
-      if (!isStatus(state.fields)) break
+      if (!isStatus(state.told)) break
       clearTimeout(timer)
       told(state)
       if (name === 'report') return 'told'
@@ -184,7 +185,7 @@ function judge ({ statusCode = 0, statusMessage = '', headers }: IncomingMessage
   if (statusCode !== 200) {
     return refused(`answers ${statusCode}${statusMessage === '' ? '' : ` ${shorten(statusMessage)}`}`)
   }
-  const status = parse(body)
+  const status = readJson(body)
   if (status === undefined) {
     return refused(`answers with ${shorten(headers['content-type'] ?? 'no content type')} that is no JSON`)
   }
@@ -192,15 +193,9 @@ function judge ({ statusCode = 0, statusMessage = '', headers }: IncomingMessage
   return { status, at: timeOf(headers.date) }
 }
 
-const isStatus = (status: Fields): boolean =>
-  (phases as readonly unknown[]).includes(status.text('phase')) && status.flag('ready') !== undefined
-
-function parse (body: string): Fields | undefined {
-  try {
-    return new Fields(readJson(body))
-  } catch {
-    return undefined
-  }
+function isStatus (told: unknown): told is object {
+  const { phase, ready } = readStatus(told)
+  return ready !== undefined && (phases as readonly unknown[]).includes(phase)
 }
 
 /** Now, as the other side has it: times in a status are of its clock. */

@@ -1,95 +1,54 @@
-import { Fields, readJson } from './fields.ts'
-
-/** One server-sent event. */
-export interface StreamEvent { name: string, data: unknown }
+import { EventReader } from '../../status/events.ts'
+import { readStatus } from '../../status/read.ts'
+import { later, merge } from '../../status/shown.ts'
+import { readJson } from './fields.ts'
 
 /** Characters of one event; see the bound of an answer. */
 const longest = 16 * 2 ** 20
 
 /**
- * Reads server-sent events as their standard has them, as far as a status needs it.
+ * Reads server-sent events; what is no JSON counts as none.
  *
  * @throws Error where one is too long
  */
-export async function * readEvents (chunks: AsyncIterable<string>): AsyncGenerator<StreamEvent, void> {
-  let text = ''
+export async function * readEvents (
+  chunks: AsyncIterable<string>
+): AsyncGenerator<{ name: string, data: unknown }, void> {
+  const events = new EventReader()
   for await (const chunk of chunks) {
-    text += chunk
-    const blocks = text.split(/\r?\n\r?\n/)
-    text = blocks.pop() ?? ''
-    if (text.length > longest) throw new Error('an event is too long')
-    for (const block of blocks) {
-      const event = readEvent(block.split(/\r?\n/))
-      if (event !== undefined) yield event
+    for (const { name, data } of events.push(chunk)) {
+      const json = readJson(data)
+      if (json !== undefined) yield { name, data: json }
     }
+    if (events.pending > longest) throw new Error('an event is too long')
   }
 }
-
-/** Undefined for comments, and for what is no JSON. */
-function readEvent (lines: string[]): StreamEvent | undefined {
-  const field = (name: string): string[] => lines
-    .filter((line) => line.startsWith(`${name}:`))
-    .map((line) => line.slice(name.length + 1).replace(/^ /, ''))
-  const data = field('data').join('\n')
-  if (data === '') return undefined
-  try {
-    return { name: field('event').at(-1) ?? 'message', data: readJson(data) }
-  } catch {
-    return undefined
-  }
-}
-
-/** What of a state is as it was, however long ago. */
-const settled: ReadonlySet<string> = new Set(['report', 'shutdown', 'traffic'])
-/**
- * Whether the field, in milliseconds, grows with the time; a stream does not repeat it for that alone. The silence of
- * an event loop that turns does not grow.
- */
-const isGrowing = (name: string, owner: object): boolean =>
-  name === 'age' || (name === 'silence' && 'blocked' in owner && owner.blocked === true)
 
 /** A state that is told by its changes. */
 export class StreamedState {
-  readonly #fields = new Map<string, { value: unknown, at: number }>()
-  /** When the last event was so, by the clock of the service, and when it was heard, by ours. */
-  #at = 0
+  #state: { at: number } | undefined
+  /** When the last event was heard, by the clock of this machine. */
   #heard = 0
 
   /** Whether a whole state has come, so that changes mean something. */
   get there (): boolean {
-    return this.#fields.size > 0
+    return this.#state !== undefined
   }
 
-  /** Takes what came: the whole, or what of it is new; `null` is gone. */
+  /** Takes what came: the whole, or what of it is new. */
   take (data: unknown, whole: boolean): void {
-    const fields = new Fields(data)
-    if (whole) this.#fields.clear()
     this.#heard = Date.now()
-    this.#at = fields.number('at') ?? this.#heard
-    for (const [name, value] of Object.entries(data ?? {})) {
-      if (value === null) this.#fields.delete(name)
-      else this.#fields.set(name, { value, at: this.#at })
-    }
+    const told = { ...data as object, at: readStatus(data).at ?? this.#heard }
+    this.#state = whole || this.#state === undefined ? told : merge(this.#state, told)
   }
 
   /** Now, by the clock of the service. */
   get now (): number {
-    return this.#at + Date.now() - this.#heard
+    return (this.#state?.at ?? 0) + Date.now() - this.#heard
   }
 
-  /** As it is now: what only grows has grown. */
-  get fields (): Fields {
-    const { now } = this
-    return new Fields(Object.fromEntries([...this.#fields].map(([name, { value, at }]) =>
-      [name, settled.has(name) ? value : grown(value, now - at)])))
+  /** As it is now. */
+  get told (): object {
+    return later(this.#state ?? {}, Date.now() - this.#heard)
   }
-}
-
-function grown (value: unknown, elapsed: number): unknown {
-  if (Array.isArray(value)) return value.map((item) => grown(item, elapsed))
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => {
-    if (typeof inner === 'number' && isGrowing(name, value)) return [name, inner + elapsed]
-    return [name, settled.has(name) ? inner : grown(inner, elapsed)]
-  }))
 }

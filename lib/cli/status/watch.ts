@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { readStatus } from '../../status/read.ts'
+import type { Shown } from '../../status/shown.ts'
+import { duration } from '../../status/words.ts'
 import type { Answer, Asker } from './ask.ts'
-import type { Fields } from './fields.ts'
 import type { StreamedState } from './stream.ts'
-import { duration } from './format.ts'
 import { details, headline, waiting } from './view.ts'
 import type { Context, Line } from './sections.ts'
 
@@ -17,7 +18,7 @@ export class Subject {
   readonly name: string
   readonly #asker: Asker
   readonly #authorised: boolean
-  #answer: Fields | undefined
+  #answer: object | undefined
   #at = 0
   /** While it is told by its changes. */
   #streamed: StreamedState | undefined
@@ -66,7 +67,7 @@ export class Subject {
       changed()
     })
     if (this.#streamed === undefined) return false
-    this.#answer = this.#streamed.fields
+    this.#answer = this.#streamed.told
     this.#at = this.#streamed.now
     this.#streamed = undefined
     this.#told = end === 'told'
@@ -106,7 +107,7 @@ export class Subject {
   get exitCode (): number {
     if (this.#status === undefined) return exitCodes.unreachable
     if (this.#problem !== undefined) return this.gone && this.#ending ? exitCodes.notReady : exitCodes.unreachable
-    return this.#status.flag('ready') === true ? exitCodes.ready : exitCodes.notReady
+    return this.#status.ready === true ? exitCodes.ready : exitCodes.notReady
   }
 
   /** As JSON has it. */
@@ -115,7 +116,7 @@ export class Subject {
       target: this.name,
       exitCode: this.exitCode,
       ...this.#problem === undefined ? {} : { problem: this.#problem },
-      ...this.#status === undefined ? {} : { status: this.#status.plain }
+      ...this.#plain === undefined ? {} : { status: this.#plain }
     }
   }
 
@@ -125,9 +126,9 @@ export class Subject {
     // Reasons count down, or say since when: as long as nothing else of one changes, that is no news.
     return [
       this.#problem,
-      status?.text('phase'),
-      status?.flag('ready'),
-      status?.flag('eventLoop', 'blocked') === true,
+      status?.phase,
+      status?.ready,
+      status?.eventLoop?.blocked === true,
       status && waiting(status).replaceAll(/\d+/g, '#')
     ].join('\n')
   }
@@ -154,8 +155,12 @@ export class Subject {
     ]
   }
 
-  get #status (): Fields | undefined {
-    return this.#streamed?.fields ?? this.#answer
+  get #plain (): object | undefined {
+    return this.#streamed?.told ?? this.#answer
+  }
+
+  get #status (): Shown | undefined {
+    return this.#plain && readStatus(this.#plain)
   }
 
   /** When the status was so: now, while it is streamed. */
@@ -164,7 +169,7 @@ export class Subject {
   }
 
   get #ending (): boolean {
-    return this.#status !== undefined && this.#status.text('phase') !== 'running'
+    return this.#status !== undefined && this.#status.phase !== 'running'
   }
 
   get #trouble (): Line | undefined {
