@@ -5,7 +5,7 @@ import { conceal, errors, hidden, invalidOption, refuseUnknownOptions, show, typ
 import type { WatchdogOptions, WatchdogSettings } from './watchdog/main/types.ts'
 import type { ProbesOptions } from './health/options.ts'
 import type { PressureOptions } from './health/pressure.ts'
-import type { Environment } from './platform/kubernetes/environment.ts'
+import type { Environment } from './environment.ts'
 import type { MetricsOptions, MetricsSettings } from './metrics/options.ts'
 import { defaultMessagePath } from './platform/kubernetes/message.ts'
 import { valueOf, withDefaults } from './util/named.ts'

@@ -4,7 +4,7 @@ import type { WatchHandle, WatchdogSettings, WatchdogSetup, WatchedApplication }
 import { monotonic } from './watchdog/heartbeat.ts'
 import type { Health } from './health/health.ts'
 import { checkKinds } from './health/options.ts'
-import { supervisorVariable } from './platform/kubernetes/environment.ts'
+import { supervisorVariable } from './environment.ts'
 import { systemClock } from './clock.ts'
 import type { Lifecycle } from './lifecycle/lifecycle.ts'
 import type { Telemetry } from './metrics/telemetry.ts'

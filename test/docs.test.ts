@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { errors } from '../lib/errors.ts'
 import { cutBudget } from '../lib/lifecycle/budget.ts'
-import { variables } from '../lib/platform/kubernetes/environment.ts'
+import { variables } from '../lib/environment.ts'
 import { optionTable } from '../lib/option-table.ts'
 
 const read = (name: string): Promise<string> => readFile(new URL(`../${name}`, import.meta.url), 'utf8')

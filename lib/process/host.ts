@@ -3,7 +3,7 @@ import { isatty } from 'node:tty'
 import { isMainThread } from 'node:worker_threads'
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
-import { hasForeignPrimary } from '../platform/kubernetes/environment.ts'
+import { hasForeignPrimary } from '../environment.ts'
 import { openHandles } from './handles.ts'
 import type { Channel } from '../fastify/process-internals.ts'
 

@@ -1,6 +1,6 @@
 import { conceal, errors, hidden, invalidOption, refuseUnknownOptions, show, typeName } from '../errors.ts'
 import { defaultMessagePath } from '../platform/kubernetes/message.ts'
-import { readEnvironment } from '../platform/kubernetes/environment.ts'
+import { readEnvironment } from '../environment.ts'
 import { own } from '../util/own.ts'
 import { boolean, isObject, modeOf } from '../rules.ts'
 import type { Rule } from '../rules.ts'

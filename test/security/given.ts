@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { Environment } from '../../lib/platform/kubernetes/environment.ts'
+import type { Environment } from '../../lib/environment.ts'
 import { readOptions } from '../../lib/options.ts'
 import type { GracefulOptions } from '../../lib/options.ts'
 import type { Settings } from '../../lib/settings.ts'

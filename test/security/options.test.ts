@@ -5,7 +5,7 @@ import { readSuperviseOptions, readSupervisorOptions } from '../../lib/superviso
 import { supervisorOptions } from '../../lib/supervisor/option-table.ts'
 import { show } from '../../lib/errors.ts'
 import { resolveCheckOptions } from '../../lib/health/options.ts'
-import { readEnvironment, variables } from '../../lib/platform/kubernetes/environment.ts'
+import { readEnvironment, variables } from '../../lib/environment.ts'
 import { optionTable } from '../../lib/option-table.ts'
 import { isFit, long, read, run } from './given.ts'
 

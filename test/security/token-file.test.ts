@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { readEnvironment } from '../../lib/platform/kubernetes/environment.ts'
+import { readEnvironment } from '../../lib/environment.ts'
 import { inTime, Stopwatch } from '../support/stopwatch.ts'
 
 const token = 'a-token-of-27-characters-ok'

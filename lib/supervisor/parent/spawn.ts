@@ -3,7 +3,7 @@ import cluster, { Worker } from 'node:cluster'
 import { resolve } from 'node:path'
 import type { SupervisorSettings } from '../settings.ts'
 import { launchDirectory } from './script.ts'
-import { siblingsVariable, supervisorVariable } from '../../platform/kubernetes/environment.ts'
+import { siblingsVariable, supervisorVariable } from '../../environment.ts'
 
 /**
  * Sets the process up as the parent of its children; there can be one such set-up in a process.

@@ -327,7 +327,7 @@ t.test('neither a worker thread nor a worker of node:cluster speaks for the cont
   const folder = t.testdir()
   const environment = pathToFileURL(join(folder, 'environment.js')).href
   await build({
-    input: fileURLToPath(new URL('../../../lib/platform/kubernetes/environment.ts', import.meta.url)),
+    input: fileURLToPath(new URL('../../../lib/environment.ts', import.meta.url)),
     platform: 'node',
     external: /^@?\w/,
     logLevel: 'silent',

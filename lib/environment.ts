@@ -1,14 +1,14 @@
 import cluster from 'node:cluster'
 import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
-import { decimal, whole } from '../../util/decimal.ts'
-import { errors, hidden, show } from '../../errors.ts'
-import { longestTimer } from '../../util/limits.ts'
-import { readVariable } from '../../util/own.ts'
-import { readPlatformatic } from '../platformatic.ts'
-import type { Platformatic } from '../platformatic.ts'
-import { absolutePath, closeCode, integer, ipAddress, oneOf, prefix, route, token } from '../../rules.ts'
-import type { Rule } from '../../rules.ts'
+import { decimal, whole } from './util/decimal.ts'
+import { errors, hidden, show } from './errors.ts'
+import { longestTimer } from './util/limits.ts'
+import { readVariable } from './util/own.ts'
+import { readPlatformatic } from './platform/platformatic.ts'
+import type { Platformatic } from './platform/platformatic.ts'
+import { absolutePath, closeCode, integer, ipAddress, oneOf, prefix, route, token } from './rules.ts'
+import type { Rule } from './rules.ts'
 
 /** What the environment says. */
 export interface Environment {
