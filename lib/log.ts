@@ -2,8 +2,8 @@ import { inspect } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Run } from './util/context.ts'
 import { messageOf, show } from './errors.ts'
+import { writeError } from './process/stderr.ts'
 import { clip } from './util/text.ts'
-import { writeError } from './watchdog/output.ts'
 
 type Write = (fields: object, message: string) => void
 

@@ -29,7 +29,7 @@ const rooms = {
   metrics: ['fastify', 'lifecycle'],
   page: ['lifecycle', 'status'],
   platform: ['lifecycle'],
-  process: ['lifecycle', 'platform'],
+  process: ['lifecycle'],
   server: [],
   status: ['lifecycle'],
   supervisor: ['admin', 'health', 'lifecycle', 'page', 'platform', 'process', 'server', 'traffic', 'watchdog'],

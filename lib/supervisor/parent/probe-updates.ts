@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { setTimeout } from 'node:timers'
-import { ProbeTally } from '../../watchdog/thread/probe-tally.ts'
+import { ProbeTally } from '../../watchdog/probe-tally.ts'
 import type { ProbeAnswers } from '../../watchdog/protocol.ts'
 import type { ProbeAnswer } from '../../health/probes.ts'
 import { identityOf } from '../../traffic/callers.ts'

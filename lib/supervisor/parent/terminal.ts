@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { isatty, WriteStream } from 'node:tty'
-import { reopen } from '../../watchdog/output.ts'
+import { reopen } from '../../process/stderr.ts'
 import { handleOf } from '../../fastify/process-internals.ts'
 
 /**

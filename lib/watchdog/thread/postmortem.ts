@@ -3,7 +3,7 @@ import type { TerminationRecord } from '../../platform/kubernetes/message.ts'
 import { phaseNumber } from '../../lifecycle/phase.ts'
 import { frameText } from './inspect.ts'
 import type { Frame } from './inspect.ts'
-import { logLine } from '../output.ts'
+import { logLine } from '../../process/stderr.ts'
 import type { WatchedState } from '../protocol.ts'
 import type { ThreadState } from './thread-state.ts'
 

@@ -1,6 +1,6 @@
-import { keyOf } from '../../traffic/callers.ts'
-import type { CallerIdentity } from '../../traffic/callers.ts'
-import type { ProbeAnswers } from '../protocol.ts'
+import { keyOf } from '../traffic/callers.ts'
+import type { CallerIdentity } from '../traffic/callers.ts'
+import type { ProbeAnswers } from './protocol.ts'
 
 /** Callers that are told apart between two reports: a stranger may ask under any number of names. */
 const mostCallers = 64
