@@ -3,7 +3,7 @@ import { cutConnectionOf, cutRequestOf, failureOf, routeOf } from '../../status/
 import { duration, firstOf, grouped, namesOf, times } from '../../status/words.ts'
 import { counted } from '../../util/counted.ts'
 import { mostRows, pairs, row, table } from './cards.ts'
-import { draw, element, signed } from './view.ts'
+import { draw, element, figure, signed } from './view.ts'
 import type { Child, View } from './view.ts'
 
 /** What a verdict looks like. */
@@ -26,7 +26,7 @@ export function drawReport (view: View): void {
       element('div', { class: 'verdict', 'data-verdict': report.verdict },
         verdictSign(report.verdict),
         element('p', {}, report.summary)),
-      figures(report),
+      figuresOf(report),
       pairs([
         ['Asked for by', [`${report.reason} (${report.kind})`]],
         ['Late connections', [String(traffic.lateArrivals)]],
@@ -44,22 +44,21 @@ export function drawReport (view: View): void {
 }
 
 /** The figures of a report: what was lost. */
-function figures ({
+function figuresOf ({
   exitCode, cut: { requests, streams, upgraded, connections, byOthers }
 }: Report): HTMLElement {
-  const all: Array<[string, string, boolean]> = [
-    ['requests cut', String(requests.length), requests.length > 0],
-    ['streams cut', String(streams), false],
-    ['upgraded sockets cut', String(upgraded), false],
-    ...(connections.length > 0
-      ? [['connections cut', String(connections.length), true] as [string, string, boolean]]
-      : []),
-    ...(byOthers.length > 0 ? [['ended by others', String(byOthers.length), true] as [string, string, boolean]] : []),
-    ['exit code', String(exitCode), exitCode !== 0]
+  const all: Array<[term: string, count: number, isBad: boolean]> = [
+    ['requests cut', requests.length, requests.length > 0],
+    ['streams cut', streams, false],
+    ['upgraded sockets cut', upgraded, false],
+    ['connections cut', connections.length, true],
+    ['ended by others', byOthers.length, true],
+    ['exit code', exitCode, exitCode !== 0]
   ]
+  // Of what is bad where there is any, none is not worth a figure.
+  const shown = all.filter(([, count, isBad]) => !isBad || count > 0)
   return element('dl', { class: 'figures' },
-    ...all.map(([term, value, bad]) =>
-      element('div', bad ? { class: 'bad' } : {}, element('dt', {}, term), element('dd', {}, value))))
+    ...shown.map(([term, count, isBad]) => figure(term, String(count), isBad ? 'bad' : undefined)))
 }
 
 /** A list under a title, where there is anything in it. */

@@ -10,7 +10,7 @@ import { drawChildren, verdictOf, aggregateOf } from './children.ts'
 import { drawReport, verdictSign } from './report.ts'
 import { readStream } from './stream.ts'
 import { drawGrace, drawTimeline } from './timeline.ts'
-import { draw, element, find, signed, tick, ticking, timeOf, timeOfDay } from './view.ts'
+import { draw, element, figure, find, signed, tick, ticking, timeOf, timeOfDay } from './view.ts'
 import type { View } from './view.ts'
 
 start()
@@ -144,18 +144,12 @@ function drawHead (view: View): void {
     drain: shutdown !== undefined && shutdown.kind === undefined
   }
   draw(view, 'figures', shown, () => [
-    inFlight !== undefined && !over && element('div', {},
-      element('dt', {}, 'in flight'),
-      element('dd', { class: 'number' }, String(inFlight))),
-    shown.open !== undefined && !over && element('div', {},
-      element('dt', {}, 'connections'),
-      element('dd', { class: 'number' }, String(shown.open))),
-    element('div', {},
-      element('dt', {}, over ? 'from the announcement to the end' : 'in this phase for'),
-      element('dd', { class: 'number' }, over ? duration(took) : ticking({ from: since }))),
-    deadline !== undefined && !over && element('div', { class: 'deadline' },
-      element('dt', {}, 'left until the deadline'),
-      element('dd', {}, ticking({ to: deadline })))
+    inFlight !== undefined && !over && figure('in flight', String(inFlight)),
+    shown.open !== undefined && !over && figure('connections', String(shown.open)),
+    over
+      ? figure('from the announcement to the end', duration(took))
+      : figure('in this phase for', ticking({ from: since })),
+    deadline !== undefined && !over && figure('left until the deadline', ticking({ to: deadline }), 'deadline')
   ])
   const why = whyOf(state)
   draw(view, 'why', why, () => [why])

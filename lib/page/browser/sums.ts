@@ -22,10 +22,8 @@ export function sumConnections (children: ChildStatus[]): Record<string, number>
   const all = children
     .flatMap(({ applications = [] }) => applications)
     .flatMap(({ connections }) => Object.entries(connections))
-  if (all.length === 0) return undefined
-  const sums: Record<string, number> = {}
-  for (const [kind, count] of all) sums[kind] = (sums[kind] ?? 0) + count
-  return sums
+  const sums = mergedBy<[kind: string, count: number]>(all, ([kind]) => kind, ([kind, a], [, b]) => [kind, a + b])
+  return sums.length === 0 ? undefined : Object.fromEntries(sums)
 }
 
 /** Traffic of all children, with those that ended since the end was asked for; undefined where none tells of any. */
@@ -53,40 +51,37 @@ export function sumTraffic ({ children = [], ended = [], number = 0 }: Shown): T
   }
 }
 
+/** Items of the same key, added up. */
+function mergedBy<T> (items: T[], keyOf: (item: T) => string, add: (known: T, item: T) => T): T[] {
+  const sums = new Map<string, T>()
+  for (const item of items) {
+    const [key, known] = [keyOf(item), sums.get(keyOf(item))]
+    sums.set(key, known === undefined ? item : add(known, item))
+  }
+  return [...sums.values()]
+}
+
 /** Each address once, the busiest first, at most five. */
 function sumSources (sources: LateSource[]): LateSource[] {
-  const counts = new Map<string, number>()
-  for (const { address, count } of sources) counts.set(address, (counts.get(address) ?? 0) + count)
-  return [...counts].map(([address, count]) => ({ address, count })).toSorted((a, b) => b.count - a.count).slice(0, 5)
+  return mergedBy(sources, ({ address }) => address, (a, b) => ({ ...a, count: a.count + b.count }))
+    .toSorted((a, b) => b.count - a.count)
+    .slice(0, 5)
 }
 
 /** Each prober once. */
 function sumProbes (probes: ProbeSummary[]): ProbeSummary[] {
-  const sums = new Map<string, ProbeSummary>()
-  for (const { prober, answers, first, last } of probes) {
-    const known = sums.get(prober)
-    sums.set(prober, known === undefined ? { prober, answers, first, last } : {
-      prober,
-      answers: known.answers + answers,
-      first: Math.min(known.first, first),
-      last: Math.max(known.last, last)
-    })
-  }
-  return [...sums.values()]
+  return mergedBy(probes, ({ prober }) => prober, (a, b) =>
+    ({ ...a, answers: a.answers + b.answers, first: Math.min(a.first, b.first), last: Math.max(a.last, b.last) }))
 }
 
 /** Each front end once: every child sees a part of its questions. */
 function sumFrontEnds (frontEnds: FrontEnd[]): FrontEnd[] {
-  const sums = new Map<string, FrontEnd>()
-  for (const one of frontEnds) {
-    const key = [one.route, one.userAgent, one.address].join(' ')
-    const known = sums.get(key)
-    const times = [known?.first, known?.last, one.first, one.last].filter((time) => time !== undefined)
+  return mergedBy(frontEnds, ({ route, userAgent, address }) => [route, userAgent, address].join(' '), (a, b) => {
+    const times = [a.first, a.last, b.first, b.last].filter((time) => time !== undefined)
     const [first, last] = times.length === 0 ? [] : [Math.min(...times), Math.max(...times)]
-    const outcome = known?.outcome === 'pending' ? known.outcome : one.outcome
-    sums.set(key, { ...one, answers: one.answers + (known?.answers ?? 0), first, last, outcome })
-  }
-  return [...sums.values()]
+    const outcome = a.outcome === 'pending' ? a.outcome : b.outcome
+    return { ...b, answers: a.answers + b.answers, first, last, outcome }
+  })
 }
 
 /** The watchdogs of all children as one: the worst state, all blocks, and the last one; undefined without watchdogs. */

@@ -50,6 +50,11 @@ export function draw (view: View, id: string, data: unknown, nodes: () => Child[
   part.replaceChildren(...(data === undefined ? [] : nodes()).filter((node) => node !== undefined && node !== false))
 }
 
+/** A figure in large type, above what it means. */
+export function figure (term: string, value: Child, kind?: string): HTMLElement {
+  return element('div', { class: kind }, element('dt', {}, term), element('dd', { class: 'number' }, value))
+}
+
 /** A word with a sign in front of it, which is there for the eye alone. */
 export function signed (sign: string, word: string, kind: string): HTMLElement {
   return element('span', { class: `sign ${kind}` },
