@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { PublicStatus } from '../status/model.ts'
+import { capitalized } from '../status/words.ts'
 import type { Envelope } from './viewers.ts'
 
 /** The page, and what has to go with it. */
@@ -77,7 +78,7 @@ function summary (state: Partial<PublicStatus> & { inFlight?: number }): string 
 }
 
 function nameOf ({ phase = 'running' }: Partial<PublicStatus>): string {
-  return escape(phase.charAt(0).toUpperCase() + phase.slice(1))
+  return escape(capitalized(phase))
 }
 
 function replicaOf ({ process: replica }: Envelope): string {

@@ -1,8 +1,9 @@
 import type { Budget } from '../lifecycle/budget.ts'
+import { phases } from '../lifecycle/phase.ts'
 import type { Phase } from '../lifecycle/phase.ts'
 import type { PhaseRecord } from '../lifecycle/report.ts'
 import type { Shown } from './shown.ts'
-import { duration } from './words.ts'
+import { capitalized, duration } from './words.ts'
 
 /** A phase of the end, with the bounds that it has or will have. */
 export interface Step {
@@ -15,56 +16,41 @@ export interface Step {
   cap: number | undefined
 }
 
+const purposes: Readonly<Record<Phase, string>> = {
+  running: 'In service.',
+  announcing: 'Not ready any more, so that the balancer stops sending. Everything is still served.',
+  closing: 'The accept queue is emptied, then no connection is accepted any more.',
+  draining: 'Every request is served to its last byte.',
+  terminated: 'Resources are closed, logs are written out, the process ends.'
+}
+
 /** All five phases. */
-export function stepsOf ({ budget, shutdown, phase, ready, deadline, since = 0 }: Shown): Step[] {
-  const rest = budget && budget.gracePeriod - budget.preStop - budget.reserve - budget.close
-  const steps: Step[] = [
-    {
-      phase: 'running',
-      title: 'Running',
-      purpose: ready === false ? 'The process runs, but asks for no traffic.' : 'In service.',
-      floor: undefined,
-      cap: undefined
-    },
-    {
-      phase: 'announcing',
-      title: 'Announcing',
-      purpose: 'Not ready any more, so that the balancer stops sending. Everything is still served.',
-      floor: budget?.announce.min,
-      cap: budget?.announce.max
-    },
-    {
-      phase: 'closing',
-      title: 'Closing',
-      purpose: 'The accept queue is emptied, then no connection is accepted any more.',
-      floor: undefined,
-      cap: budget?.closing
-    },
-    {
-      phase: 'draining',
-      title: 'Draining',
-      purpose: 'Every request is served to its last byte.',
-      floor: undefined,
-      cap: rest
-    },
-    {
-      phase: 'terminated',
-      title: 'Terminated',
-      purpose: 'Resources are closed, logs are written out, the process ends.',
-      floor: undefined,
-      cap: budget && rest !== undefined ? rest + budget.close : undefined
-    }
-  ]
-  return steps.map((step) => {
-    if (step.phase === phase && shutdown !== undefined) {
-      return { ...step, floor: shutdown.floor || undefined, cap: shutdown.cap }
-    }
-    const endsWithDeadline = step.phase === 'draining' || step.phase === 'terminated'
-    if (deadline === undefined || phase === 'terminated' || !endsWithDeadline) return step
-    // What is left then; phase 4 has what is kept for it on top.
-    const left = deadline - since + (step.phase === 'terminated' ? budget?.close ?? 0 : 0)
-    return { ...step, cap: Math.max(0, Math.min(step.cap ?? Infinity, left)) }
-  })
+export function stepsOf (state: Shown): Step[] {
+  return phases.map((phase) => ({
+    phase,
+    title: capitalized(phase),
+    purpose: phase === 'running' && state.ready === false
+      ? 'The process runs, but asks for no traffic.'
+      : purposes[phase],
+    ...limitsOf(phase, state)
+  }))
+}
+
+function limitsOf (one: Phase, { budget, shutdown, phase, deadline, since = 0 }: Shown): Pick<Step, 'floor' | 'cap'> {
+  if (one === phase && shutdown !== undefined) return { floor: shutdown.floor || undefined, cap: shutdown.cap }
+  if (one === 'announcing') return { floor: budget?.announce.min, cap: budget?.announce.max }
+  if (one === 'running') return { floor: undefined, cap: undefined }
+  if (one === 'closing') return { floor: undefined, cap: budget?.closing }
+  // Phase 4 has what is kept for it on top.
+  const kept = one === 'terminated' ? budget?.close ?? 0 : 0
+  const cap = budget && workOf(budget) + kept
+  if (deadline === undefined || phase === 'terminated') return { floor: undefined, cap }
+  return { floor: undefined, cap: Math.max(0, Math.min(cap ?? Infinity, deadline - since + kept)) }
+}
+
+/** What of the grace period phases 1 to 3 have together. */
+function workOf ({ gracePeriod, preStop, reserve, close }: Budget): number {
+  return gracePeriod - preStop - reserve - close
 }
 
 /** The shortest and the longest duration of a phase; empty where nothing limits it, or it is not known. */
@@ -84,15 +70,11 @@ export function endOf ({ endedBy }: PhaseRecord): string {
 }
 
 /** How the grace period is cut, in its order. */
-export function partsOf ({ gracePeriod, preStop, reserve, close }: Budget): Array<{
-  part: 'preStop' | 'work' | 'close' | 'reserve'
-  text: string
-  length: number
-}> {
+export function partsOf (budget: Budget): Array<{ part: string, text: string, length: number }> {
   return [
-    { part: 'preStop' as const, text: 'preStop hook', length: preStop },
-    { part: 'work' as const, text: 'announcing, closing, draining', length: gracePeriod - preStop - reserve - close },
-    { part: 'close' as const, text: 'onClose hooks', length: close },
-    { part: 'reserve' as const, text: 'reserve', length: reserve }
+    { part: 'preStop', text: 'preStop hook', length: budget.preStop },
+    { part: 'work', text: 'announcing, closing, draining', length: workOf(budget) },
+    { part: 'close', text: 'onClose hooks', length: budget.close },
+    { part: 'reserve', text: 'reserve', length: budget.reserve }
   ].filter(({ length }) => length > 0)
 }

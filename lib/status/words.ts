@@ -25,6 +25,11 @@ export function running (milliseconds: number): string {
     : duration(Math.floor(milliseconds / 1000) * 1000)
 }
 
+/** A text as the beginning of a sentence. */
+export function capitalized (text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
+
 /** A number with one decimal at most; `-` where it is not known. */
 export function decimal (value: number | undefined): string {
   return value === undefined || !Number.isFinite(value) ? '-' : String(Number(value.toFixed(1)))

@@ -2,7 +2,7 @@ import { readyChildrenOf, unreadiness } from '../../status/sentences.ts'
 import { merge } from '../../status/shown.ts'
 import type { Shown } from '../../status/shown.ts'
 import { stepsOf } from '../../status/steps.ts'
-import { duration } from '../../status/words.ts'
+import { capitalized, duration } from '../../status/words.ts'
 import {
   drawChecks, drawConnections, drawLoop, drawParticipants, drawRequests, drawTraffic, graceText
 } from './cards.ts'
@@ -106,7 +106,7 @@ function whyOf (state: Shown): string | undefined {
 }
 
 function sentencesOf (parts: string[]): string {
-  return parts.filter((part) => part !== '').map((part) => `${part.charAt(0).toUpperCase()}${part.slice(1)}.`).join(' ')
+  return parts.filter((part) => part !== '').map((part) => `${capitalized(part)}.`).join(' ')
 }
 
 /** The phase, in the title, the head and the figures. */
