@@ -94,20 +94,20 @@ export class Subject {
 
   /** Whether it has ever answered. */
   get heard (): boolean {
-    return this.#status !== undefined
+    return (this.#streamed ?? this.#answer) !== undefined
   }
 
   /** It does not answer any more, or never did. */
   get gone (): boolean {
     if (this.#told) return true
-    if (this.#status === undefined) return this.#failures > 0
+    if (!this.heard) return this.#failures > 0
     return this.#failures >= (this.#ending ? patience.ending : patience.serving)
   }
 
   get exitCode (): number {
-    if (this.#status === undefined) return exitCodes.unreachable
+    if (!this.heard) return exitCodes.unreachable
     if (this.#problem !== undefined) return this.gone && this.#ending ? exitCodes.notReady : exitCodes.unreachable
-    return this.#status.ready === true ? exitCodes.ready : exitCodes.notReady
+    return this.#status?.ready === true ? exitCodes.ready : exitCodes.notReady
   }
 
   /** As JSON has it. */
@@ -116,7 +116,7 @@ export class Subject {
       target: this.name,
       exitCode: this.exitCode,
       ...this.#problem === undefined ? {} : { problem: this.#problem },
-      ...this.#plain === undefined ? {} : { status: this.#plain }
+      ...this.#state === undefined ? {} : { status: this.#state }
     }
   }
 
@@ -155,12 +155,13 @@ export class Subject {
     ]
   }
 
-  get #plain (): object | undefined {
+  /** As it came; what only grows has grown. */
+  get #state (): object | undefined {
     return this.#streamed?.told ?? this.#answer
   }
 
   get #status (): Shown | undefined {
-    return this.#plain && readStatus(this.#plain)
+    return this.#state && readStatus(this.#state)
   }
 
   /** When the status was so: now, while it is streamed. */
@@ -169,12 +170,12 @@ export class Subject {
   }
 
   get #ending (): boolean {
-    return this.#status !== undefined && this.#status.phase !== 'running'
+    return this.heard && this.#status?.phase !== 'running'
   }
 
   get #trouble (): Line | undefined {
     if (this.#problem === undefined) return undefined
-    if (this.#status === undefined) return { text: `${this.name}  UNREACHABLE, ${this.#problem}`, tone: 'bad' }
+    if (!this.heard) return { text: `${this.name}  UNREACHABLE, ${this.#problem}`, tone: 'bad' }
     const what = this.gone
       ? this.#ending ? 'GONE, after it had begun to end' : 'GONE, while it was in service'
       : 'does not answer'
