@@ -13,13 +13,14 @@ async function bundle (input, options, output) {
   return { code, isWhole: others.length === 0, asksFor: [...imports, ...dynamicImports] }
 }
 
+const isOfOthers = (id) => !/^[./]/.test(id)
+
 /**
  * The program of the watchdog's thread. It is a script, because no other kind of text can be a thread everywhere. Names
  * stay as they are, for whoever reads a stack of it.
  */
 export async function threadText () {
-  const external = (id) => !/^[./]/.test(id)
-  const { code, isWhole } = await bundle('lib/watchdog/thread/index.ts', { external, platform: 'node' }, {
+  const { code, isWhole } = await bundle('lib/watchdog/thread/index.ts', { external: isOfOthers, platform: 'node' }, {
     format: 'cjs',
     minify: { compress: false, mangle: { toplevel: false, keepNames: true }, codegen: { removeWhitespace: true } }
   })

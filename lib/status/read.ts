@@ -22,9 +22,11 @@ const number: Reader<number | undefined> = (value) => typeof value === 'number' 
 const amount: Reader<number> = (value) => number(value) ?? 0
 /** A time or a figure that nobody knows is none. */
 const figure: Reader<number> = (value) => number(value) ?? Number.NaN
+/* oxlint-disable typescript/no-unnecessary-type-parameters -- which word it is says the type of the field */
 /** One of a few words in a status of this version; in that of another one, any. */
 const word = <T extends string>(value: unknown): T | undefined => typeof value === 'string' ? value as T : undefined
 const name = <T extends string>(value: unknown): T => word<T>(value) ?? '?' as T
+/* oxlint-enable typescript/no-unnecessary-type-parameters */
 
 const fields = <T>(shape: Shape<T>): Reader<T | undefined> => (value) => isRecord(value)
   ? Object.fromEntries(Object.entries<Reader<unknown>>(shape).flatMap(([key, read]) => {

@@ -58,7 +58,7 @@ export function sections (status: Shown, context: Context): Line[] {
 
 /** What is in flight. */
 export function requests ({ requests: all = [], inFlight = 0 }: Shown, { most }: Context): Line[] {
-  const oldest = all.reduce((oldest, { age }) => Math.max(oldest, age || 0), 0)
+  const oldest = Math.max(0, ...all.map(({ age }) => age || 0))
   const rows = all.slice(0, most).map(({ method, route, age, kind }) =>
     [duration(age), bar(age || 0, oldest, 10), method, routeOf({ route }), kind])
   // Of very many not all are listed.
@@ -109,18 +109,18 @@ function pressure ({ pressure: given }: Shown): Line[] {
   return [labelled('pressure', text, given.underPressure ? 'bad' : undefined)]
 }
 
-function traffic ({ traffic: given, phase, report }: Shown): Line[] {
+function traffic ({ traffic: given, phase, report: end }: Shown): Line[] {
   if (given === undefined) return []
   const { rate, arrivals, lastArrival, evidence, lateArrivals, probes, frontEnds } = given
   const announced = phase !== 'running'
   const late = lateArrivals === 0 ? '' : joined([
     counted(lateArrivals, 'connection'),
     lastArrival === undefined ? '' : `the last ${duration(lastArrival)} after the announcement`,
-    ...[sourcesOf(given.lateSources) || sourcesOf(report?.traffic.lateSources ?? [])]
+    ...[sourcesOf(given.lateSources) || sourcesOf(end?.traffic.lateSources ?? [])]
       .map((sources) => sources === '' ? '' : `from ${sources}`),
-    report?.traffic.suggestedMin === undefined
+    end?.traffic.suggestedMin === undefined
       ? ''
-      : `announce.min of ${duration(report.traffic.suggestedMin)} would have been enough`
+      : `announce.min of ${duration(end.traffic.suggestedMin)} would have been enough`
   ])
   const rows: Array<[label: string, text: string, tone?: Tone]> = [
     ['traffic', joined([

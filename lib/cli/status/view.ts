@@ -70,7 +70,7 @@ function withheld ({ access }: Shown, { authorised }: Context): string {
 function application (status: Shown, context: Context): Line[] {
   return [
     ...timeline(status, context),
-    ...status.eventLoop?.blocked === true ? [eventLoop(status.eventLoop)] : [],
+    ...status.eventLoop?.blocked === true ? [turns(status.eventLoop)] : [],
     ...sections(status, context)
   ]
 }
@@ -104,7 +104,7 @@ function progress ({ phase, cap }: Step, status: Shown, { at }: Context): string
   ]
 }
 
-function eventLoop ({ blocked, silence, blockedIn }: NonNullable<Shown['eventLoop']>): Line {
+function turns ({ blocked, silence, blockedIn }: NonNullable<Shown['eventLoop']>): Line {
   // A silence that is too short to count as blocked is still the reason that no more is shown.
   if (!blocked) return labelled('event loop', 'too busy to answer')
   return labelled('event loop', `has not turned for ${duration(silence)}, held by ${placeOf(blockedIn)}`, 'bad')
@@ -114,7 +114,7 @@ function eventLoop ({ blocked, silence, blockedIn }: NonNullable<Shown['eventLoo
 function watchdog (status: Shown, context: Context): Line[] {
   return [
     ...timeline(status, context),
-    ...status.eventLoop === undefined ? [] : [eventLoop(status.eventLoop)],
+    ...status.eventLoop === undefined ? [] : [turns(status.eventLoop)],
     ...(status.applications ?? []).flatMap((one) => {
       const waits = waiting(one)
       const state = joined([one.ready === true ? 'ready' : 'not ready', waits === '' ? '' : `waits for ${waits}`])
