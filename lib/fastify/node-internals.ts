@@ -13,7 +13,7 @@ import { Socket } from 'node:net'
 interface PrivateSocket extends Socket {
   _httpMessage?: ServerResponse | null
   _parent?: Socket
-  _handle?: { writeQueueSize?: number } | null
+  _handle?: { fd?: number, writeQueueSize?: number } | null
   _readableState?: { ended?: boolean }
   server?: { httpAllowHalfOpen?: boolean }
   parser?: { getCurrentBuffer?: () => Buffer | undefined } | null
@@ -119,6 +119,17 @@ export function isHalfOpen (socket: Socket): boolean {
  */
 export function bytesInKernelQueue (socket: Socket): number {
   return (socket as PrivateSocket)._handle?.writeQueueSize ?? 0
+}
+
+/**
+ * The file descriptor of a connection, and how many bytes wait for the kernel: none under TLS, and on Windows.
+ *
+ * Part: `writeQueueSize`. Without it, or a descriptor, nothing is written past Node.
+ */
+export function descriptorOf (socket: Socket): { fd: number, waiting: number } | undefined {
+  const { fd = -1, writeQueueSize: waiting } = (socket as PrivateSocket)._handle ?? {}
+  const isEncrypted = (socket as Socket & { encrypted?: boolean }).encrypted === true
+  return isEncrypted || fd < 0 || waiting === undefined ? undefined : { fd, waiting }
 }
 
 /**

@@ -162,6 +162,11 @@ export class Connections {
     return upgraded
   }
 
+  /** Whether a session carries what nobody waits for. */
+  isExemptSession (session: ServerHttp2Session): boolean {
+    return this.#exempt.has(session)
+  }
+
   #add<T extends Socket | Http2Session> (set: Set<T>, item: T): void {
     set.add(item)
     item.once('close', () => this.#remove(set, item))

@@ -2,11 +2,8 @@ import type { ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import { socketUnder } from '../fastify/node-internals.ts'
 
-/** The last stream a GOAWAY can name: all streams, those on the wire too, are answered. */
-const allStreams = 2 ** 31 - 1
-
 const carriers = new WeakMap<ServerHttp2Session, Socket>()
-const told = new WeakMap<ServerHttp2Session, number>()
+const told = new WeakSet<ServerHttp2Session>()
 
 /** Keeps the connection under a session, which a session that has ended does not tell any more. */
 export function noteCarrier (session: ServerHttp2Session): void {
@@ -18,13 +15,9 @@ export function carrierUnder (session: ServerHttp2Session): Socket | undefined {
   return carriers.get(session)
 }
 
-/** Tells a session with a GOAWAY to open no more streams, once. `now` is kept; the answer is when it was told. */
-export function tellSession (session: ServerHttp2Session, now: number): number {
-  const toldAt = told.get(session)
-  if (toldAt !== undefined) return toldAt
-  told.set(session, now)
-  session.goaway(0, allStreams)
-  return now
+/** A session was told to go. */
+export function markTold (session: ServerHttp2Session): void {
+  told.add(session)
 }
 
 /** Whether a session was told to go. */

@@ -1,8 +1,12 @@
+import type { ServerHttp2Session } from 'node:http2'
+import type { Socket } from 'node:net'
 import type { Faults } from '../util/faults.ts'
 import type { Clock } from '../clock.ts'
 import type { Connections } from './connections.ts'
-import { isBusy, isUpgraded } from './http-socket.ts'
+import { isBusy, isUpgraded, isUsed } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
+import { carrierUnder, wasTold } from './http-session.ts'
+import type { SessionEnds } from './session-end.ts'
 import { turn } from './accept-queue.ts'
 
 /** Connections closed in one turn of the event loop. */
@@ -28,16 +32,26 @@ interface Activity {
   free: number
 }
 
+/** What is in use although no byte comes. */
+interface Uses {
+  /** Whether an upgraded socket is. */
+  keeps: (socket: HttpSocket) => boolean
+  sessions: SessionEnds
+}
+
 /**
- * Closes connections that nobody uses: idle ones, silent ones, and those that sent half a head.
+ * Closes connections that nobody uses: idle ones, silent ones, those that sent half a head, and sessions of HTTP/2
+ * without a stream.
  *
  * Nothing is kept per connection while the service runs; from phase 1 on `bytesRead` of each is looked at now and then.
  * A connection is closed straight after a poll of the kernel that brought no byte for it.
  */
 export class IdleSweep {
   readonly #connections: Connections
+  /** The sessions that connections of HTTP/2 carry, as far as they were looked at. */
+  readonly #carried = new WeakMap<Socket, ServerHttp2Session>()
   readonly #clock: Clock
-  readonly #keeps: (socket: HttpSocket) => boolean
+  readonly #uses: Uses
   readonly #faults: Faults
   #idle: number
   #sweeping = false
@@ -45,15 +59,14 @@ export class IdleSweep {
   #round: Iterator<WatchedSocket> | undefined
   #roundSince = -Infinity
 
-  /** @param keeps whether an upgraded socket is in use although no byte comes */
   constructor (
     connections: Connections,
+    uses: Uses,
     clock: Clock,
     idle: number,
-    keeps: (socket: HttpSocket) => boolean,
     faults: Faults
   ) {
-    this.#keeps = keeps
+    this.#uses = uses
     this.#faults = faults
     this.#connections = connections
     this.#clock = clock
@@ -111,14 +124,23 @@ export class IdleSweep {
   }
 
   /** A request has come: many may come and go between two looks, and their connection is no one that drips. */
-  serve (socket: WatchedSocket): void {
-    const known = socket[activity]
+  serve (connection: HttpSocket | ServerHttp2Session | undefined): void {
+    if (connection === undefined) return
+    const socket = carrierUnder(connection as ServerHttp2Session) ?? connection
+    const known = (socket as WatchedSocket)[activity]
     if (known !== undefined) known.free = this.#clock.now()
   }
 
   * #all (): Generator<WatchedSocket, undefined> {
     yield * this.#connections.sockets
     yield * this.#connections.handshakes
+    for (const session of this.#connections.sessions) {
+      const carrier = carrierUnder(session)
+      if (carrier === undefined || session.closed || session.destroyed || wasTold(session)) continue
+      if (!isUsed(session) || this.#connections.isExemptSession(session)) continue
+      this.#carried.set(carrier, session)
+      yield carrier
+    }
   }
 
   #lookAt (socket: WatchedSocket, now: number): void {
@@ -128,22 +150,33 @@ export class IdleSweep {
       socket[activity] = { bytes, since: now, free: now }
       return
     }
-    const busy = isUpgraded(socket) ? this.#keeps(socket) : isBusy(socket)
+    const busy = this.#isInUse(socket)
     if (known.bytes !== bytes || busy) known.since = now
-    if (busy || isUpgraded(socket)) known.free = now
+    if (busy || this.#isUpgraded(socket)) known.free = now
     known.bytes = bytes
+  }
+
+  #isInUse (socket: HttpSocket): boolean {
+    const session = this.#carried.get(socket)
+    if (session !== undefined) return this.#uses.sessions.isBusy(session)
+    return isUpgraded(socket) ? this.#uses.keeps(socket) : isBusy(socket)
+  }
+
+  /** What carries a session has no parser of HTTP/1 either. */
+  #isUpgraded (socket: HttpSocket): boolean {
+    return isUpgraded(socket) && this.#carried.get(socket) === undefined
   }
 
   #bytesOf (socket: WatchedSocket): number {
     // A handshake that does not get on is as good as silent, whatever it has sent.
     if (this.#connections.handshakes.has(socket)) return 0
     // What was written counts for upgraded sockets: a feed that only sends is in use.
-    return isUpgraded(socket) ? socket.bytesRead + socket.bytesWritten : socket.bytesRead
+    return this.#isUpgraded(socket) ? socket.bytesRead + socket.bytesWritten : socket.bytesRead
   }
 
   #isDue (socket: WatchedSocket, now: number): boolean {
     const known = socket[activity]
-    if (known === undefined || socket.destroyed || (isBusy(socket) && !isUpgraded(socket))) return false
+    if (known === undefined || socket.destroyed || (isBusy(socket) && !this.#isUpgraded(socket))) return false
     return now - known.since >= this.#idle || now - known.free >= 2 * this.#idle + 1000
   }
 
@@ -163,8 +196,10 @@ export class IdleSweep {
       const handshake = this.#connections.handshakes.has(socket)
       this.#lookAt(socket, this.#clock.now())
       if (!this.#isDue(socket, this.#clock.now())) continue
+      const session = this.#carried.get(socket)
       // Whoever does not answer the end within another idle time will not.
-      if (!handshake && isUpgraded(socket) && !socket.writableEnded) this.#end(socket)
+      if (session !== undefined) this.#uses.sessions.tellOrClose(session)
+      else if (!handshake && this.#isUpgraded(socket) && !socket.writableEnded) this.#end(socket)
       else socket.destroy()
     }
   }

@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Faults } from '../util/faults.ts'
 import type { Clock } from '../clock.ts'
 import type { Connections } from './connections.ts'
+import type { Arrivals } from './arrivals.ts'
 import { abort, DrainSignals } from './drain-signals.ts'
 import type { DrainSignal } from './drain-signals.ts'
 import { currentReply, isUpgraded, isUsed } from './http-socket.ts'
@@ -13,7 +14,7 @@ import type { DrainSettings } from './options.ts'
 import { pace } from './stagger.ts'
 import type { PaceOptions } from './stagger.ts'
 import type { Requests } from './requests.ts'
-import { endSession } from './session-end.ts'
+import { SessionEnds } from './session-end.ts'
 import type { SocketWork } from './socket-work.ts'
 import { endInOrder, isStreamRoute, mayEndInOrder } from './stream-end.ts'
 import type { Upgrades } from './upgrades.ts'
@@ -32,6 +33,15 @@ const goodbyeTime = 1000
 /** Milliseconds over which streams that are cut are ended. */
 const cutSpread = 250
 
+/** Whoever knows what there is to end. */
+interface Parts {
+  requests: Requests
+  connections: Connections
+  upgrades: Upgrades
+  work: SocketWork
+  arrivals: Arrivals
+}
+
 /**
  * Streams, WebSockets and HTTP/2 sessions do not end by themselves. Each is told in its own way when draining starts,
  * spread over some seconds, so that those who come back do not come as one wave.
@@ -43,6 +53,8 @@ export class Endings {
   readonly #connections: Connections
   readonly #upgrades: Upgrades
   readonly #work: SocketWork
+  /** The ends of HTTP/2 sessions. */
+  readonly sessions: SessionEnds
   readonly #left: () => number
   readonly #faults: Faults
   readonly #closer: WebSocketCloser | undefined
@@ -53,13 +65,7 @@ export class Endings {
   #budget = 0
 
   /** @param left how long phase 3 may still last, in milliseconds */
-  constructor (
-    clock: Clock,
-    settings: DrainSettings,
-    parts: { requests: Requests, connections: Connections, upgrades: Upgrades, work: SocketWork },
-    left: () => number,
-    faults: Faults
-  ) {
+  constructor (clock: Clock, settings: DrainSettings, parts: Parts, left: () => number, faults: Faults) {
     this.#faults = faults
     this.#clock = clock
     this.#settings = settings
@@ -67,6 +73,7 @@ export class Endings {
     this.#connections = parts.connections
     this.#upgrades = parts.upgrades
     this.#work = parts.work
+    this.sessions = new SessionEnds(clock, parts.connections, left, () => parts.arrivals.shed(), faults)
     this.#left = left
     if (settings.webSocket === false) return
     this.#closer = new WebSocketCloser(clock, settings, {
@@ -96,10 +103,7 @@ export class Endings {
     const { spread, exactly } = this.#spreadOf(budget)
     this.#stops.push(
       this.#pace(() => this.#signals.open(), spread, (signal) => this.#abort(signal), { delay: 1, exactly }),
-      this.#pace(() => this.#connections.sessions, Math.min(spread, 1000), (session) => {
-        if (isUsed(session)) this.endSession(session)
-        else this.adoptSession(session)
-      })
+      this.#pace(() => this.#connections.sessions, Math.min(spread, 1000), (session) => this.#tellSession(session))
     )
   }
 
@@ -139,22 +143,32 @@ export class Endings {
     this.#closer?.stop()
   }
 
-  /** Ends a session in order, see {@link endSession}. */
-  endSession (session: ServerHttp2Session): void {
-    endSession(this.#clock, this.#connections, session)
+  /** One that cannot be told now is told later, see `Shedding`. */
+  #tellSession (session: ServerHttp2Session): void {
+    if (!isUsed(session)) return this.adoptSession(session)
+    whenPeerEnds(session, () => this.sessions.close(session))
+    this.sessions.demand(session)
+    this.sessions.tell(session)
   }
 
   /** A session opened while draining, or just before, ends with its first request, or soon without one. */
   adoptSession (session: ServerHttp2Session): void {
     if (!this.#draining) return
-    const end = (): void => {
+    const tell = this.#faults.guard("listener of 'stream'", () => {
       cancel()
-      session.off('stream', end)
-      this.endSession(session)
-    }
-    const cancel = this.#clock.after(patience, end)
-    session.once('stream', this.#faults.guard("listener of 'stream'", end))
-    whenPeerEnds(session, end)
+      this.#tellFirst(session)
+    })
+    const cancel = this.#clock.after(patience, () => {
+      session.off('stream', tell)
+      this.sessions.tellOrClose(session)
+    })
+    session.once('stream', tell)
+    whenPeerEnds(session, () => this.sessions.close(session))
+  }
+
+  #tellFirst (session: ServerHttp2Session): void {
+    if (this.sessions.tell(session, 'first') || session.closed || session.destroyed) return
+    this.#stops.push(this.#clock.after(lookInterval, () => this.#tellFirst(session)))
   }
 
   /** A request that came late: a stream that the application has said to be one is told as well. */

@@ -2,13 +2,25 @@ import type { Socket } from 'node:net'
 import type { ServerHttp2Session } from 'node:http2'
 import type { Faults } from '../util/faults.ts'
 import type { Clock } from '../clock.ts'
+import type { Arrivals } from './arrivals.ts'
 import type { Connections } from './connections.ts'
 import { decideHead, takeBackClose } from './head.ts'
 import { isLastOfChunk } from './early-replies.ts'
-import { isProbed, isUsed, kind } from './http-socket.ts'
+import { isUsed, kind } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
-import { tellSession, wasTold } from './http-session.ts'
 import type { Requests, Tracked } from './requests.ts'
+import type { SessionEnds } from './session-end.ts'
+
+/** Milliseconds between two looks at all sessions, while the share stays. */
+const lookInterval = 100
+
+/** Whom to tell, and who counts it. */
+interface Parts {
+  requests: Requests
+  connections: Connections
+  arrivals: Arrivals
+  endings: { sessions: SessionEnds }
+}
 
 /**
  * Tells connections to reconnect elsewhere: `Connection: close` in the head of a reply, GOAWAY on
@@ -19,61 +31,76 @@ export class Shedding {
   readonly #requests: Requests
   readonly #connections: Connections
   readonly #clock: Clock
-  readonly #onShed: () => void
+  readonly #sessions: SessionEnds
+  readonly #arrivals: Arrivals
   readonly #faults: Faults
   readonly #thresholds = new WeakMap<Socket | ServerHttp2Session, number>()
-  /** The present share, 0 to 1. */
+  /** The present share of connections of HTTP/1, 0 to 1. */
   #share = 0
+  /** The present share of sessions. */
+  #sessionShare = 0
+  #lookedAt = -Infinity
 
-  constructor (clock: Clock, requests: Requests, connections: Connections, onShed: () => void, faults: Faults) {
+  constructor (clock: Clock, parts: Parts, faults: Faults) {
     this.#faults = faults
     this.#clock = clock
-    this.#requests = requests
-    this.#connections = connections
-    this.#onShed = onShed
+    this.#sessions = parts.endings.sessions
+    this.#requests = parts.requests
+    this.#connections = parts.connections
+    this.#arrivals = parts.arrivals
   }
 
   /** A reply is followed: what its head says of the connection is decided when it is made. */
   follow (tracked: Tracked, predecessor: Tracked | undefined): void {
     const { socket } = tracked
-    if (socket === undefined) return
+    if (socket === undefined) return this.#sessions.follow(tracked.reply)
     // A reply that has pipelined successors must not end the connection: they would be lost.
     if (predecessor?.told === true && takeBackClose(predecessor.reply)) predecessor.told = false
     decideHead(tracked.reply, () => this.#isLast(tracked, socket), this.#faults)
   }
 
-  /**
-   * Phase 1 begins. Sessions hear of it later: a GOAWAY on one that has no stream makes Node close
-   * it, with the requests that lie in the kernel's buffer.
-   */
-  begin (share: number): void {
-    this.#share = share
-  }
-
-  /** The ramp has moved on. */
+  /** The ramp has begun, or moved on. */
   raise (share: number): void {
     this.#share = share
-    if (share === 0) return
+    const isNew = share !== this.#sessionShare
+    this.#sessionShare = share
+    if (share > 0) this.look(isNew ? 0 : lookInterval)
+  }
+
+  /** Draining starts: every reply is the last of its connection. Sessions are told a few at a time, see `Endings`. */
+  drain (): void {
+    this.#share = 1
+  }
+
+  /** Tells sessions whose turn it is and that could not be told before, at most every `interval` milliseconds. */
+  look (interval: number = lookInterval): void {
+    const now = this.#clock.now()
+    if (now - this.#lookedAt < interval) return
+    this.#lookedAt = now
     for (const session of this.#connections.sessions) this.considerSession(session)
   }
 
-  /** A session that has just been opened is left alone until its first request is here, which its client would lose. */
-  considerSession (session: ServerHttp2Session): void {
-    if (!isUsed(session) || !this.#isDue(session)) return
-    if (wasTold(session) || session.destroyed || session.closed) return
-    tellSession(session, this.#clock.now())
-    if (!isProbed(session)) this.#onShed()
+  /**
+   * Tells a session, where it is its turn. One that has just been opened is left alone until its first request is here:
+   * its client would give that up.
+   *
+   * @param isAsking whether a request has just come
+   */
+  considerSession (session: ServerHttp2Session, isAsking = false): void {
+    if (!isUsed(session)) return
+    if (!this.#sessions.isDemanded(session) && !this.#isDue(session, this.#sessionShare)) return
+    this.#sessions.tell(session, isAsking ? 'another' : 'none')
   }
 
-  #isDue (connection: Socket | ServerHttp2Session): boolean {
+  #isDue (connection: Socket | ServerHttp2Session, share: number): boolean {
     let threshold = this.#thresholds.get(connection)
     if (threshold === undefined) this.#thresholds.set(connection, threshold = Math.random())
-    return threshold < this.#share
+    return threshold < share
   }
 
   #isLast (tracked: Tracked, socket: HttpSocket): boolean {
     const { reply } = tracked
-    if (!this.#isDue(socket) || !this.#requests.isNewest(reply, socket)) return false
+    if (!this.#isDue(socket, this.#share) || !this.#requests.isNewest(reply, socket)) return false
     // Answered before the rest of what came with it was parsed: there may be a successor in it.
     if (tracked.isParsing && !isLastOfChunk(socket, reply)) return false
     tracked.told = true
@@ -85,6 +112,6 @@ export class Shedding {
 
   #count (tracked: Tracked, socket: HttpSocket): void {
     // Nobody's absence is evidence but the balancer's.
-    if (tracked.told && socket[kind] !== 'probe') this.#onShed()
+    if (tracked.told && socket[kind] !== 'probe') this.#arrivals.shed()
   }
 }

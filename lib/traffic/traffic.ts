@@ -149,12 +149,11 @@ export class Traffic {
     this.upgrades = new Upgrades(this.requests.clock, (socket) => this.endings.adoptUpgrade(socket), faults)
     this.work = new SocketWork(wake)
     this.endings = new Endings(clock, options.drain, this, options.left, faults)
-    this.#shedding = new Shedding(clock, this.requests, this.connections, () => this.arrivals.shed(), faults)
+    this.#shedding = new Shedding(clock, this, faults)
     const refused = (socket: Socket): void => this.#losses.refuse(socket)
     this.#earlyReplies = new EarlyReplies(this.requests, this.connections, refused, faults)
     this.#envoy = new EnvoySignal(this.requests, options.envoy ?? false)
-    const keeps = (socket: HttpSocket): boolean => this.endings.keeps(socket)
-    this.#idle = new IdleSweep(this.connections, clock, options.drain.idle, keeps, faults)
+    this.#idle = new IdleSweep(this.connections, this.endings, clock, options.drain.idle, faults)
   }
 
   /** Another process serves in this one's place: kept-alive clients have time to hear of it with their next answer. */
@@ -211,7 +210,7 @@ export class Traffic {
     this.#beExact()
     if (this.#toldAfter === 0) this.#envoy.tell()
     // The first tick may be late.
-    if (this.#announced) this.#shedding.begin(this.#share(-this.#toldAfter))
+    if (this.#announced) this.#shedding.raise(this.#share(-this.#toldAfter))
   }
 
   /** Phase 1 was undone. */
@@ -252,7 +251,7 @@ export class Traffic {
       this.#noteClosed()
     }
     // `shed` is about phase 1: from here on a connection that stays open only holds the process.
-    this.#shedding.raise(1)
+    this.#shedding.drain()
     this.#idle.look(0)
     if (this.front.found && !this.#options.drain.isIdleGiven) this.#idle.extend(frontedIdle)
     if (plain) this.#idle.hasten(plainIdle)
@@ -370,6 +369,7 @@ export class Traffic {
 
   #draining (): string | false {
     if (!this.#isLeftOpen) this.#idle.sweep()
+    this.#shedding.look()
     const requests = this.requests.count()
     if (requests > 0) return `${counted(requests, 'request')} in flight`
     const size = this.#isLeftOpen ? 0 : this.connections.size
@@ -418,8 +418,8 @@ export class Traffic {
     this.requests.follow(reply.raw, isOurs ? socket : undefined)
     if (!this.requests.exact) return
     this.#envoy.mark(reply.raw)
-    if (session !== undefined) this.#shedding.considerSession(session)
-    if (isOurs) this.#idle.serve(socket)
+    if (session !== undefined) this.#shedding.considerSession(session, true)
+    this.#idle.serve(session ?? socket)
     this.endings.adoptStream(reply.raw)
   }
 
