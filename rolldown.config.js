@@ -58,7 +58,5 @@ export default defineConfig(async () => [
       ...readable
     }
   },
-  // Not published: bench and demo run on it.
-  { ...common, input: named(['drill/index']), output: { dir: 'dist', format: 'esm', codeSplitting: false, ...readable } },
   ...['index', 'process/early', 'supervisor/index'].map((name) => declarations(name))
 ])

@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLog } from './log.js'
+import { killReplicas } from './replicas.js'
 import { canDraw, createScreen } from './screen.js'
 import { describe } from './settings.js'
 import { summary, verdict } from './summary.js'
@@ -15,6 +16,7 @@ const observer = canDraw(process.stdout) ? createScreen(process.stdout) : create
 // On 'exit', so that every way out is covered: the end, Ctrl-C, a fault in the demo itself.
 process.once('exit', () => {
   observer.restore()
+  killReplicas()
   rmSync(photos, { recursive: true, force: true })
 })
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
@@ -30,8 +32,6 @@ console.log(`\n${summary(ours, plain).join('\n')}`)
 console.log(`\nplain app.close(): ${verdict(plain)}\nfastify-graceful:  ${verdict(ours)}`)
 
 const unclean = ours.replicas.filter(({ signalled, exit }) => signalled !== undefined && exit !== 0)
-for (const { name, exit, log } of unclean) {
-  console.error([`replica ${name} did not end in order: ${exit}`, ...log.map((line) => line.msg)].join('\n  '))
-}
+for (const { name, exit } of unclean) console.error(`replica ${name} did not end in order: ${exit}`)
 
 process.exit(ours.tally.lost === 0 && unclean.length === 0 ? 0 : 1)

@@ -3,23 +3,17 @@ import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 
-/**
- * Keeps so many event streams and as many WebSockets open, and talks on the latter.
- * @returns {{ stop (): Promise<void> }}
- */
-export function keepOpen ({ port, tally, count }) {
-  const stopping = new AbortController()
-  const load = { port, tally, signal: stopping.signal }
-  const everyone = Array.from({ length: count }, () => [keepOne(load, stream), keepOne(load, socket)]).flat()
-  return {
-    async stop () {
-      stopping.abort()
-      await Promise.all(everyone)
-    }
-  }
+/** Keeps an event stream open. */
+export async function keepStreamOpen (load) {
+  await keepOpen(load, stream)
 }
 
-async function keepOne ({ port, tally, signal }, open) {
+/** Keeps a WebSocket open, and talks on it. */
+export async function keepSocketOpen (load) {
+  await keepOpen(load, socket)
+}
+
+async function keepOpen ({ port, tally, signal }, open) {
   while (!signal.aborted) {
     tally.count(await open(port, signal))
     await sleep(100 + Math.random() * 300) // as a browser waits before it comes back
@@ -38,7 +32,7 @@ function stream (port, signal) {
     outgoing.once('response', (response) => {
       answered = true
       response.once('error', lost)
-      response.once('end', () => resolve(response.statusCode === 200 ? undefined : 'answered-5xx'))
+      response.once('end', () => resolve(response.statusCode === 200 ? undefined : 'unavailable'))
       response.resume()
     })
     outgoing.end()
@@ -59,7 +53,7 @@ function socket (port, signal) {
     let lost = 'refused'
     client.once('open', () => { lost = 'dropped' })
     client.once('unexpected-response', () => {
-      lost = 'answered-5xx'
+      lost = 'unavailable'
       client.terminate()
     })
     client.on('error', () => {}) // a close follows

@@ -7,11 +7,11 @@ import { settings } from './settings.js'
 
 const app = Fastify({ logger: { level: 'warn' } })
 
-// By a line, not by `GET /-/status`: once the listener is closed no question comes in, and that time is to be seen.
+// By message, not by `GET /-/status`: once the listener is closed no question comes in, and that time is to be seen.
 const report = () => {
   const { phase, requests, connections } = app.graceful.status()
-  const line = { event: 'demo.status', time: Date.now(), phase, inFlight: requests.length, connections: connections.open }
-  console.log(JSON.stringify(line))
+  // The callback takes the error of a demo that is gone, which 'disconnect' tells.
+  process.send({ phase, inFlight: requests.length, connections: connections.open }, () => {})
 }
 
 if (process.argv[2] === 'plain') {
@@ -27,8 +27,9 @@ if (process.argv[2] === 'plain') {
 }
 app.register(shop)
 
-await app.listen({ port: Number(process.env.PORT), host: '127.0.0.1' })
+await app.listen({ port: 0, host: '127.0.0.1' })
+process.send({ port: app.server.address().port })
 setInterval(report, 50).unref()
 
-// However the demo ends, its replicas end with it, as its end of this pipe does.
-process.stdin.on('end', () => process.exit()).resume().unref()
+// However the demo ends, its replicas end with it.
+process.once('disconnect', () => process.exit())

@@ -1,5 +1,5 @@
 // The end of the demo: both updates side by side.
-import { lossKinds } from '../../dist/drill/index.js'
+import { kinds } from './tally.js'
 
 /** @returns {string[]} the table as lines */
 export function summary (ours, plain) {
@@ -8,7 +8,7 @@ export function summary (ours, plain) {
     row('requests', ours.tally.requests, plain.tally.requests),
     row('lost', ours.tally.lost, plain.tally.lost)
   ]
-  for (const [kind, label] of Object.entries(lossKinds)) {
+  for (const [kind, label] of Object.entries(kinds)) {
     const [left, right] = [ours.tally.byKind[kind], plain.tally.byKind[kind]]
     if (left + right > 0) lines.push(row(`  ${label}`, left, right))
   }

@@ -37,8 +37,6 @@ export interface DrillOptions extends UpdatePlan, Pick<LoadOptions, 'rate' | 'pr
 export interface DrillObserver extends ReplicaObserver {
   /** Before the first replica is started. */
   begin?: (drill: DrillState) => void
-  /** All is counted, and what is left of the replicas is about to be killed. */
-  end?: (drill: DrillState) => void
   /** A replica was started. */
   started?: (replica: Replica) => void
 }
@@ -90,7 +88,6 @@ class Drill {
       await sleep(coolDown)
       const [seen] = await Promise.all([load.stop(), ...loads.slice(1).map((more) => more.stop())])
       this.#state.endedAt = Date.now()
-      observer?.end?.(this.#state)
       return this.#result(seen, departures)
     } finally {
       await Promise.all(loads.map((load) => load.stop()))

@@ -88,17 +88,9 @@ class Exchange {
       if (status >= 500 && !isExpected(status, this.#profile)) this.#end('answered-5xx', `status ${status}`)
       else if (!complete) cut()
       else if (!isExpected(status, this.#profile)) this.#end('wrong-answer', `status ${status}`)
-      else if (!this.#isRight(Buffer.concat(chunks))) this.#end('wrong-answer', 'another body')
+      else if (this.#profile.isRight?.(Buffer.concat(chunks)) === false) this.#end('wrong-answer', 'another body')
       else this.#end(undefined, '')
     })
-  }
-
-  #isRight (body: Buffer): boolean {
-    try {
-      return this.#profile.isRight?.(body, this.#path) ?? true
-    } catch {
-      return false
-    }
   }
 
   #end (cause: Cause | undefined, detail: string): void {

@@ -1,17 +1,17 @@
 import type { Trace } from './fronts.ts'
 import type { Replica } from './replicas.ts'
 
-/** The ways to lose a request, as its client sees them, each with what it means in a few words. */
+/** The ways to lose a request, as its client sees them, each with what it means. */
 export const lossKinds = {
-  refused: 'refused: nobody listened',
-  'reset-new': 'reset on a new connection',
-  'reset-reused': 'reset on a kept-alive connection',
-  'answered-5xx': 'answered with 500 or more',
-  truncated: 'answer cut short',
-  timeout: 'no whole answer in time',
-  'wrong-answer': 'wrong answer',
-  dropped: 'event stream or WebSocket dropped',
-  'not-sent': 'not sent: no socket or port left'
+  refused: 'no connection: nobody listened',
+  'reset-new': 'a new connection ended before the answer',
+  'reset-reused': 'a kept-alive connection ended before the answer',
+  'answered-5xx': 'answered with a status of 500 or more',
+  truncated: 'the answer was cut short',
+  timeout: 'no complete answer in time',
+  'wrong-answer': 'another answer than the expected one',
+  dropped: 'a connection that was to stay was dropped',
+  'not-sent': 'not sent: the client had no socket or port left'
 } as const
 
 /** One of the ways to lose a request. */

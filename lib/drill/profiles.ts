@@ -25,8 +25,8 @@ export interface RequestProfile {
   keepAlive?: boolean
   /** The right status. @default any from 200 to 399 */
   status?: number
-  /** Checks a complete body; a throw says that it is wrong, too. */
-  isRight?: (body: Buffer, path: string) => boolean
+  /** Checks a complete body. */
+  isRight?: (body: Buffer) => boolean
 }
 
 /** A number drawn evenly: at least the first, less than the second. */
