@@ -46,8 +46,8 @@ async function start (t: Test, file: string): Promise<Example> {
       ])
     }
   }
-  await logged('Server listening at http://127.0.0.1:')
-  const origin = /http:\/\/127\.0\.0\.1:\d+/.exec(lines.join('\n'))?.[0] ?? ''
+  await logged('Server listening at ')
+  const origin = /http:\/\/(127\.0\.0\.1|\[::1?\]):\d+/.exec(lines.join('\n'))?.[0] ?? ''
   return { child, origin, lines, exited, logged }
 }
 
