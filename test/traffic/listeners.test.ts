@@ -111,7 +111,12 @@ t.test('localhost, which binds two servers', { skip: hasIPv6 ? false : 'this mac
 
 t.test('all addresses of both families', { skip: hasIPv6 ? false : 'this machine has no ::1' }, async (t) => {
   const door = gate()
-  const service = await serve(t, { listen: { port: 0, host: '::' }, routes: slowAndBig(door.promise) })
+  const service = await serve(t, {
+    // Both are asked one after the other, and wait meanwhile.
+    graceful: { drain: { idle: 5000 } },
+    listen: { port: 0, host: '::' },
+    routes: slowAndBig(door.promise)
+  })
   const { port } = service
   const both = ['127.0.0.1', '::1']
   const slow = await Promise.all(both.map(async (host) => (await open({ port, host })).send('GET /slow')))
