@@ -158,7 +158,7 @@ t.test('a connection in use is not taken for one that drips', async (t) => {
 
 t.test('what comes late', async (t) => {
   t.test('on a kept connection, in phases 1 and 3', async (t) => {
-    const service = await serve(t, { graceful: { announce: { shed: 'off' } } })
+    const service = await serve(t, { graceful: { announce: { shed: 'off' }, drain: { idle: 5000 } } })
     const wire = await keepAlive(service)
     const announcing = service.hold('announcing')
     const draining = service.hold('draining')

@@ -40,6 +40,9 @@ function slowAndBig (door: Promise<void>): (app: FastifyInstance) => void {
   }
 }
 
+/** For idle connections that are used once more when draining has begun: a late machine takes its time. */
+const patient = { drain: { idle: 5000 } }
+
 async function secure (service: Service, options: object = {}): Promise<Wire> {
   const socket = connectSecure({
     port: service.port,
@@ -63,8 +66,8 @@ t.test('localhost, which binds two servers', { skip: hasIPv6 ? false : 'this mac
   for (const [name, fastify, to] of kinds) {
     t.test(`${name}: requests in flight on both`, async (t) => {
       const door = gate()
-      const service =
-        await serve(t, { fastify, listen: { port: 0, host: 'localhost' }, routes: slowAndBig(door.promise) })
+      const listen = { port: 0, host: 'localhost' }
+      const service = await serve(t, { fastify, graceful: patient, listen, routes: slowAndBig(door.promise) })
       t.strictSame(new Set(service.app.addresses().map((address) => (address as AddressInfo).address)), new Set(both))
       const wires = await Promise.all(both.map(async (host) => (await to(service, host)).send('GET /slow')))
       const idle = await Promise.all(both.map(async (host) => {
@@ -112,8 +115,7 @@ t.test('localhost, which binds two servers', { skip: hasIPv6 ? false : 'this mac
 t.test('all addresses of both families', { skip: hasIPv6 ? false : 'this machine has no ::1' }, async (t) => {
   const door = gate()
   const service = await serve(t, {
-    // Both are asked one after the other, and wait meanwhile.
-    graceful: { drain: { idle: 5000 } },
+    graceful: patient,
     listen: { port: 0, host: '::' },
     routes: slowAndBig(door.promise)
   })
@@ -140,7 +142,7 @@ t.test('a unix socket', async (t) => {
   t.teardown(async () => rm(directory, { recursive: true }))
   const path = join(directory, 'app.sock')
   const door = gate()
-  const service = await serve(t, { listen: { path }, routes: slowAndBig(door.promise) })
+  const service = await serve(t, { graceful: { drain: { idle: 1500 } }, listen: { path }, routes: slowAndBig(door.promise) })
   const slow = (await open({ path })).send('GET /slow')
   const kept = await open({ path })
   await kept.send('GET /').reply()
@@ -160,7 +162,8 @@ t.test('a unix socket', async (t) => {
 t.test('TLS', async (t) => {
   t.test('requests in flight, late ones, and 30 MB to a slow reader', async (t) => {
     const door = gate()
-    const service = await serve(t, { fastify: { https: credentials }, routes: slowAndBig(door.promise) })
+    const fastify = { https: credentials }
+    const service = await serve(t, { fastify, graceful: patient, routes: slowAndBig(door.promise) })
     const slow = (await secure(service)).send('GET /slow')
     const kept = await secure(service)
     await kept.send('GET /').reply()

@@ -221,7 +221,9 @@ t.test('probes answer while the event loop is busy', async (t) => {
   }
   watch.stop()
   times.sort((a, b) => a.time - a.late - b.time + b.late)
-  inTime(t, times[Math.floor(times.length * 0.99)]!, [0, 20], `p99 of ${times.length}:`)
+  // Where the main thread had to be asked, each would wait for its 30 ms.
+  inTime(t, times[Math.floor(times.length / 2)]!, [0, 20], `median of ${times.length}:`)
+  inTime(t, times.at(-1)!, [0, 200], 'the longest:')
   app.kill('SIGTERM')
   t.strictSame((await app.result).slice(0, 2), [0, null])
 })
