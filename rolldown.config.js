@@ -40,7 +40,9 @@ export default defineConfig(async () => [
     ...common,
     input: {
       ...named(['index', 'process/early', 'supervisor/index', 'cli/index']),
-      'supervisor/worker': 'lib/supervisor/child/index.ts'
+      'supervisor/worker': 'lib/supervisor/child/index.ts',
+      // For the demo and the benches. It is not published: see package.json.
+      'drill/index': 'lib/drill/index.ts'
     },
     transform: {
       define: {

@@ -4,7 +4,6 @@ import { rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLog } from './log.js'
-import { killReplicas } from './replicas.js'
 import { canDraw, createScreen } from './screen.js'
 import { describe } from './settings.js'
 import { summary, verdict } from './summary.js'
@@ -16,8 +15,8 @@ const observer = canDraw(process.stdout) ? createScreen(process.stdout) : create
 // On 'exit', so that every way out is covered: the end, Ctrl-C, a fault in the demo itself.
 process.once('exit', () => {
   observer.restore()
-  killReplicas()
-  rmSync(photos, { recursive: true, force: true })
+  // Replicas are killed after this, and one may store a photo meanwhile.
+  rmSync(photos, { recursive: true, force: true, maxRetries: 3 })
 })
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(signal, () => process.exit(128 + constants.signals[signal]))
@@ -31,7 +30,9 @@ const plain = await rollingUpdate({ shutdown: 'plain', photos, observer })
 console.log(`\n${summary(ours, plain).join('\n')}`)
 console.log(`\nplain app.close(): ${verdict(plain)}\nfastify-graceful:  ${verdict(ours)}`)
 
-const unclean = ours.replicas.filter(({ signalled, exit }) => signalled !== undefined && exit !== 0)
-for (const { name, exit } of unclean) console.error(`replica ${name} did not end in order: ${exit}`)
+const unclean = ours.replicas.filter(({ signalledAt, exit }) => signalledAt !== undefined && exit !== 0)
+for (const { name, exit, log } of unclean) {
+  console.error([`replica ${name} did not end in order: ${exit}`, ...log.map(({ msg }) => msg)].join('\n  '))
+}
 
 process.exit(ours.tally.lost === 0 && unclean.length === 0 ? 0 : 1)

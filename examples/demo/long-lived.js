@@ -3,17 +3,20 @@ import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 
-/** Keeps an event stream open. */
-export async function keepStreamOpen (load) {
-  await keepOpen(load, stream)
+/** Keeps event streams and WebSockets open, and talks on these. */
+export function keepOpen ({ port }, tally) {
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const everyone = [stream, socket].flatMap((open) => Array.from({ length: 4 }, () => keep(open, port, tally, signal)))
+  return {
+    async stop () {
+      stopping.abort()
+      await Promise.all(everyone)
+    }
+  }
 }
 
-/** Keeps a WebSocket open, and talks on it. */
-export async function keepSocketOpen (load) {
-  await keepOpen(load, socket)
-}
-
-async function keepOpen ({ port, tally, signal }, open) {
+async function keep (open, port, tally, signal) {
   while (!signal.aborted) {
     tally.count(await open(port, signal))
     await sleep(100 + Math.random() * 300) // as a browser waits before it comes back
@@ -25,14 +28,14 @@ function stream (port, signal) {
     let answered = false
     const lost = () => {
       if (signal.aborted) return resolve()
-      resolve(answered ? 'dropped' : 'refused')
+      resolve(answered ? 'dropped' : 'reset-new')
     }
     const outgoing = request({ port, host: '127.0.0.1', path: '/orders/events', agent: false, signal })
     outgoing.once('error', lost)
     outgoing.once('response', (response) => {
       answered = true
       response.once('error', lost)
-      response.once('end', () => resolve(response.statusCode === 200 ? undefined : 'unavailable'))
+      response.once('end', () => resolve(response.statusCode === 200 ? undefined : 'answered-5xx'))
       response.resume()
     })
     outgoing.end()
@@ -50,10 +53,10 @@ function socket (port, signal) {
     const talk = setInterval(() => {
       if (client.readyState === WebSocket.OPEN) client.send('42')
     }, 500)
-    let lost = 'refused'
+    let lost = 'reset-new'
     client.once('open', () => { lost = 'dropped' })
     client.once('unexpected-response', () => {
-      lost = 'unavailable'
+      lost = 'answered-5xx'
       client.terminate()
     })
     client.on('error', () => {}) // a close follows

@@ -7,11 +7,12 @@ import { settings } from './settings.js'
 
 const app = Fastify({ logger: { level: 'warn' } })
 
-// By message, not by `GET /-/status`: once the listener is closed no question comes in, and that time is to be seen.
+// By a line of its output, not by `GET /-/status`: once the listener is closed no question comes in, and that time is to
+// be seen.
 const report = () => {
   const { phase, requests, connections } = app.graceful.status()
-  // The callback takes the error of a demo that is gone, which 'disconnect' tells.
-  process.send({ phase, inFlight: requests.length, connections: connections.open }, () => {})
+  const figures = { phase, inFlight: requests.length, connections: connections.open }
+  process.stdout.write(`${JSON.stringify({ event: 'demo.status', time: Date.now(), ...figures })}\n`)
 }
 
 if (process.argv[2] === 'plain') {
@@ -27,9 +28,9 @@ if (process.argv[2] === 'plain') {
 }
 app.register(shop)
 
-await app.listen({ port: 0, host: '127.0.0.1' })
-process.send({ port: app.server.address().port })
+await app.listen({ port: Number(process.env.PORT), host: '127.0.0.1' })
 setInterval(report, 50).unref()
 
-// However the demo ends, its replicas end with it.
-process.once('disconnect', () => process.exit())
+// However the demo ends, its replicas end with it: nobody reads what they say, and their input is at its end.
+process.stdout.on('error', () => process.exit())
+process.stdin.once('end', () => process.exit()).resume().unref()

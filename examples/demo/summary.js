@@ -1,5 +1,5 @@
 // The end of the demo: both updates side by side.
-import { kinds } from './tally.js'
+import { lossKinds } from '../../dist/drill/index.js'
 
 /** @returns {string[]} the table as lines */
 export function summary (ours, plain) {
@@ -8,7 +8,7 @@ export function summary (ours, plain) {
     row('requests', ours.tally.requests, plain.tally.requests),
     row('lost', ours.tally.lost, plain.tally.lost)
   ]
-  for (const [kind, label] of Object.entries(kinds)) {
+  for (const [kind, label] of Object.entries(lossKinds)) {
     const [left, right] = [ours.tally.byKind[kind], plain.tally.byKind[kind]]
     if (left + right > 0) lines.push(row(`  ${label}`, left, right))
   }
@@ -22,12 +22,9 @@ export function verdict ({ tally }) {
 }
 
 function row (label, left, right) {
-  return `  ${label.padEnd(40)}${String(left).padStart(16)}${String(right).padStart(18)}`
+  return `  ${label.padEnd(44)}${String(left).padStart(16)}${String(right).padStart(18)}`
 }
 
-function leaving ({ replicas }) {
-  const times = replicas.filter(({ signalled }) => signalled !== undefined)
-    .map(({ signalled, history }) => history.at(-1).at - signalled)
-  if (times.length === 0) return '-'
-  return `${(times.reduce((sum, time) => sum + time, 0) / times.length / 1000).toFixed(1)} s`
+function leaving ({ departures }) {
+  return `${(departures.reduce((sum, { took }) => sum + took, 0) / departures.length / 1000).toFixed(1)} s`
 }

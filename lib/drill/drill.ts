@@ -39,6 +39,8 @@ export interface DrillObserver extends ReplicaObserver {
   begin?: (drill: DrillState) => void
   /** A replica was started. */
   started?: (replica: Replica) => void
+  /** All is counted. The replicas that are left are killed next, which is no part of the rehearsal. */
+  ended?: (drill: DrillState) => void
 }
 
 /** A rehearsal that is under way. Times are milliseconds since 1970. */
@@ -88,6 +90,7 @@ class Drill {
       await sleep(coolDown)
       const [seen] = await Promise.all([load.stop(), ...loads.slice(1).map((more) => more.stop())])
       this.#state.endedAt = Date.now()
+      observer?.ended?.(this.#state)
       return this.#result(seen, departures)
     } finally {
       await Promise.all(loads.map((load) => load.stop()))

@@ -88,9 +88,18 @@ class Exchange {
       if (status >= 500 && !isExpected(status, this.#profile)) this.#end('answered-5xx', `status ${status}`)
       else if (!complete) cut()
       else if (!isExpected(status, this.#profile)) this.#end('wrong-answer', `status ${status}`)
-      else if (this.#profile.isRight?.(Buffer.concat(chunks)) === false) this.#end('wrong-answer', 'another body')
-      else this.#end(undefined, '')
+      else this.#judge(Buffer.concat(chunks))
     })
+  }
+
+  #judge (body: Buffer): void {
+    try {
+      if (this.#profile.isRight?.(body) === false) this.#end('wrong-answer', 'another body')
+      else this.#end(undefined, '')
+    } catch (error) {
+      // What it could not read is not what it expects.
+      this.#end('wrong-answer', String(error))
+    }
   }
 
   #end (cause: Cause | undefined, detail: string): void {

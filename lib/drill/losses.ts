@@ -4,14 +4,14 @@ import type { Replica } from './replicas.ts'
 /** The ways to lose a request, as its client sees them, each with what it means. */
 export const lossKinds = {
   refused: 'no connection: nobody listened',
-  'reset-new': 'a new connection ended before the answer',
-  'reset-reused': 'a kept-alive connection ended before the answer',
+  'reset-new': 'a new connection ended unanswered',
+  'reset-reused': 'a kept-alive connection ended unanswered',
   'answered-5xx': 'answered with a status of 500 or more',
   truncated: 'the answer was cut short',
   timeout: 'no complete answer in time',
   'wrong-answer': 'another answer than the expected one',
   dropped: 'a connection that was to stay was dropped',
-  'not-sent': 'not sent: the client had no socket or port left'
+  'not-sent': 'not sent: no socket or port was left'
 } as const
 
 /** One of the ways to lose a request. */

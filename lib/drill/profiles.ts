@@ -25,7 +25,7 @@ export interface RequestProfile {
   keepAlive?: boolean
   /** The right status. @default any from 200 to 399 */
   status?: number
-  /** Checks a complete body. */
+  /** Checks a complete body; where it throws, the answer is wrong. */
   isRight?: (body: Buffer) => boolean
 }
 

@@ -55,8 +55,14 @@ function addsUp (t: Test, { tally, losses, byKind, requests, connections, replic
 
 t.test('an update of a service with the plugin loses nothing, and its phases and reports are read', async (t) => {
   const changes: string[] = []
+  const atEnd: unknown[] = []
   const result = await rehearse('graceful', {
-    observer: { changed: ({ name }, what) => changes.push(`${name} ${what}`) }
+    observer: {
+      changed: ({ name }, what) => changes.push(`${name} ${what}`),
+      ended: ({ replicas, endedAt, tally }) => {
+        atEnd.push(replicas.map(({ exit }) => exit), typeof endedAt, tally.requests)
+      }
+    }
   })
   addsUp(t, result)
   t.same(result.byKind, {}, 'nothing is lost', { losses: result.losses.slice(0, 5), departures: result.departures })
@@ -75,6 +81,7 @@ t.test('an update of a service with the plugin loses nothing, and its phases and
   t.ok(changes.indexOf('1 new running') < changes.indexOf('1 old signalled'), 'the successor is ready first')
   t.ok(changes.indexOf('1 old terminated') < changes.indexOf('2 old signalled'), 'one after the other')
   t.ok(changes.includes('1 old out of rotation'))
+  t.same(atEnd, [[0, 0, undefined, undefined], 'number', result.requests], 'all is counted while the new ones are there')
 })
 
 t.test('one of a service without it loses requests in each way, and each loss has its place', async (t) => {

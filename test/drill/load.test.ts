@@ -70,6 +70,12 @@ t.test('each way to lose a request has its kind', async (t) => {
   })), 'truncated')
   allLost(t, await run(await raw(t, () => {}), { timeout: 200 }), 'timeout')
   allLost(t, await run(await raw(t, (socket) => socket.write(answer('no')))), 'wrong-answer')
+  const unread = await run(
+    await raw(t, (socket) => socket.write(answer('no'))),
+    { isRight: (body) => Boolean(JSON.parse(String(body))) }
+  )
+  allLost(t, unread, 'wrong-answer')
+  t.match(unread.losses[0]!.detail, 'SyntaxError', 'what a check cannot read is wrong')
   for (const [status, kind] of [[503, 'answered-5xx'], [500, 'answered-5xx'], [404, 'wrong-answer']] as const) {
     const server = createHttpServer((_request, reply) => { reply.writeHead(status).end('ok') })
     allLost(t, await run(await listen(t, server)), kind)

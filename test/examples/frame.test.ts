@@ -1,31 +1,33 @@
 import { stripVTControlCharacters } from 'node:util'
 import * as fc from 'fast-check'
 import t from 'tap'
+import { lossKinds } from '../../lib/drill/losses.ts'
 
 interface Replica {
   name: string
   phase: string
   history: Array<{ phase: string, at: number }>
-  removed?: number | undefined
+  removedAt?: number | undefined
   exit?: number | string | undefined
-  inFlight: number
-  connections: number
 }
 interface Update {
   shutdown: 'graceful' | 'plain'
-  begun: number
-  loaded?: number | undefined
-  ended?: number | undefined
-  replicas: Replica[]
-  inRotation: () => boolean
-  tally: { requests: number, lost: number, byKind: Record<string, number> }
+  figuresOf: () => { inFlight: number, connections: number }
+  drill: {
+    begunAt: number
+    loadedAt?: number | undefined
+    endedAt?: number | undefined
+    replicas: Replica[]
+    front: { has: () => boolean }
+    tally: { requests: number, lost: number, byKind: Record<string, number> }
+  }
 }
 interface View { columns: number, colour: boolean, now: number }
 interface Frame {
   frame (update: Update, view: View): string[]
   barCells (columns: number): number
   looksOf (
-    replica: Pick<Replica, 'history' | 'removed'>,
+    replica: Pick<Replica, 'history' | 'removedAt'>,
     view: { from: number, elapsed: number, cells: number }
   ): Array<object | undefined>
 }
@@ -52,17 +54,18 @@ function update (elapsed: number): Update {
     phase: 'running',
     history: phases.map((phase, step) => ({ phase, at: begun + from + step * 700 }))
       .filter(({ at }) => at <= begun + elapsed),
-    removed: from + 3600 < elapsed ? begun + from + 3600 : undefined,
-    inFlight: 12,
-    connections: 34
+    removedAt: from + 3600 < elapsed ? begun + from + 3600 : undefined
   }))
   return {
     shutdown: 'graceful',
-    begun,
-    loaded: begun + 500,
-    replicas,
-    inRotation: () => true,
-    tally: { requests: 1849, lost: 3, byKind: { refused: 2, reset: 1, late: 0 } }
+    figuresOf: () => ({ inFlight: 12, connections: 34 }),
+    drill: {
+      begunAt: begun,
+      loadedAt: begun + 500,
+      replicas,
+      front: { has: () => true },
+      tally: { requests: 1849, lost: 3, byKind: { refused: 2, 'reset-new': 1, timeout: 0 } }
+    }
   }
 }
 
@@ -106,25 +109,24 @@ const replica = fc.record({
     fc.record({ phase: fc.constantFrom(...phases, 'no phase of ours'), at: time.map((at) => begun + at) }),
     { maxLength: 8 }
   ),
-  removed: fc.option(time.map((at) => begun + at), { nil: undefined }),
-  exit: fc.constantFrom(undefined, 0, 1, 143, 'SIGKILL', 'SIGSEGV'),
-  inFlight: fc.nat({ max: 1e9 }),
-  connections: fc.nat({ max: 1e9 })
+  removedAt: fc.option(time.map((at) => begun + at), { nil: undefined }),
+  exit: fc.constantFrom(undefined, 0, 1, 143, 'SIGKILL', 'SIGSEGV')
 })
 const anyUpdate = fc.record({
   shutdown: fc.constantFrom('graceful' as const, 'plain' as const),
-  begun: fc.constant(begun),
-  loaded: fc.option(time.map((at) => begun + at), { nil: undefined }),
-  ended: fc.option(time.map((at) => begun + at), { nil: undefined }),
-  replicas: fc.array(replica, { maxLength: 8 }),
-  inRotation: fc.constant(() => false),
-  tally: fc.record({
-    requests: fc.nat(),
-    lost: fc.nat(),
-    byKind: fc.dictionary(
-      fc.constantFrom('refused', 'reset', 'unavailable', 'truncated', 'wrong', 'late', 'dropped'),
-      fc.nat()
-    )
+  figuresOf: fc.record({ inFlight: fc.nat({ max: 1e9 }), connections: fc.nat({ max: 1e9 }) })
+    .map((figures) => () => figures),
+  drill: fc.record({
+    begunAt: fc.constant(begun),
+    loadedAt: fc.option(time.map((at) => begun + at), { nil: undefined }),
+    endedAt: fc.option(time.map((at) => begun + at), { nil: undefined }),
+    replicas: fc.array(replica, { maxLength: 8 }),
+    front: fc.constant({ has: () => false }),
+    tally: fc.record({
+      requests: fc.nat(),
+      lost: fc.nat(),
+      byKind: fc.dictionary(fc.constantFrom(...Object.keys(lossKinds)), fc.nat())
+    })
   })
 })
 const anyWidth = fc.oneof(
@@ -136,7 +138,7 @@ t.test('no update, moment or width breaks a frame, in colour and without', (t) =
   fc.assert(fc.property(anyUpdate, anyWidth, time, fc.boolean(), (update, columns, elapsed, colour) => {
     const lines = frame(update, { columns, colour, now: begun + elapsed })
     const room = Number.isFinite(columns) ? Math.max(0, columns) : 0
-    return lines.length === update.replicas.length + 5
+    return lines.length === update.drill.replicas.length + 5
       && lines.every((line) => width(line) <= room && !line.includes('\n'))
   }), { numRuns: 1500 })
   t.end()
