@@ -79,8 +79,8 @@ function watchedApplication (parts: WatchedParts): WatchedApplication {
     inFlight: () => traffic.requests.count(),
     crowded: () => traffic.connections.size > mostConnections,
     requests: (most) =>
-      traffic.requests
-        .list(most)
+      traffic.inFlight
+        .oldest(most)
         .map(({ method, route, age, kind }) => ({ method, route, age, kind })),
     async verdicts (kind) {
       const [readiness, liveness, startup] = await Promise.all(

@@ -14,10 +14,10 @@ export interface TelemetryParts {
 
 /** Makes what tells programs of an application; all of it is asked when somebody wants to know. */
 export function makeTelemetry (name: string, { lifecycle, traffic, health, holds }: TelemetryParts): Telemetry {
-  const { requests, connections } = traffic
+  const { requests, followed, connections } = traffic
   return new Telemetry(name, {
     lifecycle,
-    ended: () => requests.ended,
+    ended: () => followed.ended,
     shed: () => traffic.summary().shed,
     late: () => traffic.summary().lateArrivals,
     lastConnection: () => traffic.summary().lastArrival,

@@ -43,7 +43,7 @@ export function readStatus (
     ready: health.ready(),
     holds: holds.reasons().slice(0, most),
     inFlight: traffic.requests.count(),
-    requests: traffic.requests.list(most),
+    requests: traffic.inFlight.oldest(most),
     connections: { ...traffic.connections.counts() },
     participants: lifecycle.participants.names(),
     stalls: lifecycle.stalls().slice(0, most),

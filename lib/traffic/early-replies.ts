@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import type { Faults } from '../util/faults.ts'
 import type { Connections } from './connections.ts'
+import type { FollowedReplies } from './followed-replies.ts'
 import { currentReply } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
 import { isHttp2Request } from './protocol.ts'
-import type { Requests } from './requests.ts'
 import { pieceBeingParsed } from '../fastify/node-internals.ts'
 
 type Listener = (...parameters: never[]) => void
@@ -17,7 +17,7 @@ const headEnd = '\r\n\r\n'
  * hooks before ours answer, never reach our hook. While the service runs, nobody listens.
  */
 export class EarlyReplies {
-  readonly #requests: Requests
+  readonly #followed: FollowedReplies
   readonly #connections: Connections
   readonly #watched = new Map<Server, Array<[event: string, listener: Listener]>>()
 
@@ -25,9 +25,14 @@ export class EarlyReplies {
   readonly #faults: Faults
 
   /** @param onRefused called with each connection that ends because what came was no HTTP, or not in time */
-  constructor (requests: Requests, connections: Connections, onRefused: (socket: Socket) => void, faults: Faults) {
+  constructor (
+    followed: FollowedReplies,
+    connections: Connections,
+    onRefused: (socket: Socket) => void,
+    faults: Faults
+  ) {
     this.#faults = faults
-    this.#requests = requests
+    this.#followed = followed
     this.#connections = connections
     this.#onRefused = onRefused
   }
@@ -65,8 +70,7 @@ export class EarlyReplies {
   readonly #follow = (request: IncomingMessage, reply: ServerResponse | null | undefined): void => {
     const socket = request.socket as HttpSocket
     if (!reply || isHttp2Request(request) || !this.#connections.sockets.has(socket)) return
-    const tracked = this.#requests.follow(reply, socket)
-    if (tracked === undefined) return
+    const tracked = this.#followed.follow(reply, socket)
     tracked.isParsing = true
     queueMicrotask(() => { tracked.isParsing = false })
   }

@@ -1,17 +1,17 @@
 import type { ServerResponse } from 'node:http'
-import type { Requests } from './requests.ts'
+import type { FollowedReplies } from './followed-replies.ts'
 
 /** What Envoy reads from any reply: its host counts as failed at once, where the cluster is actively health-checked. */
 const immediateFail = 'x-envoy-immediate-health-check-fail'
 
 /** Tells Envoy with each reply that this host leaves. */
 export class EnvoySignal {
-  readonly #requests: Requests
+  readonly #followed: FollowedReplies
   readonly #enabled: boolean
   #telling = false
 
-  constructor (requests: Requests, enabled: boolean) {
-    this.#requests = requests
+  constructor (followed: FollowedReplies, enabled: boolean) {
+    this.#followed = followed
     this.#enabled = enabled
   }
 
@@ -24,7 +24,7 @@ export class EnvoySignal {
 
   /** More replies are followed than when it began. */
   again (): void {
-    for (const { reply } of this.#requests.tracked()) this.mark(reply)
+    for (const { reply } of this.#followed.tracked()) this.mark(reply)
   }
 
   /** Phase 1 was undone. */

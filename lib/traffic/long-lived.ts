@@ -10,10 +10,10 @@ import type { DrainSignal } from './drain-signals.ts'
 import { currentReply, isUpgraded, isUsed } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
 import { whenPeerEnds } from './http-session.ts'
+import type { InFlightList } from './in-flight.ts'
 import type { DrainSettings } from './options.ts'
 import { pace } from './stagger.ts'
 import type { PaceOptions } from './stagger.ts'
-import type { Requests } from './requests.ts'
 import { SessionEnds } from './session-end.ts'
 import type { SocketWork } from './socket-work.ts'
 import { endInOrder, isStreamRoute, mayEndInOrder } from './stream-end.ts'
@@ -35,7 +35,7 @@ const cutSpread = 250
 
 /** Whoever knows what there is to end. */
 interface Parts {
-  requests: Requests
+  inFlight: InFlightList
   connections: Connections
   upgrades: Upgrades
   work: SocketWork
@@ -49,7 +49,7 @@ interface Parts {
 export class Endings {
   readonly #clock: Clock
   readonly #settings: DrainSettings
-  readonly #requests: Requests
+  readonly #inFlight: InFlightList
   readonly #connections: Connections
   readonly #upgrades: Upgrades
   readonly #work: SocketWork
@@ -69,7 +69,7 @@ export class Endings {
     this.#faults = faults
     this.#clock = clock
     this.#settings = settings
-    this.#requests = parts.requests
+    this.#inFlight = parts.inFlight
     this.#connections = parts.connections
     this.#upgrades = parts.upgrades
     this.#work = parts.work
@@ -85,7 +85,7 @@ export class Endings {
 
   /** The signal of one request, made on first use. */
   signalOf (request: FastifyRequest): AbortSignal {
-    this.#requests.markStream(request)
+    this.#inFlight.markStream(request)
     return this.#signals.of(request.raw, this.#draining)
   }
 
@@ -113,7 +113,7 @@ export class Endings {
     this.#budget = budget
     const { spread, exactly } = this.#spreadOf(budget)
     this.#stops.push(
-      this.#pace(() => this.#streamRoutes(), spread, (reply) => this.#endStream(reply), { delay: 3, exactly }),
+      this.#pace(() => this.#inFlight.streamRoutes(), spread, (reply) => this.#endStream(reply), { delay: 3, exactly }),
       this.#clock.after(5, () => this.#closer?.start(this.#webSockets(), budget))
     )
   }
@@ -221,11 +221,6 @@ export class Endings {
     if (told === undefined) return false
     this.#abort(told)
     return this.#clock.now() - (told.at ?? 0) < Math.min(goodbyeTime, this.#budget / 4)
-  }
-
-  /** Each once: who comes twice takes the place of another in the window. */
-  #streamRoutes (): ServerResponse[] {
-    return [...new Set(this.#requests.inFlight())].filter((reply) => isStreamRoute(reply))
   }
 
   /** Ends a stream whose handler does not do so itself, once nothing that belongs to it is under way. */

@@ -6,9 +6,9 @@ import type { Arrivals } from './arrivals.ts'
 import type { Connections } from './connections.ts'
 import { decideHead, takeBackClose } from './head.ts'
 import { isLastOfChunk } from './early-replies.ts'
+import type { FollowedReplies, Tracked } from './followed-replies.ts'
 import { isUsed, kind } from './http-socket.ts'
 import type { HttpSocket } from './http-socket.ts'
-import type { Requests, Tracked } from './requests.ts'
 import type { SessionEnds } from './session-end.ts'
 
 /** Milliseconds between two looks at all sessions, while the share stays. */
@@ -16,7 +16,7 @@ const lookInterval = 100
 
 /** Whom to tell, and who counts it. */
 interface Parts {
-  requests: Requests
+  followed: FollowedReplies
   connections: Connections
   arrivals: Arrivals
   endings: { sessions: SessionEnds }
@@ -28,7 +28,7 @@ interface Parts {
  * would be told in the first tenth of it.
  */
 export class Shedding {
-  readonly #requests: Requests
+  readonly #followed: FollowedReplies
   readonly #connections: Connections
   readonly #clock: Clock
   readonly #sessions: SessionEnds
@@ -45,7 +45,7 @@ export class Shedding {
     this.#faults = faults
     this.#clock = clock
     this.#sessions = parts.endings.sessions
-    this.#requests = parts.requests
+    this.#followed = parts.followed
     this.#connections = parts.connections
     this.#arrivals = parts.arrivals
   }
@@ -100,7 +100,7 @@ export class Shedding {
 
   #isLast (tracked: Tracked, socket: HttpSocket): boolean {
     const { reply } = tracked
-    if (!this.#isDue(socket, this.#share) || !this.#requests.isNewest(reply, socket)) return false
+    if (!this.#isDue(socket, this.#share) || !this.#followed.isNewest(reply, socket)) return false
     // Answered before the rest of what came with it was parsed: there may be a successor in it.
     if (tracked.isParsing && !isLastOfChunk(socket, reply)) return false
     tracked.told = true

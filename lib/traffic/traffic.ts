@@ -16,11 +16,13 @@ import { Connections } from './connections.ts'
 import { EarlyReplies } from './early-replies.ts'
 import { Endings } from './long-lived.ts'
 import { EnvoySignal } from './envoy.ts'
+import { FollowedReplies } from './followed-replies.ts'
 import { FrontObserver } from './front-observer.ts'
 import type { FrontSettings } from './front-observer.ts'
 import { currentReply, kind, showsReplies, startedAt } from './http-socket.ts'
 import type { HttpSocket, UsedSession } from './http-socket.ts'
 import { IdleSweep } from './idle.ts'
+import { InFlightList } from './in-flight.ts'
 import { Listeners } from './listeners.ts'
 import { Losses } from './losses.ts'
 import { isProbed } from './marked.ts'
@@ -31,7 +33,6 @@ import { isHttp2Reply, isHttp2Request } from './protocol.ts'
 import { ramp } from './ramp.ts'
 import type { Shed } from './ramp.ts'
 import { Requests } from './requests.ts'
-import type { InFlight } from './requests.ts'
 import { Shedding } from './shedding.ts'
 import { SteadyCallers, visitOf } from './steady-callers.ts'
 import { SocketWork } from './socket-work.ts'
@@ -96,6 +97,10 @@ export interface TrafficOptions {
 /** What is still being served, and the evidence that the balancer has stopped sending. */
 export class Traffic {
   readonly requests: Requests
+  /** Replies that are followed one by one. */
+  readonly followed: FollowedReplies
+  /** Requests in flight as they are shown. */
+  readonly inFlight: InFlightList
   readonly connections: Connections
   readonly listeners: Listeners
   readonly arrivals: Arrivals
@@ -124,17 +129,19 @@ export class Traffic {
     const { wake, faults = quietFaults } = options
     const clock = faults.clock(options.clock)
     this.#options = { ...options, clock }
-    const lost = (socket: HttpSocket): void => this.requests.lose(socket)
+    const lost = (socket: HttpSocket): void => this.followed.disconnect(socket)
     this.connections = new Connections(wake, lost, (session) => this.endings.adoptSession(session), faults)
-    this.requests = new Requests(this.connections, wake, {
+    this.followed = new FollowedReplies(wake, {
       follow: (tracked, predecessor) => {
         this.#shedding.follow(tracked, predecessor)
         this.#losses.follow(tracked)
       },
       close: (reply, socket) => this.#losses.close(reply, socket)
     }, faults)
-    const describe = (reply: ServerResponse): InFlight => this.requests.describe(reply)
-    this.#losses = new Losses(this.connections, describe, (request) => options.lost?.(request), faults)
+    this.requests = new Requests(this.connections, this.followed, faults)
+    this.inFlight = new InFlightList(this)
+    this.#losses = new Losses(
+      this.connections, (reply) => this.inFlight.describe(reply), (request) => options.lost?.(request), faults)
     const now = (): number => options.clock.now()
     this.arrivals = new Arrivals(now, options.late)
     this.front = new FrontObserver(now, options.front, faults)
@@ -151,8 +158,8 @@ export class Traffic {
     this.endings = new Endings(clock, options.drain, this, options.left, faults)
     this.#shedding = new Shedding(clock, this, faults)
     const refused = (socket: Socket): void => this.#losses.refuse(socket)
-    this.#earlyReplies = new EarlyReplies(this.requests, this.connections, refused, faults)
-    this.#envoy = new EnvoySignal(this.requests, options.envoy ?? false)
+    this.#earlyReplies = new EarlyReplies(this.followed, this.connections, refused, faults)
+    this.#envoy = new EnvoySignal(this.followed, options.envoy ?? false)
     this.#idle = new IdleSweep(this.connections, this.endings, clock, options.drain.idle, faults)
   }
 
@@ -172,7 +179,7 @@ export class Traffic {
     this.listeners.join()
     this.#isOpen ||= this.listeners.open
     for (const server of this.#options.servers()) this.follow(server)
-    if (this.requests.exact || !showsReplies) this.#earlyReplies.watch(this.#options.servers())
+    if (this.followed.exact || !showsReplies) this.#earlyReplies.watch(this.#options.servers())
     this.arrivals.open()
     this.front.open()
     this.requests.clock.start()
@@ -188,16 +195,15 @@ export class Traffic {
    * @returns whether each reply is followed now
    */
   arrive (request: FastifyRequest, reply: FastifyReply): boolean {
-    const { requests } = this
     name(reply)
-    const { exact } = requests
+    const { exact } = this.followed
     if (this.connections.hasHttp2) {
       if (exact || !this.#arriveOnKnownSession(request, reply)) this.#arriveSlowly(request, reply)
       return exact
     }
     const socket = reply.raw.socket as HttpSocket | null | undefined
     if (exact || socket?.[kind] !== 'traffic') this.#arriveSlowly(request, reply)
-    else socket[startedAt] = requests.clock.now
+    else socket[startedAt] = this.requests.clock.now
     return exact
   }
 
@@ -220,7 +226,7 @@ export class Traffic {
     if (showsReplies) this.#earlyReplies.stop()
     this.front.undo()
     this.#losses.stop()
-    this.requests.beCheap()
+    this.followed.beCheap()
     this.upgrades.source.exact = false
     this.#shedding.raise(0)
   }
@@ -228,7 +234,7 @@ export class Traffic {
   /** Servers that Fastify would not close are not closed by a plain close either; their connections stay untouched. */
   leaveOpen (): void {
     this.#isLeftOpen = true
-    if (!this.requests.exact) this.#beExact()
+    if (!this.followed.exact) this.#beExact()
     this.listeners.leaveOpen()
   }
 
@@ -236,7 +242,7 @@ export class Traffic {
   close (late: () => boolean): void {
     this.#lookForClosed()
     // Without phase 1, this is where exact counting starts.
-    if (!this.requests.exact) this.#beExact()
+    if (!this.followed.exact) this.#beExact()
     this.#envoy.tell()
     const { faults = quietFaults, wake } = this.#options
     const stopped = this.listeners.drainAndStop(late).then(() => this.#noteClosed())
@@ -289,11 +295,11 @@ export class Traffic {
     if (this.#isLeftOpen) {
       return { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: this.#losses.byOthers }
     }
-    const left = this.requests.list(Infinity, (reply) => !this.#losses.has(reply))
+    const left = this.inFlight.oldest(Infinity, (reply) => !this.#losses.has(reply))
     const connections = this.#losses.connections(this.#idle.idle)
-    const draining = this.endings.cutStreams(this.requests.streams())
+    const draining = this.endings.cutStreams(this.inFlight.streams())
     // Each stream of a session is to know that it was cut; also what shares a session with a reply that is exempt.
-    for (const { reply } of this.requests.tracked()) {
+    for (const { reply } of this.followed.tracked()) {
       if (!isHttp2Reply(reply) || draining.has(reply)) continue
       resetStream(reply)
       draining.add(reply)
@@ -410,13 +416,13 @@ export class Traffic {
     if (isShown) socket[startedAt] = this.requests.clock.now
     else this.requests.noteStart(reply.raw)
     this.endings.arrive(request, reply.raw)
-    if (!this.requests.exact) {
+    if (!this.followed.exact) {
       // A probe of the app's own route is traffic to nobody, but its answer is awaited all the same.
       if (isShown) return
       if (!isOurs) return this.requests.note(reply.raw)
     }
-    this.requests.follow(reply.raw, isOurs ? socket : undefined)
-    if (!this.requests.exact) return
+    this.followed.follow(reply.raw, isOurs ? socket : undefined)
+    if (!this.followed.exact) return
     this.#envoy.mark(reply.raw)
     if (session !== undefined) this.#shedding.considerSession(session, true)
     this.#idle.serve(session ?? socket)

@@ -8,12 +8,15 @@ import { DrainSignals } from '../../lib/traffic/drain-signals.ts'
 import { EarlyReplies } from '../../lib/traffic/early-replies.ts'
 import { Endings } from '../../lib/traffic/long-lived.ts'
 import { EnvoySignal } from '../../lib/traffic/envoy.ts'
+import { FollowedReplies } from '../../lib/traffic/followed-replies.ts'
 import { FrontEnds } from '../../lib/traffic/front-ends.ts'
 import { FrontObserver } from '../../lib/traffic/front-observer.ts'
 import { IdleSweep } from '../../lib/traffic/idle.ts'
+import { InFlightList } from '../../lib/traffic/in-flight.ts'
 import { JoinedServer } from '../../lib/traffic/joined-server.ts'
 import { Listeners } from '../../lib/traffic/listeners.ts'
 import { Losses } from '../../lib/traffic/losses.ts'
+import { LostReplies } from '../../lib/traffic/lost-replies.ts'
 import { Messages } from '../../lib/traffic/messages.ts'
 import { ProbeWitness } from '../../lib/traffic/probe-witness.ts'
 import { Requests } from '../../lib/traffic/requests.ts'
@@ -21,6 +24,7 @@ import { Shedding } from '../../lib/traffic/shedding.ts'
 import { SocketWork } from '../../lib/traffic/socket-work.ts'
 import { SteadyCallers } from '../../lib/traffic/steady-callers.ts'
 import { Traffic } from '../../lib/traffic/traffic.ts'
+import { UnshownReplies } from '../../lib/traffic/unshown-replies.ts'
 import { Upgrades } from '../../lib/traffic/upgrades.ts'
 import { WebSocketCloser } from '../../lib/traffic/web-socket-closer.ts'
 import { EndWitness } from '../../lib/traffic/whose-end.ts'
@@ -38,7 +42,8 @@ export const options = { gracePeriod: 4000, announce: { shed: 'immediate' }, adm
 const rooms = {
   Application, Traffic, Connections, Requests, Upgrades, EarlyReplies, Endings, EnvoySignal, Shedding, Losses,
   EndWitness, FrontObserver, FrontEnds, ProbeWitness, SteadyCallers, Arrivals, IdleSweep, DrainSignals, SocketWork,
-  Messages, CoarseClock, Telemetry, Listeners, JoinedServer, WebSocketCloser
+  Messages, CoarseClock, Telemetry, Listeners, JoinedServer, WebSocketCloser, FollowedReplies, LostReplies,
+  UnshownReplies, InFlightList
 }
 
 /** A method of the plugin that can be made to throw. */
@@ -145,7 +150,7 @@ export async function injectFaults (t: Test, kind: Kind): Promise<void> {
   const called = await calledMethods(kind)
   const names = called.map(nameOf)
   t.ok(names.length >= 60, `${names.length} methods are called: ${names.join(', ')}`)
-  const each = ['Traffic.arrive', 'Requests.follow', 'Requests.count', 'Traffic.cut']
+  const each = ['Traffic.arrive', 'FollowedReplies.follow', 'Requests.count', 'Traffic.cut']
   for (const name of each) t.ok(names.includes(name), name)
   const tried = called.filter((one) => isTried(kind, one))
   const restore = arm(tried)

@@ -11,8 +11,7 @@ const mostLines = 250
 
 /** Lines of the files that are longer. */
 const longer = {
-  'traffic/requests.ts': 385,
-  'traffic/traffic.ts': 460
+  'traffic/traffic.ts': 466
 }
 
 /**

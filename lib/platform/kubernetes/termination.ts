@@ -21,11 +21,9 @@ export interface TerminationPorts {
   exitAsked: () => boolean
   traffic: {
     summary: () => TrafficSummary
-    requests: {
-      count: () => number
-      /** What is in flight, the oldest first, at most `limit`. */
-      list: (limit: number) => RequestRecord[]
-    }
+    requests: { count: () => number }
+    /** The requests in flight, at most `limit`. */
+    inFlight: { oldest: (limit: number) => RequestRecord[] }
   }
 }
 
@@ -133,8 +131,8 @@ export class TerminationMessage {
   }
 
   #inFlight (): RequestRecord[] {
-    return this.#ports.traffic.requests
-      .list(longestList)
+    return this.#ports.traffic.inFlight
+      .oldest(longestList)
       .map(({ method, route, age, kind }) => ({ method, route, age, kind }))
   }
 
