@@ -118,6 +118,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   if (watchdogServesPage(settings)) await loadPageTexts()
   const application = new Application(instance, root, settings)
   const { lifecycle, traffic, health, faults } = application
+  const { incoming } = traffic
 
   const graceful = application.face()
   root.decorate('graceful', graceful)
@@ -135,7 +136,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
   root.addHook('onRequest', (request, reply, done) => {
     let isFollowed = false
     try {
-      isFollowed = traffic.arrive(request, reply)
+      isFollowed = incoming.arrive(request, reply)
     } catch (error) {
       faults.note("hook 'onRequest'", error)
     }
@@ -187,7 +188,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
       publicStatus: () => application.publicStatus(),
       status: () => application.status(mostTold),
       viewers: application.viewers,
-      exempt: (request, reply) => traffic.exempt(request, reply),
+      exempt: (request, reply) => incoming.exempt(request, reply),
       drain: () => lifecycle.drain(),
       undrain: () => lifecycle.undrain(),
       prestop: () => lifecycle.prestop(),

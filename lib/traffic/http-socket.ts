@@ -6,9 +6,9 @@ export { currentReply, showsReplies }
 
 /** A connection of an HTTP server. */
 export interface HttpSocket extends Socket {
-  /** What the connection turned out to be with its first request; written by `traffic.ts`. */
+  /** What the connection turned out to be with its first request; written by `incoming.ts`. */
   [kind]?: ConnectionKind | undefined
-  /** When the request that is being answered came, if that is not noted on its reply; written by `traffic.ts`. */
+  /** When the request that is being answered came, if that is not noted on its reply; written by `incoming.ts`. */
   [startedAt]?: number
 }
 

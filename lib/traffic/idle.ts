@@ -16,6 +16,16 @@ const lookBatch = 2000
 /** Shortest time between two looks at the same connection, in milliseconds. */
 const lookInterval = 100
 
+/** How long a connection may be idle where the option alone does not say it, in milliseconds. */
+export const idleTimes = {
+  /** At most, in a plain `app.close()`. */
+  plain: 50,
+  /** At least, where another process has taken over: closing one that nobody warned may meet its next request. */
+  replaced: 5000,
+  /** At least, behind a front end that was found: a balancer keeps connections for its next request. */
+  fronted: 5000
+} as const
+
 /** Where the activity of a socket is kept. */
 const activity: unique symbol = Symbol('fastify-graceful.activity')
 

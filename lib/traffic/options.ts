@@ -1,4 +1,12 @@
+import type { Server } from 'node:net'
+import type { Clock } from '../clock.ts'
+import type { AnnounceBudget } from '../lifecycle/budget.ts'
+import type { CutRequest } from '../lifecycle/report.ts'
+import type { Faults } from '../util/faults.ts'
 import { nothing } from '../util/own.ts'
+import type { OnLate } from './arrivals.ts'
+import type { FrontSettings } from './front-observer.ts'
+import type { Shed } from './ramp.ts'
 
 /** How WebSockets are told to go. */
 export interface WebSocketOptions {
@@ -31,6 +39,43 @@ export interface DrainSettings {
   /** Undefined: what fits, and never slower than a fixed rate. */
   spread: number | undefined
   webSocket: Required<WebSocketOptions> | false
+}
+
+/** What the traffic room is given. Times are milliseconds. */
+export interface TrafficOptions {
+  clock: Clock
+  announce: AnnounceBudget
+  /** What a preStop hook takes off `announce.min`. Default: 0. */
+  preStop?: number
+  /** How long phase 1 is kept from the balancer. Default: `announce.readinessDelay`. */
+  toldAfter?: number
+  shed: Shed
+  /** Whether replies tell Envoy. Default: no. */
+  envoy?: boolean
+  drain: DrainSettings
+  /** The bound servers, the main one first. */
+  servers: () => Server[]
+  /** Something has ended: ask again. */
+  wake: () => void
+  /** A connection came late. Default: nobody is told. */
+  late?: OnLate
+  /** Other code of this process has ended a request. Default: nobody is told. */
+  lost?: (request: CutRequest) => void
+  /** Whether the service is ending and has not answered its last request. Default: never. */
+  isEnding?: () => boolean
+  /** Whether who closes a server now waits for `app.close()`, and what tells that somebody does. Default: nobody. */
+  isCloseAhead?: () => boolean
+  awaitClose?: () => void
+  /** Somebody else has closed the servers, in phase 0 or 1. Default: nobody is told. */
+  closed?: () => void
+  /** How front ends are found. Default: nobody is looked for, and somebody is taken to be there. */
+  front?: FrontSettings
+  /** Takes failures of hooks, listeners and timers. Default: they are not logged. */
+  faults?: Faults
+  /** What is kept for the close of the application, in milliseconds. */
+  close: number
+  /** How long the present phase may still last, in milliseconds. */
+  left: () => number
 }
 
 /** Defaults that are plain values. */

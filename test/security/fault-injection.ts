@@ -1,9 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
+import { Announcement } from '../../lib/traffic/announcement.ts'
 import { Arrivals } from '../../lib/traffic/arrivals.ts'
 import { CoarseClock } from '../../lib/traffic/coarse.ts'
 import { Connections } from '../../lib/traffic/connections.ts'
+import { CutOff } from '../../lib/traffic/cut-off.ts'
 import { DrainSignals } from '../../lib/traffic/drain-signals.ts'
 import { EarlyReplies } from '../../lib/traffic/early-replies.ts'
 import { Endings } from '../../lib/traffic/long-lived.ts'
@@ -13,6 +15,7 @@ import { FrontEnds } from '../../lib/traffic/front-ends.ts'
 import { FrontObserver } from '../../lib/traffic/front-observer.ts'
 import { IdleSweep } from '../../lib/traffic/idle.ts'
 import { InFlightList } from '../../lib/traffic/in-flight.ts'
+import { Incoming } from '../../lib/traffic/incoming.ts'
 import { JoinedServer } from '../../lib/traffic/joined-server.ts'
 import { Listeners } from '../../lib/traffic/listeners.ts'
 import { Losses } from '../../lib/traffic/losses.ts'
@@ -42,8 +45,8 @@ export const options = { gracePeriod: 4000, announce: { shed: 'immediate' }, adm
 const rooms = {
   Application, Traffic, Connections, Requests, Upgrades, EarlyReplies, Endings, EnvoySignal, Shedding, Losses,
   EndWitness, FrontObserver, FrontEnds, ProbeWitness, SteadyCallers, Arrivals, IdleSweep, DrainSignals, SocketWork,
-  Messages, CoarseClock, Telemetry, Listeners, JoinedServer, WebSocketCloser, FollowedReplies, LostReplies,
-  UnshownReplies, InFlightList
+  Messages, CoarseClock, Telemetry, Listeners, JoinedServer, WebSocketCloser, Incoming, FollowedReplies, LostReplies,
+  UnshownReplies, InFlightList, Announcement, CutOff
 }
 
 /** A method of the plugin that can be made to throw. */
@@ -102,7 +105,7 @@ async function calledMethods (kind: Kind): Promise<Method[]> {
 }
 
 /** What meets a connection before it is known to carry HTTP. */
-const secureRooms = ['Traffic', 'Connections', 'Losses', 'EndWitness', 'Upgrades']
+const secureRooms = ['Traffic', 'Incoming', 'Connections', 'Losses', 'EndWitness', 'Upgrades']
 
 /** What TLS does not change is tried without. */
 const isTried = (kind: Kind, { room }: Method): boolean => kind !== 'https' || secureRooms.includes(room)
@@ -150,7 +153,7 @@ export async function injectFaults (t: Test, kind: Kind): Promise<void> {
   const called = await calledMethods(kind)
   const names = called.map(nameOf)
   t.ok(names.length >= 60, `${names.length} methods are called: ${names.join(', ')}`)
-  const each = ['Traffic.arrive', 'FollowedReplies.follow', 'Requests.count', 'Traffic.cut']
+  const each = ['Incoming.arrive', 'FollowedReplies.follow', 'Requests.count', 'Traffic.cut']
   for (const name of each) t.ok(names.includes(name), name)
   const tried = called.filter((one) => isTried(kind, one))
   const restore = arm(tried)
