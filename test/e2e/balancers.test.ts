@@ -1,25 +1,33 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { startLoad } from '../../lib/drill/load.ts'
+import { claimPort } from '../../lib/drill/ports.ts'
+import type { RequestProfile } from '../../lib/drill/profiles.ts'
+import { countByKind } from '../../lib/drill/tally.ts'
 import { end, start } from '../principles/replicas.ts'
 import type { Replica } from '../principles/replicas.ts'
 import { kinds, startBalancer } from './balancers.ts'
-import { startLoad } from './client.ts'
-import type { Manner } from './client.ts'
-import { claimPort } from './kubelet/ports.ts'
 import { prefer } from './replicas.ts'
-import { countByKind } from './rollout.ts'
+import { pause, reads } from './users.ts'
 
 t.setTimeout(300_000)
 // Most of the time is waited, not worked.
 t.jobs = 3
 
-const isRight = (body: string): boolean => body === 'ok'
-const body = { type: 'text/plain', content: Buffer.from('an order, in two halves') }
+const right = { path: '/', status: 200, isRight: reads((text) => text === 'ok') }
 /** Strict clients: nothing is ever tried twice, neither by them nor by the balancer. */
-const users: readonly Manner[] = [
-  { name: 'fresh', weight: 4, path: () => '/', fresh: true, isRight },
-  { name: 'kept', weight: 3, path: () => '/', burst: 3, isRight },
-  { name: 'posting', weight: 3, path: () => '/', method: 'POST', body, isRight }
+const profiles: readonly RequestProfile[] = [
+  { ...right, name: 'fresh', weight: 4, keepAlive: false },
+  { ...right, name: 'kept', weight: 3, burst: 3 },
+  {
+    ...right,
+    name: 'posting',
+    weight: 3,
+    method: 'POST',
+    headers: { 'content-type': 'text/plain' },
+    body: Buffer.from('an order, in two halves'),
+    bodyPause: pause
+  }
 ]
 
 /** Long enough to be checked and taken in. */
@@ -35,7 +43,7 @@ for (const kind of kinds) {
       const balancer = await startBalancer(kind, ports)
       t.teardown(balancer.stop)
       await sleep(settled)
-      const load = startLoad(balancer.port, 60, users)
+      const load = startLoad({ port: balancer.port, rate: 60, profiles })
       const departures = []
       try {
         await sleep(settled)

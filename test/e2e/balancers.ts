@@ -6,8 +6,9 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { claimPort } from './kubelet/ports.ts'
-import { endWithUs, prefer } from './replicas.ts'
+import { claimPort } from '../../lib/drill/ports.ts'
+import { endWithUs } from '../../lib/drill/replicas.ts'
+import { prefer } from './replicas.ts'
 
 /** A balancer that checks `/readyz` of its servers itself, each second, and tries nothing twice. */
 export interface BalancerKind {

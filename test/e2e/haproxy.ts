@@ -6,41 +6,30 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { claimPort } from './kubelet/ports.ts'
-import { endWithUs, prefer } from './replicas.ts'
+import type { Endpoint, Front, Trace } from '../../lib/drill/fronts.ts'
+import { claimPort } from '../../lib/drill/ports.ts'
+import { endWithUs } from '../../lib/drill/replicas.ts'
+import { prefer } from './replicas.ts'
 
 /** What the balancer is to do. */
-export interface BalancerOptions {
-  /** Ports of the servers that are in rotation from the start, one per slot. */
-  ports: number[]
-  /** Free slots for successors. */
-  spare: number
+export interface HaproxyOptions {
+  /** How many servers there will have been in the end. */
+  slots: number
   /** Whether HAProxy probes `/readyz` itself (every 500 ms, two failures take out, one success brings in). */
   check: boolean
 }
 
 /** How one connection ended, as HAProxy logged it. */
 interface ConnectionEnd {
-  slot: string
+  slot: number
   /** HAProxy's two-letter termination state; `--` is a normal end, `SC` a server that refused. */
   state: string
   /** Epoch ms. */
   at: number
 }
 
-/** A running HAProxy. Slots are numbered from 1. */
-export interface Balancer {
-  port: number
-  /** Puts a server on this port into rotation at a free slot. */
-  add: (slot: number, port: number) => Promise<void>
-  /** No new connections for this slot; existing ones go on, as behind kube-proxy. */
-  drain: (slot: number) => Promise<void>
-  /** Frees the slot for good; existing connections go on here, too. */
-  remove: (slot: number) => Promise<void>
-  /** Finds the connection from this local port that ended about then. */
-  endOf: (localPort: number, at: number) => ConnectionEnd | undefined
-  stop: () => Promise<void>
-}
+/** A connection's end is logged within so many ms. One of the same port that ended at another time is another one. */
+const logsWithin = 2000
 
 function search (): string | undefined {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']
@@ -90,13 +79,9 @@ export function findHaproxy (): string {
 
 // A check may take long: a replica that the machine leaves without a processor is slow, not unready, and without it
 // no server would be left.
-function configuration (options: BalancerOptions, port: number, socket: string): string {
-  const check = options.check ? 'check inter 500ms fall 2 rise 1' : ''
-  const busy = options.ports.map((server, index) => `  server slot${index + 1} 127.0.0.1:${server} ${check}`)
-  const spare = Array.from(
-    { length: options.spare },
-    (_, index) => `  server slot${options.ports.length + index + 1} 127.0.0.1:1 ${check} disabled`
-  )
+function configuration ({ slots, check }: HaproxyOptions, port: number, socket: string): string {
+  const servers = Array.from({ length: slots }, (_, index) =>
+    `  server slot${index + 1} 127.0.0.1:1 ${check ? 'check inter 500ms fall 2 rise 1' : ''} disabled`)
   return `
 global
   maxconn 8000
@@ -116,11 +101,11 @@ defaults
 listen service
   bind 127.0.0.1:${port}
   balance roundrobin
-${options.check
+${check
   ? '  option httpchk\n  http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host replica\n'
     + '  http-check expect status 200\n'
   : ''}
-${[...busy, ...spare].join('\n')}
+${servers.join('\n')}
 `
 }
 
@@ -147,10 +132,57 @@ function readEnds (stdout: NodeJS.ReadableStream): Map<number, ConnectionEnd[]> 
     const [port, slot, state] = line.split(' ')
     if (!/^\d+$/.test(port ?? '') || slot === undefined || state === undefined) return
     const ofPort = ends.get(Number(port)) ?? []
-    ofPort.push({ slot, state, at: Date.now() })
+    ofPort.push({ slot: Number(slot.slice('slot'.length)), state, at: Date.now() })
     ends.set(Number(port), ofPort)
   })
   return ends
+}
+
+/** A running HAProxy, whose servers are told to it one by one. Slots are numbered from 1. */
+class Haproxy implements Front {
+  readonly host = '127.0.0.1'
+  readonly port: number
+  readonly #socket: string
+  readonly #ends: Map<number, ConnectionEnd[]>
+  readonly #stop: () => Promise<void>
+  /** Names, by slot. */
+  readonly #names: string[] = []
+  readonly #listed = new Set<string>()
+
+  constructor (port: number, socket: string, ends: Map<number, ConnectionEnd[]>, stop: () => Promise<void>) {
+    this.port = port
+    this.#socket = socket
+    this.#ends = ends
+    this.#stop = stop
+  }
+
+  async add ({ name, host, port }: Endpoint): Promise<void> {
+    if (!this.#names.includes(name)) this.#names.push(name)
+    this.#listed.add(name)
+    await this.#order(name, `addr ${host} port ${port}`)
+    await this.#order(name, 'state ready')
+  }
+
+  /** Existing connections go on, as behind kube-proxy. */
+  async remove ({ name }: Endpoint): Promise<void> {
+    this.#listed.delete(name)
+    await this.#order(name, 'state drain')
+  }
+
+  has ({ name }: Endpoint): boolean { return this.#listed.has(name) }
+
+  trace (localPort: number, at: number): Trace | undefined {
+    const end = this.#ends.get(localPort)?.toSorted((a, b) => Math.abs(a.at - at) - Math.abs(b.at - at))[0]
+    if (end === undefined || Math.abs(end.at - at) > logsWithin) return undefined
+    return { endpoint: this.#names[end.slot - 1], isRefused: end.state === 'SC' }
+  }
+
+  async close (): Promise<void> { await this.#stop() }
+
+  async #order (name: string, change: string): Promise<void> {
+    const slot = this.#names.indexOf(name) + 1
+    if (slot > 0) await order(this.#socket, `set server service/slot${slot} ${change}`)
+  }
 }
 
 /**
@@ -158,7 +190,7 @@ function readEnds (stdout: NodeJS.ReadableStream): Map<number, ConnectionEnd[]> 
  * the client sees.
  * @throws Error when there is no HAProxy or it does not start
  */
-export async function startHaproxy (options: BalancerOptions): Promise<Balancer> {
+export async function startHaproxy (options: HaproxyOptions): Promise<Front> {
   const binary = findHaproxy()
   const folder = mkdtempSync(join(tmpdir(), 'haproxy-'))
   const socket = join(folder, 'admin.sock')
@@ -184,17 +216,5 @@ export async function startHaproxy (options: BalancerOptions): Promise<Balancer>
     }
     await sleep(25)
   }
-  const server = (slot: number, change: string): Promise<void> =>
-    order(socket, `set server service/slot${slot} ${change}`)
-  return {
-    port,
-    stop,
-    endOf: (localPort, at) => ends.get(localPort)?.toSorted((a, b) => Math.abs(a.at - at) - Math.abs(b.at - at))[0],
-    drain: (slot) => server(slot, 'state drain'),
-    remove: (slot) => server(slot, 'state maint'),
-    add: async (slot, serverPort) => {
-      await server(slot, `addr 127.0.0.1 port ${serverPort}`)
-      await server(slot, 'state ready')
-    }
-  }
+  return new Haproxy(port, socket, ends, stop)
 }

@@ -51,7 +51,7 @@ async function render (values: Values, version = '1.34'): Promise<Manifest> {
 /** Lets an update begin now and be judged later: clusters are independent. */
 function begin (values: Values, options: Partial<UpdateOptions> = {}): Promise<UpdateResult> {
   const result = render(values).then((manifest) => update(
-    { manifest, image: shop, manners: shopUsers, rate: 80, replicas: 2, endpointAfter: 2000, warmUp: 4000, ...options }
+    { manifest, image: shop, profiles: shopUsers, rate: 80, replicas: 2, endpointAfter: 2000, warmUp: 4000, ...options }
   ))
   result.catch(() => {})
   return result
@@ -107,7 +107,7 @@ t.test('rolling updates', async (t) => {
   // Nothing but new connections: without one in the last second before the listener closes nobody could know.
   const late = begin(
     modes.none,
-    { replicas: 1, rate: 40, endpointAfter: 11_000, manners: shopUsers.filter(({ fresh }) => fresh === true) }
+    { replicas: 1, rate: 40, endpointAfter: 11_000, profiles: shopUsers.filter(({ keepAlive }) => keepAlive === false) }
   )
 
   await t.test('SIGTERM does it all: nothing is lost, and no pod meets SIGKILL', async (t) => {

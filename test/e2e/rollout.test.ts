@@ -94,12 +94,10 @@ t.test('traffic that ends soon', { timeout: 120_000 }, async (t) => {
 
   await t.test('the same client counts what plain app.close() loses', async (t) => {
     const result = await plain
-    t.ok(result.losses.length > 0, 'so it would have counted ours', { byKind: result.byKind })
-    t.ok(
-      Object.keys(result.byKind).some((kind) => kind.startsWith('socket hang up') || kind.startsWith('ECONNRESET')),
-      'refused connections'
-    )
-    t.ok(Object.keys(result.byKind).some((kind) => kind.startsWith('status 503')), 'requests that were answered 503')
+    const { losses, byKind } = result
+    t.ok(losses.length > 0, 'so it would have counted ours', { byKind })
+    t.ok((byKind.refused ?? 0) > 0, 'refused connections', { byKind })
+    t.ok(losses.some(({ detail }) => detail === 'status 503'), 'requests that were answered 503', { byKind })
   })
 })
 

@@ -7,7 +7,8 @@
 //   --shutdown plain                             plain app.close() in place of the plugin
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { countByKind, removals, rollout } from './rollout.ts'
+import { countByKind } from '../../lib/drill/tally.ts'
+import { removals, rollout } from './rollout.ts'
 import type { Departure, RolloutOptions, RolloutResult } from './rollout.ts'
 
 type Name = keyof typeof removals
@@ -92,7 +93,7 @@ function countEnds (departures: Departure[]): string {
   return list(ends)
 }
 
-function list (counts: Record<string, number>): string {
+function list (counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts).map(([key, count]) => `${count} x ${key}`).join('; ') || '-'
 }
 

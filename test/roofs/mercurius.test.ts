@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import type { Manner } from '../e2e/client.ts'
+import type { RequestProfile } from '../../lib/drill/profiles.ts'
+import { pause, reads } from '../e2e/users.ts'
 import { install, versionOf } from './support/install.ts'
 import { deferred, keepListening, together } from './support/listen.ts'
 import { start } from './support/service.ts'
@@ -13,13 +14,16 @@ t.setTimeout(600_000)
 
 interface Message { id?: string, type: string, payload?: { data?: { work?: string } } }
 
-const overHttp: Manner = {
+const overHttp: RequestProfile = {
   name: 'GraphQL',
   weight: 20,
   method: 'POST',
-  body: { type: 'application/json', content: Buffer.from(JSON.stringify({ query: '{ work(text: "ok") }' })) },
-  path: () => '/graphql',
-  isRight: (body) => body === '{"data":{"work":"ok"}}'
+  path: '/graphql',
+  headers: { 'content-type': 'application/json' },
+  body: Buffer.from(JSON.stringify({ query: '{ work(text: "ok") }' })),
+  bodyPause: pause,
+  status: 200,
+  isRight: reads((text) => text === '{"data":{"work":"ok"}}')
 }
 
 /** A connection after its greeting. */
@@ -65,7 +69,7 @@ t.test('mercurius over HTTP and WebSockets: every query is answered, and subscri
   t.comment(`mercurius ${versionOf(folder, 'mercurius')}`)
   const outcome = await update({
     service: () => ({ folder, command: ['node', 'server.js'] }),
-    manners: [...shopUsers, overHttp],
+    profiles: [...shopUsers, overHttp],
     isInHand: true,
     async longLived (port) {
       const listening = keepListening(6, ({ heard, closed }) => {

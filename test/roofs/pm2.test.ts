@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
-import { startLoad } from '../e2e/client.ts'
-import type { LoadResult } from '../e2e/client.ts'
+import { startLoad } from '../../lib/drill/load.ts'
+import type { LoadResult } from '../../lib/drill/load.ts'
+import { countByKind } from '../../lib/drill/tally.ts'
 import { startHaproxy } from '../e2e/haproxy.ts'
 import { prefer } from '../e2e/replicas.ts'
-import { countByKind } from '../e2e/rollout.ts'
 import { install, versionOf } from './support/install.ts'
 import { Pm2 } from './support/pm2.ts'
 import { freePort, logOf } from './support/service.ts'
@@ -39,7 +39,7 @@ t.test('pm2 reload of a cluster of two, with clients that come to it directly', 
   const port = await freePort()
   const pm2 = new Pm2(t, folder, { PORTS: String(port), INSTANCES: '2' })
   await pm2.start(port)
-  const load = startLoad(port, 60, shopUsers)
+  const load = startLoad({ port, rate: 60, profiles: shopUsers })
   await sleep(warmUp)
   const took = await pm2.run('reload', 'all')
   await sleep(1000)
@@ -55,10 +55,11 @@ t.test('two applications of pm2 in fork mode behind HAProxy, reloaded one after 
   const ports = [await freePort(), await freePort()]
   const pm2 = new Pm2(t, folder, { PORTS: ports.join(',') })
   await pm2.start(...ports)
-  const balancer = await startHaproxy({ ports, spare: 0, check: true })
-  t.teardown(async () => balancer.stop())
+  const front = await startHaproxy({ slots: ports.length, check: true })
+  t.teardown(async () => front.close())
+  for (const port of ports) await front.add({ name: String(port), host: '127.0.0.1', port })
   await sleep(700)
-  const load = startLoad(balancer.port, 60, shopUsers)
+  const load = startLoad({ port: front.port, rate: 60, profiles: shopUsers })
   await sleep(warmUp)
   for (const name of ['shop-0', 'shop-1']) {
     const took = await pm2.run('reload', name)

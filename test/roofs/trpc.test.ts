@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import type { Manner } from '../e2e/client.ts'
+import type { RequestProfile } from '../../lib/drill/profiles.ts'
+import { reads } from '../e2e/users.ts'
 import { install, versionOf } from './support/install.ts'
 import { deferred, keepListening, together } from './support/listen.ts'
 import { keepTalking } from './support/talk.ts'
@@ -31,11 +32,12 @@ interface Library {
   wsLink: (options: { client: object }) => unknown
 }
 
-const overHttp: Manner = {
+const overHttp: RequestProfile = {
   name: 'tRPC',
   weight: 20,
-  path: () => `/trpc/work?input=${encodeURIComponent('"ok"')}`,
-  isRight: (body) => body === '{"result":{"data":"ok"}}'
+  path: `/trpc/work?input=${encodeURIComponent('"ok"')}`,
+  status: 200,
+  isRight: reads((text) => text === '{"result":{"data":"ok"}}')
 }
 
 t.test('tRPC over HTTP and WebSockets: every query is answered, and subscriptions go on elsewhere', async (t) => {
@@ -70,7 +72,7 @@ t.test('tRPC over HTTP and WebSockets: every query is answered, and subscription
   const outcome = await update({
     service: () => ({ folder, command: ['node', 'server.js'] }),
     isInHand: true,
-    manners: [...shopUsers, overHttp],
+    profiles: [...shopUsers, overHttp],
     async longLived (port) {
       const url = `ws://127.0.0.1:${port}/trpc`
       const listening = keepListening(6, ({ heard, closed }) => {

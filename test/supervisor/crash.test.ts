@@ -7,16 +7,23 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
-import { replicaUsers, startLoad } from '../e2e/client.ts'
+import { startLoad } from '../../lib/drill/load.ts'
+import type { Load } from '../../lib/drill/load.ts'
+import type { Loss } from '../../lib/drill/losses.ts'
+import { longestIdle, replicaUsers } from '../e2e/users.ts'
 import { service, start, until } from './tree.ts'
 import type { Tree } from './tree.ts'
 
 const replica = fileURLToPath(new URL('../e2e/replica.js', import.meta.url))
 
 /** Without those whose answer takes longer than a successor. */
-const users = replicaUsers.filter(({ name }) => name !== 'very slow')
+const profiles = replicaUsers.filter(({ name }) => name !== 'very slow')
+const startUsers = (port: number): Load => startLoad({ port, rate: 300, profiles, idle: longestIdle })
 
-interface Loaded { tree: Tree, port: number, load: ReturnType<typeof startLoad> }
+/** Its connection ended before the answer began, whatever the client says of that. */
+const hasHungUp = ({ detail }: Loss): boolean => /ECONNRESET$|^socket hang up$|^EPIPE$/.test(detail)
+
+interface Loaded { tree: Tree, port: number, load: Load }
 
 /** A tree under 300 requests a second from clients that retry nothing. */
 async function loaded (t: Test, workers: number): Promise<Loaded> {
@@ -30,7 +37,7 @@ async function loaded (t: Test, workers: number): Promise<Loaded> {
     'it listens'
   )
   await tree.ready()
-  return { tree, port: Number(port), load: startLoad(Number(port), 300, users) }
+  return { tree, port: Number(port), load: startUsers(Number(port)) }
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => { setTimeout(resolve, ms) })
@@ -50,7 +57,7 @@ async function killOne (t: Test, { tree, port, load }: Loaded): Promise<void> {
   const { requests, losses, longestPause } = await load.stop()
   t.comment(`${losses.length} of ${requests} requests lost, longest pause ${longestPause} ms`)
   t.same(
-    losses.filter(({ kind }) => !['ECONNRESET', 'socket hang up', 'truncated', 'EPIPE'].includes(kind)),
+    losses.filter((loss) => loss.kind !== 'truncated' && !hasHungUp(loss)),
     [],
     'nobody was refused, and nobody got a wrong answer'
   )
@@ -58,7 +65,7 @@ async function killOne (t: Test, { tree, port, load }: Loaded): Promise<void> {
   const late = 20 + longestPause
   t.same(losses.filter(({ sentAt }) => sentAt > goneAt + late), [], 'what is lost was sent before')
   t.same(
-    losses.filter(({ sentAt, reused }) => sentAt > killedAt + late && !reused),
+    losses.filter(({ sentAt, isReused }) => sentAt > killedAt + late && !isReused),
     [],
     'or on a connection that was there before'
   )
@@ -71,7 +78,7 @@ for (const workers of [1, 2, 4]) {
     const { tree, port } = all
     await killOne(t, all)
     if (workers < 4) {
-      const load = startLoad(port, 300, users)
+      const load = startUsers(port)
       await sleep(500)
       t.equal((await fetch(`http://127.0.0.1:${port}/crash`)).status, 200)
       await until(
@@ -83,7 +90,7 @@ for (const workers of [1, 2, 4]) {
       t.comment(`${losses.length} of ${requests} requests lost`)
       // The child closes its idle connections after 500 ms, which crosses what is sent on them in the same moment.
       t.same(
-        losses.filter(({ kind, reused }) => !reused || !['ECONNRESET', 'socket hang up', 'EPIPE'].includes(kind)),
+        losses.filter((loss) => !loss.isReused || loss.kind === 'truncated' || !hasHungUp(loss)),
         [],
         'after an uncaught exception what is in flight is answered'
       )

@@ -1,7 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { longestIdle, replicaUsers, startLoad } from '../e2e/client.ts'
-import type { LoadResult, Manner } from '../e2e/client.ts'
+import { startLoad } from '../../lib/drill/load.ts'
+import type { LoadResult } from '../../lib/drill/load.ts'
+import type { RequestProfile } from '../../lib/drill/profiles.ts'
+import { longestIdle, replicaUsers } from '../e2e/users.ts'
 import { start, until } from './tree.ts'
 import type { Tree } from './tree.ts'
 
@@ -9,19 +11,19 @@ const replica = fileURLToPath(new URL('../e2e/replica.js', import.meta.url))
 
 /** Who sends the requests. */
 export interface Users {
-  manners: readonly Manner[]
+  profiles: readonly RequestProfile[]
   /** How long a connection idles before its user hangs up, in milliseconds. */
   idle: number
 }
 
 /** Those of all the end-to-end tests; some of their requests take 4 s, and so does the end of each child. */
-export const allUsers: Users = { manners: replicaUsers, idle: longestIdle }
+export const allUsers: Users = { profiles: replicaUsers, idle: longestIdle }
 
 /** The same, without what takes long, so that a child is gone in less than a second. */
 export const quickUsers: Users = {
-  manners: replicaUsers
+  profiles: replicaUsers
     .filter(({ name }) => name !== 'very slow')
-    .map((manner) => manner.think === undefined ? manner : { ...manner, think: 300 }),
+    .map((profile) => profile.think === undefined ? profile : { ...profile, think: 300 }),
   idle: 300
 }
 
@@ -35,7 +37,7 @@ export interface Reloaded extends LoadResult {
 /** Replaces all children again and again under 300 requests a second that nobody retries. */
 export async function reloadUnderLoad (
   t: Pick<Test, 'teardown'>,
-  { workers, reloads, users: { manners, idle }, maxSurge }: {
+  { workers, reloads, users, maxSurge }: {
     workers: number
     reloads: number
     users: Users
@@ -53,7 +55,7 @@ export async function reloadUnderLoad (
     60_000
   )
   await tree.ready()
-  const load = startLoad(Number(port), 300, manners, idle)
+  const load = startLoad({ ...users, port: Number(port), rate: 300 })
   const durations = (): number[] =>
     tree.lines('reload').flatMap(({ duration }) => typeof duration === 'number' ? duration : [])
   for (let count = 1; count <= reloads; count++) {

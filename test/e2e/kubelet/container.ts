@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import type { LogLine } from '../replicas.ts'
-import { endWithUs, prefer } from '../replicas.ts'
+import type { LogLine } from '../../../lib/drill/log-lines.ts'
+import { endWithUs } from '../../../lib/drill/replicas.ts'
+import { prefer } from '../replicas.ts'
 
 /** Longest termination message, in bytes. */
 const longestMessage = 4096

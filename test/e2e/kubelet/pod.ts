@@ -2,8 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Endpoint } from '../../../lib/drill/fronts.ts'
+import type { LogLine } from '../../../lib/drill/log-lines.ts'
+import { claimPort } from '../../../lib/drill/ports.ts'
 import { measureDelay } from '../../support/delay.ts'
-import type { LogLine } from '../replicas.ts'
 import { readTail, startContainer } from './container.ts'
 import type { Exit, RunningContainer } from './container.ts'
 import { environmentOf, expand, secretOf } from './environment.ts'
@@ -12,7 +14,6 @@ import type { HookRecord } from './hook.ts'
 import type { Image } from './image.ts'
 import { onlyContainer } from './manifest.ts'
 import type { Container, Manifest } from './manifest.ts'
-import { claimPort } from './ports.ts'
 import { Prober } from './prober.ts'
 import type { ProbeKind, ProbeRecord } from './prober.ts'
 
@@ -53,8 +54,9 @@ export interface PodOptions {
 }
 
 /** One pod of a Deployment: a process on this machine. It is started once; a container that ends is not restarted. */
-export class Pod {
+export class Pod implements Endpoint {
   readonly name: string
+  readonly host = '127.0.0.1'
   /** The port of this machine that the container's first port is. */
   readonly port: number
   /** All probes, oldest first. */

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startLoad } from '../client.ts'
-import type { Load, LoadResult, Manner } from '../client.ts'
+import type { Front } from '../../../lib/drill/fronts.ts'
+import { startLoad } from '../../../lib/drill/load.ts'
+import type { Load, LoadResult } from '../../../lib/drill/load.ts'
+import { traced } from '../../../lib/drill/losses.ts'
+import type { RequestProfile } from '../../../lib/drill/profiles.ts'
+import { countByKind } from '../../../lib/drill/tally.ts'
 import { startHaproxy } from '../haproxy.ts'
-import type { Balancer } from '../haproxy.ts'
 import { prefer } from '../replicas.ts'
-import { countByKind } from '../rollout.ts'
-import type { Attributed } from '../rollout.ts'
+import { longestIdle } from '../users.ts'
 import type { Image } from './image.ts'
 import type { Manifest } from './manifest.ts'
 import { Pod } from './pod.ts'
@@ -15,7 +17,7 @@ import type { Departure } from './pod.ts'
 export interface UpdateOptions {
   manifest: Manifest
   image: Image
-  manners: Manner[]
+  profiles: readonly RequestProfile[]
   /** Requests per second over all pods. */
   rate: number
   /** Pods in service, all of which are replaced. */
@@ -27,10 +29,8 @@ export interface UpdateOptions {
 }
 
 /** What an update did. */
-export interface UpdateResult extends Omit<LoadResult, 'losses'> {
-  losses: Attributed[]
-  /** Losses counted by kind, new or reused connection, and method. */
-  byKind: Record<string, number>
+export interface UpdateResult extends LoadResult {
+  byKind: ReturnType<typeof countByKind>
   departures: Departure[]
   /** What would have made a kubelet restart a container, over all pods. */
   restarts: string[]
@@ -39,15 +39,15 @@ export interface UpdateResult extends Omit<LoadResult, 'losses'> {
 /** A Deployment behind its Service: pods, and a balancer that learns of them as kube-proxy does. */
 class Cluster {
   readonly #options: UpdateOptions
-  readonly #balancer: Balancer
+  readonly #front: Front
   readonly #pods: Pod[] = []
   #started = 0
   readonly #leaving = new Set<Pod>()
   readonly #orders: Promise<void>[] = []
 
-  constructor (options: UpdateOptions, balancer: Balancer) {
+  constructor (options: UpdateOptions, front: Front) {
     this.#options = options
-    this.#balancer = balancer
+    this.#front = front
   }
 
   /** A new pod that is available: in rotation, and ready for `minReadySeconds`. */
@@ -67,8 +67,7 @@ class Cluster {
 
   async remove (pod: Pod): Promise<Departure> {
     const departure = await pod.delete()
-    await this.#settle()
-    await this.#balancer.remove(this.#slotOf(pod))
+    await Promise.all(this.#orders)
     return departure
   }
 
@@ -76,34 +75,25 @@ class Cluster {
     return this.#pods.flatMap((pod) => pod.restarts.map((restart) => `${pod.name}: ${restart}`))
   }
 
-  nameOf (slot: string): string | undefined {
-    return this.#pods[Number(slot.slice('slot'.length)) - 1]?.name
-  }
-
   async stop (): Promise<void> {
     await Promise.all(this.#pods.map((pod) => pod.destroy()))
     await Promise.allSettled(this.#orders)
-    await this.#balancer.stop()
-  }
-
-  #slotOf (pod: Pod): number {
-    return this.#pods.indexOf(pod) + 1
+    await this.#front.close()
   }
 
   /** A deleted pod is no endpoint, whatever its readiness says; any other is one while it is ready. */
   #follow (pod: Pod): void {
     if (this.#leaving.has(pod)) return
     if (pod.isDeleted) this.#leaving.add(pod)
-    const slot = this.#slotOf(pod)
-    const order = pod.isDeleted
-      ? sleep(this.#options.endpointAfter).then(() => this.#balancer.drain(slot))
-      : pod.isReady ? this.#balancer.add(slot, pod.port) : this.#balancer.drain(slot)
+    const order = this.#tell(pod)
     order.catch(() => {})
     this.#orders.push(order)
   }
 
-  async #settle (): Promise<void> {
-    await Promise.all(this.#orders)
+  async #tell (pod: Pod): Promise<void> {
+    if (pod.isDeleted) await sleep(this.#options.endpointAfter)
+    else if (pod.isReady) return await this.#front.add(pod)
+    await this.#front.remove(pod)
   }
 }
 
@@ -140,20 +130,19 @@ function checkStrategy ({ deployment: { spec } }: Manifest): void {
 export async function update (options: UpdateOptions): Promise<UpdateResult> {
   checkStrategy(options.manifest)
   prefer(process.pid, -10)
-  const balancer = await startHaproxy({ ports: [], spare: 2 * options.replicas, check: false })
-  const cluster = new Cluster(options, balancer)
+  const front = await startHaproxy({ slots: 2 * options.replicas, check: false })
+  const cluster = new Cluster(options, front)
   let load: Load | undefined
   try {
     const old = await Promise.all(Array.from({ length: options.replicas }, () => cluster.add()))
-    load = startLoad(balancer.port, options.rate, options.manners)
+    const { rate, profiles } = options
+    load = startLoad({ port: front.port, rate, profiles, idle: longestIdle })
     await sleep(options.warmUp)
     const departures = await replaceAll(cluster, old)
     await sleep(500)
     const seen = await load.stop()
-    const losses = seen.losses.map((loss) => {
-      const end = loss.localPort === undefined ? undefined : balancer.endOf(loss.localPort, loss.failedAt)
-      return { ...loss, replica: end === undefined ? undefined : cluster.nameOf(end.slot), state: end?.state }
-    })
+    const losses = seen.losses.map((loss) =>
+      loss.localPort === undefined ? loss : traced(loss, front.trace(loss.localPort, loss.failedAt)))
     return { ...seen, losses, byKind: countByKind(losses), departures, restarts: cluster.restarts() }
   } finally {
     await load?.stop()

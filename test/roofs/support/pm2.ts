@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
-import { probe } from '../../e2e/replicas.ts'
+import { probe } from '../../../lib/drill/readiness.ts'
 import { cleanEnv } from '../../support/clean-env.ts'
 import { isAlive } from './install.ts'
 
@@ -93,7 +93,7 @@ export class Pm2 {
 }
 
 async function areReady (ports: number[]): Promise<boolean> {
-  const statuses = await Promise.all(ports.map(async (port) => probe(port, '/readyz')))
+  const statuses = await Promise.all(ports.map(async (port) => probe({ port }, '/readyz')))
   return statuses.every((status) => status === 200)
 }
 

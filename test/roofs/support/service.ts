@@ -4,7 +4,9 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Report } from '../../../lib/lifecycle/report.ts'
-import { endWithUs, prefer, probe } from '../../e2e/replicas.ts'
+import { probe } from '../../../lib/drill/readiness.ts'
+import { endWithUs } from '../../../lib/drill/replicas.ts'
+import { prefer } from '../../e2e/replicas.ts'
 import { cleanEnv } from '../../support/clean-env.ts'
 import { readLines } from '../../support/lines.ts'
 
@@ -98,7 +100,7 @@ export async function start (command: Command): Promise<Service> {
   let ended = false
   void service.exited.then(() => { ended = true })
   for (const end = Date.now() + 120_000; ;) {
-    if (await probe(service.port, command.ready ?? '/readyz') === 200) return service
+    if (await probe(service, command.ready ?? '/readyz') === 200) return service
     // A process that starts on a busy machine takes its time.
     if (ended || Date.now() > end) {
       service.kill('SIGKILL')

@@ -1,26 +1,37 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
+import type { Endpoint, Front } from '../../../lib/drill/fronts.ts'
+import { startLoad } from '../../../lib/drill/load.ts'
+import type { Load, LoadResult } from '../../../lib/drill/load.ts'
+import type { RequestProfile } from '../../../lib/drill/profiles.ts'
+import { countByKind } from '../../../lib/drill/tally.ts'
 import type { Report } from '../../../lib/lifecycle/report.ts'
-import { between, startLoad } from '../../e2e/client.ts'
-import type { Load, LoadResult, Manner } from '../../e2e/client.ts'
 import { startHaproxy } from '../../e2e/haproxy.ts'
-import type { Balancer } from '../../e2e/haproxy.ts'
 import { prefer } from '../../e2e/replicas.ts'
-import { countByKind } from '../../e2e/rollout.ts'
+import { between, pause, reads } from '../../e2e/users.ts'
 import { logOf, start } from './service.ts'
 import type { Command, LogLine, Service } from './service.ts'
 
-const isOk = (body: string): boolean => body === '{"ok":true}'
-const echo = { type: 'application/json', content: Buffer.from(JSON.stringify({ ok: true, padding: 'x'.repeat(2000) })) }
-const isEcho = (body: string): boolean => body === String(echo.content)
+const ok = { path: '/', status: 200, isRight: reads((text) => text === '{"ok":true}') }
+const echo = Buffer.from(JSON.stringify({ ok: true, padding: 'x'.repeat(2000) }))
 
 /** Users of the routes in `shop.js`: kept connections and new ones, quick and slow answers, bodies in two halves. */
-export const shopUsers: readonly Manner[] = [
-  { name: 'immediate', weight: 30, path: () => '/', burst: 4, isRight: isOk },
-  { name: 'paused', weight: 20, path: () => '/', think: 2000, isRight: isOk },
-  { name: 'fresh', weight: 20, path: () => '/', fresh: true, isRight: isOk },
-  { name: 'slow', weight: 15, path: () => `/slow?ms=${between(50, 800)}`, isRight: isOk },
-  { name: 'posting', weight: 15, method: 'POST', body: echo, path: () => '/echo', isRight: isEcho }
+export const shopUsers: readonly RequestProfile[] = [
+  { ...ok, name: 'immediate', weight: 30, burst: 4 },
+  { ...ok, name: 'paused', weight: 20, think: 2000 },
+  { ...ok, name: 'fresh', weight: 20, keepAlive: false },
+  { ...ok, name: 'slow', weight: 15, path: () => `/slow?ms=${between(50, 800)}` },
+  {
+    name: 'posting',
+    weight: 15,
+    method: 'POST',
+    path: '/echo',
+    headers: { 'content-type': 'application/json' },
+    body: echo,
+    bodyPause: pause,
+    status: 200,
+    isRight: (body) => body.equals(echo)
+  }
 ]
 
 /** Clients that stay: they are there before the end begins, and say what they have lost of what they were promised. */
@@ -35,7 +46,7 @@ export interface UpdateOptions {
   /** Requests a second. @default 60 */
   rate?: number
   /** @default the users of `shop.js` */
-  manners?: readonly Manner[]
+  profiles?: readonly RequestProfile[]
   /**
    * @param port the balancer's
    * @param replicas ports of the replicas, for clients that a balancer would keep with one of them
@@ -47,7 +58,7 @@ export interface UpdateOptions {
 
 /** How it went. */
 export interface Outcome extends LoadResult {
-  byKind: Record<string, number>
+  byKind: ReturnType<typeof countByKind>
   /** What those that stay have lost. */
   dropped: string[]
   old: Service
@@ -103,25 +114,29 @@ export function complaints (service: Pick<Service, 'lines'>): string[] {
   ]
 }
 
+const endpointOf = (name: string, { port }: Service): Endpoint => ({ name, host: '127.0.0.1', port })
+
 /** Puts load on two replicas, and takes one of them down under it, as a rolling update does. */
 export async function update (
-  { service, rate = 60, manners = shopUsers, longLived, isInHand = false }: UpdateOptions
+  { service, rate = 60, profiles = shopUsers, longLived, isInHand = false }: UpdateOptions
 ): Promise<Outcome> {
   prefer(process.pid, -10)
   const started = await Promise.allSettled([start(service('old')), start(service('new'))])
   const [old, successor] = started.map((one) => one.status === 'fulfilled' ? one.value : undefined)
-  let balancer: Balancer | undefined
+  let front: Front | undefined
   let load: Load | undefined
   try {
     for (const one of started) if (one.status === 'rejected') throw one.reason
-    balancer = await startHaproxy({ ports: [old!.port, successor!.port], spare: 0, check: true })
+    front = await startHaproxy({ slots: 2, check: true })
+    await front.add(endpointOf('old', old!))
+    await front.add(endpointOf('new', successor!))
     await sleep(700)
-    load = startLoad(balancer.port, rate, manners)
-    const clients = await longLived?.(balancer.port, { old: old!.port, successor: successor!.port })
+    load = startLoad({ port: front.port, rate, profiles })
+    const clients = await longLived?.(front.port, { old: old!.port, successor: successor!.port })
     await sleep(warmUp)
     if (isInHand) await untilInHand(old!)
     const end = await terminate(old!)
-    await balancer.remove(1)
+    await front.remove(endpointOf('old', old!))
     await sleep(500)
     const seen = await load.stop()
     const dropped = await clients?.stop() ?? []
@@ -133,7 +148,7 @@ export async function update (
   } finally {
     await load?.stop()
     for (const one of [old, successor]) one?.kill('SIGKILL')
-    await balancer?.stop()
+    await front?.close()
   }
 }
 
