@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { readLine } from '../../../lib/drill/log-lines.ts'
 import type { LogLine } from '../../../lib/drill/log-lines.ts'
 import { endWithUs } from '../../../lib/drill/replicas.ts'
 import { prefer } from '../replicas.ts'
@@ -35,9 +36,7 @@ const mostLines = 1000
 function keep (log: LogLine[], text: string): void {
   // One line for each request: most are not worth parsing.
   if (text.startsWith('{') && !text.includes('"event"') && /^\{"level":[123]0,/.test(text)) return
-  let line: LogLine
-  try { line = JSON.parse(text) } catch { line = { event: 'output', msg: text, time: Date.now() } }
-  if (log.length < mostLines) log.push(line)
+  if (log.length < mostLines) log.push(readLine(text))
 }
 
 /** Starts a process as a container runtime does: nothing of our environment but PATH comes along. */
