@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify'
-import { systemClock } from './clock.ts'
-import type { Lifecycle } from './lifecycle/lifecycle.ts'
-import type { Log } from './log.ts'
-import type { TerminationMessage } from './platform/kubernetes/termination.ts'
-import { flushLogger } from './process/flush.ts'
-import { joinProcess } from './process/registry.ts'
-import type { Membership } from './process/types.ts'
-import type { Settings } from './settings.ts'
+import { systemClock } from '../clock.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import type { Log } from '../log.ts'
+import type { TerminationMessage } from '../platform/kubernetes/termination.ts'
+import { flushLogger } from './flush.ts'
+import { joinProcess } from './registry.ts'
+import type { Membership } from './types.ts'
+import type { Settings } from '../settings.ts'
 
 /** What of an application the registry of its process has to know. */
 export interface MemberParts {
