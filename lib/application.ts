@@ -35,7 +35,7 @@ import { ShutdownLog } from './shutdown-log.ts'
 import { nextTick } from './util/timers.ts'
 import { makeTelemetry } from './metrics/sources.ts'
 import { Traffic } from './traffic/traffic.ts'
-import { watchApplication } from './watched-application.ts'
+import { watchApplication } from './watchdog/main/watched-application.ts'
 
 /** Holds that a line of the log names. */
 const mostHeld = 20

@@ -19,7 +19,7 @@ import { listenWithMode } from './server/socket-files.ts'
 import { followMarked } from './traffic/marked.ts'
 import { proberOf } from './traffic/probers.ts'
 import { followRoute, problemOf } from './traffic/web-socket-route.ts'
-import { watchdogServesPage } from './watched-application.ts'
+import { watchdogServesPage } from './watchdog/main/watched-application.ts'
 
 export type { Graceful, Registration, ShutdownOptions, WorkOptions } from './graceful.ts'
 export type { WorkOwner } from './traffic/socket-work.ts'
