@@ -362,6 +362,7 @@ interface MetricsOptions {
 }
 type SignalAction = "shutdown" | "restart" | "ignore" | false;
 type OtherListenersTime = "after" | "beside";
+type Shed = "gradual" | "immediate" | "off";
 interface WebSocketOptions {
   code?: number;
   reason?: string;
@@ -372,7 +373,6 @@ interface DrainOptions {
   spread?: number;
   webSocket?: WebSocketOptions | false;
 }
-type Shed = "gradual" | "immediate" | "off";
 interface AnnounceOptions extends Partial<AnnounceBudget> {
   shed?: Shed;
   failures?: number;
