@@ -156,7 +156,8 @@ export const crowds: readonly Attack[] = [
 ]
 
 /** What no stranger can be told by: each asks for one probe, as a kubelet does. */
-export const disguised: readonly Attack[] = [
-  { name: '1000 connections at once that ask for one probe', begin: deaf(1000, ask('/readyz')) },
-  { name: '1000 connections at once that ask for one probe and leave', begin: keen(1000, lastProbe) }
+export const disguisedAs = (count: number): readonly Attack[] => [
+  { name: `${count} connections at once that ask for one probe`, begin: deaf(count, ask('/readyz')) },
+  { name: `${count} connections at once that ask for one probe and leave`, begin: keen(count, lastProbe) }
 ]
+export const disguised: readonly Attack[] = disguisedAs(1000)
