@@ -4,6 +4,7 @@ import { ProbeTally } from '../../watchdog/probe-tally.ts'
 import type { ProbeAnswers } from '../../watchdog/protocol.ts'
 import type { ProbeAnswer } from '../../health/probes.ts'
 import { identityOf } from '../../traffic/callers.ts'
+import type { CallerIdentity } from '../../traffic/callers.ts'
 import { proberOf } from '../../traffic/probers.ts'
 import type { Child } from './child.ts'
 import { messageType } from '../protocol.ts'
@@ -38,16 +39,20 @@ export class ProbeNews {
   }
 
   /** A probe is answered; it counts when the answer has gone out. */
-  answered ({ kind, probe, ok }: ProbeAnswer, request: FastifyRequest, reply: FastifyReply): void {
+  answered (answer: ProbeAnswer, request: FastifyRequest, reply: FastifyReply): void {
+    if (answer.kind !== 'readiness') return
+    const { url, raw: { method = '' }, headers: { host, 'user-agent': userAgent }, socket } = request
+    const asker = { path: url, method, userAgent, host, address: socket.remoteAddress }
+    reply.raw.once('finish', () => this.sent(answer, asker))
+  }
+
+  /** An answer has gone out. */
+  sent ({ kind, probe, ok }: ProbeAnswer, { path, method, userAgent, host, address }: CallerIdentity): void {
     if (kind !== 'readiness') return
-    const { url, raw, headers, socket } = request
-    const { host, 'user-agent': userAgent } = headers
-    const caller = identityOf(url, raw.method ?? '', userAgent, host, socket.remoteAddress)
-    reply.raw.once('finish', () => {
-      this.#tally.add({ prober: proberOf(userAgent) ?? 'other', probe, ok, caller })
-      if (!this.#isCollecting) setTimeout(() => this.#tell(), collectFor).unref()
-      this.#isCollecting = true
-    })
+    const caller = identityOf(path, method, userAgent, host, address)
+    this.#tally.add({ prober: proberOf(userAgent) ?? 'other', probe, ok, caller })
+    if (!this.#isCollecting) setTimeout(() => this.#tell(), collectFor).unref()
+    this.#isCollecting = true
   }
 
   /** A child listens: what was answered before is news to it. */
