@@ -5,7 +5,7 @@ import type { Health } from './health.ts'
 import { formatJson, formatText, isVerbose, negotiate } from './format.ts'
 
 /** The probe routes and what they ask, named as Kubernetes' own servers name them. */
-const probes: Readonly<Record<'livez' | 'readyz' | 'startupz', CheckKind>> = {
+export const probes: Readonly<Record<'livez' | 'readyz' | 'startupz', CheckKind>> = {
   livez: 'liveness',
   readyz: 'readiness',
   startupz: 'startup'

@@ -4,6 +4,8 @@ import type { Socket } from 'node:net'
 import { clearInterval, setInterval } from 'node:timers'
 import { Accepted, Connections } from './connections.ts'
 import { HeadEnd } from './head-end.ts'
+import { formatPlain, readPlain } from './plain.ts'
+import type { AnswerPlainly } from './plain.ts'
 import { SerialConnection } from './serial.ts'
 import { Turns } from './turns.ts'
 
@@ -17,6 +19,8 @@ export const backlog = 4096
 const longestUrgent = 100
 /** Bytes of a first request that are looked at before Node's parser does. */
 const firstLook = 128
+/** Characters of an answer that the kernel takes at once, whether it is read or not. */
+const longestPlain = 2048
 
 /** Answers a request; `later` does work in a turn of the event loop of its own, which a probe does not wait for. */
 type Answer = (request: IncomingMessage, response: ServerResponse, later: (work: () => void) => void) => void
@@ -27,8 +31,12 @@ type Answer = (request: IncomingMessage, response: ServerResponse, later: (work:
  * whoever fills the port keeps no probe out.
  *
  * @param isProbe whether a request for this URL is one of those that come first
+ * @param plainly answers a first request that is nothing but a probe, without Node's parser, which costs as much as all
+ * else; default: Node's server answers
  */
-export function createBoundedServer (isProbe: (url: string) => boolean, answer: Answer): Server {
+export function createBoundedServer (
+  isProbe: (url: string) => boolean, answer: Answer, plainly: AnswerPlainly = () => undefined
+): Server {
   const server = createServer({
     headersTimeout: times.header,
     requestTimeout: times.request,
@@ -62,7 +70,11 @@ export function createBoundedServer (isProbe: (url: string) => boolean, answer: 
   // Without it Node answers by itself, and nobody hears of it.
   server.on('checkExpectation', receive)
   server.on('clientError', (_error, socket) => { socket.destroy() })
-  guardConnections(server, connections, turns, (chunk) => isUrgent(urlOf(chunk)) && isAlone(chunk))
+  guardConnections(server, connections, turns, {
+    isUrgent: (chunk) => isUrgent(urlOf(chunk)) && isAlone(chunk),
+    // One that closes says so in its own way.
+    reply: (accepted, first) => server.listening ? replyPlainly(connections, accepted, first, plainly) : undefined
+  })
   return server
 }
 
@@ -72,9 +84,47 @@ export function mayLast ({ socket }: IncomingMessage): void {
   if (connection instanceof SerialConnection) connection.last()
 }
 
+/** What becomes of a connection that was answered at once. */
+type Replied = 'stays' | 'leaves' | undefined
+
+/** Answers what a connection begins with, where it is a plain question; undefined where it is not. */
+function replyPlainly (
+  connections: Connections, accepted: Accepted, first: Buffer, plainly: AnswerPlainly
+): Replied {
+  const { socket } = accepted
+  const request = readPlain(first)
+  const answer = request && ask(() => plainly(request, socket.remoteAddress))
+  if (request === undefined || answer === undefined || answer.body.length > longestPlain) return undefined
+  // Where many are here, whoever has been told goes, and nobody else's connection is closed for it.
+  const stays = request.isKept && connections.hasRoom
+  const keeping = stays ? { timeout: times.keepAlive / 1000, max: heads.perConnection } : undefined
+  socket.write(formatPlain(request, answer, keeping), (error) => {
+    if (error) return
+    // The kernel has it, and who asks so sends nothing more that its end could turn into a reset.
+    answer.sent()
+    if (!stays) connections.leave(accepted)
+  })
+  return stays ? 'stays' : 'leaves'
+}
+
+/** What fails here fails again, and is told of, on the long way. */
+function ask<T> (work: () => T): T | undefined {
+  try {
+    return work()
+  } catch {
+    return undefined
+  }
+}
+
+/** What is done with bytes that have come. */
+interface Chunks {
+  isUrgent: (chunk: Buffer) => boolean
+  reply: (accepted: Accepted, first: Buffer) => Replied
+}
+
 /** Puts a connection that gives one request at a time in the place of each that Node's server is given. */
 function guardConnections (
-  server: Server, connections: Connections, turns: Turns, isUrgent: (chunk: Buffer) => boolean
+  server: Server, connections: Connections, turns: Turns, { isUrgent, reply }: Chunks
 ): void {
   const listeners = server.listeners('connection')
   server.removeAllListeners('connection')
@@ -89,13 +139,22 @@ function guardConnections (
     for (const listener of listeners) listener.call(server, connection)
     connection.start(first)
   }
+  const handOn = (accepted: Accepted, first: Buffer): void => {
+    const isFirst = isUrgent(first)
+    accepted.socket.pause()
+    accepted.hasAsked = true
+    if (isFirst) connections.probe(accepted)
+    turns.add(isFirst ? 'first' : 'other', accepted, () => { begin(accepted, first) })
+  }
   const greet = (accepted: Accepted): void => {
+    const { socket } = accepted
     connections.greet(accepted)
-    read(accepted.socket, (first) => {
-      const isFirst = isUrgent(first)
-      accepted.hasAsked = true
-      if (isFirst) connections.probe(accepted)
-      turns.add(isFirst ? 'first' : 'other', accepted, () => { begin(accepted, first) })
+    socket.on('error', () => { socket.destroy() })
+    read(socket, (first) => {
+      const replied = reply(accepted, first)
+      if (replied === undefined) return handOn(accepted, first)
+      accepted.rest()
+      if (replied === 'stays') read(socket, (next) => { handOn(accepted, next) })
     })
   }
   // Node reads from a connection at once otherwise, and up to 64 KiB.
@@ -117,11 +176,9 @@ function guardConnections (
 /** The first bytes of a connection; one that ends without any is destroyed. */
 function read (socket: Socket, begin: (first: Buffer) => void): void {
   const leave = (): void => { socket.destroy() }
-  socket.on('error', leave)
   socket.once('end', leave)
   socket.once('data', (first: Buffer) => {
     socket.off('end', leave)
-    socket.pause()
     begin(first)
   })
   socket.resume()

@@ -11,6 +11,8 @@ import { sourceOf } from './source.ts'
 const patience: Readonly<Record<Waiting, number>> = { request: 5000, head: 2000, answer: 10_000, end: 1000 }
 /** Connections at most: that have come and are not read yet, that have asked for a probe and wait for us, others. */
 const most = { arrived: 512, probing: 1024, others: 256 }
+/** Of the others, how much may be taken while those that have been told what they asked for may stay. */
+const roomy = 1 / 4
 /** How much of the process's descriptors all may have, the least, and how much of that those that wait may. */
 const shares = { all: 1 / 4, least: 8, waiting: 1 / 4 }
 /** Bytes of answers that nobody has taken, of all connections together. What several wait for counts for each. */
@@ -24,7 +26,7 @@ export class Accepted {
   connection: SerialConnection | undefined
   /** Something has been read from it. */
   hasAsked = false
-  readonly #at = performance.now()
+  #at = performance.now()
 
   constructor (socket: Socket) {
     this.socket = socket
@@ -36,6 +38,11 @@ export class Accepted {
   get isOurs (): boolean { return this.connection?.isOurs ?? this.hasAsked }
 
   get unsent (): number { return this.connection?.writableLength ?? 0 }
+
+  /** It has been answered, and waits for the next request. */
+  rest (): void {
+    this.#at = performance.now()
+  }
 
   /** Whether it waits for something too long. */
   isOverdue (now: number): boolean {
@@ -145,6 +152,15 @@ export class Connections {
     accepted.connection = connection
     if (this.#probing.delete(accepted)) this.#others.join(accepted)
   }
+
+  /** It has been told all that it asked for, and ends at once: it is in nobody's way until Node says so. */
+  leave (accepted: Accepted): void {
+    this.#others.delete(accepted)
+    accepted.destroy()
+  }
+
+  /** Whether whoever has been answered may stay. */
+  get hasRoom (): boolean { return this.#others.size <= this.#others.most * roomy }
 
   get #size (): number { return this.#others.size + this.#probing.size + this.#arrived.size }
   get #groups (): Group[] { return [this.#others, this.#probing, this.#arrived] }

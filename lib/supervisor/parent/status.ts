@@ -4,6 +4,7 @@ import { registerAdmin } from '../../admin/routes.ts'
 import type { PublicStatus } from '../../status/model.ts'
 import { Coalesced } from '../../util/coalesced.ts'
 import { errors, messageOf } from '../../errors.ts'
+import { plainProbes } from '../../health/plain.ts'
 import { registerProbes } from '../../health/probes.ts'
 import type { CheckVerdict, Verdict, VerdictOptions } from '../../health/health.ts'
 import type { CheckKind } from '../../health/options.ts'
@@ -41,7 +42,14 @@ export async function openStatus (
   const [{ default: Fastify }, { preparePage }] = await Promise.all([import('fastify'), import('../../page/page.ts')])
   // A stranger's first look must not keep a probe waiting.
   preparePage()
-  const app = Fastify({ forceCloseConnections: true, serverFactory: makeServer }) as FastifyInstance
+  const plainly = plainProbes({
+    prefix: '',
+    expose: true,
+    verdict: (kind) => verdictOf(supervisor, kind),
+    sent: (answer, request, address) => supervisor.probes.sent(answer, { ...request, address })
+  })
+  const serverFactory = (handler: RequestListener): Server => createBoundedServer(isProbe, handler, plainly)
+  const app = Fastify({ forceCloseConnections: true, serverFactory }) as FastifyInstance
   // Bodies mean nothing here, and none is read.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => { done(null) })
@@ -88,10 +96,6 @@ export async function openStatus (
       await app.close()
     }
   }
-}
-
-function makeServer (handler: RequestListener): Server {
-  return createBoundedServer(isProbe, handler)
 }
 
 function isProbe (url: string): boolean {

@@ -98,6 +98,7 @@ export class Answers {
     const { applications } = this.#sight
     return {
       verdict: (kind, question) => this.#verdict(kind, question),
+      verdictNow: (kind) => this.#verdictNow(kind, { exclude: [], only: undefined }),
       probed: (answer) => this.#probed(answer),
       publicStatus: () => publicStatusOf(applications(), this.#ready()),
       status: () => this.#whole.ask(),
@@ -109,17 +110,25 @@ export class Answers {
 
   /** Where checks are to be run for each probe, they are; a main thread that hangs is not asked. */
   async #verdict (kind: CheckKind, question: Question): Promise<Verdict> {
-    const { applications, verdicts, loop } = this.#sight
-    const known = (): Verdict =>
-      buildVerdict(kind, { verdicts: verdicts(), applications: applications(), loop: loop() }, question)
-    const verdict = known()
-    const isToRun = verdict.checks.some(({ perProbe, excluded }) => perProbe === true && !excluded)
-    if (loop().silence > silent || !isToRun) return verdict
+    const now = this.#verdictNow(kind, question)
+    if (now !== undefined) return now
     let timer: NodeJS.Timeout | undefined
     const over = new Promise((resolve) => { timer = setTimeout(resolve, checkPatience) })
     await Promise.race([this.#runChecks(kind), over])
     clearTimeout(timer)
-    return known()
+    return this.#known(kind, question)
+  }
+
+  /** What is answered at once; undefined where checks are to be run before. */
+  #verdictNow (kind: CheckKind, question: Question): Verdict | undefined {
+    const verdict = this.#known(kind, question)
+    const isToRun = verdict.checks.some(({ perProbe, excluded }) => perProbe === true && !excluded)
+    return this.#sight.loop().silence > silent || !isToRun ? verdict : undefined
+  }
+
+  #known (kind: CheckKind, question: Question): Verdict {
+    const { applications, verdicts, loop } = this.#sight
+    return buildVerdict(kind, { verdicts: verdicts(), applications: applications(), loop: loop() }, question)
   }
 
   /** One question at a time, whoever probes however often: checks do not run twice at the same time either. */

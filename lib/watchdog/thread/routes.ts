@@ -4,6 +4,7 @@ import { digest, showsToken } from '../../admin/token.ts'
 import { formatJson, formatText, isVerbose, negotiate } from '../../health/format.ts'
 import type { Verdict } from '../../health/health.ts'
 import type { CheckKind } from '../../health/options.ts'
+import { plainProbes } from '../../health/plain.ts'
 import { pageMaker } from '../../page/document.ts'
 import type { PageMaker } from '../../page/document.ts'
 import { streamBounds } from '../../page/viewers.ts'
@@ -11,6 +12,7 @@ import { streamHeaders } from '../../page/outlet.ts'
 import type { Access, Viewers } from '../../page/viewers.ts'
 import { wantsPage } from '../../page/wants.ts'
 import { mayLast } from '../../server/bounded.ts'
+import type { AnswerPlainly } from '../../server/plain.ts'
 import { identityOf } from '../../traffic/callers.ts'
 import { proberOf } from '../../traffic/probers.ts'
 import type { Question } from './verdict.ts'
@@ -22,6 +24,8 @@ export type ServedMetrics = { body: Buffer, type: string } | RefusedMetrics
 /** What the server asks. None of it waits for the main thread longer than a moment. */
 export interface ServerPorts {
   verdict: (kind: CheckKind, question: Question) => Promise<Verdict>
+  /** The same over all checks, where nothing has to be waited for; undefined elsewhere. */
+  verdictNow: (kind: CheckKind) => Verdict | undefined
   /** The answer to a probe has gone out. */
   probed: (answer: Pick<ProbeAnswers, 'prober' | 'probe' | 'ok' | 'caller'>) => void
   publicStatus: () => PublicStatus
@@ -62,12 +66,23 @@ export class Routes {
   readonly #ports: ServerPorts
   readonly #makePage: PageMaker | undefined
   readonly #tokens: Buffer[]
+  /** Answers what asks for nothing but a probe. */
+  readonly plainly: AnswerPlainly | undefined
 
   constructor (data: ServerData, ports: ServerPorts) {
     this.#data = data
     this.#ports = ports
     this.#makePage = data.admin?.page && pageMaker(data.admin.page)
     this.#tokens = (data.admin?.tokens ?? []).map((token) => digest(token))
+    this.plainly = data.probes && plainProbes({
+      ...data.probes,
+      except: data.metrics,
+      verdict: ports.verdictNow,
+      sent: ({ probe, kind, ok }, { path, method, userAgent, host }, address) => {
+        const caller = kind === 'readiness' ? identityOf(path, method, userAgent, host, inIpv4(address)) : undefined
+        ports.probed({ prober: proberOf(userAgent) ?? 'other', probe, ok, caller })
+      }
+    })
   }
 
   async answer (request: IncomingMessage): Promise<Reply> {
@@ -143,7 +158,8 @@ export class Routes {
     const body = type === 'text/plain'
       ? formatText(verdict, { probe, verbose: isVerbose(verdict, check, query), expose })
       : formatJson(verdict, expose)
-    const caller = kind === 'readiness' ? identityOf(url, method, userAgent, host, addressOf(socket)) : undefined
+    const address = inIpv4(socket.remoteAddress)
+    const caller = kind === 'readiness' ? identityOf(url, method, userAgent, host, address) : undefined
     const sent = (): void =>
       this.#ports.probed({ prober: proberOf(userAgent) ?? 'other', probe, ok: verdict.ok, caller })
     return { code: verdict.ok ? 200 : 503, type, body, headers: { vary: 'accept' }, sent }
@@ -181,8 +197,8 @@ export class Routes {
 }
 
 /** Who asks: an address of IPv4 as such, also where the port listens on both families. */
-function addressOf ({ remoteAddress }: IncomingMessage['socket']): string | undefined {
-  return remoteAddress?.replace(/^::ffff:(?=[\d.]+$)/, '')
+function inIpv4 (address: string | undefined): string | undefined {
+  return address?.replace(/^::ffff:(?=[\d.]+$)/, '')
 }
 
 function pathOf (url: string): string {

@@ -16,7 +16,7 @@ export function makeServer (data: ServerData, ports: ServerPorts): Server {
       if (isProbe(request.url ?? '')) answer()
       else later(answer)
     }).catch(() => { response.destroy() })
-  })
+  }, routes.plainly)
 }
 
 function send (response: ServerResponse, isHead: boolean, { code, type, body, headers, sent }: Reply): void {
