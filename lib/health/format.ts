@@ -1,4 +1,12 @@
 import type { CheckVerdict, Verdict } from './health.ts'
+import type { CheckKind } from './options.ts'
+
+/** The probe routes and what they ask, named as Kubernetes' own servers name them. */
+export const probes: Readonly<Record<'livez' | 'readyz' | 'startupz', CheckKind>> = {
+  livez: 'liveness',
+  readyz: 'readiness',
+  startupz: 'startup'
+}
 
 /** What stands in for the detail of an error, as in Kubernetes' own servers. */
 const withheld = 'reason withheld'

@@ -1,8 +1,7 @@
 import type { AnswerPlainly, PlainRequest } from '../server/plain.ts'
-import { formatText, negotiate } from './format.ts'
+import { formatText, negotiate, probes } from './format.ts'
 import type { Verdict } from './health.ts'
 import type { CheckKind } from './options.ts'
-import { probes } from './probes.ts'
 import type { ProbeAnswer } from './probes.ts'
 
 /** Where plain probes are asked for, and what answers them. */

@@ -2,14 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { registerQuiet } from '../fastify/quiet-route.ts'
 import type { CheckKind, ExternalProbeOptions, ProbesOptions } from './options.ts'
 import type { Health } from './health.ts'
-import { formatJson, formatText, isVerbose, negotiate } from './format.ts'
-
-/** The probe routes and what they ask, named as Kubernetes' own servers name them. */
-export const probes: Readonly<Record<'livez' | 'readyz' | 'startupz', CheckKind>> = {
-  livez: 'liveness',
-  readyz: 'readiness',
-  startupz: 'startup'
-}
+import { formatJson, formatText, isVerbose, negotiate, probes } from './format.ts'
 
 /** {@link ProbesOptions} with the defaults filled in. */
 export interface ProbeRoutes extends Required<Pick<ProbesOptions, 'prefix' | 'expose'>> {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { PublicStatus } from '../../status/model.ts'
 import { digest, showsToken } from '../../admin/token.ts'
-import { formatJson, formatText, isVerbose, negotiate } from '../../health/format.ts'
+import { formatJson, formatText, isVerbose, negotiate, probes } from '../../health/format.ts'
 import type { Verdict } from '../../health/health.ts'
 import type { CheckKind } from '../../health/options.ts'
 import { plainProbes } from '../../health/plain.ts'
@@ -54,9 +54,7 @@ export interface Reply {
 /** A probe that is asked for: its kind, its route, and the one check that is asked, or none. */
 interface Probe { kind: CheckKind, name: string, only: string }
 
-const probes: ReadonlyMap<string, CheckKind> = new Map([
-  ['livez', 'liveness'], ['readyz', 'readiness'], ['startupz', 'startup']
-])
+const kinds: ReadonlyMap<string, CheckKind> = new Map(Object.entries(probes))
 /** The User-Agent of a kubelet that calls a preStop hook. */
 const kubelet = /^kube-lifecycle\//
 
@@ -115,7 +113,7 @@ export class Routes {
       ? path.slice(probing.prefix.length + 1)
       : ''
     const [name = '', only = '', ...rest] = inside.split('/')
-    const kind = rest.length === 0 ? probes.get(name) : undefined
+    const kind = rest.length === 0 ? kinds.get(name) : undefined
     return kind && { kind, name, only: decode(only) }
   }
 
