@@ -74,9 +74,13 @@ for (const door of values.doors.split(',')) {
       await sleep(300)
     }
     const failed = costs.filter((cost) => cost.failed > 0).length
-    console.log(`${door}: ${attack.name}: ${spread(costs.map(({ served }) => served))}; with the waits for a processor `
-      + `${spread(costs.map(({ longest }) => longest))}; the thread ran ${spread(run)}; ${failed} of ${costs.length} with a probe without an answer; `
-      + `${costs.map(({ served }) => Math.round(served)).join(' ')}`)
+    console.log([
+      `${door}: ${attack.name}: ${spread(costs.map(({ served }) => served))}`,
+      `with the waits for a processor ${spread(costs.map(({ longest }) => longest))}`,
+      `the thread ran ${spread(run)}`,
+      `${failed} of ${costs.length} with a probe without an answer`,
+      costs.map(({ served }) => Math.round(served)).join(' ')
+    ].join('; '))
   }
   await prober.stop()
   app.kill('SIGKILL')
