@@ -32,5 +32,4 @@ app.post('/upload', (request, reply) => reply.send({ received: request.body.text
 // Written past every buffer, so that it counts even when the process ends in the next moment.
 app.addHook('onClose', async () => { writeSync(1, 'onClose\n') })
 
-await app.listen({ port: 0, host: '127.0.0.1' })
-process.send({ port: app.server.address().port })
+await app.listen({ port: Number(process.env.PORT), host: '127.0.0.1' })

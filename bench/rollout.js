@@ -1,91 +1,61 @@
 // A rolling update of three replicas under load, for every way down that peers.js knows: what the clients lost.
-//   node bench/rollout.js [--updates 1] [--only name,name] [--clients 390] [--delay 5000]
+//   node bench/rollout.js [--updates 1] [--only name,name] [--rate 290] [--delay 5000]
 // As a Deployment does it: a fresh replica is added, an old one gets SIGTERM and leaves the rotation two seconds
 // later, and the next one's turn does not wait for its end. Thirty seconds after SIGTERM comes SIGKILL.
-import { once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { drill, lossKinds } from '../dist/drill/index.js'
 import { peers } from './peers.js'
-import { createBalancer } from './rollout-balancer.js'
-import { failures, startClients } from './rollout-client.js'
-import { head, installPeers, median, peerTitle, row, start, stop } from './support.js'
-
-const removal = 2000
-const step = 4000
-const grace = 30_000
+import { users } from './rollout-users.js'
+import { head, here, installPeers, median, peerTitle, row } from './support.js'
 
 const { values: options } = parseArgs({
   options: {
     updates: { type: 'string', default: '1' },
     only: { type: 'string', default: Object.keys(peers).join(',') },
-    clients: { type: 'string', default: '390' },
+    rate: { type: 'string', default: '290' },
     delay: { type: 'string', default: '5000' }
   }
 })
 
-async function startReplica (name, delay) {
-  const env = peers[name].ours ? { ...process.env, KUBERNETES_SERVICE_HOST: '127.0.0.1' } : process.env
-  const replica = await start('rollout-service.js', [name, delay], { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
-  replica.onClose = false
-  replica.child.stdout.on('data', text => { replica.onClose ||= text.includes('onClose') })
-  return replica
-}
-
-/** SIGTERM, out of rotation, the end. */
-async function retire (replica, balancer) {
-  const { child } = replica
-  const gone = once(child, 'exit')
-  const from = performance.now()
-  child.kill('SIGTERM')
-  const out = sleep(removal).then(() => balancer.remove(replica.port))
-  const kill = setTimeout(() => child.kill('SIGKILL'), grace)
-  const [code, signal] = await gone
-  const took = performance.now() - from
-  clearTimeout(kill)
-  await out
-  return { end: signal ?? code, took, onClose: replica.onClose }
-}
-
+/** One update: what `drill` has seen, and of each old replica whether its `onClose` ran, too. */
 async function update (name, delay) {
-  const balancer = await createBalancer()
-  const old = await Promise.all([1, 2, 3].map(() => startReplica(name, delay)))
-  for (const replica of old) balancer.add(replica.port)
-  const clients = startClients(balancer, Number(options.clients))
-  const from = performance.now()
-  await sleep(3000)
-  const fresh = []
-  const ends = []
-  for (const replica of old) {
-    const next = await startReplica(name, delay)
-    fresh.push(next)
-    balancer.add(next.port)
-    ends.push(retire(replica, balancer))
-    await sleep(step)
-  }
-  const retired = await Promise.all(ends)
-  await sleep(1000)
-  const seconds = (performance.now() - from) / 1000
-  const rate = clients.result.requests / seconds
-  await clients.stop()
-  await Promise.all(fresh.map(replica => stop(replica.child)))
-  balancer.close()
-  return { ...clients.result, rate, retired }
+  const result = await drill({
+    service: {
+      command: [process.execPath, here('rollout-service.js'), name, String(delay)],
+      env: peers[name].ours ? { ...process.env, KUBERNETES_SERVICE_HOST: '127.0.0.1' } : process.env,
+      // Not all of them have a route for readiness.
+      readyPath: '/immediate'
+    },
+    rate: Number(options.rate),
+    profiles: users,
+    lag: 2000,
+    stagger: 4000,
+    grace: 30_000,
+    warmUp: 3000,
+    coolDown: 1000
+  })
+  const retired = result.departures.map(departure => {
+    const { log } = result.replicas.find(replica => replica.name === departure.name)
+    return { ...departure, onClose: log.some(({ msg }) => msg === 'onClose') }
+  })
+  return { ...result, retired }
 }
 
 function tableRow (name, delay, updates) {
   const total = count => updates.reduce((sum, result) => sum + count(result), 0)
   const retired = updates.flatMap(result => result.retired)
-  const byKind = failures.map(kind => [total(result => result.lost[kind]), kind]).filter(([count]) => count > 0)
+  const byKind = Object.keys(lossKinds).map(kind => [total(result => result.byKind[kind] ?? 0), kind])
+    .filter(([count]) => count > 0)
   const lost = byKind.reduce((sum, [count]) => sum + count, 0) / updates.length
   const closed = retired.filter(replica => replica.onClose).length
   const times = retired.map(replica => replica.took / 1000)
   return row([
     name in peers && name !== 'plain close' && !peers[name].ours ? peerTitle(name) : name,
     peers[name].ours ? 'defaults in Kubernetes' : delay ? `${delay / 1000} s delay` : 'as documented',
-    total(result => result.requests), Math.round(median(updates.map(result => result.rate))),
+    total(result => result.requests),
     `**${Number(lost.toFixed(1))}**`,
     byKind.map(([count, kind]) => `${count} ${kind}`).join(', ') || '-',
-    [...new Set(retired.map(replica => replica.end))].join(', '),
+    [...new Set(retired.map(({ code, signal }) => signal ?? code))].join(', '),
     closed === retired.length ? 'yes' : closed === 0 ? 'no' : `${closed} of ${retired.length}`,
     `${median(times).toFixed(1)} s (${Math.max(...times).toFixed(1)} s)`
   ])
@@ -93,7 +63,7 @@ function tableRow (name, delay, updates) {
 
 installPeers()
 console.log(head([
-  'package', 'set-up', 'requests', 'per second', 'lost per update', 'in all updates, by kind', 'exit', 'onClose ran',
+  'package', 'set-up', 'requests', 'lost per update', 'in all updates, by kind', 'exit', 'onClose ran',
   'SIGTERM to exit, median (max)'
 ]))
 for (const name of options.only.split(',')) {
