@@ -76,6 +76,7 @@ t.test('registration', async (t) => {
     t.equal(app.hasDecorator('graceful'), false)
   })
 
+  // Scenario (Boot): A start that fails: its error comes through, and nothing stays behind (exiting)
   t.test('with wrong options fails boot, and leaves nothing behind', async (t) => {
     const before = process.listenerCount('SIGTERM')
     const app = build({ gracePeriod: 5 })
@@ -192,6 +193,7 @@ const face = async (t: Test): Promise<FastifyInstance['graceful']> => {
 }
 
 t.test('app.graceful', async (t) => {
+  // Scenario (Signals and exit): The application is asked for its phase during the end (close-with-grace, terminus)
   t.test('tells where the service is', async (t) => {
     const app = build({ gracePeriod: 10_000 })
     await app.ready()
@@ -224,6 +226,7 @@ t.test('app.graceful', async (t) => {
     t.equal(graceful.phase, 'running')
   })
 
+  // Scenario, too: Several calls share one end (http-graceful-shutdown, lightship)
   t.test('shutdown is joined by later callers', async (t) => {
     const graceful = await face(t)
     const [first, second] = await Promise.all([
@@ -483,6 +486,7 @@ t.test('close', async (t) => {
     }
   })
 
+  // Scenario (Signals and exit): The application is closed without an exit (exiting)
   t.test('runs the phases 2 to 4, does not exit, and is no shutdown', async (t) => {
     const app = build({ exit: true, announce: { min: 1500, max: 2000 } })
     const entered: string[] = []
@@ -530,6 +534,7 @@ t.test('close', async (t) => {
     t.match(app.graceful.status().report, { kind: 'close', verdict: 'clean' })
   })
 
+  // Scenario, too: Several calls share one end (http-graceful-shutdown, lightship)
   t.test('joins a shutdown that is under way', async (t) => {
     const app = build()
     await app.ready()
@@ -543,6 +548,7 @@ t.test('close', async (t) => {
     t.match(await shutdown, { kind: 'shutdown', reason: 'first' })
   })
 
+  // Scenario (Signals and exit): All who close get the error of an onClose hook (http-graceful-shutdown)
   t.test('gives the error of an onClose hook to all who joined, and to the report', async (t) => {
     const app = build()
     const error = new Error('pool')
@@ -559,6 +565,7 @@ t.test('close', async (t) => {
     )
   })
 
+  // Scenario (Boot): `listen({ signal })`
   t.test('by listen({ signal }), before and after listening', async (t) => {
     // Before 5.5, Fastify's own `listen` never answers where its signal was aborted before.
     for (const when of fastifyMinor < 5 ? ['after'] : ['before', 'after']) {
@@ -576,6 +583,7 @@ t.test('close', async (t) => {
     }
   })
 
+  // Scenario (Boot): `app.close()` before and during boot
   t.test('before boot, and during boot, never ends up listening', async (t) => {
     const fresh = build()
     let closed = 0
@@ -611,6 +619,7 @@ t.test('close', async (t) => {
     }
   })
 
+  // Scenario, too: A start that fails: its error comes through…
   t.test('after a start that failed leaves nothing behind', async (t) => {
     const other = Fastify()
     t.teardown(() => other.close())
@@ -635,6 +644,7 @@ t.test('close', async (t) => {
     }
   })
 
+  // Scenario (Requests in flight): `app.close()`, awaited inside a handler
   t.test('awaited inside a request handler waits for that very request, until the budget is over', async (t) => {
     const app = build({ gracePeriod: 1000 })
     const handled = gate()
@@ -693,6 +703,7 @@ t.test('close', async (t) => {
   })
 })
 
+// Scenario, too: Eleven, and a thousand, leave no listener and no warning
 t.test('a thousand applications leave nothing behind', async (t) => {
   const events = [
     ...Object.keys(constants.signals), 'uncaughtException', 'unhandledRejection', 'exit', 'message', 'beforeExit',
@@ -724,6 +735,8 @@ t.test('a thousand applications leave nothing behind', async (t) => {
   t.same(warnings, [])
 })
 
+// Scenario, too: `inject` in each phase
+// Scenario, too: The end fails readiness…
 t.test('inject', async (t) => {
   const app = build()
   const held = gate()
@@ -751,6 +764,7 @@ t.test('inject', async (t) => {
   t.equal(await codeOf(() => app.inject('/')), 'FST_ERR_REOPENED_CLOSE_SERVER', 'after close, as Fastify does')
 })
 
+// Scenario (Health): Other paths, and none (graceful-server, arecibo)
 t.test('routes that are switched off', async (t) => {
   const token = 'a-token-of-enough-length'
   for (const [options, expected] of [

@@ -122,6 +122,7 @@ const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
   'metrics.path': { valid: [false, '/metrics', '/-/metrics'], invalid: ['', 'metrics', '/:a', '/*', true, 5, null, {}] }
 }
 
+// Scenario (Signals and exit): Options that are wrong are refused by name (fastify-traps)
 t.test('every option has its cases, and every case its option', async (t) => {
   t.same(Object.keys(cases).toSorted(), optionTable.map(({ name }) => name).toSorted())
   for (const row of optionTable) {
@@ -131,6 +132,7 @@ t.test('every option has its cases, and every case its option', async (t) => {
 })
 
 for (const [name, { valid, invalid }] of Object.entries(cases)) {
+  // Scenario, too: Options that are wrong are refused by name (fastify-traps)
   t.test(`option ${name}`, async (t) => {
     for (const value of valid) t.doesNotThrow(() => read(set(name, value)), show(value))
     const { expected } = optionTable.find((row) => row.name === name)!.rule
@@ -246,6 +248,7 @@ t.test('a token is never shown, wherever it is put', async (t) => {
   }
 })
 
+// Scenario (Signals and exit): SIGKILL and SIGSTOP as signals to act on are refused (http-graceful-shutdown)
 t.test('signals', async (t) => {
   t.same(read().signals, { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'restart' })
   t.same(

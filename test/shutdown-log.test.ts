@@ -29,6 +29,7 @@ function tell (t: Test, options: GracefulOptions = {}, level = 'info'): Told {
 
 function brokenParticipant (): never { throw new Error('no queue') }
 
+// Scenario (Logs): What was thrown is told with its stack (close-with-grace)
 t.test('a failure is told with the stack of what was thrown', async (t) => {
   const { app, of } = tell(t)
   app.addHook('onClose', async () => { throw new Error('no pool') })

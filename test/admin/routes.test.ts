@@ -358,6 +358,7 @@ t.test('an error that is no conflict goes Fastify\'s way', async (t) => {
 
 t.test('prestop', async (t) => {
   const kubelet = { 'user-agent': 'kube-lifecycle/1.33' }
+  // Scenario, too: The end is put off for a time…
   t.test('answers when phase 1 is over, for POST and for the kubelet\'s GET', async (t) => {
     for (const [method, headers] of [['POST', bearer], ['GET', { ...bearer, ...kubelet }]] as const) {
       const { app, lifecycle, clock } = makeApp(t, { token }, { min: 5000 })

@@ -60,6 +60,8 @@ async function serve (t: Test, values: { prefix?: string, isSecure?: boolean, ho
   return { app, port: (app.server.address() as AddressInfo).port }
 }
 
+// Scenario (Attacks, and failures of the plugin's own code): A preStop hook that calls the plugin, and who can read its
+// token
 t.test('exec calls the plugin from inside, with the token from where the application has it', async (t) => {
   const file = join(folder, 'token')
   writeFileSync(file, `${token},another-token-of-some-length\n`)
@@ -85,6 +87,7 @@ t.test('exec calls the plugin from inside, with the token from where the applica
   t.same(await commandOf({ preStop: { mode: 'exec', command: ['/nodejs/bin/node', 'a.js'] } }), ['/nodejs/bin/node', 'a.js'])
 })
 
+// Scenario, too: A preStop hook that calls the plugin, and who can read its token
 t.test('what goes wrong is said, and the token is not', async (t) => {
   const { app, port } = await serve(t, {})
   const command = await commandOf({ admin: { token }, preStop: { mode: 'exec' } })
@@ -109,6 +112,7 @@ async function notesOf (mode: string): Promise<string> {
   return stdout.split('NOTES:')[1] ?? ''
 }
 
+// Scenario, too: A preStop hook that calls the plugin, and who can read its token
 t.test('the token is in the definition of a pod in one mode alone, of which the notes warn', async (t) => {
   const warning = /WARNING: preStop\.mode http puts admin\.token into the pod's definition in plain text/
   for (const [mode, isShown] of [['none', false], ['exec', false], ['http', true]] as const) {

@@ -59,6 +59,8 @@ const manifestsOf = (text: string): Manifest[] => parseAllDocuments(text)
 const count = (text: string, manifests: readonly Manifest[]): number =>
   textsOf(manifests).filter((one) => one === text).length
 
+// Scenario (Attacks, and failures of the plugin's own code): The chart: text without quotes, the token's hashes, the
+// port of the probes, resource requests
 t.test('text stays text, whatever YAML would make of it', async (t) => {
   const expected = count('plain', await render(valuesOf('plain'), ...operator))
   t.ok(expected > 25, `${expected} places`)
@@ -72,6 +74,7 @@ t.test('text stays text, whatever YAML would make of it', async (t) => {
 /** A name that is no text. */
 const unquoted = /"(?:name|namespace|serviceAccountName|app\.kubernetes\.io\/(?:name|instance))":(?!")/
 
+// Scenario, too: The chart: text without quotes…
 t.test('names stay text, too: of releases, namespaces, charts', async (t) => {
   for (const name of ['1e3', '0x10', '123', '017', 'true', 'null', 'no']) {
     const peer = 'networkPolicy.from[0].podSelector.matchLabels.a'
@@ -90,6 +93,7 @@ t.test('names stay text, too: of releases, namespaces, charts', async (t) => {
   }
 })
 
+// Scenario, too: The chart: text without quotes…
 t.test('no template writes a text without quotes', async (t) => {
   const folders = ['graceful-service/templates', 'graceful-service/templates/tests', 'graceful-lib/templates']
   const files = folders.flatMap((folder) =>
@@ -118,6 +122,7 @@ const revision = async (given: string, ...args: string[]): Promise<string | unde
   return metadata.annotations?.['graceful/admin-token-revision']
 }
 
+// Scenario, too: The chart: text without quotes…
 t.test('the token and its hashes are in the Secret alone', async (t) => {
   const enabled = true
   const rows = [
@@ -143,6 +148,7 @@ t.test('the token and its hashes are in the Secret alone', async (t) => {
   t.not(await revision(token, '--namespace', 'other'), first, 'nor does it tell that two releases have the same')
 })
 
+// Scenario, too: The chart: text without quotes…
 t.test('the token is mounted as a file, unless it is asked for as a variable', async (t) => {
   const file = '/var/run/secrets/fastify-graceful/token'
   const rows = [
@@ -187,6 +193,7 @@ const reached = (rules: Rule[] | undefined, port: number): unknown => {
   return fitting.length === 0 ? 'nobody' : fitting.flatMap(({ from }) => from)
 }
 
+// Scenario, too: The chart: text without quotes…
 t.test('the port of the probes is closed to the cluster, and open to who scrapes it', async (t) => {
   const own = { probes: { port: 9000 } }
   const scraped = { podMonitor: { enabled: true } }
@@ -229,6 +236,7 @@ t.test('the port of the probes is closed to the cluster, and open to who scrapes
 const resources = async (given?: Values): Promise<unknown> =>
   containerOf(await render(given === undefined ? {} : { resources: given }))['resources']
 
+// Scenario, too: The chart: text without quotes…
 t.test('a pod asks for what it needs, and what is there by default can be taken away', async (t) => {
   t.strictSame(await resources(), { requests: { cpu: '100m', memory: '128Mi' } })
   const limits = { memory: '256Mi' }
@@ -243,6 +251,7 @@ const notes = async (...args: string[]): Promise<string> => {
   return (await helm([...install, ...args])).stdout.split('NOTES:')[1] ?? ''
 }
 
+// Scenario, too: The chart: text without quotes…
 t.test('what a shared process namespace means is said where it matters', async (t) => {
   const said = /those of the same user can read the\napplication's environment, memory and files/
   const extra = 'extraContainers[0].name=a,extraContainers[0].image=b'

@@ -53,6 +53,8 @@ function addsUp (t: Test, { tally, losses, byKind, requests, connections, replic
   t.ok(replicas.every(({ history }) => history.every(({ at }, index) => at >= (history[index - 1]?.at ?? 0))))
 }
 
+// Scenario (The rehearsal of an update): A service with the plugin and one without, under load, each replica replaced
+// in turn
 t.test('an update of a service with the plugin loses nothing, and its phases and reports are read', async (t) => {
   const changes: string[] = []
   const atEnd: unknown[] = []
@@ -84,6 +86,7 @@ t.test('an update of a service with the plugin loses nothing, and its phases and
   t.same(atEnd, [[0, 0, undefined, undefined], 'number', result.requests], 'all is counted while the new ones are there')
 })
 
+// Scenario, too: A service with the plugin and one without…
 t.test('one of a service without it loses requests in each way, and each loss has its place', async (t) => {
   const result = await rehearse('plain')
   addsUp(t, result)
@@ -103,6 +106,7 @@ t.test('one of a service without it loses requests in each way, and each loss ha
   t.ok(result.losses.every(({ method }) => ['GET', 'POST'].includes(method)))
 })
 
+// Scenario (The rehearsal of an update): A replica that ignores SIGTERM, does not get ready, or does not start
 t.test('a replica that ignores SIGTERM is killed at the end of its grace period', async (t) => {
   const { departures: [departure], ...result } = await rehearse('deaf', {
     replicas: 1, rate: 50, grace: 400, lag: 0, warmUp: 200, coolDown: 0
@@ -112,6 +116,7 @@ t.test('a replica that ignores SIGTERM is killed at the end of its grace period'
   t.equal(result.replicas[0]!.exit, 'SIGKILL')
 })
 
+// Scenario, too: A replica that ignores SIGTERM…
 t.test('a service that does not get ready is an error with what it said', async (t) => {
   const begin = (script: string, options = {}): Promise<DrillResult> => drill({
     service: { command: ['env', ...cleanEnv, process.execPath, '--eval', script], ...options },

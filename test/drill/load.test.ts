@@ -60,6 +60,8 @@ function allLost (t: Test, { requests, losses }: LoadResult, kind: string): void
   t.same(countByKind(losses), { [kind]: requests }, kind, { loss: losses[0] })
 }
 
+// Scenario (The rehearsal of an update): Each way to lose a request is told from the others, and one lost request in
+// 500 is found
 t.test('each way to lose a request has its kind', async (t) => {
   allLost(t, await run(await claimPort()), 'refused')
   allLost(t, await run(await raw(t, (socket) => socket.resetAndDestroy())), 'reset-new')
@@ -82,6 +84,7 @@ t.test('each way to lose a request has its kind', async (t) => {
   }
 })
 
+// Scenario, too: Each way to lose a request is told from the others…
 t.test('a kept-alive connection that ends under its second request is told apart', async (t) => {
   const port = await raw(t, (socket, count) => count === 1 ? socket.write(answer('ok')) : socket.resetAndDestroy())
   const { requests, losses } = await run(port, { burst: 4, ms: 300 })
@@ -102,6 +105,7 @@ t.test('what is the own machine\'s failure is not blamed on the service', (t) =>
   t.end()
 })
 
+// Scenario (The rehearsal of an update): Slow answers do not lower the load
 t.test('the rate stays where answers are slow: more users come', async (t) => {
   let most = 0
   let current = 0
@@ -123,6 +127,7 @@ t.test('the rate stays where answers are slow: more users come', async (t) => {
   t.ok(connections >= most && connections < requests, `${connections} connections`)
 })
 
+// Scenario, too: Each way to lose a request is told from the others…
 t.test('one lost request in 500 is found, and behind the balancer with its replica', async (t) => {
   let count = 0
   const server = createHttpServer((request, reply) => {

@@ -34,6 +34,7 @@ const profiles: readonly RequestProfile[] = [
 const settled = 3500
 
 for (const kind of kinds) {
+  // Scenario (Who is in front): HAProxy, Caddy, Apache and Varnish in front of a rolling update
   t.test(`a rolling update behind ${kind.name}, which checks readiness: nothing is lost without any option`,
     async (t) => {
       prefer(process.pid, -10)

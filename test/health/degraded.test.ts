@@ -17,6 +17,7 @@ function addBoth (health: Health): void {
   health.addCheck('cache', () => { throw new Error('connect ECONNREFUSED') }, optional)
 }
 
+// Scenario (Health): A check that only warns
 t.test('a check that is not critical fails nothing', async (t) => {
   const ways: Array<[name: string, check: () => unknown]> = [
     ['throws', () => { throw new Error('gone') }],
@@ -48,6 +49,7 @@ t.test('a check that is not critical fails nothing', async (t) => {
   }
 })
 
+// Scenario, too: A check that only warns
 t.test('one that hangs holds a probe up for a moment only, and is waited for where it alone is asked', async (t) => {
   const { health, clock } = makeHealth()
   const signals: AbortSignal[] = []

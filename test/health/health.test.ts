@@ -67,6 +67,7 @@ t.test('the built-in checks come first and say why they fail', async (t) => {
   t.strictSame(await lines('liveness'), [['ping', true, undefined], ['db', true, undefined]])
 })
 
+// Scenario (Health): Checks answer, throw, reject, throw what is no error (terminus, graceful-server)
 t.test('how a check passes and fails', async (t) => {
   const rows: Array<[string, () => unknown, boolean, string | undefined]> = [
     ['answers nothing', () => undefined, true, undefined],
@@ -120,6 +121,7 @@ t.test('a check is asked by its kinds alone', async (t) => {
 })
 
 t.test('ttl', async (t) => {
+  // Scenario (Health): A check that hangs, and many probes at once
   t.test('a flood of probes runs a check once', async (t) => {
     const { health, clock } = makeHealth()
     let runs = 0
@@ -165,6 +167,7 @@ t.test('ttl', async (t) => {
 })
 
 t.test('timeout', async (t) => {
+  // Scenario, too: A check that hangs, and many probes at once
   t.test('a probe does not wait longer than it, whoever comes first', async (t) => {
     const { health, clock } = makeHealth()
     health.addCheck('slow', () => new Promise(() => {}), { timeout: 300 })
@@ -238,6 +241,7 @@ t.test('timeout', async (t) => {
 })
 
 t.test('interval', async (t) => {
+  // Scenario (Health): Checks on an interval (under-pressure)
   t.test('runs by itself, and probes get the last result', async (t) => {
     const { health, clock } = makeHealth()
     let runs = 0

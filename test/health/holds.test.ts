@@ -8,6 +8,7 @@ import { makeHealth } from './support.ts'
 
 interface Step { after?: number, do?: 'release' | 'boot' | 'stop', startup: string | true, readiness: string | true }
 
+// Scenario (Health): A hold that is never released
 t.test('what a hold with a timeout says, from its beginning to its release', async (t) => {
   const failed = 'warming up (failed: not released within 1000 ms)'
   const rows: Array<[name: string, given: { started: boolean, options?: HoldOptions }, steps: Step[]]> = [

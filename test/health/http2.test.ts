@@ -40,6 +40,7 @@ async function start (server: object, options: GracefulOptions): Promise<{ app: 
   return { app, lines }
 }
 
+// Scenario (Health): HTTP/2 without TLS, and probes over HTTP/1.1
 t.test('a server of HTTP/2 without TLS says at boot that probes need a port of their own', async (t) => {
   const factory = { serverFactory: (handler: never): Http2Server => createServer({}, handler), http2: true }
   const rows: Array<[name: string, server: object, options: GracefulOptions, said: boolean]> = [
@@ -86,6 +87,7 @@ async function probe (port: number): Promise<number | string> {
   })
 }
 
+// Scenario, too: HTTP/2 without TLS, and probes over HTTP/1.1
 t.test('which is so: HTTP/1.1 gets no answer there, and one on the port of the watchdog', async (t) => {
   const service = fork('parent.js', {
     given: { server: { http2: true }, options: { watchdog: { port: 0, host: '127.0.0.1' } } }

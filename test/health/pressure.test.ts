@@ -47,6 +47,8 @@ function makeApp (
   return { app, pressure: () => pressure, closed: async () => app.close() }
 }
 
+// Scenario (Health): Event-loop delay, heap, resident set, utilization, a health check; the first check is waited for;
+// handlers and status route (under-pressure)
 t.test('what under-pressure tests, through our registration', async (t) => {
   const sampleInterval = 10
   const rows: Array<[string, PressureOptions]> = [
@@ -80,6 +82,7 @@ t.test('what under-pressure tests, through our registration', async (t) => {
     await closed()
   }
 
+  // Scenario, too: Event-loop delay, heap…
   t.test('event-loop delay', async (t) => {
     const { app, pressure } = makeApp(t, { maxEventLoopDelay: 50, sampleInterval })
     await app.ready()
@@ -91,6 +94,7 @@ t.test('what under-pressure tests, through our registration', async (t) => {
     t.ok(pressure().state()!.eventLoopDelay > 50)
   })
 
+  // Scenario, too: Event-loop delay, heap…
   t.test('message, error, retry-after and status route', async (t) => {
     class Busy extends Error { statusCode = 503; code = 'BUSY' }
     const { app } = makeApp(t, {
@@ -106,6 +110,7 @@ t.test('what under-pressure tests, through our registration', async (t) => {
     t.equal((await app.inject('/mine')).statusCode, 503)
   })
 
+  // Scenario, too: Event-loop delay, heap…
   t.test('a pressureHandler of the application does not reach the probes, a route\'s own works', async (t) => {
     const handled: string[] = []
     const { app } = makeApp(t, {
@@ -123,6 +128,7 @@ t.test('what under-pressure tests, through our registration', async (t) => {
     t.strictSame(handled, ['/ healthCheck'])
   })
 
+  // Scenario, too: Event-loop delay, heap…
   t.test('the first health check is waited for', async (t) => {
     let good = false
     const { app, pressure } = makeApp(t, {

@@ -15,6 +15,7 @@ import { inTime, Stopwatch } from '../support/stopwatch.ts'
 
 const text = 'text/plain; charset=utf-8'
 
+// Scenario (Health): Bodies, codes and headers; with details and without (terminus)
 t.test('the form of Kubernetes\' own servers', async (t) => {
   const { app, health, holds, world } = makeApp(t)
   health.addCheck('db', () => true)
@@ -87,6 +88,7 @@ t.test('the form of Kubernetes\' own servers', async (t) => {
     + '[-]hold failed: reason withheld\n[-]pressure failed: reason withheld\n[+]db ok\nreadyz check failed\n')
 })
 
+// Scenario, too: Bodies, codes and headers; with details and without (terminus)
 t.test('details where they are exposed', async (t) => {
   const { app, health, holds, world } = makeApp(t, { expose: true })
   health.addCheck('db', () => { throw new Error('no route\r\n[+]forged ok') })
@@ -101,6 +103,7 @@ t.test('details where they are exposed', async (t) => {
   t.equal(checks.db[0].output, 'no route\r\n[+]forged ok')
 })
 
+// Scenario, too: Bodies, codes and headers; with details and without (terminus)
 t.test('application/health+json', async (t) => {
   const { app, health, clock } = makeApp(t)
   health.addCheck('db', () => true)
@@ -224,6 +227,7 @@ t.test('the application around the probes', async (t) => {
     t.strictSame(seen, urls.map((url) => ({ url, config: { ...config }, schema: { hide: true }, logLevel: 'silent' })))
   })
 
+  // Scenario (Logs): Probes write no lines
   t.test('probes write no log lines', async (t) => {
     const lines: string[] = []
     const { app } = makeApp(t, {
@@ -255,6 +259,7 @@ t.test('the application around the probes', async (t) => {
 })
 
 t.test('what lightship, graceful-server and terminus test', async (t) => {
+  // Scenario (Health): Not ready at first, by GET and HEAD; live all the same (lightship, graceful-server)
   t.test('lightship: not ready at first, for GET and HEAD', async (t) => {
     const { app, world } = makeApp(t)
     world.started = false
@@ -264,6 +269,7 @@ t.test('what lightship, graceful-server and terminus test', async (t) => {
     }
   })
 
+  // Scenario (Health): Readiness is flipped, several times, by several holders (lightship)
   t.test(
     'lightship: signals flip readiness, the same one many times changes nothing, and every holder counts',
     async (t) => {
@@ -280,6 +286,7 @@ t.test('what lightship, graceful-server and terminus test', async (t) => {
     }
   )
 
+  // Scenario (Health): The end fails readiness, liveness stays good (terminus, graceful-server)
   t.test('lightship, terminus: a shutdown fails readiness, liveness stays good', async (t) => {
     const { app, world } = makeApp(t)
     world.announced = true
@@ -288,6 +295,7 @@ t.test('what lightship, graceful-server and terminus test', async (t) => {
     t.equal((await app.inject('/startupz')).statusCode, 200)
   })
 
+  // Scenario (Health): Other methods and paths are the application's (graceful-server, terminus)
   t.test('graceful-server: other methods and paths go to the application', async (t) => {
     const { app } = makeApp(t)
     app.post('/readyz', async () => 'mine')
@@ -300,6 +308,7 @@ t.test('what lightship, graceful-server and terminus test', async (t) => {
     t.equal((await app.inject('/unknown')).statusCode, 404)
   })
 
+  // Scenario (Health): Letter case as in the application's own routes (terminus)
   t.test('terminus: case matters as it does to the application', async (t) => {
     const { app } = makeApp(t)
     t.equal((await app.inject('/READYZ')).statusCode, 404)
@@ -307,6 +316,7 @@ t.test('what lightship, graceful-server and terminus test', async (t) => {
     t.equal((await careless.inject('/READYZ')).statusCode, 200)
   })
 
+  // Scenario (Health): Never two replies to one probe, and no stack (terminus)
   t.test('terminus: never two responses, and no stack', async (t) => {
     const { app, health } = makeApp(t, { expose: true })
     for (let index = 0; index < 5; index++) {

@@ -51,6 +51,7 @@ async function until (condition: () => Promise<boolean>): Promise<boolean> {
   return false
 }
 
+// Scenario (Health): A health route of one's own, without any probe of the plugin: a failure at boot, a later one
 t.test('whoever shows readiness shows a fresh one, where no probe of the plugin is asked', async (t) => {
   const rows: Array<[name: string, options: GracefulOptions, ask: (service: Service) => Promise<boolean>]> = [
     ['a health route that answers ready()',

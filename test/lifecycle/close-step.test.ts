@@ -121,6 +121,7 @@ const cases: Case[] = [
   }
 ]
 
+// Scenario, too: A queue worker that needs nine seconds to close…
 t.test('phase 4', async (t) => {
   for (const {
     title, budget = {}, others = [], hooks = [], close = 0, draining = false, hurry, log, duration, waiting = []

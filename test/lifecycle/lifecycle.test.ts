@@ -197,6 +197,7 @@ t.test('phases', async (t) => {
 })
 
 t.test('floor and cap', async (t) => {
+  // Scenario (Signals and exit): The end is put off for a time, or by a preStop hook (lightship, exiting)
   t.test('phase 1 has a floor, and a condition inside floor and cap ends it', async (t) => {
     const world = new World({ kubernetes: true })
     world.signal()
@@ -229,6 +230,7 @@ t.test('floor and cap', async (t) => {
     t.equal(world.phase, 'terminated')
   })
 
+  // Scenario (Signals and exit): Somebody holds a phase, and nobody beyond its cap (lightship's beacons)
   t.test('at the cap a phase ends, whoever stalls, and the report names them', async (t) => {
     const world = new World()
     world.lifecycle.participants.add('stubborn', () => 'never')
@@ -270,6 +272,7 @@ t.test('floor and cap', async (t) => {
 })
 
 t.test('participants', async (t) => {
+  // Scenario, too: Somebody holds a phase…
   t.test('are asked on every tick with the phase and the time in it, although an earlier one stalls', async (t) => {
     const world = new World()
     const first = recorder(() => true)
@@ -468,6 +471,8 @@ t.test('participants', async (t) => {
 })
 
 t.test('hooks', async (t) => {
+  // Scenario (Signals and exit): Hooks run in their phase, all at once, and the last of them before the close
+  // (graceful-server, http-graceful-shutdown)
   t.test('run when their phase begins, all at once, and the phase waits for them', async (t) => {
     const world = new World()
     const log: string[] = []
@@ -497,6 +502,7 @@ t.test('hooks', async (t) => {
     t.same(world.calls, ['cut', 'end'])
   })
 
+  // Scenario, too: Hooks run in their phase…
   t.test('of phase 4 run before the close', async (t) => {
     const world = new World()
     let release: (() => void) | undefined
@@ -516,6 +522,8 @@ t.test('hooks', async (t) => {
     t.equal(report.exitCode, 0)
   })
 
+  // Scenario (Signals and exit): A hook that throws, rejects or takes too long stops nobody (lightship,
+  // close-with-grace)
   t.test('that throw, reject or take too long are named and stop nobody', async (t) => {
     const world = new World()
     const aborted: unknown[] = []
@@ -542,6 +550,8 @@ t.test('hooks', async (t) => {
     t.same(report.cut.waiting, [])
   })
 
+  // Scenario (Signals and exit): A hook that never settles is cut by the cap of its phase (close-with-grace,
+  // graceful-server)
   t.test('that never settle are cut by the cap of their phase, told so, and leave no timer', async (t) => {
     for (const [phase, at] of [['announcing', 18_000], ['closing', 500], ['draining', 23_000]] as const) {
       const world = new World()
@@ -584,6 +594,7 @@ t.test('hooks', async (t) => {
   })
 })
 
+// Scenario (Signals and exit): Work in the background is waited for
 t.test('background work is waited for in phase 3', async (t) => {
   const world = new World()
   const { work } = world.lifecycle
@@ -611,6 +622,7 @@ t.test('background work is waited for in phase 3', async (t) => {
   t.match(await late.finish(), { duration: 23_000, exitCode: 1, verdict: 'cut', cut: { waiting: ['endless'] } })
 })
 
+// Scenario (Signals and exit): Several calls share one end (http-graceful-shutdown, lightship)
 t.test('shutdown is joinable: one report for all, the first reason and the first code win', async (t) => {
   const world = new World()
   const first = world.lifecycle.shutdown({ kind: 'shutdown', reason: 'first', exitCode: 3 })
@@ -702,6 +714,7 @@ t.test('a drain by hand', async (t) => {
   })
 })
 
+// Scenario, too: The end is put off for a time…
 t.test('a preStop call', async (t) => {
   t.test('starts the grace clock and settles when phase 1 could end, which it does not', async (t) => {
     const world = new World({ kubernetes: true })
@@ -838,6 +851,7 @@ t.test('hurry caps every phase at a second', async (t) => {
   })
 })
 
+// Scenario (Signals and exit): How long a crash may take
 t.test('a crash announces shortly and drains ten seconds at most, exit code 1', async (t) => {
   const world = new World({ kubernetes: true })
   world.lifecycle.participants.add('stubborn', () => true)
@@ -955,6 +969,7 @@ t.test('the end', async (t) => {
   })
 })
 
+// Scenario (Logs): A logger that throws does not stop the end
 t.test('a log that throws does not stop the end', async (t) => {
   const world = new World()
   world.lifecycle.on('failure', () => { throw new Error('disk full') })

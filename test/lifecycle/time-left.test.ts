@@ -29,6 +29,7 @@ async function untilAborted (world: World, signal: AbortSignal): Promise<number>
   return world.clock.advanceUntil(() => signal.aborted)
 }
 
+// Scenario (Signals and exit): A job asks how much time it has left, and is warned before it is over
 t.test('the time that a hook has left', async (t) => {
   t.test('is that of its phase', async (t) => {
     for (const [phase, left] of [
@@ -84,6 +85,7 @@ t.test('the time that a hook has left', async (t) => {
   })
 })
 
+// Scenario, too: A job asks how much time it has left…
 t.test('the deadline', async (t) => {
   t.test('is that of the work in phases 1 to 3, and that of the process in phase 4', async (t) => {
     const world = new World()
@@ -132,6 +134,7 @@ t.test('the deadline', async (t) => {
   })
 })
 
+// Scenario, too: A job asks how much time it has left…
 t.test('almostOver', async (t) => {
   t.test('aborts so long before the hook is cut', async (t) => {
     for (const [phase, left] of [['announcing', 18_000], ['draining', 23_000], ['terminated', 28_000]] as const) {

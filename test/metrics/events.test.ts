@@ -90,6 +90,7 @@ t.test('a shutdown that cuts a request, with a connection that came late', async
   t.equal(order.at(-1), 'fastify-graceful:report')
 })
 
+// Scenario (Connections): Programs hear of a request that other code ends when it does
 t.test('a request that other code ends is told when it does, once, and a stream is not', async (t) => {
   const ways: Record<string, (app: FastifyInstance, socket: Socket) => void> = {
     // What is there on the server itself joins the end.

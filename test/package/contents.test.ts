@@ -32,6 +32,8 @@ function faceOf (declarations: string): string {
   return `${text.split('\n').map((line) => line.trimEnd()).filter((line) => line !== '').join('\n')}\n`
 }
 
+// Scenario (Foreign parties): What the package holds, its size, its ways in by `import` and `require`, and its public
+// face
 t.test('the package holds its code, its types, and little else', async (t) => {
   const [{ files, unpackedSize }] = JSON.parse(await run('npm', 'pack', '--dry-run', '--ignore-scripts', '--json')) as
     [{ files: Array<{ path: string }>, unpackedSize: number }]
@@ -41,6 +43,7 @@ t.test('the package holds its code, its types, and little else', async (t) => {
   t.ok(unpackedSize <= mostBytes, `${unpackedSize} bytes`)
 })
 
+// Scenario, too: What the package holds…
 t.test('the code has the version and the thread, and looks for nothing beside it', async (t) => {
   const files = (await run('find', 'dist', '-name', '*.js')).split('\n')
   const { version } = JSON.parse(read('package.json')) as { version: string }
@@ -51,6 +54,7 @@ t.test('the code has the version and the thread, and looks for nothing beside it
   t.notOk(files.some((file) => /sourceMappingURL|\bbuilt(?:Version|Thread)\b/.test(read(file))))
 })
 
+// Scenario, too: What the package holds…
 t.test('every change of the public face is seen', async (t) => {
   for (const [name, file] of Object.entries(faces)) {
     const report = `api/${name}.d.ts`
@@ -60,6 +64,7 @@ t.test('every change of the public face is seen', async (t) => {
   }
 })
 
+// Scenario, too: What the package holds…
 t.test('each way in can be imported, and required', async (t) => {
   const ways = { '': 'function function', '/signals': 'undefined undefined', '/supervisor': 'undefined function' }
   for (const [way, kinds] of Object.entries(ways)) {

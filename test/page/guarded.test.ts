@@ -32,6 +32,7 @@ async function look (base: string): Promise<Sight> {
   ]
 }
 
+// Scenario (Health): Strangers who would hold streams open on a public port
 t.test('the page and the stream are there where a guard is configured, or outside production', async (t) => {
   const production = { NODE_ENV: 'production' }
   const pod = { KUBERNETES_SERVICE_HOST: '10.0.0.1' }

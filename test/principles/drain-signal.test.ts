@@ -212,6 +212,8 @@ const slowly = async (): Promise<void> => sleep(2000)
 /** Who is told behind one of them is told later than that. */
 const atOnce = [0, 1900] as const
 
+// Scenario (HTTP/2, upgrades, streams): Slow hooks of others at the start of phase 3 do not delay drain signals and
+// GOAWAY
 t.test('others who take their time at the start of phase 3 do not delay the news', async (t) => {
   const others: Array<[title: string, add: (app: FastifyInstance) => unknown]> = [
     ['a preClose hook', (app) => app.addHook('preClose', slowly)],

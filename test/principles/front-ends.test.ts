@@ -244,6 +244,9 @@ async function tryCase (t: Test, one: Case): Promise<void> {
   t.strictSame(warnings.filter(({ event }) => !(isHttp2 && event === 'graceful.http2')), [])
 }
 
+// Scenario (Who is in front): Balancers that poll readiness, in many manners: HTTP/1.0 without headers, OPTIONS, HEAD,
+// kept connections, HTTP/2, changing addresses, two behind one address, one that stops at the first failure, a young
+// process whose balancer is late, the watchdog's port, the supervisor's port
 t.test('a balancer that polls a readiness route is told first, without any option', async (t) => {
   t.jobs = 3
   for (const one of cases) void t.test(one.name, async (t) => tryCase(t, one))
@@ -302,6 +305,7 @@ function every (interval: number, call: () => unknown): () => void {
   return () => clearInterval(timer)
 }
 
+// Scenario (Who is in front): Nobody in front: traffic, monitors, a kubelet, a person's curl, a test that waits
 t.test('with nobody in front a stop under traffic is quick, and nobody is alarmed', async (t) => {
   t.jobs = 2
   for (const [name, around, warmUp = 3000] of nobodies) {

@@ -52,6 +52,7 @@ async function ask (port: number, path: string, met: Met): Promise<void> {
   }
 }
 
+// Scenario (Connections): A gateway whose upstream keeps its connections, pinned clients, a rolling update
 t.test('pinned clients of a gateway lose nothing, and all who were told are counted', async (t) => {
   const { gateway, port } = await start(t)
   const met: Met = { answered: 0, told: 0, lost: [] }
@@ -70,6 +71,7 @@ t.test('pinned clients of a gateway lose nothing, and all who were told are coun
   t.equal(met.told, 24, 'each connection once')
 })
 
+// Scenario, too: A gateway whose upstream keeps its connections…
 t.test('closeAllConnections of others is told as what it is', async (t) => {
   const { gateway, port } = await start(t)
   const wires = await Promise.all([1, 2, 3].map(async () => open(port)))

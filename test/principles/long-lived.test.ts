@@ -10,6 +10,8 @@ import { inTime, Stopwatch } from '../support/stopwatch.ts'
 import { Client, ended, serve } from './sockets.ts'
 import type { Service } from './sockets.ts'
 
+// Scenario (HTTP/2, upgrades, streams): Work in hand of two applications in one process; the pace of `drain.spread` as
+// clients see it; what `waitUntil` takes for a socket
 t.test('drain.spread, as clients see it', { jobs: 2 }, async (t) => {
   const spread = 2000
   const count = 40
@@ -67,6 +69,7 @@ async function timeOfEnd ({ port }: Service, path: string): Promise<() => number
   })
 }
 
+// Scenario, too: Work in hand of two applications in one process…
 t.test('two applications in one process: the work of either is finished before the process ends', async (t) => {
   const service = fork('../../principles/fixtures/two-applications.js')
   t.teardown(() => service.kill('SIGKILL'))
@@ -95,6 +98,7 @@ t.test('two applications in one process: the work of either is finished before t
   t.equal(output.match(/^onClose$/gm)?.length, 2)
 })
 
+// Scenario, too: Work in hand of two applications in one process…
 t.test('waitUntil with something that is no socket says what it takes, and begins nothing', async (t) => {
   const app = build()
   t.teardown(() => app.close())

@@ -61,6 +61,8 @@ function addTree (app: FastifyInstance, log: string[]): void {
   }))
 }
 
+// Scenario (Signals and exit): Hooks into the close of somebody's own say good-bye while their clients are there, each
+// once, whatever the one before does (fastify#4697)
 t.test('preClose hooks run in the order of bare Fastify, each once', async (t) => {
   const cases: Array<[string, { before?: Add, after?: Add }]> = [
     [
@@ -224,6 +226,7 @@ t.test('a good-bye of one\'s own', async (t) => {
   })
 })
 
+// Scenario, too: Hooks into the close of somebody's own say good-bye…
 t.test('a hook that hangs does not keep phase 3 beyond its cap, nor is it called again', async (t) => {
   let calls = 0
   const { app } = build(true, { options: { gracePeriod: 2000 }, after: (app) => {
@@ -242,6 +245,7 @@ t.test('a hook that hangs does not keep phase 3 beyond its cap, nor is it called
   t.equal(calls, 1)
 })
 
+// Scenario, too: Slow hooks of others at the start of phase 3 do…
 t.test('a hook that waits for a client whose handler hears of the end gets it at once', async (t) => {
   const { app } = build(true, { options: { gracePeriod: 6000 }, after: (app) => {
     const gone: Array<Promise<unknown>> = []
@@ -263,6 +267,7 @@ t.test('a hook that waits for a client whose handler hears of the end gets it at
   inTime(t, { time: report.duration, late: watch.stop().late }, [0, 2000])
 })
 
+// Scenario, too: Hooks into the close of somebody's own say good-bye…
 t.test('a hook that waits for a client which only we end gets it at half of the time', async (t) => {
   const { app } = build(true, { options: { gracePeriod: 4000 }, after: (app) => {
     app.register(websocket)
@@ -280,6 +285,7 @@ t.test('a hook that waits for a client which only we end gets it at half of the 
   t.ok(report.duration > 1000, `${report.duration} ms`)
 })
 
+// Scenario, too: Hooks into the close of somebody's own say good-bye…
 t.test('a good-bye after a signal reaches its client', async (t) => {
   /** What else the report says, where it is not clean. */
   const cases: Array<[kind: string, expected?: { code: number, waiting?: string[], failures?: string[] }]> = [

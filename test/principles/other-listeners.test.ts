@@ -77,6 +77,8 @@ function isRight (t: Test, who: string, outcome: Outcome, listeners: string[], c
   t.match(output, /draining[^]*held ends/)
 }
 
+// Scenario (Signals and exit): Listeners of others on the same signals (OpenTelemetry, pools, signal-exit, exit-hook,
+// async-exit-hook, death, node-cleanup, node-graceful, close-with-grace): each hears of it once, after the last request
 t.test('listeners of others hear of the signal when the last request is answered', async (t) => {
   const cases: Record<string, string[]> = {
     flush: [last('flush')],
@@ -120,6 +122,7 @@ t.test('listeners of others hear of the signal when the last request is answered
   }
 })
 
+// Scenario (Signals and exit): One of them exits, fails, never settles, or raises the signal again
 t.test('one that ends the process does so with the code of the end, and after the report', async (t) => {
   const isOver = /onClose[^]*"phase":"terminated","duration":\d+,"endedBy":"condition"/
   const cases: Array<[who: string, listeners: string[], undone: RegExp]> = [
@@ -141,6 +144,7 @@ t.test('one that ends the process does so with the code of the end, and after th
   }
 })
 
+// Scenario, too: One of them exits, fails…
 t.test('one that fails stops nobody, and is named', async (t) => {
   for (const who of ['throws', 'rejects']) {
     const outcome = await end(t, who)
@@ -151,12 +155,14 @@ t.test('one that fails stops nobody, and is named', async (t) => {
   }
 })
 
+// Scenario, too: One of them exits, fails…
 t.test('one that never settles is waited for until the time begins that is kept for the close', async (t) => {
   const outcome = await end(t, 'hangs', { given: { options: { gracePeriod: 6000, announce: {} } } })
   isRight(t, 'hangs', outcome, [last('hangs')], 1)
   t.match(outcome.output, /heard hangs[^]*terminated[^]*onClose[^]*no longer waited for: listener of SIGTERM/)
 })
 
+// Scenario, too: Listeners of others on the same signals…
 t.test('every signal that ends the service', async (t) => {
   const cases: Array<[signal: NodeJS.Signals, number: number, options: object, code: number]> = [
     ['SIGINT', 2, {}, 0],
@@ -210,6 +216,7 @@ t.test('one line at boot says who listens, and what will happen to it', async (t
   }
 })
 
+// Scenario, too: Listeners of others on the same signals…
 t.test('two applications: once, when both have answered their last request', async (t) => {
   for (const [who, names] of [
     ['flush', ['flush']],
@@ -242,6 +249,7 @@ t.test('two applications: once, when both have answered their last request', asy
   }
 })
 
+// Scenario, too: Listeners of others on the same signals…
 t.test('an order over IPC stands for its signal', async (t) => {
   const orders: Array<[order: unknown, signal: string]> = [
     ['shutdown', 'SIGTERM 15'],
@@ -267,6 +275,7 @@ t.test('no signal came: nobody hears of one', async (t) => {
   }
 })
 
+// Scenario, too: One of them exits, fails…
 t.test('a second signal in phase 4 is one, where it comes from outside', async (t) => {
   const child = fork('../../principles/fixtures/other-listeners.js', {
     given: { who: 'hangs', options: { gracePeriod: 20_000 } }
@@ -280,6 +289,7 @@ t.test('a second signal in phase 4 is one, where it comes from outside', async (
   t.equal(code, 1, output)
 })
 
+// Scenario, too: One of them exits, fails…
 t.test('a signal that is raised for the whole process group by one of them is no second one', async (t) => {
   const outcome = await end(t, 'raisesToGroup', { under: ['setsid'], given: { leader: true } })
   isRight(t, 'raisesToGroup', outcome, [last('raisesToGroup')])
@@ -297,6 +307,7 @@ t.test('what is asked of the process is answered as without us', async (t) => {
   t.equal(many.output.match(/warning: Possible EventEmitter memory leak/g)?.length, 1, 'as Node does for a dozen')
 })
 
+// Scenario, too: Listeners of others on the same signals…
 t.test('a signal that came while booting', async (t) => {
   const child = fork('../../principles/fixtures/other-listeners.js', {
     node: early,

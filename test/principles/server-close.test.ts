@@ -54,6 +54,8 @@ for (const [name, fastify, listen] of kinds) {
   })
 }
 
+// Scenario (Signals and exit): Somebody else closes the server, or sweeps its connections, before or during an end; the
+// event `close` comes once
 t.test('who closes the server during an end is called back when the last connection is gone, and at the signal when the application is closed', async (t) => {
   const ways: Array<[name: string, close: (server: HttpServer, done: (error?: unknown) => void) => void]> = [
     ['a callback', (server, done) => { server.close(done) }],
@@ -95,6 +97,7 @@ t.test('who closes the server during an end is called back when the last connect
   }
 })
 
+// Scenario, too: Somebody else closes the server…
 t.test('a hook that waits for it does not wait for itself', async (t) => {
   for (const phase of ['announcing', 'closing', 'draining', 'terminated'] as const) {
     const service = await start(t)
@@ -114,6 +117,7 @@ t.test('a hook that waits for it does not wait for itself', async (t) => {
   }
 })
 
+// Scenario, too: Somebody else closes the server…
 t.test('a server that somebody closes while the service runs is noticed, said once, and announced to nobody',
   async (t) => {
     const ways: Array<[name: string, close: (app: FastifyInstance) => void, at: 'running' | 'announcing']> = [
@@ -150,6 +154,7 @@ t.test('a server that somebody closes while the service runs is noticed, said on
     }
   })
 
+// Scenario, too: Somebody else closes the server…
 t.test('what somebody has put over close runs once, when draining starts', async (t) => {
   for (const when of ['before the plugin', 'after it', 'both'] as const) {
     const calls: string[] = []

@@ -181,6 +181,8 @@ async function signal (service: Fork): Promise<void> {
 
 t.setTimeout(300_000)
 
+// Scenario (Signals and exit): A queue worker that needs nine seconds to close, slow hooks and logs, a boot that is
+// under way, with a grace period that leaves the time (mochi#328, kestra#19343, langfuse#16966)
 t.test('time that nobody used belongs to whoever comes next', { jobs: 3 }, async (t) => {
   for (const row of cases) {
     const { title, given, act = signal, code, ran, within: [least, most], waiting, advice, output, figures = [] } = row

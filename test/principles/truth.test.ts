@@ -307,6 +307,8 @@ async function connectTo (
 }
 
 for (const { name, who, fastify, secure, listen, to, send, act, count = 1 } of cases) {
+  // Scenario (Connections): Who ended a request: its client (reset, end, timeout, no HTTP), or other code of the
+  // process (`closeAllConnections`, `destroy`, a broken source)
   t.test(`by ${who}: ${name}`, async (t) => {
     const door = gate()
     const { service, hands } = await start(t, door, {
@@ -419,6 +421,7 @@ const http2Cases: Http2Case[] = [
 
 for (const secure of [false, true]) {
   for (const { name, who, act } of http2Cases) {
+    // Scenario, too: Who ended a request: its client…
     t.test(`HTTP/2${secure ? ' over TLS' : ''}, by ${who}: ${name}`, async (t) => {
       const door = gate()
       const { service, hands } = await start(t, door, { fastify: { http2: true, ...secure && { https: credentials } } })
@@ -456,6 +459,7 @@ for (const secure of [false, true]) {
   }
 }
 
+// Scenario, too: Who ended a request: its client…
 t.test('what others end while the service runs, or as a stream, is nobody\'s loss', async (t) => {
   const door = gate()
   const { service, hands } = await start(t, door)
@@ -564,6 +568,7 @@ const idleCases: IdleCase[] = [
   }
 ]
 
+// Scenario (Connections): A connection that has just carried a request when the time is over
 t.test('connections at the cap of draining', { jobs: 6 }, async (t) => {
   for (const { name, before, during, lost, secure = false, shed = 'off', idle = 10_000 } of idleCases) {
     t.test(`${lost === undefined ? 'not lost' : 'lost'}: ${name}`, async (t) => {
@@ -605,6 +610,7 @@ t.test('connections at the cap of draining', { jobs: 6 }, async (t) => {
   }
 })
 
+// Scenario, too: A connection that has just carried a request when…
 t.test('a session that was told with a GOAWAY is not lost at the cap', async (t) => {
   const service = await serve(t, {
     fastify: { http2: true },

@@ -73,6 +73,7 @@ async function openClient (port: number): Promise<Client> {
 
 for (const goodBye of [true, false]) {
   const name = goodBye ? 'come after the good-bye of the application, which loses nothing' : 'end what nobody else does'
+  // Scenario (HTTP/2, upgrades, streams): WebSockets of @fastify/http-proxy that the application ends itself
   t.test(`WebSockets left to the application: those of @fastify/http-proxy ${name}`, async (t) => {
     const { address, ends } = await openUpstream(t)
     let heardBusy: readonly string[] = []

@@ -57,6 +57,7 @@ const primaries: Array<[name: string, given: object, longest: number]> = [
 ]
 
 for (const [name, given, longest] of primaries) {
+  // Scenario (Who is in front): Somebody else's cluster replaces its workers
   t.test(`a primary of somebody else's cluster replaces its workers one by one, ${name}`, async (t) => {
     const primary = await start(t, given, { fixture: 'primary.js' })
     await line(primary, 'primary.ready')

@@ -388,6 +388,8 @@ async function ask (t: Test, wire: Wire, way: Way): Promise<void> {
   t.equal(wire.error, undefined, `${way.name}: in order`)
 }
 
+// Scenario (Connections): The head of each reply says close, whoever wrote headers before: handlers, hooks,
+// `writeHead`, proxies, compression (http4s#7956, node-http-proxy#1488)
 t.test('in phase 1 and in phase 3 every head says close, and who was told is counted', async (t) => {
   for (const phase of ['announcing', 'draining'] as const) {
     const service = await start(t)
@@ -406,6 +408,7 @@ t.test('in phase 1 and in phase 3 every head says close, and who was told is cou
   }
 })
 
+// Scenario, too: The head of each reply says close…
 t.test('while running, and after an undone drain, nothing is changed', async (t) => {
   const service = await start(t, { graceful: { admin: { token: 'a-token-of-the-test' } } })
   const insisting = ways.find(({ name }) => name === 'writeHead with a flat array and duplicates')!
@@ -476,6 +479,7 @@ const transports: Array<{
 ]
 
 for (const { name, fastify, listen, to, secure = false } of transports) {
+  // Scenario, too: The head of each reply says close…
   t.test(`told over ${name}`, async (t) => {
     const service = await serve(t, {
       graceful: { announce: { shed: 'immediate' } },
@@ -515,6 +519,7 @@ const rows: Array<{ name: string, paths: string[], apart?: boolean }> = [
 ]
 
 for (const { name, paths, apart = false } of rows) {
+  // Scenario (Connections): Pipelined requests whose predecessor would have closed their connection
   t.test(`pipelined: ${name}`, async (t) => {
     for (const phase of ['announcing', 'draining'] as const) {
       const door = gate()
@@ -572,6 +577,7 @@ for (const { name, paths, apart = false } of rows) {
   })
 }
 
+// Scenario, too: Connections are told little by little
 t.test('a connection draws once: a busy pool is told over the whole ramp', async (t) => {
   const service = await serve(t, { graceful: { announce: { min: 2000 } } })
   const release = service.hold('announcing')

@@ -281,6 +281,7 @@ const rows: Row[] = [
   }
 ]
 
+// Scenario (HTTP/2, upgrades, streams): Work in hand on a WebSocket, of many kinds; slow readers of a large message
 t.test('WebSockets', { jobs: 3 }, async (t) => {
   for (const row of rows) {
     const { name, paths, given = {}, client: options, send = [], act, messages, bytes } = row
@@ -447,6 +448,8 @@ function readHttp2 (session: ClientHttp2Session, path: string, begins: () => voi
   })
 }
 
+// Scenario (HTTP/2, upgrades, streams): Streams at the end, told by hook, route or signal, and cut, over HTTP/1, TLS
+// and HTTP/2
 t.test('streams', { jobs: 3 }, async (t) => {
   for (const protocol of ['HTTP/1', 'HTTP/1 and TLS', 'HTTP/2']) {
     for (const { name, path, hooks = [], ends, last, status = 200, cut, exitCode = 0 } of streams) {

@@ -6,6 +6,8 @@ import { early, fork } from './fork.ts'
 t.jobs = 4
 t.setTimeout(240_000)
 
+// Scenario (Boot): A signal in a plugin, in onReady, before and while it listens, in onListen; by callback and promise
+// (exiting)
 t.test('a signal during boot', async (t) => {
   for (const at of ['plugin', 'onReady', 'listen', 'listening', 'onListen']) {
     for (const callback of [false, true]) {
@@ -22,6 +24,7 @@ t.test('a signal during boot', async (t) => {
   }
 })
 
+// Scenario (Boot): A signal before the application exists
 t.test('before the application, remembered by the early module', async (t) => {
   const booted = fork('early.js', { node: early, given: { when: 'before', app: true } })
   const [code, signal, output] = await booted.result

@@ -5,6 +5,8 @@ import { fork, listening } from './fork.ts'
 t.jobs = 4
 t.setTimeout(240_000)
 
+// Scenario (Signals and exit): An uncaught exception or an unhandled rejection: others in flight are served, the code
+// is 1 (close-with-grace, exiting)
 t.test('a crash lets other requests finish', async (t) => {
   for (const [route, origin] of [['crash', 'uncaughtException'], ['reject', 'unhandledRejection']] as const) {
     const app = fork('crash.js', { given: { own: origin, fastify: { logger: true } } })
@@ -21,6 +23,7 @@ t.test('a crash lets other requests finish', async (t) => {
   }
 })
 
+// Scenario (Signals and exit): Crashes are left to Node
 t.test("'crash: false' leaves crashes to Node", async (t) => {
   const app = fork('crash.js', { given: { options: { crash: false } } })
   const url = await listening(app)
@@ -30,6 +33,7 @@ t.test("'crash: false' leaves crashes to Node", async (t) => {
   t.notMatch(output, /onClose/)
 })
 
+// Scenario (Signals and exit): A crash while the service ends (close-with-grace, exiting)
 t.test('a crash during a shutdown makes its code 1, and is told where the application logs nothing, too', async (t) => {
   for (const logger of [{ level: 'fatal' }, { level: 'silent' }, false]) {
     const app = fork('crash.js', { given: { draining: true, fastify: { logger } } })
@@ -47,6 +51,7 @@ t.test('a crash during a shutdown makes its code 1, and is told where the applic
   }
 })
 
+// Scenario (Signals and exit): An onClose hook throws synchronously, rejects, or never settles (fastify-traps, exiting)
 t.test('onClose hooks that misbehave', async (t) => {
   for (const how of ['throw', 'reject', 'hang']) {
     for (const way of ['SIGTERM', 'SIGHUP', 'close']) {
@@ -77,6 +82,7 @@ t.test('onClose hooks that misbehave', async (t) => {
   }
 })
 
+// Scenario (Several applications and other packages): Somebody else closes at the same signal, close-with-grace for one
 t.test('somebody else answers the same signal', async (t) => {
   for (const who of ['homemade', 'grace']) {
     for (const [first, otherListeners, level] of [
@@ -106,6 +112,7 @@ t.test('somebody else answers the same signal', async (t) => {
   }
 })
 
+// Scenario (Signals and exit): Somebody exits in the midst of the end (exiting)
 t.test('what cannot be joined is named', async (t) => {
   const app = fork('foreign.js', {
     given: { who: 'exit', options: { otherListeners: 'beside' }, fastify: { logger: { level: 'warn' } } }
@@ -121,6 +128,7 @@ t.test('what cannot be joined is named', async (t) => {
   t.equal(await slow, 'fetch failed')
 })
 
+// Scenario (Signals and exit): A pending top-level await
 t.test('a pending top-level await', async (t) => {
   const app = fork('app.js', { given: { pending: true } })
   await listening(app)
@@ -130,6 +138,7 @@ t.test('a pending top-level await', async (t) => {
   t.notMatch(output, /never/)
 })
 
+// Scenario (Signals and exit): A shutdown from code, with an exit code (close-with-grace, exiting)
 t.test('the exit code somebody asks for', async (t) => {
   const app = fork('app.js', { given: { exitCode: 42 } })
   await fetch(`${await listening(app)}/shutdown`)
@@ -144,6 +153,7 @@ t.test('what would have kept the process is named', async (t) => {
   t.match(output, /"level":20.*"handles":\[[^\]]*Timeout[^\]]*\].*would have kept the process/)
 })
 
+// Scenario (Signals and exit): Nobody reads standard output any more
 t.test('closed standard output', async (t) => {
   for (const [plain, code] of [[false, 0], [true, 1]] as const) {
     const app = fork('closed-output.js', { given: { plain } })

@@ -36,6 +36,7 @@ async function start (signal: NodeJS.Signals, ...options: string[]): Promise<End
 }
 
 t.test('fastify-cli', async (t) => {
+  // Scenario (Several applications and other packages): Under fastify-cli
   await t.test('with a delay longer than the grace period loses nothing', async (t) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       const { result: [code, killedBy, output], answer } = await start(signal, '-g', '40000')
@@ -47,6 +48,7 @@ t.test('fastify-cli', async (t) => {
     }
   })
 
+  // Scenario, too: Under fastify-cli
   await t.test('as it comes loses nothing either', async (t) => {
     const { result: [code, killedBy, output], answer } = await start('SIGTERM')
     t.equal(answer, 'slow')

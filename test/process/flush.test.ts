@@ -16,11 +16,13 @@ class Slow extends Writable {
   }
 }
 
+// Scenario (Logs): Loggers of other makes, and none (close-with-grace, fastify-graceful-shutdown)
 t.test('loggers that have nothing to flush', async (t) => {
   for (const log of [console, {}, undefined, null, 'text', () => {}, { flush: 'soon' }]) await flushLogger(log)
   t.pass('all answered')
 })
 
+// Scenario, too: Loggers of other makes…
 t.test('a flush of its own', async (t) => {
   const order: string[] = []
   await flushLogger({ flush: (callback: () => void) => setTimeout(() => { order.push('callback'); callback() }, 5) })

@@ -19,6 +19,8 @@ for (const [kind, lines] of [
   ['pretty stream', 5000],
   ['multistream', 20_000]
 ] as const) {
+  // Scenario (Logs): The last 20,000 lines (5,000 of pino-pretty), to files, transports and streams, for each way to
+  // end
   t.test(`the last lines: ${kind}, ${lines} of them`, async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'fastify-graceful-logs-'))
     t.teardown(() => rm(folder, { recursive: true, force: true }))

@@ -16,6 +16,7 @@ async function end (t: Pick<Test, 'teardown'>, given: object): Promise<Ended> {
   return { code, signal, output, answer: await answer }
 }
 
+// Scenario (Several applications and other packages): With Nest
 t.test("with closeWith Nest's hooks run after the last request, each once", async (t) => {
   const { code, signal, output, answer } = await end(t, { closeWith: true })
   t.equal(answer, 'held')

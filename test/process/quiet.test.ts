@@ -1,6 +1,7 @@
 import t from 'tap'
 import { fork } from './fork.ts'
 
+// Scenario (Health): A service without a logger
 t.test('warnings and errors are seen once, by whoever has no logger too', async (t) => {
   const rows: Array<[name: string, logger: unknown, plain: number, json: number]> = [
     ['no logger', false, 1, 0],

@@ -29,6 +29,7 @@ t.test('registry', async (t) => {
     t.equal(fake.clock.pending, 0)
   })
 
+  // Scenario (Several applications and other packages): Eleven, and a thousand, leave no listener and no warning
   t.test('one listener per signal, however many applications', async (t) => {
     const fake = new FakeProcess()
     const members = Array.from({ length: 11 }, () => fake.join())
@@ -388,6 +389,7 @@ t.test('exit', async (t) => {
     })
   })
 
+  // Scenario (Several applications and other packages): One ends while another one is open (exiting)
   t.test('not while another application is open, whose close then counts', async (t) => {
     const fake = new FakeProcess()
     const one = fake.join()
@@ -409,6 +411,7 @@ t.test('exit', async (t) => {
     t.same(fake.exits, [1])
   })
 
+  // Scenario, too: The application is closed without an exit (exiting)
   t.test('a plain close never exits', async (t) => {
     const fake = new FakeProcess()
     const { lifecycle } = fake.join()
@@ -435,6 +438,7 @@ t.test('exit', async (t) => {
     ['throws', () => { throw new Error('x') }],
     ['rejects', () => Promise.reject(new Error('x'))]
   ] as const) {
+    // Scenario (Logs): A flush that hangs, throws or rejects
     t.test(`a flush that ${what} does not keep the process`, async (t) => {
       const fake = new FakeProcess()
       const { lifecycle } = fake.join({ flush, flushTimeout: 700 })
@@ -451,6 +455,7 @@ t.test('exit', async (t) => {
     })
   }
 
+  // Scenario, too: A logger that throws does not stop the end
   t.test('nor does a logger or a list of handles that throws', async (t) => {
     const fake = new FakeProcess({ handles: () => { throw new Error('no list') } })
     const { lifecycle, log } = fake.join()
@@ -468,6 +473,7 @@ t.test('exit', async (t) => {
     t.same(other.exits, [143])
   })
 
+  // Scenario, too: Somebody exits in the midst of the end (exiting)
   t.test("somebody else's exit is named", async (t) => {
     const fake = new FakeProcess()
     const { lifecycle, log } = fake.join()
@@ -488,6 +494,7 @@ t.test('exit', async (t) => {
   })
 })
 
+// Scenario (Signals and exit): A rejection with `undefined` (exiting)
 t.test('crash', async (t) => {
   for (const [event, error, reason] of [
     ['uncaughtException', new Error('boom'), 'uncaughtException: boom'],
@@ -509,6 +516,7 @@ t.test('crash', async (t) => {
     })
   }
 
+  // Scenario, too: A crash while the service ends (close-with-grace, exiting)
   t.test('during a shutdown it is a failure', async (t) => {
     const fake = new FakeProcess()
     const { lifecycle, log, membership } = fake.join()
@@ -599,6 +607,7 @@ t.test('crash', async (t) => {
   })
 })
 
+// Scenario (Several applications and other packages): Listeners of others are named (exiting)
 t.test('foreign listeners are named in one warning', async (t) => {
   const fake = new FakeProcess()
   fake.emitter.once('SIGTERM', function afterFirstSignal () {})

@@ -15,6 +15,9 @@ const order = (output: string, ...lines: string[]): string[] =>
   output.replace('^C', '').split(/\r?\n/).filter((line) => lines.includes(line))
 const phases = ['announcing', 'closing', 'draining', 'terminated', 'onClose']
 
+// Scenario (Signals and exit): SIGTERM, SIGINT, SIGHUP and one of the application's choice: what is in flight is
+// served, phases and onClose come in order, the code is 0 or the one that is set (close-with-grace, exiting, terminus)
+// Scenario, too: Loggers of other makes…
 t.test('one signal', async (t) => {
   for (const [signal, options, code] of [
     ['SIGTERM', {}, 0],
@@ -37,6 +40,7 @@ t.test('one signal', async (t) => {
   }
 })
 
+// Scenario (Signals and exit): A signal that is left to Node, or ignored (close-with-grace)
 t.test("false leaves the signal to Node, 'ignore' does nothing", async (t) => {
   const untouched = fork('app.js', { given: { options: { signals: { SIGTERM: false } } } })
   await listening(untouched)
@@ -51,6 +55,7 @@ t.test("false leaves the signal to Node, 'ignore' does nothing", async (t) => {
   t.match(await ignoring.result, [0, null])
 })
 
+// Scenario (Signals and exit): The same signal twice within 30 ms is one
 t.test('the same signal after 30 ms is a duplicate', async (t) => {
   const app = fork('app.js')
   const url = await listening(app)
@@ -63,6 +68,7 @@ t.test('the same signal after 30 ms is a duplicate', async (t) => {
   t.match(await app.result, [0, null])
 })
 
+// Scenario (Signals and exit): A second signal makes haste, and no phase comes twice (close-with-grace, lightship)
 t.test('the same signal after more than a second makes it fast', async (t) => {
   const app = fork('app.js', { given: { stall: true, hang: true, options: { announce: { max: 10_000 } } } })
   await listening(app)
@@ -77,6 +83,7 @@ t.test('the same signal after more than a second makes it fast', async (t) => {
   t.strictSame(order(output, ...phases), phases.slice(0, 4), 'an onClose hook that hangs is cut as well')
 })
 
+// Scenario (Signals and exit): A third signal exits at once
 t.test('the third signal exits at once', async (t) => {
   for (const [signals, code] of [
     [['SIGINT', 'SIGHUP', 'SIGTERM'], 143],
@@ -95,6 +102,8 @@ t.test('the third signal exits at once', async (t) => {
   }
 })
 
+// Scenario (Several applications and other packages): Three applications end in step, behind one listener (exiting,
+// terminus, fastify-graceful-shutdown)
 t.test('several applications go in step', async (t) => {
   const app = fork('several.js')
   const ports: string[] = []
@@ -126,6 +135,7 @@ t.test('several applications go in step', async (t) => {
   )
 })
 
+// Scenario (Signals and exit): A message over IPC acts as SIGTERM
 t.test('the IPC message is a SIGTERM', async (t) => {
   for (const message of ['shutdown', { type: 'shutdown' }]) {
     const app = fork('app.js', { ipc: true })
@@ -146,6 +156,8 @@ t.test('a process that has supervised still waits for messages of its parent', a
   t.match(output, /^heard hello$/m)
 })
 
+// Scenario (Signals and exit): A closed application leaves no listener, and the process ends by itself
+// (close-with-grace, exiting)
 t.test('closed applications leave nothing, and the process ends by itself', async (t) => {
   for (const ipc of [false, true]) {
     const [code, signal, output] = await fork('hundred.js', { ipc, given: { count: 100 } }).result
@@ -158,6 +170,7 @@ t.test('closed applications leave nothing, and the process ends by itself', asyn
   t.notMatch(output, /announcing/, 'a plain close announces nothing')
 })
 
+// Scenario (Signals and exit): Ctrl-C at a terminal announces nothing
 t.test('Ctrl-C at a terminal skips phase 1', async (t) => {
   const given = { options: { announce: { min: 1500, blind: 0 } } }
   const terminal = fork('app.js', { terminal: true, given })
@@ -173,6 +186,7 @@ t.test('Ctrl-C at a terminal skips phase 1', async (t) => {
   t.strictSame(order(whole, ...phases), phases)
 })
 
+// Scenario (Several applications and other packages): A worker thread
 t.test('in a worker thread: no listeners, no exit of the process', async (t) => {
   const [code, signal, output] = await fork('worker.js').result
   t.strictSame([code, signal], [0, null], output)
@@ -180,6 +194,7 @@ t.test('in a worker thread: no listeners, no exit of the process', async (t) => 
   t.match(output, /^worker ended 0, SIGTERM listeners: 0$/m)
 })
 
+// Scenario (Several applications and other packages): Two copies of the package
 t.test('two copies of the package share one registry', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'fastify-graceful-copies-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))

@@ -141,6 +141,8 @@ const cases: Record<string, (port: number) => Promise<unknown>> = {
 }
 
 for (const [name, around] of Object.entries(cases)) {
+  // Scenario (Signals and exit): `node --watch` with open streams, an open page of the status, WebSockets and a request
+  // in flight
   t.test(`node --watch starts the service anew within about a second: ${name}`, async (t) => {
     const { pid, port, reports, output, restart } = await watch(t)
     await around(port)
@@ -156,6 +158,7 @@ for (const [name, around] of Object.entries(cases)) {
   })
 }
 
+// Scenario, too: `node --watch` with open streams…
 t.test('a request in flight is answered before node --watch starts the service anew', async (t) => {
   const { port, reports, restart } = await watch(t)
   const answer = open(port, '/slow')

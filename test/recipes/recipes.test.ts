@@ -37,6 +37,8 @@ async function reportOf (child: Fork): Promise<Report> {
   return JSON.parse(report) as Report
 }
 
+// Scenario (HTTP/2, upgrades, streams): Recipes with the real packages: @fastify/sse, @fastify/websocket, MCP,
+// socket.io, tRPC, mercurius
 t.test('@fastify/sse: a kept connection says good-bye, a source stops, both in order', async (t) => {
   const { fork: service, address } = await serve(t, 'sse')
   const paths = ['/events', '/feed']
@@ -59,6 +61,7 @@ t.test('@fastify/sse: a kept connection says good-bye, a source stops, both in o
   inTime(t, { time: report.duration, late: watch.stop().late }, [0, 3000])
 })
 
+// Scenario, too: Recipes with the real packages…
 t.test('@fastify/websocket: clients are told 1001, or have the good-bye of a hook', async (t) => {
   const rows: Array<[recipes: string[], code: number, reason: string]> = [
     [['websocket'], 1001, 'service restart'],
@@ -78,6 +81,7 @@ t.test('@fastify/websocket: clients are told 1001, or have the good-bye of a hoo
   }
 })
 
+// Scenario, too: Recipes with the real packages…
 t.test('MCP over Streamable HTTP: the tool call is answered, the open GET stream is ended in order', async (t) => {
   const { fork: service, address } = await serve(t, 'mcp')
   const { Client } = await load(`${folder}/node_modules/@modelcontextprotocol/sdk/dist/esm/client/index.js`)
@@ -132,6 +136,7 @@ for (const transport of ['websocket', 'polling']) {
   })
 }
 
+// Scenario, too: Recipes with the real packages…
 t.test('tRPC: queries over WebSocket and HTTP are answered', async (t) => {
   const { fork: service, address } = await serve(t, 'trpc')
   const { createTRPCClient, createWSClient, httpLink, wsLink } = await load(
@@ -149,6 +154,7 @@ t.test('tRPC: queries over WebSocket and HTTP are answered', async (t) => {
   t.match(report, { verdict: 'clean', cut: { requests: [], upgraded: 0 } })
 })
 
+// Scenario, too: Recipes with the real packages…
 t.test('mercurius: a query over WebSocket is answered, a subscription is told 1001', async (t) => {
   const { fork: service, address } = await serve(t, 'mercurius')
   const opened = ['query { slow }', 'subscription { ticked }'].map((query) => {

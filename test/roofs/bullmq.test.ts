@@ -32,6 +32,7 @@ async function post (port: number, job: object): Promise<void> {
   await once(response, 'end')
 }
 
+// Scenario (Foreign parties): A queue worker on Redis
 t.test('a queue worker of BullMQ: jobs of nine seconds that are in hand are finished, once, and their worker is closed',
   async (t) => {
     const [folder, redis] = await Promise.all([install('bullmq'), startRedis(t)])

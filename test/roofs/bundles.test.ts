@@ -47,27 +47,33 @@ const rollupOptions = ['--file', 'out/rollup.mjs', '--format', 'es', '--silent',
 await run(folder, bin('rollup'), 'service.js', ...rollupOptions, ...rollupPlugins)
 await run(folder, process.execPath, '--experimental-sea-config', 'sea.json')
 
+// Scenario (Foreign parties): One file of esbuild, ncc and rollup, and a single executable: it serves, ends in order,
+// and is ended where its event loop hangs
 t.test('one file of esbuild, as an ES module', async (t) => {
   t.comment(`esbuild ${versionOf(folder, 'esbuild')}`)
   await proveEnds(t, { folder: alone('esm', 'out/esm.mjs'), command: [binary, 'esm.mjs'] })
 })
 
+// Scenario, too: One file of esbuild, ncc and rollup…
 t.test('one file of esbuild, minified, as CommonJS, below a package.json of another version', async (t) => {
   const manifest = { name: 'somebody-else', version: '9.9.9', type: 'module' }
   await proveEnds(t, { folder: alone('cjs', 'out/cjs.cjs', manifest), command: [binary, 'cjs.cjs'] })
 })
 
+// Scenario, too: One file of esbuild, ncc and rollup…
 t.test('one file of ncc', async (t) => {
   t.comment(`ncc ${versionOf(folder, '@vercel/ncc')}`)
   cpSync(join(folder, 'out/ncc'), join(folder, 'alone/ncc'), { recursive: true })
   await proveEnds(t, { folder: join(folder, 'alone/ncc'), command: [binary, 'index.js'] })
 })
 
+// Scenario, too: One file of esbuild, ncc and rollup…
 t.test('one file of rollup', async (t) => {
   t.comment(`rollup ${versionOf(folder, 'rollup')}`)
   await proveEnds(t, { folder: alone('rollup', 'out/rollup.mjs'), command: [binary, 'rollup.mjs'] })
 })
 
+// Scenario, too: One file of esbuild, ncc and rollup…
 t.test('a single executable of Node', async (t) => {
   t.comment(`Node ${process.versions.node}`)
   const program = join(folder, 'alone/executable/service')
@@ -80,6 +86,7 @@ t.test('a single executable of Node', async (t) => {
   await proveEnds(t, { folder: dirname(program), command: [program] })
 })
 
+// Scenario (Foreign parties): The same with links that stay links, from a zip of Yarn and the store of pnpm
 t.test('a symbolic link to the package, which stays one', async (t) => {
   const project = join(folder, 'alone/links')
   mkdirSync(join(project, 'node_modules'), { recursive: true })
@@ -89,6 +96,7 @@ t.test('a symbolic link to the package, which stays one', async (t) => {
   await proveEnds(t, { folder: project, command: [binary, ...flags, 'service.mjs'] })
 })
 
+// Scenario, too: One file of esbuild, ncc and rollup…
 t.test('a bundled supervisor says what it needs', async (t) => {
   for (const format of ['esm', 'cjs']) {
     const name = `supervisor.${format === 'esm' ? 'mjs' : 'cjs'}`

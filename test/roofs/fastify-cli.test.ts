@@ -4,6 +4,7 @@ import { hooksOf, lostNothing, update } from './support/update.ts'
 
 t.setTimeout(600_000)
 
+// Scenario (Foreign parties): `fastify start`
 t.test('fastify start, as it comes: a request that takes longer than its half second is answered, and nothing is lost',
   async (t) => {
     const folder = await install('fastify-cli')

@@ -6,6 +6,7 @@ import { hooksOf, lostNothing, update } from './support/update.ts'
 
 t.setTimeout(600_000)
 
+// Scenario (Foreign parties): A gateway, for HTTP and WebSockets
 t.test('a gateway of @fastify/http-proxy and @fastify/reply-from: requests and WebSockets through it', async (t) => {
   const folder = await install('http-proxy')
   for (const name of ['@fastify/http-proxy', '@fastify/reply-from']) t.comment(`${name} ${versionOf(folder, name)}`)

@@ -16,6 +16,7 @@ interface Client {
   close: () => Promise<void>
 }
 
+// Scenario (Foreign parties): MCP with open event streams
 t.test('MCP over Streamable HTTP: every call is answered, and the open event streams end in order', async (t) => {
   const folder = await install('mcp')
   t.comment(`@modelcontextprotocol/sdk ${versionOf(folder, '@modelcontextprotocol/sdk')}`)

@@ -64,6 +64,7 @@ async function open (port: number): Promise<Talker> {
  */
 const ownComplaint = /"AbortError".*"msg":"subscription queue error \(suppressed\)"/
 
+// Scenario (Foreign parties): GraphQL with subscriptions; what mercurius logs by itself
 t.test('mercurius over HTTP and WebSockets: every query is answered, and subscriptions go on elsewhere', async (t) => {
   const folder = await install('mercurius')
   t.comment(`mercurius ${versionOf(folder, 'mercurius')}`)
@@ -103,6 +104,7 @@ t.test('mercurius over HTTP and WebSockets: every query is answered, and subscri
   t.equal(outcome.report?.cut.upgraded, 0)
 })
 
+// Scenario, too: GraphQL with subscriptions; what mercurius logs by itself
 t.test('mercurius without the plugin complains of subscriptions that are closing, too', async (t) => {
   const folder = await install('mercurius')
   const service = await start({ folder, command: ['node', 'server.js'], env: { PLAIN: '1' }, ready: '/' })

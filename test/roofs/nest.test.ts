@@ -5,6 +5,7 @@ import { hooksOf, lostNothing, update } from './support/update.ts'
 t.setTimeout(600_000)
 
 for (const name of ['nest-11', 'nest-12']) {
+  // Scenario (Foreign parties): Nest 11 and 12 with their shutdown hooks
   t.test(`Nest's shutdown hooks run once, after the last request, and nothing is lost: ${name}`, async (t) => {
     const folder = await install(name, { shared: 'nest' })
     t.comment(`@nestjs/core ${versionOf(folder, '@nestjs/core')}`)

@@ -5,6 +5,7 @@ import { hooksOf, lostNothing, update } from './support/update.ts'
 
 t.setTimeout(600_000)
 
+// Scenario (Foreign parties): OpenTelemetry's auto-instrumentations, with a collector
 t.test('OpenTelemetry loaded before the service: every request has its span, also those after the signal',
   async (t) => {
     const folder = await install('opentelemetry')

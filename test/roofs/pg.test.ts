@@ -5,6 +5,7 @@ import { hooksOf, lostNothing, update } from './support/update.ts'
 
 t.setTimeout(600_000)
 
+// Scenario (Foreign parties): A pool of PostgreSQL's connections, and Prisma
 t.test('a pool of pg: every query meets an open pool, and what was answered is in the database', async (t) => {
   const [folder, url] = await Promise.all([install('pg'), startPostgres(t)])
   t.comment(`pg ${versionOf(folder, 'pg')}`)

@@ -32,6 +32,7 @@ function reloaded (t: Test, pm2: Pm2, { requests, losses }: LoadResult, count: n
   t.same(complaints(service), [], 'no warning')
 }
 
+// Scenario (Foreign parties): pm2, in cluster mode and in fork mode
 t.test('pm2 reload of a cluster of two, with clients that come to it directly', async (t) => {
   prefer(process.pid, -10)
   const folder = await install('pm2')
@@ -48,6 +49,7 @@ t.test('pm2 reload of a cluster of two, with clients that come to it directly', 
   t.ok(took < 15_000, `the reload took ${took} ms`)
 })
 
+// Scenario, too: pm2, in cluster mode and in fork mode
 t.test('two applications of pm2 in fork mode behind HAProxy, reloaded one after the other', async (t) => {
   prefer(process.pid, -10)
   const folder = await install('pm2')

@@ -7,6 +7,7 @@ import { hooksOf, lostNothing, update } from './support/update.ts'
 
 t.setTimeout(600_000)
 
+// Scenario, too: A pool of PostgreSQL's connections, and Prisma
 t.test('Prisma over pg: every query and transaction meets an open client', async (t) => {
   const [folder, url] = await Promise.all([install('prisma'), startPostgres(t)])
   t.comment(`prisma ${versionOf(folder, 'prisma')}`)

@@ -19,6 +19,7 @@ interface Client extends NodeJS.EventEmitter {
 }
 
 for (const transport of ['websocket', 'polling'] as const) {
+  // Scenario (Foreign parties): socket.io, over WebSockets and by polling
   t.test(`socket.io over ${transport}: every message is acknowledged, and every client comes back`, async (t) => {
     const folder = await install('socket-io')
     t.comment(`socket.io ${versionOf(folder, 'socket.io')}`)

@@ -40,6 +40,7 @@ const overHttp: RequestProfile = {
   isRight: reads((text) => text === '{"result":{"data":"ok"}}')
 }
 
+// Scenario (Foreign parties): tRPC, over HTTP and WebSockets
 t.test('tRPC over HTTP and WebSockets: every query is answered, and subscriptions go on elsewhere', async (t) => {
   const folder = await install('trpc')
   t.comment(`@trpc/server ${versionOf(folder, '@trpc/server')}`)

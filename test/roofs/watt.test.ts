@@ -21,6 +21,7 @@ const runtimes = [
 ]
 
 for (const { name, major, shared } of runtimes) {
+  // Scenario (Foreign parties): Watt 2 and 3, with `@platformatic/node` and `@platformatic/service`
   t.test(`Platformatic's runtime closes the application, whose front end was told: ${name}, Node ${major}`,
     async (t) => {
       const node = await nodeBinary(major)

@@ -27,6 +27,8 @@ function logged (options: GracefulOptions): { app: FastifyInstance, lines: () =>
   return { app, lines: () => text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Line) }
 }
 
+// Scenario (Attacks, and failures of the plugin's own code): A page of another site, `authorize` that never answers,
+// thousands of refused calls
 t.test('a page of another site makes nobody act, whatever method and name the route has', async (t) => {
   let asked = 0
   const authorize = (): boolean => {
@@ -61,6 +63,7 @@ t.test('a page of another site makes nobody act, whatever method and name the ro
   }
 })
 
+// Scenario, too: A page of another site…
 t.test('authorize that never answers', async (t) => {
   const { app, lines } = logged({ admin: { authorize: () => new Promise<boolean>(() => {}) } })
   await app.listen({ port: 0, host: '127.0.0.1' })
@@ -78,6 +81,7 @@ t.test('authorize that never answers', async (t) => {
   await app.close()
 })
 
+// Scenario, too: A page of another site…
 t.test('authorize that never answers holds no phase', async (t) => {
   const { app } = logged({ admin: { authorize: () => new Promise<boolean>(() => {}) }, exit: false })
   await app.listen({ port: 0, host: '127.0.0.1' })
@@ -93,6 +97,7 @@ t.test('authorize that never answers holds no phase', async (t) => {
   for (const response of await Promise.all(pending)) t.ok([200, 401].includes(response.statusCode))
 })
 
+// Scenario, too: A page of another site…
 t.test('refused calls do not fill the log', async (t) => {
   const { app, lines } = logged({ admin: { token } })
   for (let count = 0; count < 500; count++) {
@@ -108,6 +113,7 @@ t.test('refused calls do not fill the log', async (t) => {
   await app.close()
 })
 
+// Scenario, too: A page of another site…
 t.test('the first of each kind and source, then a count a minute', async (t) => {
   const clock = new FakeClock()
   const lines: string[] = []

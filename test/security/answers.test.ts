@@ -50,6 +50,9 @@ function few (answer: () => unknown): Participant {
 }
 
 for (const [name, make] of values) {
+  // Scenario (Attacks, and failures of the plugin's own code): The longest text there is, lists without an end, deep
+  // objects, large buffers: answered, thrown and rejected by participants, checks, hooks and work; another failure each
+  // time; thousands that ask for a check that is slow, or hangs, whatever its `ttl`
   t.test(`wherever somebody answers, throws or rejects with ${name}`, async (t) => {
     const lines: string[] = []
     const app = build(
@@ -97,6 +100,7 @@ for (const [name, make] of values) {
   })
 }
 
+// Scenario, too: The longest text there is…
 t.test('who fails with another message each time crowds nobody out', async (t) => {
   const lines: string[] = []
   const app = build(
@@ -159,6 +163,7 @@ async function ask (t: Test, flood: Flood, expected: { ok: boolean, told: number
   t.equal(flood.atOnce(), 1, 'one run at a time')
 }
 
+// Scenario, too: The longest text there is…
 t.test('however many ask, one run is under way, and a bounded number waits for it', async (t) => {
   const rows: Array<[name: string, options: CheckOptions, later: number]> = [
     ['ttl: 0', { ttl: 0 }, crowd.asks - crowd.waits],
@@ -180,6 +185,7 @@ t.test('however many ask, one run is under way, and a bounded number waits for i
   }
 })
 
+// Scenario, too: The longest text there is…
 t.test('a run that hangs keeps nobody, and is not begun again', async (t) => {
   for (const options of [{ ttl: 0 }, { ttl: 100 }, { interval: 100 }]) {
     const { health, clock, runs, settle } = makeFlood({ ...options, timeout: 300 })

@@ -44,6 +44,8 @@ function endsOf (pieces: string[]): number[] {
   return ends
 }
 
+// Scenario (Attacks, and failures of the plugin's own code): Requests in one piece, cut anywhere, with bodies, broken,
+// half closed, not read, too many, too slow
 t.test('the end of a head is found, however it is cut into pieces', async (t) => {
   const [one, two, three] = [get('/a'), get('/bc'), get('/def')]
   const rows: Array<[name: string, text: string, ends: number[]]> = [
@@ -67,6 +69,7 @@ t.test('the end of a head is found, however it is cut into pieces', async (t) =>
   }
 })
 
+// Scenario, too: Requests in one piece…
 t.test('one answer is under way per connection, in the order of the questions', async (t) => {
   let running = 0
   let most = 0
@@ -109,6 +112,7 @@ t.test('who asks without reading the answers fills the buffers of the kernel, an
   for (const { socket } of clients) socket.destroy()
 })
 
+// Scenario, too: Requests in one piece…
 t.test('what is asked, and how the connection goes on', async (t) => {
   const { port } = await serve(t, (request, response) => {
     if (request.url === '/last') {
@@ -158,6 +162,7 @@ t.test('who closes its side after the question gets the answer', async (t) => {
   t.strictSame(bodiesOf(client), ['/a', '/b'])
 })
 
+// Scenario, too: Requests in one piece…
 t.test('who closes its side with the question is gone with the answer', async (t) => {
   const { port } = await serve(t, echo)
   const from = performance.now()
@@ -194,6 +199,7 @@ t.test('whoever watches a stream and leaves is noticed, though nothing is writte
   t.equal(left, 3)
 })
 
+// Scenario, too: Requests in one piece…
 t.test('how long who does not speak, or does not listen, is waited for', async (t) => {
   const { port } = await serve(t, (_request, response) => { response.end(Buffer.alloc(16 * 2 ** 20)) })
   const rows: Array<[name: string, text: string, least: number, most: number]> = [
@@ -217,6 +223,7 @@ t.test('how long who does not speak, or does not listen, is waited for', async (
   }))
 })
 
+// Scenario, too: Requests in one piece…
 t.test('a server that closes waits for nobody who has said nothing', async (t) => {
   const { port, server } = await serve(t, echo)
   const silent = await Client.open(port)
@@ -230,6 +237,7 @@ t.test('a server that closes waits for nobody who has said nothing', async (t) =
   inTime(t, watch.stop(), [0, 2000])
 })
 
+// Scenario, too: Requests in one piece…
 t.test('where too many connect the oldest goes, and answers that last are kept', async (t) => {
   const { port, server } = await serve(t, (request, response) => {
     if (request.url !== '/last') return echo(request, response)

@@ -10,6 +10,9 @@ const seed = 20_261_129
 
 t.setTimeout(140_000)
 
+// Scenario (Attacks, and failures of the plugin's own code): Thousands of made-up requests in pieces, a part of them
+// with changed bytes, on the application's port, the watchdog's and the supervisor's: codes, heads, secrets, memory,
+// descriptors, the end
 t.test(
   'made-up requests, in pieces and with changed bytes, are answered as the model says, and change nothing',
   async (t) => {

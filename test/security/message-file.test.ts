@@ -44,6 +44,8 @@ const traps: Record<string, (at: string, victim: string) => void> = {
 }
 
 for (const [name, make] of Object.entries(traps)) {
+  // Scenario (Attacks, and failures of the plugin's own code): The termination message where links, other users' files
+  // and whatever else lie; sockets with paths that are too long, and their modes
   t.test(`the termination message leaves ${name} alone`, async (t) => {
     const made = directory(t)
     const [at, victim] = [join(made, 'log'), join(made, 'victim')]
@@ -59,6 +61,7 @@ for (const [name, make] of Object.entries(traps)) {
   })
 }
 
+// Scenario, too: The termination message where links…
 t.test('a dangling link is not followed to make its file', async (t) => {
   const made = directory(t)
   symlinkSync(join(made, 'absent'), join(made, 'log'))
@@ -66,6 +69,7 @@ t.test('a dangling link is not followed to make its file', async (t) => {
   t.notOk(existsSync(join(made, 'absent')))
 })
 
+// Scenario, too: The termination message where links…
 t.test('nor one that is put there between two looks', async (t) => {
   const made = directory(t)
   const [at, victim] = [join(made, 'log'), join(made, 'victim')]
@@ -118,6 +122,7 @@ async function endOf (args: string[], env: NodeJS.ProcessEnv, user?: number): Pr
   return { code, output }
 }
 
+// Scenario, too: The termination message where links…
 t.test('a service says so at boot, and its end leaves no message there', async (t) => {
   const made = directory(t)
   const [at, victim] = [join(made, 'log'), join(made, 'victim')]
@@ -138,6 +143,7 @@ t.test('a service says so at boot, and its end leaves no message there', async (
   t.equal(readFileSync(victim, 'utf8'), before)
 })
 
+// Scenario, too: The termination message where links…
 t.test("what root has made for a container's user is written by it, what a third one has made is not", async (t) => {
   const made = directory(t)
   const at = join(made, 'log')

@@ -15,6 +15,7 @@ function messageFor (options: unknown): string {
   }
 }
 
+// Scenario, too: Variables that are blank…
 t.test('a token is in no message, whatever shape the options have', async (t) => {
   const admin = { token: secret }
   const shapes: unknown[] = [
@@ -56,6 +57,7 @@ t.test('a token is in no message, whatever shape the options have', async (t) =>
   }
 })
 
+// Scenario, too: Variables that are blank…
 t.test('no message repeats more than a bound of what was given', async (t) => {
   const values: unknown[] = [
     long, [long], { long }, Symbol(long), 10n ** 50_000n, -(10n ** 50_000n),

@@ -20,6 +20,8 @@ const odd = [
 /** What is to be refused in a variable; a token may be as long as it likes. */
 const refusedIn = (option: string): string[] => [...odd, ...option === 'admin.token' ? [] : [long]]
 
+// Scenario (Attacks, and failures of the plugin's own code): Variables that are blank, hexadecimal or otherwise odd;
+// getters that answer twice; a polluted `Object.prototype`; tokens in options of any shape; very long values
 t.test('a variable that is blank, of another notation or odd is refused, and the message says all', async (t) => {
   for (const { name, expected, option } of variables) {
     for (const text of refusedIn(option)) {
@@ -45,6 +47,7 @@ t.test('a variable that is blank, of another notation or odd is refused, and the
   }
 })
 
+// Scenario, too: Variables that are blank…
 t.test("a supervisor's variables and flags are refused likewise", async (t) => {
   for (const option of supervisorOptions) {
     const name = variableOf(option)
@@ -62,6 +65,7 @@ t.test("a supervisor's variables and flags are refused likewise", async (t) => {
   }
 })
 
+// Scenario, too: Variables that are blank…
 t.test('a service with such a variable does not start, and opens no port', async (t) => {
   const service = `
     import Fastify from 'fastify'
@@ -129,6 +133,7 @@ function onceOnly (given: object, path: string, reads: Map<string, number>): obj
   return made
 }
 
+// Scenario, too: Variables that are blank…
 t.test('each option is read once, whatever it answers later', async (t) => {
   const reads = new Map<string, number>()
   const settings = read(onceOnly(full, '', reads))
@@ -164,6 +169,7 @@ function polluted<T> (key: string, value: unknown, work: () => T): T {
 const valueAt = (name: string): unknown =>
   name.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], full)
 
+// Scenario, too: Variables that are blank…
 t.test('what is on Object.prototype is no option, and no variable', async (t) => {
   const groups = { drain: { webSocket: {} }, announce: {}, probes: { external: { path: '/up' } }, kubernetes: {} }
   const sparse = [{}, { admin: {} }, { admin: { unixSocket: {} } }, { ...groups, watchdog: { port: 5 }, metrics: true }]

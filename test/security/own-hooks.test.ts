@@ -20,6 +20,7 @@ const hostile = new Proxy(unreadable, {
   getOwnPropertyDescriptor: unreadable
 }) as unknown
 
+// Scenario, too: Each method of the plugin that runs while somebody is served throws…
 t.test('each hook of the plugin takes whatever it is given, and lets the request pass', async (t) => {
   const app = Fastify()
   const hooks: Array<[name: string, hook: Callback]> = []
@@ -43,6 +44,7 @@ t.test('each hook of the plugin takes whatever it is given, and lets the request
 })
 
 for (const name of ['start', 'listening', 'closed'] as const) {
+  // Scenario, too: Each method of the plugin that runs while somebody is served throws…
   t.test(`a service boots, answers and closes where Application.${name} throws`, async (t) => {
     const method = methods.find((one) => one.room === 'Application' && one.name === name)!
     let thrown = 0
@@ -58,6 +60,7 @@ for (const name of ['start', 'listening', 'closed'] as const) {
   })
 }
 
+// Scenario, too: Each method of the plugin that runs while somebody is served throws…
 t.test('each listener of the plugin on a server takes whatever it is given', async (t) => {
   for (const kind of ['http', 'https', 'http2'] as const) {
     const servers: Record<Kind, object> = { http: {}, https: { https: credentials }, http2: { http2: true } }

@@ -37,6 +37,8 @@ async function whole (t: Test): Promise<{ app: ReturnType<typeof build>, url: st
 
 const isLive = (page: Page): Promise<string> => sees(page, '#link', /Live/)
 
+// Scenario (Attacks, and failures of the plugin's own code): Odd text and nested answers: line separators in the live
+// page, pages under odd prefixes, JSON that is nested deeply, passwords in addresses
 t.test('the page lives on, whatever text is in the state', async (t) => {
   const { app, url } = await whole(t)
   const { page, problems } = await open(browser, url)
@@ -62,6 +64,7 @@ t.test('the page lives on, whatever text is in the state', async (t) => {
   await page.context().close()
 })
 
+// Scenario, too: Odd text and nested answers…
 t.test('the stream holds no character that ends a line but its own', async (t) => {
   const { app, url } = await whole(t)
   for (const text of Object.values(odd)) app.graceful.hold(text)
@@ -77,6 +80,7 @@ t.test('the stream holds no character that ends a line but its own', async (t) =
   t.match(text, /a\\u2028b/)
 })
 
+// Scenario, too: Odd text and nested answers…
 t.test('the page reads what another version of the service writes as it is', async (t) => {
   const state = { holds: Object.values(odd) }
   const stream = `:\n\nretry: 1\n\nevent: status\ndata: ${JSON.stringify(state)}\n\n`
@@ -88,6 +92,7 @@ t.test('the page reads what another version of the service writes as it is', asy
 /** Whatever stands before the route, a proxy takes away. */
 const rewriteUrl = ({ url = '' }): string => url.slice(url.lastIndexOf('/-/status')).replace(/\/$/, '')
 
+// Scenario, too: Odd text and nested answers…
 t.test('the page lives under any prefix that a proxy or a router lets through', async (t) => {
   const prefixes = [
     '/', '//', '//evil.example', '/shop', '/a//b', '/@', '/:8080', '/%2F%2Fevil.example', '/http://evil.example',

@@ -21,6 +21,8 @@ const head = (line: string, ...fields: string[]): string => [line, ...fields, ''
 const host = 'Host: localhost:8080'
 const long = 'x'.repeat(1000)
 
+// Scenario (Attacks, and failures of the plugin's own code): A probe and nothing else, as kubelets and balancers send
+// it: what is taken for one, and that its answer and what is counted are those of Node's server
 t.test('what is a plain question', async (t) => {
   const kubelet = head('GET /readyz HTTP/1.1', 'Host: 10.0.0.7:9000', 'User-Agent: kube-probe/1.34', 'Accept: */*',
     'Connection: close')
@@ -144,6 +146,7 @@ const isWhole = ({ text, socket }: Client): boolean => {
 }
 
 for (const [name, open] of [['watchdog', watchdogDoor], ['supervisor', supervisorDoor]] as const) {
+  // Scenario, too: A probe and nothing else…
   t.test(`a plain probe on the ${name}'s port is answered as Node's server would, and counts as much`, async (t) => {
     const { port, sent, set } = await open(t)
     for (const ok of [true, false]) {
@@ -179,6 +182,7 @@ for (const [name, open] of [['watchdog', watchdogDoor], ['supervisor', superviso
   })
 }
 
+// Scenario, too: A probe and nothing else…
 t.test('a connection that stays is read on, and what follows is for Node', async (t) => {
   const { port, sent } = await watchdogDoor(t)
   const client = await Client.open(port)
@@ -198,6 +202,7 @@ t.test('a connection that stays is read on, and what follows is for Node', async
   t.strictSame(half.codes, [200])
 })
 
+// Scenario, too: A probe and nothing else…
 t.test('where many connections are open whoever has been told goes', async (t) => {
   const { port } = await watchdogDoor(t)
   const clients: Client[] = []
@@ -215,6 +220,7 @@ t.test('where many connections are open whoever has been told goes', async (t) =
   for (const { socket } of clients) socket.destroy()
 })
 
+// Scenario, too: A probe and nothing else…
 t.test('what the kernel may not take at once is for Node', async (t) => {
   const { port, sent, set } = await watchdogDoor(t)
   for (const [length, parsed] of [[1900, 0], [100_000, 1]] as const) {
@@ -228,6 +234,7 @@ t.test('what the kernel may not take at once is for Node', async (t) => {
   }
 })
 
+// Scenario, too: A probe and nothing else…
 t.test('a path that metrics have is theirs', async (t) => {
   const { port } = await watchdogDoor(t)
   const client = await Client.open(port)

@@ -38,6 +38,8 @@ async function make (t: Test, { version, stream }: { version: string, stream?: o
 }
 
 for (const [name, disguise] of Object.entries(disguises)) {
+  // Scenario (Attacks, and failures of the plugin's own code): `GET / HTTP/2.0` on an HTTP/1 connection, and whatever
+  // else makes a request look like one of HTTP/2
   t.test(`a request of HTTP/1 is one in each phase, though ${name}`, async (t) => {
     const service = await make(t, disguise)
     const { port, status, line, held, arrived } = service
@@ -71,6 +73,7 @@ for (const [name, disguise] of Object.entries(disguises)) {
     t.match(slow.text, /^HTTP\/1\.1 200 OK[^]*held$/)
   })
 
+  // Scenario, too: `GET / HTTP/2.0` on an HTTP/1 connection…
   t.test(`an event stream on HTTP/1 says that its connection ends, though ${name}`, async (t) => {
     const { port, line } = await make(t, disguise)
     const viewer = await open(port)

@@ -105,6 +105,8 @@ async function tryRows (t: Test, socketPath: string, granted: number): Promise<v
   t.equal((await ask(socketPath, 'POST', '/-/drain', {}, '1.0'))[0], 401, 'no Host at all: an action')
 }
 
+// Scenario (Attacks, and failures of the plugin's own code): DNS rebinding: names, origins and fetch metadata of every
+// sort at an application's and a supervisor's unix socket, over HTTP/1 and HTTP/2
 t.test(
   "an application's unix socket lets in under a loopback name only, and for no page of another origin",
   async (t) => {
@@ -120,6 +122,7 @@ t.test(
   }
 )
 
+// Scenario, too: DNS rebinding: names…
 t.test("a supervisor's unix socket does so, too", async (t) => {
   const socketPath = join(await directory(t), 'status.sock')
   const tree = start(t, ['run', '--status-socket', socketPath, service])
@@ -146,6 +149,7 @@ async function ask2 (authority: string | { path: string }, headers: Said2): Prom
   return [code, body]
 }
 
+// Scenario, too: DNS rebinding: names…
 t.test('over HTTP/2 the authority counts as Host', async (t) => {
   const path = join(await directory(t), 'admin.sock')
   const app = Fastify({ http2: true }) as unknown as FastifyInstance
@@ -171,6 +175,7 @@ t.test('over HTTP/2 the authority counts as Host', async (t) => {
   }
 })
 
+// Scenario, too: DNS rebinding: names…
 t.test('authorize is asked for the pages of one site only, whatever the protocol', async (t) => {
   let asked = 0
   const authorize = (): boolean => {

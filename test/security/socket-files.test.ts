@@ -32,6 +32,7 @@ const pathOf = (made: string, bytes: number, fill = 'x'): string => {
   return join(made, fill.repeat(Math.floor(rest / width)) + 'y'.repeat(rest % width))
 }
 
+// Scenario, too: The termination message where links…
 t.test('a path that a unix socket cannot have is refused, with the limit, and nothing is made', async (t) => {
   const made = directory(t)
   const limit = `of at most ${longest} bytes`
@@ -58,6 +59,7 @@ t.test('a path that a unix socket cannot have is refused, with the limit, and no
   await tree.result
 })
 
+// Scenario, too: The termination message where links…
 t.test('a socket without a file, which has no mode, is refused', async (t) => {
   for (const listen of [
     { path: '\0graceful-test' },
@@ -69,6 +71,7 @@ t.test('a socket without a file, which has no mode, is refused', async (t) => {
   }
 })
 
+// Scenario, too: The termination message where links…
 t.test("a listen that fails leaves the mode of another process's socket alone", async (t) => {
   const made = directory(t)
   const [taken, own] = [join(made, 'taken.sock'), join(made, 'own.sock')]
@@ -111,6 +114,7 @@ async function modeIn (where: Where, made: string, admin: GracefulOptions['admin
   return mode
 }
 
+// Scenario, too: The termination message where links…
 t.test('a unix socket that lets in is for its own user, unless it is told otherwise', async (t) => {
   const made = directory(t)
   type Row = [name: string, admin: GracefulOptions['admin'], listen: object, mode: string]
@@ -135,6 +139,7 @@ t.test('a unix socket that lets in is for its own user, unless it is told otherw
   })))
 })
 
+// Scenario, too: The termination message where links…
 t.test("so is a supervisor's", async (t) => {
   const path = join(directory(t), 'status.sock')
   const rows = [[undefined, '600'], ['660', '660'], ['0666', '666']] as const
@@ -148,6 +153,7 @@ t.test("so is a supervisor's", async (t) => {
   }
 })
 
+// Scenario, too: The termination message where links…
 t.test('there is no moment in which it is open to others', async (t) => {
   const path = join(directory(t), 'admin.sock')
   const seen = new Int32Array(new SharedArrayBuffer(16))
@@ -179,6 +185,7 @@ t.test('there is no moment in which it is open to others', async (t) => {
   t.equal(Atomics.load(seen, 1), 0, `of ${Atomics.load(seen, 0)} looks`)
 })
 
+// Scenario, too: The termination message where links…
 t.test('another user of the machine cannot connect', async (t) => {
   const path = join(directory(t), 'admin.sock')
   const app = await makeApp()

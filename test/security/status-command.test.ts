@@ -56,6 +56,7 @@ async function nesting (t: Test, depth: number): Promise<string[]> {
   return Promise.all(statuses.map(async (status) => String(await saying(t, status))))
 }
 
+// Scenario, too: Odd text and nested answers…
 t.test('status takes whatever is nested in what it is answered', async (t) => {
   for (const depth of [10, 5000, 20_000]) {
     const addresses = await nesting(t, depth)
@@ -73,6 +74,7 @@ t.test('status takes whatever is nested in what it is answered', async (t) => {
   }
 })
 
+// Scenario, too: Odd text and nested answers…
 t.test('a password in an address is never repeated', async (t) => {
   const secret = 'hunter2-hunter2'
   const addresses = [

@@ -44,6 +44,8 @@ const portDied = (pause: number): RegExp => {
   return new RegExp(`: the thread of the watchdog's port has died \\(.*\\), and is started again in ${pause} s$`)
 }
 
+// Scenario (Attacks, and failures of the plugin's own code): The watchdog's thread dies, and that of its port again and
+// again; the event loop hangs meanwhile
 t.test('the thread of the port comes back with a pause that grows, and the one that watches goes on', async (t) => {
   const { app, port: first } = await start()
   t.ok(await isAnswering(first))
@@ -62,6 +64,7 @@ t.test('the thread of the port comes back with a pause that grows, and the one t
   t.strictSame((await app.result).slice(0, 2), [0, null])
 })
 
+// Scenario, too: The watchdog's thread dies…
 t.test('an event loop that hangs is ended at its deadline, whichever thread has died right before', async (t) => {
   const rows: Array<[name: string, deaths: Array<[index: number, says: RegExp]>]> = [
     ['none', []],

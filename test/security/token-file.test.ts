@@ -19,6 +19,7 @@ function directory (t: Test): string {
 const read = (path: string, env: NodeJS.ProcessEnv = {}): unknown =>
   readEnvironment({ ...env, [name]: path }).options['admin.token']
 
+// Scenario, too: Variables that are blank…
 t.test('the token comes from a file, which is read once at boot', async (t) => {
   const made = directory(t)
   const file = join(made, 'token')
@@ -38,6 +39,7 @@ t.test('the token comes from a file, which is read once at boot', async (t) => {
   t.equal(readEnvironment({ [name]: '' }).options['admin.token'], undefined, 'an empty variable is not set')
 })
 
+// Scenario, too: Variables that are blank…
 t.test('a file that holds no token is refused, and nothing of it is shown', async (t) => {
   const made = directory(t)
   const file = join(made, 'token')

@@ -14,6 +14,8 @@ const owners = (count: number, address?: string): Array<{ address: string | unde
 const ask = (accepted: Accepted): void => { accepted.hasAsked = true }
 const closed = (all: Accepted[]): number => all.filter(({ socket }) => socket.destroyed).length
 
+// Scenario (Attacks, and failures of the plugin's own code): What is done first for connections that come at once, and
+// whose is closed
 t.test('what counts as one caller', async (t) => {
   const rows: Array<[address: string | undefined, source: string | undefined]> = [
     [undefined, undefined],
@@ -33,6 +35,7 @@ t.test('what counts as one caller', async (t) => {
   for (const [address, source] of rows) t.equal(sourceOf(address), source, address ?? 'none')
 })
 
+// Scenario, too: What is done first for connections that come at once…
 t.test('work of those who have left is not kept', async (t) => {
   const turns = new Turns(1000)
   const done: number[] = []
@@ -46,6 +49,7 @@ t.test('work of those who have left is not kept', async (t) => {
   t.equal(done.at(-1), 1, 'it goes on where all was done')
 })
 
+// Scenario, too: What is done first for connections that come at once…
 t.test('in which order it is done', async (t) => {
   const rows: Array<[name: string, kind: Kind, addresses: string[], order: number[]]> = [
     ['of first requests the newest and the oldest', 'first', ['a', 'a', 'a', 'a', 'a'], [4, 0, 3, 1, 2]],
@@ -63,6 +67,7 @@ t.test('in which order it is done', async (t) => {
   }
 })
 
+// Scenario, too: What is done first for connections that come at once…
 t.test('nobody whose kind is not asked for most is forgotten', async (t) => {
   const turns = new Turns(1000)
   let isOver = false
@@ -78,6 +83,7 @@ t.test('nobody whose kind is not asked for most is forgotten', async (t) => {
   t.ok(done.other >= done.first / 2 - 1, `${done.other} of ${done.first}`)
 })
 
+// Scenario, too: What is done first for connections that come at once…
 t.test('while connections come turn after turn, nearly all turns are theirs', async (t) => {
   const turns = new Turns(1000)
   const [each, perTurn] = [500, 8 + 2 + 4 + 1]
@@ -97,6 +103,7 @@ t.test('while connections come turn after turn, nearly all turns are theirs', as
   t.ok(done - before >= 10 * 6, `${done - before} pieces in the turns after that`)
 })
 
+// Scenario, too: What is done first for connections that come at once…
 t.test('where too many have come at once the oldest is read, and one that comes alone', async (t) => {
   const turns = new Turns(3)
   const read: number[] = []
@@ -111,6 +118,7 @@ t.test('where too many have come at once the oldest is read, and one that comes 
   t.equal(read.at(-1), 10)
 })
 
+// Scenario, too: What is done first for connections that come at once…
 t.test('whose connection is closed for another one', async (t) => {
   const connections = new Connections(() => {})
   const come = async (count: number, act: (accepted: Accepted) => void = () => {}): Promise<Accepted[]> => {

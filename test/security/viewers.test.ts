@@ -37,6 +37,8 @@ const connectionsOf = (app: FastifyInstance): Promise<number> => new Promise((re
   app.server.getConnections((error, count) => { if (error) reject(error); else resolve(count) })
 })
 
+// Scenario (Attacks, and failures of the plugin's own code): Event streams that are asked for in one piece, behind
+// other requests or a broken one, on connections that close, reset or half close
 t.test('places among the viewers come back, however a connection asked for them and ended', async (t) => {
   const slow = { admin: { authorize: async () => { await sleep(20); return true } } }
   const rows: Array<[name: string, text: string, options?: GracefulOptions]> = [
@@ -93,6 +95,7 @@ t.test('places among the viewers come back, however a connection asked for them 
   }
 })
 
+// Scenario, too: Event streams that are asked for in one piece…
 t.test('one connection has one place, whatever it asks for in one piece', async (t) => {
   const app = build({ watchdog: false })
   const port = await bind(app)
@@ -108,6 +111,8 @@ t.test('one connection has one place, whatever it asks for in one piece', async 
   client.socket.destroy()
 })
 
+// Scenario (Attacks, and failures of the plugin's own code): Requests that are asked for behind an event stream in one
+// piece or later, with bodies, broken or half sent, while running and while draining
 t.test('what is asked for behind a stream gets no answer, and holds nobody', async (t) => {
   const chunked = 'Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n'
   const counted = 'Content-Length: 4\r\n\r\nbody'

@@ -23,6 +23,7 @@ async function told (wire: Wire): Promise<boolean> {
   return (await wire.send('GET /').reply()).headers['connection'] === 'close'
 }
 
+// Scenario (Requests in flight): 30 MB to a slow reader arrive whole
 t.test('a slow reader gets every byte', async (t) => {
   const routes: Array<[string, (app: Service['app']) => void]> = [
     ['a buffer', (app) => { app.get('/big', async () => big) }],
@@ -46,6 +47,7 @@ t.test('a slow reader gets every byte', async (t) => {
   }
 })
 
+// Scenario (Connections): Idle, silent, half a head, half of a second head (stoppable, http-graceful-shutdown)
 t.test('a connection that does nothing does not hold the end', async (t) => {
   const rows: Array<[string, (service: Service) => Promise<Wire>]> = [
     ['idle', keepAlive],
@@ -79,6 +81,7 @@ t.test('a connection that does nothing does not hold the end', async (t) => {
   }
 })
 
+// Scenario (Connections): A head that drips in
 t.test('a head that drips in byte by byte is bounded', async (t) => {
   const service = await serve(t, { graceful: { drain: { idle: 150 } } })
   const wire = await open(service.port)
@@ -92,6 +95,7 @@ t.test('a head that drips in byte by byte is bounded', async (t) => {
   inTime(t, { time: duration, late: watch.stop().late }, [1000, 3000], 'draining took')
 })
 
+// Scenario (Connections): Connections that are gone are no longer counted (http-terminator, stoppable)
 t.test('a connection that is no plain socket of the server, or was destroyed by anybody, is followed to its end',
   async (t) => {
     const service = await serve(t)
@@ -157,6 +161,8 @@ t.test('a connection in use is not taken for one that drips', async (t) => {
 })
 
 t.test('what comes late', async (t) => {
+  // Scenario (Connections): A late request on a kept connection is served, and told to close while draining
+  // (http-terminator)
   t.test('on a kept connection, in phases 1 and 3', async (t) => {
     const service = await serve(t, { graceful: { announce: { shed: 'off' }, drain: { idle: 5000 } } })
     const wire = await keepAlive(service)
@@ -173,6 +179,8 @@ t.test('what comes late', async (t) => {
     t.match(await end, { verdict: 'clean' })
   })
 
+  // Scenario (Connections): New connections are served while the end is announced (graceful-server), and refused
+  // afterwards (http-terminator, stoppable)
   t.test('on a new connection: served in phase 1, refused from phase 2 on', async (t) => {
     const service = await serve(t)
     const announcing = service.hold('announcing')
@@ -187,6 +195,7 @@ t.test('what comes late', async (t) => {
     t.match(await end, { verdict: 'clean', traffic: { arrivals: 1 } })
   })
 
+  // Scenario (Connections): New connections and requests that wait in the kernel while the event loop is blocked
   t.test('and waits in the kernel while the event loop is blocked', async (t) => {
     for (const kept of [false, true]) {
       const service = await serve(t)
@@ -223,6 +232,7 @@ function queuedInKernel (port: number, kept: boolean): number {
   return kept ? queues.filter((bytes) => bytes > 0).length : queues[0] ?? 0
 }
 
+// Scenario (Connections): A client with a pool of kept connections sees no reset
 t.test('a kept connection of a real agent is not reset', async (t) => {
   const service = await serve(t, { graceful: { announce: { min: 400 } } })
   const agent = new Agent({ keepAlive: true, maxSockets: 5 })
@@ -258,6 +268,7 @@ t.test('a kept connection of a real agent is not reset', async (t) => {
 })
 
 t.test('shedding', async (t) => {
+  // Scenario, too: Nobody is told to close before the end…
   t.test('off and immediate', async (t) => {
     for (const shed of ['off', 'immediate'] as const) {
       const service = await serve(t, { graceful: { announce: { shed, min: 500 } } })
@@ -271,6 +282,7 @@ t.test('shedding', async (t) => {
     }
   })
 
+  // Scenario (Connections): Connections are told little by little
   t.test('gradual rises with phase 1', async (t) => {
     const service = await serve(t, { graceful: { announce: { min: 2000 } } })
     const wires = await Promise.all(Array.from({ length: 200 }, async () => keepAlive(service)))
@@ -295,6 +307,7 @@ t.test('shedding', async (t) => {
     t.equal((await end).traffic.shed, 200 - left.size)
   })
 
+  // Scenario, too: Pipelined requests: the last reply alone ends the connection
   t.test('takes the mark back from a reply that gets a successor', async (t) => {
     const door = gate()
     const service = await serve(t, { graceful: { announce: { shed: 'immediate' } }, routes (app) {

@@ -18,6 +18,7 @@ const closers: Record<string, object> = {
 
 for (const [closer, fastify] of Object.entries(closers)) {
   for (const secure of [false, true]) {
+    // Scenario (HTTP/2, upgrades, streams): Slow readers of a stream that was cut, while the close ends connections
     t.test(`a slow reader of a stream that was cut, where the close is ${closer}${secure ? ', over TLS' : ''}`,
       async (t) => {
         let carrier: Socket | undefined

@@ -172,6 +172,7 @@ t.test('an event loop that stood still has not listened', async (t) => {
   t.ok(performance.now() - blocked > 150, 'the silence began anew')
 })
 
+// Scenario (Health): Readiness that stays good for a while (terminus, without failures during a shutdown)
 t.test('readiness that is delayed delays the ramp', async (t) => {
   const service = await serve(t, { graceful: { announce: { shed: 'immediate', readinessDelay: 500, quiet: 50 } } })
   const wire = await open(service.port)

@@ -68,6 +68,8 @@ const exactly = (name: string): string =>
   `--test-name-pattern=^${name.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`)}$`
 
 for (const file of files) {
+  // Scenario (Several applications and other packages): Fastify's own test files of closing, disposing, HTTP/2 closing
+  // and listening, with the plugin in each application
   t.test(`Fastify has test/${file}`, async (t) => {
     const bare = await outcome(file, { PLUGIN: 'none' })
     // Some are for other versions of Node.

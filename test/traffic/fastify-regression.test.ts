@@ -31,6 +31,7 @@ async function listen (app: FastifyInstance, host = '127.0.0.1'): Promise<number
 }
 
 t.test('close', async (t) => {
+  // Scenario (Several applications and other packages): Fastify's own order of hooks, callbacks and errors
   t.test('calls back, with the instance of each hook', (t) => {
     const app = build()
     app.register((child, _options, done) => {
@@ -48,6 +49,7 @@ t.test('close', async (t) => {
     })
   })
 
+  // Scenario, too: Fastify's own order of hooks, callbacks and errors
   t.test('runs onClose last come first served, children before parents, by callback and by promise', async (t) => {
     const order: number[] = []
     const app = build()
@@ -70,6 +72,7 @@ t.test('close', async (t) => {
     t.strictSame(order, [1, 2, 3, 4])
   })
 
+  // Scenario, too: Fastify's own order of hooks, callbacks and errors
   t.test('runs preClose once, from the root to the children, before onClose', async (t) => {
     const order: string[] = []
     const app = build()
@@ -88,6 +91,7 @@ t.test('close', async (t) => {
     t.strictSame(order, ['root 1', 'root 2', 'child', 'grandchild', 'onClose'])
   })
 
+  // Scenario, too: Fastify's own order of hooks, callbacks and errors
   t.test('settles without a server, twice, and three times at once', async (t) => {
     let closed = 0
     for (const prepare of [async () => {}, async (app: FastifyInstance) => app.ready(), listen]) {
@@ -114,6 +118,7 @@ t.test('close', async (t) => {
     })
   })
 
+  // Scenario (Connections): Nobody is told to close before the end, or where that is switched off (http-terminator)
   t.test('ends with kept connections open, whatever forceCloseConnections says', async (t) => {
     for (const forceCloseConnections of [undefined, true, false, 'idle'] as const) {
       const app = build({
@@ -185,6 +190,8 @@ t.test('close', async (t) => {
   })
 })
 
+// Scenario (Several applications and other packages): Pipelining while the application closes: served, where Fastify
+// answers 503
 t.test('during close, other than Fastify: served, not refused', async (t) => {
   const rows = [undefined, true, false]
   for (const return503OnClosing of rows) {
@@ -230,6 +237,7 @@ t.test('HTTP/2', async (t) => {
     }
   })
 
+  // Scenario (HTTP/2, upgrades, streams): A request while the application closes
   t.test('a request while it closes, other than Fastify: served on all versions of Node', async (t) => {
     for (const return503OnClosing of [true, false]) {
       const app = build({ http2: true, return503OnClosing })
@@ -258,6 +266,7 @@ t.test('HTTP/2', async (t) => {
 })
 
 t.test('onListen', async (t) => {
+  // Scenario, too: Fastify's own order of hooks, callbacks and errors
   t.test('runs in order, of all contexts, when listening, and not for ready', async (t) => {
     const order: string[] = []
     const make = (): FastifyInstance => {
@@ -301,6 +310,7 @@ t.test('onListen', async (t) => {
     await app.close()
   })
 
+  // Scenario (Boot): Closed in onListen
   t.test('an application that is closed in it closes', async (t) => {
     const app = build()
     let closed: Promise<unknown> | undefined

@@ -268,6 +268,8 @@ const late: typeof cases = [
   ]
 ]
 
+// Scenario (Who is in front): Sixty schedules of probers, by a clock that is turned by hand: in a process that has run
+// for long, in a young one, and in one that did not get to run before the announcement
 t.test('how long phase 1 lasts for the front ends', async (t) => {
   for (const [
     name, probers, [least, most], outcomes, { at = 60_000, ...options } = {}
@@ -278,6 +280,7 @@ t.test('how long phase 1 lasts for the front ends', async (t) => {
   }
 })
 
+// Scenario (Who is in front): What is said of a front end that is waited for, of several that cannot be told apart, too
 t.test('what is said of a front end that is waited for', async (t) => {
   const rows: Array<[name: string, probers: Prober[], said: RegExp[]]> = [
     ['one', [{ every: 1000 }], [
@@ -303,6 +306,7 @@ t.test('what is said of a front end that is waited for', async (t) => {
   }
 })
 
+// Scenario (Who is in front): A stranger who asks under ever new names
 t.test('a stranger who asks under ever new names', async (t) => {
   let now = 0
   const frontEnds = new FrontEnds({ now: () => now, failures: 3 })
@@ -439,6 +443,7 @@ const every = (interval: number, from = 0, until = 30_000): number[] =>
 /** The questions of several, as the table keeps them. */
 const merged = (...rows: number[][]): number[] => rows.flat().toSorted((a, b) => a - b).slice(-32)
 
+// Scenario, too: Sixty schedules of probers…
 t.test('how often somebody asks', async (t) => {
   t.equal(rhythmOf([]), undefined)
   t.equal(rhythmOf([5]), undefined)

@@ -79,6 +79,8 @@ async function askUntilTold (client: Http2Wire): Promise<number[]> {
 }
 
 for (const [moment, announce] of Object.entries(moments)) {
+  // Scenario (HTTP/2, upgrades, streams): 120 strict clients of HTTP/2 without TLS that ask at the very moment at which
+  // they are told, in phase 1, on its ramp and in phase 3: each is answered, and the last GOAWAY names its last stream
   t.test(`120 strict clients that ask at the very moment of GOAWAY, ${moment}: each is answered`, async (t) => {
     const service = await serve(t, { fastify: kinds.h2c, graceful: { announce } })
     const clients = await Promise.all(Array.from({ length: 120 }, async () => openUsed(t, service)))
@@ -100,6 +102,7 @@ for (const [moment, announce] of Object.entries(moments)) {
   })
 }
 
+// Scenario (HTTP/2, upgrades, streams): Many sessions, long streams, and streams that never end
 t.test('many sessions without a stream are told over some time when draining starts', async (t) => {
   const graceful = { announce: moments['phase 3'], drain: { idle: 5000 } }
   const service = await serve(t, { fastify: kinds.h2c, graceful })
@@ -113,6 +116,7 @@ t.test('many sessions without a stream are told over some time when draining sta
   t.match(await end, { verdict: 'clean', traffic: { shed: 100 } })
 })
 
+// Scenario, too: Many sessions, long streams, and streams that never end
 t.test('a session without a stream that is idle for long enough is told, too, and not just closed', async (t) => {
   const service = await serve(t, { fastify: kinds.h2c, graceful: { announce: { shed: 'off', min: 800, quiet: 50 } } })
   const clients = await Promise.all(Array.from({ length: 50 }, async () => openUsed(t, service)))
@@ -121,6 +125,7 @@ t.test('a session without a stream that is idle for long enough is told, too, an
   for (const { goaways } of clients) t.same([...new Set(goaways)], [allStreams, 1])
 })
 
+// Scenario, too: Many sessions, long streams, and streams that never end
 t.test('a session with a long stream is told, takes what was on the wire, and ends with that stream', async (t) => {
   for (const moment of ['phase 1', 'phase 3'] as const) {
     const door = gate()
@@ -148,6 +153,7 @@ t.test('a session with a long stream is told, takes what was on the wire, and en
   }
 })
 
+// Scenario, too: Many sessions, long streams, and streams that never end
 t.test('a session with a stream that never ends, whose client is told, is cut at the cap of draining', async (t) => {
   const service = await serve(t, {
     fastify: kinds.h2c,
@@ -164,6 +170,7 @@ t.test('a session with a stream that never ends, whose client is told, is cut at
   t.same([...new Set(client.goaways)].slice(0, 2), [allStreams, 3])
 })
 
+// Scenario, too: Many sessions, long streams, and streams that never end
 t.test('a session over TLS that could not be told when the time is over is reported', async (t) => {
   const service = await serve(t, {
     fastify: kinds.TLS,
@@ -205,6 +212,8 @@ const answers: Record<string, [request: string, answer: (reply: FastifyReply) =>
   }]
 }
 
+// Scenario (HTTP/2, upgrades, streams): Sessions of clients some milliseconds away that never stop asking, one request
+// at a time or several, told on the ramp or in phase 3
 t.test('what is on the wire before the ping is answered is served, on a session without a stream', async (t) => {
   for (const [index, [name, [request, answer]]] of Object.entries(answers).entries()) {
     for (const moment of [index % 2 === 0 ? 'phase 1' : 'phase 3'] as const) {
@@ -250,6 +259,7 @@ async function openUsed (t: Test, service: Service): Promise<Http2Wire> {
   return client
 }
 
+// Scenario, too: Sessions of clients some milliseconds away that never stop asking…
 t.test('a client that does not take what it was sent gets whole frames, and is told later', async (t) => {
   const size = 30e6
   const service = await serve(t, {
@@ -274,6 +284,7 @@ t.test('a client that does not take what it was sent gets whole frames, and is t
   t.match(await end, { verdict: 'clean', traffic: { shed: 1 } })
 })
 
+// Scenario, too: Sessions of clients some milliseconds away that never stop asking…
 t.test('a client that never answers the ping is waited for for three seconds', async (t) => {
   const service = await serve(t, { fastify: { http2: true }, graceful: { announce: { shed: 'off', quiet: 50 } } })
   const client = await openUsed(t, service)
@@ -306,6 +317,7 @@ async function openSecurely (t: Test, service: Service): Promise<SecureClient> {
   return { session, get, errors, goaways }
 }
 
+// Scenario, too: Sessions of clients some milliseconds away that never stop asking…
 t.test('a session over TLS without a stream when draining starts', async (t) => {
   t.test('is open for as long as an idle connection of HTTP/1', async (t) => {
     const graceful = { drain: { idle: 2500 }, announce: { shed: 'off', quiet: 50 } } as const

@@ -97,6 +97,8 @@ process.on('warning', (warning) => {
 for (const [name, fastify] of kinds) {
   const secure = 'https' in fastify
   t.test(name, async (t) => {
+    // Scenario (HTTP/2, upgrades, streams): Streams in flight are finished, idle sessions end, over TLS and without
+    // (http-terminator)
     t.test('streams in flight are finished', async (t) => {
       const door = gate()
       const service = await serveHttp2(t, fastify, door)
@@ -119,6 +121,7 @@ for (const [name, fastify] of kinds) {
       t.strictSame(service.events, ['onClose'])
     })
 
+    // Scenario, too: Streams in flight are finished…
     t.test('idle sessions end', async (t) => {
       const service = await serveHttp2(t, fastify)
       const used = await idleClient(service, secure)
@@ -150,6 +153,7 @@ for (const [name, fastify] of kinds) {
       t.equal(client.error, undefined)
     })
 
+    // Scenario (HTTP/2, upgrades, streams): Requests on the wire when GOAWAY is sent
     t.test('20 requests on the wire are answered, in phase 1 and when draining starts', async (t) => {
       for (const phase of ['announcing', 'draining'] as const) {
         const service = await serveHttp2(t, fastify, gate(), {
@@ -210,6 +214,7 @@ for (const [name, fastify] of kinds) {
       }))
     })
 
+    // Scenario (HTTP/2, upgrades, streams): A session that begins late
     t.test('a session opened in phase 1 has its request served, and is told with one', async (t) => {
       const service = await serveHttp2(t, fastify, gate(), { announce: { shed: 'immediate' } })
       const announcing = service.hold('announcing')
@@ -231,6 +236,7 @@ for (const [name, fastify] of kinds) {
       t.match(await end, { verdict: 'clean', traffic: { arrivals: 2, shed: 2 } })
     })
 
+    // Scenario, too: A session that begins late
     t.test('a session that is accepted at the last moment has its request served', async (t) => {
       const service = await serveHttp2(t, fastify)
       const draining = service.hold('draining')
@@ -254,6 +260,7 @@ for (const [name, fastify] of kinds) {
       t.ok(await refused(service.port))
     })
 
+    // Scenario (HTTP/2, upgrades, streams): Clients that leave, say nothing, or never end
     t.test('a client that leaves with its session', async (t) => {
       for (const how of ['destroy', 'reset'] as const) {
         const door = gate()
@@ -274,6 +281,7 @@ for (const [name, fastify] of kinds) {
   })
 }
 
+// Scenario (HTTP/2, upgrades, streams): HTTP/1 on a server of both
 t.test('HTTP/1 clients of a server of both', async (t) => {
   const door = gate()
   const service = await serveHttp2(t, { http2: true, https: { ...credentials, allowHTTP1: true } }, door)
@@ -297,6 +305,7 @@ const preface = Buffer.concat([
   Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
 ])
 
+// Scenario, too: Clients that leave, say nothing, or never end
 t.test('clients that do not play along are bounded', async (t) => {
   const rows: Array<[string, Buffer]> = [['says nothing', Buffer.alloc(0)], ['says hello and nothing more', preface]]
   await Promise.all(rows.map(async ([name, bytes]) => {
@@ -314,6 +323,7 @@ t.test('clients that do not play along are bounded', async (t) => {
   }))
 })
 
+// Scenario, too: Clients that leave, say nothing, or never end
 t.test('a session whose stream never ends is cut at the deadline', async (t) => {
   const service = await serveHttp2(t, { http2: true }, gate(), { gracePeriod: 1500 })
   const client = new Client(service, false)

@@ -56,6 +56,7 @@ async function secure (service: Service, options: object = {}): Promise<Wire> {
   return wire
 }
 
+// Scenario (Connections): `localhost` on both addresses
 t.test('localhost, which binds two servers', { skip: hasIPv6 ? false : 'this machine has no ::1' }, async (t) => {
   withBothAddresses(t)
   const both = ['127.0.0.1', '::1']
@@ -112,6 +113,7 @@ t.test('localhost, which binds two servers', { skip: hasIPv6 ? false : 'this mac
   }
 })
 
+// Scenario, too: A supervisor's port on `::`, and a service on it, likewise
 t.test('all addresses of both families', { skip: hasIPv6 ? false : 'this machine has no ::1' }, async (t) => {
   const door = gate()
   const service = await serve(t, {
@@ -137,6 +139,7 @@ t.test('all addresses of both families', { skip: hasIPv6 ? false : 'this machine
   t.match(await end, { verdict: 'clean', exitCode: 0 })
 })
 
+// Scenario (Connections): A unix socket
 t.test('a unix socket', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'graceful-'))
   t.teardown(async () => rm(directory, { recursive: true }))
@@ -160,6 +163,7 @@ t.test('a unix socket', async (t) => {
 })
 
 t.test('TLS', async (t) => {
+  // Scenario (Connections): TLS: in flight, late, a slow reader, handshakes (http-terminator, stoppable)
   t.test('requests in flight, late ones, and 30 MB to a slow reader', async (t) => {
     const door = gate()
     const fastify = { https: credentials }
@@ -184,6 +188,7 @@ t.test('TLS', async (t) => {
     t.match(await end, { verdict: 'clean' })
   })
 
+  // Scenario, too: TLS: in flight, late…
   t.test('handshakes that do not get on do not hold the end', async (t) => {
     const service = await serve(t, { fastify: { https: credentials } })
     const silent = await open(service.port)
@@ -200,6 +205,7 @@ t.test('TLS', async (t) => {
     await half.end()
   })
 
+  // Scenario, too: TLS: in flight, late…
   t.test('a handshake that is under way when the listener closes is finished and served', async (t) => {
     const service = await serve(t, { fastify: { https: credentials }, graceful: { drain: { idle: 1000 } } })
     const raw = await open(service.port)
@@ -213,6 +219,7 @@ t.test('TLS', async (t) => {
   })
 })
 
+// Scenario (Connections): Somebody has closed the server already (exiting)
 t.test('a server that closes before the plugin asks it to', async (t) => {
   const door = gate()
   const service = await serve(t, { routes: slowAndBig(door.promise) })
@@ -226,6 +233,7 @@ t.test('a server that closes before the plugin asks it to', async (t) => {
   t.match(await end, { verdict: 'clean' })
 })
 
+// Scenario (Connections): No connection at all (http-terminator)
 t.test('a service without a connection ends at once', async (t) => {
   const service = await serve(t)
   const watch = new Stopwatch(process.pid)

@@ -32,6 +32,7 @@ function withWebSockets (app: FastifyInstance): void {
 }
 
 t.test('WebSockets', async (t) => {
+  // Scenario (HTTP/2, upgrades, streams): WebSockets are told 1001, and one that does not answer is cut
   t.test('are told 1001, wherever they were registered', async (t) => {
     const service = await serve(t, { routes (app) {
       withWebSockets(app)
@@ -66,6 +67,7 @@ t.test('WebSockets', async (t) => {
     t.equal(client.code, 1001)
   })
 
+  // Scenario, too: WebSockets are told 1001, and one that does not answer is cut
   t.test('that do not answer are cut within their bound, and counted', async (t) => {
     const service = await serve(t, { graceful: { gracePeriod: 6000 }, routes: withWebSockets })
     const good = await openWebSocket(service)
@@ -83,6 +85,7 @@ t.test('WebSockets', async (t) => {
     await deaf.end()
   })
 
+  // Scenario, too: WebSockets are told 1001, and one that does not answer is cut
   t.test('that open while draining are told as well', async (t) => {
     const service = await serve(t, { routes: withWebSockets })
     const wire = (await open(service.port)).send('GET /')
@@ -115,6 +118,7 @@ function upgrades (feed: boolean): (app: FastifyInstance) => void {
 }
 
 t.test('upgraded sockets of an application\'s own', async (t) => {
+  // Scenario (HTTP/2, upgrades, streams): Raw upgraded sockets, idle and in use
   t.test('idle: ended', async (t) => {
     const service = await serve(t, { routes: upgrades(false) })
     const wires = [await upgrade(service), await upgrade(service, { allowHalfOpen: true })]
@@ -131,6 +135,7 @@ t.test('upgraded sockets of an application\'s own', async (t) => {
     }
   })
 
+  // Scenario, too: Raw upgraded sockets, idle and in use
   t.test('in use, by either side: cut at the deadline and counted', async (t) => {
     for (const feed of [true, false]) {
       const service = await serve(t, { graceful: { gracePeriod: 1500 }, routes: upgrades(feed) })
@@ -146,6 +151,7 @@ t.test('upgraded sockets of an application\'s own', async (t) => {
 })
 
 t.test('event streams', async (t) => {
+  // Scenario (HTTP/2, upgrades, streams): Event streams that end when told, and those that do not
   t.test('end through drainSignal, paced', async (t) => {
     const ended: number[] = []
     const service = await serve(t, { routes (app) {
@@ -172,6 +178,7 @@ t.test('event streams', async (t) => {
     inTime(t, { time: spread, late: watch.late }, [150 - watch.late, 3000], '60 were told, at 200 a second, within')
   })
 
+  // Scenario, too: Event streams that end when told, and those that do not
   t.test('that ignore it are cut at the deadline, however they were made', async (t) => {
     const heads: Record<string, (
       reply: { raw: { writeHead: Function, setHeader: Function, write: Function }, header: Function, hijack: Function }
@@ -215,6 +222,7 @@ t.test('request.drainSignal', async (t) => {
     t.match(await end, { verdict: 'clean' })
   })
 
+  // Scenario (HTTP/2, upgrades, streams): The signal for a request with a body that was read
   t.test('is not aborted before, by a body that was read, or by inject', async (t) => {
     const service = await serve(t, { routes (app) {
       app.post('/long-poll', async (request) => {

@@ -127,6 +127,9 @@ async function takeReplies (wire: Wire, count: number): Promise<Reply[]> {
   return replies
 }
 
+// Scenario (Requests in flight): Values, callbacks, hijacked and raw replies, streams, 404, HEAD, 304, errors, POST,
+// chunks, `Expect`, pipelining: all are answered before onClose runs, with `Connection: close` where the head is still
+// to be sent (http-terminator, stoppable, http-graceful-shutdown)
 t.test('a request in flight is answered, whatever kind it is', async (t) => {
   for (const way of ways) {
     t.test(way.name, async (t) => {
@@ -174,6 +177,8 @@ t.test('a request in flight is answered, whatever kind it is', async (t) => {
   }
 })
 
+// Scenario (Requests in flight): The client of a GET or a POST leaves: its handler is waited for, and nothing stays
+// counted
 t.test('a client that leaves leaves nothing behind but its handler', async (t) => {
   const rows: Array<[string, 'GET' | 'POST', boolean]> = [
     ['before the signal', 'GET', false],
@@ -232,6 +237,7 @@ t.test('a client that leaves leaves nothing behind but its handler', async (t) =
     }
   })
 
+  // Scenario, too: The client of a GET or a POST leaves…
   t.test('in the middle of its body', async (t) => {
     for (const announced of [false, true]) {
       const service = await serveWays(t, gate())
@@ -248,6 +254,7 @@ t.test('a client that leaves leaves nothing behind but its handler', async (t) =
     }
   })
 
+  // Scenario, too: The client of a GET or a POST leaves…
   t.test('with a stream under way', async (t) => {
     const service = await serveWays(t, gate())
     const wire = (await open(service.port)).send('GET /half-sent')
@@ -278,6 +285,7 @@ t.test('a client that leaves leaves nothing behind but its handler', async (t) =
   })
 })
 
+// Scenario (Requests in flight): Pipelined requests: the last reply alone ends the connection
 t.test('several in a row to a handler that answers at once', async (t) => {
   const service = await serve(t, { graceful: { announce: { shed: 'immediate' } }, routes (app) {
     app.get('/at-once', (_request, reply) => { reply.send('at once') })
@@ -299,6 +307,7 @@ t.test('several in a row to a handler that answers at once', async (t) => {
   t.match(await end, { verdict: 'clean' })
 })
 
+// Scenario (Requests in flight): A reply breaks off
 t.test('a reply that breaks off', async (t) => {
   const door = gate()
   const service = await serve(t, { routes (app) {
@@ -319,6 +328,7 @@ t.test('a reply that breaks off', async (t) => {
   t.match(await end, { verdict: 'cut', cut: { requests: [], byOthers: [{ method: 'GET', route: '/breaks' }] } })
 })
 
+// Scenario (Requests in flight): A bad URL in each phase
 t.test('a bad URL is answered in every phase', async (t) => {
   const service = await serve(t)
   const wires = await Promise.all([1, 2, 3].map(async () => open(service.port)))
@@ -339,6 +349,7 @@ t.test('a bad URL is answered in every phase', async (t) => {
   t.match(await end, { verdict: 'clean' })
 })
 
+// Scenario (Requests in flight): `inject` in each phase
 t.test('inject is counted and waited for', async (t) => {
   const door = gate()
   const service = await serveWays(t, door)
@@ -355,6 +366,8 @@ t.test('inject is counted and waited for', async (t) => {
   t.match(await end, { verdict: 'clean' })
 })
 
+// Scenario (Requests in flight): A handler that never answers is cut at the deadline, and named (http-terminator,
+// stoppable, http-graceful-shutdown)
 t.test('a handler that never answers is cut at the deadline, and named', async (t) => {
   // What nobody could ever open would be collected, handlers and all.
   const door = gate()
@@ -382,6 +395,8 @@ t.test('a handler that never answers is cut at the deadline, and named', async (
   door.open()
 })
 
+// Scenario (Requests in flight): The end comes with the last reply, and does not wait for the limit (http-terminator,
+// stoppable)
 t.test('exit comes soon after the last byte', async (t) => {
   const figures: Stopwatch[] = []
   for (const name of ['value', 'hijacked', 'stream']) {

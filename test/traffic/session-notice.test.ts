@@ -54,6 +54,7 @@ t.test('what waits to be written comes first', async (t) => {
   await until(() => read === size + notice.length)
 })
 
+// Scenario, too: Sessions of clients some milliseconds away that never stop asking…
 t.test('a kernel that takes nothing more, while nothing waits in the service', async (t) => {
   const [near, far] = await open(t)
   let sent = 0
@@ -78,6 +79,7 @@ t.test('a client that has gone', async (t) => {
   t.equal(sendNotice(near), 'never')
 })
 
+// Scenario, too: Sessions of clients some milliseconds away that never stop asking…
 t.test('where Node does not give what it takes', async (t) => {
   const [near, far] = await open(t)
   const handle = Reflect.get(near, '_handle') as object

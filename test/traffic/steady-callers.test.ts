@@ -27,6 +27,7 @@ const table: Array<[name: string, visits: Array<[gap: number, other?: Partial<Vi
 
 const nobody = (): boolean => false
 
+// Scenario (Who is in front): A prober that nobody knows by name
 t.test('a prober that nobody knows by name is told by when and what it asks', async (t) => {
   for (const [name, visits, expected] of table) {
     let now = 0

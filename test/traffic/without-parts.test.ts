@@ -36,6 +36,7 @@ let [one, other]: Array<Promise<unknown>> = [Promise.resolve(), Promise.resolve(
 for (const [part, [said, file]] of Object.entries(parts)) {
   const begun = one!.then(async () => without(part, path(file)))
   ;[one, other] = [other, begun]
+  // Scenario (Connections): A Node or Fastify without one of the private parts that are used
   t.test(`a service without the private part ${part}`, async (t) => {
     const { code, output } = await begun
     const failed = stripVTControlCharacters(output).split('\n').filter((line) => /^ *not ok/.test(line))

@@ -12,6 +12,7 @@ for (const [name, { host, under, answers }] of Object.entries(networks)) {
   const [program = '', ...flags] = under
   const isPossible = spawnSync('env', ['-u', 'NODE_OPTIONS', program, ...flags, 'true']).status === 0
   const skip = !isPossible && 'no network may be made here'
+  // Scenario (Foreign parties): The watchdog's port with IPv6 alone, IPv4 alone, both, and on a kernel without IPv6
   t.test(`the port is there where there is ${name}`, { skip }, async (t) => {
     const given = { host, addresses: ['127.0.0.1', '[::1]'] }
     const app = fork('../../watchdog/fixtures/addresses.js', { given, under })
@@ -38,6 +39,7 @@ function withoutIpv6 (code: string): { server: Server, asked: string[] } {
   return { server, asked }
 }
 
+// Scenario, too: The watchdog's port with IPv6 alone…
 t.test('where the kernel has no IPv6 it is the address of IPv4, and nothing is said', async (t) => {
   for (const code of ['EAFNOSUPPORT', 'EADDRNOTAVAIL']) {
     const { server, asked } = withoutIpv6(code)
@@ -48,6 +50,7 @@ t.test('where the kernel has no IPv6 it is the address of IPv4, and nothing is s
   }
 })
 
+// Scenario, too: The watchdog's port with IPv6 alone…
 t.test('an address that was asked for is no other', async (t) => {
   const server = new EventEmitter() as Server
   const asked: unknown[] = []

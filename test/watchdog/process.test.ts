@@ -50,6 +50,7 @@ async function endsInTime (
   return { output, late: watch.late }
 }
 
+// Scenario (Signals and exit): The watchdog's thread runs and says nothing
 t.test('a boot waits three seconds for a thread that says nothing, and goes on', async (t) => {
   const app = fork(fileURLToPath(new URL('fixtures/silent-thread.js', import.meta.url)))
   const watch = new Stopwatch(app.child.pid)
@@ -63,6 +64,7 @@ t.test('a boot waits three seconds for a thread that says nothing, and goes on',
   t.strictSame((await app.result).slice(0, 2), [0, null])
 })
 
+// Scenario (Signals and exit): The event loop hangs
 t.test('a hang that begins as soon as it listens', async (t) => {
   const end = async (given: object, delay?: number): Promise<void> => {
     const app = hanging({ way: 'loop', phase: 'listening', options: { gracePeriod, watchdog }, ...given })

@@ -197,6 +197,7 @@ t.test('readiness fails with the end, also while a slow check runs', async (t) =
   await app.result
 })
 
+// Scenario (Health): Probes are answered while the event loop is busy
 t.test('probes answer while the event loop is busy', async (t) => {
   const app = hanging({ options })
   const { url, watchdog } = await watched(app)
@@ -228,6 +229,7 @@ t.test('probes answer while the event loop is busy', async (t) => {
   t.strictSame((await app.result).slice(0, 2), [0, null])
 })
 
+// Scenario, too: The event loop hangs
 t.test('a preStop call starts the countdown though the main thread hangs', async (t) => {
   const app = hanging({ way: 'loop', options: { ...options, gracePeriod: 4000, announce: { max: 500 } } })
   const { url, watchdog } = await watched(app)

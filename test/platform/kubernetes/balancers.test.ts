@@ -27,6 +27,7 @@ async function ask (service: Service, path: string, method = 'GET', agent = 'tes
 const code = async (service: Service, path: string): Promise<number> => (await ask(service, path)).status
 
 t.test('a health route for an external balancer', async (t) => {
+  // Scenario (Health): A status code of its own for a balancer (terminus)
   t.test('has a path and a status code of its own', async (t) => {
     const service = await serve(t, {
       graceful: { probes: { prefix: '/health', external: { path: '/up', status: 404 } } }
@@ -197,6 +198,7 @@ t.test('Envoy is told with every reply from phase 1 on', async (t) => {
 })
 
 t.test('witnesses', async (t) => {
+  // Scenario (Health): Who was told that it fails (terminus)
   t.test('who was told that it is not ready, and when', async (t) => {
     const service = await serve(t, {
       graceful: { announce: { quiet: 50 }, probes: { external: { path: '/up', status: 404 } } }

@@ -15,6 +15,9 @@ const cli = fileURLToPath(new URL('../../../dist/cli/index.js', import.meta.url)
 
 t.setTimeout(140_000)
 
+// Scenario (Attacks, and failures of the plugin's own code): A thousand connections at once, which say nothing, or ask
+// for a probe or for a hundred, and 256 that ask for a thousand pages each: how long a probe waits, as whoever measures
+// it can tell
 t.test("no crowd on the watchdog's port slows a probe, or ends anything", async (t) => {
   const options = { watchdog: { port: 0, host: '127.0.0.1' } }
   const given = { node: heap, env: { NODE_ENV: '' }, given: { options }, timeout: 130_000 }
@@ -26,6 +29,7 @@ t.test("no crowd on the watchdog's port slows a probe, or ends anything", async 
   t.strictSame((await app.result).slice(0, 2), [0, null], 'it ends as always')
 })
 
+// Scenario, too: A thousand connections at once…
 t.test("no crowd on a supervisor's port", async (t) => {
   const supervisor = fork('parent.js', { node: [...heap, cli, 'run', '--status-port', '0'], timeout: 130_000 })
   const said = await supervisor.waitForLine(/"event":"graceful\.supervisor\.status","address":"([^"]+)"/)

@@ -24,6 +24,8 @@ function fill (port: number, count: number): () => void {
   }
 }
 
+// Scenario (Attacks, and failures of the plugin's own code): A process with 200 descriptors whose port of our own is
+// filled
 t.test("with 200 descriptors a killed child comes back while strangers fill the supervisor's port", async (t) => {
   const tree = start(t, ['run', '--workers', '2', '--status-port', '0', service], { within: '200 descriptors' })
   const status = await tree.status()
@@ -49,6 +51,7 @@ t.test("with 200 descriptors a killed child comes back while strangers fill the 
   t.strictSame(await tree.result, [0, null])
 })
 
+// Scenario, too: A process with 200 descriptors whose port of our own is filled
 t.test("with 200 descriptors the service serves while strangers fill the watchdog's port", async (t) => {
   const app = fork('../../security/fixtures/service.js', {
     under: ['sh', '-c', 'ulimit -n 200; exec "$@"', 'sh'],

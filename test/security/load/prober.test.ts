@@ -22,6 +22,7 @@ async function servedBy (how: string, time: number): Promise<Probing> {
   return told
 }
 
+// Scenario, too: A thousand connections at once…
 t.test('whoever measures how long a probe waits sees a server that is late, whatever it does meanwhile', async (t) => {
   for (const how of ['computes', 'waits']) {
     const { served, longest } = await servedBy(how, 150)
