@@ -144,7 +144,7 @@ t.test('an end that is asked for in a drain by hand', async (t) => {
   ])
 })
 
-// Scenario (Logs): One who hears of it throws, or takes its time
+// Scenario (Logs): One who hears of an end throws, or takes its time
 t.test('a last step that throws stops none of the others, nor the exit', async (t) => {
   for (const throws of last.slice(0, -3)) {
     const { fake, faults, end } = make({ throws })
@@ -157,7 +157,7 @@ t.test('a last step that throws stops none of the others, nor the exit', async (
 /** What a room does not do of its part because a call of it has failed is its own matter. */
 const ofOthers = (name: string): boolean => !/^(?:traffic|order|app)\b/.test(name)
 
-// Scenario, too: One who hears of it throws, or takes its time
+// Scenario, too: One who hears of an end throws, or takes its time
 t.test('a listener that throws stops none of the others, and is named', async (t) => {
   for (const throws of new Set(story.filter((name) => !['app.graceful.signal', 'report'].includes(name)))) {
     const { world, heard, fake, end } = make({ throws })
@@ -168,7 +168,7 @@ t.test('a listener that throws stops none of the others, and is named', async (t
   }
 })
 
-// Scenario, too: One who hears of it throws, or takes its time
+// Scenario, too: One who hears of an end throws, or takes its time
 t.test('what takes its time is bounded', async (t) => {
   t.test('logs that cannot be flushed', async (t) => {
     const { fake, end } = make({ flush: () => new Promise(() => {}) })

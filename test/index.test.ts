@@ -703,7 +703,7 @@ t.test('close', async (t) => {
   })
 })
 
-// Scenario, too: Eleven, and a thousand, leave no listener and no warning
+// Scenario, too: Eleven applications, and a thousand, leave no listener and no warning
 t.test('a thousand applications leave nothing behind', async (t) => {
   const events = [
     ...Object.keys(constants.signals), 'uncaughtException', 'unhandledRejection', 'exit', 'message', 'beforeExit',
@@ -764,7 +764,7 @@ t.test('inject', async (t) => {
   t.equal(await codeOf(() => app.inject('/')), 'FST_ERR_REOPENED_CLOSE_SERVER', 'after close, as Fastify does')
 })
 
-// Scenario (Health): Other paths, and none (graceful-server, arecibo)
+// Scenario (Health): Other paths of the probes, and none (graceful-server, arecibo)
 t.test('routes that are switched off', async (t) => {
   const token = 'a-token-of-enough-length'
   for (const [options, expected] of [

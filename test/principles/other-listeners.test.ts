@@ -122,7 +122,7 @@ t.test('listeners of others hear of the signal when the last request is answered
   }
 })
 
-// Scenario (Signals and exit): One of them exits, fails, never settles, or raises the signal again
+// Scenario (Signals and exit): One of the others who listen to a signal exits, fails, never settles, or raises it again
 t.test('one that ends the process does so with the code of the end, and after the report', async (t) => {
   const isOver = /onClose[^]*"phase":"terminated","duration":\d+,"endedBy":"condition"/
   const cases: Array<[who: string, listeners: string[], undone: RegExp]> = [
@@ -144,7 +144,7 @@ t.test('one that ends the process does so with the code of the end, and after th
   }
 })
 
-// Scenario, too: One of them exits, fails…
+// Scenario, too: One of the others who listen to a signal…
 t.test('one that fails stops nobody, and is named', async (t) => {
   for (const who of ['throws', 'rejects']) {
     const outcome = await end(t, who)
@@ -155,7 +155,7 @@ t.test('one that fails stops nobody, and is named', async (t) => {
   }
 })
 
-// Scenario, too: One of them exits, fails…
+// Scenario, too: One of the others who listen to a signal…
 t.test('one that never settles is waited for until the time begins that is kept for the close', async (t) => {
   const outcome = await end(t, 'hangs', { given: { options: { gracePeriod: 6000, announce: {} } } })
   isRight(t, 'hangs', outcome, [last('hangs')], 1)
@@ -275,7 +275,7 @@ t.test('no signal came: nobody hears of one', async (t) => {
   }
 })
 
-// Scenario, too: One of them exits, fails…
+// Scenario, too: One of the others who listen to a signal…
 t.test('a second signal in phase 4 is one, where it comes from outside', async (t) => {
   const child = fork('../../principles/fixtures/other-listeners.js', {
     given: { who: 'hangs', options: { gracePeriod: 20_000 } }
@@ -289,7 +289,7 @@ t.test('a second signal in phase 4 is one, where it comes from outside', async (
   t.equal(code, 1, output)
 })
 
-// Scenario, too: One of them exits, fails…
+// Scenario, too: One of the others who listen to a signal…
 t.test('a signal that is raised for the whole process group by one of them is no second one', async (t) => {
   const outcome = await end(t, 'raisesToGroup', { under: ['setsid'], given: { leader: true } })
   isRight(t, 'raisesToGroup', outcome, [last('raisesToGroup')])

@@ -29,7 +29,8 @@ t.test('registry', async (t) => {
     t.equal(fake.clock.pending, 0)
   })
 
-  // Scenario (Several applications and other packages): Eleven, and a thousand, leave no listener and no warning
+  // Scenario (Several applications and other packages): Eleven applications, and a thousand, leave no listener and no
+  // warning
   t.test('one listener per signal, however many applications', async (t) => {
     const fake = new FakeProcess()
     const members = Array.from({ length: 11 }, () => fake.join())
@@ -389,7 +390,7 @@ t.test('exit', async (t) => {
     })
   })
 
-  // Scenario (Several applications and other packages): One ends while another one is open (exiting)
+  // Scenario (Several applications and other packages): One application ends while another one is open (exiting)
   t.test('not while another application is open, whose close then counts', async (t) => {
     const fake = new FakeProcess()
     const one = fake.join()

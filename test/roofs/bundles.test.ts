@@ -86,7 +86,7 @@ t.test('a single executable of Node', async (t) => {
   await proveEnds(t, { folder: dirname(program), command: [program] })
 })
 
-// Scenario (Foreign parties): The same with links that stay links, from a zip of Yarn and the store of pnpm
+// Scenario (Foreign parties): The package through links that stay links, from a zip of Yarn and the store of pnpm
 t.test('a symbolic link to the package, which stays one', async (t) => {
   const project = join(folder, 'alone/links')
   mkdirSync(join(project, 'node_modules'), { recursive: true })

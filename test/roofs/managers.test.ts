@@ -32,7 +32,7 @@ function makeProject (name: string, files: Record<string, string> = {}): string 
   return project
 }
 
-// Scenario, too: The same with links that stay links…
+// Scenario, too: The package through links that stay links…
 t.test("Yarn 4, Plug'n'Play: the package is read out of its zip", async (t) => {
   t.comment(`Yarn ${versionOf(folder, '@yarnpkg/cli-dist')}`)
   const project = makeProject('pnp', {
@@ -48,7 +48,7 @@ t.test("Yarn 4, Plug'n'Play: the package is read out of its zip", async (t) => {
   await proveEnds(t, { folder: project, command: [process.execPath, ...loaders, 'service.js'] })
 })
 
-// Scenario, too: The same with links that stay links…
+// Scenario, too: The package through links that stay links…
 t.test('pnpm: the package is a link into its store', async (t) => {
   t.comment(`pnpm ${versionOf(folder, 'pnpm')}`)
   const project = makeProject('pnpm', { 'pnpm-workspace.yaml': 'packages: []\n' })

@@ -24,7 +24,8 @@ for (const [name, { under, answers }] of Object.entries(networks)) {
   const [program = '', ...flags] = under
   const isPossible = spawnSync('env', ['-u', 'NODE_OPTIONS', program, ...flags, 'true']).status === 0
   const skip = !isPossible && 'no network may be made here'
-  // Scenario (Foreign parties): A supervisor's port on `::`, and a service on it, likewise
+  // Scenario (Foreign parties): A supervisor's port on `::`, and a service on it, with IPv6 alone, IPv4 alone, both,
+  // and on a kernel without IPv6
   t.test(`a status port on :: and a service on it, where there is ${name}`, { skip }, async (t) => {
     const { address, answers: given } = await supervise(t, { under })
     t.match(address, /^http:\/\/(?:\[::\]|127\.0\.0\.1):\d+$/)
@@ -32,14 +33,14 @@ for (const [name, { under, answers }] of Object.entries(networks)) {
   })
 }
 
-// Scenario, too: A supervisor's port on `::`, and a service on it, likewise
+// Scenario, too: A supervisor's port on `::`…
 t.test('a status port on :: where the kernel has no IPv6 is on the addresses of IPv4', async (t) => {
   const { address, answers } = await supervise(t, { given: { code: 'EAFNOSUPPORT' } })
   t.match(address, /^http:\/\/\d+\.\d+\.\d+\.\d+:\d+$/)
   t.same(answers, [[true, false], [true, false]])
 })
 
-// Scenario, too: A supervisor's port on `::`, and a service on it, likewise
+// Scenario, too: A supervisor's port on `::`…
 t.test('a status port on an address that this machine does not have goes nowhere else', async (t) => {
   const tree = start(t, ['run', '--status-port', '0', '--status-host', '192.0.2.1', service])
   t.same(await tree.result, [1, null])

@@ -113,7 +113,7 @@ t.test('localhost, which binds two servers', { skip: hasIPv6 ? false : 'this mac
   }
 })
 
-// Scenario, too: A supervisor's port on `::`, and a service on it, likewise
+// Scenario, too: A supervisor's port on `::`…
 t.test('all addresses of both families', { skip: hasIPv6 ? false : 'this machine has no ::1' }, async (t) => {
   const door = gate()
   const service = await serve(t, {

@@ -198,7 +198,7 @@ t.test('Envoy is told with every reply from phase 1 on', async (t) => {
 })
 
 t.test('witnesses', async (t) => {
-  // Scenario (Health): Who was told that it fails (terminus)
+  // Scenario (Health): Who was told that readiness fails (terminus)
   t.test('who was told that it is not ready, and when', async (t) => {
     const service = await serve(t, {
       graceful: { announce: { quiet: 50 }, probes: { external: { path: '/up', status: 404 } } }

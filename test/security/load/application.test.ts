@@ -58,8 +58,8 @@ function start (more: object = {}): Fork {
   return fork(service, { node: heap, env: { NODE_ENV: '' }, given: { ...given, ...more }, timeout: 100_000 })
 }
 
-// Scenario (Attacks, and failures of the plugin's own code): Some of the same on the application's port, with TLS, and
-// on HTTP/2; beside a route of its own
+// Scenario (Attacks, and failures of the plugin's own code): Some of the attacks on our own ports, tried on the
+// application's port, with TLS, and on HTTP/2; beside a route of its own
 t.test("on the application's port", async (t) => {
   const app = start()
   const port = await portOf(app)
@@ -67,7 +67,7 @@ t.test("on the application's port", async (t) => {
   await hold(t, app, attacks.filter((_, index) => index % 2 === 0), tcp(port), answers)
 })
 
-// Scenario, too: Some of the same on the application's port…
+// Scenario, too: Some of the attacks on our own ports…
 t.test("on the application's port, with TLS", async (t) => {
   const app = start({ tls: certificate(t) })
   const port = await portOf(app)
@@ -99,7 +99,7 @@ function open (session: ClientHttp2Session, { path, count, headers = {}, isReset
   }
 }
 
-// Scenario, too: Some of the same on the application's port…
+// Scenario, too: Some of the attacks on our own ports…
 t.test('on HTTP/2: many streams at once, nothing read, and streams that are reset', async (t) => {
   const app = start({ server: { http2: true } })
   const url = `http://127.0.0.1:${await portOf(app)}`
@@ -134,7 +134,7 @@ t.test('on HTTP/2: many streams at once, nothing read, and streams that are rese
   t.strictSame((await app.result).slice(0, 2), [0, null], 'it ends as always')
 })
 
-// Scenario, too: Some of the same on the application's port…
+// Scenario, too: Some of the attacks on our own ports…
 t.test("while strangers ask for our routes on the application's port, others wait no more than thrice as long as with its own", async (t) => {
   // What many requests in one piece cost is Fastify's; ours come from one copy, and cost little more.
   const app = start()
