@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -35,20 +34,13 @@ function newest (folder: string): number {
 }
 
 /**
- * Compiles `lib` to `dist` where `dist` is missing or older: replicas run what a user would install.
- * @throws Error with the compiler's complaints
+ * Replicas run what a user would install.
+ * @throws Error where the last build is missing, or older than `lib`
  */
 export function ensureBuilt (): void {
   const built = `${root}dist/index.js`
   if (existsSync(built) && statSync(built).mtimeMs >= newest(`${root}lib`)) return
-  const compiler = `${root}node_modules/@typescript/native/bin/tsc`
-  // Without the test runner's loaders, under which the compiler does not start.
-  const { status, stdout, stderr } = spawnSync('env', ['-u', 'NODE_OPTIONS', process.execPath, compiler, '-p', root], {
-    cwd: root,
-    encoding: 'utf8',
-    env: { PATH: process.env['PATH'] }
-  })
-  if (status !== 0) throw new Error(`lib does not compile:\n${stdout}${stderr}`)
+  throw new Error('dist is missing or older than lib: npm run build')
 }
 
 /** `replica.js`, as a pod is started: without a test runner's loaders, and with what Kubernetes sets. */
