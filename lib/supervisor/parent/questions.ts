@@ -1,12 +1,11 @@
-import { clearTimeout, setTimeout } from 'node:timers'
+import { PendingAnswers } from '../../util/pending-answers.ts'
 import { messageType } from '../protocol.ts'
 import type { Ask, Question, Tell } from '../protocol.ts'
 
 /** What one child has been asked and has not answered yet. */
 export class Questions {
   readonly #send: (message: Ask) => void
-  readonly #open = new Map<number, (tell: Tell) => void>()
-  #last = 0
+  readonly #pending = new PendingAnswers<Tell>()
 
   constructor (send: (message: Ask) => void) {
     this.#send = send
@@ -17,31 +16,21 @@ export class Questions {
    *
    * @throws where it does not answer in time, or answers with an error
    */
-  ask (question: Question, timeout: number): Promise<unknown> {
-    const id = ++this.#last
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#open.delete(id)
-        reject(new Error(`no answer within ${timeout} ms`))
-      }, timeout)
-      this.#open.set(id, (tell) => {
-        clearTimeout(timer)
-        this.#open.delete(id)
-        if ('error' in tell) reject(new Error(tell.error))
-        else if ('answer' in tell) resolve(tell.answer)
-        else resolve('state' in tell ? tell.state : undefined)
-      })
-      this.#send({ type: messageType, ask: question, id })
-    })
+  async ask (question: Question, timeout: number): Promise<unknown> {
+    const tell = await this.#pending.ask((id) => this.#send({ type: messageType, ask: question, id }), timeout)
+    if (tell === undefined) throw new Error(`no answer within ${timeout} ms`)
+    if ('error' in tell) throw new Error(tell.error)
+    if ('answer' in tell) return tell.answer
+    return 'state' in tell ? tell.state : undefined
   }
 
   /** The child has told something, which may be an answer. */
   hear (tell: Tell): void {
-    if ('id' in tell && tell.id !== undefined) this.#open.get(tell.id)?.(tell)
+    if ('id' in tell && tell.id !== undefined) this.#pending.answer(tell.id, tell)
   }
 
   /** The child has ended: nobody answers any more. */
   end (): void {
-    for (const [id, answer] of this.#open) answer({ type: messageType, id, error: 'the child has ended' })
+    this.#pending.answerAll((id) => ({ type: messageType, id, error: 'the child has ended' }))
   }
 }

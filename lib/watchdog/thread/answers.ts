@@ -11,7 +11,7 @@ import type { Unheard } from '../kill-deadline.ts'
 import { ProbeTally } from '../probe-tally.ts'
 import type { MetricsText, RefusedMetrics, ToMain, ToThread, Verdicts, WatchedState } from '../protocol.ts'
 import { monotonic, silent } from '../heartbeat.ts'
-import { MainRequests } from './requests.ts'
+import { PendingAnswers } from '../../util/pending-answers.ts'
 import type { ServedMetrics, ServerPorts } from './routes.ts'
 import { Scrape } from './scrape.ts'
 import type { LiveValues } from './scrape.ts'
@@ -62,7 +62,7 @@ function served (metrics: MetricsText | RefusedMetrics | undefined): ServedMetri
 /** Answers what is asked on the watchdog's own port. */
 export class Answers {
   readonly #sight: Sight
-  readonly #questions = new MainRequests()
+  readonly #questions = new PendingAnswers<unknown>()
   readonly #tally = new ProbeTally(monotonic)
   readonly #scrape: Scrape
   readonly #metrics: Coalesced<ServedMetrics | undefined>
