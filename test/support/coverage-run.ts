@@ -27,5 +27,6 @@ if (process.argv.includes('--files')) {
   const { isBelow, lines } = floor === undefined ? { isBelow: false, lines: [] } : compare(now, floor)
   if (isBelow) fail(...lines)
   console.log(lines.join('\n'))
+  if (isRaising && floor !== undefined && floor.node !== now.node) fail(`only Node ${floor.node} raises the floor`)
   if (isRaising) writeFileSync(floorFile, written(raised(now, floor)))
 }

@@ -24,6 +24,7 @@ const floor = floorOf(measurementOf(summary(figures(900), figures(800)), lib, so
 const sums = 'lines: 85 %, the floor is 85 %'
 
 t.same(floor, {
+  node: process.versions.node.split('.')[0],
   sums: { lines: 85, branches: 85, functions: 85 },
   files: { 'lifecycle/budget.ts': [200, 200, 200], 'lifecycle/phase.ts': [100, 100, 100] }
 }, 'sums of the files of lib; what has only types is left out')
@@ -46,6 +47,11 @@ for (const [name, phase, budget, isBelow, last] of cases) {
     if (name === 'equal') t.equal(compared.lines[0], sums)
   })
 }
+
+t.test('on another Node nothing is compared', async (t) => {
+  const compared = compare({ ...floorOf({}), node: '18' }, floor)
+  t.same(compared, { isBelow: false, lines: [`not compared: the floor was measured on Node ${floor.node}`] })
+})
 
 t.test('a new file', async (t) => {
   const text = Array.from({ length: 500 }, (_, index) => `export const c${index} = 3\n`).join('')

@@ -44,6 +44,8 @@ type Figures = Record<Kind, { total: number, covered: number }>
 export type Measurement = Record<string, Figures>
 
 export interface Floor {
+  /** Of the Node that measured. Others take the types off in another way, and count other functions. */
+  node: string
   /** In percent. */
   sums: Record<Kind, number>
   /** What was not reached, in the order of the sums: they tell where a loss comes from. */
@@ -95,6 +97,7 @@ export function floorOf (measurement: Measurement): Floor {
     return sum('total') === 0 ? 0 : Math.round(sum('covered') / sum('total') * 10_000) / 100
   }
   return {
+    node: process.versions.node.split('.')[0]!,
     sums: { lines: share('lines'), branches: share('branches'), functions: share('functions') },
     files: Object.fromEntries(Object.entries(measurement).toSorted(([one], [other]) => one < other ? -1 : 1)
       .map(([name, figures]) => [name, kinds.map((kind) => figures[kind].total - figures[kind].covered)]))
@@ -107,6 +110,9 @@ export interface Comparison {
 }
 
 export function compare (now: Floor, floor: Floor): Comparison {
+  if (now.node !== floor.node) {
+    return { isBelow: false, lines: [`not compared: the floor was measured on Node ${floor.node}`] }
+  }
   const lines: string[] = []
   const lower = kinds.filter((kind) => hundredths(now.sums[kind] - floor.sums[kind]) < -hundredths(tolerance[kind]))
   for (const kind of kinds) lines.push(`${kind}: ${now.sums[kind]} %, the floor is ${floor.sums[kind]} %`)
@@ -134,6 +140,7 @@ function losses (kind: Kind, now: Floor, floor: Floor): string[] {
 
 /** No sum of it is lower than before. */
 export const raised = (now: Floor, floor: Floor | undefined): Floor => ({
+  node: now.node,
   sums: {
     lines: Math.max(now.sums.lines, floor?.sums.lines ?? 0),
     branches: Math.max(now.sums.branches, floor?.sums.branches ?? 0),
@@ -153,5 +160,5 @@ export function readJson (path: string): unknown {
 }
 
 /** One line for each file, so that a change shows what it is about. */
-export const written = ({ sums, files }: Floor): string => `{\n  "sums": ${JSON.stringify(sums)},\n  "files": {\n`
+export const written = ({ node, sums, files }: Floor): string => `{\n  "node": "${node}",\n  "sums": ${JSON.stringify(sums)},\n  "files": {\n`
   + `${Object.entries(files).map(([name, figures]) => `    "${name}": ${JSON.stringify(figures)}`).join(',\n')}\n  }\n}\n`
