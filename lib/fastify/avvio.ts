@@ -1,5 +1,7 @@
 import { createRequire } from 'node:module'
 import type { FastifyInstance } from 'fastify'
+import { missingOf } from './process-internals.ts'
+import type { MissingPart } from './process-internals.ts'
 
 type Hook = (...args: unknown[]) => unknown
 
@@ -13,6 +15,9 @@ export interface Avvio {
   /** What the close runs, in its order. Part: `_closeQ`. */
   _closeQ?: { getQueue?: () => Hook[] }
 }
+/** What was missing of the avvio that was caught last: there is one for all applications, but for copies. */
+let missing: MissingPart[] = []
+
 interface Boot { prototype?: { onClose?: (this: Avvio, hook: unknown) => unknown } }
 
 /**
@@ -35,7 +40,26 @@ export function catchAvvio (addHook: () => void): Avvio | undefined {
   } finally {
     for (const each of restore) each()
   }
-  return caught[0]
+  const [avvio] = caught
+  if (avvio !== undefined) lookAt(avvio)
+  return avvio
+}
+
+/** Which parts the avvio of an application does not have: none where nobody has caught it, as in a bundle. */
+export function missingOfAvvio (): MissingPart[] {
+  return missing
+}
+
+/** Looks for the parts, where one hook at least waits: the one that avvio was caught with. */
+function lookAt (avvio: Avvio): void {
+  const { _current: current, _closeQ: queue } = avvio
+  const isQueued = typeof queue?.getQueue === 'function'
+  missing = missingOf([
+    ['_current', Array.isArray(current), 'the report names no plugin that boots'],
+    ['_closeQ', isQueued, 'the report does not name hooks that were there before the plugin'],
+    ['isOnCloseHandler', !isQueued || waitingHooks(avvio).length > 0,
+      'the report does not name hooks that were there before the plugin']
+  ])
 }
 
 /** Every copy of avvio that was loaded. */

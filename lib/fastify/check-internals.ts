@@ -1,25 +1,46 @@
 import type { FastifyInstance } from 'fastify'
+import cluster from 'node:cluster'
 import { messageOf } from '../errors.ts'
+import { missingOfAvvio } from './avvio.ts'
 import { missingOfFastify } from './internals.ts'
 import { checkNode } from './node-internals.ts'
-import type { MissingPart } from './node-internals.ts'
+import type { NodePart } from './node-internals.ts'
+import { missingOfProcess } from './process-internals.ts'
+import type { MissingPart } from './process-internals.ts'
 
 /** Node is the same for all applications of a process. */
 let ofNode: MissingPart[] | undefined
+
+/** What is done without the parts that requests pass. */
+const insteadOf: Readonly<Record<NodePart, string>> = {
+  _httpMessage: 'each reply is followed from the beginning',
+  _storeHeader: 'writeHead is wrapped, which others may wrap again',
+  _header: 'no "Connection: close" is taken back from a reply that waits',
+  _headerSent: 'no "Connection: close" is taken back from a reply that waits',
+  _last: 'no "Connection: close" is taken back from a reply that waits',
+  outputData: 'no "Connection: close" is taken back from a reply that waits for another one',
+  _hasBody: 'no "Connection: close" is taken back from a reply to HEAD without a length',
+  parser: 'each upgraded connection is noted',
+  getCurrentBuffer: 'a request that comes together with others may count as the last of its connection',
+  _readableState: 'the end of a client is noticed when somebody reads as far as that',
+  _handle: 'what the kernel has not taken of a write is not known, and the last words of a process may be cut',
+  _parent: 'a handshake of TLS counts as one until its connection closes',
+  httpAllowHalfOpen: 'a client that has ended its side counts as gone'
+}
 
 /**
  * Looks whether the private parts that are used are there, once per process as far as they are Node's, and switches to
  * what works without those that are not.
  */
 export function checkInternals (root: FastifyInstance): MissingPart[] {
-  ofNode ??= lookAtNode()
-  return [...ofNode, ...missingOfFastify(root)]
+  ofNode ??= [...lookAtNode(), ...missingOfProcess(cluster)]
+  return [...ofNode, ...missingOfFastify(root), ...missingOfAvvio()]
 }
 
 /** A look that fails, where somebody has replaced what it looks at, must not keep an application from its start. */
 function lookAtNode (): MissingPart[] {
   try {
-    return checkNode()
+    return checkNode().flatMap(([part, isThere]) => isThere ? [] : [{ part, instead: insteadOf[part] }])
   } catch (error) {
     return [{ part: 'those of HTTP', instead: `they could not be looked for: ${messageOf(error)}` }]
   }

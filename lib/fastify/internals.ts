@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { MissingPart } from './process-internals.ts'
 
 /** As much of Fastify's own state as an end has to know. */
 export interface FastifyState { aborted?: boolean, started?: boolean, ready?: boolean, listening?: boolean }
@@ -15,6 +16,7 @@ export type PreClose = (this: FastifyInstance, done?: (error?: unknown) => void)
  * - `fastify.pluginNameChain`: without it the report names no plugins
  * - `fastify.options`: without it a server of `serverFactory` counts as Fastify's
  * - `fastify.serverBindings`: without it the second listener of `localhost` is closed by Fastify, in phase 4
+ * - `fastify.Reply`: without it nobody looks at the start whether `fastify.reply.hijacked` is there
  */
 interface FastifyParts {
   'fastify.state': FastifyState
@@ -23,6 +25,7 @@ interface FastifyParts {
   'fastify.pluginNameChain': string[]
   'fastify.options': { serverFactory?: unknown }
   'fastify.serverBindings': Array<FastifyInstance['server']>
+  'fastify.Reply': { prototype: FastifyReply }
 }
 
 /** A private part of an instance, or the nearest one that it inherits; undefined where this Fastify has none. */
@@ -38,16 +41,23 @@ function partOf<Name extends keyof FastifyParts> (
 }
 
 /** Which parts a root instance does not have. */
-export function missingOfFastify (root: FastifyInstance): Array<{ part: string, instead: string }> {
+export function missingOfFastify (root: FastifyInstance): MissingPart[] {
   const parts: Array<[part: keyof FastifyParts, instead: string]> = [
     ['fastify.state', 'boot is stopped by a listen that does nothing'],
     ['fastify.hooks', 'preClose hooks are run by Fastify, when draining is over'],
     ['fastify.children', 'preClose hooks of plugins are run by Fastify, when draining is over'],
     ['fastify.pluginNameChain', 'the report names no plugins'],
     ['fastify.options', 'a server of serverFactory counts as made by Fastify'],
-    ['fastify.serverBindings', 'a second listener of localhost is closed by Fastify, when draining is over']
+    ['fastify.serverBindings', 'a second listener of localhost is closed by Fastify, when draining is over'],
+    ['fastify.Reply', 'whether a handler that hijacks its reply is seen shows when it does']
   ]
-  return parts.flatMap(([part, instead]) => partOf(root, part) === undefined ? [{ part, instead }] : [])
+  const missing: MissingPart[] = parts.flatMap(([part, instead]) =>
+    partOf(root, part) === undefined ? [{ part, instead }] : [])
+  const replies = partOf(root, 'fastify.Reply')
+  if (replies !== undefined && hijackMark(replies.prototype) === undefined) {
+    missing.push({ part: 'fastify.reply.hijacked', instead: 'a handler whose client has left is not waited for' })
+  }
+  return missing
 }
 
 /** The state of an application. */

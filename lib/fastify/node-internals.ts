@@ -1,7 +1,7 @@
 /**
  * What of Node's HTTP, net and HTTP/2 is private and used all the same, in one place: one accessor for each part. All
  * parts were seen on Node 20, 22, 24 and 26. Each doc names its part (`Part:`), which `npm run lint` refuses anywhere
- * else, and what is done without it.
+ * else, and what is done without it: `checkNode` looks for it, or the doc says why nobody can at the start.
  *
  * What a request passes comes through here: nothing but what only the main module holds may import this file, or the
  * build would put it into a module of its own, which costs two percent of a small request.
@@ -115,7 +115,7 @@ export function isHalfOpen (socket: Socket): boolean {
 /**
  * What of a large write the kernel has not taken yet, in bytes.
  *
- * Part: `writeQueueSize`. Without it such a write looks taken.
+ * Part: `writeQueueSize`. Without it such a write looks taken. Not checked at start: only live connections have it.
  */
 export function bytesInKernelQueue (socket: Socket): number {
   return (socket as PrivateSocket)._handle?.writeQueueSize ?? 0
@@ -124,7 +124,7 @@ export function bytesInKernelQueue (socket: Socket): number {
 /**
  * The file descriptor of a connection, and how many bytes wait for the kernel: none under TLS, and on Windows.
  *
- * Part: `writeQueueSize`. Without it, or a descriptor, nothing is written past Node.
+ * Part: `writeQueueSize`. Without it, or a descriptor, nothing is written past Node. Not checked at start: as above.
  */
 export function descriptorOf (socket: Socket): { fd: number, waiting: number } | undefined {
   const { fd = -1, writeQueueSize: waiting } = (socket as PrivateSocket)._handle ?? {}
@@ -135,7 +135,8 @@ export function descriptorOf (socket: Socket): { fd: number, waiting: number } |
 /**
  * Whether a stack is that of a handle that was read: of the file that calls back for one.
  *
- * Part: `stream_base_commons`. Without it an error of reading counts as handed on by code.
+ * Part: `stream_base_commons`. Without it an error of reading counts as handed on by code. Not checked at start: only
+ * what was read from a live connection is called back from there.
  */
 export function isStackOfHandle (stack: string): boolean {
   return stack.includes('stream_base_commons')
@@ -145,7 +146,8 @@ export function isStackOfHandle (stack: string): boolean {
  * The connection under a session of HTTP/2. Node shows a stand-in that cannot be destroyed; what answers `this` gives
  * the socket away.
  *
- * Part: the stand-in's `setMaxListeners`. Without it the answer is the stand-in.
+ * Part: the stand-in's `setMaxListeners`. Without it the answer is the stand-in. Not checked at start: only a live
+ * session has one.
  */
 export function socketUnder (session: ServerHttp2Session): Socket {
   return session.socket.setMaxListeners(session.socket.getMaxListeners())
@@ -185,10 +187,6 @@ export function hasNoBody (reply: ServerResponse): boolean {
   return (reply as PrivateReply)._hasBody === false
 }
 
-function isReplaceable (reply: PrivateReply): boolean {
-  return typeof reply._headerSent === 'boolean' && typeof reply._last === 'boolean'
-}
-
 /**
  * Replaces the head of a reply, which has not reached the socket: what waits for the socket, of a pipelined reply
  * everything, begins with it. From now on the connection goes on after it.
@@ -199,8 +197,8 @@ function isReplaceable (reply: PrivateReply): boolean {
  */
 export function replaceHead (raw: ServerResponse, head: string, text: string): boolean {
   const reply: PrivateReply = raw
-  if (!isReplaceable(reply)) return false
-  if (reply._headerSent === true) {
+  if (typeof reply._headerSent !== 'boolean' || typeof reply._last !== 'boolean') return false
+  if (reply._headerSent) {
     const waiting = reply.outputData?.find(({ data }) => typeof data === 'string' && data.startsWith(head))
     if (waiting === undefined) return false
     waiting.data = text + (waiting.data as string).slice(head.length)
@@ -211,14 +209,15 @@ export function replaceHead (raw: ServerResponse, head: string, text: string): b
   return true
 }
 
-/** A part that this Node does not have, and what is done without it. */
-export interface MissingPart { part: string, instead: string }
+/** What {@link checkNode} looks for. */
+export type NodePart = '_httpMessage' | '_storeHeader' | '_header' | '_headerSent' | '_last' | 'outputData' | '_hasBody'
+  | 'parser' | 'getCurrentBuffer' | '_readableState' | '_handle' | '_parent' | 'httpAllowHalfOpen'
 
 /**
  * Looks for the parts that every service uses, on a connection and a reply that nobody else sees, and switches to what
  * works without those that are missing.
  */
-export function checkNode (): MissingPart[] {
+export function checkNode (): Array<[part: NodePart, isThere: boolean]> {
   const socket: PrivateSocket = new Socket()
   const reply: PrivateReply = new ServerResponse(new IncomingMessage(socket))
   const server = new Server()
@@ -227,22 +226,22 @@ export function checkNode (): MissingPart[] {
     showsReplies = currentReply(socket) === reply
     if (!showsReplies) currentReply = (connection) => noted.get(connection)?.[0]
     reply.detachSocket(socket)
-    const isHandled = storeHeaderOf(reply) !== undefined
     server.emit('connection', socket)
     showsParser = !hasLeftHttp(socket)
     if (!showsParser) hasLeftHttp = (connection) => upgraded.has(connection)
-    const parts: Array<[part: string, isThere: boolean, instead: string]> = [
-      ['_httpMessage', showsReplies, 'each reply is followed from the beginning'],
-      ['_storeHeader', isHandled, 'writeHead is wrapped, which others may wrap again'],
-      ['_header', reply._header !== undefined, 'no "Connection: close" is taken back from a reply that waits'],
-      ['_headerSent, _last', isReplaceable(reply), 'no "Connection: close" is taken back from a reply that waits'],
-      ['parser', showsParser, 'each upgraded connection is noted'],
-      ['getCurrentBuffer', !showsParser || typeof socket.parser?.getCurrentBuffer === 'function',
-        'a request that comes together with others may count as the last of its connection'],
-      ['_readableState', typeof socket._readableState?.ended === 'boolean',
-        'the end of a client is noticed when somebody reads as far as that']
+    return [
+      ['_httpMessage', showsReplies],
+      ['_storeHeader', storeHeaderOf(reply) !== undefined],
+      ['_header', reply._header !== undefined],
+      ['_headerSent', typeof reply._headerSent === 'boolean'], ['_last', typeof reply._last === 'boolean'],
+      ['outputData', Array.isArray(reply.outputData)],
+      ['_hasBody', typeof reply._hasBody === 'boolean'],
+      ['parser', showsParser],
+      ['getCurrentBuffer', !showsParser || typeof socket.parser?.getCurrentBuffer === 'function'],
+      ['_readableState', typeof socket._readableState?.ended === 'boolean'],
+      ['_handle', socket._handle !== undefined], ['_parent', socket._parent !== undefined],
+      ['httpAllowHalfOpen', typeof socket.server?.httpAllowHalfOpen === 'boolean']
     ]
-    return parts.flatMap(([part, isThere, instead]) => isThere ? [] : [{ part, instead }])
   } finally {
     socket.destroy()
     server.close()

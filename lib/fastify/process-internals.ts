@@ -1,10 +1,13 @@
 /**
  * What of Node is private and used all the same outside of requests: of processes, streams and timers. All parts were
  * seen on Node 20, 22, 24 and 26. Each doc names its part (`Part:`), which `npm run lint` refuses anywhere else, and
- * what is done without it.
+ * what is done without it: there is a check for it at the start, or the doc says why there is none.
  */
 import type { Worker } from 'node:cluster'
 import net from 'node:net'
+
+/** A part that this Node or Fastify does not have, and what is done without it. */
+export interface MissingPart { part: string, instead: string }
 
 /** As much of the handle of a stream as is used. */
 export interface StreamHandle { fd?: number, setBlocking?: (wait: boolean) => number }
@@ -28,7 +31,8 @@ export function activeHandles (): unknown[] {
 /**
  * Whether a timer is Node's own, and not one of a test clock.
  *
- * Part: `_onTimeout`. Without it the timer of a socket stands in, as under a test clock.
+ * Part: `_onTimeout`. Without it the timer of a socket stands in, as under a test clock. Not checked at start: nothing
+ * else tells a Node without it from a test clock.
  */
 export function isNodeTimer (timer: object): boolean {
   return '_onTimeout' in timer
@@ -68,10 +72,17 @@ const maker = net as unknown as { _createServerHandle?: MakeListenerHandle }
 /**
  * What `node:cluster` makes the shared handle of each listener with, in the parent.
  *
- * Part: `_createServerHandle`, exported by every Node since 0.6. Without it no listener is kept for a successor.
+ * Part: `_createServerHandle`, exported by every Node since 0.6. Without it no listener is kept for a successor, as the
+ * supervisor says when it starts.
  */
 export function listenerHandleMaker (): MakeListenerHandle | undefined {
   return maker._createServerHandle
+}
+
+/** What the supervisor says without {@link listenerHandleMaker}. */
+export const withoutMaker: MissingPart = {
+  part: '_createServerHandle',
+  instead: 'a listener is closed with the last child that has it, though another one is to come'
 }
 
 /** Puts something else in place of {@link listenerHandleMaker}. */
@@ -82,7 +93,8 @@ export function replaceListenerHandleMaker (make: MakeListenerHandle): void {
 /**
  * Node ends a worker in the very moment its parent dies, unless it is marked as one that was told to go.
  *
- * Part: `exitedAfterDisconnect`. Without it a worker dies with its parent.
+ * Part: `exitedAfterDisconnect`. Without it a worker dies with its parent. Not checked at start: whether Node heeds it
+ * shows when the parent dies.
  */
 export function surviveParent (worker: Worker): void {
   worker.exitedAfterDisconnect = true
@@ -117,9 +129,31 @@ export const nodesMessage = 'internalMessage'
 /**
  * Whether a message is the order that a primary of `node:cluster` gives with `worker.disconnect()`.
  *
- * Part: `NODE_CLUSTER`. Without it Node's own close comes first.
+ * Part: `NODE_CLUSTER`. Without it Node's own close comes first. Not checked at start: only an order has it.
  */
 export function isDisconnectOrder (message: unknown): boolean {
   const { cmd, act } = (message ?? {}) as { cmd?: unknown, act?: unknown }
   return cmd === 'NODE_CLUSTER' && act === 'disconnect'
+}
+
+/** Which of these parts the process does not have, as far as it is one that uses them. */
+export function missingOfProcess ({ isWorker }: { isWorker: boolean }): MissingPart[] {
+  const channel = process.channel as Channel | null | undefined
+  const hasChannel = channel !== undefined && channel !== null
+  const { _getActiveHandles: list } = process as { _getActiveHandles?: unknown }
+  return missingOf([
+    ['_getActiveHandles', typeof list === 'function', 'what keeps the process is named by its kind alone'],
+    ['unrefCounted', !hasChannel || typeof channel.unrefCounted === 'function',
+      'the channel to the parent keeps the process until the plugin leaves it'],
+    ['refCounted', !hasChannel || typeof channel.refCounted === 'function',
+      'a process that has nothing else to do may end before a message of its parent comes'],
+    // Node has heard its primary on this event since the process began.
+    ['internalMessage', !hasChannel || !isWorker || process.listenerCount(nodesMessage) > 0,
+      'an order of the primary to disconnect is heard after Node has closed the listeners']
+  ])
+}
+
+/** Those of some parts that are not there. */
+export function missingOf (parts: Array<[part: string, isThere: boolean, instead: string]>): MissingPart[] {
+  return parts.flatMap(([part, isThere, instead]) => isThere ? [] : [{ part, instead }])
 }

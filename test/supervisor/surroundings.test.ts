@@ -28,6 +28,23 @@ t.test('Ctrl-C at a terminal: everybody gets it at once, once, and nobody announ
   t.notMatch(tree.output(), /capped at 1 s/, 'what the terminal and the supervisor say is one signal')
 })
 
+// Scenario, too: A Node or Fastify without one of the private parts…
+t.test('what makes listeners is a private part of Node: without it the supervisor says so, and goes on', async (t) => {
+  // Node's own cluster has it all the same.
+  const hide = `import net from 'node:net'
+    const { _createServerHandle: make } = net
+    const get = () => new Error().stack.includes('node:internal/cluster') ? make : undefined
+    Object.defineProperty(net, '_createServerHandle', { get })`
+  const imported = `--import=data:text/javascript;base64,${Buffer.from(hide).toString('base64')}`
+  const tree = start(t, ['run', '--workers', '1', service], { env: { NODE_OPTIONS: imported } })
+  await tree.ready()
+  tree.child.kill('SIGTERM')
+  t.same(await tree.result, [0, null], tree.output())
+  const said = tree.output().split('\n').filter((line) => line.includes('graceful.internals'))
+  t.equal(said.length, 1, tree.output())
+  t.match(said[0], / without it: _createServerHandle \(a listener is closed with the last child that has it/)
+})
+
 t.test('a terminal that hangs up ends everybody, and is no reload', async (t) => {
   const tree = start(t, ['run', '--workers', '2', '--min-ready', '2', service], { within: 'terminal' })
   await tree.ready()

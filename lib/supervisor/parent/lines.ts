@@ -1,3 +1,4 @@
+import type { MissingPart } from '../../fastify/process-internals.ts'
 import { counted } from '../../util/text.ts'
 import type { SupervisorSettings } from '../settings.ts'
 import type { Child } from './child.ts'
@@ -24,6 +25,15 @@ export class Lines {
       'supervisor is process 1: it ends and reaps its children, but nobody reaps what their own children '
         + 'leave behind. Where they have some, start an init before it: docker run --init, tini, or '
         + 'shareProcessNamespace in a pod'
+    )
+  }
+
+  /** Node does not show what makes the listeners of children. */
+  keepsNone ({ part, instead }: MissingPart): void {
+    this.#log.warn(
+      { event: 'graceful.internals' },
+      `a private part that the supervisor knows is missing in Node ${process.versions.node}, and it goes on without `
+        + `it: ${part} (${instead})`
     )
   }
 

@@ -1,7 +1,7 @@
 import { getSystemErrorName } from 'node:util'
 import { clearSocketSync } from './socket.ts'
-import { listenerHandleMaker, replaceListenerHandleMaker } from '../../fastify/process-internals.ts'
-import type { ListenerHandle, MakeListenerHandle } from '../../fastify/process-internals.ts'
+import { listenerHandleMaker, replaceListenerHandleMaker, withoutMaker } from '../../fastify/process-internals.ts'
+import type { ListenerHandle, MakeListenerHandle, MissingPart } from '../../fastify/process-internals.ts'
 
 interface Shared { key: string, handle: ListenerHandle, close: (callback?: () => void) => void }
 
@@ -31,9 +31,11 @@ export class Listeners {
     this.#succession = succession
   }
 
-  install (): void {
+  /** Answers what of Node is missing, without which no listener is kept. */
+  install (): MissingPart | undefined {
     const make = this.#make = listenerHandleMaker()
     if (make !== undefined) replaceListenerHandleMaker((...parameters) => this.#take(make, parameters))
+    return make === undefined ? withoutMaker : undefined
   }
 
   uninstall (): void {

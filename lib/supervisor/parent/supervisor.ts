@@ -103,7 +103,8 @@ export class Supervisor {
     this.#lines.starts(this.settings)
     this.#message.check()
     if (process.pid === 1) this.#lines.isInit()
-    this.#listeners.install()
+    const missing = this.#listeners.install()
+    if (missing !== undefined) this.#lines.keepsNone(missing)
     for (const slot of this.slots) this.fill(slot)
   }
 
