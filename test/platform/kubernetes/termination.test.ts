@@ -220,7 +220,7 @@ t.test('what cannot be written', async (t) => {
 
 t.test("a watchdog's last word stays", async (t) => {
   const path = file(t)
-  const app = fork('foreign.js', { given: { who: 'exit', options: { ...options(path), otherListeners: 'beside' } } })
+  const app = fork('foreign.js', { given: { who: 'told', options: options(path) } })
   const url = await listening(app)
   const slow = fetch(`${url}/slow?ms=20000`).catch(() => {})
   await app.waitForLine(/slow begins/)
@@ -236,6 +236,7 @@ t.test("a watchdog's last word stays", async (t) => {
     time: new Date().toISOString()
   } as TerminationRecord
   writeFileSync(path, formatTerminationMessage(said))
+  app.kill('SIGUSR2')
   t.match(await app.result, [7, null])
   await slow
   t.match(at(path), { summary: 'blocked', blockedIn: 'hash (app.js:5)' })
