@@ -225,7 +225,8 @@ const rows: Row[] = [
     send: ['a'],
     act: pauseNowAndThen,
     bytes: 10e6,
-    within: [500, 7000]
+    // How long it takes is the reader's matter; had it been closed before, bytes would be missing.
+    within: [0, 7000]
   },
   {
     name: 'a reader that takes nothing any more is cut in time',
