@@ -15,6 +15,7 @@ import type { GracefulOptions } from './options.ts'
 import { loadPageTexts } from './page/texts.ts'
 import { checkInternals } from './fastify/check-internals.ts'
 import { hasBooted, rootOf } from './fastify/close.ts'
+import { hookRequests } from './fastify/request-hook.ts'
 import { listenWithMode } from './server/socket-files.ts'
 import { followMarked } from './traffic/marked.ts'
 import { proberOf } from './traffic/probers.ts'
@@ -95,9 +96,6 @@ declare module 'fastify' {
   }
 }
 
-// Kept: a test may replace it later, and each request would wait for it.
-const { queueMicrotask: enqueue } = globalThis
-
 /** Requests that an answer of the admin routes names: `inFlight` says how many there are. */
 const mostTold = 1000
 
@@ -133,17 +131,7 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
       }
     }
   })
-  root.addHook('onRequest', (request, reply, done) => {
-    let isFollowed = false
-    try {
-      isFollowed = incoming.arrive(request, reply)
-    } catch (error) {
-      faults.note("hook 'onRequest'", error)
-    }
-    // What came in the same piece must be parsed before this reply can be marked as its connection's last.
-    if (isFollowed) enqueue(done)
-    else done()
-  })
+  hookRequests(root, incoming, faults)
   application.closeHooks.follow(() => root.addHook('onClose', async () => {
     faults.attempt("hook 'onClose'", () => application.closed())
   }))

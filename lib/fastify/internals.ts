@@ -16,7 +16,9 @@ export type PreClose = (this: FastifyInstance, done?: (error?: unknown) => void)
  * - `fastify.pluginNameChain`: without it the report names no plugins
  * - `fastify.options`: without it a server of `serverFactory` counts as Fastify's
  * - `fastify.serverBindings`: without it the second listener of `localhost` is closed by Fastify, in phase 4
- * - `fastify.Reply`: without it nobody looks at the start whether `fastify.reply.hijacked` is there
+ * - `fastify.Reply`: without it nobody looks at the start whether `fastify.reply.hijacked` is there, and the hook of
+ *   requests stays in the way of each
+ * - `fastify.context`: without it the hook of requests stays in the way of each
  */
 interface FastifyParts {
   'fastify.state': FastifyState
@@ -28,14 +30,23 @@ interface FastifyParts {
   'fastify.Reply': { prototype: FastifyReply }
 }
 
+/** What Fastify keeps of a route, as far as it runs hooks: its own and inherited ones in their order, null for none. */
+export interface RouteContext { onRequest: Array<(...given: never[]) => unknown> | null }
+
 /** A private part of an instance, or the nearest one that it inherits; undefined where this Fastify has none. */
 function partOf<Name extends keyof FastifyParts> (
   instance: FastifyInstance,
   description: Name
 ): FastifyParts[Name] | undefined {
-  for (let holder: object | null = instance; holder !== null; holder = Object.getPrototypeOf(holder) as object | null) {
+  const symbol = symbolOf(instance, description)
+  return symbol && (instance as unknown as Record<symbol, FastifyParts[Name]>)[symbol]
+}
+
+/** The symbol of this description that an object has, or inherits from the nearest one that has it. */
+function symbolOf (object: object, description: string): symbol | undefined {
+  for (let holder: object | null = object; holder !== null; holder = Object.getPrototypeOf(holder) as object | null) {
     const symbol = Object.getOwnPropertySymbols(holder).find((candidate) => candidate.description === description)
-    if (symbol !== undefined) return (holder as Record<symbol, FastifyParts[Name]>)[symbol]
+    if (symbol !== undefined) return symbol
   }
   return undefined
 }
@@ -49,15 +60,29 @@ export function missingOfFastify (root: FastifyInstance): MissingPart[] {
     ['fastify.pluginNameChain', 'the report names no plugins'],
     ['fastify.options', 'a server of serverFactory counts as made by Fastify'],
     ['fastify.serverBindings', 'a second listener of localhost is closed by Fastify, when draining is over'],
-    ['fastify.Reply', 'whether a handler that hijacks its reply is seen shows when it does']
+    ['fastify.Reply', 'whether a handler that hijacks its reply is seen shows when it does; the hook of requests stays']
   ]
   const missing: MissingPart[] = parts.flatMap(([part, instead]) =>
     partOf(root, part) === undefined ? [{ part, instead }] : [])
-  const replies = partOf(root, 'fastify.Reply')
-  if (replies !== undefined && hijackMark(replies.prototype) === undefined) {
+  const replies = replyPrototypeOf(root)
+  if (replies !== undefined && hijackMark(replies) === undefined) {
     missing.push({ part: 'fastify.reply.hijacked', instead: 'a handler whose client has left is not waited for' })
   }
+  if (replies !== undefined && contextKey(root) === undefined) {
+    missing.push({ part: 'fastify.context', instead: 'the hook of requests stays where it is' })
+  }
   return missing
+}
+
+/** What the replies of an application inherit; those of encapsulated instances, too. */
+export function replyPrototypeOf (root: FastifyInstance): FastifyReply | undefined {
+  return partOf(root, 'fastify.Reply')?.prototype
+}
+
+/** Under which symbol a request, and a reply that has one, keeps its {@link RouteContext}. */
+export function contextKey (root: FastifyInstance): symbol | undefined {
+  const replies = replyPrototypeOf(root)
+  return replies && symbolOf(replies, 'fastify.context')
 }
 
 /** The state of an application. */

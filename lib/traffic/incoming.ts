@@ -13,7 +13,7 @@ import type { Endings } from './long-lived.ts'
 import { isProbed } from './marked.ts'
 import { proberOf } from './probers.ts'
 import { isHttp2Request } from './protocol.ts'
-import { name, sessionOf } from './reply-tags.ts'
+import { name, replyOf, sessionOf } from './reply-tags.ts'
 import type { Requests } from './requests.ts'
 import type { Shedding } from './shedding.ts'
 import { visitOf } from './steady-callers.ts'
@@ -56,6 +56,16 @@ export class Incoming {
     this.#envoy = parts.envoy
     this.#shedding = parts.shedding
     this.#idle = parts.idle
+  }
+
+  /** Whether each reply is followed now. */
+  get exact (): boolean {
+    return this.#followed.exact
+  }
+
+  /** Whether it has heard of a request. */
+  knows (reply: FastifyReply): boolean {
+    return replyOf(reply.raw) === reply
   }
 
   /**

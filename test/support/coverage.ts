@@ -22,7 +22,7 @@ const measured: Record<string, readonly string[] | 'all'> = {
   'test/status': 'all',
   'test/supervisor': ['config', 'phase-barrier', 'probe-updates'],
   'test/traffic': ['arrivals', 'connections', 'cut-streams', 'evidence', 'front-ends', 'http2', 'http2-sessions',
-    'listeners', 'longlived', 'requests', 'session-notice', 'steady-callers'],
+    'listeners', 'longlived', 'request-hook', 'requests', 'session-notice', 'steady-callers'],
   'test/util': 'all',
   'test/watchdog': ['bounds', 'plan']
 }

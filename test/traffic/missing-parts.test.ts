@@ -39,6 +39,7 @@ const parts: ReadonlyArray<[part: string, instead: string, place?: Place]> = [
   ['fastify.options', 'a server of serverFactory'],
   ['fastify.serverBindings', 'a second listener of localhost'],
   ['fastify.Reply', 'whether a handler that hijacks'],
+  ['fastify.context', 'the hook of requests stays where it is'],
   ['fastify.reply.hijacked', 'a handler whose client has left']
 ]
 

@@ -13,7 +13,8 @@ const parts: Readonly<Record<string, string>> = {
   _storeHeader: 'requests.test.ts',
   _header: 'requests.test.ts',
   parser: 'listeners.test.ts',
-  'fastify.hooks': 'listeners.test.ts'
+  'fastify.hooks': 'listeners.test.ts',
+  'fastify.context': 'requests.test.ts'
 }
 
 /** Runs a program of this folder without a part; answers its exit code and what it wrote. */
