@@ -37,21 +37,21 @@ export interface RequestListener {
  */
 export function hookRequests (root: FastifyInstance, listener: RequestListener, faults: Faults): void {
   const routes = new RouteHooks(contextKey(root))
-  root.addHook('onRequest', {
-    [hookName] (request: FastifyRequest, reply: FastifyReply, done: () => void): void {
-      let isFollowed = false
-      try {
-        const isKnown = listener.knows(reply)
-        isFollowed = isKnown ? listener.exact : listener.arrive(request, reply)
-        if (isKnown && !isFollowed) routes.leave(request)
-      } catch (error) {
-        faults.note("hook 'onRequest'", error)
-      }
-      // What came in the same piece must be parsed before this reply can be marked as its connection's last.
-      if (isFollowed) enqueue(done)
-      else done()
+  const hook = (request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
+    let isFollowed = false
+    try {
+      const isKnown = listener.knows(reply)
+      isFollowed = isKnown ? listener.exact : listener.arrive(request, reply)
+      if (isKnown && !isFollowed) routes.leave(request)
+    } catch (error) {
+      faults.note("hook 'onRequest'", error)
     }
-  }[hookName]!)
+    // What came in the same piece must be parsed before this reply can be marked as its connection's last.
+    if (isFollowed) enqueue(done)
+    else done()
+  }
+  Object.defineProperty(hook, 'name', { value: hookName })
+  root.addHook('onRequest', hook)
   onConstructed(root, (reply) => {
     try {
       const { request } = reply
@@ -73,6 +73,8 @@ function onConstructed (root: FastifyInstance, listener: (reply: FastifyReply) =
   })
 }
 
+const isOurs = ({ name }: { name: string }): boolean => name === `bound ${hookName}`
+
 /** The hook's place among the hooks of each route. */
 class RouteHooks {
   readonly #key: symbol | undefined
@@ -90,7 +92,7 @@ class RouteHooks {
     const context = this.#contextOf(request)
     if (context === undefined || this.#kept.has(context)) return
     const whole = context.onRequest
-    const rest = whole?.filter(({ name }) => name !== `bound ${hookName}`)
+    const rest = whole?.filter((one) => !isOurs(one))
     if (rest?.length !== (whole?.length ?? 0) - 1) {
       this.#kept.add(context)
       return
@@ -105,9 +107,8 @@ class RouteHooks {
     const left = context && this.#left.get(context)
     if (context === undefined || left === undefined) return
     this.#left.delete(context)
-    const isOurs = (name: string): boolean => name === `bound ${hookName}`
     if (context.onRequest === left.rest) context.onRequest = left.whole
-    else context.onRequest = [...left.whole!.filter(({ name }) => isOurs(name)), ...context.onRequest ?? []]
+    else context.onRequest = [...left.whole!.filter(isOurs), ...context.onRequest ?? []]
   }
 
   #contextOf (request: FastifyRequest): RouteContext | undefined {

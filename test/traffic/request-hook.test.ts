@@ -88,6 +88,12 @@ const rows: Row[] = [
   }
 ]
 
+async function statuses (wire: Wire, count: number): Promise<number[]> {
+  const all: number[] = []
+  for (let index = 0; index < count; index++) all.push((await wire.reply()).status)
+  return all
+}
+
 const inFlight = (service: Service): number => service.status().inFlight
 
 // Scenario (Requests in flight): The hook leaves the way of a route that has served a request, and is back in phase 1
@@ -137,11 +143,6 @@ t.test('a route with requests before and after the hook has left', async (t) => 
       await service.reached('draining')
       t.equal(inFlight(service), 5, 'all are waited for')
       door.open()
-      const statuses = async (wire: Wire, count: number): Promise<number[]> => {
-        const all: number[] = []
-        for (let index = 0; index < count; index++) all.push((await wire.reply()).status)
-        return all
-      }
       t.strictSame([await statuses(waiting, 1), await statuses(pipelined, 2), await statuses(late, 1)],
         [[200], [200, 200], [200]])
       t.match(await end, { verdict: 'clean' })
