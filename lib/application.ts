@@ -155,7 +155,7 @@ export class Application {
   listening (): void {
     this.traffic.open()
     if (this.traffic.listeners.open) this.membership.listening()
-    for (const { fields, message } of bootNotes(this.root, this.settings)) this.log.warn(fields, message)
+    for (const { level, fields, message } of bootNotes(this.root, this.settings)) this.log[level](fields, message)
     this.watchHandle?.changed()
   }
 

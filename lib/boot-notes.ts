@@ -5,7 +5,7 @@ import type { Settings } from './settings.ts'
 import { deafAncestor, deafAncestorMessage } from './process/parent.ts'
 
 /** A line for the log. */
-export interface BootNote { fields: { event: string }, message: string }
+export interface BootNote { level: 'info' | 'warn', fields: { event: string, port?: number }, message: string }
 
 /** PID 1 is the same for all applications of a process. */
 let hasToldOfParent = false
@@ -14,21 +14,31 @@ let hasToldOfParent = false
 export function bootNotes (root: FastifyInstance, { exit, signals, probes, watchdog }: Settings): BootNote[] {
   const notes: BootNote[] = []
   const missing = missingMessage(root)
-  if (missing !== undefined) notes.push({ fields: { event: 'graceful.internals' }, message: missing })
-  if (probes !== false && watchdog?.port === undefined && speaksCleartextHttp2(root)) {
-    notes.push({
-      fields: { event: 'graceful.http2' },
-      message: 'this server speaks HTTP/2 without TLS and nothing else: probes over HTTP/1.1, as those of a '
-        + 'kubelet and of most balancers, get no answer from it. The option watchdog.port gives them a port '
-        + 'of their own, where HTTP/1.1 is spoken'
-    })
-  }
+  if (missing !== undefined) notes.push({ level: 'warn', fields: { event: 'graceful.internals' }, message: missing })
+  if (probes !== false && speaksCleartextHttp2(root)) notes.push(noteOnHttp2(watchdog?.port))
   if (exit && isMainThread && signals['SIGTERM'] !== false && signals['SIGTERM'] !== 'ignore' && !hasToldOfParent) {
     const name = deafAncestor()
     hasToldOfParent = name !== undefined
-    if (name !== undefined) notes.push({ fields: { event: 'graceful.parent' }, message: deafAncestorMessage(name) })
+    if (name !== undefined) {
+      notes.push({ level: 'warn', fields: { event: 'graceful.parent' }, message: deafAncestorMessage(name) })
+    }
   }
   return notes
+}
+
+/** Where probes over HTTP/1.1 get an answer. */
+function noteOnHttp2 (port: number | undefined): BootNote {
+  const server = 'this server speaks HTTP/2 without TLS and nothing else: probes over HTTP/1.1'
+  if (port !== undefined) {
+    const message = `${server} are answered on the port of the watchdog${port === 0 ? '' : `, ${port}`}`
+    return { level: 'info', fields: { event: 'graceful.http2', port }, message }
+  }
+  return {
+    level: 'warn',
+    fields: { event: 'graceful.http2' },
+    message: `${server}, as those of a kubelet and of most balancers, get no answer from it. The option watchdog.port `
+      + 'gives them a port of their own, where HTTP/1.1 is spoken'
+  }
 }
 
 /** Also where the server was made by a factory. */
