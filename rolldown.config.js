@@ -51,6 +51,8 @@ export default defineConfig(async () => [
         builtPage: JSON.stringify(await pageText())
       }
     },
+    // Which file each statement is of says the repository, in a fiftieth less of the package.
+    experimental: { attachDebugInfo: 'none' },
     output: {
       dir: 'dist',
       format: 'esm',
