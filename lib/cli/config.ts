@@ -5,6 +5,7 @@ import { own, readVariable } from '../util/own.ts'
 import { supervisorOptions } from '../supervisor/option-table.ts'
 import type { SupervisorOptions } from '../supervisor/options.ts'
 import type { SupervisorOption } from '../supervisor/option-table.ts'
+import { aTime, parseTime } from './time.ts'
 
 /** What of a package file is read. */
 export const packageKey = 'fastify-graceful'
@@ -116,19 +117,14 @@ function readCount ({ expected }: SupervisorOption, name: string, value: string)
   return Number(value)
 }
 
-/** What a time is, as messages say it. */
-export const aTime = 'a time with its unit, such as 30s, 500ms or 2m'
-
-const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-
 /**
- * `30s`, `500ms`, `1.5m`. A number without a unit would be seconds to one reader and milliseconds to the other.
+ * A time with its unit, in milliseconds.
  *
  * @param name the flag, variable or key, for the message
  * @throws FST_GRACEFUL_INVALID_OPTION
  */
 export function readDuration (name: string, value: string): number {
-  const [, amount, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(value) ?? []
-  if (amount === undefined) throw new errors.FST_GRACEFUL_INVALID_OPTION(name, aTime, show(value), 'text')
-  return Number(amount) * (units[unit] ?? 1)
+  const time = parseTime(value)
+  if (time === undefined) throw new errors.FST_GRACEFUL_INVALID_OPTION(name, aTime, show(value), 'text')
+  return time
 }

@@ -5,8 +5,9 @@ import { supervisorOptions } from '../supervisor/option-table.ts'
 import type { SupervisorOption } from '../supervisor/option-table.ts'
 import { checkScript } from '../supervisor/parent/script.ts'
 import { shorten } from '../errors.ts'
-import { aTime, flagOf, packageKey, readConfig, readPackageKey, variableOf } from './config.ts'
+import { flagOf, packageKey, readConfig, readPackageKey, variableOf } from './config.ts'
 import type { Command } from './command.ts'
+import { aTime } from './time.ts'
 import { typed, UsageError } from './usage.ts'
 
 const optionLine = (option: SupervisorOption): string =>

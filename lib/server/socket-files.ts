@@ -3,23 +3,16 @@ import type { Server } from 'node:net'
 import { isMainThread } from 'node:worker_threads'
 import { invalidOption } from '../errors.ts'
 import type { Rule } from '../rules.ts'
+import { aSocketPath, fits } from './socket-path.ts'
 
-/** Bytes of a path that the address of a unix socket holds. Node cuts a longer one off without an error. */
-const longestSocketPath: number = process.platform === 'linux' || process.platform === 'android' ? 107 : 103
-
-/** The path of a unix socket. A named pipe of Windows has no such limit. */
+/** The path of a unix socket. */
 export const socketPath: Rule = {
-  expected: `the path of a unix socket, of at most ${longestSocketPath} bytes`,
+  expected: aSocketPath,
   test: (value) => typeof value === 'string' && /^[^\0]*[^\0\s][^\0]*$/.test(value) && fits(value)
 }
 
 /** The mode of a unix socket whose peers are authorised: whoever may write to it may connect. */
 export const defaultSocketMode = 0o600
-
-/** Whether a path is short enough for a unix socket. */
-export function fits (path: string): boolean {
-  return process.platform === 'win32' || Buffer.byteLength(path) <= longestSocketPath
-}
 
 /** How a server is made to listen, as far as it matters here. */
 interface ListenOptions { path?: unknown, readableAll?: unknown, writableAll?: unknown }

@@ -5,9 +5,10 @@ import { clearTimeout, setTimeout } from 'node:timers'
 import { phases } from '../../lifecycle/phase.ts'
 import { readStatus } from '../../status/read.ts'
 import { duration } from '../../status/words.ts'
-import { printable, readJson } from './fields.ts'
+import { shortened, whyUnreached } from '../unreached.ts'
+import { readJson } from './fields.ts'
 import { readEvents, StreamedState } from './stream.ts'
-import type { Target } from './target.ts'
+import type { Target } from '../target.ts'
 
 /** What became of asking. */
 export type Answer = { status: object, at: number } | { status: undefined, problem: string }
@@ -174,7 +175,7 @@ const refused = (problem: string): Answer => ({ status: undefined, problem })
 
 function judge ({ statusCode = 0, statusMessage = '', headers }: IncomingMessage, body: string): Answer {
   if (statusCode >= 300 && statusCode < 400) {
-    const target = shorten(headers.location ?? 'nowhere')
+    const target = shortened(headers.location ?? 'nowhere')
     return refused(`answers ${statusCode} with a redirect to ${target}, which is not followed`)
   }
   if (statusCode === 401) return refused('answers 401: credentials are needed (--token, GRACEFUL_TOKEN)')
@@ -183,11 +184,11 @@ function judge ({ statusCode = 0, statusMessage = '', headers }: IncomingMessage
   }
   if (statusCode === 404) return refused('answers 404: no status route there; is admin.prefix another one?')
   if (statusCode !== 200) {
-    return refused(`answers ${statusCode}${statusMessage === '' ? '' : ` ${shorten(statusMessage)}`}`)
+    return refused(`answers ${statusCode}${statusMessage === '' ? '' : ` ${shortened(statusMessage)}`}`)
   }
   const status = readJson(body)
   if (status === undefined) {
-    return refused(`answers with ${shorten(headers['content-type'] ?? 'no content type')} that is no JSON`)
+    return refused(`answers with ${shortened(headers['content-type'] ?? 'no content type')} that is no JSON`)
   }
   if (!isStatus(status)) return refused('answers with JSON that is no status of fastify-graceful')
   return { status, at: timeOf(headers.date) }
@@ -204,34 +205,8 @@ function timeOf (date: string | undefined): number {
   return Math.abs(theirs - Date.now()) > tolerance ? theirs : Date.now()
 }
 
-const shorten = (text: string): string => printable(text.length > 80 ? `${text.slice(0, 79)}…` : text)
-
-const words: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'the connection was closed without an answer',
-  EPIPE: 'the connection was closed without an answer',
-  EHOSTUNREACH: 'no route to the host',
-  ENETUNREACH: 'no route to its network',
-  ENOTFOUND: 'no host of this name',
-  EAI_AGAIN: 'the name of the host could not be looked up',
-  ENOENT: 'no socket of this path',
-  ENOTSOCK: 'no socket of this path',
-  EACCES: 'no permission for the socket',
-  EPROTO: 'no TLS is spoken there: is it http?',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'no TLS is spoken there: is it http?',
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'no TLS is spoken there: is it http?'
-}
-
 function problemOf (error: unknown, timeout: number): string {
   if (error instanceof TimeoutError) return `no answer within ${duration(timeout)}`
   if (error instanceof TooLong) return `answers with more than ${longest / 2 ** 20} MiB`
-  // Where a name has several addresses, each has its own.
-  const [first] = error instanceof AggregateError ? error.errors as unknown[] : [error]
-  const { code = '', message } = first as Error & { code?: string }
-  if (code.startsWith('HPE_')) return 'no HTTP is spoken there: is it https?'
-  if (/CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS/.test(code)) {
-    return `the certificate is not accepted: ${shorten(message)} `
-      + "(NODE_EXTRA_CA_CERTS names a file with your authority's)"
-  }
-  return words[code] ?? shorten(message === '' ? code : message)
+  return whyUnreached(error)
 }
