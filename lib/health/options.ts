@@ -24,7 +24,8 @@ export interface CheckOptions {
   timeout?: number
   /**
    * A result younger than this is answered again without running the check; 0 runs it for every probe that finds no
-   * run under way. Default: 5000.
+   * run under way. Ten runs may follow each other at once, and then one each 100 ms, for which probes wait. Default:
+   * 5000.
    */
   ttl?: number
   /**

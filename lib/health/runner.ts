@@ -8,6 +8,13 @@ import type { Check, ResolvedCheckOptions } from './options.ts'
  */
 const refreshInterval = 500
 
+/**
+ * Runs of a check that may follow each other at once, whoever asks, and milliseconds from one to the next of any more:
+ * a stranger who asks without a pause has no check run without one. Who comes too soon waits for the next run, with all
+ * others who do, and is told nothing that is old.
+ */
+const pace = { atOnce: 10, interval: 100 } as const
+
 /** Probes that wait for a run at most. Whoever comes while so many do is answered at once with what is known. */
 const mostWaiting = 1000
 
@@ -58,6 +65,8 @@ export class CheckRunner {
   /** Stays while the check's promise is pending, even beyond its timeout, so that a hung check is not started again. */
   #run: Run | undefined
   #cancelInterval: (() => void) | undefined
+  /** When the next run may begin that nothing is saved up for. */
+  #due = -Infinity
   #stopped = false
 
   constructor (name: string, check: Check, options: ResolvedCheckOptions, ports: RunnerPorts) {
@@ -86,7 +95,7 @@ export class CheckRunner {
     const last = this.#last
     if (last !== undefined && (this.#stopped || this.#run?.over === true || this.#isFresh(last))) return last
     if (this.#stopped) return this.#outcome(false, 'health checks have stopped', this.#ports.now())
-    const run = this.#run ?? this.#start()
+    const run = this.#run ?? this.#start(this.#wait())
     if (run.waiting >= mostWaiting) return last ?? this.#outcome(false, 'has not answered yet', this.#ports.now())
     run.waiting++
     return run.outcome
@@ -111,7 +120,7 @@ export class CheckRunner {
     const { ttl, interval } = this.options
     const last = this.#last
     if (last !== undefined && (interval !== undefined || this.#ports.now() - last.at < (ttl || refreshInterval))) return
-    this.#start()
+    this.#start(this.#wait())
   }
 
   /** No timer is left, nobody waits any more, and the check is told. */
@@ -131,19 +140,29 @@ export class CheckRunner {
     this.#cancelInterval?.()
     if (interval === undefined || this.#stopped) return
     this.#cancelInterval = this.#ports.after(interval, () => {
-      if (this.#run === undefined) this.#start()
+      if (this.#run === undefined) this.#start(0)
       else this.#schedule()
     })
   }
 
-  #start (): Run {
-    const { run } = this.#ports
-    return run === undefined ? this.#begin() : run(() => this.#begin())
+  /** How many milliseconds a run has to wait that somebody asks for. */
+  #wait (): number {
+    const now = this.#ports.now()
+    const due = Math.max(this.#due, now - (pace.atOnce - 1) * pace.interval)
+    this.#due = due + pace.interval
+    return Math.max(0, due - now)
   }
 
-  #begin (): Run {
+  #start (wait: number): Run {
+    const { run } = this.#ports
+    return run === undefined ? this.#begin(wait) : run(() => this.#begin(wait))
+  }
+
+  #begin (wait: number): Run {
     const { timeout } = this.options
-    const since = this.#ports.now()
+    const { now, after } = this.#ports
+    let since = now()
+    let cancel: (() => void) | undefined
     const controller = new AbortController()
     let resolve!: (outcome: Outcome) => void
     const run: Run = {
@@ -151,7 +170,7 @@ export class CheckRunner {
       end: (ok, output, error) => {
         if (run.over) return
         run.over = true
-        cancel()
+        cancel?.()
         const outcome = this.#outcome(ok, output, since)
         this.#record(outcome, error)
         resolve(outcome)
@@ -161,12 +180,17 @@ export class CheckRunner {
       over: false
     }
     this.#run = run
-    const cancel = this.#ports.after(timeout, () => {
-      const message = `did not answer within ${timeout} ms`
-      run.end(false, message)
-      controller.abort(new Error(`health check '${this.name}' ${message}`))
-    })
-    this.#execute(run)
+    const execute = (): void => {
+      since = now()
+      cancel = after(timeout, () => {
+        const message = `did not answer within ${timeout} ms`
+        run.end(false, message)
+        controller.abort(new Error(`health check '${this.name}' ${message}`))
+      })
+      this.#execute(run)
+    }
+    if (wait > 0) cancel = after(wait, execute)
+    else execute()
     return run
   }
 

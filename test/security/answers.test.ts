@@ -2,6 +2,7 @@
 import { constants } from 'node:buffer'
 import t from 'tap'
 import type { Test } from 'tap'
+import type { Health } from '../../lib/health/health.ts'
 import type { CheckOptions } from '../../lib/health/options.ts'
 import type { Participant } from '../../lib/lifecycle/participants.ts'
 import { makeHealth } from '../health/support.ts'
@@ -201,4 +202,60 @@ t.test('a run that hangs keeps nobody, and is not begun again', async (t) => {
     settle()
     health.stop()
   }
+})
+
+// Scenario, too: The longest text there is…
+t.test('who asks without a pause has no check run without one, and a kubelet waits a tenth of a second at most for what is new', async (t) => {
+  const rows: Array<[name: string, options: CheckOptions, ask: (health: Health) => unknown]> = [
+    ['ttl: 0', { ttl: 0 }, async (health) => health.verdict('readiness')],
+    ['a ttl that is next to nothing', { ttl: 1 }, async (health) => health.verdict('readiness')],
+    ['not critical', { ttl: 0, critical: false }, async (health) => health.verdict('readiness')],
+    ['one check alone', { ttl: 0 }, async (health) => health.verdict('readiness', { only: 'db' })],
+    ['a probe of another kind', { ttl: 0, kinds: ['readiness', 'liveness'] }, async (health) => health.verdict('liveness')],
+    ['the last readiness, read again and again', { ttl: 1 }, (health) => health.ready()]
+  ]
+  for (const [name, options, ask] of rows) {
+    await t.test(name, async (t) => {
+      const { health, clock } = makeHealth()
+      const begun: number[] = []
+      health.addCheck('db', () => { begun.push(clock.now()) }, options)
+      for (let second = 0; second < 10; second++) {
+        for (let asks = 0; asks < 200; asks++) {
+          void ask(health)
+          await clock.pass(5)
+        }
+        const asked = clock.now()
+        let told: number | undefined
+        void health.verdict('readiness').then(() => { told = clock.now() })
+        await clock.pass(100)
+        t.ok(told !== undefined && told <= asked + 100, 'a kubelet is answered')
+        t.ok(begun.at(-1)! >= asked - (options.ttl ?? 0), 'with what is new')
+      }
+      t.ok(begun.length <= 10 + 11 * 10, `${begun.length} runs in 11 s`)
+      health.stop()
+      t.equal(clock.timers, 0)
+    })
+  }
+})
+
+// Scenario, too: The longest text there is…
+t.test('several who probe at the usual pace wait for no run but their own', async (t) => {
+  const { health, clock } = makeHealth()
+  let runs = 0
+  health.addCheck('db', () => { runs++ }, { ttl: 0 })
+  for (let second = 0; second < 5; second++) {
+    for (let asks = 0; asks < 10; asks++) {
+      await health.verdict('readiness')
+      t.equal(runs, second * 10 + asks + 1)
+    }
+    await clock.pass(1000)
+  }
+  const waiting = Array.from({ length: 11 }, async () => health.verdict('readiness', { only: 'db' }))
+  await clock.pass(0)
+  for (let asks = 0; asks < 9; asks++) await health.verdict('readiness')
+  const late = health.verdict('readiness')
+  health.stop()
+  t.notOk((await late).ok, 'who waits for a run when checks stop is told so')
+  await Promise.all(waiting)
+  t.equal(clock.timers, 0)
 })
