@@ -16,7 +16,7 @@ import { readOptions } from '../../lib/options.ts'
 import type { Settings } from '../../lib/settings.ts'
 import { cases, token } from './cases.ts'
 import { containerOf, environmentOf, podOf } from './pod.ts'
-import { Cases, render } from './render.ts'
+import { Cases, render, service } from './render.ts'
 import type { Values } from './render.ts'
 import { charts, helm } from './tools.ts'
 
@@ -222,7 +222,7 @@ t.test("the README's presets are those of the library", async (t) => {
 t.test('the notes tell the times that the plugin will keep', async (t) => {
   const values = { ...cases['everything'], preStop: { mode: 'sleep', seconds: 4 }, image: { repository: 'shop' } }
   const { stdout } = await helm(
-    ['install', 'rel', join(charts, 'graceful-service'), '--dry-run=client', '--values', '-'],
+    ['install', 'rel', service, '--dry-run=client', '--values', '-'],
     JSON.stringify(values)
   )
   const times = [...stdout.slice(stdout.indexOf('NOTES:')).matchAll(/^ +([\d.]+) s {2}(.*)$/gm)]

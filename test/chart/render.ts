@@ -1,18 +1,32 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import type { Manifest } from './manifests.ts'
+import { assemble } from './package.ts'
 import { charts, helm } from './tools.ts'
 
 /** Values of graceful-service. */
 export type Values = Record<string, unknown>
 
-/** The application chart. */
-export const service: string = join(charts, 'graceful-service')
+/** The application chart, with the library in it. */
+export const service: string = assemble()
 
-/** What Kubernetes versions the charts are for. */
-export const versions: readonly string[] = Array.from({ length: 12 }, (_, index) => `1.${25 + index}`)
+/** At which versions of Kubernetes the charts render something else: all that they ask a version for. */
+const changes = ['graceful-lib', 'graceful-service'].flatMap((chart) => {
+  const folder = join(charts, chart, 'templates')
+  const texts = readdirSync(folder).filter((name) => name.includes('.')).map((name) => readFileSync(join(folder, name), 'utf8'))
+  return texts.flatMap((text) => [...text.matchAll(/"graceful-lib\.since" \(list \S+ "1\.(\d+)"\)/g)])
+    .map(([, minor]) => Number(minor))
+})
+
+/**
+ * What Kubernetes versions the charts are tried for: the oldest and the newest one, and those at which they change. The
+ * ones between render what the one before them does.
+ */
+export const versions: readonly string[] = [...new Set([25, ...changes.filter((minor) => minor > 25), 36])]
+  .toSorted((one, other) => one - other)
+  .map((minor) => `1.${minor}`)
 
 const parsed = new Map<string, Manifest>()
 

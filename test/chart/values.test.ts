@@ -1,4 +1,4 @@
-import { readFile, readdir, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -8,7 +8,7 @@ import { Cases, template } from './render.ts'
 import type { Values } from './render.ts'
 import { leaves, objects, valuesTable } from './schema.ts'
 import type { Schema } from './schema.ts'
-import { charts, helm } from './tools.ts'
+import { charts } from './tools.ts'
 
 const read = (name: string): Promise<string> => readFile(join(charts, name), 'utf8')
 const schema = JSON.parse(await read('graceful-service/values.schema.json')) as Schema
@@ -411,24 +411,4 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
       t.match(stderr, message)
     }
   }))
-})
-
-t.test('the library lies in the application chart as it is', async (t) => {
-  const files = (await readdir(join(charts, 'graceful-lib'), { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile())
-    .map(({ parentPath, name }) => join(parentPath, name).slice(join(charts, 'graceful-lib').length))
-  const copied = (await readdir(
-    join(charts, 'graceful-service', 'charts', 'graceful-lib'),
-    { recursive: true, withFileTypes: true }
-  )).filter((entry) => entry.isFile())
-  t.equal(copied.length, files.length)
-  for (const file of files) {
-    t.equal(
-      await read(join('graceful-service/charts/graceful-lib', file)),
-      await read(join('graceful-lib', file)),
-      file
-    )
-  }
-  const { stdout } = await helm(['dependency', 'list', join(charts, 'graceful-service')])
-  t.match(stdout, /graceful-lib\s+0\.1\.0\s+file:\/\/\.\.\/graceful-lib\s+unpacked/)
 })
