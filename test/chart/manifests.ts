@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { apiTypes, kubectl } from './tools.ts'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { apiTypes, kubectl, modelFolder } from './tools.ts'
 
 /** An object as it goes to the API server. */
 export interface Manifest {
@@ -22,23 +22,90 @@ function modulePath (apiVersion: string): string {
   return version === undefined ? `core/${group}` : `${group.split('.')[0]}/${version}`
 }
 
+/** Custom resources, by the package that has their types and schemas. */
+const customs: Record<string, string> = {
+  'gateway.networking.k8s.io': '@kubernetes-models/gateway-api',
+  'monitoring.coreos.com': '@kubernetes-models/prometheus-operator'
+}
+
+const groupOf = ({ apiVersion }: Manifest): string => apiVersion.includes('/') ? apiVersion.split('/')[0] ?? '' : ''
+
+/** The package of models that has a manifest's type in this version of Kubernetes; undefined where there is none. */
+function modelPackage (version: string, manifest: Manifest): string | undefined {
+  return customs[groupOf(manifest)] ?? (Number(version.split('.')[1]) >= 36 ? 'kubernetes-models' : undefined)
+}
+
+/** How the packages of models name the schemas of a group. */
+const schemaNames: Record<string, string> = {
+  '': 'IoK8sApiCore',
+  apps: 'IoK8sApiApps',
+  autoscaling: 'IoK8sApiAutoscaling',
+  'networking.k8s.io': 'IoK8sApiNetworking',
+  policy: 'IoK8sApiPolicy',
+  'gateway.networking.k8s.io': 'IoK8sSigsGatewayApiApis',
+  'monitoring.coreos.com': 'ComGithubPrometheusOperatorPrometheusOperatorPkgApisMonitoring'
+}
+
+interface Validate {
+  (manifest: Manifest): boolean
+  errors?: Array<{ instancePath: string, keyword: string, params: object }> | null
+}
+
+/**
+ * Checks manifests against the schemas of Kubernetes 1.36 and of custom resources, with their bounds and patterns, which
+ * types know nothing of. Unknown fields are for `typeErrors`.
+ *
+ * @returns one line per error
+ */
+export async function schemaErrors (manifests: readonly Manifest[]): Promise<string[]> {
+  const folder = join(await modelFolder(), 'node_modules')
+  const validators = new Map<string, Validate>()
+  const found: string[] = []
+  for (const manifest of manifests) {
+    const group = groupOf(manifest)
+    const version = manifest.apiVersion.slice(group === '' ? 0 : group.length + 1)
+    const name = `${schemaNames[group]}${version.replace('v', 'V')}${manifest.kind}.js`
+    const file = join(folder, modelPackage('1.36', manifest) ?? '', '_schemas', name)
+    const validate = validators.get(file)
+      ?? (await import(pathToFileURL(file).href) as { validate: Validate }).validate
+    validators.set(file, validate)
+    if (validate(manifest)) continue
+    for (const { instancePath, keyword, params } of validate.errors ?? []) {
+      found.push(`${manifest.kind} ${manifest.metadata.name}${instancePath}: ${keyword} ${JSON.stringify(params)}`)
+    }
+  }
+  return found
+}
+
 /**
  * Checks manifests against the API of their Kubernetes version: the compiler refuses wrong types, missing fields and,
- * in object literals, unknown ones. Custom resources are not checked.
+ * in object literals, unknown ones. Custom resources are held against the newest types there are.
  *
  * @returns one line per error
  */
 export async function typeErrors (subjects: Subject[]): Promise<string[]> {
   const folder = mkdtempSync(join(tmpdir(), 'graceful-manifests-'))
   try {
+    symlinkSync(join(await modelFolder(), 'node_modules'), join(folder, 'node_modules'))
+    /** What has been held against which types. */
+    const known = new Map<string, Set<Manifest>>()
     for (const [index, { version, manifests }] of subjects.entries()) {
       const types = `types-${version}`
-      symlinkSync(await apiTypes(version), join(folder, `${types}-${index}`))
-      const lines = manifests
-        .filter(({ apiVersion }) => !apiVersion.startsWith('monitoring.'))
-        .map((manifest, position) =>
-          `export const m${position}: import('./${types}-${index}/${modulePath(manifest.apiVersion)}').${manifest.kind}`
-            + ` = ${JSON.stringify(manifest)}`)
+      const source = await apiTypes(version)
+      symlinkSync(source, join(folder, `${types}-${index}`))
+      const fresh = manifests.filter((manifest) => {
+        const seen = known.get(modelPackage(version, manifest) ?? source) ?? new Set()
+        known.set(modelPackage(version, manifest) ?? source, seen)
+        return !seen.has(manifest) && seen.add(manifest)
+      })
+      const lines = fresh.map((manifest, position) => {
+        const { apiVersion, kind } = manifest
+        const models = modelPackage(version, manifest)
+        const type = models === undefined
+          ? `import('./${types}-${index}/${modulePath(apiVersion)}').${kind}`
+          : `import('${models}/${apiVersion}/${kind}').I${kind}`
+        return `export const m${position}: ${type} = ${JSON.stringify(manifest)}`
+      })
       writeFileSync(join(folder, `kubernetes-${version}-${index}.ts`), lines.join('\n'))
     }
     // So that a package above the folder for temporary files has no say.
@@ -48,7 +115,7 @@ export async function typeErrors (subjects: Subject[]): Promise<string[]> {
         noEmit: true,
         strict: true,
         skipLibCheck: true,
-        module: 'nodenext',
+        module: 'preserve',
         types: [],
         preserveSymlinks: true,
         exactOptionalPropertyTypes: true

@@ -6,6 +6,12 @@ export interface Schema {
   additionalProperties?: boolean | Schema
   items?: Schema
   anyOf?: Schema[]
+  allOf?: Schema[]
+  $ref?: string
+  definitions?: Record<string, Schema>
+  required?: string[]
+  maxItems?: number
+  minItems?: number
   enum?: string[]
   pattern?: string
   minimum?: number
@@ -33,7 +39,7 @@ export function objects (schema: Schema, path = ''): string[] {
 function typeOf ({ type, enum: choices, anyOf, items, additionalProperties }: Schema): string {
   if (choices !== undefined) return choices.map((choice) => `\`${choice}\``).join(', ')
   if (anyOf !== undefined) return anyOf.map(typeOf).join(' or ')
-  if (items !== undefined) return `list of ${items.type}s`
+  if (items !== undefined) return `list of ${(items.anyOf ?? [items]).map(({ type }) => `${type}s`).join(' or ')}`
   if (typeof additionalProperties === 'object') return `map of ${additionalProperties.type}s`
   return type ?? 'any'
 }

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
-  existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
+  cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -45,6 +45,33 @@ const apis: Record<string, Pinned> = {
     integrity: 'sha512-Dew1okvhM/SQcIa2rcgujNndZwU8VnSapDgdxlYoB84ZlpAD43U6KLAFqYo17ykSFGHNPrg0qry0bP+GJd9v7Q=='
   }
 }
+
+/**
+ * The API of Kubernetes 1.36, of Gateway API and of the Prometheus Operator: types as well as schemas that are compiled
+ * to JavaScript, with every bound and pattern that the API server keeps to.
+ */
+const models: Pinned[] = [
+  {
+    spec: 'kubernetes-models@5.1.0',
+    integrity: 'sha512-ym4Kiyr8BzGIWj4f853ytVYES1B8C1BdONRP5zodItPD1o//OEKuTwC5nFV3ZJtFGeMqOFbIYkpunSVXSlHS8g=='
+  },
+  {
+    spec: '@kubernetes-models/apimachinery@3.0.2',
+    integrity: 'sha512-6Vbzr/tinxPBGGdfYjXiV9WPj8PEhyiqGJiWhXrsihK7h6glPj4HKUxZ0YwYXH/5uucm/NVef/xY3vZ4Crj1Fg=='
+  },
+  {
+    spec: '@kubernetes-models/base@6.0.1',
+    integrity: 'sha512-pXKCFeSoL6RsMxoPDwaJ5JtijVjeuNCacgtYS9dImF7qFdzdc9lcQbem6y6Ug7/K6/bFOWdTu3qIX88IK81o0A=='
+  },
+  {
+    spec: '@kubernetes-models/gateway-api@2.0.0',
+    integrity: 'sha512-e7SY7EkCGRHy5wHkaGhP32v7V1L+gBalfoqZDFDWn5k9Q7+IW6uz9jNWgOZ9R/Hv5NWyAFYaA01ET2qsysVt5A=='
+  },
+  {
+    spec: '@kubernetes-models/prometheus-operator@6.0.0',
+    integrity: 'sha512-ySNW4T6U6Vn86bmcJ/emmAYJ/UrzpNvzxWexWJSALwgiO4FqCgL6WoqFsOReSiMhw/LlF+MljQvoiwD3RnaGmg=='
+  }
+]
 
 /** Kept from run to run, and shared by clones; named after the content, so that another version lies beside it. */
 const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'fastify-graceful')
@@ -129,6 +156,54 @@ export function apiTypes (version: string): Promise<string> {
   const pinned = closest === undefined ? undefined : apis[closest]
   if (pinned === undefined) throw new Error(`no types for Kubernetes ${version}`)
   return fetched(pinned, (from, to) => renameSync(from, join(to, 'package'))).then((folder) => join(folder, 'package'))
+}
+
+/**
+ * What the compiled schemas need of their own package, in place of it and of the five that it needs: formats, such as
+ * int32, are left alone.
+ */
+const validation: Record<string, string> = {
+  'package.json': JSON.stringify({
+    name: '@kubernetes-models/validate',
+    type: 'module',
+    exports: { '.': './index.js', './runtime/*': './*.js' }
+  }),
+  'index.js': 'const test = () => true\nexport const formats = new Proxy({}, { get: () => ({ test, validate: '
+    + 'Object.assign(test, { test }) }) })\n',
+  'index.d.ts': 'export declare const formats: unknown\n',
+  'equal.js': "export { isDeepStrictEqual as default } from 'node:util'\n",
+  // Go's syntax for what is a flag here.
+  're2.js': "export default class extends RegExp {\n  constructor (text, flags) {\n"
+    + "    super(text.replaceAll('(?i)', ''), `${flags}i`)\n  }\n}\n",
+  'ucs2length.js': 'export default (text) => [...text].length\n'
+}
+
+/** The folder whose `node_modules` has the types and schemas of Kubernetes 1.36 and of custom resources. */
+export async function modelFolder (): Promise<string> {
+  const digest = createHash('sha256').update(JSON.stringify([models, validation])).digest('hex').slice(0, 16)
+  const target = join(cache, digest)
+  if (existsSync(target)) return target
+  const packages = await Promise.all(
+    models.map((pinned) => fetched(pinned, (from, to) => renameSync(from, join(to, 'package'))))
+  )
+  const work = mkdtempSync(join(cache, 'fetch-'))
+  const lay = (name: string): string => join(work, 'node_modules', name)
+  for (const [index, folder] of packages.entries()) {
+    const name = (models[index]?.spec ?? '').replace(/@[^@]+$/, '')
+    cpSync(join(folder, 'package'), lay(name), { recursive: true })
+  }
+  mkdirSync(lay('@kubernetes-models/validate'))
+  for (const [name, text] of Object.entries(validation)) {
+    writeFileSync(join(lay('@kubernetes-models/validate'), name), text)
+  }
+  try {
+    renameSync(work, target)
+  } catch (error) {
+    rmSync(work, { recursive: true, force: true })
+    // Whoever else was at it laid the same.
+    if (!existsSync(target)) throw error
+  }
+  return target
 }
 
 /** Keeps helm and kubectl away from the configuration of whoever runs the tests: they must not find a cluster. */
