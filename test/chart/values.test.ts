@@ -68,6 +68,80 @@ t.test('values.yaml names what the schema names', async (t) => {
   }
 })
 
+t.test('an editor finds a description of whatever it may offer', async (t) => {
+  t.match(await read('graceful-service/values.yaml'), /^# yaml-language-server: \$schema=values\.schema\.json\n/)
+  let described = 0
+  const look = (part: Schema, path: string): void => {
+    for (const [key, inner] of Object.entries(part.properties ?? {})) {
+      described++
+      t.match(inner.description, /^\S.*[.:]$/s, `${path}${key}`)
+      look(inner, `${path}${key}.`)
+    }
+    if (part.items !== undefined) look(part.items, `${path}[].`)
+    for (const inner of [...part.anyOf ?? [], ...part.allOf ?? []]) {
+      look(inner, path)
+      const name = inner.$ref?.replace('#/definitions/', '')
+      if (name !== undefined) t.ok(schema.definitions?.[name], `${path}: ${name}`)
+    }
+  }
+  look(schema, '')
+  for (const [name, inner] of Object.entries(schema.definitions ?? {})) look(inner, `${name}.`)
+  t.ok(described > 220, `${described} values and fields`)
+})
+
+t.test('the schema names what is wrong inside of lists and hooks', async (t) => {
+  const rows: Array<[Values, ...string[]]> = [
+    [{ ingress: { hosts: [{ host: 'Shop.example' }] } }, "at '/ingress/hosts/0/host'"],
+    [{ ingress: { hosts: [{ host: '1.2.3.4:80' }] } }, "at '/ingress/hosts/0/host'"],
+    [{ ingress: { hosts: [{ name: 'shop' }] } }, "at '/ingress/hosts/0'", "'name' not allowed"],
+    [{ ingress: { hosts: [{ paths: [{ path: 'x' }] }] } }, "at '/ingress/hosts/0/paths/0/path'"],
+    [{ ingress: { hosts: [{ paths: [{ path: '/', pathType: 'prefix' }] }] } }, "paths/0/pathType'", "'Prefix', 'Exact'"],
+    [{ ingress: { tls: [{ hosts: ['a b'] }] } }, "at '/ingress/tls/0/hosts/0'"],
+    [{ httpRoute: { parentRefs: [{}] } }, "at '/httpRoute/parentRefs/0': missing property 'name'"],
+    [{ httpRoute: { parentRefs: [{ name: 'a', section: 'b' }] } }, "at '/httpRoute/parentRefs/0'", "'section'"],
+    [{ httpRoute: { timeouts: { request: '10 s' } } }, "at '/httpRoute/timeouts/request'"],
+    [{ httpRoute: { backendRefs: [{ name: 'a', weight: -1 }] } }, "at '/httpRoute/backendRefs/0/weight'"],
+    [{ hostAliases: [{ ip: 'localhost', hostnames: ['a'] }] }, "at '/hostAliases/0/ip'"],
+    [{ hostAliases: [{ ip: '::1' }] }, "at '/hostAliases/0': missing property 'hostnames'"],
+    [{ dnsConfig: { options: [{ name: 'ndots', value: 2 }] } }, "at '/dnsConfig/options/0/value'"],
+    [{ service: { ipFamilies: ['IPv5'] } }, "at '/service/ipFamilies/0'", "'IPv4', 'IPv6'"],
+    [{ service: { ipFamilies: ['IPv6', 'IPv6'] } }, "at '/service/ipFamilies'"],
+    [{ postStart: { exec: { command: 'date' } } }, "at '/postStart/exec/command'"],
+    [{ postStart: { exec: {} } }, "at '/postStart/exec': missing property 'command'"],
+    [{ postStart: { httpGet: { port: 70_000 } } }, "at '/postStart/httpGet/port'"],
+    [{ postStart: { sleep: { seconds: -1 } } }, "at '/postStart/sleep/seconds'"],
+    [{ sidecars: [{ name: 'proxy' }] }, "at '/sidecars/0': missing property 'image'"],
+    [{ autoscaling: { metrics: [{ type: 'Pod' }] } }, "at '/autoscaling/metrics/0/type'"],
+    [{ autoscaling: { behavior: { scaleDown: { stabilisation: 1 } } } }, "at '/autoscaling/behavior/scaleDown'"],
+    [
+      { autoscaling: { behavior: { scaleUp: { policies: [{ type: 'Pods', value: 0, periodSeconds: 1 }] } } } },
+      "at '/autoscaling/behavior/scaleUp/policies/0/value'"
+    ],
+    [{ topologySpread: { constraints: [{ topologyKey: 'a' }] } }, "at '/topologySpread/constraints/0': missing"],
+    [{ extraObjects: [{ kind: 'Job' }] }, "at '/extraObjects/0'", "'apiVersion'"],
+    [{ extraObjects: [7] }, "at '/extraObjects/0'"],
+    [{ strategy: { maxUnavailable: '101%' } }, "at '/strategy/maxUnavailable'"],
+    [{ podDisruptionBudget: { minAvailable: 'half' } }, "at '/podDisruptionBudget/minAvailable'"]
+  ]
+  // Once for all, as far as they break different values, and helm is started no more often than that.
+  const rounds: Array<{ values: Values, complaints: string[][] }> = []
+  for (const [values, ...complaints] of rows) {
+    const key = (round: Values): string[] => Object.entries(round).flatMap(([group, inner]) =>
+      Object.keys(isMap(inner) ? inner : {}).map((name) => `${group}.${name}`).concat(isMap(inner) ? [] : group))
+    const round = rounds.find(({ values: taken }) => !key(values).some((name) => key(taken).includes(name)))
+    if (round === undefined) rounds.push({ values, complaints: [complaints] })
+    else {
+      round.values = merge(round.values, values)
+      round.complaints.push(complaints)
+    }
+  }
+  await Promise.all(rounds.map(async ({ values, complaints }) => {
+    const { code, stderr } = await template(values)
+    t.not(code, 0)
+    for (const each of complaints) for (const complaint of each) t.match(stderr, complaint)
+  }))
+})
+
 /** Breaks one rule in each value that has it, and looks for a complaint about each. */
 async function refuses (t: Test, rule: string, breaking: (leaf: Schema) => unknown, inside = ''): Promise<void> {
   const broken = leaves(schema).flatMap(({ path, leaf }) => {
@@ -147,7 +221,7 @@ const company: Array<[RegExp, Values]> = [
   [/^externalHealth\.(status|delaySeconds)/, { externalHealth: { path: '/lbz' } }],
   [/^service\.(nodePort|externalTrafficPolicy|loadBalancer.*)/, { service: { type: 'LoadBalancer' } }],
   [
-    /^autoscaling\.(?!enabled)/,
+    /^autoscaling\.(?!enabled|external)/,
     { autoscaling: { enabled: true }, resources: { requests: { cpu: '1', memory: '1Gi' } } }
   ],
   [/^autoscaling\.enabled/, { resources: { requests: { cpu: '1' } } }],
@@ -155,6 +229,15 @@ const company: Array<[RegExp, Values]> = [
   [/^networkPolicy\.close/, { probes: { port: 9000 } }],
   [/^podMonitor\.from/, { podMonitor: { enabled: true }, probes: { port: 9000 } }],
   [/^podMonitor\.tlsConfig/, { podMonitor: { enabled: true }, probes: { scheme: 'HTTPS' } }],
+  [/^serviceMonitor\.from/, { serviceMonitor: { enabled: true }, probes: { port: 9000 } }],
+  [/^serviceMonitor\.tlsConfig/, { serviceMonitor: { enabled: true }, probes: { scheme: 'HTTPS' } }],
+  [/^serviceMonitor\.(?!enabled|port)/, { serviceMonitor: { enabled: true } }],
+  [/^serviceMonitor\.port/, { serviceMonitor: { enabled: true }, probes: { port: 9000 } }],
+  [/^ingress\.(?!enabled)/, { ingress: { enabled: true } }],
+  [/^httpRoute\./, { httpRoute: { parentRefs: [{ name: 'edge' }] } }],
+  [/^httpRoute\.(?!enabled)/, { httpRoute: { enabled: true } }],
+  [/^dnsPolicy/, { dnsConfig: { nameservers: ['10.96.0.10'] } }],
+  [/^topologySpread\.minDomains/, { topologySpread: { whenUnsatisfiable: 'DoNotSchedule' } }],
   [/^podMonitor\.(?!enabled|port)/, { podMonitor: { enabled: true } }],
   [/^podMonitor\.port/, { podMonitor: { enabled: true }, probes: { port: 9000 } }],
   [/^prometheusRule\.(?!enabled)/, { prometheusRule: { enabled: true } }],
@@ -169,13 +252,13 @@ function otherValue (path: string, { type, minimum = 0, ...leaf }: Schema): unkn
   if (path === 'admin.token') return token
   if (path === 'preStop.mode') return 'http'
   if (path === 'probes.host') return '::1'
-  const known = [
-    valueAt(cases['everything'] ?? {}, path),
-    valueAt(cases['closed'] ?? {}, path),
-    valueAt(cases['autoscaled'] ?? {}, path)
-  ].find((value) => value !== undefined)
+  if (path === 'autoscaling.minReplicas') return 3
   const standard = valueAt(defaults, path)
-  if (known !== undefined && known !== standard) return known
+  const { everything = {}, closed = {}, autoscaled = {}, ...others } = cases
+  const known = [everything, closed, autoscaled, ...Object.values(others)]
+    .map((values) => valueAt(values, path))
+    .find((value) => value !== undefined && value !== null && value !== standard)
+  if (known !== undefined) return known
   if (leaf.enum !== undefined) return leaf.enum.find((value) => value !== standard)
   if (type === 'boolean') return standard !== true
   if (type === 'integer' || type === 'number') {
@@ -360,6 +443,62 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
     [
       { probes: { readiness: { terminationGracePeriodSeconds: 30 } } },
       "additional properties 'terminationGracePeriodSeconds' not allowed"
+    ],
+    [
+      { serviceMonitor: { port: 'probes' } },
+      'serviceMonitor.port: there is no port "probes" without probes.port'
+    ],
+    [
+      { podMonitor: { enabled: true }, serviceMonitor: { enabled: true } },
+      'podMonitor.enabled and serviceMonitor.enabled: give one of the two'
+    ],
+    [
+      { postStart: { exec: { command: ['date'] }, sleep: { seconds: 1 } } },
+      'postStart: expected one of exec, httpGet, sleep and tcpSocket, got exec and sleep'
+    ],
+    [
+      { strategy: { maxSurge: '0%' } },
+      'strategy.maxSurge: 0%, and strategy.maxUnavailable is 0: an update could neither start a pod nor end one'
+    ],
+    [
+      { dnsPolicy: 'None' },
+      'dnsPolicy: None leaves the pod without a resolver, expected dnsConfig.nameservers'
+    ],
+    [
+      { service: { ipFamilyPolicy: 'SingleStack', ipFamilies: ['IPv6', 'IPv4'] } },
+      'service.ipFamilies: IPv6 and IPv4, but service.ipFamilyPolicy SingleStack takes one'
+    ],
+    [
+      { topologySpread: { minDomains: 2 } },
+      'topologySpread.minDomains: only whenUnsatisfiable DoNotSchedule takes it, and that is ScheduleAnyway'
+    ],
+    [
+      { httpRoute: { enabled: true } },
+      'httpRoute.parentRefs: expected the Gateway that serves it'
+    ],
+    [
+      { httpRoute: { timeouts: { request: '1m30s', backendRequest: '90001ms' } } },
+      'httpRoute.timeouts.backendRequest: 90001ms is longer than httpRoute.timeouts.request 1m30s'
+    ],
+    [
+      { httpRoute: { enabled: true, parentRefs: [{ name: 'a' }], rules: [{}], matches: [{}] } },
+      'httpRoute.rules: stand in place of matches, filters and backendRefs'
+    ],
+    [
+      { autoscaling: { enabled: true, external: true } },
+      'autoscaling.enabled and autoscaling.external: give one of the two'
+    ],
+    [
+      { autoscaling: { enabled: true, minReplicas: 0 } },
+      'autoscaling.minReplicas: 0, but a HorizontalPodAutoscaler keeps one pod at least'
+    ],
+    [
+      { extraObjects: ['kind: Job'] },
+      'extraObjects: number 1 is no object with apiVersion and kind: kind: Job'
+    ],
+    [
+      { extraObjects: [{ apiVersion: 'v1', kind: 'ConfigMap' }, 'apiVersion: v1\nkind: {{ "a: b: c" }}'] },
+      'extraObjects: number 2 is no object with apiVersion and kind: error converting YAML'
     ],
     [
       { podMonitor: { port: 'probes' } },

@@ -1,6 +1,7 @@
 {{/* Refuses what cannot work, before it is installed. Input: dict "context" and "settings". Output: nothing. */}}
 {{- define "graceful-lib.checks" -}}
 {{- include "graceful-lib.checks.names" .settings -}}
+{{- include "graceful-lib.checks.postStart" .settings -}}
 {{- include "graceful-lib.checks.preStop" . -}}
 {{- include "graceful-lib.checks.budget" .settings -}}
 {{- include "graceful-lib.checks.probes" .settings -}}
@@ -11,7 +12,7 @@
 {{/* Typing errors, for charts without a schema of their own. Input: the settings. */}}
 {{- define "graceful-lib.checks.names" -}}
 {{- $probe := list "enabled" "initialDelaySeconds" "periodSeconds" "timeoutSeconds" "failureThreshold" "terminationGracePeriodSeconds" -}}
-{{- $known := dict "announce" (list "minSeconds" "quietSeconds" "blindSeconds" "maxSeconds" "readinessDelaySeconds" "failures" "shed" "onClose") "drain" (list "idleSeconds" "spreadSeconds" "webSocketCode" "webSocketQuietSeconds") "preStop" (list "mode" "seconds" "command") "admin" (list "prefix" "token" "tokenFrom" "existingSecret" "existingSecretKey") "externalHealth" (list "path" "status" "delaySeconds") "envoy" (list "immediateHealthCheckFail") "istio" (list "sidecar") "probes" (list "prefix" "port" "host" "scheme" "startup" "liveness" "readiness") -}}
+{{- $known := dict "announce" (list "minSeconds" "quietSeconds" "blindSeconds" "maxSeconds" "readinessDelaySeconds" "failures" "shed" "onClose") "drain" (list "idleSeconds" "spreadSeconds" "webSocketCode" "webSocketQuietSeconds") "postStart" (list "exec" "httpGet" "sleep" "tcpSocket") "preStop" (list "mode" "seconds" "command") "admin" (list "prefix" "token" "tokenFrom" "existingSecret" "existingSecretKey") "externalHealth" (list "path" "status" "delaySeconds") "envoy" (list "immediateHealthCheckFail") "istio" (list "sidecar") "probes" (list "prefix" "port" "host" "scheme" "startup" "liveness" "readiness") -}}
 {{- range $group, $names := $known -}}
   {{- range $name, $_ := get $ $group | default dict -}}
     {{- if not (has $name $names) -}}{{- fail (printf "%s.%s: unknown value, expected one of %s" $group $name (join ", " $names)) -}}{{- end -}}
@@ -20,6 +21,21 @@
 {{- range $kind := list "startup" "liveness" "readiness" -}}
   {{- range $name, $_ := get $.probes $kind -}}
     {{- if not (has $name $probe) -}}{{- fail (printf "probes.%s.%s: unknown value, expected one of %s" $kind $name (join ", " $probe)) -}}{{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The API server wants one action. Input: the settings. */}}
+{{- define "graceful-lib.checks.postStart" -}}
+{{- with .postStart -}}
+  {{- if gt (len .) 1 -}}
+  {{- fail (printf "postStart: expected one of exec, httpGet, sleep and tcpSocket, got %s" (keys . | sortAlpha | join " and ")) -}}
+  {{- end -}}
+  {{- if and (hasKey . "exec") (not (dig "exec" "command" "" .)) -}}
+  {{- fail "postStart.exec: expected a command" -}}
+  {{- end -}}
+  {{- if and (hasKey . "sleep") (kindIs "invalid" (dig "sleep" "seconds" nil .)) -}}
+  {{- fail "postStart.sleep: expected seconds" -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -156,37 +156,58 @@ GRACEFUL_TERMINATION_MESSAGE_PATH: terminationMessagePath
 {{- with $probes -}}{{ toYaml . }}{{- end -}}
 {{- end -}}
 
-{{/* What happens before SIGTERM: nothing, a sleep, or a call of the plugin's preStop route, from inside or by the kubelet. */}}
+{{/* What is done after the start, and what happens before SIGTERM. Nothing where there is neither. */}}
 {{- define "graceful-lib.lifecycle" -}}
+{{- $after := include "graceful-lib.postStart" . -}}
+{{- $before := include "graceful-lib.preStop" . -}}
+{{- if or $after $before -}}
+lifecycle:
+  {{- with $after }}
+  postStart:
+    {{- . | nindent 4 }}
+  {{- end }}
+  {{- with $before }}
+  preStop:
+    {{- . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* The hook after the start, as it is given; a sleep is a program where the API server has no such action. */}}
+{{- define "graceful-lib.postStart" -}}
+{{- $settings := include "graceful-lib.settings" . | fromYaml -}}
+{{- $hook := $settings.postStart | default dict -}}
+{{- if and $hook.sleep (not (include "graceful-lib.since" (list .context "1.30"))) -}}
+{{- $hook = dict "exec" (dict "command" (list "sleep" (toString $hook.sleep.seconds))) -}}
+{{- end -}}
+{{- with $hook -}}{{ toYaml . }}{{- end -}}
+{{- end -}}
+
+{{/* What happens before SIGTERM: nothing, a sleep, or a call of the plugin's preStop route, from inside or by the kubelet. */}}
+{{- define "graceful-lib.preStop" -}}
 {{- $settings := include "graceful-lib.settings" . | fromYaml -}}
 {{- with $settings.preStop -}}
 {{- if eq .mode "sleep" -}}
-lifecycle:
-  preStop:
-    {{- if and (include "graceful-lib.since" (list $.context "1.30")) (not .command) (eq (floor .seconds) (float64 .seconds)) }}
-    sleep:
-      seconds: {{ int64 .seconds }}
-    {{- else }}
-    exec:
-      command: {{ .command | default (list "sleep" (include "graceful-lib.seconds" $settings.budget.preStop)) | toJson }}
-    {{- end }}
+{{- if and (include "graceful-lib.since" (list $.context "1.30")) (not .command) (eq (floor .seconds) (float64 .seconds)) -}}
+sleep:
+  seconds: {{ int64 .seconds }}
+{{- else -}}
+exec:
+  command: {{ .command | default (list "sleep" (include "graceful-lib.seconds" $settings.budget.preStop)) | toJson }}
+{{- end -}}
 {{- else if eq .mode "exec" -}}
-lifecycle:
-  preStop:
-    exec:
-      command: {{ .command | default (list "node" "-e" (include "graceful-lib.preStopCall" $settings)) | toJson }}
+exec:
+  command: {{ .command | default (list "node" "-e" (include "graceful-lib.preStopCall" $settings)) | toJson }}
 {{- else if eq .mode "http" -}}
-lifecycle:
-  preStop:
-    httpGet:
-      path: {{ printf "%s/prestop" $settings.admin.prefix | quote }}
-      port: {{ int64 $settings.containerPort }}
-      {{- if ne $settings.probes.scheme "HTTP" }}
-      scheme: {{ $settings.probes.scheme | quote }}
-      {{- end }}
-      httpHeaders:
-        - name: Authorization
-          value: {{ printf "Bearer %s" (splitList "," $settings.admin.token | first) | quote }}
+httpGet:
+  path: {{ printf "%s/prestop" $settings.admin.prefix | quote }}
+  port: {{ int64 $settings.containerPort }}
+  {{- if ne $settings.probes.scheme "HTTP" }}
+  scheme: {{ $settings.probes.scheme | quote }}
+  {{- end }}
+  httpHeaders:
+    - name: Authorization
+      value: {{ printf "Bearer %s" (splitList "," $settings.admin.token | first) | quote }}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -32,7 +32,7 @@ the next template that is called with the same.
 {{- $settings := include "graceful-lib.defaults" nil | fromYaml -}}
 {{- $preset := include "graceful-lib.preset" ($values.preset | default "clusterIP") | fromYaml -}}
 {{- include "graceful-lib.overlay" (list $settings $preset) -}}
-{{- include "graceful-lib.overlay" (list $settings (pick $values "preset" "terminationGracePeriodSeconds" "reserveSeconds" "closeSeconds" "otherListeners" "announce" "drain" "preStop" "admin" "externalHealth" "envoy" "istio" "probes" "containerPort" "terminationMessagePath" "shareProcessNamespace" "service" "replicaCount" "autoscaling")) -}}
+{{- include "graceful-lib.overlay" (list $settings (pick $values "preset" "terminationGracePeriodSeconds" "reserveSeconds" "closeSeconds" "otherListeners" "announce" "drain" "postStart" "preStop" "admin" "externalHealth" "envoy" "istio" "probes" "containerPort" "terminationMessagePath" "shareProcessNamespace" "service" "replicaCount" "autoscaling")) -}}
 {{- $given := $values.announce | default dict -}}
 {{- $fromPreset := list -}}
 {{- range $key, $_ := $preset.announce | default dict -}}{{- if not (hasKey $given $key) -}}{{- $fromPreset = append $fromPreset $key -}}{{- end -}}{{- end -}}
@@ -54,7 +54,8 @@ Input: dict "settings", which it changes, and "given", the user's values of the 
 {{- $announce := $settings.announce | default dict -}}
 {{- $_ := set $settings "announce" $announce -}}
 {{- $autoscaling := $settings.autoscaling | default dict -}}
-{{- $replicas := ternary $autoscaling.minReplicas $settings.replicaCount (eq true $autoscaling.enabled) -}}
+{{- $isScaled := or (eq true $autoscaling.enabled) (eq true $autoscaling.external) -}}
+{{- $replicas := ternary $autoscaling.minReplicas $settings.replicaCount $isScaled -}}
 {{- $single := and (not (kindIs "invalid" $replicas)) (le (int $replicas) 1) -}}
 {{- $local := eq "Local" (dig "service" "externalTrafficPolicy" "" $settings) -}}
 {{- if and (or $single $local) (not (hasKey $announce "readinessDelaySeconds")) -}}

@@ -58,8 +58,104 @@ app.kubernetes.io/name: {{ printf "%s-test" (include "graceful-service.name" . |
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
+{{/* Whether somebody else says how many pods there are: the autoscaler, KEDA and its kind. "true" or nothing. */}}
+{{- define "graceful-service.isScaledByOthers" -}}
+{{- if or .Values.autoscaling.enabled .Values.autoscaling.external (kindIs "invalid" .Values.replicaCount) -}}true{{- end -}}
+{{- end -}}
+
+{{/* How many pods there are at least, as far as the values say. Nothing where replicaCount is null. */}}
+{{- define "graceful-service.leastReplicas" -}}
+{{- $isScaled := or .Values.autoscaling.enabled .Values.autoscaling.external -}}
+{{- $least := ternary .Values.autoscaling.minReplicas .Values.replicaCount $isScaled -}}
+{{- if not (kindIs "invalid" $least) -}}{{ int64 $least }}{{- end -}}
+{{- end -}}
+
 {{- define "graceful-service.singleReplica" -}}
-{{- le (ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled | int) 1 -}}
+{{- $least := include "graceful-service.leastReplicas" . -}}
+{{- and (ne $least "") (le (int $least) 1) -}}
+{{- end -}}
+
+{{/* What draining has at least, in milliseconds: the announcement may have taken all it may. Input: the settings. */}}
+{{- define "graceful-service.draining" -}}
+{{- with .budget -}}
+{{- sub (int64 .gracePeriod) (add (int64 .preStop) (int64 .reserve) (int64 .close) (int64 .closing) (int64 .announce.max)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+The sidecars, as YAML: "native" are init containers that go on running, which start before the application and end after it
+(on by default from Kubernetes 1.29 on); before that they are containers "beside" it.
+*/}}
+{{- define "graceful-service.sidecars" -}}
+{{- $native := list -}}
+{{- $beside := list -}}
+{{- range .Values.sidecars | default list -}}
+  {{- if include "graceful-lib.since" (list $ "1.29") -}}
+  {{- $native = append $native (merge (dict "restartPolicy" "Always") .) -}}
+  {{- else -}}
+  {{- $beside = append $beside (omit . "restartPolicy") -}}
+  {{- end -}}
+{{- end -}}
+{{- dict "native" $native "beside" $beside | toYaml -}}
+{{- end -}}
+
+{{/*
+Whose pods kube-proxy prefers, as far as the cluster knows: nothing before 1.31, and before 1.34 the zone, which was called
+PreferClose then.
+*/}}
+{{- define "graceful-service.trafficDistribution" -}}
+{{- with .Values.service.trafficDistribution -}}
+{{- if include "graceful-lib.since" (list $ "1.34") -}}{{ . }}
+{{- else if include "graceful-lib.since" (list $ "1.31") -}}PreferClose
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Where the pods are spread: the constraints that are given, else one for each key. */}}
+{{- define "graceful-service.topologySpread" -}}
+{{- $selector := dict "matchLabels" (include "graceful-service.selectorLabels" . | fromYaml) -}}
+{{- with .Values.topologySpread -}}
+{{- $constraints := list -}}
+{{- range .constraints -}}
+  {{- $constraints = append $constraints (ternary . (set (deepCopy .) "labelSelector" $selector) (hasKey . "labelSelector")) -}}
+{{- end -}}
+{{- if not $constraints -}}
+  {{- range $key := .topologyKeys -}}
+    {{- $constraint := dict "topologyKey" $key "maxSkew" (int64 $.Values.topologySpread.maxSkew) "whenUnsatisfiable" $.Values.topologySpread.whenUnsatisfiable "labelSelector" $selector -}}
+    {{- with $.Values.topologySpread.minDomains -}}{{- $_ := set $constraint "minDomains" (int64 .) -}}{{- end -}}
+    {{- if include "graceful-lib.since" (list $ "1.26") -}}
+      {{- /* A node that is being drained is tainted: as a domain without pods it would let no other node have one more. */ -}}
+      {{- $taints := $.Values.topologySpread.nodeTaintsPolicy | default (ternary "Honor" "" (eq "DoNotSchedule" $.Values.topologySpread.whenUnsatisfiable)) -}}
+      {{- with $taints -}}{{- $_ := set $constraint "nodeTaintsPolicy" . -}}{{- end -}}
+      {{- with $.Values.topologySpread.nodeAffinityPolicy -}}{{- $_ := set $constraint "nodeAffinityPolicy" . -}}{{- end -}}
+    {{- end -}}
+    {{- /* Each revision is spread by itself, so that an update does not end lopsided. */ -}}
+    {{- if include "graceful-lib.since" (list $ "1.27") -}}{{- $_ := set $constraint "matchLabelKeys" (list "pod-template-hash") -}}{{- end -}}
+    {{- $constraints = append $constraints $constraint -}}
+  {{- end -}}
+{{- end -}}
+{{- toYaml $constraints -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Annotations of the Ingress: what its controller has to know of a service that speaks TLS itself, under the user's. */}}
+{{- define "graceful-service.ingressAnnotations" -}}
+{{- $annotations := dict -}}
+{{- $prefix := get (dict "alb" "alb.ingress.kubernetes.io" "ingress-nginx" "nginx.ingress.kubernetes.io") .Values.preset -}}
+{{- if and $prefix (eq .Values.probes.scheme "HTTPS") -}}
+{{- $_ := set $annotations (printf "%s/backend-protocol" $prefix) "HTTPS" -}}
+{{- end -}}
+{{- merge (deepCopy (.Values.ingress.annotations | default dict)) $annotations | toYaml -}}
+{{- end -}}
+
+{{/* A duration of Gateway API, "1m30s", in milliseconds. */}}
+{{- define "graceful-service.duration" -}}
+{{- $sum := 0 -}}
+{{- $units := dict "h" 3600000 "m" 60000 "s" 1000 "ms" 1 -}}
+{{- range regexFindAll "[0-9]+(ms|h|m|s)" . -1 -}}
+{{- $sum = add $sum (mul (regexFind "^[0-9]+" . | int64) (get $units (regexFind "[a-z]+$" .))) -}}
+{{- end -}}
+{{- $sum -}}
 {{- end -}}
 
 {{- define "graceful-service.adminSecretName" -}}
@@ -82,23 +178,55 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- toYaml $resources -}}
 {{- end -}}
 
-{{/* Who scrapes, where a PodMonitor is made: a rule of a NetworkPolicy. Input: the root context. */}}
-{{- define "graceful-service.scrapeRule" -}}
-{{- if and .Values.podMonitor.enabled (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1") -}}
-# The PodMonitor's Prometheus.
-{{- $isProbes := eq (include "graceful-service.scrapePort" .) "probes" }}
+{{/* Who scrapes, where a monitor is made: rules of a NetworkPolicy. Input: the root context. */}}
+{{- define "graceful-service.scrapeRules" -}}
+{{- range $name := list "podMonitor" "serviceMonitor" -}}
+{{- $monitor := get $.Values $name -}}
+{{- if and $monitor.enabled ($.Capabilities.APIVersions.Has "monitoring.coreos.com/v1") }}
+# Prometheus.
 - ports:
     - protocol: TCP
-      port: {{ ternary .Values.probes.port .Values.containerPort $isProbes | int64 }}
-  {{- with .Values.podMonitor.from }}
+      port: {{ ternary $.Values.probes.port $.Values.containerPort (eq (include "graceful-service.scrapePort" (list $ $monitor)) "probes") | int64 }}
+  {{- with $monitor.from }}
   from:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end -}}
 {{- end -}}
+{{- end -}}
 
+{{/* Which port is scraped: the watchdog answers to the end, and while the event loop hangs. Input: (list context monitor). */}}
 {{- define "graceful-service.scrapePort" -}}
-{{- .Values.podMonitor.port | default (ternary "probes" "http" (not (empty .Values.probes.port))) -}}
+{{- (index . 1).port | default (ternary "probes" "http" (not (empty (index . 0).Values.probes.port))) -}}
+{{- end -}}
+
+{{/* How it is scraped: the scheme is that of the port. Input: (list context monitor). */}}
+{{- define "graceful-service.scrapeEndpoint" -}}
+{{- $port := include "graceful-service.scrapePort" . -}}
+{{- $own := ternary (lower (index . 0).Values.probes.scheme) "http" (eq $port "http") -}}
+{{- with index . 1 -}}
+{{- $scheme := .scheme | default $own -}}
+path: {{ .path | quote }}
+interval: {{ .interval | quote }}
+{{- with .scrapeTimeout }}
+scrapeTimeout: {{ . | quote }}
+{{- end }}
+{{- if eq $scheme "https" }}
+scheme: {{ $scheme | quote }}
+{{- with .tlsConfig }}
+tlsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- with .relabelings }}
+relabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{/* What this chart refuses, over what the library refuses. */}}
@@ -115,7 +243,13 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- if ge (int64 .minReadySeconds) (int64 .progressDeadlineSeconds) -}}
 {{- fail (printf "minReadySeconds: %v, but it must be less than progressDeadlineSeconds %v" .minReadySeconds .progressDeadlineSeconds) -}}
 {{- end -}}
+{{- if and .autoscaling.enabled .autoscaling.external -}}
+{{- fail "autoscaling.enabled and autoscaling.external: give one of the two, for two autoscalers of one Deployment work against each other" -}}
+{{- end -}}
 {{- if .autoscaling.enabled -}}
+  {{- if lt (int64 .autoscaling.minReplicas) 1 -}}
+  {{- fail (printf "autoscaling.minReplicas: %v, but a HorizontalPodAutoscaler keeps one pod at least; what scales to none is for autoscaling.external" .autoscaling.minReplicas) -}}
+  {{- end -}}
   {{- if gt (int64 .autoscaling.minReplicas) (int64 .autoscaling.maxReplicas) -}}
   {{- fail (printf "autoscaling.minReplicas: %v, but autoscaling.maxReplicas is %v" .autoscaling.minReplicas .autoscaling.maxReplicas) -}}
   {{- end -}}
@@ -124,13 +258,21 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
     {{- fail (printf "autoscaling.%s: is a share of resources.requests.%s, which is not set" $value $resource) -}}
     {{- end -}}
   {{- end -}}
-  {{- if not (or .autoscaling.targetCPUUtilizationPercentage .autoscaling.targetMemoryUtilizationPercentage) -}}
-  {{- fail "autoscaling: expected targetCPUUtilizationPercentage or targetMemoryUtilizationPercentage" -}}
+  {{- if not (or .autoscaling.targetCPUUtilizationPercentage .autoscaling.targetMemoryUtilizationPercentage .autoscaling.metrics) -}}
+  {{- fail "autoscaling: expected targetCPUUtilizationPercentage or targetMemoryUtilizationPercentage, or metrics" -}}
   {{- end -}}
 {{- end -}}
+{{- include "graceful-service.checks.strategy" .strategy -}}
+{{- include "graceful-service.checks.pod" . -}}
+{{- include "graceful-service.checks.routes" (dict "values" . "settings" $settings) -}}
 {{- end -}}
-{{- if and (eq (.context.Values.podMonitor.port | default "") "probes") (not .context.Values.probes.port) -}}
-{{- fail "podMonitor.port: there is no port \"probes\" without probes.port" -}}
+{{- range $name := list "podMonitor" "serviceMonitor" -}}
+{{- if and (eq ((get $.context.Values $name).port | default "") "probes") (not $.context.Values.probes.port) -}}
+{{- fail (printf "%s.port: there is no port \"probes\" without probes.port" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .context.Values.podMonitor.enabled .context.Values.serviceMonitor.enabled -}}
+{{- fail "podMonitor.enabled and serviceMonitor.enabled: give one of the two, or every sample is there twice" -}}
 {{- end -}}
 {{- range $variable := .variables -}}
   {{- range $.context.Values.extraEnv -}}
@@ -138,5 +280,44 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
     {{- fail (printf "extraEnv: %s is set by the chart from its own values, so that pod and application agree" $variable) -}}
     {{- end -}}
   {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Input: the values of "strategy". */}}
+{{- define "graceful-service.checks.strategy" -}}
+{{- $none := list "0" "0%" -}}
+{{- if and (eq .type "RollingUpdate") (has (toString .maxSurge) $none) (has (toString .maxUnavailable) $none) -}}
+{{- fail (printf "strategy.maxSurge: %v, and strategy.maxUnavailable is %v: an update could neither start a pod nor end one" .maxSurge .maxUnavailable) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Input: the values. */}}
+{{- define "graceful-service.checks.pod" -}}
+{{- if and (eq (.dnsPolicy | default "") "None") (not (.dnsConfig | default dict).nameservers) -}}
+{{- fail "dnsPolicy: None leaves the pod without a resolver, expected dnsConfig.nameservers" -}}
+{{- end -}}
+{{- if and (eq (.service.ipFamilyPolicy | default "") "SingleStack") (gt (len (.service.ipFamilies | default list)) 1) -}}
+{{- fail (printf "service.ipFamilies: %s, but service.ipFamilyPolicy SingleStack takes one" (join " and " .service.ipFamilies)) -}}
+{{- end -}}
+{{- if and (.topologySpread.minDomains) (ne .topologySpread.whenUnsatisfiable "DoNotSchedule") -}}
+{{- fail (printf "topologySpread.minDomains: only whenUnsatisfiable DoNotSchedule takes it, and that is %s" .topologySpread.whenUnsatisfiable) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Input: dict "values" and "settings". */}}
+{{- define "graceful-service.checks.routes" -}}
+{{- with .values.httpRoute -}}
+{{- if and .enabled (not .parentRefs) -}}
+{{- fail "httpRoute.parentRefs: expected the Gateway that serves it, for example --set httpRoute.parentRefs[0].name=shop" -}}
+{{- end -}}
+{{- $request := (.timeouts | default dict).request | default "0s" -}}
+{{- $backend := (.timeouts | default dict).backendRequest | default "0s" -}}
+{{- $longest := include "graceful-service.duration" $request | int64 -}}
+{{- if and (gt $longest 0) (gt (include "graceful-service.duration" $backend | int64) $longest) -}}
+{{- fail (printf "httpRoute.timeouts.backendRequest: %s is longer than httpRoute.timeouts.request %s" $backend $request) -}}
+{{- end -}}
+{{- if and .enabled .rules (or .matches .filters .backendRefs) -}}
+{{- fail "httpRoute.rules: stand in place of matches, filters and backendRefs, give one or the other" -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
