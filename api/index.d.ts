@@ -234,6 +234,7 @@ interface Status extends PublicStatus {
   checks: CheckStatus[];
   pressure: PressureStatus | undefined;
   budget: Budget;
+  platform?: string | undefined;
   traffic: TrafficStatus;
   work: string[];
   watchdog: WatchdogState | undefined;
@@ -384,6 +385,7 @@ interface KubernetesOptions {
 }
 interface GracefulOptions {
   gracePeriod?: number;
+  platform?: string | false;
   preStop?: number;
   reserve?: number;
   announce?: AnnounceOptions;

@@ -3,6 +3,21 @@ interface SupervisorLog {
   warn(details: object, message: string): void;
   error(details: object, message: string): void;
 }
+interface Budget {
+  gracePeriod: number;
+  preStop: number;
+  reserve: number;
+  close: number;
+  closing: number;
+  announce: AnnounceBudget;
+}
+interface AnnounceBudget {
+  min: number;
+  quiet: number;
+  blind: number;
+  max: number;
+  readinessDelay: number;
+}
 interface SupervisorOptions {
   script: string;
   args?: readonly string[];
@@ -23,21 +38,6 @@ interface SuperviseOptions extends SupervisorOptions {
   log?: SupervisorLog;
   signals?: boolean;
   exit?: boolean;
-}
-interface Budget {
-  gracePeriod: number;
-  preStop: number;
-  reserve: number;
-  close: number;
-  closing: number;
-  announce: AnnounceBudget;
-}
-interface AnnounceBudget {
-  min: number;
-  quiet: number;
-  blind: number;
-  max: number;
-  readinessDelay: number;
 }
 declare const phases: readonly ["running", "announcing", "closing", "draining", "terminated"];
 type Phase = (typeof phases)[number];
@@ -207,6 +207,7 @@ interface Status extends PublicStatus {
   checks: CheckStatus[];
   pressure: PressureStatus | undefined;
   budget: Budget;
+  platform?: string | undefined;
   traffic: TrafficStatus;
   work: string[];
   watchdog: WatchdogState | undefined;

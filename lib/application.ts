@@ -17,6 +17,7 @@ import { Health } from './health/health.ts'
 import { setupPressure } from './health/pressure.ts'
 import type { Pressure } from './health/pressure.ts'
 import { TerminationMessage } from './platform/kubernetes/termination.ts'
+import { nameOf } from './platform/surroundings.ts'
 import { systemClock } from './clock.ts'
 import { Holds } from './lifecycle/holds.ts'
 import { Lifecycle } from './lifecycle/lifecycle.ts'
@@ -200,7 +201,9 @@ export class Application {
     const pressure = this.#pressure.state()
     const watchdog = this.watchHandle?.status()
     const started = this.#started
-    return readStatus({ lifecycle, traffic, health, holds, started, pressure, watchdog, fastify }, mostRequests)
+    const platform = nameOf(this.settings.surroundings)
+    const parts = { lifecycle, traffic, health, holds, started, pressure, watchdog, platform, fastify }
+    return readStatus(parts, mostRequests)
   }
 
   #makeHealth (): Health {

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { isMainThread } from 'node:worker_threads'
 import { missingMessage } from './fastify/check-internals.ts'
 import type { Settings } from './settings.ts'
+import { platformLine } from './platform/line.ts'
 import { deafAncestor, deafAncestorMessage } from './process/parent.ts'
 
 /** A line for the log. */
@@ -10,9 +11,13 @@ export interface BootNote { level: 'info' | 'warn', fields: { event: string, por
 /** PID 1 is the same for all applications of a process. */
 let hasToldOfParent = false
 
-/** What keeps probes or signals from an application, and what the plugin misses: one line each, once it listens. */
-export function bootNotes (root: FastifyInstance, { exit, signals, probes, watchdog }: Settings): BootNote[] {
-  const notes: BootNote[] = []
+/**
+ * Where the process runs, what keeps probes or signals from an application, and what the plugin misses: one line each,
+ * once it listens.
+ */
+export function bootNotes (root: FastifyInstance, settings: Settings): BootNote[] {
+  const { exit, signals, probes, watchdog } = settings
+  const notes: BootNote[] = [platformNote(settings) ?? []].flat()
   const missing = missingMessage(root)
   if (missing !== undefined) notes.push({ level: 'warn', fields: { event: 'graceful.internals' }, message: missing })
   if (probes !== false && speaksCleartextHttp2(root)) notes.push(noteOnHttp2(watchdog?.port))
@@ -39,6 +44,14 @@ function noteOnHttp2 (port: number | undefined): BootNote {
     message: `${server}, as those of a kubelet and of most balancers, get no answer from it. The option watchdog.port `
       + 'gives them a port of their own, where HTTP/1.1 is spoken'
   }
+}
+
+/** A supervisor speaks for its children. A worker thread gets no signal, but a close by Platformatic's runtime. */
+function platformNote (settings: Settings): BootNote | undefined {
+  const { surroundings, graceFrom, supervised, inService, budget: { gracePeriod, announce } } = settings
+  const isWatt = surroundings.all.some(({ name }) => name === 'platformatic')
+  if (supervised || !(isMainThread || isWatt)) return undefined
+  return platformLine({ surroundings, graceFrom, inService, gracePeriod, announceMin: announce.min })
 }
 
 /** Also where the server was made by a factory. */

@@ -5,6 +5,8 @@ import { decimal, whole } from './util/decimal.ts'
 import { errors, hidden, show } from './errors.ts'
 import { longestTimer } from './util/limits.ts'
 import { readVariable } from './util/own.ts'
+import { platformNames, recognise } from './platform/detect.ts'
+import type { Platform } from './platform/detect.ts'
 import { readPlatformatic } from './platform/platformatic.ts'
 import type { Platformatic } from './platform/platformatic.ts'
 import { absolutePath, closeCode, integer, ipAddress, oneOf, prefix, route, token } from './rules.ts'
@@ -12,8 +14,10 @@ import type { Rule } from './rules.ts'
 
 /** What the environment says. */
 export interface Environment {
-  /** Whether this is a pod: the kubelet sets `KUBERNETES_SERVICE_HOST` in every container. */
-  inKubernetes: boolean
+  /** The platforms that its variables show, in the order of precedence. */
+  recognised: readonly Platform[]
+  /** The variables themselves, for what a platform shows in them. */
+  env: NodeJS.ProcessEnv
   /** Whether `NODE_ENV` says `production`. */
   inProduction: boolean
   /**
@@ -25,6 +29,8 @@ export interface Environment {
   platformatic: Platformatic | undefined
   /** Whether somebody else's primary of `node:cluster` hands out the connections. */
   foreignPrimary: boolean
+  /** Whether this is a child of the plugin's supervisor. */
+  supervised: boolean
   /** How many processes of a supervisor share the listener of this one; 1 without. */
   siblings: number
   /** What the variables say about options, by the options' names; see {@link variables}. */
@@ -80,6 +86,7 @@ const longestTokenFile = 16_384
 
 /** Every variable that is a default of an option. */
 export const variables: readonly Variable[] = [
+  ruled('GRACEFUL_PLATFORM', 'platform', oneOf('auto', false, ...platformNames), (text) => text !== 'false' && text),
   seconds('TERMINATION_GRACE_PERIOD_SECONDS', 'gracePeriod', 1),
   seconds('PRESTOP_SECONDS', 'preStop'),
   seconds('GRACEFUL_RESERVE_SECONDS', 'reserve'),
@@ -133,12 +140,14 @@ export function readEnvironment (env: NodeJS.ProcessEnv): Environment {
   if (file !== undefined && file !== '') options['admin.token'] = readTokenFile(file, env)
   const platformatic = readPlatformatic()
   return {
-    inKubernetes: /\S/.test(readVariable(env, 'KUBERNETES_SERVICE_HOST') ?? ''),
+    recognised: recognise(env, platformatic),
+    env,
     // `set NODE_ENV=production && node server.js` leaves a space behind, and must not open what production keeps shut.
     inProduction: readVariable(env, 'NODE_ENV')?.trim() === 'production',
     speaksForContainer: isMainThread && cluster.isPrimary && !readVariable(env, supervisorVariable),
     platformatic,
     foreignPrimary: hasForeignPrimary(env),
+    supervised: isBelow(env),
     siblings: isBelow(env) ? Math.max(1, whole(readVariable(env, siblingsVariable)) || 1) : platformatic?.workers ?? 1,
     options
   }

@@ -1,9 +1,13 @@
+import { errors, hidden, refuseUnknownOptions, show, typeName } from './errors.ts'
 import { defaultMessagePath } from './platform/kubernetes/message.ts'
 import {
-  absolutePath, aFunction, boolean, closeCode, closeReason, fileMode, integer, object, objectOrBoolean, objectOrFalse,
-  oneOf, prefix, registry, route, routeOrFalse, text, time, token
+  absolutePath, aFunction, boolean, closeCode, closeReason, fileMode, integer, isObject, object, objectOrBoolean,
+  objectOrFalse, oneOf, prefix, registry, route, routeOrFalse, text, time, token
 } from './rules.ts'
 import type { Rule } from './rules.ts'
+import { valueOf } from './util/named.ts'
+import { platformNames } from './platform/detect.ts'
+import { unknownGracePeriod } from './platform/surroundings.ts'
 import { drainDefaults } from './traffic/options.ts'
 
 /** One row of the table in the README; a test holds the two against each other. */
@@ -13,23 +17,27 @@ const row = (name: string, rule: Rule, words: string): OptionRow => ({ name, def
 
 /** Defaults that are plain values; those of the times that depend on the grace period are in `cutBudget`. */
 export const defaults = {
-  externalStatus: 503, gracePeriod: 30_000, shed: 'gradual', failures: 3, otherListeners: 'after',
+  externalStatus: 503, shed: 'gradual', failures: 3, otherListeners: 'after',
   restartExitCode: 0, prefix: '', adminPrefix: '/-', blocked: 2000, liveness: 30_000, host: '::',
   metricsPath: '/-/metrics'
 } as const
 
+const gracePeriodDefault =
+  `env \`TERMINATION_GRACE_PERIOD_SECONDS\` x 1000, else that of the platform, else ${unknownGracePeriod}`
+
 /** Every option, what it takes, and its default in words. */
 export const optionTable: readonly OptionRow[] = [
-  row('gracePeriod', time(1000), `env \`TERMINATION_GRACE_PERIOD_SECONDS\` x 1000, else ${defaults.gracePeriod}`),
+  row('gracePeriod', time(1000), gracePeriodDefault),
+  row('platform', oneOf('auto', false, ...platformNames), "`'auto'`"),
   row('preStop', time(), 'env `PRESTOP_SECONDS` x 1000, else 0'),
   row('reserve', time(), '2000, at most a tenth of the grace period'),
   row('announce', object, '`{}`'),
-  row('announce.min', time(), '5000 in Kubernetes, else 0'),
+  row('announce.min', time(), 'that of the platform: 5000 in Kubernetes; else 0'),
   row('announce.quiet', time(), '1000'),
-  row('announce.blind', time(), '15000 in Kubernetes, else 0'),
+  row('announce.blind', time(), 'that of the platform: 15000 in Kubernetes; else 0'),
   row('announce.max', time(), 'what the grace period leaves: 18000 of 30000'),
   row('announce.readinessDelay', time(), '0'),
-  row('announce.failures', integer(0, 100), `${defaults.failures}; 0 in Kubernetes`),
+  row('announce.failures', integer(0, 100), `that of the platform: 0 in Kubernetes; else ${defaults.failures}`),
   row('announce.shed', oneOf('gradual', 'immediate', 'off'), `\`'${defaults.shed}'\``),
   row('announce.envoy', boolean, '`false`'),
   row('announce.onClose', boolean, '`true` under Platformatic, else `false`'),
@@ -78,9 +86,45 @@ export const optionTable: readonly OptionRow[] = [
 ]
 
 /** Groups whose keys are ours alone; `pressure` also takes those of `@fastify/under-pressure`, `signals` any signal. */
-export const closedGroups: readonly string[] = [
+const closedGroups: readonly string[] = [
   'announce', 'drain', 'drain.webSocket', 'probes', 'probes.external', 'admin', 'admin.unixSocket', 'kubernetes',
   'watchdog', 'metrics'
 ]
 /** All groups: what is in them is read once, as they are. */
 export const groups: readonly string[] = [...closedGroups, 'pressure', 'signals']
+
+/**
+ * Refuses options that do not exist, or are not what the table says.
+ *
+ * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION
+ */
+export function refuseWrong (given: object): void {
+  refuseUnknown(given)
+  for (const { name, rule } of optionTable) refuseInvalid(given, name, rule)
+}
+
+function refuseUnknownIn (given: object, group: string): void {
+  const known = optionTable.map(({ name }) => name)
+    .filter((name) => name.startsWith(group) && !name.slice(group.length).includes('.'))
+  refuseUnknownOptions(Object.keys(given).map((key) => group + key), known)
+}
+
+function refuseUnknown (options: object): void {
+  // What `register` itself understands comes along with the options.
+  const all = options as Record<string, unknown>
+  const { prefix: _prefix, logLevel: _logLevel, logSerializers: _logSerializers, ...ours } = all
+  refuseUnknownIn(ours, '')
+  for (const group of closedGroups) {
+    const value = valueOf(options, group)
+    if (isObject(value)) refuseUnknownIn(value as object, `${group}.`)
+  }
+}
+
+function refuseInvalid (options: object, name: string, rule: Rule): void {
+  const value = valueOf(options, name)
+  if (value === undefined || rule.test(value)) return
+  // A token that is too short, or in the wrong place, is still a secret.
+  const isSecret = name === 'admin' || (name.startsWith('admin.') && name !== 'admin.prefix')
+  const shown = isSecret ? hidden : show(value)
+  throw new errors.FST_GRACEFUL_INVALID_OPTION(name, rule.expected, shown, typeName(value))
+}

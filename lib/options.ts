@@ -1,19 +1,20 @@
 import type { AdminOptions } from './admin/routes.ts'
 import { checkBudget, cutBudget } from './lifecycle/budget.ts'
 import type { AnnounceBudget, Budget } from './lifecycle/budget.ts'
-import { conceal, errors, hidden, invalidOption, refuseUnknownOptions, show, typeName } from './errors.ts'
+import { conceal, errors, invalidOption, typeName } from './errors.ts'
 import type { WatchdogOptions, WatchdogSettings } from './watchdog/main/types.ts'
 import type { ProbesOptions } from './health/options.ts'
 import type { PressureOptions } from './health/pressure.ts'
 import type { Environment } from './environment.ts'
 import type { MetricsOptions, MetricsSettings } from './metrics/options.ts'
 import { defaultMessagePath } from './platform/kubernetes/message.ts'
-import { valueOf, withDefaults } from './util/named.ts'
+import { deployedGracePeriod, floorsOf, surroundingsOf, unknownGracePeriod } from './platform/surroundings.ts'
+import type { Surroundings } from './platform/surroundings.ts'
+import { withDefaults } from './util/named.ts'
 import { nothing, own, ownTree } from './util/own.ts'
 import type { OtherListenersTime, SignalAction } from './process/types.ts'
 import { isObject, modeOf, route } from './rules.ts'
-import type { Rule } from './rules.ts'
-import { closedGroups, defaults, groups, optionTable } from './option-table.ts'
+import { defaults, groups, refuseWrong } from './option-table.ts'
 import type { AdminSettings, Settings } from './settings.ts'
 import { defaultSocketMode } from './server/socket-files.ts'
 import { ofThisPlatform, refuseSignals } from './process/signal-names.ts'
@@ -33,7 +34,7 @@ export interface AnnounceOptions extends Partial<AnnounceBudget> {
   shed?: Shed
   /**
    * Failing answers that each prober of a readiness route is served before phase 1 ends; 0: nobody
-   * is waited for. Default: 3, in Kubernetes 0.
+   * is waited for. Default: 3; 0 where the platform's front end does not go by readiness.
    */
   failures?: number
   /** Whether an `app.close()` from outside runs phase 1, too. Default: under Platformatic's runtime. */
@@ -55,6 +56,11 @@ export interface KubernetesOptions {
 export interface GracefulOptions {
   /** From the start of preStop (or the signal, without one) to SIGKILL. */
   gracePeriod?: number
+  /**
+   * Where the service runs, hence the defaults of `gracePeriod`, `announce` and `signals`: `'auto'`, by the variables
+   * of the environment; the name of a platform; or `false` for none. The names are in `docs/platforms.md`.
+   */
+  platform?: string | false
   /** Time a preStop hook takes before the signal: off the grace period, `announce.min` and `announce.blind`. */
   preStop?: number
   /** Kept for the exit: flush, report, the kernel. */
@@ -97,25 +103,46 @@ export function readOptions (all: GracefulOptions, environment: Environment): Se
   // Whatever it is, a token may be in it.
   if (!isObject(all)) throw new errors.FST_GRACEFUL_INVALID_OPTION('options', 'an object', conceal(all), typeName(all))
   const given = ownTree(all, groups)
-  refuseUnknown(given)
-  for (const { name, rule } of optionTable) refuseInvalid(given, name, rule)
+  refuseWrong(given)
   refuseSignals(given.signals)
   const options = withDefaults(given, environment.options)
-  const inKubernetes = environment.inKubernetes && options.kubernetes !== false
+  const surroundings = surroundingsOf(options, environment)
+  const gracePeriod = given.gracePeriod ?? deployedGracePeriod(options.gracePeriod, environment, surroundings)
+  if (gracePeriod !== undefined) return settingsOf(options, environment, surroundings, gracePeriod, 'given')
+  try {
+    return settingsOf(options, environment, surroundings, surroundings.gracePeriod, 'platform')
+  } catch (error) {
+    // What is only assumed refuses nothing that was said.
+    const isTooShort = (error as { code?: unknown }).code === 'FST_GRACEFUL_BUDGET'
+    if (!isTooShort || surroundings.gracePeriod >= unknownGracePeriod) throw error
+    return settingsOf(options, environment, surroundings, unknownGracePeriod, 'yielded')
+  }
+}
+
+function settingsOf (
+  options: GracefulOptions,
+  environment: Environment,
+  surroundings: Surroundings,
+  gracePeriod: number,
+  graceFrom: Settings['graceFrom']
+): Settings {
+  const { place } = surroundings
+  const inKubernetes = place?.name === 'kubernetes' && options.kubernetes !== false
   const inService = environment.inProduction || inKubernetes
+  const goesByReadiness = place === undefined || place.front === 'unknown' || place.front === 'none'
   const announced: AnnounceOptions = own(options.announce ?? nothing)
-  const { shed = defaults.shed, envoy = false, failures = inKubernetes ? 0 : defaults.failures } = announced
-  const { onClose = environment.platformatic !== undefined } = announced
+  const { shed = defaults.shed, envoy = false, failures = goesByReadiness ? defaults.failures : 0 } = announced
+  const { onClose = surroundings.all.some(({ name }) => name === 'platformatic') } = announced
   const { min, quiet, blind, max, readinessDelay } = announced
   const announce = own({ min, quiet, blind, max, readinessDelay }) as Partial<AnnounceBudget>
   const budget = cutBudget({
-    gracePeriod: gracePeriodOf(given.gracePeriod, options.gracePeriod, environment),
+    gracePeriod,
     preStop: options.preStop ?? 0,
     reserve: options.reserve,
     close: options.close,
     announce
-  }, inKubernetes)
-  const isKnown = inKubernetes || envoy || Object.values(announce).some((value) => value !== undefined)
+  }, floorsOf(place))
+  const isKnown = place?.late !== undefined || envoy || Object.values(announce).some((value) => value !== undefined)
   const chosen = (['preStop', 'reserve', 'close'] as const).filter((name) => options[name] !== undefined)
   const problem = checkBudget(budget, chosen)
   if (problem !== undefined) throw new errors.FST_GRACEFUL_BUDGET(problem.option, problem.expected, problem.given)
@@ -134,6 +161,7 @@ export function readOptions (all: GracefulOptions, environment: Environment): Se
     signals: {
       SIGTERM: 'shutdown',
       SIGINT: 'shutdown',
+      ...Object.fromEntries(surroundings.all.map(({ signal }) => [signal, 'shutdown'] as const)),
       SIGHUP: inKubernetes ? 'ignore' : 'restart',
       ...ofThisPlatform(options.signals)
     },
@@ -146,22 +174,13 @@ export function readOptions (all: GracefulOptions, environment: Environment): Se
     pressure: pressure === false ? undefined : own(pressure),
     watchdog: readWatchdog(options.watchdog, inService),
     metrics: readMetrics(options.metrics),
+    surroundings,
+    graceFrom,
+    supervised: environment.supervised,
     inKubernetes,
     inService,
     terminationMessagePath: pathOf(options.kubernetes, exit && environment.speaksForContainer)
   }
-}
-
-/**
- * What a deployment gives, or Platformatic's runtime, which kills sooner: its own default is 10 s.
- * What code says wins over both.
- */
-function gracePeriodOf (
-  given: number | undefined,
-  deployed: number = defaults.gracePeriod,
-  { platformatic }: Environment
-): number {
-  return given ?? Math.min(deployed, platformatic?.gracePeriod ?? Infinity)
 }
 
 /** A token that was given as `undefined` stays one that was given. */
@@ -209,30 +228,4 @@ function pathOf (
 ): string | undefined {
   if (kubernetes === false) return undefined
   return kubernetes.terminationMessagePath ?? (speaksForContainer ? defaultMessagePath : undefined)
-}
-
-function refuseUnknownIn (given: object, group: string): void {
-  const known = optionTable.map(({ name }) => name)
-    .filter((name) => name.startsWith(group) && !name.slice(group.length).includes('.'))
-  refuseUnknownOptions(Object.keys(given).map((key) => group + key), known)
-}
-
-function refuseUnknown (options: object): void {
-  // What `register` itself understands comes along with the options.
-  const all = options as Record<string, unknown>
-  const { prefix: _prefix, logLevel: _logLevel, logSerializers: _logSerializers, ...ours } = all
-  refuseUnknownIn(ours, '')
-  for (const group of closedGroups) {
-    const value = valueOf(options, group)
-    if (isObject(value)) refuseUnknownIn(value as object, `${group}.`)
-  }
-}
-
-function refuseInvalid (options: object, name: string, rule: Rule): void {
-  const value = valueOf(options, name)
-  if (value === undefined || rule.test(value)) return
-  // A token that is too short, or in the wrong place, is still a secret.
-  const isSecret = name === 'admin' || (name.startsWith('admin.') && name !== 'admin.prefix')
-  const shown = isSecret ? hidden : show(value)
-  throw new errors.FST_GRACEFUL_INVALID_OPTION(name, rule.expected, shown, typeName(value))
 }

@@ -3,6 +3,8 @@ import type { ExternalProbeOptions } from './health/options.ts'
 import type { PressureOptions } from './health/pressure.ts'
 import type { Budget } from './lifecycle/budget.ts'
 import type { MetricsSettings } from './metrics/options.ts'
+import type { GraceSource } from './platform/line.ts'
+import type { Surroundings } from './platform/surroundings.ts'
 import type { OtherListenersTime, SignalAction } from './process/types.ts'
 import type { FrontSettings } from './traffic/front-observer.ts'
 import type { DrainSettings } from './traffic/options.ts'
@@ -40,6 +42,12 @@ export interface Settings {
   pressure: PressureOptions | undefined
   watchdog: WatchdogSettings | undefined
   metrics: MetricsSettings | undefined
+  /** Where the process runs. */
+  surroundings: Surroundings
+  /** Who says how long the grace period is. */
+  graceFrom: GraceSource
+  /** Whether this is a child of the plugin's supervisor, which speaks for all of them. */
+  supervised: boolean
   inKubernetes: boolean
   /** In production, or in Kubernetes. */
   inService: boolean

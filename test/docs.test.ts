@@ -4,6 +4,7 @@ import { errors } from '../lib/errors.ts'
 import { cutBudget } from '../lib/lifecycle/budget.ts'
 import { variables } from '../lib/environment.ts'
 import { optionTable } from '../lib/option-table.ts'
+import { kubernetesFloors } from './support/floors.ts'
 
 const read = (name: string): Promise<string> => readFile(new URL(`../${name}`, import.meta.url), 'utf8')
 
@@ -54,7 +55,7 @@ t.test('the time line of a pod is that of the budget', async (t) => {
   t.ok(rows.length > 0)
   for (const row of rows) {
     const [gracePeriod = 0, preStop = 0] = row.map((cell) => Number(cell) * 1000)
-    const { announce: { min, blind, max }, reserve, close } = cutBudget({ gracePeriod, preStop }, true)
+    const { announce: { min, blind, max }, reserve, close } = cutBudget({ gracePeriod, preStop }, kubernetesFloors)
     const ended = gracePeriod - reserve
     const times = [
       gracePeriod, preStop, preStop, preStop + min, preStop + Math.max(min, blind), preStop + max, ended - close, ended

@@ -6,11 +6,14 @@ import { readEnvironment, variables } from '../lib/environment.ts'
 import type { Environment } from '../lib/environment.ts'
 import { optionTable } from '../lib/option-table.ts'
 import { readOptions } from '../lib/options.ts'
+import { platformNames, recognise } from '../lib/platform/detect.ts'
 import type { GracefulOptions } from '../lib/options.ts'
 import type { Settings } from '../lib/settings.ts'
 
 const elsewhere: Environment = {
-  inKubernetes: false,
+  recognised: [],
+  env: {},
+  supervised: false,
   inProduction: false,
   speaksForContainer: true,
   platformatic: undefined,
@@ -18,7 +21,7 @@ const elsewhere: Environment = {
   siblings: 1,
   options: {}
 }
-const kubernetes: Environment = { ...elsewhere, inKubernetes: true }
+const kubernetes: Environment = { ...elsewhere, recognised: recognise({ KUBERNETES_SERVICE_HOST: '10.0.0.1' }) }
 const aToken = 'a-token-of-enough-length'
 
 const read = (options: unknown = {}, environment: Environment = elsewhere): Settings =>
@@ -48,6 +51,10 @@ const admin = { token: aToken }
 /** Every option: what is taken, and what is not. */
 const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
   gracePeriod: { valid: [1000, 30_000, 30_000.5, longest], invalid: [...notATime, 0, 999, 999.9] },
+  platform: {
+    valid: ['auto', false, ...platformNames, undefined],
+    invalid: ['', 'Kubernetes', 'aws', 'auto ', true, null, 5, {}, ['fly'], 'toString', '__proto__']
+  },
   preStop: { valid: [0, 5000], invalid: notATime },
   reserve: { valid: [0, 2000], invalid: notATime },
   announce: { valid: [{}, undefined, Object.create(null)], invalid: notAnObject },
@@ -166,7 +173,7 @@ t.test('unknown options are refused with the ones there are', async (t) => {
   for (const [options, message] of [
     [
       { timeout: 5 },
-      /unknown option 'timeout', expected one of: gracePeriod, preStop, reserve, announce, drain, close, closeWith, signals, otherListeners, restartExitCode, crash, exit, probes, admin, pressure, kubernetes, watchdog, metrics$/
+      /unknown option 'timeout', expected one of: gracePeriod, platform, preStop, reserve, announce, drain, close, closeWith, signals, otherListeners, restartExitCode, crash, exit, probes, admin, pressure, kubernetes, watchdog, metrics$/
     ],
     [
       { metrics: { prefix: 'x' } },
@@ -306,6 +313,9 @@ t.test('signals', async (t) => {
   }
 })
 
+/** A default of the table that differs in a pod, in words. */
+const inPod = (value: number, otherwise: number): string =>
+  `that of the platform: ${value} in Kubernetes; else ${otherwise}`
 const from = (env: NodeJS.ProcessEnv): Settings => read({}, readEnvironment(env))
 
 t.test('environment variables', async (t) => {
@@ -560,7 +570,8 @@ t.test('defaults', async (t) => {
 
   t.match(read(), { announceOnClose: false, othersServe: false })
   t.match(read({ announce: { onClose: true } }), { announceOnClose: true, front: { isKnown: false } })
-  const runtime = { ...elsewhere, platformatic: { gracePeriod: 10_000, workers: 2 } }
+  const watt = { gracePeriod: 10_000, workers: 2 }
+  const runtime = { ...elsewhere, recognised: recognise({}, watt), platformatic: watt }
   t.match(read({}, runtime), { announceOnClose: true, budget: { gracePeriod: 10_000 } }, "under Platformatic's runtime")
   t.match(read({ announce: { onClose: false }, gracePeriod: 20_000 }, runtime), {
     announceOnClose: false,
@@ -593,18 +604,21 @@ t.test('defaults', async (t) => {
   // The words of the table say the same as the code.
   const words = Object.fromEntries(optionTable.map((row) => [row.name, row.default]))
   const [here, pod] = [read(), read({}, kubernetes)]
-  t.equal(words['gracePeriod'], `env \`TERMINATION_GRACE_PERIOD_SECONDS\` x 1000, else ${here.budget.gracePeriod}`)
+  t.equal(
+    words['gracePeriod'],
+    `env \`TERMINATION_GRACE_PERIOD_SECONDS\` x 1000, else that of the platform, else ${here.budget.gracePeriod}`
+  )
   t.equal(words['reserve'], `${here.budget.reserve}, at most a tenth of the grace period`)
   t.equal(words['close'], `${here.budget.close}, at most a sixth of the grace period`)
-  t.equal(words['announce.min'], `${pod.budget.announce.min} in Kubernetes, else ${here.budget.announce.min}`)
-  t.equal(words['announce.blind'], `${pod.budget.announce.blind} in Kubernetes, else ${here.budget.announce.blind}`)
+  t.equal(words['announce.min'], inPod(pod.budget.announce.min, here.budget.announce.min))
+  t.equal(words['announce.blind'], inPod(pod.budget.announce.blind, here.budget.announce.blind))
   t.match(words['announce.quiet'], new RegExp(`^${here.budget.announce.quiet}`))
   t.equal(
     words['announce.max'],
     `what the grace period leaves: ${here.budget.announce.max} of ${here.budget.gracePeriod}`
   )
   t.equal(words['announce.readinessDelay'], `${here.budget.announce.readinessDelay}`)
-  t.equal(words['announce.failures'], `${here.front.failures}; ${pod.front.failures} in Kubernetes`)
+  t.equal(words['announce.failures'], inPod(pod.front.failures, here.front.failures))
   t.equal(words['announce.shed'], `\`'${here.shed}'\``)
   t.equal(words['drain.idle'], `${pod.drain.idle} in Kubernetes, else ${here.drain.idle}`)
   t.match(here.drain.webSocket, {

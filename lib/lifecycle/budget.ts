@@ -28,6 +28,9 @@ export interface AnnounceBudget {
   readinessDelay: number
 }
 
+/** The floors of phase 1 where nobody gives them. */
+export type Floors = Pick<AnnounceBudget, 'min' | 'blind'>
+
 /** What somebody gave; everything else gets its default. */
 export interface BudgetInput {
   gracePeriod: number
@@ -52,9 +55,9 @@ const seconds = (milliseconds: number): string => `${milliseconds} ms`
  * Cuts the grace period. Defaults shrink with it, so that only given values can contradict each other.
  *
  * @param input what was given
- * @param inKubernetes whether the floors of Kubernetes apply (5 s and 15 s), or none
+ * @param floors by default none
  */
-export function cutBudget (input: BudgetInput, inKubernetes: boolean): Budget {
+export function cutBudget (input: BudgetInput, floors: Floors = { min: 0, blind: 0 }): Budget {
   const { gracePeriod, preStop } = input
   const given = input.announce ?? {}
   // The process has only what preStop leaves it, so the shares are shares of that.
@@ -74,8 +77,8 @@ export function cutBudget (input: BudgetInput, inKubernetes: boolean): Budget {
     closing: Math.min(closingCap, Math.floor(draining / 2)),
     announce: {
       max,
-      min: given.min === undefined ? floor(inKubernetes ? 5000 : 0) : Math.max(0, given.min - preStop),
-      blind: given.blind === undefined ? floor(inKubernetes ? 15000 : 0) : Math.max(0, given.blind - preStop),
+      min: given.min === undefined ? floor(floors.min) : Math.max(0, given.min - preStop),
+      blind: given.blind === undefined ? floor(floors.blind) : Math.max(0, given.blind - preStop),
       quiet: given.quiet ?? Math.min(1000, max),
       readinessDelay: given.readinessDelay ?? 0
     }

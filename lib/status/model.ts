@@ -99,6 +99,8 @@ export interface Status extends PublicStatus {
   pressure: PressureStatus | undefined
   /** How the grace period is cut, in milliseconds. */
   budget: Budget
+  /** Where the service runs, as the option `platform` calls it; undefined where nothing was recognised. */
+  platform?: string | undefined
   traffic: TrafficStatus
   /** The names of background work. */
   work: string[]
@@ -139,6 +141,7 @@ export function buildStatus (parts: StatusParts): Status {
     checks: [...parts.checks],
     pressure,
     budget,
+    platform: parts.platform,
     traffic: parts.traffic,
     work: [...parts.work],
     watchdog: parts.watchdog,

@@ -8,7 +8,7 @@ import { version } from '../version.ts'
 import type { Traffic } from '../traffic/traffic.ts'
 
 /** What of an application its status is read from. */
-export interface StatusSources extends Pick<StatusParts, 'started' | 'pressure' | 'watchdog'> {
+export interface StatusSources extends Pick<StatusParts, 'started' | 'pressure' | 'watchdog' | 'platform'> {
   lifecycle: Lifecycle
   traffic: Traffic
   health: Health
@@ -26,7 +26,7 @@ export function readPublicStatus (
 
 /** All that is known, as data; at most so many requests, holds, stalls and works. */
 export function readStatus (
-  { lifecycle, traffic, health, holds, started, pressure, watchdog, fastify }: StatusSources,
+  { lifecycle, traffic, health, holds, started, pressure, watchdog, platform, fastify }: StatusSources,
   most?: number
 ): Status {
   const { phase, since, deadline, progress, budget, report } = lifecycle
@@ -49,6 +49,7 @@ export function readStatus (
     stalls: lifecycle.stalls().slice(0, most),
     checks: health.checks(),
     pressure,
+    platform,
     traffic: {
       rate: rateBefore,
       evidence: phase === 'running' ? undefined : evidence,

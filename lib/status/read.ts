@@ -108,8 +108,8 @@ const status = fields<Omit<Shown, 'instance' | 'process' | 'versions' | 'ended' 
   at: number, access: word, name: word, phase: word, number, since: number, ready: flag, started: flag,
   deadline: number, shutdown, holds: texts, inFlight: number, connections: counts,
   participants: maybe(list(participant)), stalls: maybe(list(stall)), requests: maybe(list(request)),
-  checks: maybe(list(check)), pressure, budget, traffic, work: texts, watchdog, report, eventLoop, workers: number,
-  minReady: number, readyChildren: number, reloading: flag, children: maybe(list(child)), applications
+  checks: maybe(list(check)), pressure, budget, platform: word, traffic, work: texts, watchdog, report, eventLoop,
+  workers: number, minReady: number, readyChildren: number, reloading: flag, children: maybe(list(child)), applications
 })
 
 /**

@@ -1,4 +1,5 @@
 import { fileMode, text as anyText } from '../rules.ts'
+import { unknownGracePeriod } from '../platform/surroundings.ts'
 import { socketPath } from '../server/socket-files.ts'
 import type { SupervisorOptions } from './settings.ts'
 
@@ -16,7 +17,7 @@ export interface SupervisorOption {
 const longest = 2 ** 31 - 1
 /** Defaults that are plain values. */
 export const defaults = {
-  workers: 1, gracePeriod: 30_000, startTimeout: 60_000,
+  workers: 1, startTimeout: 60_000,
   minReady: 1, maxSurge: 1, maxCrashes: 5, statusHost: '127.0.0.1'
 } as const
 const isCount = (least: number, most: number) => (value: unknown): boolean =>
@@ -41,7 +42,7 @@ export const supervisorOptions: readonly SupervisorOption[] = [
   },
   {
     name: 'gracePeriod', ...time(1000),
-    default: `env \`TERMINATION_GRACE_PERIOD_SECONDS\` x 1000, else ${defaults.gracePeriod}`
+    default: `env \`TERMINATION_GRACE_PERIOD_SECONDS\` x 1000, else that of the platform, else ${unknownGracePeriod}`
   },
   { name: 'childTimeout', ...time(0), default: '5000, at most a sixth of the grace period' },
   { name: 'startTimeout', ...time(1), default: `${defaults.startTimeout}` },

@@ -1,6 +1,8 @@
 import { conceal, errors, hidden, invalidOption, refuseUnknownOptions, show, typeName } from '../errors.ts'
 import { defaultMessagePath } from '../platform/kubernetes/message.ts'
 import { readEnvironment } from '../environment.ts'
+import type { Environment } from '../environment.ts'
+import { surroundingsOf, unknownGracePeriod } from '../platform/surroundings.ts'
 import { own } from '../util/own.ts'
 import { boolean, isObject, modeOf } from '../rules.ts'
 import type { Rule } from '../rules.ts'
@@ -93,31 +95,54 @@ export function readSupervisorOptions (
   if (minReady > workers) {
     throw invalidOption(nameOf('minReady'), `at most the number of workers (${workers})`, minReady)
   }
+  const environment = readEnvironment(env)
   return {
     script, args: [...args], workers, minReady, maxSurge, maxCrashes, startTimeout,
-    ...readTimes(options, env, nameOf), ...readContainer(env), status: readStatus(options, nameOf)
+    ...readTimes(options, environment, nameOf), ...readContainer(environment), status: readStatus(options, nameOf)
   }
 }
 
 function readContainer (
-  env: NodeJS.ProcessEnv
-): Pick<SupervisorSettings, 'terminationMessagePath' | 'inKubernetes' | 'inService'> {
-  const { options, speaksForContainer, inKubernetes, inProduction } = readEnvironment(env)
+  environment: Environment
+): Pick<SupervisorSettings, 'terminationMessagePath' | 'surroundings' | 'inKubernetes' | 'inService'> {
+  const { options, speaksForContainer, inProduction } = environment
+  const surroundings = surroundingsOf(options, environment)
+  const inKubernetes = surroundings.place?.name === 'kubernetes'
   const given = options['kubernetes.terminationMessagePath'] as string | undefined
   return {
     terminationMessagePath: speaksForContainer ? given ?? defaultMessagePath : undefined,
+    surroundings,
     inKubernetes,
     inService: inKubernetes || inProduction
   }
 }
 
+type Times = Pick<SupervisorSettings, 'gracePeriod' | 'preStop' | 'childGracePeriod' | 'childTimeout'>
+
 function readTimes (
   options: SupervisorOptions,
-  env: NodeJS.ProcessEnv,
+  environment: Environment,
   nameOf: (name: string) => string
-): Pick<SupervisorSettings, 'gracePeriod' | 'preStop' | 'childGracePeriod' | 'childTimeout'> {
-  const { gracePeriod: given, preStop = 0 } = readEnvironment(env).options as { gracePeriod?: number, preStop?: number }
-  const gracePeriod = options.gracePeriod ?? given ?? defaults.gracePeriod
+): Times & Pick<SupervisorSettings, 'graceFrom'> {
+  const { gracePeriod: given, preStop = 0 } = environment.options as { gracePeriod?: number, preStop?: number }
+  const gracePeriod = options.gracePeriod ?? given
+  if (gracePeriod !== undefined) return { ...cutTimes(gracePeriod, preStop, options, nameOf), graceFrom: 'given' }
+  const { gracePeriod: assumed } = surroundingsOf(environment.options, environment)
+  try {
+    return { ...cutTimes(assumed, preStop, options, nameOf), graceFrom: 'platform' }
+  } catch (error) {
+    // What is only assumed refuses nothing that was said.
+    if (assumed >= unknownGracePeriod) throw error
+    return { ...cutTimes(unknownGracePeriod, preStop, options, nameOf), graceFrom: 'yielded' }
+  }
+}
+
+function cutTimes (
+  gracePeriod: number,
+  preStop: number,
+  options: SupervisorOptions,
+  nameOf: (name: string) => string
+): Times {
   const childTimeout = options.childTimeout ?? Math.min(5000, Math.floor(gracePeriod / 6))
   const reserve = reserveOf(gracePeriod)
   const childGracePeriod = gracePeriod - childTimeout - reserve

@@ -1,3 +1,5 @@
+import type { GraceSource } from '../platform/line.ts'
+import type { Surroundings } from '../platform/surroundings.ts'
 import type { SupervisorLog } from './parent/log.ts'
 
 /** What a supervisor takes. Times are milliseconds. Every default is in {@link supervisorOptions}. */
@@ -59,6 +61,9 @@ export interface SupervisorSettings {
   maxCrashes: number
   /** Where the container's termination message goes; undefined: nowhere. */
   terminationMessagePath: string | undefined
+  /** Where the process runs, and who says how long the grace period is. */
+  surroundings: Surroundings
+  graceFrom: GraceSource
   inKubernetes: boolean
   /** In production, or in Kubernetes. */
   inService: boolean

@@ -50,7 +50,7 @@ function makeApp (
 ): Made {
   const clock = new FakeClock()
   const lines: Made['lines'] = []
-  const budget = cutBudget({ gracePeriod: 30_000, preStop: 0, announce: { min } }, false)
+  const budget = cutBudget({ gracePeriod: 30_000, preStop: 0, announce: { min } })
   const lifecycle = new Lifecycle({ now: clock.now, after: clock.after, epoch: () => epoch + clock.now() }, budget, {
     cut: () => ({ requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [] }),
     end: async () => {},

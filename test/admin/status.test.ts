@@ -21,7 +21,7 @@ const parts: StatusParts = {
     { name: 'db', kinds: ['readiness'], critical: true, state: 'passing', age: 10, duration: 1, error: undefined }
   ],
   pressure: undefined,
-  budget: cutBudget({ gracePeriod: 30_000, preStop: 0 }, false),
+  budget: cutBudget({ gracePeriod: 30_000, preStop: 0 }),
   traffic: {
     rate: 3, arrivals: 1, evidence: 'absent', lastArrival: 120, lateArrivals: 0, lateSources: [], probes: [],
     frontEnds: []
@@ -35,6 +35,7 @@ const parts: StatusParts = {
     lastBlocked: { duration: 2100, at: 1_700_000_000_000, blockedIn: 'spin (/app.js:3:5)' }
   },
   report: undefined,
+  platform: 'ecs',
   versions: { package: '0.1.0', node: 'v20', fastify: '5' }
 }
 

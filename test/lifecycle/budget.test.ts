@@ -1,9 +1,10 @@
 import t from 'tap'
 import { checkBudget, cutBudget } from '../../lib/lifecycle/budget.ts'
 import type { Budget, BudgetInput } from '../../lib/lifecycle/budget.ts'
+import { kubernetesFloors } from '../support/floors.ts'
 
 const cut = (input: Partial<BudgetInput> = {}, kubernetes = true): Budget =>
-  cutBudget({ gracePeriod: 30_000, preStop: 0, ...input }, kubernetes)
+  cutBudget({ gracePeriod: 30_000, preStop: 0, ...input }, kubernetes ? kubernetesFloors : undefined)
 
 /** What all phases may take together, the exit included. */
 const sum = ({ preStop, announce, closing, close, reserve }: Budget): number =>

@@ -6,7 +6,9 @@ import type { GracefulOptions } from '../../lib/options.ts'
 import type { Settings } from '../../lib/settings.ts'
 
 const none: Environment = {
-  inKubernetes: false,
+  recognised: [],
+  env: {},
+  supervised: false,
   inProduction: false,
   speaksForContainer: false,
   platformatic: undefined,

@@ -5,6 +5,7 @@ import type { Phase } from '../../lib/lifecycle/phase.ts'
 import type { Driver } from '../../lib/lifecycle/driver.ts'
 import type { PhaseRecord, Report } from '../../lib/lifecycle/report.ts'
 import { FakeClock } from './clock.ts'
+import { kubernetesFloors } from './floors.ts'
 import { noTraffic } from './report.ts'
 
 /** What a {@link World} is made of. */
@@ -31,7 +32,7 @@ export class World {
 
   constructor ({ clock = new FakeClock(), budget = {}, kubernetes = false, ports = {} }: WorldOptions = {}) {
     this.clock = clock
-    this.budget = cutBudget({ gracePeriod: 30_000, preStop: 0, ...budget }, kubernetes)
+    this.budget = cutBudget({ gracePeriod: 30_000, preStop: 0, ...budget }, kubernetes ? kubernetesFloors : undefined)
     this.lifecycle = new Lifecycle(this.clock, this.budget, {
       cut: () => {
         this.calls.push('cut')

@@ -9,6 +9,7 @@ import { cutBudget } from '../../lib/lifecycle/budget.ts'
 import { draftReport } from '../../lib/lifecycle/report.ts'
 import type { ReportDraft } from '../../lib/lifecycle/report.ts'
 import { FakeClock } from '../support/clock.ts'
+import { kubernetesFloors } from '../support/floors.ts'
 import { noTraffic } from '../support/report.ts'
 
 const inKubernetes = { quiet: 1000, blind: 15_000 }
@@ -250,7 +251,7 @@ t.test('late arrivals', async (t) => {
   })
 
   t.test('lead to advice', async (t) => {
-    const budget = cutBudget({ gracePeriod: 30_000, preStop: 0 }, true)
+    const budget = cutBudget({ gracePeriod: 30_000, preStop: 0 }, kubernetesFloors)
     t.match(
       adviceOf(lateReport('cap'), budget)[0],
       /^4 new connections \(10\.0\.0\.1: 3, 10\.0\.0\.2: 1\) arrived within 1000 ms before the listener closed, so later ones were refused: after 18 s the balancer still sent\. Raise the grace period/
@@ -269,7 +270,7 @@ t.test('late arrivals', async (t) => {
   })
 
   t.test('advice after an impatient second signal, or a crash, does not blame the times', async (t) => {
-    const budget = cutBudget({ gracePeriod: 30_000, preStop: 0 }, true)
+    const budget = cutBudget({ gracePeriod: 30_000, preStop: 0 }, kubernetesFloors)
     const [late, cut] = adviceOf(lateReport('cap', { hurried: 'announcing' }), budget)
     t.match(
       late,

@@ -76,7 +76,7 @@ function application (status: Shown, context: Context): Line[] {
 }
 
 function timeline (status: Shown, context: Context): Line[] {
-  const { phase: current, budget } = status
+  const { phase: current, budget, platform } = status
   const rows = stepsOf(status).map((step, number) => [
     `${step.phase === current ? '>' : ' '} ${number} ${step.phase}`,
     budget === undefined ? '' : boundsOf(step),
@@ -85,7 +85,8 @@ function timeline (status: Shown, context: Context): Line[] {
   const lines = columns(rows).map((text, number) => line(text, phases[number] === current ? 'strong' : undefined))
   if (budget === undefined || budget.gracePeriod === 0) return lines
   const parts = partsOf(budget).map(({ text, length }) => `${duration(length)} ${text}`)
-  return [...lines, labelled('grace', `${duration(budget.gracePeriod)}: ${parts.join(', ')}`)]
+  const where = platform === undefined ? '' : ` (${platform})`
+  return [...lines, labelled('grace', `${duration(budget.gracePeriod)}${where}: ${parts.join(', ')}`)]
 }
 
 /** How long a phase has lasted, and what it waits for or what ended it. */

@@ -232,6 +232,7 @@ export function drawLoop (view: View): void {
 }
 
 /** How the grace period is spoken of. */
-export function graceText ({ budget }: Shown): string {
-  return budget === undefined ? '' : `Grace period: ${duration(budget.gracePeriod)}`
+export function graceText ({ budget, platform }: Shown): string {
+  const where = platform === undefined ? '' : ` (${platform})`
+  return budget === undefined ? '' : `Grace period: ${duration(budget.gracePeriod)}${where}`
 }

@@ -1,4 +1,5 @@
 import type { MissingPart } from '../../fastify/process-internals.ts'
+import { platformLine } from '../../platform/line.ts'
 import { counted } from '../../util/text.ts'
 import type { SupervisorSettings } from '../settings.ts'
 import type { Child } from './child.ts'
@@ -12,11 +13,14 @@ export class Lines {
     this.#log = log
   }
 
-  starts ({ script, workers, gracePeriod, childGracePeriod }: SupervisorSettings): void {
+  starts (settings: SupervisorSettings): void {
+    const { script, workers, gracePeriod, childGracePeriod } = settings
     this.#log.info(
       { event: 'graceful.supervisor.start', script, workers, gracePeriod, childGracePeriod },
       `supervisor starts ${workers} ${workers === 1 ? 'child' : 'children'}`
     )
+    const line = platformLine({ ...settings, announceMin: undefined })
+    if (line !== undefined) this.#log[line.level](line.fields, line.message)
   }
 
   isInit (): void {

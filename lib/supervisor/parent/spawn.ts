@@ -25,12 +25,14 @@ export function setupChildren ({ script, args }: SupervisorSettings, preload: st
 }
 
 /** Starts a child. One that cannot be started has no process number, and says so by the event `error`. */
-export function forkChild ({ childGracePeriod, workers }: SupervisorSettings): Worker {
+export function forkChild ({ childGracePeriod, workers, surroundings: { place } }: SupervisorSettings): Worker {
   try {
     const worker = cluster.fork({
       TERMINATION_GRACE_PERIOD_SECONDS: String(childGracePeriod / 1000),
       [supervisorVariable]: String(process.pid),
       [siblingsVariable]: String(workers),
+      // What a child would recognise by itself may not be what its parent sees: systemd shows itself to its own.
+      ...place && { GRACEFUL_PLATFORM: place.name },
       // The message of the container is the supervisor's.
       GRACEFUL_TERMINATION_MESSAGE_PATH: ''
     })
