@@ -55,7 +55,7 @@ export function makeDriver (parts: DrivenParts): Driver {
       return close.end().finally(faults.guard('the end of the close', () => listeners.settle()))
     },
     closing: (isLast) => faults.attempt('the names of hooks', () =>
-      parts.close.isReplaced() ? "option 'closeWith'" : parts.closeHooks.running(isLast)),
+      parts.close.replacement() ?? parts.closeHooks.running(isLast)),
     traffic: () => faults.attempt('the summary of traffic', () => parts.traffic.summary(), noTraffic()),
     advice: (report) => faults.attempt('the advice', () => advise(parts, report), [])
   }

@@ -682,6 +682,52 @@ t.test('close', async (t) => {
     }
   })
 
+  // Scenario (Whatever else lives in the process): Somebody has put a function of theirs over `app.close`
+  t.test('what somebody has put over app.close is called once, whoever begins the end', async (t) => {
+    const begins: Record<string, (app: FastifyInstance) => Promise<unknown>> = {
+      'a shutdown': async (app) => app.graceful.shutdown(),
+      'app.close()': async (app) => app.close(),
+      'await using': async (app) => app[Symbol.asyncDispose]()
+    }
+    /** What each does with the one below it. */
+    const wrappers: Record<string, (below: () => Promise<undefined>) => unknown> = {
+      'a promise': async (below) => { await below() },
+      'a promise, and work after it': async (below) => { await below(); await sleep(30) },
+      'a promise, and work before it': async (below) => { await sleep(30); await below() },
+      'called and not awaited': (below) => { void below() },
+      'never called': async () => {},
+      rejected: async () => { throw new Error('their own') },
+      thrown: () => { throw new Error('their own') },
+      twice: async (below) => { await below(); await below() }
+    }
+    for (const [way, begin] of Object.entries(begins)) {
+      for (const [title, wrapper] of Object.entries(wrappers)) {
+        const calls: string[] = []
+        const app = build({ gracePeriod: 5000 })
+        app.addHook('onClose', async () => { calls.push('onClose') })
+        await app.ready()
+        for (const name of ['inner', 'outer']) {
+          const below = app.close.bind(app)
+          app.close = (async () => {
+            calls.push(name)
+            return name === 'outer' ? below() : wrapper(below)
+          }) as FastifyInstance['close']
+        }
+        const failed = title === 'rejected' || title === 'thrown'
+        const isShutdown = way === 'a shutdown'
+        const reject = await begin(app).then(() => false, () => true)
+        if (!isShutdown && (failed || title === 'never called')) {
+          t.equal(reject, failed, `${title}, ${way}: its caller hears of it`)
+          t.strictSame(calls.splice(0), ['outer', 'inner'], `${title}, ${way}: nothing has ended`)
+          await app.graceful.shutdown()
+        }
+        await app.graceful.shutdown()
+        t.strictSame(calls, ['outer', 'inner', 'onClose'], `${title}, ${way}`)
+        t.equal(app.graceful.status().report?.verdict, failed ? 'failed' : 'clean', `${title}, ${way}`)
+      }
+    }
+  })
+
   t.test('does not hang under timers that a test has switched off', async (t) => {
     const app = build({ gracePeriod: 3000, drain: { idle: 50 } })
     app.get('/', async () => 'hello')

@@ -30,8 +30,8 @@ export interface WrappedClose {
    * Nobody else that an end waits for does.
    */
   isAhead (): boolean
-  /** Whether `closeWith` runs. */
-  isReplaced (): boolean
+  /** What runs in place of Fastify's close: `closeWith`, or what somebody has put over `close`. */
+  replacement (): string | undefined
 }
 
 /**
@@ -49,7 +49,7 @@ export function wrapClose (
    * which must not be called again.
    */
   let joined = false
-  let isReplaced = false
+  let replacement: string | undefined
   let hasBegun = false
   let settle: { resolve: (value: unknown) => void } | undefined
   // Settles as Fastify's own close does, also when the budget for it is long over.
@@ -60,7 +60,7 @@ export function wrapClose (
     return result
   }
 
-  root.close = function close (this: FastifyInstance, callback?: (...args: unknown[]) => void) {
+  const ours = function close (this: FastifyInstance, callback?: (...args: unknown[]) => void) {
     // Fastify refuses what is no function.
     if (callback && typeof callback !== 'function') return original.call(this, callback)
     const isLast = lifecycle.phase === 'terminated'
@@ -83,13 +83,17 @@ export function wrapClose (
     })
     return this
   } as FastifyInstance['close']
+  root.close = ours
 
   const end = (): Promise<void> => ending ??= (async () => {
     hasBegun = true
     const { promise, stop } = uncaught(onUncaught)
-    isReplaced = closeWith !== undefined && !joined
-    const work = closeWith === undefined || joined ? callOriginal() : replaced(closeWith, () => {
-      isReplaced = false
+    // What somebody has put over ours since is called as by whoever closes the application: it closes what is theirs.
+    const over = closeWith ?? (root.close === ours ? undefined : () => root.close())
+    const isCalled = over !== undefined && !joined
+    if (isCalled) replacement = over === closeWith ? "option 'closeWith'" : 'what replaces app.close'
+    const work = !isCalled ? callOriginal() : replaced(over, () => {
+      replacement = undefined
       return callOriginal()
     })
     closed.catch(() => {})
@@ -99,7 +103,7 @@ export function wrapClose (
       stop()
     }
   })()
-  return { end, isAhead: () => isAhead(lifecycle, hasBegun), isReplaced: () => isReplaced }
+  return { end, isAhead: () => isAhead(lifecycle, hasBegun), replacement: () => replacement }
 }
 
 function isAhead ({ phase, request }: Lifecycle, hasBegun: boolean): boolean {
