@@ -682,7 +682,7 @@ t.test('close', async (t) => {
     }
   })
 
-  // Scenario (Whatever else lives in the process): Somebody has put a function of theirs over `app.close`
+  // Scenario (Several applications and other packages): Somebody has put a function of theirs over `app.close`
   t.test('what somebody has put over app.close is called once, whoever begins the end', async (t) => {
     const begins: Record<string, (app: FastifyInstance) => Promise<unknown>> = {
       'a shutdown': async (app) => app.graceful.shutdown(),
