@@ -1,4 +1,4 @@
-import { inspect } from 'node:util'
+import { inspect } from './util/node-util.ts'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Run } from './util/context.ts'
 import { messageOf, show } from './errors.ts'

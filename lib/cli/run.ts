@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../util/node-util.ts'
 import { supervise } from '../supervisor/index.ts'
 import { readSupervisorOptions } from '../supervisor/options.ts'
 import { supervisorOptions } from '../supervisor/option-table.ts'

@@ -1,4 +1,4 @@
-import { inspect } from 'node:util'
+import { inspect } from '../util/node-util.ts'
 import type { Faults } from '../util/faults.ts'
 
 /** How many handlers of one WebSocket are remembered while the service runs: a ring, so that nothing grows. */

@@ -1,4 +1,4 @@
-import { types } from 'node:util'
+import { types } from '../util/node-util.ts'
 import type { RouteOptions } from 'fastify'
 import { invalidOption } from '../errors.ts'
 import type { Messages, MessageSource } from './messages.ts'

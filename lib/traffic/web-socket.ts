@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import { types } from 'node:util'
+import { types } from '../util/node-util.ts'
 import { Messages } from './messages.ts'
 import type { MessageSource } from './messages.ts'
 

@@ -1,4 +1,4 @@
-import { types } from 'node:util'
+import { types } from './node-util.ts'
 
 /** Characters of something given that a message repeats. */
 const mostShown = 80

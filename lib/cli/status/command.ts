@@ -1,5 +1,5 @@
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers'
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../../util/node-util.ts'
 import { messageOf, shorten } from '../../errors.ts'
 import { readVariable } from '../../util/own.ts'
 import { readDuration } from '../config.ts'

@@ -1,4 +1,4 @@
-import { getSystemErrorName } from 'node:util'
+import { getSystemErrorName } from '../../util/node-util.ts'
 import { clearSocketSync } from './socket.ts'
 import { listenerHandleMaker, replaceListenerHandleMaker, withoutMaker } from '../../fastify/process-internals.ts'
 import type { ListenerHandle, MakeListenerHandle, MissingPart } from '../../fastify/process-internals.ts'

@@ -1,0 +1,13 @@
+import type * as Util from 'node:util'
+
+/**
+ * `node:util`. Since Node 22 an `import` of that module opens standard output and error, because its namespace reads
+ * every export, and one of them loads what looks at their colours; from then on their pipes do not block, and a program
+ * that writes to a descriptor itself meets `EAGAIN`. This way nothing is read but what is used.
+ */
+const util: typeof Util = process.getBuiltinModule('node:util')
+
+export const inspect: typeof Util.inspect = util.inspect
+export const types: typeof Util.types = util.types
+export const parseArgs: typeof Util.parseArgs = util.parseArgs
+export const getSystemErrorName: typeof Util.getSystemErrorName = util.getSystemErrorName
