@@ -166,10 +166,17 @@ export class OtherListeners {
     return listener.listener ?? listener
   }
 
+  /**
+   * Who hides from `process.listeners`, as the relay of tsx does, is part of how the program was started, and hears of
+   * a signal at once: tsx kills a process that does not tell it within 60 ms that the signal has come.
+   */
   #foreign (signal: string): Foreign[] {
-    return (this.#host.events.rawListeners(signal) as Foreign[]).filter((listener) =>
-      !isOwn(this.#originalOf(listener))
-    )
+    const { events } = this.#host
+    const shown = new Set(events.listeners(signal))
+    return (events.rawListeners(signal) as Foreign[]).filter((listener) => {
+      const original = this.#originalOf(listener)
+      return shown.has(original) && !isOwn(original)
+    })
   }
 
   /** Replaces listeners of others in their order: all from the first that changes on are removed and added again. */

@@ -29,6 +29,23 @@ t.test('registry', async (t) => {
     t.equal(fake.clock.pending, 0)
   })
 
+  t.test('who hides from listeners(), as the relay of tsx does, hears of the signal at once', async (t) => {
+    const fake = new FakeProcess()
+    const heard: string[] = []
+    const hidden = (): unknown => heard.push('hidden')
+    const { listeners } = fake.emitter
+    fake.emitter.listeners = (event) => Reflect.apply(listeners, fake.emitter, [event]).filter((one) => one !== hidden)
+    fake.emitter.prependListener('SIGTERM', hidden)
+    fake.emitter.on('SIGTERM', () => heard.push('shown'))
+    const { lifecycle } = fake.join({ otherListeners: 'after' })
+    fake.emitter.prependListener('SIGINT', hidden)
+    await settled()
+    fake.signal('SIGINT')
+    fake.signal('SIGTERM')
+    t.same(heard, ['hidden', 'hidden'])
+    t.ok(lifecycle.request)
+  })
+
   // Scenario (Several applications and other packages): Eleven applications, and a thousand, leave no listener and no
   // warning
   t.test('one listener per signal, however many applications', async (t) => {
