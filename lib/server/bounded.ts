@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { clearInterval, setInterval } from 'node:timers'
+import { nextTick } from '../util/timers.ts'
 import { Accepted, Connections } from './connections.ts'
 import { HeadEnd } from './head-end.ts'
 import { formatPlain, readPlain } from './plain.ts'
@@ -43,7 +44,9 @@ export function createBoundedServer (
     keepAliveTimeout: times.keepAlive,
     connectionsCheckingInterval: times.look,
     maxHeaderSize: heads.bytes,
-    insecureHTTPParser: false
+    insecureHTTPParser: false,
+    // Said where an answer may come in pieces: for most of a crowd it would be a call of the kernel for nothing.
+    noDelay: false
   })
   server.maxHeadersCount = heads.fields
   server.maxRequestsPerSocket = heads.perConnection
@@ -102,7 +105,8 @@ function replyPlainly (
     if (error) return
     // The kernel has it, and who asks so sends nothing more that its end could turn into a reset.
     answer.sent()
-    if (!stays) connections.leave(accepted)
+    // From within here Node would make an error for whoever waits for the end: it costs more than the answer.
+    if (!stays) nextTick(() => { connections.leave(accepted) })
   })
   return stays ? 'stays' : 'leaves'
 }
@@ -136,6 +140,7 @@ function guardConnections (
     })
     connection.once('close', () => { turns.drop(connection) })
     connections.begin(accepted, connection)
+    socket.setNoDelay()
     for (const listener of listeners) listener.call(server, connection)
     connection.start(first)
   }

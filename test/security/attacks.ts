@@ -58,7 +58,7 @@ const growing = (each: number, count: number): Attack['begin'] => (door) => {
 /** Connections that write this at once, and read nothing. */
 export const deaf = (count: number, text: string): Attack['begin'] => connections(count, (socket) => {
   socket.pause()
-  socket.write(text)
+  socket.write(text, 'latin1')
 })
 
 /** Likewise, and read everything. */
@@ -76,6 +76,23 @@ const dribble = (count: number, begin: string, more: string): Attack['begin'] =>
     else socket.write(more)
   }, 10)
 })
+
+/** Connections that write a text byte by byte, one every few milliseconds, and begin again at its end. */
+const slowly = (count: number, text: string): Attack['begin'] => connections(count, (socket) => {
+  socket.resume().setNoDelay()
+  let at = 0
+  const timer = setInterval(() => {
+    if (socket.destroyed) clearInterval(timer)
+    else socket.write(text[at++ % text.length]!, 'latin1')
+  }, 10)
+})
+
+/** Connections that write this at once, and leave. */
+const brief = (count: number, text: string, leave: (socket: Socket) => void): Attack['begin'] =>
+  connections(count, (socket) => {
+    if (text !== '') socket.write(text, 'latin1')
+    leave(socket)
+  })
 
 /** Connections that ask again with each answer. */
 const eager = (count: number, text: string): Attack['begin'] => connections(count, (socket) => {
@@ -112,11 +129,15 @@ const endless = ask('/-/drain', 'Content-Length: 1000000000\r\n', 'POST')
 const chunked = ask('/-/status', 'Transfer-Encoding: chunked\r\n', 'POST')
 const preface = `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${'\u0000'.repeat(2000)}`
 
+/** How HTTP/2 begins, and how TLS does: the head of a first message, of which 512 bytes are announced. */
+export const begins: Readonly<Record<'http2' | 'tls', string>> = { http2: preface, tls: `\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003${'x'.repeat(200)}` }
+
 const probes = ask('/readyz').repeat(100)
 const lastProbe = ask('/readyz', 'Connection: close\r\n')
 
 const leaveSoon = (socket: Socket): void => { setTimeout(() => { socket.destroy() }, 20) }
 const reset = (socket: Socket): void => { socket.resetAndDestroy() }
+const leave = (socket: Socket): void => { socket.destroy() }
 const halfClose = (socket: Socket): void => { socket.resume().end() }
 
 /** Everything that is tried on a door that speaks HTTP/1. */
@@ -144,7 +165,10 @@ export const attacks: readonly Attack[] = [
   { name: '200 readers that go on and on', begin: eager(200, page) },
   { name: '200 readers of the metrics', begin: eager(200, ask('/metrics')) },
   { name: 'what is no HTTP', begin: fickle(3, '\u0016\u0003\u0001\u0002\u0000\u0001'.repeat(200), leaveSoon) },
-  { name: 'HTTP/2 where HTTP/1 is spoken', begin: deaf(100, preface) }
+  { name: 'HTTP/2 where HTTP/1 is spoken', begin: deaf(100, preface) },
+  { name: 'probes, byte by byte', begin: slowly(250, ask('/readyz')) },
+  { name: '200 kept connections that ask for a probe with each answer', begin: eager(200, ask('/readyz')) },
+  { name: '2000 connections a second that leave without a word', begin: fickle(20, '', leave) }
 ]
 
 /** Connections that come all at once, each of which asks for much: a probe's comes behind them. */
@@ -152,12 +176,31 @@ export const crowds: readonly Attack[] = [
   { name: '256 connections, a thousand pages each, nothing read', begin: deaf(256, page.repeat(1000)) },
   { name: '1000 connections at once that say nothing', begin: connections(1000, () => {}) },
   { name: '1000 connections at once, a hundred probes each, nothing read', begin: deaf(1000, probes) },
-  { name: '1000 connections at once, a hundred probes each', begin: keen(1000, probes) }
+  { name: '1000 connections at once, a hundred probes each', begin: keen(1000, probes) },
+  { name: '1000 connections at once that are reset', isForPorts: true, begin: brief(1000, '', reset) },
+  { name: '1000 connections at once, half closed without a word', begin: brief(1000, '', halfClose) },
+  { name: '1000 connections at once that begin HTTP/2', begin: deaf(1000, begins.http2) },
+  { name: '1000 connections at once that begin TLS', begin: deaf(1000, begins.tls) }
 ]
 
 /** What no stranger can be told by: each asks for one probe, as a kubelet does. */
 export const disguisedAs = (count: number): readonly Attack[] => [
   { name: `${count} connections at once that ask for one probe`, begin: deaf(count, ask('/readyz')) },
-  { name: `${count} connections at once that ask for one probe and leave`, begin: keen(count, lastProbe) }
+  { name: `${count} connections at once that ask for one probe and leave`, begin: keen(count, lastProbe) },
+  { name: `${count} connections at once that ask for one probe, half closed`, begin: brief(count, ask('/readyz'), halfClose) }
 ]
-export const disguised: readonly Attack[] = disguisedAs(1000)
+export const disguised: readonly Attack[] = [
+  ...disguisedAs(1000),
+  { name: '1000 connections at once that ask for a probe and are reset', begin: brief(1000, ask('/readyz'), reset) },
+  { name: '1000 connections at once that begin a probe', begin: deaf(1000, ask('/readyz').slice(0, -2)) }
+]
+
+/** What is tried with a beginning that has no end: of a handshake, or of HTTP/2. */
+export const beginnings = (text: string): readonly Attack[] => [
+  { name: '300 connections that say nothing', begin: connections(300, () => {}) },
+  { name: '300 connections that say one byte', begin: deaf(300, text.slice(0, 1)) },
+  { name: '300 connections that say half of it', begin: deaf(300, text.slice(0, text.length / 2)) },
+  { name: '100 connections that say it byte by byte', begin: slowly(100, text) },
+  { name: '300 connections that say half of it, half closed', begin: brief(300, text.slice(0, 12), halfClose) },
+  { name: 'connections that say half of it and are reset', begin: fickle(8, text.slice(0, 12), reset) }
+]

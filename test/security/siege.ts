@@ -30,6 +30,8 @@ export type Target = { port: number, from?: string } | { unix: string }
 export interface Prober {
   /** What it has seen since the last call. */
   tell: () => Promise<Probing>
+  /** Probes another process from now on, and forgets what it has seen. */
+  turnTo: (target: Target, pid: number) => Promise<void>
   stop: () => Promise<void>
 }
 
@@ -45,16 +47,21 @@ const wake = 150
 
 /** Probes of a process, from one of its own, until it is told to stop. */
 export async function startProbing (target: Target, pid: number, path = '/readyz'): Promise<Prober> {
-  const args = [...cleanEnv, process.execPath, program, JSON.stringify({ ...target, pid, path })]
+  const textOf = (where: Target, of: number): string => JSON.stringify({ ...where, pid: of, path })
+  const args = [...cleanEnv, process.execPath, program, textOf(target, pid)]
   const child = spawn('env', args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout })
   await once(lines, 'line')
+  const ended = once(child, 'close').then(() => { throw new Error('the prober has ended') })
+  ended.catch(() => {})
+  const ask = async (text: string): Promise<string> => {
+    child.stdin.write(`${text}\n`)
+    const [line] = await Promise.race([once(lines, 'line'), ended]) as [string]
+    return line
+  }
   return {
-    tell: async () => {
-      child.stdin.write('tell\n')
-      const [line] = await once(lines, 'line') as [string]
-      return JSON.parse(line) as Probing
-    },
+    tell: async () => JSON.parse(await ask('tell')) as Probing,
+    turnTo: async (...to) => { await ask(textOf(...to)) },
     stop: async () => {
       child.stdin.end()
       await once(child, 'close')
@@ -134,8 +141,25 @@ export async function besiegeAll (t: Test, attacks: readonly Attack[], door: Doo
   t.ok(holdingsOf(pid).descriptors <= most, 'no descriptor is left behind')
 }
 
+/**
+ * A prober that has seen these attacks, on a server that does nothing but accept, as their attacker has begun them: what
+ * the first one on another server takes is that server's. It has to be turned to one.
+ */
+export async function startWarmProbing (attacks: readonly Attack[], rounds = 2): Promise<Prober> {
+  const bare = fork('../../security/fixtures/bare.js')
+  const port = Number((await bare.waitForLine(/^ports (\d+)$/m))[1])
+  const pid = bare.child.pid!
+  const prober = await startProbing({ port }, pid)
+  for (let round = 0; round < rounds; round++) {
+    for (const attack of attacks) await besiege(attack, tcp(port), pid, prober, 300)
+  }
+  bare.kill('SIGKILL')
+  await bare.result
+  return prober
+}
+
 /** Whether a server that does nothing but accept answers probes in time during this attack, on the machine as it is. */
-async function isFitFor (attack: Attack, silence: number): Promise<boolean> {
+export async function isFitFor (attack: Attack, silence: number): Promise<boolean> {
   const bare = fork('../../security/fixtures/bare.js')
   const port = Number((await bare.waitForLine(/^ports (\d+)$/m))[1])
   const pid = bare.child.pid!

@@ -6,7 +6,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { fork } from '../../process/fork.ts'
 import type { Fork } from '../../process/fork.ts'
-import { ask, attacks, deaf, tcp } from '../attacks.ts'
+import { ask, attacks, beginnings, begins, deaf, tcp } from '../attacks.ts'
 import type { Attack, Door } from '../attacks.ts'
 import { besiege, holdingsOf, mostHeld, startProbing } from '../siege.ts'
 
@@ -67,19 +67,47 @@ t.test("on the application's port", async (t) => {
   await hold(t, app, attacks.filter((_, index) => index % 2 === 0), tcp(port), answers)
 })
 
+const answersOverTls = (port: number): Promise<boolean> => new Promise((resolve) => {
+  const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+    socket.write(ask('/readyz', 'Connection: close\r\n'))
+  })
+  socket.once('data', (data: Buffer) => resolve(data.toString().startsWith('HTTP/1.1 200')))
+  socket.once('error', () => resolve(false))
+})
+
+const answersOnHttp2 = (port: number): Promise<boolean> => new Promise((resolve) => {
+  const session = connectHttp2(`http://127.0.0.1:${port}`)
+  session.on('error', () => resolve(false))
+  session.request({ ':path': '/readyz' }).on('response', ({ ':status': code }) => {
+    resolve(code === 200)
+    session.close()
+  })
+})
+
+// Scenario (Attacks, and failures of the plugin's own code): Handshakes of TLS and beginnings of HTTP/2 on the
+// application's port that come to no end: said half, byte by byte, half closed, reset
+t.test('whoever comes through no handshake holds nobody', async (t) => {
+  const rows: Array<[name: string, more: object, text: string, answers: (port: number) => Promise<boolean>]> = [
+    ['TLS', { tls: certificate(t) }, begins.tls, answersOverTls],
+    ['HTTP/2', { server: { http2: true } }, begins.http2, answersOnHttp2]
+  ]
+  for (const [name, more, text, answers] of rows) {
+    await t.test(name, async (t) => {
+      const app = start(more)
+      const port = await portOf(app)
+      await hold(t, app, beginnings(text), tcp(port), () => answers(port))
+    })
+  }
+})
+
 // Scenario, too: Some of the attacks on our own ports…
 t.test("on the application's port, with TLS", async (t) => {
   const app = start({ tls: certificate(t) })
   const port = await portOf(app)
   const target = { port, host: '127.0.0.1', rejectUnauthorized: false }
-  const answers = (): Promise<boolean> => new Promise((resolve) => {
-    const socket = connectTls(target, () => { socket.write(ask('/readyz', 'Connection: close\r\n')) })
-    socket.once('data', (data: Buffer) => resolve(data.toString().startsWith('HTTP/1.1 200')))
-    socket.once('error', () => resolve(false))
-  })
   // What is written before the handshake waits for it.
   const door: Door = { dial: () => connectTls(target) }
-  await hold(t, app, attacks.filter((_, index) => index % 6 === 0), door, answers)
+  await hold(t, app, attacks.filter((_, index) => index % 6 === 0), door, () => answersOverTls(port))
 })
 
 /** What is asked for on each of many sessions at once. */
@@ -102,7 +130,7 @@ function open (session: ClientHttp2Session, { path, count, headers = {}, isReset
 // Scenario, too: Some of the attacks on our own ports…
 t.test('on HTTP/2: many streams at once, nothing read, and streams that are reset', async (t) => {
   const app = start({ server: { http2: true } })
-  const url = `http://127.0.0.1:${await portOf(app)}`
+  const port = await portOf(app)
   const pid = app.child.pid!
   const rows: Streams[] = [
     { name: 'pages', path: '/-/status', count: 100, headers: { accept: 'text/html' } },
@@ -113,7 +141,7 @@ t.test('on HTTP/2: many streams at once, nothing read, and streams that are rese
   for (const row of rows) {
     const before = holdingsOf(pid)
     const sessions = Array.from({ length: 20 }, () => {
-      const session = connectHttp2(url, { settings: { initialWindowSize: 0 } })
+      const session = connectHttp2(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: 0 } })
       session.on('error', () => {})
       return session
     })
@@ -121,14 +149,7 @@ t.test('on HTTP/2: many streams at once, nothing read, and streams that are rese
     const { megabytes } = await mostHeld(pid, before, 500)
     for (const session of sessions) session.destroy()
     t.ok(megabytes <= bounds.megabytes, `${row.name}: ${megabytes} MiB`)
-    const status = await new Promise((resolve) => {
-      const session = connectHttp2(url)
-      session.request({ ':path': '/readyz' }).on('response', ({ ':status': code }) => {
-        resolve(code)
-        session.close()
-      })
-    })
-    t.equal(status, 200, `${row.name}: it answers`)
+    t.ok(await answersOnHttp2(port), `${row.name}: it answers`)
   }
   app.kill('SIGTERM')
   t.strictSame((await app.result).slice(0, 2), [0, null], 'it ends as always')

@@ -16,7 +16,7 @@ const cli = fileURLToPath(new URL('../../../dist/cli/index.js', import.meta.url)
 
 t.setTimeout(140_000)
 
-// Scenario (Attacks, and failures of the plugin's own code): 24 attacks on the watchdog's port, on a supervisor's port
+// Scenario (Attacks, and failures of the plugin's own code): 27 attacks on the watchdog's port, on a supervisor's port
 // and on its socket, with a heap of 256 MB: memory, descriptors and the longest silence of a probe are bounded, and
 // nothing ends
 t.test("no stranger on the watchdog's port slows a probe, or ends anything", async (t) => {
@@ -30,7 +30,7 @@ t.test("no stranger on the watchdog's port slows a probe, or ends anything", asy
   t.strictSame((await app.result).slice(0, 2), [0, null], 'it ends as always')
 })
 
-// Scenario, too: 24 attacks on the watchdog's port…
+// Scenario, too: 27 attacks on the watchdog's port…
 t.test('no stranger on the port of a supervisor, or on its socket', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'doors-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
