@@ -18,6 +18,7 @@ import { setupPressure } from './health/pressure.ts'
 import type { Pressure } from './health/pressure.ts'
 import { TerminationMessage } from './platform/kubernetes/termination.ts'
 import { nameOf } from './platform/surroundings.ts'
+import { lookForUnfinished } from './platform/unfinished.ts'
 import { systemClock } from './clock.ts'
 import { Holds } from './lifecycle/holds.ts'
 import { Lifecycle } from './lifecycle/lifecycle.ts'
@@ -157,6 +158,7 @@ export class Application {
     this.traffic.open()
     if (this.traffic.listeners.open) this.membership.listening()
     for (const { level, fields, message } of bootNotes(this.root, this.settings)) this.log[level](fields, message)
+    lookForUnfinished(this.settings, this.log)
     this.watchHandle?.changed()
   }
 

@@ -7,6 +7,7 @@ import { longestTimer } from './util/limits.ts'
 import { readVariable } from './util/own.ts'
 import { platformNames, recognise } from './platform/detect.ts'
 import type { Platform } from './platform/detect.ts'
+import { stateVariable } from './platform/end-file.ts'
 import { readPlatformatic } from './platform/platformatic.ts'
 import type { Platformatic } from './platform/platformatic.ts'
 import { absolutePath, closeCode, integer, ipAddress, oneOf, prefix, route, token } from './rules.ts'
@@ -29,6 +30,8 @@ export interface Environment {
   platformatic: Platformatic | undefined
   /** Whether somebody else's primary of `node:cluster` hands out the connections. */
   foreignPrimary: boolean
+  /** Where this process may leave what says that it was killed; undefined where nobody says where, or it may not. */
+  stateDirectory: string | undefined
   /** Whether this is a child of the plugin's supervisor. */
   supervised: boolean
   /** How many processes of a supervisor share the listener of this one; 1 without. */
@@ -147,10 +150,18 @@ export function readEnvironment (env: NodeJS.ProcessEnv): Environment {
     speaksForContainer: isMainThread && cluster.isPrimary && !readVariable(env, supervisorVariable),
     platformatic,
     foreignPrimary: hasForeignPrimary(env),
+    stateDirectory: isMainThread && !isBelow(env) ? readStateDirectory(env) : undefined,
     supervised: isBelow(env),
     siblings: isBelow(env) ? Math.max(1, whole(readVariable(env, siblingsVariable)) || 1) : platformatic?.workers ?? 1,
     options
   }
+}
+
+/** @throws FST_GRACEFUL_INVALID_ENVIRONMENT */
+function readStateDirectory (env: NodeJS.ProcessEnv): string | undefined {
+  const path = readVariable(env, stateVariable)
+  if (path === undefined || path === '' || absolutePath.test(path)) return path || undefined
+  throw new errors.FST_GRACEFUL_INVALID_ENVIRONMENT(stateVariable, absolutePath.expected, quoted(path))
 }
 
 /** @throws FST_GRACEFUL_INVALID_ENVIRONMENT, which never shows what is in the file */

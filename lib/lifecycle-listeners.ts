@@ -8,6 +8,8 @@ import type { Phase } from './lifecycle/phase.ts'
 import type { Telemetry } from './metrics/telemetry.ts'
 import type { Viewers } from './page/viewers.ts'
 import type { TerminationMessage } from './platform/kubernetes/termination.ts'
+import { UnfinishedEnd } from './platform/unfinished.ts'
+import type { Settings } from './settings.ts'
 import type { ShutdownLog } from './shutdown-log.ts'
 import type { Traffic } from './traffic/traffic.ts'
 import type { WatchHandle } from './watchdog/main/types.ts'
@@ -15,6 +17,7 @@ import type { WatchHandle } from './watchdog/main/types.ts'
 /** Who hears of the lifecycle of an application. */
 export interface ListenerParts extends FinishParts {
   root: FastifyInstance
+  settings: Pick<Settings, 'stateDirectory' | 'budget'>
   lifecycle: Lifecycle
   traffic: Traffic
   order: CloseOrder
@@ -34,14 +37,24 @@ export function connectListeners (parts: ListenerParts): void {
   lifecycle.on('requested', (request, announcedBefore) => {
     if (announcedBefore !== undefined) shutdownLog.requested(request, announcedBefore)
   })
+  lifecycle.on('requested', () => noteEnd(parts))
   lifecycle.on('phase', (phase, previous, record) => telemetry.phase(phase, previous, record))
   lifecycle.on('phase', (phase, previous) => enterPhase(parts, phase, previous))
   lifecycle.on('phase', (phase) => message.enter(phase))
+  lifecycle.on('phase', () => noteEnd(parts))
   lifecycle.on('phase', (phase, _previous, record) => shutdownLog.phase(phase, record))
   lifecycle.on('phase', () => watchHandle?.changed())
   lifecycle.on('failure', (failure, error) => shutdownLog.failed(failure, error))
   lifecycle.on('cut', (cut) => telemetry.cut(cut))
   lifecycle.on('report', (report) => finish(parts, report))
+}
+
+/** What is left for whoever starts next, should the process be killed. */
+function noteEnd (parts: ListenerParts): void {
+  const { settings: { stateDirectory, budget }, lifecycle: { phase, request }, membership } = parts
+  if (stateDirectory === undefined || request === undefined || !membership.endsProcess()) return
+  const { gracePeriod, preStop } = budget
+  UnfinishedEnd.at(stateDirectory).note({ reason: request.reason, phase, gracePeriod, preStop })
 }
 
 /** What each phase asks of the rooms that serve. */

@@ -179,6 +179,7 @@ function settingsOf (
     supervised: environment.supervised,
     inKubernetes,
     inService,
+    stateDirectory: exit ? environment.stateDirectory : undefined,
     terminationMessagePath: pathOf(options.kubernetes, exit && environment.speaksForContainer)
   }
 }

@@ -51,6 +51,8 @@ export interface Settings {
   inKubernetes: boolean
   /** In production, or in Kubernetes. */
   inService: boolean
+  /** Where is left what says that the process was killed; undefined: nowhere. */
+  stateDirectory: string | undefined
   /** Where the termination message goes; undefined where nothing is to be written. */
   terminationMessagePath: string | undefined
 }

@@ -13,6 +13,7 @@ import type { Settings } from '../lib/settings.ts'
 const elsewhere: Environment = {
   recognised: [],
   env: {},
+  stateDirectory: undefined,
   supervised: false,
   inProduction: false,
   speaksForContainer: true,

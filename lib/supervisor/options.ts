@@ -60,7 +60,8 @@ export function readSuperviseOptions (given: SuperviseOptions, env: NodeJS.Proce
   const { log, signals = true, exit = true } = options
   const settings = readSupervisorOptions(options, env)
   // A process that goes on afterwards has no last word.
-  return { settings: exit ? settings : { ...settings, terminationMessagePath: undefined }, log, signals, exit }
+  const silent = { terminationMessagePath: undefined, stateDirectory: undefined }
+  return { settings: exit ? settings : { ...settings, ...silent }, log, signals, exit }
 }
 
 /**
@@ -104,13 +105,17 @@ export function readSupervisorOptions (
 
 function readContainer (
   environment: Environment
-): Pick<SupervisorSettings, 'terminationMessagePath' | 'surroundings' | 'inKubernetes' | 'inService'> {
-  const { options, speaksForContainer, inProduction } = environment
+): Pick<
+  SupervisorSettings,
+  'terminationMessagePath' | 'stateDirectory' | 'surroundings' | 'inKubernetes' | 'inService'
+> {
+  const { options, speaksForContainer, inProduction, stateDirectory } = environment
   const surroundings = surroundingsOf(options, environment)
   const inKubernetes = surroundings.place?.name === 'kubernetes'
   const given = options['kubernetes.terminationMessagePath'] as string | undefined
   return {
     terminationMessagePath: speaksForContainer ? given ?? defaultMessagePath : undefined,
+    stateDirectory,
     surroundings,
     inKubernetes,
     inService: inKubernetes || inProduction

@@ -59,6 +59,8 @@ export interface SupervisorSettings {
   minReady: number
   maxSurge: number
   maxCrashes: number
+  /** Where is left what says that the process was killed; undefined: nowhere. */
+  stateDirectory: string | undefined
   /** Where the container's termination message goes; undefined: nowhere. */
   terminationMessagePath: string | undefined
   /** Where the process runs, and who says how long the grace period is. */

@@ -8,6 +8,7 @@ import type { Settings } from '../../lib/settings.ts'
 const none: Environment = {
   recognised: [],
   env: {},
+  stateDirectory: undefined,
   supervised: false,
   inProduction: false,
   speaksForContainer: false,

@@ -120,6 +120,8 @@ variables of the environment where it runs, takes its defaults from the table be
   Kubernetes. Process managers (Platformatic, pm2, systemd) do not hide the platform around them: it says what is in
   front, and the shortest time of all counts, as pm2 in a task of Amazon ECS kills after its own \`kill_timeout\`.
 - A variable that is blank, or of another form than the platform gives it, shows nothing.
+- A SIGKILL that comes earlier than planned cannot be logged. The next start says it, where something can be left:
+  [\`GRACEFUL_STATE_DIRECTORY\`](reference.md#environment).
 - The line is said once per process, by the first application that listens: tests that only \`inject\` never say it. The
   [supervisor](supervisor.md) says it for its children, which get its view as \`GRACEFUL_PLATFORM\`. Worker threads say
   nothing, but under Platformatic's runtime each has a line.`

@@ -1,3 +1,4 @@
+import { lookForUnfinished, UnfinishedEnd } from '../../platform/unfinished.ts'
 import { TerminationLog } from '../../platform/kubernetes/termination-log.ts'
 import type { OwnRecord } from '../../platform/kubernetes/termination-log.ts'
 import type { ApplicationRecord } from '../../platform/kubernetes/message.ts'
@@ -11,7 +12,10 @@ import type { SupervisorSettings } from '../settings.ts'
 
 /** What the message of a whole tree is made of. */
 export interface TreeMessagePorts {
-  settings: Pick<SupervisorSettings, 'gracePeriod' | 'terminationMessagePath' | 'inKubernetes'>
+  settings: Pick<
+    SupervisorSettings,
+    'gracePeriod' | 'preStop' | 'terminationMessagePath' | 'stateDirectory' | 'surroundings' | 'inKubernetes'
+  >
   children: ReadonlySet<Child>
   log: SupervisorLog
 }
@@ -62,12 +66,14 @@ export class TreeMessage {
 
   /** A message that could not be written is warned of while that can be changed. */
   check (): void {
+    lookForUnfinished(this.#ports.settings, this.#ports.log)
     this.#warn(this.#terminationLog?.problem())
   }
 
   /** All are to end. The first cause wins. */
   begin (cause: TreeCause): void {
     this.#cause ??= cause
+    this.#noteEnd()
     // No phase begins where a drain by hand had begun it.
     if (this.#phase !== 'running') this.#provisional()
   }
@@ -76,6 +82,7 @@ export class TreeMessage {
   enter (phase: Phase): void {
     if (this.#phase === 'running') this.#startedAt = Date.now()
     this.#phase = phase
+    this.#noteEnd()
     // Undone: what the drain has said is no longer so.
     if (phase === 'running') this.#warn(this.#terminationLog?.remove(this))
     else if (phase !== 'terminated') this.#provisional()
@@ -107,6 +114,13 @@ export class TreeMessage {
       exitCode,
       summary: [what, ...why === undefined ? [] : [why], ...dropped].join('; ')
     }, children)
+  }
+
+  /** What is left for whoever starts next, should all be killed. */
+  #noteEnd (): void {
+    const { stateDirectory, gracePeriod, preStop } = this.#ports.settings
+    if (stateDirectory === undefined || this.#cause === undefined) return
+    UnfinishedEnd.at(stateDirectory).note({ reason: this.#cause.reason, phase: this.#phase, gracePeriod, preStop })
   }
 
   #provisional (): void {

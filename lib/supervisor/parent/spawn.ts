@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import type { SupervisorSettings } from '../settings.ts'
 import { launchDirectory } from './script.ts'
 import { siblingsVariable, supervisorVariable } from '../../environment.ts'
+import { stateVariable } from '../../platform/end-file.ts'
 
 /**
  * Sets the process up as the parent of its children; there can be one such set-up in a process.
@@ -33,8 +34,9 @@ export function forkChild ({ childGracePeriod, workers, surroundings: { place } 
       [siblingsVariable]: String(workers),
       // What a child would recognise by itself may not be what its parent sees: systemd shows itself to its own.
       ...place && { GRACEFUL_PLATFORM: place.name },
-      // The message of the container is the supervisor's.
-      GRACEFUL_TERMINATION_MESSAGE_PATH: ''
+      // The message of the container is the supervisor's, and so is what says that all were killed.
+      GRACEFUL_TERMINATION_MESSAGE_PATH: '',
+      [stateVariable]: ''
     })
     // Node forgets only those that exit or disconnect.
     if (worker.process.pid === undefined) delete cluster.workers?.[worker.id]

@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers'
+import { forgetEnds, stateVariable } from '../../platform/end-file.ts'
 import { sharedExpression } from '../../process/shared.ts'
 import type { MainThread, Pause } from './inspect.ts'
 import { leaveTerminationMessage, postmortemLine } from './postmortem.ts'
@@ -47,6 +48,8 @@ export async function killProcess (
     freeSpare(spare)
     const postmortem = compose(pause, applications)
     leaveTerminationMessage(terminationMessagePath, postmortem)
+    // It is told of by now.
+    forgetEnds(process.env[stateVariable])
     return writeError(postmortemLine(postmortem))
   }
   setTimeout(() => {
