@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { defineConfig } from 'rolldown'
+import { parseAst } from 'rolldown/parseAst'
 import { dts } from 'rolldown-plugin-dts'
 import { pageText, threadText } from './rolldown.texts.js'
 
@@ -12,7 +13,8 @@ const isMapped = process.env.BUILD_MAPS === '1'
 
 /**
  * What is published has one statement per line, as it was written, with the names of functions, classes and methods: a
- * stack can be read without a map. Comments, and the names of variables inside functions, are a third of the size.
+ * stack can be read without a map. Comments, and the names of variables inside functions, are a third of the size, and
+ * indentation is a twentieth.
  */
 const readable = {
   comments: isMapped,
@@ -22,6 +24,34 @@ const readable = {
     codegen: { removeWhitespace: false }
   },
   sourcemap: isMapped
+}
+
+/** The texts of all templates in a program, and where they stand. */
+function templatesOf (code) {
+  const found = []
+  const look = (node) => {
+    if (typeof node !== 'object' || node === null) return
+    if (node.type === 'TemplateElement') found.push(node)
+    else Object.values(node).forEach(look)
+  }
+  look(parseAst(code))
+  return found
+}
+
+/** Takes the indentation away, but for what is text. */
+function unindented (code) {
+  const texts = templatesOf(code).filter(({ value }) => value.raw.includes('\n'))
+  const short = code.replaceAll(/^\t+/gm, (tabs, at) => texts.some(({ start, end }) => start <= at && at <= end) ? tabs : '')
+  const words = (program) => JSON.stringify(templatesOf(program).map(({ value }) => value.raw))
+  if (words(short) !== words(code)) throw new Error('a text would lose its indentation')
+  return short
+}
+
+const unindent = {
+  name: 'unindent',
+  generateBundle (_options, bundle) {
+    if (!isMapped) for (const chunk of Object.values(bundle)) if (chunk.type === 'chunk') chunk.code = unindented(chunk.code)
+  }
 }
 
 /** The declarations of one way in, in one file. */
@@ -44,6 +74,7 @@ export default defineConfig(async () => [
       // For the demo and the benches. It is not published: see package.json.
       'drill/index': 'lib/drill/index.ts'
     },
+    plugins: [unindent],
     transform: {
       define: {
         builtVersion: JSON.stringify(version),
