@@ -24,6 +24,8 @@ export class Listeners {
   readonly #made = new Set<Shared>()
   /** Those of them that no child has. */
   readonly #kept = new Set<Shared>()
+  /** Those that somebody has opened for the supervisor, as systemd does, by their keys. */
+  readonly #passed = new Map<string, ListenerHandle>()
   #make: MakeListenerHandle | undefined
   #released = false
 
@@ -65,6 +67,8 @@ export class Listeners {
 
   #take (make: MakeListenerHandle, parameters: Parameters<MakeListenerHandle>): ListenerHandle | number {
     const key = parameters.join(' ')
+    const [, , , fd] = parameters
+    if (typeof fd === 'number' && fd >= 0) return this.#takePassed(make, parameters, key)
     for (const kept of this.#kept) {
       if (kept.key !== key) continue
       this.#kept.delete(kept)
@@ -83,6 +87,19 @@ export class Listeners {
       this.#made.delete(shared)
       shared.close(callback)
     }
+    return handle
+  }
+
+  /** It stays open, for it could not be opened again: whoever has passed it holds the socket, too. */
+  #takePassed (
+    make: MakeListenerHandle,
+    parameters: Parameters<MakeListenerHandle>,
+    key: string
+  ): ListenerHandle | number {
+    const handle = this.#passed.get(key) ?? make(...parameters)
+    if (typeof handle === 'number') return handle
+    this.#passed.set(key, handle)
+    handle.close = (callback) => callback?.()
     return handle
   }
 
