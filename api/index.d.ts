@@ -361,6 +361,9 @@ interface MetricsOptions {
   registry?: MetricsRegistry;
   path?: string | false;
 }
+interface SystemdOptions {
+  extendTimeout?: boolean;
+}
 type SignalAction = "shutdown" | "restart" | "ignore" | false;
 type OtherListenersTime = "after" | "beside";
 type Shed = "gradual" | "immediate" | "off";
@@ -401,6 +404,7 @@ interface GracefulOptions {
   admin?: AdminOptions | false;
   pressure?: PressureOptions | false;
   kubernetes?: KubernetesOptions | false;
+  systemd?: SystemdOptions | false;
   watchdog?: WatchdogOptions | false;
   metrics?: MetricsOptions | boolean;
 }
@@ -507,6 +511,7 @@ export {
   type SignalAction,
   type StallPhase,
   type Status,
+  type SystemdOptions,
   type TrafficSummary,
   type WatchdogOptions,
   type WebSocketOptions,

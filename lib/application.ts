@@ -19,6 +19,8 @@ import type { Pressure } from './health/pressure.ts'
 import { TerminationMessage } from './platform/kubernetes/termination.ts'
 import { nameOf } from './platform/surroundings.ts'
 import { lookForUnfinished } from './platform/unfinished.ts'
+import { notifySystemd } from './platform/systemd/application.ts'
+import type { SystemdHandle } from './platform/systemd/applications.ts'
 import { systemClock } from './clock.ts'
 import { Holds } from './lifecycle/holds.ts'
 import { Lifecycle } from './lifecycle/lifecycle.ts'
@@ -29,6 +31,7 @@ import { CloseHooks } from './fastify/close-hooks.ts'
 import { boundServers, wrapClose } from './fastify/close.ts'
 import type { WrappedClose } from './fastify/close.ts'
 import { joinRegistry } from './process/member.ts'
+import { sharedState } from './process/shared.ts'
 import type { Membership } from './process/types.ts'
 import { mostShown, Viewers } from './page/viewers.ts'
 import { prefixed } from './log.ts'
@@ -64,6 +67,7 @@ export class Application {
   readonly run: Run = captureContext()
   readonly settings: Settings
   readonly membership: Membership
+  readonly systemd: SystemdHandle | undefined
   readonly watchHandle: WatchHandle | undefined
   readonly shutdownLog: ShutdownLog
   readonly message: TerminationMessage
@@ -124,6 +128,7 @@ export class Application {
     this.health = this.#makeHealth()
     this.telemetry = makeTelemetry(this.name, this)
     this.membership = joinRegistry(this)
+    this.systemd = notifySystemd(sharedState(), this)
     this.watchHandle = watchApplication(this)
     this.close = wrapClose(root, {
       lifecycle: this.lifecycle,
@@ -160,6 +165,7 @@ export class Application {
     for (const { level, fields, message } of bootNotes(this.root, this.settings)) this.log[level](fields, message)
     lookForUnfinished(this.settings, this.log)
     this.watchHandle?.changed()
+    this.systemd?.listening()
   }
 
   /** Fastify's own close has run: it was called before `close` could be wrapped. */

@@ -112,6 +112,7 @@ export const variables: readonly Variable[] = [
   ruled('GRACEFUL_EXTERNAL_PATH', 'probes.external.path', route),
   ruled('GRACEFUL_EXTERNAL_STATUS', 'probes.external.status', integer(200, 599), whole),
   seconds('GRACEFUL_EXTERNAL_DELAY_SECONDS', 'probes.external.delay'),
+  ruled('GRACEFUL_SYSTEMD_EXTEND_TIMEOUT', 'systemd.extendTimeout', oneOf(true, false), (text) => booleans.get(text)),
   ruled('GRACEFUL_WATCHDOG_PORT', 'watchdog.port', integer(0, 65_535), whole),
   ruled('GRACEFUL_WATCHDOG_HOST', 'watchdog.host', ipAddress),
   ruled('GRACEFUL_ADMIN_PREFIX', 'admin.prefix', prefix),

@@ -35,6 +35,7 @@ export type {
   MetricsOptions,
   MetricsRegistry,
   ProbesOptions,
+  SystemdOptions,
   WebSocketOptions
 } from './options.ts'
 export type { PressureOptions } from './health/pressure.ts'

@@ -10,6 +10,7 @@ import type { Viewers } from './page/viewers.ts'
 import type { TerminationMessage } from './platform/kubernetes/termination.ts'
 import { UnfinishedEnd } from './platform/unfinished.ts'
 import type { Settings } from './settings.ts'
+import type { SystemdHandle } from './platform/systemd/applications.ts'
 import type { ShutdownLog } from './shutdown-log.ts'
 import type { Traffic } from './traffic/traffic.ts'
 import type { WatchHandle } from './watchdog/main/types.ts'
@@ -26,26 +27,30 @@ export interface ListenerParts extends FinishParts {
   message: TerminationMessage
   shutdownLog: ShutdownLog
   watchHandle: WatchHandle | undefined
+  systemd: SystemdHandle | undefined
   /** Aborts when draining starts. */
   draining: AbortController
 }
 
 /** Connects the rooms of an application with its lifecycle. This is the order in which they hear of each event. */
 export function connectListeners (parts: ListenerParts): void {
-  const { lifecycle, telemetry, message, shutdownLog, watchHandle } = parts
+  const { lifecycle, telemetry, message, shutdownLog, watchHandle, systemd } = parts
   lifecycle.on('requested', (_request, announcedBefore) => { if (announcedBefore !== undefined) message.requested() })
   lifecycle.on('requested', (request, announcedBefore) => {
     if (announcedBefore !== undefined) shutdownLog.requested(request, announcedBefore)
   })
   lifecycle.on('requested', () => noteEnd(parts))
+  lifecycle.on('requested', (_request, announcedBefore) => { if (announcedBefore !== undefined) systemd?.changed() })
   lifecycle.on('phase', (phase, previous, record) => telemetry.phase(phase, previous, record))
   lifecycle.on('phase', (phase, previous) => enterPhase(parts, phase, previous))
   lifecycle.on('phase', (phase) => message.enter(phase))
   lifecycle.on('phase', () => noteEnd(parts))
   lifecycle.on('phase', (phase, _previous, record) => shutdownLog.phase(phase, record))
   lifecycle.on('phase', () => watchHandle?.changed())
+  lifecycle.on('phase', () => systemd?.changed())
   lifecycle.on('failure', (failure, error) => shutdownLog.failed(failure, error))
   lifecycle.on('cut', (cut) => telemetry.cut(cut))
+  lifecycle.on('report', () => { if (systemd !== undefined && !parts.membership.endsProcess()) systemd.leave() })
   lifecycle.on('report', (report) => finish(parts, report))
 }
 

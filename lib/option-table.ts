@@ -73,6 +73,8 @@ export const optionTable: readonly OptionRow[] = [
   row('pressure.readiness', boolean, '`false`'),
   row('kubernetes', objectOrFalse, '`{}`'),
   row('kubernetes.terminationMessagePath', absolutePath, `\`'${defaultMessagePath}'\``),
+  row('systemd', objectOrFalse, '`{}`'),
+  row('systemd.extendTimeout', boolean, '`false`'),
   row('watchdog', objectOrFalse, '`{}`'),
   row('watchdog.enabled', boolean,
     '`true` where `NODE_ENV` is `production`, in Kubernetes, and where `watchdog.port` is given; else `false`'),
@@ -88,7 +90,7 @@ export const optionTable: readonly OptionRow[] = [
 /** Groups whose keys are ours alone; `pressure` also takes those of `@fastify/under-pressure`, `signals` any signal. */
 const closedGroups: readonly string[] = [
   'announce', 'drain', 'drain.webSocket', 'probes', 'probes.external', 'admin', 'admin.unixSocket', 'kubernetes',
-  'watchdog', 'metrics'
+  'systemd', 'watchdog', 'metrics'
 ]
 /** All groups: what is in them is read once, as they are. */
 export const groups: readonly string[] = [...closedGroups, 'pressure', 'signals']

@@ -10,6 +10,7 @@ import type { MetricsOptions, MetricsSettings } from './metrics/options.ts'
 import { defaultMessagePath } from './platform/kubernetes/message.ts'
 import { deployedGracePeriod, floorsOf, surroundingsOf, unknownGracePeriod } from './platform/surroundings.ts'
 import type { Surroundings } from './platform/surroundings.ts'
+import type { SystemdOptions } from './platform/systemd/applications.ts'
 import { withDefaults } from './util/named.ts'
 import { nothing, own, ownTree } from './util/own.ts'
 import type { OtherListenersTime, SignalAction } from './process/types.ts'
@@ -26,6 +27,7 @@ export type { AdminOptions } from './admin/routes.ts'
 export type { WatchdogOptions } from './watchdog/main/types.ts'
 export type { ExternalProbeOptions, ProbesOptions } from './health/options.ts'
 export type { MetricsOptions, MetricsRegistry } from './metrics/options.ts'
+export type { SystemdOptions } from './platform/systemd/applications.ts'
 export type { DrainOptions, WebSocketOptions } from './traffic/options.ts'
 
 /** Phase 1. Times are milliseconds. */
@@ -89,6 +91,8 @@ export interface GracefulOptions {
   pressure?: PressureOptions | false
   /** `false`: the process counts as not in a pod, whatever its environment says. */
   kubernetes?: KubernetesOptions | false
+  /** `false`: systemd is told nothing, and its variables stay where they are. */
+  systemd?: SystemdOptions | false
   watchdog?: WatchdogOptions | false
   /** Metrics for Prometheus, with the package `prom-client`. */
   metrics?: MetricsOptions | boolean
@@ -172,6 +176,7 @@ function settingsOf (
     probes,
     admin: admin && readAdmin(admin),
     pressure: pressure === false ? undefined : own(pressure),
+    systemd: options.systemd !== false && environment.speaksForContainer ? options.systemd ?? {} : undefined,
     watchdog: readWatchdog(options.watchdog, inService),
     metrics: readMetrics(options.metrics),
     surroundings,

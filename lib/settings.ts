@@ -5,6 +5,7 @@ import type { Budget } from './lifecycle/budget.ts'
 import type { MetricsSettings } from './metrics/options.ts'
 import type { GraceSource } from './platform/line.ts'
 import type { Surroundings } from './platform/surroundings.ts'
+import type { SystemdOptions } from './platform/systemd/applications.ts'
 import type { OtherListenersTime, SignalAction } from './process/types.ts'
 import type { FrontSettings } from './traffic/front-observer.ts'
 import type { DrainSettings } from './traffic/options.ts'
@@ -40,6 +41,8 @@ export interface Settings {
   probes: { prefix: string, expose: boolean, external: Required<ExternalProbeOptions> | false } | false
   admin: AdminSettings | false
   pressure: PressureOptions | undefined
+  /** Undefined where systemd is told nothing. */
+  systemd: SystemdOptions | undefined
   watchdog: WatchdogSettings | undefined
   metrics: MetricsSettings | undefined
   /** Where the process runs. */

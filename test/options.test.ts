@@ -119,6 +119,8 @@ const cases: Record<string, { valid: unknown[], invalid: unknown[] }> = {
     valid: ['/dev/termination-log', '/tmp/x', 'C:\\log', 'D:/log'],
     invalid: ['', 'log', './log', '/a\0b', 5, null, {}, false]
   },
+  systemd: { valid: [{}, false], invalid: notAnObjectOrFalse },
+  'systemd.extendTimeout': { valid: [true, false], invalid: notABoolean },
   watchdog: { valid: [{}, false], invalid: notAnObjectOrFalse },
   'watchdog.enabled': { valid: [true, false], invalid: notABoolean },
   'watchdog.blocked': { valid: [500, 2000, longest], invalid: [...notATime, 0, 499] },
@@ -174,7 +176,7 @@ t.test('unknown options are refused with the ones there are', async (t) => {
   for (const [options, message] of [
     [
       { timeout: 5 },
-      /unknown option 'timeout', expected one of: gracePeriod, platform, preStop, reserve, announce, drain, close, closeWith, signals, otherListeners, restartExitCode, crash, exit, probes, admin, pressure, kubernetes, watchdog, metrics$/
+      /unknown option 'timeout', expected one of: gracePeriod, platform, preStop, reserve, announce, drain, close, closeWith, signals, otherListeners, restartExitCode, crash, exit, probes, admin, pressure, kubernetes, systemd, watchdog, metrics$/
     ],
     [
       { metrics: { prefix: 'x' } },
@@ -393,6 +395,7 @@ t.test('environment variables', async (t) => {
       GRACEFUL_EXTERNAL_DELAY_SECONDS: '3',
       GRACEFUL_WATCHDOG_PORT: '9000',
       GRACEFUL_WATCHDOG_HOST: '10.0.0.1',
+      GRACEFUL_SYSTEMD_EXTEND_TIMEOUT: 'true',
       GRACEFUL_ADMIN_PREFIX: '/ops',
       GRACEFUL_ADMIN_TOKEN: `${aToken}, ${aToken}2`,
       GRACEFUL_TERMINATION_MESSAGE_PATH: '/run/message'
@@ -403,6 +406,7 @@ t.test('environment variables', async (t) => {
       drain: { idle: 7000, spread: 2500, webSocket: { code: 1012, reason: 'service restart', quiet: 100 } },
       toldAfter: 3000,
       probes: { prefix: '/health', expose: false, external: { path: '/up', status: 404, delay: 3000 } },
+      systemd: { extendTimeout: true },
       watchdog: { port: 9000, host: '10.0.0.1', blocked: 2000 },
       admin: { prefix: '/ops', token: [aToken, `${aToken}2`] },
       terminationMessagePath: '/run/message'
@@ -438,6 +442,7 @@ t.test('environment variables', async (t) => {
       probes: false,
       terminationMessagePath: undefined
     })
+    t.equal(read({ systemd: false }, readEnvironment({ GRACEFUL_SYSTEMD_EXTEND_TIMEOUT: 'true' })).systemd, undefined)
     for (const watchdog of [false, { enabled: false }] as const) {
       t.equal(read({ watchdog }, environment).watchdog, undefined)
     }
@@ -454,6 +459,7 @@ t.test('environment variables', async (t) => {
       ['GRACEFUL_ANNOUNCE_ENVOY', 'yes', 'one of true, false'],
       ['GRACEFUL_EXTERNAL_PATH', 'up', "a path that begins with '/', without ':', '*', '?' and '#'"],
       ['GRACEFUL_EXTERNAL_STATUS', '1000', 'an integer from 200 to 599'],
+      ['GRACEFUL_SYSTEMD_EXTEND_TIMEOUT', '1', 'one of true, false'],
       ['GRACEFUL_WATCHDOG_PORT', 'http', 'an integer from 0 to 65535'],
       ['GRACEFUL_WATCHDOG_HOST', '10.0.0', 'an IP address'],
       ['GRACEFUL_TERMINATION_MESSAGE_PATH', 'log', 'an absolute path']

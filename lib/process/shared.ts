@@ -31,7 +31,7 @@ export interface SharedRegistry {
  * The shape of all that copies of the package call of each other: the state, the registry, its members,
  * the early listeners and the watchdog. Each change of that shape raises it; a test pins the shape.
  */
-export const sharedVersion = 5
+export const sharedVersion = 6
 
 /**
  * What all copies of the package in one process share. `exiting` is set by whoever of us calls
@@ -44,6 +44,8 @@ export interface SharedState {
   exiting: boolean
   /** The watchdog of the process, as `lib/watchdog` knows it. */
   watchdog?: object | undefined
+  /** Its applications, as `lib/platform/systemd` knows them. */
+  systemd?: object | undefined
   /** What keeps `process.nextTick` fast: see `holdTick`. */
   tick?: object | undefined
 }

@@ -14,6 +14,7 @@ import { preloadFile } from './parent/preload.ts'
 import { checkScript } from './parent/script.ts'
 import { SupervisorSignals } from './parent/signals.ts'
 import { setupChildren } from './parent/spawn.ts'
+import { notifySystemd } from './parent/systemd.ts'
 import { openStatus } from './parent/status.ts'
 import type { OpenStatus } from './parent/status.ts'
 import { statusOf } from './parent/overview.ts'
@@ -77,10 +78,12 @@ export function supervise (options: SuperviseOptions): Supervised {
     const deaf = deafAncestor()
     if (deaf !== undefined) supervisor.log.warn({ event: 'graceful.parent' }, deafAncestorMessage(deaf))
   }
+  const unnotify = notifySystemd(supervisor)
   setupChildren(settings, preload)
   const status = settings.status === undefined ? Promise.resolve(undefined) : openStatus(supervisor, settings.status)
   const done = end(supervisor, status, sinks, () => {
     listeners.uninstall()
+    unnotify()
     for (const sink of new Set(Object.values(sinks))) sink.release()
     running = false
   })

@@ -107,7 +107,7 @@ function readContainer (
   environment: Environment
 ): Pick<
   SupervisorSettings,
-  'terminationMessagePath' | 'stateDirectory' | 'surroundings' | 'inKubernetes' | 'inService'
+  'terminationMessagePath' | 'stateDirectory' | 'surroundings' | 'systemd' | 'inKubernetes' | 'inService'
 > {
   const { options, speaksForContainer, inProduction, stateDirectory } = environment
   const surroundings = surroundingsOf(options, environment)
@@ -117,6 +117,7 @@ function readContainer (
     terminationMessagePath: speaksForContainer ? given ?? defaultMessagePath : undefined,
     stateDirectory,
     surroundings,
+    systemd: speaksForContainer ? { extendTimeout: options['systemd.extendTimeout'] === true } : undefined,
     inKubernetes,
     inService: inKubernetes || inProduction
   }

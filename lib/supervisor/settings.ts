@@ -1,5 +1,6 @@
 import type { GraceSource } from '../platform/line.ts'
 import type { Surroundings } from '../platform/surroundings.ts'
+import type { SystemdOptions } from '../platform/systemd/applications.ts'
 import type { SupervisorLog } from './parent/log.ts'
 
 /** What a supervisor takes. Times are milliseconds. Every default is in {@link supervisorOptions}. */
@@ -66,6 +67,8 @@ export interface SupervisorSettings {
   /** Where the process runs, and who says how long the grace period is. */
   surroundings: Surroundings
   graceFrom: GraceSource
+  /** Undefined where systemd is told nothing. */
+  systemd: SystemdOptions | undefined
   inKubernetes: boolean
   /** In production, or in Kubernetes. */
   inService: boolean

@@ -1,6 +1,7 @@
 import type { Verdict } from '../health/health.ts'
 import type { CheckKind } from '../health/options.ts'
 import type { RequestRecord } from '../platform/kubernetes/message.ts'
+import type { Way } from '../platform/systemd/environment.ts'
 import type { Phase } from '../lifecycle/phase.ts'
 import type { Stall } from '../lifecycle/participants.ts'
 import type { ShutdownKind } from '../lifecycle/report.ts'
@@ -109,6 +110,8 @@ export interface ThreadData {
   watches: boolean
   /** The watchdog's own port; undefined where it does not answer on one. */
   server: ServerData | undefined
+  /** How systemd is told that the event loop turns, and how often in milliseconds; undefined where it is not. */
+  systemd: { way: Way, interval: number } | undefined
   /** A descriptor that is kept for the end; undefined where there was none left. */
   spare: number | undefined
 }

@@ -14,7 +14,7 @@ const keysOf = <T extends object>(keys: Record<keyof T, true>): string[] => Obje
 
 /** What copies of the package call of each other. A key more or less makes another shape: raise `sharedVersion`. */
 const shape = {
-  state: keysOf<SharedState>({ version: true, early: true, registry: true, exiting: true, watchdog: true, tick: true }),
+  state: keysOf<SharedState>({ version: true, early: true, registry: true, exiting: true, watchdog: true, systemd: true, tick: true }),
   registry: keysOf<SharedRegistry>({ join: true, handles: true, size: true }),
   early: keysOf<EarlySignals>({ listeners: true, first: true, take: true }),
   received: keysOf<ReceivedSignal>({ signal: true, at: true, heard: true }),
@@ -32,7 +32,8 @@ const shape = {
   }),
   handle: keysOf<WatchHandle>({ ready: true, changed: true, status: true, farewell: true, leave: true }),
   setup: keysOf<WatchdogSetup>({
-    settings: true, probes: true, admin: true, metrics: true, terminationMessagePath: true, parent: true, exit: true
+    settings: true, probes: true, admin: true, metrics: true, terminationMessagePath: true, systemd: true, parent: true,
+    exit: true
   }),
   application: keysOf<WatchedApplication>({
     log: true, state: true, requests: true, inFlight: true, crowded: true, verdicts: true, probed: true, metrics: true,
@@ -77,6 +78,16 @@ const shapes: Record<number, string> = {
     + 'lifecycle clear deadline ending fail hurry phase report request shutdown; handle changed farewell leave '
     + 'ready status; '
     + 'setup admin exit metrics parent probes settings terminationMessagePath; '
+    + 'application crowded inFlight log metrics prestop probed requests state status unblocked verdicts',
+  6: 'state early exiting registry systemd tick version watchdog; registry handles join size; '
+    + 'early first listeners take; '
+    + 'received at heard signal; membership askExit endsProcess exitAsked leave listening onUncaught others '
+    + 'releaseOthers serves signalled; '
+    + 'member conclude crash exit exited flush flushTimeout lifecycle log name otherListeners othersServe '
+    + 'restartExitCode signals; '
+    + 'lifecycle clear deadline ending fail hurry phase report request shutdown; handle changed farewell leave '
+    + 'ready status; '
+    + 'setup admin exit metrics parent probes settings systemd terminationMessagePath; '
     + 'application crowded inFlight log metrics prestop probed requests state status unblocked verdicts'
 }
 

@@ -16,6 +16,7 @@ const measured: Record<string, readonly string[] | 'all'> = {
   'test/metrics': 'all',
   'test/page': ['stream'],
   'test/platform': ['detect', 'line', 'unfinished'],
+  'test/platform/systemd': ['applications', 'environment', 'message', 'notifier'],
   'test/principles': ['context', 'drain-signal', 'server-close', 'who-closes'],
   'test/process': ['flush', 'registry', 'shared-shape'],
   'test/security': ['admin', 'answers', 'bounded', 'messages', 'options', 'own-hooks', 'page-text', 'plain', 'rebinding',

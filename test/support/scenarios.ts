@@ -27,6 +27,7 @@ const sections: ReadonlyMap<string, string> = new Map([
   ['Several applications and other packages', ''],
   ['Logs', ''],
   ['Who is in front', ''],
+  ['systemd', ''],
   ["Attacks, and failures of the plugin's own code",
     'Each attack with its bound: what a stranger who reaches a port can do at most.'],
   ['Foreign parties',

@@ -13,6 +13,7 @@ export interface Reloadable {
   readonly slots: readonly Slot[]
   readonly log: SupervisorLog
   readonly stopping: boolean
+  readonly aggregate: { look (): void }
   spawn (slot: Slot): Child
   fill (slot: Slot): void
   dismiss (child: Child, signal: NodeJS.Signals, replaced: boolean): void
@@ -26,12 +27,15 @@ export class Reload {
   #running = false
   #replaced = 0
   #queued: string | undefined
+  #problem: string | undefined
 
   constructor (supervisor: Reloadable) {
     this.#supervisor = supervisor
   }
 
   get running (): boolean { return this.#running }
+  /** Why the last one stopped; undefined where it did not. */
+  get problem (): string | undefined { return this.#problem }
 
   /** Begins, or is done again when the one under way is over: that may have begun before the newest code was there. */
   ask (reason: string): void {
@@ -45,11 +49,14 @@ export class Reload {
       return
     }
     this.#running = true
+    this.#problem = undefined
+    this.#supervisor.aggregate.look()
     void this.#run(reason).finally(() => {
       this.#running = false
       const next = this.#queued
       this.#queued = undefined
       if (next !== undefined && !this.#supervisor.stopping) this.ask(next)
+      else this.#supervisor.aggregate.look()
     })
   }
 
@@ -81,6 +88,7 @@ export class Reload {
       /* oxlint-enable no-await-in-loop */
       if (this.#supervisor.stopping) return
       if (problem !== undefined) {
+        this.#problem = problem
         log.error(
           { event: 'graceful.supervisor.reload', replaced: this.#replaced, child: slot.number, problem },
           `reload stopped after ${this.#replaced} of ${slots.length}, the old children stay: ${problem}`

@@ -30,13 +30,14 @@ export class Supervisor {
   readonly children: Set<Child> = new Set()
   /** Who asks for readiness on the supervisor's own port. */
   readonly probes: ProbeNews = new ProbeNews(this.children)
+  /** The replacement of all children. */
+  readonly reloads: Reload = new Reload(this)
   /** Phase and readiness of all together. */
   readonly aggregate: Aggregate
   readonly #lines: Lines
   readonly #message: TreeMessage
   readonly #sinks: Sinks
   readonly #done = deferred<number>()
-  readonly #reload: Reload
   readonly #listeners: Listeners
   readonly #barrier: PhaseBarrier
   readonly #hand: HandDrain
@@ -54,7 +55,6 @@ export class Supervisor {
     this.#sinks = sinks
     this.slots = Array.from({ length: settings.workers }, (_, index) => new Slot(index + 1))
     this.#deadline = new Deadline(settings)
-    this.#reload = new Reload(this)
     this.#hand = new HandDrain(this)
     this.#grace = new GraceWarning(settings, log)
     this.aggregate = new Aggregate({
@@ -97,7 +97,7 @@ export class Supervisor {
   get stopping (): boolean { return this.#stopping }
   /** The end of all; undefined while none was asked for. */
   get end (): TreeEnd | undefined { return this.#message.end }
-  get reloading (): boolean { return this.#reload.running }
+  get reloading (): boolean { return this.reloads.running }
 
   start (): void {
     this.#lines.starts(this.settings)
@@ -150,7 +150,7 @@ export class Supervisor {
   /** Replaces every child. A second call meanwhile is done once more afterwards. */
   reload (reason: string): void {
     if (this.#stopping) return
-    this.#reload.ask(reason)
+    this.reloads.ask(reason)
   }
 
   /** The end of all, begun or joined. The first reason and the first exit code win. */
@@ -160,7 +160,7 @@ export class Supervisor {
     this.#exitCode = exitCode
     this.#deadline.begin(elapsed, this.#hand.graceStart)
     this.#lines.shutsDown(reason, this.children.size)
-    this.#reload.stop(reason)
+    this.reloads.stop(reason)
     for (const slot of this.slots) slot.leaveEmpty()
     for (const sink of new Set(Object.values(this.#sinks))) sink.limit(...this.#deadline.output)
     this.#listeners.release()

@@ -1,7 +1,9 @@
 import type { CheckKind } from '../../health/options.ts'
 import type { Log } from '../../log.ts'
 import type { RequestRecord } from '../../platform/kubernetes/message.ts'
-import type { MetricsText, ProbeAnswers, ServerData, BlockedRecord, Verdicts, WatchedState } from '../protocol.ts'
+import type {
+  BlockedRecord, MetricsText, ProbeAnswers, ServerData, ThreadData, Verdicts, WatchedState
+} from '../protocol.ts'
 
 /** The option `watchdog`. Times are milliseconds. */
 export interface WatchdogOptions {
@@ -38,6 +40,7 @@ export interface WatchdogSetup {
   admin: ServerData['admin']
   metrics: ServerData['metrics']
   terminationMessagePath: string | undefined
+  systemd: ThreadData['systemd']
   /** The number of the process with which this one is to end; undefined where there is none. */
   parent: number | undefined
   /** Ends the process. */

@@ -116,7 +116,7 @@ export class Watchdog {
   }
 
   #threadData (): CommonData {
-    const { settings, probes, admin, metrics, terminationMessagePath, parent } = this.#setup
+    const { settings, probes, admin, metrics, terminationMessagePath, parent, systemd } = this.#setup
     const { blocked, liveness, port, host } = settings
     return {
       buffer: this.#heartbeat.buffer,
@@ -125,7 +125,7 @@ export class Watchdog {
       liveness,
       inspect: this.#inspector !== undefined,
       terminationMessagePath,
-      parent,
+      parent, systemd,
       server: port === undefined ? undefined : { port, host, probes, admin, metrics }
     }
   }

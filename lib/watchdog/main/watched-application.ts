@@ -9,6 +9,7 @@ import { systemClock } from '../../clock.ts'
 import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
 import type { Telemetry } from '../../metrics/telemetry.ts'
 import type { Settings } from '../../settings.ts'
+import type { SystemdHandle } from '../../platform/systemd/applications.ts'
 import { loadedPageTexts } from '../../page/texts.ts'
 import { exitProcess } from '../../process/exit.ts'
 import { systemHost } from '../../process/host.ts'
@@ -33,13 +34,14 @@ export interface WatchedParts {
   started: () => boolean
   status: WatchedApplication['status']
   telemetry: Telemetry
+  systemd: SystemdHandle | undefined
 }
 
 /** Puts an application under the watchdog of its process; undefined where there is none. */
 export function watchApplication (parts: WatchedParts): WatchHandle | undefined {
   const { settings } = parts
   return settings.watchdog
-    && joinWatchdog(sharedState(), setupOf(settings, settings.watchdog), watchedApplication(parts))
+    && joinWatchdog(sharedState(), setupOf(parts, settings.watchdog), watchedApplication(parts))
 }
 
 function watchedApplication (parts: WatchedParts): WatchedApplication {
@@ -127,7 +129,7 @@ function tokensOf ({ admin }: Settings): string[] {
   return admin === false ? [] : [admin.token ?? []].flat()
 }
 
-function setupOf (all: Settings, settings: WatchdogSettings): WatchdogSetup {
+function setupOf ({ settings: all, systemd }: WatchedParts, settings: WatchdogSettings): WatchdogSetup {
   const { probes, admin, terminationMessagePath } = all
   const page = watchdogServesPage(all) ? loadedPageTexts() : undefined
   return {
@@ -136,6 +138,7 @@ function setupOf (all: Settings, settings: WatchdogSettings): WatchdogSetup {
     admin: admin === false ? undefined : { prefix: admin.prefix, tokens: tokensOf(all), page },
     metrics: servedOf(all),
     terminationMessagePath,
+    systemd: systemd?.pings,
     parent: parentOf(),
     exit: (code) => exitProcess(systemHost, sharedState(), code)
   }

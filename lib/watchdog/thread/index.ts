@@ -5,6 +5,7 @@ import { Watcher } from './watcher.ts'
 import { openPort } from './listening.ts'
 import type { ThreadData, ToMain, ToThread } from '../protocol.ts'
 import { makeServer } from './server.ts'
+import { tellSystemd } from './systemd.ts'
 
 let hasComplained = false
 const data = workerData as ThreadData
@@ -14,6 +15,7 @@ const watcher = new Watcher(data, post)
 parentPort?.on('message', (message: ToThread) => watcher.receive(message))
 post({ type: 'up' })
 watcher.start()
+tellSystemd(data, watcher, (message) => post({ type: 'warning', message }))
 if (data.server !== undefined) {
   openPort(makeServer(data.server, watcher.ports), data.server, post)
   // One that watches as well ends with an error, for who knows whether it still watches: another one is started.

@@ -103,6 +103,13 @@ export class Watcher {
     this.#hasten()
   }
 
+  /** The last heartbeat; now where a person holds the main thread. */
+  get lastSeen (): number {
+    const { last } = this.#heartbeat
+    const now = monotonic()
+    return this.#isHeldByPerson(now - last) ? now : last
+  }
+
   /** What the server asks. */
   get ports (): ServerPorts { return this.#answers.ports }
 

@@ -1,0 +1,132 @@
+import { monotonicNow } from '../../clock.ts'
+import type { Log } from '../../log.ts'
+import { afterUnref } from '../../util/after.ts'
+import { captureContext } from '../../util/context.ts'
+import { takeSystemd } from './environment.ts'
+import type { SystemdEnvironment, Way } from './environment.ts'
+import { Notifier } from './notifier.ts'
+import type { View } from './notifier.ts'
+import { Sender } from './sender.ts'
+
+/** The option `systemd`. */
+export interface SystemdOptions {
+  /**
+   * Whether systemd is asked for more time (`EXTEND_TIMEOUT_USEC`) while the end is under way, never beyond the grace
+   * period. Default: `false`.
+   */
+  extendTimeout?: boolean
+}
+
+/** One application, as the service manager is to hear of it. */
+export interface NotifiedApplication {
+  log: Log
+  /** Its boot is over. */
+  hasBooted (): boolean
+  /** It listens, and its end is not over. */
+  serves (): boolean
+  /** Asks in the background what is not known. */
+  ready (): boolean
+  /** The process ends with it. */
+  isEnding (): boolean
+  status (): string
+  /** Milliseconds until the process has to be gone. */
+  left (): number
+  /** Whether the watchdog's thread can tell that the event loop turns. */
+  isWatched (): boolean
+}
+
+/** What joining answers. */
+export interface SystemdHandle {
+  /** What the watchdog's thread needs to tell that the event loop turns; undefined where nobody wants to know. */
+  readonly pings: { way: Way, interval: number } | undefined
+  /** It listens: what there is to say of the way is logged, once in a process. */
+  listening (): void
+  /** Something may be new. */
+  changed (): void
+  /** It has ended, and the process stays. */
+  leave (): void
+}
+
+/** Says how systemd is reached, or why it is not. */
+export function logWay (log: Pick<Log, 'info' | 'warn'>, { way, problems }: SystemdEnvironment): void {
+  const fields = { event: 'graceful.systemd' }
+  for (const problem of problems) log.warn(fields, problem)
+  if (way !== undefined && 'command' in way) {
+    log.info(fields, `systemd is told by ${way.command}, a process for each message: NotifyAccess=all`)
+  }
+}
+
+/** Milliseconds between two texts of the status: a message that takes a process is one that may wait. */
+export const statusIntervalOf = (way: Way): number => 'command' in way ? 2000 : 1000
+
+/** All applications of a process, which are one service for systemd: ready when each of them is. */
+class NotifiedApplications {
+  readonly #environment: SystemdEnvironment
+  readonly #applications = new Set<NotifiedApplication>()
+  readonly #notifier: Notifier | undefined
+  #hasLogged = false
+  #log: Log | undefined
+
+  constructor (environment: SystemdEnvironment, extendsTimeout: boolean) {
+    this.#environment = environment
+    const { way, watchdog } = environment
+    if (way === undefined) return
+    const run = captureContext()
+    const sender = new Sender(way, (problem) => this.#log?.warn({ event: 'graceful.systemd' }, problem))
+    this.#notifier = new Notifier({
+      view: () => this.#view(),
+      send: (message) => run(() => sender.send(message)),
+      now: monotonicNow,
+      monotonic: () => process.hrtime.bigint() / 1000n,
+      after: (delay, callback) => afterUnref(delay, () => run(callback)),
+      statusInterval: statusIntervalOf(way),
+      extendsTimeout,
+      watchdog,
+      isAlive: () => [...this.#applications].every((one) => !one.isWatched())
+    })
+  }
+
+  join (application: NotifiedApplication): SystemdHandle {
+    this.#log ??= application.log
+    this.#applications.add(application)
+    const { way, watchdog } = this.#environment
+    return {
+      pings: way === undefined || watchdog === undefined ? undefined : { way, interval: watchdog / 2 },
+      listening: () => {
+        if (!this.#hasLogged) logWay(application.log, this.#environment)
+        this.#hasLogged = true
+        this.#notifier?.look()
+      },
+      changed: () => this.#notifier?.look(),
+      leave: () => {
+        this.#applications.delete(application)
+      }
+    }
+  }
+
+  #view (): View {
+    const all = [...this.#applications]
+    const ending = all.filter((one) => one.isEnding())
+    const waited = all.filter((one) => one.serves() || !one.hasBooted())
+    const isReady = waited.length > 0 && waited.every((one) => one.serves() && one.ready())
+    return {
+      state: ending.length > 0 ? 'stopping' : isReady ? 'running' : 'starting',
+      status: [...new Set(all.map((one) => one.status()))].join('; '),
+      left: Math.max(0, ...ending.map((one) => one.left()))
+    }
+  }
+}
+
+/** Makes an application known to systemd; undefined where nobody listens. All copies of the package share `shared`. */
+export function joinSystemd (
+  shared: { systemd?: object | undefined },
+  { extendTimeout = false }: SystemdOptions,
+  application: NotifiedApplication
+): SystemdHandle | undefined {
+  if (shared.systemd === undefined) {
+    const environment = takeSystemd(process.env)
+    if (environment === undefined) return undefined
+    shared.systemd = new NotifiedApplications(environment, extendTimeout)
+  }
+  return (shared.systemd as NotifiedApplications).join(application)
+}
