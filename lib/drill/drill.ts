@@ -16,7 +16,8 @@ export type MoreLoad = (front: Front, tally: Tally) => { stop: () => Promise<unk
 
 /** The rehearsal of one update. */
 export interface DrillOptions extends UpdatePlan, Pick<LoadOptions, 'rate' | 'profiles' | 'idle' | 'timeout'> {
-  service: ServiceOptions
+  /** One for all, or that of a replica or its successor, by its index. */
+  service: ServiceOptions | ((index: number, isSuccessor: boolean) => ServiceOptions)
   /** Replicas in service. @default 3 */
   replicas?: number
   /** How many of them are replaced. @default all of them; 0 for a load without an update */
@@ -27,6 +28,8 @@ export interface DrillOptions extends UpdatePlan, Pick<LoadOptions, 'rate' | 'pr
   coolDown?: number
   /** The names of a replica and of its successor, by their index. @default '1 old', '1 new', … */
   nameOf?: (index: number, isSuccessor: boolean) => string
+  /** Where the replicas listen: for a front that has to know beforehand. @default a free port for each */
+  ports?: readonly number[]
   /** @default a TCP balancer like kube-proxy */
   startFront?: () => Promise<Front>
   moreLoad?: MoreLoad
@@ -110,8 +113,11 @@ class Drill {
   }
 
   async #start (index: number, isSuccessor: boolean): Promise<Replica> {
-    const { service, nameOf = nameByDefault, observer } = this.#options
-    const replica = await startReplica(nameOf(index, isSuccessor), service, observer)
+    const { service: given, nameOf = nameByDefault, observer, inPlace = false, ports } = this.#options
+    const service = typeof given === 'function' ? given(index, isSuccessor) : given
+    const own = isSuccessor && !inPlace ? undefined : ports?.[index]
+    const port = own ?? (inPlace ? this.#state.replicas.find(({ name }) => name === nameOf(index, false))?.port : own)
+    const replica = await startReplica(nameOf(index, isSuccessor), service, observer, port)
     this.#state.replicas.push(replica)
     observer?.started?.(replica)
     await replica.ready()

@@ -30,6 +30,8 @@ export interface ServiceOptions {
   bootWithin?: number
   /** The phase that a line says has begun. @default what `fastify-graceful` logs */
   readPhase?: (line: LogLine) => string | undefined
+  /** How it is asked: the status, or 0 where nobody answers. @default a GET over HTTP/1.1, without TLS */
+  probe?: typeof probe
 }
 
 /** Hears of a replica. */
@@ -181,7 +183,7 @@ export class Replica implements Endpoint {
   /** The status of one probe, and with it the address at which it listens. */
   async #probe (path: string): Promise<number> {
     for (const host of addresses) {
-      const status = await probe({ host, port: this.port }, path)
+      const status = await (this.#service.probe ?? probe)({ host, port: this.port }, path)
       if (status === 0) continue
       this.host = host
       return status
@@ -224,8 +226,9 @@ function timeOf ({ time }: LogLine): number {
   return typeof time === 'number' && Math.abs(time - now) < 60_000 ? time : now
 }
 
-/** Starts a replica on a free port. It is not ready yet: see `ready`. */
-export async function startReplica (name: string, service: ServiceOptions, observer: ReplicaObserver = {}):
-Promise<Replica> {
-  return new Replica(name, await claimPort(), service, observer)
+/** Starts a replica. It is not ready yet: see `ready`. @param port a free one where absent */
+export async function startReplica (
+  name: string, service: ServiceOptions, observer: ReplicaObserver = {}, port?: number
+): Promise<Replica> {
+  return new Replica(name, port ?? await claimPort(), service, observer)
 }

@@ -7,9 +7,15 @@ import type { Departure, Replica, ReplicaObserver } from './replicas.ts'
 /** How a platform replaces replicas. */
 export interface UpdatePlan {
   /**
-   * Milliseconds from SIGTERM until the front sends no new connection; absent: never, or a front that sees for itself.
+   * Milliseconds from SIGTERM until the front sends no new connection; below 0: it is told so long before. Absent: it
+   * never is, or sees for itself.
    */
   lag?: number | Span
+  /**
+   * The old one goes first, and its successor takes its port: machines that stay, in front of which a list of addresses
+   * stands. Else the successor is ready and in rotation before, as a Deployment does it.
+   */
+  inPlace?: boolean
   /** Milliseconds from SIGTERM to SIGKILL. */
   grace: number
   /** Milliseconds between two replacements; absent: the next one waits until the one before has left. */
@@ -26,21 +32,35 @@ export interface Update extends UpdatePlan {
   observer?: ReplicaObserver
 }
 
-async function takeOut (replica: Replica, { lag, front, observer }: Update): Promise<void> {
-  if (lag === undefined) return
-  await sleep(typeof lag === 'number' ? lag : drawn(lag))
+async function takeOut (replica: Replica, { front, observer }: Update): Promise<void> {
   await front.remove(replica)
   replica.removedAt = Date.now()
   observer?.changed?.(replica, 'out of rotation')
 }
 
-/** As a Deployment does it: the successor is ready and in rotation before the old one is told to go. */
+async function takeOutLater (replica: Replica, lag: number, update: Update): Promise<void> {
+  await sleep(lag)
+  await takeOut(replica, update)
+}
+
+async function end (replica: Replica, update: Update): Promise<Departure> {
+  const { lag: given, grace } = update
+  const lag = typeof given === 'object' ? drawn(given) : given
+  if (lag === undefined) return await replica.terminate(grace)
+  if (lag < 0) {
+    await takeOut(replica, update)
+    await sleep(-lag)
+    return await replica.terminate(grace)
+  }
+  const [departure] = await Promise.all([replica.terminate(grace), takeOutLater(replica, lag, update)])
+  return departure
+}
+
 async function replace (index: number, update: Update): Promise<Departure> {
   const replica = update.old[index]!
-  const successor = await update.successor(index)
-  await update.front.add(successor)
-  const [departure] = await Promise.all([replica.terminate(update.grace), takeOut(replica, update)])
-  return departure
+  const departure = update.inPlace === true ? await end(replica, update) : undefined
+  await update.front.add(await update.successor(index))
+  return departure ?? await end(replica, update)
 }
 
 /** Replaces replicas one after the other. @throws Error where a successor does not get ready */

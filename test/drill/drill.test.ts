@@ -4,6 +4,7 @@ import type { Test } from 'tap'
 import { drill } from '../../lib/drill/drill.ts'
 import type { DrillOptions, DrillResult } from '../../lib/drill/drill.ts'
 import type { RequestProfile } from '../../lib/drill/profiles.ts'
+import type { Replica } from '../../lib/drill/replicas.ts'
 import { prefer } from '../e2e/replicas.ts'
 import { cleanEnv } from '../support/clean-env.ts'
 
@@ -84,6 +85,23 @@ t.test('an update of a service with the plugin loses nothing, and its phases and
   t.ok(changes.indexOf('1 old terminated') < changes.indexOf('2 old signalled'), 'one after the other')
   t.ok(changes.includes('1 old out of rotation'))
   t.same(atEnd, [[0, 0, undefined, undefined], 'number', result.requests], 'all is counted while the new ones are there')
+})
+
+// Scenario, too: A service with the plugin and one without…
+t.test('machines that stay are taken out first, and each successor has the port of the one before', async (t) => {
+  const changes: string[] = []
+  const result = await rehearse('graceful', {
+    inPlace: true, lag: -300, observer: { changed: ({ name }, what) => changes.push(`${name} ${what}`) }
+  })
+  addsUp(t, result)
+  t.same(result.byKind, {}, 'nothing is lost', { losses: result.losses.slice(0, 5), departures: result.departures })
+  const replicaOf = (name: string): Replica => result.replicas.find((replica) => replica.name === name)!
+  for (const index of [1, 2]) {
+    const [old, successor] = [replicaOf(`${index} old`), replicaOf(`${index} new`)]
+    t.equal(successor.port, old.port)
+    t.ok(old.signalledAt! - old.removedAt! >= 299, `taken out ${old.signalledAt! - old.removedAt!} ms before`)
+    t.ok(changes.indexOf(`${old.name} terminated`) < changes.indexOf(`${successor.name} starting`), 'one after the other')
+  }
 })
 
 // Scenario, too: A service with the plugin and one without…
