@@ -1,14 +1,15 @@
-import { execFileSync, spawn } from 'node:child_process'
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Endpoint, Front, Trace } from '../../lib/drill/fronts.ts'
 import { claimPort } from '../../lib/drill/ports.ts'
 import { endWithUs } from '../../lib/drill/replicas.ts'
+import { programOf } from './balancers/program.ts'
 import { prefer } from './replicas.ts'
 
 /** What the balancer is to do. */
@@ -31,51 +32,11 @@ interface ConnectionEnd {
 /** A connection's end is logged within so many ms. One of the same port that ended at another time is another one. */
 const logsWithin = 2000
 
-function search (): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']
-  return folders.filter((folder) => folder !== '').map((folder) => join(folder, 'haproxy')).find((file) => {
-    try {
-      accessSync(file, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
-}
-
-/** Installs HAProxy from Debian's packages. @throws Error when that does not work */
-function installHaproxy (): void {
-  const options = {
-    stdio: 'pipe',
-    timeout: 180_000,
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  } as const
-  execFileSync('apt-get', ['update', '-qq'], options)
-  execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'haproxy'], options)
-}
-
 /**
  * The path of HAProxy's binary; installed from Debian's packages first where it is missing.
  * @throws Error that says why there is none
  */
-export function findHaproxy (): string {
-  const found = search()
-  if (found !== undefined) return found
-  let why = 'and the packages held none'
-  try {
-    process.stderr.write('haproxy is not on this machine; installing it with apt-get\n')
-    installHaproxy()
-  } catch (error) {
-    why = `and installing it failed: ${String(error).split('\n')[0]}`
-  }
-  const installed = search()
-  if (installed === undefined) {
-    throw new Error(
-      `haproxy is neither in PATH nor in /usr/sbin, ${why}; install it by hand (Debian: apt-get install haproxy)`
-    )
-  }
-  return installed
-}
+export const findHaproxy = (): string => programOf('haproxy')
 
 // A check may take long: a replica that the machine leaves without a processor is slow, not unready, and without it
 // no server would be left.
