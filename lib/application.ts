@@ -134,6 +134,7 @@ export class Application {
       lifecycle: this.lifecycle,
       closeWith: settings.closeWith,
       announce: settings.announceOnClose,
+      isFast: settings.developer !== undefined,
       onUncaught: (listener) => this.membership.onUncaught(listener)
     })
     this.closeHooks = new CloseHooks(root)

@@ -8,6 +8,7 @@ import { readVariable } from './util/own.ts'
 import { platformNames, recognise } from './platform/detect.ts'
 import type { Platform } from './platform/detect.ts'
 import { stateVariable } from './platform/end-file.ts'
+import { developerOf } from './process/developer.ts'
 import { readPlatformatic } from './platform/platformatic.ts'
 import type { Platformatic } from './platform/platformatic.ts'
 import { absolutePath, closeCode, integer, ipAddress, oneOf, prefix, route, token } from './rules.ts'
@@ -21,6 +22,8 @@ export interface Environment {
   env: NodeJS.ProcessEnv
   /** Whether `NODE_ENV` says `production`. */
   inProduction: boolean
+  /** What says that somebody develops the service, see {@link developerOf}; undefined elsewhere. */
+  developer?: string | undefined
   /**
    * Whether the container ends with this thread: it does not end with a worker thread, a cluster worker or a process
    * below a supervisor.
@@ -38,6 +41,19 @@ export interface Environment {
   siblings: number
   /** What the variables say about options, by the options' names; see {@link variables}. */
   options: Readonly<Record<string, unknown>>
+}
+
+// `set NODE_ENV=production && node server.js` leaves a space behind, and must not open what production keeps shut.
+const isInProduction = (env: NodeJS.ProcessEnv): boolean => readVariable(env, 'NODE_ENV')?.trim() === 'production'
+
+/** Whether this is production, or a platform that is known. */
+export function isDeployed (env: NodeJS.ProcessEnv = process.env): boolean {
+  return isInProduction(env) || recognise(env).length > 0
+}
+
+/** What says that somebody develops the service, see {@link developerOf}. */
+export function readDeveloper (env: NodeJS.ProcessEnv = process.env): string | undefined {
+  return developerOf({ env, argv: process.argv, parent: process.ppid, isDeployed: isDeployed(env) })
 }
 
 /** Which process supervises: those below it inherit it. */
@@ -146,8 +162,8 @@ export function readEnvironment (env: NodeJS.ProcessEnv): Environment {
   return {
     recognised: recognise(env, platformatic),
     env,
-    // `set NODE_ENV=production && node server.js` leaves a space behind, and must not open what production keeps shut.
-    inProduction: readVariable(env, 'NODE_ENV')?.trim() === 'production',
+    inProduction: isInProduction(env),
+    developer: readDeveloper(env),
     speaksForContainer: isMainThread && cluster.isPrimary && !readVariable(env, supervisorVariable),
     platformatic,
     foreignPrimary: hasForeignPrimary(env),

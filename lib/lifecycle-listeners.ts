@@ -73,7 +73,8 @@ function enterPhase (parts: ListenerParts, phase: Phase, previous: Phase): void 
     case 'closing': return order.close()
     case 'draining':
       if (lifecycle.request?.replaced === true) traffic.linger()
-      traffic.drain(lifecycle.request?.kind === 'close')
+      traffic.endings.isFast = lifecycle.request?.isFast === true
+      traffic.drain(traffic.endings.isFast || lifecycle.request?.kind === 'close')
       order.drain()
       draining.abort(new DOMException('The service is draining', 'AbortError'))
       return

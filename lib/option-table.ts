@@ -51,7 +51,8 @@ export const optionTable: readonly OptionRow[] = [
   row('close', time(), '5000, at most a sixth of the grace period'),
   row('closeWith', aFunction, 'calls `app.close()`'),
   row('signals', object,
-    "`{ SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'restart' }`; in a pod SIGHUP is `'ignore'`"),
+    "`{ SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'restart' }`; in a pod SIGHUP is `'ignore'`, "
+      + "under nodemon SIGUSR2 is `'restart'`"),
   row('otherListeners', oneOf('after', 'beside'), `\`'${defaults.otherListeners}'\``),
   row('restartExitCode', integer(0, 255), `${defaults.restartExitCode}`),
   row('crash', boolean, '`true`'),

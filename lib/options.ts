@@ -167,6 +167,8 @@ function settingsOf (
       SIGINT: 'shutdown',
       ...Object.fromEntries(surroundings.all.map(({ signal }) => [signal, 'shutdown'] as const)),
       SIGHUP: inKubernetes ? 'ignore' : 'restart',
+      // The signal with which it asks for the next start.
+      ...environment.developer === 'nodemon' && { SIGUSR2: 'restart' as const },
       ...ofThisPlatform(options.signals)
     },
     otherListeners: options.otherListeners ?? defaults.otherListeners,
@@ -185,6 +187,7 @@ function settingsOf (
     inKubernetes,
     inService,
     stateDirectory: exit ? environment.stateDirectory : undefined,
+    developer: environment.developer,
     terminationMessagePath: pathOf(options.kubernetes, exit && environment.speaksForContainer)
   }
 }

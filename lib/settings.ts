@@ -56,6 +56,8 @@ export interface Settings {
   inService: boolean
   /** Where is left what says that the process was killed; undefined: nowhere. */
   stateDirectory: string | undefined
+  /** What says that somebody develops the service: its end is fast. */
+  developer: string | undefined
   /** Where the termination message goes; undefined where nothing is to be written. */
   terminationMessagePath: string | undefined
 }

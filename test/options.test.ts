@@ -540,6 +540,13 @@ t.test('where the process speaks for its container, and where not', async (t) =>
   }, 'not in a pod, whatever the environment says')
 })
 
+t.test('nodemon asks for the next start by SIGUSR2', async (t) => {
+  const nodemon: Environment = { ...elsewhere, developer: 'nodemon' }
+  t.match(read({}, nodemon), { developer: 'nodemon', signals: { SIGUSR2: 'restart' } })
+  t.equal(read({ signals: { SIGUSR2: false } }, nodemon).signals['SIGUSR2'], false)
+  t.equal(read({}, { ...elsewhere, developer: 'tsx watch' }).signals['SIGUSR2'], undefined)
+})
+
 t.test('defaults', async (t) => {
   const common = {
     closeWith: undefined,

@@ -17,6 +17,8 @@ export interface ClosePorts {
   closeWith: (() => unknown) | undefined
   /** Whether a close from outside announces the end first. */
   announce: boolean
+  /** Whether somebody waits for the next start. */
+  isFast: boolean
   /** Tells of uncaught exceptions while it runs; the answer stops it. */
   onUncaught: (listener: (error: unknown) => void) => () => void
 }
@@ -40,7 +42,7 @@ export interface WrappedClose {
  */
 export function wrapClose (
   root: FastifyInstance,
-  { lifecycle, closeWith, announce, onUncaught }: ClosePorts
+  { lifecycle, closeWith, announce, isFast, onUncaught }: ClosePorts
 ): WrappedClose {
   const original = root.close as unknown as Close
   let ending: Promise<void> | undefined
@@ -70,7 +72,7 @@ export function wrapClose (
       return result
     }
     joined = true
-    if (!isLast) void lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce })
+    if (!isLast) void lifecycle.shutdown({ kind: 'close', reason: 'app.close()', announce, isFast })
     // Whoever waits for the close may exit next: the report is written first. In phase 4 the report
     // may wait for the caller.
     const over = isLast ? Promise.allSettled([closed]).then(nextTurn) : Promise.allSettled([closed, lifecycle.done])

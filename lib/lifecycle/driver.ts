@@ -48,7 +48,10 @@ export interface ShutdownRequest {
    * is no hurry. Default `false`.
    */
   replaced?: boolean
-  /** Whether every phase is capped at one second, as by a second signal: the next start waits. Default `false`. */
+  /**
+   * Whether the next start waits: every phase is capped at one second, as by a second signal, and what does not end by
+   * itself is ended as soon as draining starts. Default `false`.
+   */
   isFast?: boolean
   /** When it was asked for, on the machine's clock: a signal can come before its handler is there. Default: now. */
   at?: number

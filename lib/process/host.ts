@@ -3,7 +3,7 @@ import { isatty } from 'node:tty'
 import { isMainThread } from 'node:worker_threads'
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
-import { hasForeignPrimary } from '../environment.ts'
+import { hasForeignPrimary, isDeployed, readDeveloper, supervisorVariable } from '../environment.ts'
 import { openHandles } from './handles.ts'
 import type { Channel } from '../fastify/process-internals.ts'
 
@@ -44,8 +44,10 @@ export interface Host {
   handles (): string[]
   /** Whether this is a worker of a `node:cluster` whose primary is somebody else's. Default: no. */
   readonly foreignPrimary?: boolean
-  /** Whether `node --watch` starts this process anew when a file has changed, and waits for its end. Default: no. */
-  readonly isWatched?: boolean
+  /** What says that somebody develops the service, and waits for its next start. Default: nobody does. */
+  readonly developer?: string | undefined
+  /** Whether Ctrl-C at a terminal ends a trial: not in production, on a platform, below a supervisor. Default: no. */
+  readonly isTrial?: boolean
 }
 
 /** The real process. */
@@ -65,5 +67,6 @@ export const systemHost: Host = {
     typeof process.send === 'function' ? (process.channel as Channel | null | undefined) ?? undefined : undefined,
   handles: openHandles,
   foreignPrimary: hasForeignPrimary(),
-  isWatched: Boolean(process.env['WATCH_REPORT_DEPENDENCIES'])
+  developer: readDeveloper(),
+  isTrial: !isDeployed() && !process.env[supervisorVariable]
 }

@@ -6,6 +6,8 @@ import type { CountedSignal, Member } from './types.ts'
 
 /** The same signal again within this time is a duplicate (terminals, npm and pnpm deliver two), in milliseconds. */
 const duplicateWindow = 1000
+/** The same where the end is a fast one, which is nearly over by then: nodemon delivers three over some 100 ms. */
+const fastWindow = 500
 /** How many of the signals that counted are told of. */
 const mostTold = 3
 
@@ -36,6 +38,8 @@ export class SignalDesk {
   #count = 0
   /** Those that were no orders of a parent that counts: one that is sent to a whole process group comes both ways. */
   #own = 0
+  /** Whether the end that is under way is a fast one. */
+  #isFast = false
   #last: CountedSignal[] = []
 
   constructor (host: Host, registry: Registry) {
@@ -90,8 +94,10 @@ export class SignalDesk {
     const [first] = acting
     if (first === undefined) return
     if (count === undefined && this.#isDuplicate(signal, at)) {
-      return first.log.debug({ signal }, `${signal} again within ${duplicateWindow} ms: a duplicate, ignored`)
+      return first.log.debug({ signal }, `${signal} again within ${this.#window} ms: a duplicate, ignored`)
     }
+    const isAgain = this.#isFast && this.#host.isTrial === true && signal === 'SIGINT'
+      && this.#last.some(({ name }) => name === signal)
     const ending = acting.filter((member) => endsWith(member, signal))
     for (const member of acting) if (actionOf(member, signal) === 'ignore') warnIgnored(member, signal)
     if (ending.length === 0) return
@@ -101,7 +107,7 @@ export class SignalDesk {
     this.#count = counted
     this.#last = [...this.#last, { name: signal, at, count: counted }].slice(-mostTold)
     if (this.#first === undefined) this.#begin({ signal, at: at - elapsed, replaced })
-    if (counted > 1) this.#escalate(signal, members)
+    if (counted > 1) this.#escalate(signal, members, isAgain)
   }
 
   /** A member that joins after a signal has come is shut down as well. */
@@ -115,6 +121,7 @@ export class SignalDesk {
   /** Nobody ends any more and nobody will exit: the next signal is a first one. */
   reset (): void {
     this.#first = undefined
+    this.#isFast = false
     this.#count = this.#own = 0
     this.#last = []
     this.#counted.clear()
@@ -128,9 +135,11 @@ export class SignalDesk {
     if (this.#listeners.get(signal) === listener) this.#host.events.on(signal, listener as Listener)
   }
 
+  get #window (): number { return this.#isFast ? fastWindow : duplicateWindow }
+
   #isDuplicate (signal: string, at: number): boolean {
     const last = this.#counted.get(signal)
-    if (last !== undefined && at - last < duplicateWindow) return true
+    if (last !== undefined && at - last < this.#window) return true
     this.#counted.set(signal, at)
     return false
   }
@@ -166,10 +175,15 @@ export class SignalDesk {
     // Ctrl-C should feel instant; pm2 and some platforms, whose stop signal is SIGINT, get the whole sequence.
     // The primary of somebody else's cluster hands out connections until this worker closes; others serve on.
     const isReplaced = replaced || member.othersServe === true
-    const announce = !isReplaced && !(signal === 'SIGINT' && this.#host.terminal())
+    const isTyped = signal === 'SIGINT' && this.#host.terminal()
+    const why = this.#host.developer ?? (isTyped && this.#host.isTrial === true ? 'Ctrl-C' : undefined)
+    const isFast = why !== undefined
+    const announce = !isReplaced && !isTyped && !isFast
     member.exitAsked = true
-    const isFast = this.#host.isWatched === true
-    if (isFast) member.log.info({ signal }, `${signal} under node --watch: every phase is capped at 1 s`)
+    if (isFast) {
+      this.#isFast = true
+      member.log.info({ signal }, `${signal} (${why}): every phase is capped at 1 s, and streams end at once`)
+    }
     void member.lifecycle.shutdown({
       kind: action,
       reason: replaced ? 'replaced' : signal,
@@ -181,9 +195,10 @@ export class SignalDesk {
     })
   }
 
-  #escalate (signal: string, members: Member[]): void {
+  /** @param isAgain whether a person has typed Ctrl-C a second time, where everything was fast from the first on */
+  #escalate (signal: string, members: Member[], isAgain: boolean): void {
     const log = members[0]?.log
-    if (this.#count === 2) {
+    if (this.#count === 2 && !isAgain) {
       log?.warn(
         { signal },
         `${signal} while shutting down: every phase is capped at 1 s, one that has lasted as long ends now; `
@@ -195,7 +210,8 @@ export class SignalDesk {
     if (!members.some((member) => member.exit)) return
     const code = 128 + (this.#host.signalNumber(signal) ?? 0)
     try {
-      log?.error({ signal, exitCode: code }, `${signal} for the third time: exiting at once with code ${code}`)
+      const time = this.#count === 2 ? 'second' : 'third'
+      log?.error({ signal, exitCode: code }, `${signal} for the ${time} time: exiting at once with code ${code}`)
     } finally {
       this.#registry.exitNow(code)
     }

@@ -81,9 +81,10 @@ export class InFlightList {
     return this.#replies().filter((reply) => this.#kindOf(reply) === 'stream')
   }
 
-  /** Those whose route says that they are. */
-  streamRoutes (): ServerResponse[] {
-    return this.#replies().filter((reply) => isStreamRoute(reply))
+  /** Those whose route says that they are; if it is to be fast, all that have begun, and are known to their client. */
+  streamsToEnd (isFast: boolean): ServerResponse[] {
+    const isBegun = (reply: ServerResponse): boolean => reply.headersSent && this.#kindOf(reply) === 'stream'
+    return this.#replies().filter((reply) => isStreamRoute(reply) || (isFast && isBegun(reply)))
   }
 
   /** A request in flight with its name. */

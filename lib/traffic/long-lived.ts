@@ -60,6 +60,8 @@ export class Endings {
   readonly #closer: WebSocketCloser | undefined
   readonly #signals = new DrainSignals()
   readonly #stops: Array<() => void> = []
+  /** Whether the next start waits: nobody is spread, and streams are ended that nobody marked as such. */
+  isFast = false
   #draining = false
   #ending = false
   #budget = 0
@@ -78,6 +80,7 @@ export class Endings {
     if (settings.webSocket === false) return
     this.#closer = new WebSocketCloser(clock, settings, {
       left,
+      isFast: () => this.isFast,
       hasWork: (socket) => this.#work.hasUpgraded(socket),
       signal: (socket) => this.#signal(socket)
     })
@@ -113,30 +116,25 @@ export class Endings {
     this.#budget = budget
     const { spread, exactly } = this.#spreadOf(budget)
     this.#stops.push(
-      this.#pace(() => this.#inFlight.streamRoutes(), spread, (reply) => this.#endStream(reply), { delay: 3, exactly }),
+      this.#pace(() => this.#inFlight.streamsToEnd(this.isFast), spread, (reply) => this.#endStream(reply),
+        { delay: 3, exactly }),
       this.#clock.after(5, () => this.#closer?.start(this.#webSockets(), budget))
     )
   }
 
   #spreadOf (budget: number): { spread: number, exactly: boolean } {
-    const { spread } = this.#settings
+    const spread = this.isFast ? 0 : this.#settings.spread
     return { spread: Math.min(spread ?? longestSpread, budget / 3), exactly: spread !== undefined }
   }
 
   /** Whether draining has started. */
-  get draining (): boolean {
-    return this.#draining
-  }
+  get draining (): boolean { return this.#draining }
 
   /** Whether what does not end by itself is being ended. */
-  get ending (): boolean {
-    return this.#ending
-  }
+  get ending (): boolean { return this.#ending }
 
   /** WebSockets that had to be cut because their client did not answer. */
-  get webSocketsCut (): number {
-    return this.#closer?.cut ?? 0
-  }
+  get webSocketsCut (): number { return this.#closer?.cut ?? 0 }
 
   stop (): void {
     for (const stop of this.#stops) stop()
@@ -225,9 +223,10 @@ export class Endings {
 
   /** Ends a stream whose handler does not do so itself, once nothing that belongs to it is under way. */
   #endStream (reply: ServerResponse): void {
-    if (this.#signals.get(reply.req) !== undefined || !mayEndInOrder(reply)) return
+    const isTold = this.#signals.get(reply.req) !== undefined
+    if ((isTold && !this.isFast) || !mayEndInOrder(reply)) return
     const isLast = this.#left() <= this.#budget / 2
-    if (isLast || !this.#work.has(reply.req)) endInOrder(reply)
+    if (isLast || !(isTold || this.#work.has(reply.req))) endInOrder(reply)
     else this.#stops.push(this.#clock.after(lookInterval, () => this.#endStream(reply)))
   }
 

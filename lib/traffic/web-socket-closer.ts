@@ -32,6 +32,8 @@ interface Waiting {
 export interface CloserPorts {
   /** How long phase 3 may still last, in milliseconds. */
   left: () => number
+  /** Whether a feed that is never quiet is not waited for; work in hand is. */
+  isFast: () => boolean
   /** Whether work that somebody waits for belongs to a socket. */
   hasWork: (socket: HttpSocket) => boolean
   /** Tells a WebSocket by its request's signal, where its handler has taken that and was not told; whether it did. */
@@ -159,7 +161,7 @@ export class WebSocketCloser {
     const { socket, webSocket } = waiting
     this.#watch(waiting, now)
     const { quiet } = this.#settings.webSocket as { quiet: number }
-    if (now - waiting.since < quiet || this.#ports.hasWork(socket)) return false
+    if ((now - waiting.since < quiet && !this.#ports.isFast()) || this.#ports.hasWork(socket)) return false
     return messagesOf(webSocket)?.isInHand(now, oldest) !== true
   }
 

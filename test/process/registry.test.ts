@@ -29,6 +29,26 @@ t.test('registry', async (t) => {
     t.equal(fake.clock.pending, 0)
   })
 
+  t.test('where somebody develops the service its end is fast, and a second Ctrl-C exits at once', async (t) => {
+    for (const [overrides, terminal, signal, isFast, exits] of [
+      [{ developer: 'tsx watch', isTrial: true }, false, 'SIGTERM', true, []],
+      [{ developer: 'nodemon', isTrial: true }, false, 'SIGINT', true, [130]],
+      [{ developer: 'node --watch', isTrial: false }, true, 'SIGINT', true, []],
+      [{ isTrial: true }, true, 'SIGINT', true, [130]],
+      [{ isTrial: true }, false, 'SIGINT', undefined, []],
+      [{ isTrial: false }, true, 'SIGINT', undefined, []]
+    ] as const) {
+      const fake = new FakeProcess(overrides)
+      fake.terminal = terminal
+      const { lifecycle } = fake.join()
+      fake.signal(signal)
+      fake.signal(signal, 400)
+      fake.signal(signal, 200)
+      t.equal(lifecycle.request?.isFast, isFast, `${signal} ${JSON.stringify(overrides)}`)
+      t.same(fake.exits, exits)
+    }
+  })
+
   t.test('who hides from listeners(), as the relay of tsx does, hears of the signal at once', async (t) => {
     const fake = new FakeProcess()
     const heard: string[] = []
