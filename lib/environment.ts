@@ -60,6 +60,8 @@ export function readDeveloper (env: NodeJS.ProcessEnv = process.env): string | u
 export const supervisorVariable = 'GRACEFUL_SUPERVISOR_PID'
 /** How many children it has. */
 export const siblingsVariable = 'GRACEFUL_SUPERVISOR_CHILDREN'
+/** Which of its places a child has, from 1. Who follows it there has the same. */
+export const childVariable = 'GRACEFUL_CHILD'
 
 /**
  * Whether this is a worker of a `node:cluster` whose primary is not our supervisor: pm2's, or a hand-made one. It

@@ -3,7 +3,7 @@ import cluster, { Worker } from 'node:cluster'
 import { resolve } from 'node:path'
 import type { SupervisorSettings } from '../settings.ts'
 import { launchDirectory } from './script.ts'
-import { siblingsVariable, supervisorVariable } from '../../environment.ts'
+import { childVariable, siblingsVariable, supervisorVariable } from '../../environment.ts'
 import { stateVariable } from '../../platform/end-file.ts'
 
 /**
@@ -25,15 +25,19 @@ export function setupChildren ({ script, args }: SupervisorSettings, preload: st
   })
 }
 
-/** Starts a child. One that cannot be started has no process number, and says so by the event `error`. */
-export function forkChild ({ childGracePeriod, workers, surroundings: { place } }: SupervisorSettings): Worker {
+/** Starts a child for a place. One that cannot be started has no process number, and says so by the event `error`. */
+export function forkChild (
+  { childGracePeriod, workers, surroundings }: SupervisorSettings,
+  place: number
+): Worker {
   try {
     const worker = cluster.fork({
       TERMINATION_GRACE_PERIOD_SECONDS: String(childGracePeriod / 1000),
       [supervisorVariable]: String(process.pid),
       [siblingsVariable]: String(workers),
+      [childVariable]: String(place),
       // What a child would recognise by itself may not be what its parent sees: systemd shows itself to its own.
-      ...place && { GRACEFUL_PLATFORM: place.name },
+      ...surroundings.place && { GRACEFUL_PLATFORM: surroundings.place.name },
       // The message of the container is the supervisor's, and so is what says that all were killed.
       GRACEFUL_TERMINATION_MESSAGE_PATH: '',
       [stateVariable]: ''

@@ -110,7 +110,7 @@ export class Supervisor {
 
   /** A new child, which nobody has counted on yet. */
   spawn (slot: Slot): Child {
-    const child = new Child(forkChild(this.settings), slot.number, this.#sinks, this.#deadline.longest, {
+    const child = new Child(forkChild(this.settings, slot.number), slot.number, this.#sinks, this.#deadline.longest, {
       changed: (changed) => this.#changed(slot, changed),
       exited: (exited, end) => this.#respawn.exited(slot, exited, end),
       orphaned: (parent, pids) => {
