@@ -60,6 +60,7 @@ function make ({ throws, slow = {}, flush = async () => {}, exit = true }: Given
   draining.signal.addEventListener('abort', () => heard.push('app.graceful.signal'))
   const rooms = {
     root: { server: { listening: true } },
+    settings: {},
     lifecycle,
     draining,
     traffic: {
