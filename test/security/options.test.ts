@@ -115,7 +115,8 @@ const full = {
   pressure: { readiness: true, maxHeapUsedBytes: 5 },
   kubernetes: { terminationMessagePath: '/run/message' },
   watchdog: { enabled: true, blocked: 900, liveness: 2000, port: 9, host: '::' },
-  metrics: { path: '/m', registry }
+  metrics: { path: '/m', registry },
+  systemd: { extendTimeout: true }
 }
 
 /** The same with a getter for each property, which answers something wrong from its second call on. */
