@@ -66,6 +66,7 @@ function make ({ throws, slow = {}, flush = async () => {}, exit = true }: Given
     traffic: {
       announce: call('traffic.announce'),
       drain: call('traffic.drain'),
+      endings: {},
       listeners: { open: true, finish: call('traffic.listeners.finish'), release: call('traffic.listeners.release') }
     },
     order: { close: call('order.close'), drain: call('order.drain'), stop: call('order.stop') },

@@ -59,6 +59,8 @@ t.test('a boot waits three seconds for a thread that says nothing, and goes on',
   inTime(t, { time: Number(waited), late: watch.stop().late }, [3000, 4500], 'booted in')
   t.equal(state, 'starting')
   const words = /not up within 3000 ms, and the boot goes on: until it is, nothing ends this process/
+  // It is said on another stream.
+  await app.waitForLine(words)
   t.match(eventsOf(app.output(), 'graceful.watchdog').map(({ msg }) => msg), [words])
   app.kill('SIGTERM')
   t.strictSame((await app.result).slice(0, 2), [0, null])
