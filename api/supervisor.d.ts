@@ -28,6 +28,7 @@ interface SupervisorOptions {
   minReady?: number;
   maxSurge?: number;
   maxCrashes?: number;
+  maxMemory?: number;
   statusPort?: number;
   statusHost?: string;
   statusSocket?: string;
@@ -223,6 +224,7 @@ interface ChildStatus {
   leaving: boolean;
   startedAt: number;
   restarts: number;
+  memory: number | undefined;
   inFlight: number | undefined;
   connections: number | undefined;
   applications: Status[] | undefined;

@@ -5,7 +5,7 @@ import { own, readVariable } from '../util/own.ts'
 import { supervisorOptions } from '../supervisor/option-table.ts'
 import type { SupervisorOptions } from '../supervisor/options.ts'
 import type { SupervisorOption } from '../supervisor/option-table.ts'
-import { aTime, parseTime } from './time.ts'
+import { anAmount, aTime, parseBytes, parseTime } from './units.ts'
 
 /** What of a package file is read. */
 export const packageKey = 'fastify-graceful'
@@ -107,6 +107,7 @@ function read (option: SupervisorOption, name: string, value: unknown): unknown 
     case 'mode':
       return value
     case 'time': return readDuration(name, value)
+    case 'bytes': return readBytes(name, value)
     case 'workers': return value === 'auto' ? value : readCount(option, name, value)
     case 'count': return readCount(option, name, value)
   }
@@ -127,4 +128,10 @@ export function readDuration (name: string, value: string): number {
   const time = parseTime(value)
   if (time === undefined) throw new errors.FST_GRACEFUL_INVALID_OPTION(name, aTime, show(value), 'text')
   return time
+}
+
+function readBytes (name: string, value: string): number {
+  const bytes = parseBytes(value)
+  if (bytes === undefined) throw new errors.FST_GRACEFUL_INVALID_OPTION(name, anAmount, show(value), 'text')
+  return bytes
 }

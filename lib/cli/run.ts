@@ -7,7 +7,7 @@ import { checkScript } from '../supervisor/parent/script.ts'
 import { shorten } from '../errors.ts'
 import { flagOf, packageKey, readConfig, readPackageKey, variableOf } from './config.ts'
 import type { Command } from './command.ts'
-import { aTime } from './time.ts'
+import { anAmount, aTime } from './units.ts'
 import { typed, UsageError } from './usage.ts'
 
 const optionLine = (option: SupervisorOption): string =>
@@ -21,7 +21,7 @@ SIGTERM and SIGINT shut all of them down, SIGHUP replaces one after the other.
 Options (flag, variable, default); each also as key of "${packageKey}" in package.json:
 ${supervisorOptions.map(optionLine).join('\n')}
 
-Times carry their unit: 30s, 500ms, 2m. What follows the file goes to the service.
+Times and amounts of memory carry their unit: 30s, 500ms, 2m, 512MiB, 500MB. What follows the file goes to the service.
 
 Exit code: 0, or the first one of a child that is not 0; 64 for a wrong command, where nothing was started.`
 
@@ -88,7 +88,7 @@ function readValue ({ name, rawName, value, inlineValue }: Token): string {
   // A number below 0 is no option: its own message says what was expected.
   const isOption = inlineValue !== true && /^-(?!\d)/.test(value ?? '')
   if (value === undefined || isOption) {
-    const expected = option.kind === 'time' ? aTime : option.expected
+    const expected = option.kind === 'time' ? aTime : option.kind === 'bytes' ? anAmount : option.expected
     const got = isOption ? `another option (what begins with - is written as ${rawName}=-...)` : 'nothing'
     throw new UsageError(`run: option '${rawName}' must be followed by ${expected}, got ${got}`)
   }

@@ -7,6 +7,8 @@ export interface ShutdownOrder {
   signal: string
   /** Whether another process serves in this one's place already, on the same listener. */
   replaced: boolean
+  /** Why it is replaced; undefined where the parent does not say. */
+  why?: string | undefined
   /** How much of the grace period is over already, in milliseconds: a parent that has less itself says so. */
   elapsed: number
   /** Which of the parent's orders it is; undefined where the parent does not count. */
@@ -26,11 +28,12 @@ export class ShutdownMessage {
   constructor (host: Host, onShutdown: (order: ShutdownOrder) => void) {
     this.#host = host
     this.#listener = (message) => {
-      const { type, signal, replaced, elapsed, count } =
+      const { type, signal, replaced, why, elapsed, count } =
         (typeof message === 'object' ? message ?? {} : { type: message }) as {
           type?: unknown,
           signal?: unknown,
           replaced?: unknown,
+          why?: unknown,
           elapsed?: unknown,
           count?: unknown
         }
@@ -38,6 +41,7 @@ export class ShutdownMessage {
         onShutdown({
           signal: typeof signal === 'string' ? signal : 'SIGTERM',
           replaced: replaced === true,
+          why: typeof why === 'string' ? why : undefined,
           elapsed: typeof elapsed === 'number' && elapsed > 0 ? elapsed : 0,
           count: typeof count === 'number' && count > 0 ? count : undefined
         })

@@ -108,8 +108,8 @@ export class ProcessRegistry implements SharedRegistry {
   }
 
   /** A message that stands for a signal which nobody here acts on is still an order. */
-  #obey ({ signal, replaced, elapsed, count }: ShutdownOrder): void {
-    this.#signals.receive(this.handles(signal) ? signal : 'SIGTERM', { replaced, elapsed, count })
+  #obey ({ signal, ...order }: ShutdownOrder): void {
+    this.#signals.receive(this.handles(signal) ? signal : 'SIGTERM', order)
   }
 
   #install (): void {

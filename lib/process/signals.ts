@@ -12,7 +12,7 @@ const fastWindow = 500
 const mostTold = 3
 
 /** The signal that began the end, and whether it came as the order of a supervisor that has a replacement. */
-interface FirstSignal extends ReceivedSignal { replaced: boolean }
+interface FirstSignal extends ReceivedSignal { replaced: boolean, cause: string | undefined }
 
 /** What the desk asks the registry. */
 interface Registry {
@@ -76,14 +76,15 @@ export class SignalDesk {
   get counted (): readonly CountedSignal[] { return this.#last }
 
   /**
-   * A signal has come. `at` is when, `replaced` that another process serves in this one's place, `elapsed` how
-   * much of the grace period is over, `count` which order of a parent it is, `heard` who else got it at once.
+   * A signal has come. `at` is when, `replaced` that another process serves in this one's place, and `why`, `elapsed`
+   * how much of the grace period is over, `count` which order of a parent it is, `heard` who else got it at once.
    */
   receive (
     signal: string,
-    { at = this.#host.clock.now(), replaced = false, elapsed = 0, count, heard }: {
+    { at = this.#host.clock.now(), replaced = false, why: cause, elapsed = 0, count, heard }: {
       at?: number,
       replaced?: boolean,
+      why?: string | undefined,
       elapsed?: number,
       count?: number | undefined,
       heard?: readonly unknown[] | undefined
@@ -106,7 +107,7 @@ export class SignalDesk {
     if (counted <= this.#count) return first.log.debug({ signal }, `${signal} has come another way already`)
     this.#count = counted
     this.#last = [...this.#last, { name: signal, at, count: counted }].slice(-mostTold)
-    if (this.#first === undefined) this.#begin({ signal, at: at - elapsed, replaced })
+    if (this.#first === undefined) this.#begin({ signal, at: at - elapsed, replaced, cause })
     if (counted > 1) this.#escalate(signal, members, isAgain)
   }
 
@@ -169,7 +170,7 @@ export class SignalDesk {
     this.#registry.began()
   }
 
-  #shutDown (member: Member, { signal, at, replaced }: FirstSignal): void {
+  #shutDown (member: Member, { signal, at, replaced, cause }: FirstSignal): void {
     const action = actionOf(member, signal)
     if (action === false || action === 'ignore') return
     // Ctrl-C should feel instant; pm2 and some platforms, whose stop signal is SIGINT, get the whole sequence.
@@ -186,7 +187,7 @@ export class SignalDesk {
     }
     void member.lifecycle.shutdown({
       kind: action,
-      reason: replaced ? 'replaced' : signal,
+      reason: replaced ? cause ?? 'replaced' : signal,
       ...isReplaced && { replaced: true },
       ...isFast && { isFast },
       exitCode: action === 'restart' ? member.restartExitCode : 0,

@@ -101,7 +101,8 @@ const eventLoop = fields<NonNullable<Shown['eventLoop']>>({ silence: figure, blo
 const applications: Reader<Shown[] | undefined> = maybe(list((value) => status(value)))
 const child = fields<ChildStatus>({
   child: figure, pid: number, phase: word, ready: isSo, responding: isNotDenied, leaving: isSo, startedAt: figure,
-  restarts: amount, inFlight: number, connections: number, applications: applications as Reader<Status[] | undefined>
+  restarts: amount, memory: number, inFlight: number, connections: number,
+  applications: applications as Reader<Status[] | undefined>
 })
 
 const status = fields<Omit<Shown, 'instance' | 'process' | 'versions' | 'ended' | 'exitCode'>>({

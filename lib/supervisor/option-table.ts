@@ -3,7 +3,7 @@ import { unknownGracePeriod } from '../platform/surroundings.ts'
 import { socketPath } from '../server/socket-files.ts'
 import type { SupervisorOptions } from './settings.ts'
 
-type Kind = 'text' | 'mode' | 'count' | 'workers' | 'time' | 'secret'
+type Kind = 'text' | 'mode' | 'count' | 'workers' | 'time' | 'bytes' | 'secret'
 
 /** One option: its values, also in words, and its default in words. The command makes a flag and a variable of each. */
 export interface SupervisorOption {
@@ -20,6 +20,8 @@ export const defaults = {
   workers: 1, startTimeout: 60_000,
   minReady: 1, maxSurge: 1, maxCrashes: 5, statusHost: '127.0.0.1'
 } as const
+/** In bytes: less than any Node takes, and more than any machine has. */
+const [leastMemory, mostMemory] = [2 ** 20, 2 ** 50]
 const isCount = (least: number, most: number) => (value: unknown): boolean =>
   Number.isInteger(value) && Number(value) >= least && Number(value) <= most
 const time = (least: number): Pick<SupervisorOption, 'kind' | 'expected' | 'test'> => ({
@@ -49,6 +51,10 @@ export const supervisorOptions: readonly SupervisorOption[] = [
   { name: 'minReady', ...count(1, 1024), default: `${defaults.minReady}` },
   { name: 'maxSurge', ...count(1, 1024), default: `${defaults.maxSurge}` },
   { name: 'maxCrashes', ...count(0, 1_000_000), default: `${defaults.maxCrashes}` },
+  {
+    name: 'maxMemory', kind: 'bytes', default: 'none',
+    expected: `a number of bytes from ${leastMemory} to ${mostMemory}`, test: isCount(leastMemory, mostMemory)
+  },
   { name: 'statusPort', ...count(0, 65_535), default: 'none' },
   { name: 'statusHost', ...text, default: `\`'${defaults.statusHost}'\`` },
   { name: 'statusSocket', kind: 'text', ...socketPath, default: 'none' },

@@ -98,7 +98,7 @@ export function readSupervisorOptions (
   }
   const environment = readEnvironment(env)
   return {
-    script, args: [...args], workers, minReady, maxSurge, maxCrashes, startTimeout,
+    script, args: [...args], workers, minReady, maxSurge, maxCrashes, startTimeout, maxMemory: options.maxMemory,
     ...readTimes(options, environment, nameOf), ...readContainer(environment), status: readStatus(options, nameOf)
   }
 }

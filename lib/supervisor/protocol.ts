@@ -23,6 +23,8 @@ export interface ChildState {
   descendants: number[]
   /** The longest grace period that one of its applications goes by, in milliseconds; undefined while there is none. */
   gracePeriod: number | undefined
+  /** Its resident set, in bytes. Older copies do not tell. */
+  memory?: number
 }
 
 /**
@@ -62,6 +64,8 @@ export interface ShutdownMessage {
   type: 'shutdown'
   signal: NodeJS.Signals
   replaced: boolean
+  /** Why it is replaced, where that is not a reload. */
+  why?: string
   /** Whether it ends together with others, so that it waits for them at the end of each phase. */
   together?: boolean
   /** How much of the grace period is over, in milliseconds. */

@@ -23,6 +23,8 @@ export interface SupervisorOptions {
   maxSurge?: number
   /** More ends than this in a row before a child of one place was ready end the supervisor, where no child is ready. */
   maxCrashes?: number
+  /** Bytes of memory (resident set) that a child may have; one that has more for three seconds is replaced. */
+  maxMemory?: number
   /** Port of the supervisor's own health and admin routes. */
   statusPort?: number
   /** Address of that port. */
@@ -60,6 +62,8 @@ export interface SupervisorSettings {
   minReady: number
   maxSurge: number
   maxCrashes: number
+  /** Undefined: a child may have any amount. */
+  maxMemory: number | undefined
   /** Where is left what says that the process was killed; undefined: nowhere. */
   stateDirectory: string | undefined
   /** Where the container's termination message goes; undefined: nowhere. */

@@ -16,7 +16,9 @@ t.test('GRACEFUL_CHILD is the place of a child, over crashes and reloads', async
   t.same([...told().values()].toSorted(), ['1', '2'])
   process.kill(tree.lines('spawn').find(({ child }) => child === 2)!.childPid!, 'SIGKILL')
   await agree(3, 'after a crash')
-  await until(() => tree.lines('readiness').at(-1)?.['ready'] === true && tree.lines('readiness').length > 1, 'ready again')
+  const isReadyAgain = (): boolean =>
+    tree.lines('readiness').length > 1 && tree.lines('readiness').at(-1)?.['ready'] === true
+  await until(isReadyAgain, 'ready again')
   process.kill(tree.pid, 'SIGHUP')
   await agree(5, 'after a reload')
   t.same([...told().values()].toSorted(), ['1', '1', '2', '2', '2'])

@@ -93,7 +93,8 @@ function stateNow (): ChildState {
     inStep: nested === undefined && applications.size > 0,
     waitsIn: step.waitsIn,
     descendants: [...descendants.pids, ...nested?.pids ?? []],
-    gracePeriod: longestGrace(all)
+    gracePeriod: longestGrace(all),
+    memory: process.memoryUsage.rss()
   }
 }
 

@@ -23,6 +23,8 @@ export interface ChildStatus {
   startedAt: number
   /** How often this place was filled again after an end that nobody asked for. */
   restarts: number
+  /** Its resident set when it last told, in bytes; undefined where it has not. */
+  memory: number | undefined
   /** Requests in flight; undefined where the child did not answer. */
   inFlight: number | undefined
   /** Open connections, likewise. */
@@ -134,7 +136,7 @@ function shortened (report: Report, most?: number): Report {
 
 async function childStatus (child: Child, restarts: number, mostRequests?: number): Promise<ChildStatus> {
   const statuses = await child.ask('status', patience).catch(() => undefined) as Status[] | undefined
-  const { place, pid, ready, responding, leaving, startedAt, state: { phase } } = child
+  const { place, pid, ready, responding, leaving, startedAt, state: { phase, memory } } = child
   const inFlight = statuses?.reduce((sum, { requests }) => sum + requests.length, 0)
   const connections = statuses?.reduce((sum, { connections: { open = 0 } }) => sum + open, 0)
   const applications = statuses?.map((status) => ({ ...status, requests: status.requests.slice(0, mostRequests) }))
@@ -147,6 +149,7 @@ async function childStatus (child: Child, restarts: number, mostRequests?: numbe
     leaving,
     startedAt,
     restarts,
+    memory,
     inFlight,
     connections,
     applications

@@ -1,9 +1,11 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Phase } from '../../lifecycle/phase.ts'
 import { whyNotReady } from './lines.ts'
 import type { Child } from './child.ts'
 import { groupWindow } from './group-signal.ts'
 import type { SupervisorLog } from './log.ts'
+import { MemoryLimit } from './memory.ts'
 import type { SupervisorSettings } from '../settings.ts'
 import type { Slot } from './slot.ts'
 
@@ -13,56 +15,82 @@ export interface Reloadable {
   readonly slots: readonly Slot[]
   readonly log: SupervisorLog
   readonly stopping: boolean
-  readonly aggregate: { look (): void }
+  readonly aggregate: { readonly phase: Phase, look (): void }
   spawn (slot: Slot): Child
   fill (slot: Slot): void
-  dismiss (child: Child, signal: NodeJS.Signals, replaced: boolean): void
+  dismiss (child: Child, signal: NodeJS.Signals, replaced: boolean, why?: string): void
 }
 
-/** Replaces all children, one after the other, without a moment in which fewer serve. */
+/** Replaces children, one after the other, without a moment in which fewer serve: all, or who has too much memory. */
 export class Reload {
   readonly #supervisor: Reloadable
+  readonly #memory: MemoryLimit
   /** Who was replaced and is not gone yet. */
   readonly #leaving = new Set<Promise<unknown>>()
-  #running = false
+  /** What is being replaced. */
+  #running: 'all' | 'one' | undefined
   #replaced = 0
   #queued: string | undefined
   #problem: string | undefined
 
   constructor (supervisor: Reloadable) {
     this.#supervisor = supervisor
+    this.#memory = new MemoryLimit({
+      limit: supervisor.settings.maxMemory,
+      log: supervisor.log,
+      now: () => performance.now(),
+      replace: (slot, why) => this.#replaceOne(slot, why)
+    })
   }
 
-  get running (): boolean { return this.#running }
+  /** Whether all are being replaced. */
+  get running (): boolean { return this.#running === 'all' }
   /** Why the last one stopped; undefined where it did not. */
   get problem (): string | undefined { return this.#problem }
+
+  /** A child has told its state. */
+  look (slot: Slot, child: Child): void {
+    this.#memory.look(slot, child)
+  }
 
   /** Begins, or is done again when the one under way is over: that may have begun before the newest code was there. */
   ask (reason: string): void {
     const { log } = this.#supervisor
-    if (this.#running) {
+    if (this.#running !== undefined) {
       log.info(
         { event: 'graceful.supervisor.reload', reason, queued: true },
-        `a reload is under way, one more follows it: ${reason}`
+        `a ${this.#running === 'all' ? 'reload' : 'replacement'} is under way, one more follows it: ${reason}`
       )
       this.#queued = reason
       return
     }
-    this.#running = true
+    this.#running = 'all'
     this.#problem = undefined
     this.#supervisor.aggregate.look()
-    void this.#run(reason).finally(() => {
-      this.#running = false
-      const next = this.#queued
-      this.#queued = undefined
-      if (next !== undefined && !this.#supervisor.stopping) this.ask(next)
-      else this.#supervisor.aggregate.look()
-    })
+    void this.#run(reason).finally(() => this.#over())
+  }
+
+  #over (): void {
+    this.#running = undefined
+    const next = this.#queued
+    this.#queued = undefined
+    if (next !== undefined && !this.#supervisor.stopping) this.ask(next)
+    else this.#supervisor.aggregate.look()
+  }
+
+  /** One place alone; undefined while that has to wait. */
+  #replaceOne (slot: Slot, why: string): Promise<string | undefined> | undefined {
+    const { settings: { maxSurge }, stopping, aggregate } = this.#supervisor
+    const isBusy = this.#running !== undefined || this.#leaving.size >= maxSurge
+    if (isBusy || stopping || aggregate.phase !== 'running') return undefined
+    this.#running = 'one'
+    // The line that says why comes first.
+    return Promise.resolve().then(() => this.#replace(slot, why)).finally(() => this.#over())
   }
 
   /** The end of all cuts it off. */
   stop (reason: string): void {
-    if (!this.#running) return
+    if (!this.running) return
     const { log, slots } = this.#supervisor
     const problem = `the supervisor shuts down: ${reason}`
     const queued = this.#queued === undefined ? '' : ', and the one queued behind it left out'
@@ -107,7 +135,7 @@ export class Reload {
   }
 
   /** Answers why the new child did not get the place; undefined where it did. */
-  async #replace (slot: Slot): Promise<string | undefined> {
+  async #replace (slot: Slot, why?: string): Promise<string | undefined> {
     const { settings } = this.#supervisor
     const successor = slot.successor = this.#supervisor.spawn(slot)
     await within(successor.settled, settings.startTimeout)
@@ -130,7 +158,7 @@ export class Reload {
     slot.leaveEmpty()
     slot.child = successor
     if (old?.alive === true) {
-      if (!old.leaving) this.#supervisor.dismiss(old, 'SIGTERM', true)
+      if (!old.leaving) this.#supervisor.dismiss(old, 'SIGTERM', true, why)
       const gone: Promise<unknown> = old.gone.finally(() => this.#leaving.delete(gone))
       this.#leaving.add(gone)
     }

@@ -87,8 +87,7 @@ export class Supervisor {
 
   /** The processes below this one. */
   get pids (): number[] {
-    return [...this.children]
-      .filter(({ alive }) => alive)
+    return [...this.children].filter(({ alive }) => alive)
       .flatMap(({ pid, state }) => [...pid === undefined ? [] : [pid], ...state.descendants])
   }
 
@@ -133,8 +132,8 @@ export class Supervisor {
   }
 
   /** Tells one child to end. It is killed where it does not within its own grace period and `childTimeout`. */
-  dismiss (child: Child, signal: NodeJS.Signals, replaced: boolean): void {
-    child.shutdown({ signal, replaced, count: 1 })
+  dismiss (child: Child, signal: NodeJS.Signals, replaced: boolean, why?: string): void {
+    child.shutdown({ signal, replaced, ...why !== undefined && { why }, count: 1 })
     this.limit(child)
   }
 
@@ -235,6 +234,7 @@ export class Supervisor {
     }
     this.aggregate.look()
     if (child.state.ending) this.#respawn.ending(slot, child)
+    else this.#reload.look(slot, child)
   }
 
   #endIfEmpty (): void {
