@@ -5,6 +5,7 @@ import { publishSupervisor } from '../supervisor-link.ts'
 import { errors, messageOf } from '../errors.ts'
 import { own } from '../util/own.ts'
 import { deafAncestor, deafAncestorMessage } from '../process/parent.ts'
+import { tellPm2 } from '../process/pm2.ts'
 import { jsonLog } from './parent/log.ts'
 import { readSuperviseOptions } from './options.ts'
 import type { SuperviseOptions } from './options.ts'
@@ -95,6 +96,7 @@ export function supervise (options: SuperviseOptions): Supervised {
   const statusAddress = status.then((open) => open?.address)
   // The log and the exit code have told it; whoever does not ask for the address must not end by that.
   statusAddress.catch(() => {})
+  void tellPm2(() => supervisor.stopping ? undefined : supervisor.aggregate.started)
   if (exit) void done.then((code) => { process.exit(code) })
   return {
     done,

@@ -32,6 +32,11 @@ function reloaded (t: Test, pm2: Pm2, { requests, losses }: LoadResult, count: n
   t.same(complaints(service), [], 'no warning')
 }
 
+/** With `wait_ready` pm2 comes back when it has heard `ready`, or after a minute: see its configuration. */
+function heard (t: Test, took: number): void {
+  t.ok(took < 50_000, `pm2 had heard that it is ready after ${took} ms`)
+}
+
 // Scenario (Foreign parties): pm2, in cluster mode and in fork mode
 t.test('pm2 reload of a cluster of two, with clients that come to it directly', async (t) => {
   prefer(process.pid, -10)
@@ -39,7 +44,7 @@ t.test('pm2 reload of a cluster of two, with clients that come to it directly', 
   t.comment(`pm2 ${versionOf(folder, 'pm2')}`)
   const port = await freePort()
   const pm2 = new Pm2(t, folder, { PORTS: String(port), INSTANCES: '2' })
-  await pm2.start(port)
+  heard(t, await pm2.start(port))
   const load = startLoad({ port, rate: 60, profiles: shopUsers })
   await sleep(warmUp)
   const took = await pm2.run('reload', 'all')
@@ -56,7 +61,7 @@ t.test('two applications of pm2 in fork mode behind HAProxy, reloaded one after 
   t.comment(`pm2 ${versionOf(folder, 'pm2')}`)
   const ports = [await freePort(), await freePort()]
   const pm2 = new Pm2(t, folder, { PORTS: ports.join(',') })
-  await pm2.start(...ports)
+  heard(t, await pm2.start(...ports))
   const front = await startHaproxy({ slots: ports.length, check: true })
   t.teardown(async () => front.close())
   for (const port of ports) await front.add({ name: String(port), host: '127.0.0.1', port })
@@ -71,4 +76,17 @@ t.test('two applications of pm2 in fork mode behind HAProxy, reloaded one after 
   }
   const seen = await load.stop()
   reloaded(t, pm2, seen, 2)
+})
+
+// Scenario, too: pm2, in cluster mode and in fork mode
+t.test('a supervisor under pm2 tells when all of its children are ready, and ends in order', async (t) => {
+  const folder = await install('pm2')
+  const port = await freePort()
+  const pm2 = new Pm2(t, folder, { PORTS: String(port), WORKERS: '2' })
+  heard(t, await pm2.start(port))
+  t.equal(pm2.lines().filter(({ text }) => text.includes('"event":"graceful.supervisor.spawn"')).length, 2)
+  t.equal(pm2.lines().filter(({ text }) => text.includes('ready: 2 of 2 children ready')).length, 1)
+  await pm2.run('stop', 'all')
+  t.same(pm2.exits().map(({ code, signal }) => `${code} ${signal}`), ['0 SIGINT'])
+  t.same(hooksOf({ lines: pm2.lines() }), ['onClose with 0 in hand', 'onClose with 0 in hand'])
 })

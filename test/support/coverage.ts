@@ -18,7 +18,7 @@ const measured: Record<string, readonly string[] | 'all'> = {
   'test/platform': ['detect', 'line', 'unfinished'],
   'test/platform/systemd': ['applications', 'environment', 'message', 'notifier'],
   'test/principles': ['context', 'drain-signal', 'server-close', 'who-closes'],
-  'test/process': ['flush', 'registry', 'shared-shape'],
+  'test/process': ['flush', 'pm2', 'registry', 'shared-shape'],
   'test/security': ['admin', 'answers', 'bounded', 'messages', 'options', 'own-hooks', 'page-text', 'plain', 'rebinding',
     'texts', 'token-file', 'turns', 'viewers'],
   'test/status': 'all',

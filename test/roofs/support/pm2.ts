@@ -40,14 +40,20 @@ export class Pm2 {
     return Date.now() - from
   }
 
-  /** Starts what ecosystem.config.cjs says, and waits until it is ready. @throws Error with all logs */
-  async start (...ports: number[]): Promise<void> {
-    await this.run('start', 'ecosystem.config.cjs')
+  /**
+   * Starts what ecosystem.config.cjs says, and waits until it is ready.
+   *
+   * @returns how many milliseconds pm2 took until it had heard that it is
+   * @throws Error with all logs
+   */
+  async start (...ports: number[]): Promise<number> {
+    const took = await this.run('start', 'ecosystem.config.cjs')
     for (const end = Date.now() + 60_000; !await areReady(ports);) {
       const texts = [this.log(), ...this.lines().map(({ text }) => text)]
       if (Date.now() > end) throw new Error(`pm2's applications did not become ready:\n${texts.join('\n')}`)
       await sleep(100)
     }
+    return took
   }
 
   /** What the applications have written, to standard output and error. */
