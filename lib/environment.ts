@@ -67,7 +67,7 @@ export const childVariable = 'GRACEFUL_CHILD'
  * Whether this is a worker of a `node:cluster` whose primary is not our supervisor: pm2's, or a hand-made one. It
  * hands out connections until the worker closes, and the others serve on.
  */
-export function hasForeignPrimary (env: NodeJS.ProcessEnv = process.env): boolean {
+function hasForeignPrimary (env: NodeJS.ProcessEnv): boolean {
   return cluster.isWorker && !isBelow(env)
 }
 

@@ -1,14 +1,18 @@
+import cluster from 'node:cluster'
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { isMainThread } from 'node:worker_threads'
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
-import { hasForeignPrimary, isDeployed, readDeveloper, supervisorVariable } from '../environment.ts'
+import { isDeployed, readDeveloper, supervisorVariable } from '../environment.ts'
 import { openHandles } from './handles.ts'
 import type { Channel } from '../fastify/process-internals.ts'
 
 /** Any listener, of whatever event. */
 export type Listener = (...parameters: never[]) => void
+
+/** As much of a worker of `node:cluster` as is used. */
+export interface ClusterWorker { disconnect: () => unknown }
 
 /** The process as the registry sees it: signals, exit and clock come through here, so that tests can hold them. */
 export interface Host {
@@ -42,8 +46,8 @@ export interface Host {
   channel (): Channel | undefined
   /** What is open and would keep the process. */
   handles (): string[]
-  /** Whether this is a worker of a `node:cluster` whose primary is somebody else's. Default: no. */
-  readonly foreignPrimary?: boolean
+  /** This process as a worker of a `node:cluster`. Default: it is none. */
+  readonly worker?: ClusterWorker | undefined
   /** What says that somebody develops the service, and waits for its next start. Default: nobody does. */
   readonly developer?: string | undefined
   /** Whether Ctrl-C at a terminal ends a trial: not in production, on a platform, below a supervisor. Default: no. */
@@ -66,7 +70,7 @@ export const systemHost: Host = {
   channel: () =>
     typeof process.send === 'function' ? (process.channel as Channel | null | undefined) ?? undefined : undefined,
   handles: openHandles,
-  foreignPrimary: hasForeignPrimary(),
+  worker: cluster.worker,
   developer: readDeveloper(),
   isTrial: !isDeployed() && !process.env[supervisorVariable]
 }

@@ -53,6 +53,7 @@ async function line (replica: Replica, event: string): Promise<Line> {
 const primaries: Array<[name: string, given: object, longest: number]> = [
   ['with SIGTERM', { how: 'signal' }, 9000],
   ['with worker.disconnect()', { how: 'disconnect' }, 9000],
+  ['with worker.disconnect(), called by each itself', { how: 'itself' }, 9000],
   ['with SIGTERM, three of them', { how: 'signal', workers: 3 }, 9000]
 ]
 
@@ -71,8 +72,9 @@ for (const [name, given, longest] of primaries) {
     const { sent, losses } = await stop()
     t.strictSame(losses.slice(0, 5), [], `0 of ${sent} lost`)
     const replaced = primary.lines.filter(({ event }) => event === 'primary.replaced')
-    for (const { took, code, signal } of replaced) {
+    for (const { took, code, signal, wanted } of replaced) {
       t.strictSame([code, signal], [0, null])
+      if (!name.startsWith('with SIGTERM')) t.equal(wanted, true, 'the primary has heard that this end is wanted')
       inTime(t, { time: Number(took), late: watch.late }, [0, longest], 'gone after')
     }
     const reports = primary.lines.filter(({ event }) => event === 'graceful.report')
