@@ -35,6 +35,8 @@ export interface PublishedApplication {
    * such method.
    */
   probedElsewhere? (answers: ProbeAnswers[]): void
+  /** What its metrics say; undefined where it has none. Older copies have no such method. */
+  metrics? (): Promise<{ text: string, type: string } | undefined>
   /** As the admin routes of the same names. */
   drain (): void
   undrain (): void
@@ -88,6 +90,7 @@ interface Parts extends Pick<PublishedApplication, 'publicStatus' | 'processEnd'
   lifecycle: Pick<Lifecycle, 'done' | 'budget' | 'on' | 'poke' | 'drain' | 'undrain' | 'prestop'>
   traffic: { listeners: { open: boolean }, front: Pick<FrontObserver, 'answeredElsewhere'> }
   health: Pick<PublishedApplication, 'verdict'>
+  telemetry: { text (): Promise<{ text: string, type: string } | undefined> }
 }
 
 /** Publishes an application. Costs nothing where nobody subscribes. */
@@ -106,6 +109,7 @@ export function publishApplication (application: Parts, graceful: Graceful): voi
     goWith: (outside) => { application.outside = outside },
     wake: () => lifecycle.poke(),
     probedElsewhere: (answers) => { for (const answer of answers) traffic.front.answeredElsewhere(answer) },
+    metrics: () => application.telemetry.text(),
     drain: () => lifecycle.drain(),
     undrain: () => lifecycle.undrain(),
     prestop: () => lifecycle.prestop()

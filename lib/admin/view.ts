@@ -19,6 +19,8 @@ export interface ViewPorts {
   publicStatus: () => PublicStatus
   /** The whole. */
   status: () => object | Promise<object>
+  /** The metrics as Prometheus reads them, where they are no route of the application's own. */
+  metrics?: () => Promise<string>
   /** Those who watch live. */
   viewers: Viewers
   /** Makes a reply one that nobody waits for, and that is no traffic. */
@@ -81,6 +83,18 @@ export function registerView (
         ...access === 'whole' ? await ports.status() : publicStatus(ports.publicStatus()),
         access
       })
+    }
+  })
+  const { metrics } = ports
+  if (page && metrics !== undefined) route('/metrics', {
+    method: ['GET', 'HEAD'] satisfies HTTPMethods[],
+    handler: async (request, reply) => {
+      if (guard !== undefined && await guard(request, false) !== 'granted') {
+        const refusal = problem(401, 'Unauthorized', 'credentials are needed')
+        return send(reply.header('www-authenticate', 'Bearer'), 401, refusal)
+      }
+      reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+      return reply.type('text/plain; version=0.0.4; charset=utf-8').send(await metrics())
     }
   })
   if (page) route('/status/events', {

@@ -46,8 +46,16 @@ export type Question =
   | 'state'
   /** The whole status of each application. */
   | 'status'
+  /** What the metrics of each application say, as {@link MetricsText}. Older copies do not answer. */
+  | 'metrics'
   /** As the admin routes of the same names; `prestop` answers when phase 1 could end. */
   | 'drain' | 'undrain' | 'prestop'
+
+/** What a registry has written, as `prom-client` does. */
+export interface MetricsText { text: string, type: string }
+
+/** Characters of the metrics of one application that are handed on. */
+export const longestMetrics: number = 2 ** 21
 
 /** From the parent. The answer carries the same number. */
 export interface Ask { type: typeof messageType, ask: Question, id: number }
@@ -56,6 +64,8 @@ export interface Ask { type: typeof messageType, ask: Question, id: number }
 export type Tell =
   | { type: typeof messageType, state: ChildState, id?: number }
   | { type: typeof messageType, report: Report }
+  /** At its end, unasked. */
+  | { type: typeof messageType, metrics: MetricsText[] }
   | { type: typeof messageType, answer: unknown, id: number }
   | { type: typeof messageType, error: string, id: number }
 

@@ -11,8 +11,8 @@ import { phaseNumber } from '../../lifecycle/phase.ts'
 import { readVariable } from '../../util/own.ts'
 import { sharedState } from '../../process/shared.ts'
 import { Descendants } from './descendants.ts'
-import type { Ask, ChildState, Pass, Probed, Question, ShutdownMessage, Tell } from '../protocol.ts'
-import { isOurs, messageType, whisper } from '../protocol.ts'
+import type { Ask, ChildState, MetricsText, Pass, Probed, Question, ShutdownMessage, Tell } from '../protocol.ts'
+import { isOurs, longestMetrics, messageType, whisper } from '../protocol.ts'
 import { PhaseStep } from './phase-step.ts'
 import { surviveParent, uncountListener } from '../../fastify/process-internals.ts'
 import type { Channel } from '../../fastify/process-internals.ts'
@@ -20,6 +20,8 @@ import type { Channel } from '../../fastify/process-internals.ts'
 /** Whether the parent is the supervisor; else it is some service that has forked this process. */
 const isChild = process.env[supervisorVariable] === String(process.ppid)
 const applications = new Set<PublishedApplication>()
+/** All that there have been: what they have counted stays. */
+const metered = new Set<PublishedApplication>()
 const step = new PhaseStep(tellState, () => isChild && isSignalled())
 const descendants = new Descendants(onDescendant)
 /** Those whose end waits for the descendants. */
@@ -30,6 +32,7 @@ let nested: PublishedSupervisor | undefined
 function adopt (application: PublishedApplication): void {
   if (applications.size === 0 && !isChild) listen()
   applications.add(application)
+  metered.add(application)
   application.goWith((phase) => step.ask(phase))
   application.onPhase(() => {
     tellState()
@@ -38,6 +41,7 @@ function adopt (application: PublishedApplication): void {
   // One that ended while others go on must not pass for the whole; the last one's end is the child's.
   void application.done.then((report) => {
     tell({ type: messageType, report })
+    void readMetrics().then((metrics) => tell({ type: messageType, metrics }))
     if (applications.size > 1) applications.delete(application)
   })
   onDescendant()
@@ -136,10 +140,19 @@ async function answer (question: Question): Promise<unknown> {
   switch (question) {
     case 'state': return undefined
     case 'status': return [...applications].map(({ graceful }) => graceful.status())
+    case 'metrics': return readMetrics()
     case 'drain': return void [...applications].map((application) => application.drain())
     case 'undrain': return void [...applications].map((application) => application.undrain())
     case 'prestop': return void await Promise.all([...applications].map((application) => application.prestop()))
   }
+}
+
+/** Of those that have some, each within its bound. */
+async function readMetrics (): Promise<MetricsText[]> {
+  const texts = await Promise.all(
+    [...metered].map(async (application) => application.metrics?.().catch(() => undefined))
+  )
+  return texts.flatMap((one) => one === undefined || one.text.length > longestMetrics ? [] : one)
 }
 
 async function onAsk ({ ask, id }: Ask): Promise<void> {

@@ -14,6 +14,7 @@ import { listenWithMode } from '../../server/socket-files.ts'
 import { Viewers } from '../../page/viewers.ts'
 import { backlog, createBoundedServer } from '../../server/bounded.ts'
 import type { SupervisorSettings } from '../settings.ts'
+import { TreeMetrics } from './metrics.ts'
 import { statusOf } from './overview.ts'
 import { clearSocket } from './socket.ts'
 import type { Supervisor } from './supervisor.ts'
@@ -64,10 +65,12 @@ export async function openStatus (
   }
   const viewers = new Viewers({ publicStatus, status: () => statusOf(supervisor, mostShown), interval: lookInterval })
   const whole = new Coalesced(() => statusOf(supervisor, mostTold))
+  const metrics = new TreeMetrics(supervisor)
   const guard = { unixSocket: unixSocket !== undefined, ...token === undefined ? {} : { token } }
   registerAdmin(app, { prefix: '/-', openly: !supervisor.settings.inService, ...guard }, {
     publicStatus,
     status: () => whole.ask(),
+    metrics: () => metrics.text(),
     viewers,
     exempt: () => {},
     drain: () => supervisor.drain('drain'),
