@@ -32,7 +32,6 @@ import { boundServers, wrapClose } from './fastify/close.ts'
 import type { WrappedClose } from './fastify/close.ts'
 import { joinRegistry } from './process/member.ts'
 import { sharedState } from './process/shared.ts'
-import { tellPm2 } from './process/pm2.ts'
 import type { Membership } from './process/types.ts'
 import { mostShown, Viewers } from './page/viewers.ts'
 import { prefixed } from './log.ts'
@@ -168,8 +167,6 @@ export class Application {
     lookForUnfinished(this.settings, this.log)
     this.watchHandle?.changed()
     this.systemd?.listening()
-    void this.run(() => tellPm2(async () =>
-      this.lifecycle.ending ? undefined : (await this.health.verdict('readiness')).ok && this.traffic.listeners.open))
   }
 
   /** Fastify's own close has run: it was called before `close` could be wrapped. */

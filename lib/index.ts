@@ -12,6 +12,7 @@ import { loadClient } from './metrics/client.ts'
 import { registerMetrics } from './metrics/route.ts'
 import { readOptions } from './options.ts'
 import type { GracefulOptions } from './options.ts'
+import { tellPm2 } from './process/pm2.ts'
 import { loadPageTexts } from './page/texts.ts'
 import { checkInternals } from './fastify/check-internals.ts'
 import { hasBooted, rootOf } from './fastify/close.ts'
@@ -151,7 +152,12 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
       faults.note("hook 'onReady'", error)
     }
   })
-  root.addHook('onListen', async () => faults.attempt("hook 'onListen'", () => application.listening()))
+  root.addHook('onListen', async () => faults.attempt("hook 'onListen'", () => {
+    application.listening()
+    void application.run(() => tellPm2(async () => application.lifecycle.ending
+      ? undefined
+      : (await application.health.verdict('readiness')).ok && application.traffic.listeners.open))
+  }))
   if (settings.probes) {
     const { external } = settings.probes
     registerProbes(root, health, {

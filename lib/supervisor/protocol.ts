@@ -64,8 +64,8 @@ export interface Ask { type: typeof messageType, ask: Question, id: number }
 export type Tell =
   | { type: typeof messageType, state: ChildState, id?: number }
   | { type: typeof messageType, report: Report }
-  /** At its end, unasked. */
-  | { type: typeof messageType, metrics: MetricsText[] }
+  /** Asked, and unasked at its end. */
+  | { type: typeof messageType, metrics: MetricsText[], id?: number }
   | { type: typeof messageType, answer: unknown, id: number }
   | { type: typeof messageType, error: string, id: number }
 

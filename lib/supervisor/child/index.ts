@@ -136,11 +136,9 @@ function tell (message: Tell): void {
   else if ('state' in message) process.send?.({ cmd: whisper, state: message.state }, undefined, undefined, () => {})
 }
 
-async function answer (question: Question): Promise<unknown> {
+async function answer (question: Exclude<Question, 'state' | 'metrics'>): Promise<unknown> {
   switch (question) {
-    case 'state': return undefined
     case 'status': return [...applications].map(({ graceful }) => graceful.status())
-    case 'metrics': return readMetrics()
     case 'drain': return void [...applications].map((application) => application.drain())
     case 'undrain': return void [...applications].map((application) => application.undrain())
     case 'prestop': return void await Promise.all([...applications].map((application) => application.prestop()))
@@ -161,6 +159,7 @@ async function onAsk ({ ask, id }: Ask): Promise<void> {
       const ready = await askReadiness()
       return tell({ type: messageType, id, state: { ...stateNow(), ready } })
     }
+    if (ask === 'metrics') return tell({ type: messageType, id, metrics: await readMetrics() })
     tell({ type: messageType, id, answer: await answer(ask) ?? null })
   } catch (error) {
     tell({ type: messageType, id, error: messageOf(error) })

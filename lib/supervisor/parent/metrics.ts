@@ -44,19 +44,18 @@ export class TreeMetrics {
     for (const child of this.#supervisor.children) {
       if (this.#followed.has(child)) continue
       this.#followed.add(child)
-      // Unasked, at its end.
+      let isGone = false
+      // In the order in which it tells: the answer to a question must not come over what it says at its end.
       child.worker.on('message', (message: unknown) => {
-        if (isOurs(message) && 'metrics' in message) this.#hear(child, message.metrics as MetricsText[])
+        if (isGone || !isOurs(message) || !('metrics' in message)) return
+        this.#told.set(child, readFamilies(message.metrics as MetricsText[]))
       })
       void child.gone.then(() => {
+        isGone = true
         this.#past.add(this.#told.get(child) ?? [])
         this.#told.delete(child)
       })
     }
-  }
-
-  #hear (child: Child, texts: MetricsText[]): void {
-    this.#told.set(child, readFamilies(texts))
   }
 
   async #collect (): Promise<string> {
@@ -64,10 +63,7 @@ export class TreeMetrics {
     const { children, slots } = this.#supervisor
     const answered = new Set<Child>()
     await Promise.all([...children].filter(({ alive }) => alive).map(async (child) => {
-      const texts = await child.ask('metrics', patience).catch(() => undefined) as MetricsText[] | null | undefined
-      if (texts === undefined || texts === null || !child.alive) return
-      this.#hear(child, texts)
-      answered.add(child)
+      await child.ask('metrics', patience).then(() => answered.add(child), () => {})
     }))
     const all = new Exposition()
     all.add(this.#past.families)

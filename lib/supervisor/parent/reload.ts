@@ -24,7 +24,8 @@ export interface Reloadable {
 /** Replaces children, one after the other, without a moment in which fewer serve: all, or who has too much memory. */
 export class Reload {
   readonly #supervisor: Reloadable
-  readonly #memory: MemoryLimit
+  /** Made with the first look: the supervisor is not whole before. */
+  #memory: MemoryLimit | undefined
   /** Who was replaced and is not gone yet. */
   readonly #leaving = new Set<Promise<unknown>>()
   /** What is being replaced. */
@@ -35,12 +36,6 @@ export class Reload {
 
   constructor (supervisor: Reloadable) {
     this.#supervisor = supervisor
-    this.#memory = new MemoryLimit({
-      limit: supervisor.settings.maxMemory,
-      log: supervisor.log,
-      now: () => performance.now(),
-      replace: (slot, why) => this.#replaceOne(slot, why)
-    })
   }
 
   /** Whether all are being replaced. */
@@ -50,6 +45,13 @@ export class Reload {
 
   /** A child has told its state. */
   look (slot: Slot, child: Child): void {
+    const { settings: { maxMemory: limit }, log } = this.#supervisor
+    this.#memory ??= new MemoryLimit({
+      limit,
+      log,
+      now: () => performance.now(),
+      replace: (given, why) => this.#replaceOne(given, why)
+    })
     this.#memory.look(slot, child)
   }
 

@@ -234,7 +234,7 @@ export class Supervisor {
     }
     this.aggregate.look()
     if (child.state.ending) this.#respawn.ending(slot, child)
-    else this.#reload.look(slot, child)
+    else this.reloads.look(slot, child)
   }
 
   #endIfEmpty (): void {
