@@ -60,7 +60,7 @@ export const sources: Readonly<Record<string, ReadonlyArray<readonly [address: s
     ['https://cloud.google.com/appengine/docs/standard/go111/runtime', 'the variables']
   ],
   kubernetes: [
-    ['https://livebook.manning.com/learn/concepts/sigterm--api-element/kubernetes-in-action-second-edition',
+    ['https://kubernetes.io/docs/concepts/workloads/pods/pod-termination/',
       'SIGTERM after the preStop hook, 30 s']
   ],
   'cloud-functions': [
