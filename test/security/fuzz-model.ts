@@ -194,7 +194,7 @@ function fastifyCodes (door: DoorName, made: Made): readonly number[] {
     return [method === 'POST' || (method === 'GET' && isKubelet(made)) ? refusal(made) : method === 'GET' ? 405 : 404]
   }
   if (door === 'application' && (path === '/-/metrics' || path === '/')) return [reads ? 200 : 404]
-  if (door === 'supervisor' && path === '/-/metrics') return [reads ? 401 : 404]
+  if (door === 'supervisor' && path === '/-/metrics') return [!reads ? 404 : made.authorization === 'right' ? 200 : 401]
   return [404]
 }
 

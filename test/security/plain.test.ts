@@ -114,7 +114,7 @@ async function watchdogDoor (t: Test): Promise<Door> {
 
 async function supervisorDoor (t: Test): Promise<Door> {
   const sent: Sent = []
-  const aggregate = { started: true, phase: 'running', readyChildren: 2 }
+  const aggregate = { started: true, phase: 'running', readyChildren: 2, onChange: () => {} }
   const log = { info: () => {}, warn: () => {}, error: () => {} }
   const settings = { workers: 2, minReady: 2, inService: true }
   const probes = {
