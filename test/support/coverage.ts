@@ -15,7 +15,7 @@ const measured: Record<string, readonly string[] | 'all'> = {
   'test/lifecycle': 'all',
   'test/metrics': 'all',
   'test/page': ['stream'],
-  'test/platform': ['detect', 'line', 'unfinished'],
+  'test/platform': ['detect', 'line', 'predecessors', 'unfinished'],
   'test/platform/systemd': ['applications', 'environment', 'message', 'notifier'],
   'test/principles': ['context', 'drain-signal', 'server-close', 'who-closes'],
   'test/process': ['flush', 'pm2', 'registry', 'shared-shape'],
