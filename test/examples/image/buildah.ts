@@ -1,9 +1,10 @@
-import { execFile, execFileSync, spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { programOf } from '../../e2e/balancers/program.ts'
 
 const execute = promisify(execFile)
 
@@ -77,17 +78,7 @@ export class Buildah {
 
 /** Installs buildah from Debian's packages where it is missing. */
 export function installBuildah (): void {
-  try {
-    execFileSync('buildah', ['--version'], { stdio: 'ignore' })
-  } catch {
-    const options = {
-      stdio: 'pipe',
-      timeout: 180_000,
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    } as const
-    execFileSync('apt-get', ['update', '-qq'], options)
-    execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'buildah'], options)
-  }
+  programOf('buildah')
 }
 
 /** Every descendant of a process, with its command line. */
