@@ -1,13 +1,14 @@
 import { messageOf, shorten } from '../errors.ts'
 import { version } from '../version.ts'
 import type { Command } from './command.ts'
+import { drillCommand } from './drill/command.ts'
 import { probe } from './probe/command.ts'
 import { run } from './run.ts'
 import { status } from './status/command.ts'
 import { complain, UsageError } from './usage.ts'
 
 /** The subcommands by name. A new one is a line here and a file beside. */
-const commands: Readonly<Record<string, Command>> = { run, status, probe }
+const commands: Readonly<Record<string, Command>> = { run, status, probe, drill: drillCommand }
 
 const overview = (): string => `Usage: fastify-graceful <command> [options]
 

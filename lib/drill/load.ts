@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Outcome } from './exchange.ts'
 import type { Trace } from './fronts.ts'
+import { LatencyRecorder } from './latency.ts'
+import type { Latency } from './latency.ts'
 import { kindOf } from './losses.ts'
 import type { Loss } from './losses.ts'
 import { choose } from './profiles.ts'
@@ -35,6 +37,8 @@ export interface LoadResult {
   requests: number
   connections: number
   losses: Loss[]
+  /** Of complete, right answers. */
+  latency: Latency
   /** The longest time in ms for which this process did not get to run: what it says of times is no better than that. */
   longestPause: number
 }
@@ -61,6 +65,7 @@ class OpenLoop implements Load {
   readonly #tally: Tally
   readonly #users: Users
   readonly #losses: Loss[] = []
+  readonly #latency = new LatencyRecorder()
   readonly #clock: NodeJS.Timeout
   readonly #sweeper: NodeJS.Timeout
   #requests = 0
@@ -75,7 +80,7 @@ class OpenLoop implements Load {
     this.#tally = tally
     this.#users = new Users({
       host, port, idle, timeout,
-      onOutcome: (profile, outcome, sentAt) => this.#count(profile, outcome, sentAt),
+      onOutcome: (profile, outcome, sentAt, took) => this.#count(profile, outcome, sentAt, took),
       // One that follows another back to back is one arrival less elsewhere: the rate stays.
       onBurst: () => {
         this.#nextAt += this.#gap()
@@ -97,6 +102,7 @@ class OpenLoop implements Load {
       requests: this.#requests,
       connections: this.#users.connections,
       losses: this.#losses,
+      latency: this.#latency.read(),
       longestPause: this.#longestPause
     }
   }
@@ -113,15 +119,18 @@ class OpenLoop implements Load {
       this.#nextAt += this.#gap()
       const profile = choose(this.#options.profiles)
       if (this.#users.underWay < mostUnderWay) this.#users.arrive(profile)
-      else this.#count(profile, tooMany, Date.now())
+      else this.#count(profile, tooMany, Date.now(), 0)
     }
   }
 
-  #count (profile: RequestProfile, outcome: Outcome, sentAt: number): void {
+  #count (profile: RequestProfile, outcome: Outcome, sentAt: number, took: number): void {
     this.#requests++
     const { cause, detail, isReused, path, localPort } = outcome
-    if (cause === undefined) return this.#tally.count()
     const failedAt = Date.now()
+    if (cause === undefined) {
+      this.#latency.record(took, failedAt)
+      return this.#tally.count()
+    }
     const trace = localPort === undefined ? undefined : this.#options.trace?.(localPort, failedAt)
     const kind = kindOf(cause, isReused, trace)
     this.#tally.count(kind)

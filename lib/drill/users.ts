@@ -15,8 +15,8 @@ interface User {
 export interface UsersOptions extends Pick<Sending, 'host' | 'port' | 'timeout'> {
   /** Milliseconds after which a user hangs up a connection that nothing was sent on. */
   idle: number
-  /** A request is over. */
-  onOutcome: (profile: RequestProfile, outcome: Outcome, sentAt: number) => void
+  /** A request is over, which was sent at this time since 1970 and took so long; both in milliseconds. */
+  onOutcome: (profile: RequestProfile, outcome: Outcome, sentAt: number, took: number) => void
   /** One more request follows back to back; `false` where the load has ended. */
   onBurst: () => boolean
 }
@@ -70,12 +70,12 @@ export class Users {
 
   async #send (user: User, profile: RequestProfile, more: number): Promise<void> {
     const { host, port, timeout, onOutcome, onBurst } = this.#options
-    const sentAt = Date.now()
+    const [sentAt, begun] = [Date.now(), performance.now()]
     this.underWay++
     const onConnection = (): void => { this.connections++ }
     const outcome = await exchange(profile, { host, port, timeout, agent: user.agent, onConnection })
     this.underWay--
-    onOutcome(profile, outcome, sentAt)
+    onOutcome(profile, outcome, sentAt, performance.now() - begun)
     if (outcome.cause !== undefined || profile.keepAlive === false) user.agent.destroy()
     else if (more > 0 && onBurst()) await this.#send(user, profile, more - 1)
     else this.#release(user, profile)

@@ -18,7 +18,7 @@ const longer = {}
  */
 const rooms = {
   admin: ['fastify', 'page', 'server', 'status', 'traffic'],
-  cli: ['lifecycle', 'server', 'status', 'supervisor'],
+  cli: ['drill', 'lifecycle', 'server', 'status', 'supervisor'],
   drill: [],
   fastify: ['lifecycle', 'process'],
   health: ['fastify', 'lifecycle'],

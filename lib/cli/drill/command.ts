@@ -1,0 +1,56 @@
+import { messageOf } from '../../errors.ts'
+import type { Command } from '../command.ts'
+import { printable } from '../printable.ts'
+import type { DrillOption } from './option.ts'
+import { parse } from './parse.ts'
+import { isPassed, plainObserver } from './plain.ts'
+import { exitCodeOf } from './service-options.ts'
+import { rehearse } from './session.ts'
+import { optionGroups, readSettings } from './settings.ts'
+import type { DrillSettings } from './settings.ts'
+
+const optionLine = ({ flag, value = '', text, default: otherwise }: DrillOption): string =>
+  `  ${`--${flag} ${value}`.padEnd(28)} ${text}${otherwise === undefined ? '' : ` (${otherwise})`}`
+
+const help = (): string => `Usage: fastify-graceful drill [options] <file> [-- <arguments of the service>]
+       fastify-graceful drill [options] --exec <command> [<argument> ...]
+
+Rehearses a rolling update of a service on this machine: starts replicas, puts a balancer in front and load on it,
+replaces each replica as a Deployment does, and counts every request that was lost. Nothing is retried.
+
+${optionGroups.map(([title, options]) => `${title}:\n${options.map(optionLine).join('\n')}`).join('\n\n')}
+
+Times carry their unit: 30s, 500ms, 2m.
+
+Exit code: 0 no more was lost than --max-lost says, 1 more was lost, 2 the service did not start, 64 a wrong command.`
+
+/** The exit codes, besides those of wrong use. */
+const [lostExitCode, unstartedExitCode] = [1, 2]
+
+/** `fastify-graceful drill`. */
+export const drillCommand: Command = {
+  summary: 'rehearses a rolling update of a service, and counts every lost request',
+  help,
+  async act (args) {
+    const typed = parse(args, optionGroups.flatMap(([, options]) => options))
+    if (typed === undefined) return 'help'
+    await run(readSettings(typed))
+    return undefined
+  }
+}
+
+async function run (settings: DrillSettings): Promise<void> {
+  // Replicas end with this process.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => process.exit(exitCodeOf(signal)))
+  }
+  // Whoever reads no more (`head`) is no error.
+  process.stdout.on('error', () => process.exit())
+  try {
+    const record = await rehearse(settings, plainObserver((line) => process.stdout.write(`${line}\n`)))
+    process.exitCode = isPassed(record) ? 0 : lostExitCode
+  } catch (error) {
+    process.stderr.write(`${messageOf(error).split('\n').map(printable).join('\n')}\n`)
+    process.exitCode = unstartedExitCode
+  }
+}

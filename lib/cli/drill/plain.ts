@@ -1,0 +1,20 @@
+import type { DrillObserver, DrillRecord } from '../../drill/index.ts'
+import { printable } from '../printable.ts'
+
+/** An observer that prints a line per event, for what is no terminal. */
+export function plainObserver (print: (line: string) => void): DrillObserver {
+  let begunAt = Date.now()
+  return {
+    begin: (state) => { begunAt = state.begunAt },
+    changed ({ name, exit }, what) {
+      const time = ((Date.now() - begunAt) / 1000).toFixed(1).padStart(6)
+      print(`${time} s  replica ${name}  ${printable(what)}${exit === undefined ? '' : `, exit ${exit}`}`)
+    },
+    ended ({ tally }) { print(`${tally.requests} requests, ${tally.lost} lost`) }
+  }
+}
+
+/** Whether no update has lost more than it may. */
+export function isPassed ({ runs, maxLost }: DrillRecord): boolean {
+  return runs.every(({ lost }) => lost <= maxLost)
+}

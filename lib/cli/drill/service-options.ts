@@ -1,0 +1,50 @@
+import { constants } from 'node:os'
+import type { ServiceOptions } from '../../drill/index.ts'
+import { longestTimer } from '../../util/limits.ts'
+import { checkScript } from '../../supervisor/parent/script.ts'
+import { wrong } from './option.ts'
+import type { DrillOption } from './option.ts'
+import type { Typed } from './parse.ts'
+
+/** How the service is started, and told to go. */
+export const serviceOptions: readonly DrillOption[] = [
+  { flag: 'port-env', value: '<name>', text: 'the variable that tells a replica its port', default: 'PORT' },
+  { flag: 'ready-path', value: '<path>', text: 'what answers 200 to 399 when a replica is ready', default: '/readyz' },
+  { flag: 'boot', value: '<time>', text: 'how long a replica may take to be ready', default: '30s' }
+]
+
+/** The service, and what it is called. */
+export interface ServicePlan {
+  label: string
+  service: ServiceOptions
+}
+
+/** Reads the service from what was typed. @throws UsageError */
+export function readService ({ given, file, rest }: Typed): ServicePlan {
+  const command = file === undefined ? rest : [process.execPath, ...process.execArgv, file, ...rest]
+  const [program, ...args] = command
+  if (program === undefined) throw wrong('expected the path of the service\'s file, or --exec and a command, got none')
+  if (file !== undefined) checkScript(file, () => '<file>')
+  const portEnv = given.text('port-env') ?? 'PORT'
+  if (!/^[A-Za-z_]\w*$/.test(portEnv)) {
+    throw wrong(`option '--port-env' must be the name of a variable, got '${portEnv}'`)
+  }
+  const readyPath = given.text('ready-path')
+  if (readyPath !== undefined && !readyPath.startsWith('/')) {
+    throw wrong(`option '--ready-path' must begin with /, got '${readyPath}'`)
+  }
+  return {
+    label: file ?? rest.join(' '),
+    service: {
+      command: [program, ...args],
+      portEnv,
+      bootWithin: given.time('boot', 30_000, [100, longestTimer]),
+      ...readyPath === undefined ? {} : { readyPath }
+    }
+  }
+}
+
+/** The exit code of a command that a signal has ended, as a shell tells it. */
+export function exitCodeOf (signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal]
+}

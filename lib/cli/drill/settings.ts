@@ -1,0 +1,23 @@
+import { loadOptions, readLoad } from './load-options.ts'
+import type { LoadPlan } from './load-options.ts'
+import type { DrillOption } from './option.ts'
+import type { Typed } from './parse.ts'
+import { readService, serviceOptions } from './service-options.ts'
+import type { ServicePlan } from './service-options.ts'
+import { readUpdate, updateOptions } from './update-options.ts'
+import type { UpdateSettings } from './update-options.ts'
+
+/** The options by what they are about, as the help and the docs show them. */
+export const optionGroups: ReadonlyArray<readonly [title: string, options: readonly DrillOption[]]> = [
+  ['Service', serviceOptions],
+  ['Update', updateOptions],
+  ['Load', loadOptions]
+]
+
+/** All that a drill needs to know. */
+export interface DrillSettings extends ServicePlan, UpdateSettings { load: LoadPlan }
+
+/** Puts together what was typed. @throws UsageError */
+export function readSettings (typed: Typed): DrillSettings {
+  return { ...readService(typed), ...readUpdate(typed.given), load: readLoad(typed.given) }
+}
