@@ -1,7 +1,5 @@
 /** One subcommand. */
 export interface Command {
-  /** One line. */
-  summary: string
   /** What `--help` shows. */
   help (): string
   /** Answers `'help'` where that is all that was asked for. */

@@ -27,7 +27,6 @@ Exit code: 0, or the first one of a child that is not 0; 64 for a wrong command,
 
 /** `fastify-graceful run`. */
 export const run: Command = {
-  summary: 'runs a service in one or more processes, and replaces them without a gap',
   help,
   async act (args) {
     const { values, file, rest } = parse(args)

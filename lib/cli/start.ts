@@ -1,14 +1,27 @@
 import { messageOf, shorten } from '../errors.ts'
 import { version } from '../version.ts'
 import type { Command } from './command.ts'
-import { drillCommand } from './drill/command.ts'
-import { probe } from './probe/command.ts'
-import { run } from './run.ts'
-import { status } from './status/command.ts'
 import { complain, UsageError } from './usage.ts'
 
-/** The subcommands by name. A new one is a line here and a file beside. */
-const commands: Readonly<Record<string, Command>> = { run, status, probe, drill: drillCommand }
+/** The subcommands by name. A new one is an entry here and a file, which is read where it is asked for. */
+const commands: Readonly<Record<string, { summary: string, load: () => Promise<Command> }>> = {
+  run: {
+    summary: 'runs a service in one or more processes, and replaces them without a gap',
+    load: async () => (await import('./run.ts')).run
+  },
+  status: {
+    summary: 'shows what services say of themselves, once or until they are gone',
+    load: async () => (await import('./status/command.ts')).status
+  },
+  probe: {
+    summary: 'asks a service whether it is healthy, for HEALTHCHECK, exec probes and scripts',
+    load: async () => (await import('./probe/command.ts')).probe
+  },
+  drill: {
+    summary: 'rehearses a rolling update of a service, and counts every lost request',
+    load: async () => (await import('./drill/command.ts')).drillCommand
+  }
+}
 
 const overview = (): string => `Usage: fastify-graceful <command> [options]
 
@@ -16,17 +29,17 @@ ${Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(8)} ${s
 
 fastify-graceful <command> --help tells more, fastify-graceful --version which one this is.`
 
-const commandOf = (name = ''): Command | undefined => Object.hasOwn(commands, name) ? commands[name] : undefined
+const isCommand = (name = ''): boolean => Object.hasOwn(commands, name)
 
 async function main ([name, ...args]: string[]): Promise<void> {
   if (name === '--version') return print(version)
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    return print(commandOf(args[0])?.help() ?? overview())
+    return print((await commands[isCommand(args[0]) ? args[0]! : '']?.load())?.help() ?? overview())
   }
-  const command = commandOf(name)
-  if (command === undefined) {
+  if (!isCommand(name)) {
     throw new UsageError(`expected one of the commands ${Object.keys(commands).join(', ')}, got '${shorten(name)}'`)
   }
+  const command = await commands[name]!.load()
   if (await command.act(args) === 'help') print(command.help())
 }
 
@@ -42,6 +55,6 @@ export async function start (given: string[]): Promise<void> {
     const { code } = error as { code?: unknown }
     const isUsage = error instanceof UsageError || String(code).startsWith('FST_GRACEFUL_')
     const message = messageOf(error).replace(/^(?!fastify-graceful)/, 'fastify-graceful: ')
-    complain(isUsage ? message : String((error as Error).stack), isUsage, commandOf(given[0]) && given[0])
+    complain(isUsage ? message : String((error as Error).stack), isUsage, isCommand(given[0]) ? given[0] : undefined)
   }
 }

@@ -29,7 +29,6 @@ const [lostExitCode, unstartedExitCode] = [1, 2]
 
 /** `fastify-graceful drill`. */
 export const drillCommand: Command = {
-  summary: 'rehearses a rolling update of a service, and counts every lost request',
   help,
   async act (args) {
     const typed = parse(args, optionGroups.flatMap(([, options]) => options))

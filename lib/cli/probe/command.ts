@@ -33,7 +33,6 @@ interface Settings extends Asked { verbose: boolean, http2: boolean, timeout: nu
 
 /** `fastify-graceful probe`. */
 export const probe: Command = {
-  summary: 'asks a service whether it is healthy, for HEALTHCHECK, exec probes and scripts',
   help: () => help,
   async act (args) {
     const settings = read(args, process.env)

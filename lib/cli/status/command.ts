@@ -41,7 +41,6 @@ interface Settings extends AskOptions { addresses: string[], watch: boolean, jso
 
 /** `fastify-graceful status`. */
 export const status: Command = {
-  summary: 'shows what services say of themselves, once or until they are gone',
   help: () => help,
   async act (args) {
     const settings = read(args, process.env)
