@@ -1,7 +1,8 @@
 // Part of `npm run lint`: no line of `lib` has more than 120 columns, and no file more than 250 lines. Files that were
 // longer when the rule came may not grow, and are taken off the list when they are short enough. A room imports from
 // those rooms only that stand beside it here; that there is no circle is oxlint's `no-cycle`. Private parts of Node,
-// Fastify and avvio are named in the files that have an accessor for each, and nowhere else.
+// Fastify and avvio are named in the files that have an accessor for each, and nowhere else. Modules of
+// Node that open standard streams when they are imported are not.
 //   node test/support/layout.js [folder]
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, normalize, sep } from 'node:path'
@@ -53,6 +54,20 @@ const browser = join('page', 'browser')
 const ofBrowser = ['lifecycle/phase.ts', 'util/counted.ts',
   ...['events', 'sentences', 'shown', 'steps', 'words'].map((name) => `status/${name}.ts`)].map((name) => normalize(name))
 
+/**
+ * Modules of Node whose mere import opens standard streams, of Node 20, 22, 24 or 26, with what to use: the namespace of
+ * an import reads every export, those that are made when they are read, too.
+ */
+const openers = {
+  process: "the global 'process'",
+  util: 'util/node-util.ts',
+  ...Object.fromEntries(['assert', 'assert/strict', 'repl', 'sys', 'test', 'test/reporters'].map((name) => [name, 'something else']))
+}
+/** So do these, which Fastify loads itself: they are refused where a process has no Fastify yet, below these files. */
+const openersOfFastify = ['http', 'http2']
+const early = [join('process', 'early.ts'), join('supervisor', 'child', 'index.ts')]
+const nodeImports =
+  /^(?:import|export)(?! type\b)\s(?:[^;'"=(]*?\bfrom )?'(?:node:)?([\w/]+)'|\bimport\(\s*'(?:node:)?([\w/]+)'/gm
 const imports = /^(?:import|export)(?<isType> type)? [^;'"]*?from '(?<named>\.[^']*)'|^import '(?<bare>\.[^']*)'/gm
 
 /** Why a file may not import another one of the same tree; undefined where it may. */
@@ -75,6 +90,27 @@ const placeOf = (file) => places.flat().find((place) => file.startsWith(place + 
 function isElsewhere (from, to) {
   const [one, other] = [placeOf(from), placeOf(to)]
   return one !== undefined && other !== undefined && one !== other
+}
+
+/** Where a file imports a module that opens standard streams. */
+function openings (name, text) {
+  return [...withoutComments(text).matchAll(nodeImports)].flatMap(([, named, asked]) => {
+    const module = named ?? asked
+    const instead = Object.hasOwn(openers, module) ? openers[module] : undefined
+    if (instead !== undefined) return [`${folder}/${name} imports node:${module}, which opens standard streams: use ${instead}`]
+    if (!openersOfFastify.includes(module) || !loadedEarly.has(name)) return []
+    return [`${folder}/${name} imports node:${module}, which opens standard error, and is loaded before a service`]
+  })
+}
+
+/** Adds a file and all whose code it loads at once. */
+function addLoaded (name, loaded) {
+  if (loaded.has(name) || !existsSync(join(folder, name))) return loaded
+  loaded.add(name)
+  for (const { groups: { isType, named, bare } } of readFileSync(join(folder, name), 'utf8').matchAll(imports)) {
+    if (isType === undefined) addLoaded(normalize(join(dirname(name), named ?? bare)), loaded)
+  }
+  return loaded
 }
 
 /** The private parts, as the docs of their accessors name them. */
@@ -119,6 +155,7 @@ const parts = texts.flatMap(partsOf)
 const problems = uncheckedParts(texts).map((name) =>
   `${folder}/fastify: '${name}' is a part that no check at the start looks for: its doc has no 'Not checked at start: …'`)
 const long = new Set(Object.keys(longer))
+const loadedEarly = early.reduce((loaded, name) => addLoaded(name, loaded), new Set())
 for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
   if (!name.endsWith('.ts')) continue
   const text = readFileSync(join(folder, name), 'utf8')
@@ -127,7 +164,7 @@ for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
     const why = objection(name, to, isType !== undefined)
     if (why !== undefined) problems.push(`${folder}/${name} imports ${to}: ${why}`)
   }
-  problems.push(...privateParts(name, text))
+  problems.push(...openings(name, text), ...privateParts(name, text))
   const lines = text.split('\n')
   if (lines.at(-1) === '') lines.pop()
   for (const [index, line] of lines.entries()) {

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers'
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../../util/node-util.ts'
 import type { Command } from '../command.ts'
 import { printable } from '../printable.ts'
 import { aTime, parseTime } from '../units.ts'
