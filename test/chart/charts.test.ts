@@ -3,6 +3,7 @@ import { parse } from 'yaml'
 import { cases, token } from './cases.ts'
 import { droppedFields, schemaErrors, typeErrors } from './manifests.ts'
 import type { Manifest, Subject } from './manifests.ts'
+import { unknownToOldest } from './oldest.ts'
 import { containerOf, environmentOf, only, podOf } from './pod.ts'
 import { Cases, render, service, versions } from './render.ts'
 import type { Values } from './render.ts'
@@ -420,6 +421,14 @@ t.test('what the parts are', async (t) => {
       version: '1.25',
       manifests: [...ancient.values()].flat().filter(({ apiVersion }) => !apiVersion.includes('beta'))
     }]), [])
+    const unknown = [...ancient.values()].flat().flatMap((manifest) => unknownToOldest(manifest))
+    t.same([...new Set(unknown)], ['gateway.networking.k8s.io/v1 HTTPRoute'], 'no field that 1.20 does not know')
+    t.match(find(ancient.get('nlb'), 'Service').metadata.annotations, {
+      'service.beta.kubernetes.io/aws-load-balancer-type': 'external'
+    }, 'in place of the class of the balancer')
+    t.notOk(
+      'service.beta.kubernetes.io/aws-load-balancer-type' in (find(plain.get('nlb'), 'Service').metadata.annotations ?? {})
+    )
   })
 })
 

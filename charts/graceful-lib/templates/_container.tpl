@@ -141,16 +141,17 @@ GRACEFUL_TERMINATION_MESSAGE_PATH: terminationMessagePath
 {{- (.values.admin | default dict).existingSecret | default .values.adminSecretName | default (printf "%s-admin" .context.Release.Name) -}}
 {{- end -}}
 
-{{/* Startup, liveness and readiness probe. The scheme is that of the port: the application's on containerPort, on a port of their own plain HTTP, which is all that the watchdog speaks. */}}
+{{/* Startup, liveness and readiness probe. The scheme is that of the port: the application's on containerPort, on a port of their own plain HTTP, which is all that the watchdog speaks. A grace period of a probe's own is left out where the cluster knows none: the pod's holds then. */}}
 {{- define "graceful-lib.probes" -}}
 {{- $settings := include "graceful-lib.settings" . | fromYaml -}}
 {{- $probes := dict -}}
+{{- $since := include "graceful-lib.since" (list .context "1.25") -}}
 {{- range $name, $path := dict "startup" "startupz" "liveness" "livez" "readiness" "readyz" -}}
   {{- $given := get $settings.probes $name -}}
   {{- if $given.enabled -}}
     {{- $action := dict "path" (printf "%s/%s" $settings.probes.prefix $path) "port" (int64 ($settings.probes.port | default $settings.containerPort)) -}}
     {{- if and (ne $settings.probes.scheme "HTTP") (not $settings.probes.port) -}}{{- $_ := set $action "scheme" $settings.probes.scheme -}}{{- end -}}
-    {{- $_ := set $probes (printf "%sProbe" $name) (merge (dict "httpGet" $action) (omit $given "enabled")) -}}
+    {{- $_ := set $probes (printf "%sProbe" $name) (merge (dict "httpGet" $action) (omit $given "enabled" (ternary "" "terminationGracePeriodSeconds" (eq $since "true")))) -}}
   {{- end -}}
 {{- end -}}
 {{- with $probes -}}{{ toYaml . }}{{- end -}}
@@ -276,6 +277,10 @@ capabilities:
 {{- $annotations = dict "alb.ingress.kubernetes.io/healthcheck-path" $path "alb.ingress.kubernetes.io/healthcheck-protocol" $settings.probes.scheme -}}
 {{- else if eq $settings.preset "nlb" -}}
 {{- $annotations = dict "service.beta.kubernetes.io/aws-load-balancer-healthcheck-path" $path "service.beta.kubernetes.io/aws-load-balancer-healthcheck-protocol" (lower $settings.probes.scheme) -}}
+{{- if not (include "graceful-lib.since" (list .context "1.22")) -}}
+{{- /* There is no class of balancers: this hands the Service over to the same controller. */ -}}
+{{- $_ := set $annotations "service.beta.kubernetes.io/aws-load-balancer-type" "external" -}}
+{{- end -}}
 {{- end -}}
 {{- include "graceful-lib.overlay" (list $annotations (dig "service" "annotations" dict $settings)) -}}
 {{- with $annotations -}}{{ toYaml . }}{{- end -}}

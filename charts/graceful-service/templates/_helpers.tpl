@@ -122,7 +122,6 @@ PreferClose then.
 {{- if not $constraints -}}
   {{- range $key := .topologyKeys -}}
     {{- $constraint := dict "topologyKey" $key "maxSkew" (int64 $.Values.topologySpread.maxSkew) "whenUnsatisfiable" $.Values.topologySpread.whenUnsatisfiable "labelSelector" $selector -}}
-    {{- with $.Values.topologySpread.minDomains -}}{{- $_ := set $constraint "minDomains" (int64 .) -}}{{- end -}}
     {{- if include "graceful-lib.since" (list $ "1.26") -}}
       {{- /* A node that is being drained is tainted: as a domain without pods it would let no other node have one more. */ -}}
       {{- $taints := $.Values.topologySpread.nodeTaintsPolicy | default (ternary "Honor" "" (eq "DoNotSchedule" $.Values.topologySpread.whenUnsatisfiable)) -}}
@@ -130,7 +129,10 @@ PreferClose then.
       {{- with $.Values.topologySpread.nodeAffinityPolicy -}}{{- $_ := set $constraint "nodeAffinityPolicy" . -}}{{- end -}}
     {{- end -}}
     {{- /* Each revision is spread by itself, so that an update does not end lopsided. */ -}}
-    {{- if include "graceful-lib.since" (list $ "1.27") -}}{{- $_ := set $constraint "matchLabelKeys" (list "pod-template-hash") -}}{{- end -}}
+    {{- if include "graceful-lib.since" (list $ "1.27") -}}
+      {{- $_ := set $constraint "matchLabelKeys" (list "pod-template-hash") -}}
+      {{- with $.Values.topologySpread.minDomains -}}{{- $_ := set $constraint "minDomains" (int64 .) -}}{{- end -}}
+    {{- end -}}
     {{- $constraints = append $constraints $constraint -}}
   {{- end -}}
 {{- end -}}
