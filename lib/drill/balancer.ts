@@ -13,13 +13,17 @@ const backlog = 4096
  */
 class Balancer implements Front {
   readonly host = '127.0.0.1'
+  readonly #onRefusal: ((endpoint: Endpoint) => void) | undefined
   readonly #rotation = new Rotation<Endpoint>()
   readonly #clients = new Set<Socket>()
+  readonly #refusing = new Set<Endpoint>()
+  readonly #open = new Map<Endpoint, number>()
   /** By the client's port. A port that is used again replaces what was known of it. */
   readonly #traces = new Map<number, Trace>()
   readonly #server: Server
 
-  constructor () {
+  constructor (onRefusal?: (endpoint: Endpoint) => void) {
+    this.#onRefusal = onRefusal
     // Half-open, because a client that has sent everything may still wait for its answer.
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client))
   }
@@ -37,6 +41,13 @@ class Balancer implements Front {
 
   has (endpoint: Endpoint): boolean { return this.#rotation.has(endpoint) }
 
+  connections (endpoint: Endpoint): number { return this.#open.get(endpoint) ?? 0 }
+
+  refuse (endpoint: Endpoint, isRefusing: boolean): void {
+    if (isRefusing) this.#refusing.add(endpoint)
+    else this.#refusing.delete(endpoint)
+  }
+
   trace (localPort: number): Trace | undefined { return this.#traces.get(localPort) }
 
   close (): void {
@@ -48,24 +59,34 @@ class Balancer implements Front {
     this.#clients.add(client)
     client.once('close', () => this.#clients.delete(client))
     const endpoint = this.#rotation.take()
-    const trace = { endpoint: endpoint?.name, isRefused: endpoint === undefined }
+    const isRefused = endpoint === undefined || this.#refusing.has(endpoint)
+    const trace = { endpoint: endpoint?.name, isRefused }
     if (client.remotePort !== undefined) this.#traces.set(client.remotePort, trace)
-    if (endpoint === undefined) client.once('error', () => {}).resetAndDestroy()
-    else carry(client, endpoint, trace)
+    if (isRefused) client.once('error', () => {}).resetAndDestroy()
+    else this.#carry(client, endpoint, trace)
+  }
+
+  #carry (client: Socket, endpoint: Endpoint, trace: Trace): void {
+    const { host, port } = endpoint
+    const replica = connect({ port, host, allowHalfOpen: true, noDelay: true })
+    // Before the client is told, which asks for the trace as soon as it hears of the end.
+    const isRefused = (): void => {
+      trace.isRefused = true
+      this.#onRefusal?.(endpoint)
+    }
+    replica.once('error', isRefused)
+    replica.once('connect', () => {
+      replica.off('error', isRefused)
+      this.#open.set(endpoint, this.connections(endpoint) + 1)
+      replica.once('close', () => this.#open.set(endpoint, this.connections(endpoint) - 1))
+    })
+    join(client, replica)
+    join(replica, client)
   }
 }
 
-function carry (client: Socket, { host, port }: Endpoint, trace: Trace): void {
-  const replica = connect({ port, host, allowHalfOpen: true, noDelay: true })
-  // Before the client is told, which asks for the trace as soon as it hears of the end.
-  const isRefused = (): void => { trace.isRefused = true }
-  replica.once('error', isRefused)
-  replica.once('connect', () => replica.off('error', isRefused))
-  join(client, replica)
-  join(replica, client)
-}
-
-function join (from: Socket, to: Socket): void {
+/** Carries what comes from one socket to the other one, its end included. */
+export function join (from: Socket, to: Socket): void {
   from.pipe(to)
   // A reset has to arrive as a reset: a client that saw a clean end instead could take half an answer for a whole one.
   from.once('error', () => to.resetAndDestroy())
@@ -74,9 +95,12 @@ function join (from: Socket, to: Socket): void {
   })
 }
 
-/** Starts the balancer on a free port of 127.0.0.1, with nobody in rotation. */
-export async function startBalancer (): Promise<Front> {
-  const balancer = new Balancer()
+/**
+ * Starts the balancer on a free port of 127.0.0.1, with nobody in rotation.
+ * @param onRefusal hears of each replica that has refused a connection
+ */
+export async function startBalancer (onRefusal?: (endpoint: Endpoint) => void): Promise<Front> {
+  const balancer = new Balancer(onRefusal)
   await balancer.listen()
   return balancer
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startBalancer } from './balancer.ts'
-import type { Front } from './fronts.ts'
+import type { Front, Notice } from './fronts.ts'
 import { startLoad } from './load.ts'
 import type { Load, LoadOptions, LoadResult } from './load.ts'
 import { place, traced } from './losses.ts'
@@ -31,7 +31,7 @@ export interface DrillOptions extends UpdatePlan, Pick<LoadOptions, 'rate' | 'pr
   /** Where the replicas listen: for a front that has to know beforehand. @default a free port for each */
   ports?: readonly number[]
   /** @default a TCP balancer like kube-proxy */
-  startFront?: () => Promise<Front>
+  startFront?: (notice: Notice) => Promise<Front>
   moreLoad?: MoreLoad
   observer?: DrillObserver
 }
@@ -74,6 +74,14 @@ class Drill {
   constructor (options: DrillOptions, front: Front) {
     this.#options = options
     this.#state = { tally: new Tally(), replicas: [], front, begunAt: Date.now() }
+  }
+
+  /** What the front has found out by itself. */
+  noticed (name: string, isIn: boolean): void {
+    const replica = this.#state.replicas.find((one) => one.name === name)
+    if (replica === undefined) return
+    replica.removedAt = isIn ? undefined : Date.now()
+    this.#options.observer?.changed?.(replica, isIn ? 'back in rotation' : 'out of rotation')
   }
 
   async run (): Promise<DrillResult> {
@@ -170,6 +178,8 @@ function nameByDefault (index: number, isSuccessor: boolean): string {
  * @throws Error where a replica or the front does not start; losses are no error but the result
  */
 export async function drill (options: DrillOptions): Promise<DrillResult> {
-  const front = await (options.startFront ?? startBalancer)()
-  return await new Drill(options, front).run()
+  const { startFront = () => startBalancer() } = options
+  const front = await startFront(({ name }, isIn) => rehearsal.noticed(name, isIn))
+  const rehearsal = new Drill(options, front)
+  return await rehearsal.run()
 }

@@ -133,9 +133,10 @@ class OpenLoop implements Load {
     }
     const trace = localPort === undefined ? undefined : this.#options.trace?.(localPort, failedAt)
     const kind = kindOf(cause, isReused, trace)
-    this.#tally.count(kind)
+    this.#tally.count(kind, trace?.endpoint)
     this.#losses.push({
-      kind, detail, isReused, path, localPort, sentAt, failedAt,
+      kind, detail, path, localPort, sentAt, failedAt,
+      isReused: trace?.isReused ?? isReused,
       method: profile.method ?? 'GET',
       profile: profile.name,
       replica: trace?.endpoint

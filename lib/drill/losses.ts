@@ -52,7 +52,7 @@ export interface PlacedLoss extends Loss {
 export function kindOf (cause: Cause, isReused: boolean, trace?: Trace): LossKind {
   if (cause !== 'ended') return cause
   if (trace?.isRefused === true) return 'refused'
-  return isReused ? 'reset-reused' : 'reset-new'
+  return trace?.isReused ?? isReused ? 'reset-reused' : 'reset-new'
 }
 
 /** A loss with what a front says of its connection, for fronts that say so only when all is over. */

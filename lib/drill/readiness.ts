@@ -1,22 +1,25 @@
 import { get } from 'node:http'
 
-/** As a kubelet names itself; the plugin knows it by this. */
-const userAgent = 'kube-probe/1.34'
-
-/** Milliseconds for one answer. */
-const patience = 1000
-
 /** Where to ask. */
 export interface Address { host?: string, port: number }
 
-/** One GET on a connection of its own, as a kubelet asks; the status, or 0 where nobody answered within a second. */
-export function probe ({ host = '127.0.0.1', port }: Address, path: string): Promise<number> {
+/** Who asks: by what name, and for how many milliseconds it waits. */
+export interface Asker { userAgent?: string | undefined, timeout: number }
+
+/** The plugin knows a kubelet by this name. */
+const kubelet: Asker = { userAgent: 'kube-probe/1.34', timeout: 1000 }
+
+/** One GET on a connection of its own, as a kubelet asks; the status, or 0 where nobody answered in time. */
+export function probe (
+  { host = '127.0.0.1', port }: Address, path: string, { userAgent, timeout }: Asker = kubelet
+): Promise<number> {
   return new Promise((resolve) => {
-    const request = get({ host, port, path, agent: false, headers: { 'user-agent': userAgent } }, (response) => {
+    const headers = userAgent === undefined ? {} : { 'user-agent': userAgent }
+    const request = get({ host, port, path, agent: false, headers }, (response) => {
       response.resume()
       resolve(response.statusCode ?? 0)
     })
-    request.setTimeout(patience, () => request.destroy())
+    request.setTimeout(timeout, () => request.destroy())
     request.on('error', () => resolve(0))
   })
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import type { ChildProcess, ChildProcessByStdio } from 'node:child_process'
+import type { ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
@@ -9,6 +9,7 @@ import type { Endpoint } from './fronts.ts'
 import { isTelling, phaseOf, readLine } from './log-lines.ts'
 import type { LogLine } from './log-lines.ts'
 import { claimPort } from './ports.ts'
+import { endWithUs, killWhole } from './processes.ts'
 import { probe, saysReady } from './readiness.ts'
 
 /** The service that is rehearsed: any program that listens on the port of an environment variable. */
@@ -30,6 +31,11 @@ export interface ServiceOptions {
   bootWithin?: number
   /** The phase that a line says has begun. @default what `fastify-graceful` logs */
   readPhase?: (line: LogLine) => string | undefined
+  /**
+   * Whether it gets a process group of its own, which ends with its first process, as a container does. Signals before
+   * that go to the first process alone. @default false
+   */
+  ownGroup?: boolean
   /** How it is asked: the status, or 0 where nobody answers. @default a GET over HTTP/1.1, without TLS */
   probe?: typeof probe
 }
@@ -67,19 +73,6 @@ const patienceForOutput = 1000
 /** Where a replica may listen. */
 const addresses = ['127.0.0.1', '::1']
 
-const alive = new Set<ChildProcess>()
-const killAll = (): void => alive.forEach((child) => child.kill('SIGKILL'))
-
-/** A process that outlived this one would hold its port, and the machine's time. */
-export function endWithUs (child: ChildProcess): void {
-  if (alive.size === 0) process.on('exit', killAll)
-  alive.add(child)
-  child.once('exit', () => {
-    alive.delete(child)
-    if (alive.size === 0) process.off('exit', killAll)
-  })
-}
-
 /** One replica: its process, what it goes through, and what it says. Its standard input ends with this process. */
 export class Replica implements Endpoint {
   readonly name: string
@@ -104,17 +97,20 @@ export class Replica implements Endpoint {
   #end: End | undefined
 
   constructor (name: string, port: number, service: ServiceOptions, observer: ReplicaObserver) {
-    const { command: [program, ...args], cwd, env = process.env, portEnv = 'PORT' } = service
+    const { command: [program, ...args], cwd, env = process.env, portEnv = 'PORT', ownGroup = false } = service
+    // On Windows there are no groups, and it would get a window.
+    const detached = ownGroup && process.platform !== 'win32'
     this.name = name
     this.port = port
     this.#service = service
     this.#observer = observer
     this.#child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
+      detached,
       env: { ...env, [portEnv]: String(port) },
       ...cwd === undefined ? {} : { cwd }
     })
-    endWithUs(this.#child)
+    endWithUs(this.#child, detached)
     this.enter('starting')
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       createInterface({ input: stream }).on('line', (text) => this.#read(readLine(text)))
@@ -170,7 +166,10 @@ export class Replica implements Endpoint {
     return { name: this.name, signalledAt, took: at - signalledAt, code, signal, isKilled, report: this.report }
   }
 
-  kill (signal: NodeJS.Signals): void { this.#child.kill(signal) }
+  kill (signal: NodeJS.Signals): void {
+    if (signal === 'SIGKILL') killWhole(this.#child)
+    else this.#child.kill(signal)
+  }
 
   /** Notes a phase that was seen from outside; nothing happens where it is in it already. */
   enter (phase: string, at: number = Date.now()): void {
@@ -199,6 +198,7 @@ export class Replica implements Endpoint {
     try {
       const [code, signal] = await once(this.#child, 'exit') as [number | null, NodeJS.Signals | null]
       this.#end = { code, signal, at: Date.now() }
+      killWhole(this.#child)
       await Promise.race([closed, sleep(patienceForOutput, undefined, { ref: false })])
     } catch (error) {
       // There is no such program.

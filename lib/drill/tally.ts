@@ -9,12 +9,19 @@ export class Tally {
     Object.keys(lossKinds).map((kind) => [kind, 0])
   ) as Record<LossKind, number>
 
-  /** @param kind how it was lost; absent where it was answered */
-  count (kind?: LossKind): void {
+  /** Losses by the name of the replica that they were for, as far as the front knows at once. */
+  readonly byReplica: Map<string, number> = new Map()
+
+  /**
+   * @param kind how it was lost; absent where it was answered
+   * @param replica the name of the replica that it was for
+   */
+  count (kind?: LossKind, replica?: string): void {
     this.requests++
     if (kind === undefined) return
     this.lost++
     this.byKind[kind]++
+    if (replica !== undefined) this.byReplica.set(replica, (this.byReplica.get(replica) ?? 0) + 1)
   }
 }
 

@@ -7,8 +7,8 @@ import type { Departure, Replica, ReplicaObserver } from './replicas.ts'
 /** How a platform replaces replicas. */
 export interface UpdatePlan {
   /**
-   * Milliseconds from SIGTERM until the front sends no new connection; below 0: it is told so long before. Absent: it
-   * never is, or sees for itself.
+   * Milliseconds from the end of a replica until the front sends no new connection; below 0: it is told so long before.
+   * Absent: it never is, or sees for itself.
    */
   lag?: number | Span
   /**
@@ -16,8 +16,15 @@ export interface UpdatePlan {
    * stands. Else the successor is ready and in rotation before, as a Deployment does it.
    */
   inPlace?: boolean
-  /** Milliseconds from SIGTERM to SIGKILL. */
+  /** Milliseconds from the end of a replica, which begins with the preStop hook, to SIGKILL. */
   grace: number
+  /** Milliseconds of a preStop hook, before SIGTERM; `lag` begins with it. @default 0 */
+  preStop?: number
+  /**
+   * Milliseconds for which the next replacement waits until a front that finds out by itself sends nothing more to a
+   * replica that has gone. @default 0
+   */
+  noticeWithin?: number
   /** Milliseconds between two replacements; absent: the next one waits until the one before has left. */
   stagger?: number
 }
@@ -32,27 +39,57 @@ export interface Update extends UpdatePlan {
   observer?: ReplicaObserver
 }
 
+/** Shortest grace period behind a preStop hook, as a kubelet has it. */
+const leastGrace = 2000
+/** Milliseconds from look to look at a front that finds out by itself. */
+const lookEvery = 50
+
 async function takeOut (replica: Replica, { front, observer }: Update): Promise<void> {
+  const isIn = front.has(replica)
   await front.remove(replica)
+  if (!isIn) return
   replica.removedAt = Date.now()
   observer?.changed?.(replica, 'out of rotation')
 }
 
+/** Where the front has found out by itself, it is not waited for any longer than the replica lives. */
 async function takeOutLater (replica: Replica, lag: number, update: Update): Promise<void> {
-  await sleep(lag)
+  const until = performance.now() + lag
+  for (;;) {
+    const rest = until - performance.now()
+    if (rest <= 0 || (replica.exit !== undefined && !update.front.has(replica))) break
+    await sleep(Math.min(rest, lookEvery))
+  }
   await takeOut(replica, update)
 }
 
+async function terminate (replica: Replica, { grace, preStop = 0, observer }: Update): Promise<Departure> {
+  if (preStop === 0) return await replica.terminate(grace)
+  observer?.changed?.(replica, 'preStop hook')
+  await sleep(preStop)
+  return await replica.terminate(Math.max(leastGrace, grace - preStop))
+}
+
+/** Waits until a front that finds out by itself has taken out a replica that has gone. */
+async function untilNoticed (replica: Replica, { front, noticeWithin = 0 }: Update): Promise<void> {
+  const latest = performance.now() + noticeWithin
+  while (front.has(replica) && performance.now() < latest) await sleep(lookEvery)
+}
+
 async function end (replica: Replica, update: Update): Promise<Departure> {
-  const { lag: given, grace } = update
+  const { lag: given } = update
   const lag = typeof given === 'object' ? drawn(given) : given
-  if (lag === undefined) return await replica.terminate(grace)
+  if (lag === undefined) {
+    const departure = await terminate(replica, update)
+    await untilNoticed(replica, update)
+    return departure
+  }
   if (lag < 0) {
     await takeOut(replica, update)
     await sleep(-lag)
-    return await replica.terminate(grace)
+    return await terminate(replica, update)
   }
-  const [departure] = await Promise.all([replica.terminate(grace), takeOutLater(replica, lag, update)])
+  const [departure] = await Promise.all([terminate(replica, update), takeOutLater(replica, lag, update)])
   return departure
 }
 

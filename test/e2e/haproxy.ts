@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Endpoint, Front, Trace } from '../../lib/drill/fronts.ts'
 import { claimPort } from '../../lib/drill/ports.ts'
-import { endWithUs } from '../../lib/drill/replicas.ts'
+import { endWithUs } from '../../lib/drill/processes.ts'
 import { programOf } from './balancers/program.ts'
 import { prefer } from './replicas.ts'
 

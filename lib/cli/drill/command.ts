@@ -46,7 +46,7 @@ async function run (settings: DrillSettings): Promise<void> {
   // Whoever reads no more (`head`) is no error.
   process.stdout.on('error', () => process.exit())
   try {
-    const record = await rehearse(settings, plainObserver((line) => process.stdout.write(`${line}\n`)))
+    const record = await rehearse(settings, [plainObserver((line) => process.stdout.write(`${line}\n`))])
     process.exitCode = isPassed(record) ? 0 : lostExitCode
   } catch (error) {
     process.stderr.write(`${messageOf(error).split('\n').map(printable).join('\n')}\n`)

@@ -1,13 +1,14 @@
-import type { DrillObserver, DrillRecord } from '../../drill/index.ts'
+import type { DrillObserver, DrillRecord, DrillState } from '../../drill/index.ts'
 import { printable } from '../printable.ts'
 
 /** An observer that prints a line per event, for what is no terminal. */
 export function plainObserver (print: (line: string) => void): DrillObserver {
-  let begunAt = Date.now()
+  let drill: DrillState
   return {
-    begin: (state) => { begunAt = state.begunAt },
+    begin: (state) => { drill = state },
     changed ({ name, exit }, what) {
-      const time = ((Date.now() - begunAt) / 1000).toFixed(1).padStart(6)
+      if (drill.endedAt !== undefined) return
+      const time = ((Date.now() - drill.begunAt) / 1000).toFixed(1).padStart(6)
       print(`${time} s  replica ${name}  ${printable(what)}${exit === undefined ? '' : `, exit ${exit}`}`)
     },
     ended ({ tally }) { print(`${tally.requests} requests, ${tally.lost} lost`) }

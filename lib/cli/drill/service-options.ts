@@ -2,6 +2,7 @@ import { constants } from 'node:os'
 import type { ServiceOptions } from '../../drill/index.ts'
 import { longestTimer } from '../../util/limits.ts'
 import { checkScript } from '../../supervisor/parent/script.ts'
+import type { FrontPreset, UpdatePlan } from '../../drill/index.ts'
 import { wrong } from './option.ts'
 import type { DrillOption } from './option.ts'
 import type { Typed } from './parse.ts'
@@ -38,9 +39,26 @@ export function readService ({ given, file, rest }: Typed): ServicePlan {
     service: {
       command: [program, ...args],
       portEnv,
+      ownGroup: true,
       bootWithin: given.time('boot', 30_000, [100, longestTimer]),
       ...readyPath === undefined ? {} : { readyPath }
     }
+  }
+}
+
+/**
+ * The environment of a replica: what the platform would tell it, where nobody has set it.
+ * @param env that of the user
+ */
+export function platformEnvironment (
+  { preset, update }: { preset: FrontPreset, update: UpdatePlan }, env: NodeJS.ProcessEnv
+): NodeJS.ProcessEnv {
+  const { grace, preStop = 0 } = update
+  return {
+    ...preset.platform === undefined ? {} : { GRACEFUL_PLATFORM: preset.platform },
+    TERMINATION_GRACE_PERIOD_SECONDS: String(grace / 1000),
+    ...preStop === 0 ? {} : { PRESTOP_SECONDS: String(preStop / 1000) },
+    ...env
   }
 }
 

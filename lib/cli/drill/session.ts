@@ -1,13 +1,32 @@
-import { drill, recordRun } from '../../drill/index.ts'
-import type { DrillObserver, DrillRecord, RunRecord } from '../../drill/index.ts'
+import { drill, observers as composed, probe, recordRun, startFront } from '../../drill/index.ts'
+import type { DrillObserver, DrillOptions, DrillRecord, RunRecord } from '../../drill/index.ts'
+import { platformEnvironment } from './service-options.ts'
 import type { DrillSettings } from './settings.ts'
 
-/** Rehearses the update as often as it is asked for. @throws Error where a replica does not get ready */
-export async function rehearse (settings: DrillSettings, observer: DrillObserver): Promise<DrillRecord> {
-  const { label, service, front, update, load, replicas, runs, maxLost, warmUp, coolDown } = settings
+/** What the engine is asked for. */
+function drillOptions (settings: DrillSettings): DrillOptions {
+  const { service, preset, update, load, replicas, replace, warmUp, coolDown } = settings
+  const { readyPath, probe: ask = probe } = service
+  return {
+    ...update, ...load, replicas, replace, warmUp, coolDown,
+    service: { ...service, env: platformEnvironment(settings, service.env ?? process.env) },
+    startFront: (notice) =>
+      startFront(preset, { path: readyPath ?? '/readyz', isOptional: readyPath === undefined, ask }, notice)
+  }
+}
+
+/**
+ * Rehearses the update as often as it is asked for.
+ * @param observers hear of each of them
+ * @throws Error where a replica does not get ready
+ */
+export async function rehearse (
+  settings: DrillSettings, observers: readonly DrillObserver[]
+): Promise<DrillRecord> {
+  const { label, front, update, load, replicas, runs, maxLost } = settings
   const records: RunRecord[] = []
   while (records.length < runs) {
-    records.push(recordRun(await drill({ service, ...update, ...load, replicas, warmUp, coolDown, observer })))
+    records.push(recordRun(await drill({ ...drillOptions(settings), observer: composed(observers) })))
   }
   return {
     version: 1, service: label, front, fault: undefined, replicas, grace: update.grace, rate: load.rate, maxLost,

@@ -4,7 +4,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { readLine } from '../../../lib/drill/log-lines.ts'
 import type { LogLine } from '../../../lib/drill/log-lines.ts'
-import { endWithUs } from '../../../lib/drill/replicas.ts'
+import { endWithUs } from '../../../lib/drill/processes.ts'
 import { prefer } from '../replicas.ts'
 
 /** Longest termination message, in bytes. */

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { endWithUs } from '../../../lib/drill/replicas.ts'
+import { endWithUs } from '../../../lib/drill/processes.ts'
 import { freePort } from './service.ts'
 
 /** Installs a package of Debian's. @throws Error where that does not work */

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { endWithUs } from '../../../lib/drill/replicas.ts'
+import { endWithUs } from '../../../lib/drill/processes.ts'
 import { cleanEnv } from '../../support/clean-env.ts'
 import { inTime, Stopwatch } from '../../support/stopwatch.ts'
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { endWithUs } from '../../../lib/drill/replicas.ts'
+import { endWithUs } from '../../../lib/drill/processes.ts'
 import { cleanEnv } from '../../support/clean-env.ts'
 
 /** A prompt that shows the exit code of what ran before it. */
