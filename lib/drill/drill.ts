@@ -15,7 +15,8 @@ import type { UpdatePlan } from './update.ts'
 export type MoreLoad = (front: Front, tally: Tally) => { stop: () => Promise<unknown> }
 
 /** The rehearsal of one update. */
-export interface DrillOptions extends UpdatePlan, Pick<LoadOptions, 'rate' | 'profiles' | 'idle' | 'timeout'> {
+export interface DrillOptions extends
+  UpdatePlan, Pick<LoadOptions, 'rate' | 'profiles' | 'idle' | 'timeout' | 'connections'> {
   /** One for all, or that of a replica or its successor, by its index. */
   service: ServiceOptions | ((index: number, isSuccessor: boolean) => ServiceOptions)
   /** Replicas in service. @default 3 */
@@ -133,7 +134,7 @@ class Drill {
   }
 
   #load (): Load {
-    const { rate, profiles, idle, timeout } = this.#options
+    const { rate, profiles, idle, timeout, connections } = this.#options
     const { front, tally } = this.#state
     return startLoad({
       host: front.host,
@@ -143,7 +144,8 @@ class Drill {
       tally,
       trace: (localPort, at) => front.trace(localPort, at),
       ...idle === undefined ? {} : { idle },
-      ...timeout === undefined ? {} : { timeout }
+      ...timeout === undefined ? {} : { timeout },
+      ...connections === undefined ? {} : { connections }
     })
   }
 

@@ -27,40 +27,54 @@ export interface Latency extends Percentiles {
 const second = 1000
 /** Microseconds are recorded: an answer over loopback takes a fraction of a millisecond. */
 const perMillisecond = 1000
+/** An hour. A histogram without a bound of its own takes twice the memory. */
+const bounds = { lowest: 1, highest: 3_600_000 * perMillisecond, figures: 3 }
 
 /** Records how long answers took, in histograms of the HdrHistogram kind. */
 export class LatencyRecorder {
-  readonly #all = createHistogram()
-  readonly #seconds = new Map<number, RecordableHistogram>()
+  readonly #all = createHistogram(bounds)
+  /** Of the second that runs. */
+  readonly #current = createHistogram(bounds)
+  #start = 0
+  readonly #series: LatencySecond[] = []
 
   /**
    * @param took milliseconds
    * @param at milliseconds since 1970 at which the answer was complete
    */
   record (took: number, at: number): void {
-    const value = Math.max(1, Math.round(took * perMillisecond))
+    const value = Math.min(bounds.highest, Math.max(1, Math.round(took * perMillisecond)))
     this.#all.record(value)
     const start = Math.floor(at / second) * second
-    let histogram = this.#seconds.get(start)
-    if (histogram === undefined) this.#seconds.set(start, histogram = createHistogram())
-    histogram.record(value)
+    // A clock that was set back begins no second twice.
+    if (start > this.#start) {
+      this.#endSecond()
+      this.#start = start
+    }
+    this.#current.record(value)
   }
 
   /** What was recorded. */
   read (): Latency {
-    return {
-      ...percentilesOf(this.#all),
-      series: [...this.#seconds].toSorted(([a], [b]) => a - b).map(([at, histogram]) => {
-        const { count, p50, p99, max } = percentilesOf(histogram)
-        return { at, count, p50, p99, max }
-      })
-    }
+    this.#endSecond()
+    return { ...percentilesOf(this.#all), series: [...this.#series] }
+  }
+
+  #endSecond (): void {
+    const { count, p50, p99, max } = percentilesOf(this.#current)
+    if (count > 0) this.#series.push({ at: this.#start, count, p50, p99, max })
+    this.#current.reset()
   }
 }
 
 function percentilesOf (histogram: RecordableHistogram): Percentiles {
   const { count } = histogram
-  const at = (percentile: number): number => count === 0 ? 0 : histogram.percentile(percentile) / perMillisecond
+  const at = (percentile: number): number => {
+    if (count === 0) return 0
+    // Its own rank is the nearest one, which for a few values may be one too low.
+    const rank = Math.ceil(percentile * count / 100)
+    return histogram.percentile(rank / count * 100) / perMillisecond
+  }
   return {
     count, p50: at(50), p90: at(90), p99: at(99), p999: at(99.9), max: count === 0 ? 0 : histogram.max / perMillisecond
   }

@@ -8,7 +8,7 @@ import type { Loss } from './losses.ts'
 import { choose } from './profiles.ts'
 import type { RequestProfile } from './profiles.ts'
 import { Tally } from './tally.ts'
-import { Users } from './users.ts'
+import { unsent, Users } from './users.ts'
 
 /** A load on one address. */
 export interface LoadOptions {
@@ -17,7 +17,10 @@ export interface LoadOptions {
   port: number
   /** Requests per second, whatever the answers do. */
   rate: number
+  /** Without one nothing is sent. */
   profiles: readonly RequestProfile[]
+  /** Connections at a time; a request for which none is free waits. @default as many as it takes */
+  connections?: number
   /**
    * Milliseconds after which a user hangs up a connection that nothing was sent on. Shorter than the servers' own: a
    * request that crosses the close of an idle connection on the wire is a race that no server can win.
@@ -37,7 +40,7 @@ export interface LoadResult {
   requests: number
   connections: number
   losses: Loss[]
-  /** Of complete, right answers. */
+  /** Of complete, right answers, since each request was due. */
   latency: Latency
   /** The longest time in ms for which this process did not get to run: what it says of times is no better than that. */
   longestPause: number
@@ -55,11 +58,14 @@ const sweepEvery = 200
 /** Requests under way, beyond which none is sent: the machine would be out of sockets. */
 const mostUnderWay = 5000
 
-const tooMany: Outcome = {
-  cause: 'not-sent', detail: `${mostUnderWay} under way`, isReused: false, path: '', localPort: undefined
-}
+const tooMany = unsent(`${mostUnderWay} under way`)
+/** Milliseconds by which a timer may be late: a request that is sent by then was sent when it was due. */
+const lateness = 2 * tick
 
-/** Arrivals are random and independent (Poisson): a slow answer only means more users at a time. */
+/**
+ * Arrivals are random and independent (Poisson): a slow answer only means more users at a time. What a request takes
+ * counts from when it was due, so that the wait for a connection, or for this process, is not left out.
+ */
 class OpenLoop implements Load {
   readonly #options: LoadOptions
   readonly #tally: Tally
@@ -75,11 +81,12 @@ class OpenLoop implements Load {
   #isStopped = false
 
   constructor (options: LoadOptions) {
-    const { host = '127.0.0.1', port, idle = 2000, timeout = 15_000, tally = new Tally() } = options
+    const { host = '127.0.0.1', port, connections = Infinity, tally = new Tally() } = options
+    const { idle = 2000, timeout = 15_000 } = options
     this.#options = options
     this.#tally = tally
     this.#users = new Users({
-      host, port, idle, timeout,
+      host, port, idle, timeout, connections,
       onOutcome: (profile, outcome, sentAt, took) => this.#count(profile, outcome, sentAt, took),
       // One that follows another back to back is one arrival less elsewhere: the rate stays.
       onBurst: () => {
@@ -87,7 +94,7 @@ class OpenLoop implements Load {
         return !this.#isStopped
       }
     })
-    this.#nextAt = performance.now() + this.#gap()
+    this.#nextAt = options.profiles.length === 0 ? Infinity : performance.now() + this.#gap()
     this.#clock = setInterval(() => this.#turn(), tick)
     this.#sweeper = setInterval(() => this.#users.sweep(), sweepEvery)
   }
@@ -95,7 +102,7 @@ class OpenLoop implements Load {
   async stop (): Promise<LoadResult> {
     this.#isStopped = true
     clearInterval(this.#clock)
-    while (this.#users.underWay > 0) await sleep(20)
+    while (this.#users.pending > 0) await sleep(20)
     clearInterval(this.#sweeper)
     this.#users.sweep(0)
     return {
@@ -115,11 +122,12 @@ class OpenLoop implements Load {
     const now = performance.now()
     this.#longestPause = Math.max(this.#longestPause, Math.round(now - this.#ranAt))
     this.#ranAt = now
-    while (this.#nextAt <= performance.now()) {
+    for (let at = now; this.#nextAt <= at; at = performance.now()) {
+      const dueAt = this.#nextAt
       this.#nextAt += this.#gap()
       const profile = choose(this.#options.profiles)
-      if (this.#users.underWay < mostUnderWay) this.#users.arrive(profile)
-      else this.#count(profile, tooMany, Date.now(), 0)
+      if (this.#users.pending >= mostUnderWay) this.#count(profile, tooMany, Date.now(), 0)
+      else this.#users.arrive(profile, at - dueAt > lateness ? dueAt : at)
     }
   }
 

@@ -11,7 +11,7 @@ export const lossKinds = {
   timeout: 'no complete answer in time',
   'wrong-answer': 'another answer than the expected one',
   dropped: 'a connection that was to stay was dropped',
-  'not-sent': 'not sent: no socket or port was left'
+  'not-sent': 'not sent: the load had no socket, port or connection left'
 } as const
 
 /** One of the ways to lose a request. */

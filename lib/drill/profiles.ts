@@ -23,8 +23,10 @@ export interface RequestProfile {
    * @default true
    */
   keepAlive?: boolean
-  /** The right status. @default any from 200 to 399 */
-  status?: number
+  /** Profiles of the same group share their users, so that one connection carries requests of each. */
+  group?: string
+  /** The right status, or the bounds of right ones. @default any from 200 to 399 */
+  status?: number | Span
   /** Checks a complete body; where it throws, the answer is wrong. */
   isRight?: (body: Buffer) => boolean
 }
@@ -42,7 +44,13 @@ export function choose<T extends { weight?: number }> (profiles: readonly T[], s
   return chosen
 }
 
+/** Whether a text can stand in the first line of a request: Node refuses spaces and what is no ASCII. */
+export function isPath (text: string): boolean {
+  return /^\/[!-~]*$/.test(text)
+}
+
 /** Whether a status is the right one. */
 export function isExpected (status: number, { status: expected }: Pick<RequestProfile, 'status'>): boolean {
-  return expected === undefined ? status >= 200 && status < 400 : status === expected
+  const [least, most] = typeof expected === 'number' ? [expected, expected] : expected ?? [200, 399]
+  return status >= least && status <= most
 }

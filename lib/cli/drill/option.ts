@@ -16,10 +16,13 @@ export interface DrillOption {
 
 /** What was typed for each option, in the order of typing; a switch has an empty text. */
 export class Given {
-  readonly #values: ReadonlyMap<string, readonly string[]>
+  /** Each option with its value, as they were typed one after the other. */
+  readonly inOrder: ReadonlyArray<readonly [flag: string, value: string]>
+  readonly #values = new Map<string, string[]>()
 
-  constructor (values: ReadonlyMap<string, readonly string[]>) {
-    this.#values = values
+  constructor (inOrder: ReadonlyArray<readonly [flag: string, value: string]>) {
+    this.inOrder = inOrder
+    for (const [flag, value] of inOrder) this.#values.set(flag, [...this.#values.get(flag) ?? [], value])
   }
 
   has (flag: string): boolean {

@@ -28,7 +28,7 @@ export function parse (args: readonly string[], options: readonly DrillOption[])
     allowPositionals: true,
     tokens: true
   })
-  const values = new Map<string, string[]>()
+  const values: Array<readonly [flag: string, value: string]> = []
   for (const token of tokens) {
     // A `--` before the service is as good as none.
     if (token.kind === 'option-terminator') continue
@@ -41,8 +41,7 @@ export function parse (args: readonly string[], options: readonly DrillOption[])
     }
     const option = token.rawName.startsWith('--') ? known.get(token.name) : undefined
     if (option === undefined) throw unknown(token.rawName, [...known.keys()])
-    const value = valueOf(option, token.value, token.inlineValue)
-    values.set(option.flag, [...values.get(option.flag) ?? [], value])
+    values.push([option.flag, valueOf(option, token.value, token.inlineValue)])
   }
   return { given: new Given(values), file: undefined, rest: [] }
 }
