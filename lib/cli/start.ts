@@ -20,6 +20,10 @@ const commands: Readonly<Record<string, { summary: string, load: () => Promise<C
   drill: {
     summary: 'rehearses a rolling update of a service, and counts every lost request',
     load: async () => (await import('./drill/command.ts')).drillCommand
+  },
+  report: {
+    summary: 'reads the log of a rollout, and says what to set',
+    load: async () => (await import('./report/command.ts')).report
   }
 }
 

@@ -10,6 +10,7 @@ const measured: Record<string, readonly string[] | 'all'> = {
   test: ['finish', 'index', 'options', 'shutdown-log'],
   'test/admin': 'all',
   'test/cli': ['view'],
+  'test/cli/report': ['advice', 'document', 'lines', 'reader', 'tally', 'view'],
   'test/drill': 'all',
   'test/health': ['degraded', 'health', 'holds', 'pressure', 'probes', 'readiness'],
   'test/lifecycle': 'all',

@@ -1,0 +1,135 @@
+import type { CutConnection, CutRequest, LateSource, Report } from '../../lifecycle/report.ts'
+import { Ends } from './ends.ts'
+import { bounded, factsOf, nameOf, readReport, textOf, timeOf } from './facts.ts'
+import type { Facts } from './facts.ts'
+import { Groups } from './groups.ts'
+import type { LogRecord, Origin } from './records.ts'
+import { Repeated } from './repeated.ts'
+
+/** A method and the pattern of a route. */
+export interface Place { method: string | undefined, route: string | undefined }
+
+/** Reports that are kept; more are only counted. */
+const mostReports = 100_000
+/** From this level on a line of pino's is a warning. */
+const warning = 40
+/** The plugin's own observer, who waits for requests: what of them is cut says more. */
+const ownObserver = 'traffic'
+/** Events that reports tell themselves. */
+const reported: ReadonlySet<string> = new Set(['graceful.late', 'graceful.failure'])
+
+/** Adds up what the plugin has told. */
+export class Tally {
+  readonly reports: Facts[] = []
+  /** Reports that found no room. */
+  left = 0
+  readonly ends: Ends = new Ends()
+  readonly repeated: Repeated = new Repeated()
+  readonly late: Groups<Pick<LateSource, 'address'>> = new Groups()
+  readonly requests: Groups<Place> = new Groups()
+  readonly connections: Groups<Place> = new Groups()
+  readonly byOthers: Groups<Place> = new Groups()
+  /** Who still stalled when a phase was over. */
+  readonly capped: Groups<{ name: string, phase: string }> = new Groups()
+  /** Who was waited for so long that a line said so. */
+  readonly waited: Groups<{ name: string, phase: string }> = new Groups()
+  readonly failures: Groups<{ name: string, phase: string, message: string }> = new Groups()
+  readonly blocked: Groups<{ blockedIn: string | undefined }> = new Groups()
+  readonly warnings: Groups<{ event: string, message: string }> = new Groups()
+  /** A block of each process that is not known to be over. */
+  readonly #blocks = new Map<string, { blockedIn: string | undefined, silence: number | undefined }>()
+
+  add ({ event, fields: given, origin }: LogRecord): void {
+    const fields = bounded(given) as LogRecord['fields']
+    const record = { event, fields, origin }
+    if (event === 'graceful.report') {
+      const report = readReport(fields['report'])
+      if (report !== undefined && !this.repeated.has(report, origin)) this.#report(report, origin)
+      return
+    }
+    if (reported.has(event) || this.repeated.has(fields, origin)) return
+    switch (event) {
+      case 'graceful.phase': return this.ends.enter(record)
+      case 'graceful.waiting': return this.#waiting(record)
+      case 'graceful.blocked': return this.#block(record)
+      case 'graceful.unblocked': return this.#unblock(record)
+      case 'graceful.killed': return this.ends.watchdog(record)
+      case 'graceful.predecessor': return fields['restarted'] === true ? undefined : this.ends.predecessor(record)
+      default: this.#warn(record)
+    }
+  }
+
+  /** There are no more lines: blocks whose end nobody has told are counted. */
+  end (): void {
+    for (const [name, block] of this.#blocks) this.#held(name, block.blockedIn, block.silence)
+    this.#blocks.clear()
+  }
+
+  #report (report: Report, origin: Origin): void {
+    this.ends.report(origin, report.startedAt)
+    if (this.reports.length >= mostReports) {
+      this.left++
+      return
+    }
+    const facts = factsOf(report, origin)
+    this.reports.push(facts)
+    for (const { address, count } of report.traffic.lateSources) this.late.add({ address }, facts, { count })
+    for (const request of report.cut.requests) addPlace(this.requests, request, facts)
+    for (const connection of report.cut.connections) addPlace(this.connections, connection, facts)
+    for (const request of report.cut.byOthers) addPlace(this.byOthers, request, facts)
+    for (const { phase, duration, endedBy, stalledBy } of report.phases) {
+      if (endedBy === 'condition') continue
+      for (const { name } of stalledBy) this.#stalled(this.capped, name, phase, facts, timeOf(duration))
+    }
+    for (const { name, phase, message } of report.failures) this.failures.add({ name, phase, message }, facts)
+  }
+
+  #waiting ({ fields, origin }: LogRecord): void {
+    const { phase, stalledBy, elapsed } = fields
+    const of = { name: nameOf(origin) }
+    for (const stall of Array.isArray(stalledBy) ? stalledBy.slice(0, 100) as unknown[] : []) {
+      const { name } = stall as { name?: unknown } ?? {}
+      this.#stalled(this.waited, textOf(name), textOf(phase), of, timeOf(elapsed))
+    }
+  }
+
+  #stalled (
+    groups: Tally['capped'],
+    name: string,
+    phase: string,
+    of: { name: string },
+    time: number | undefined
+  ): void {
+    if (name !== ownObserver) groups.add({ name, phase }, of, { time })
+  }
+
+  #block ({ fields: { blockedIn, silence }, origin }: LogRecord): void {
+    const name = `${nameOf(origin)} ${origin.pid ?? ''}`
+    const before = this.#blocks.get(name)
+    if (before !== undefined) this.#held(name, before.blockedIn, before.silence)
+    this.#blocks.set(name, { blockedIn: placeOf(blockedIn), silence: timeOf(silence) })
+  }
+
+  #unblock ({ fields: { blockedIn, duration }, origin }: LogRecord): void {
+    const name = `${nameOf(origin)} ${origin.pid ?? ''}`
+    const before = this.#blocks.get(name)
+    this.#blocks.delete(name)
+    this.#held(name, placeOf(blockedIn) ?? before?.blockedIn, timeOf(duration) ?? before?.silence)
+  }
+
+  #held (process: string, blockedIn: string | undefined, time: number | undefined): void {
+    this.blocked.add({ blockedIn }, { name: process.trim() }, { time })
+  }
+
+  #warn ({ event, fields: { level, msg, message }, origin }: LogRecord): void {
+    const isWarning = typeof level === 'number' ? level >= warning : /^(?:warn|err|fatal|crit)/i.test(String(level))
+    if (!isWarning) return
+    this.warnings.add({ event: textOf(event), message: textOf(msg ?? message) }, { name: nameOf(origin) })
+  }
+}
+
+function addPlace (groups: Groups<Place>, { method, route, age }: CutRequest | CutConnection, facts: Facts): void {
+  groups.add({ method, route }, facts, { time: timeOf(age) })
+}
+
+const placeOf = (blockedIn: unknown): string | undefined => blockedIn === undefined ? undefined : textOf(blockedIn)

@@ -1,0 +1,172 @@
+import { routeOf } from '../../status/sentences.ts'
+import { decimal, duration } from '../../status/words.ts'
+import { counted } from '../../util/counted.ts'
+import { bar } from '../status/format.ts'
+import type { Line, Tone } from '../status/sections.ts'
+import { adviceLines } from './advice-view.ts'
+import type { Group } from './groups.ts'
+import { table, wrap } from './layout.ts'
+import type { Pod, Summary } from './summary.ts'
+
+/** How it is shown. */
+export interface Look {
+  /** Cells of a line. */
+  width: number
+  /** Items of a list; of more is told how many there are. */
+  most: number
+}
+
+const bad: ReadonlySet<string> = new Set(['failed', 'cut'])
+
+/** Text in lines that are no wider than the terminal. */
+function sentence (text: string, { width }: Look, tone?: Tone): Line[] {
+  return wrap(text, width, '  ').map((line) => tone === undefined ? { text: line } : { text: line, tone })
+}
+
+/** What a rollout told, for people. */
+export function view (summary: Summary, look: Look): Line[] {
+  const { phases, stalled, failures, blocked, warnings } = summary
+  return [
+    ...headOf(summary, look),
+    ...podsOf(summary, look),
+    ...section('ends without a report', ['name', '', 'phase', 'because of', ''], summary.unreported.map((end) => [
+      nameAndPid(end), howOf(end), end.phase, end.reason, detailOf(end)
+    ]), look, 'bad'),
+    ...section('phases', ['', 'median', '90 %', 'longest', 'of', 'at its cap'], phases.map((phase) => [
+      phase.phase, duration(phase.median), duration(phase.most90), duration(phase.longest), phase.longestOf,
+      phase.capped === 0 ? '' : decimal(phase.capped)
+    ]), look),
+    ...arrivalsOf(summary, look),
+    ...lateOf(summary, look),
+    ...cutOf(summary, look),
+    ...section('stalled', ['name', 'phase', 'cut in', 'waited for', 'longest', 'of'], stalled.map((one) => [
+      one.name, one.phase, one.capped === 0 ? '' : counted(one.capped, 'report'),
+      one.waited === 0 ? '' : counted(one.waited, 'line'), duration(one.longest), one.longestOf
+    ]), look),
+    ...section('failed', ['name', 'phase', '', 'message'], failures.map(({ name, phase, count, message }) =>
+      [name, phase, `×${count}`, message]), look),
+    ...section('event loop blocked in', ['', '', 'longest', 'of'], blocked.map((one) =>
+      [one.blockedIn ?? 'a place that is not known', `×${one.count}`, ...longestOf(one)]), look),
+    ...section('warned of', [], warnings.map(({ event, count, message }) =>
+      [event.replace('graceful.', ''), `×${count}`, message.replace('fastify-graceful: ', '')]), look),
+    { text: '' },
+    ...adviceLines(summary, look.width)
+  ]
+}
+
+function headOf ({ reports, verdicts, pods, input }: Summary, look: Look): Line[] {
+  const names = new Set(pods.map(({ name }) => name)).size
+  const kinds = Object.entries(verdicts).map(([verdict, count]) => `${count} ${verdict}`)
+  const [first, last] = [pods[0]?.startedAt, pods.at(-1)?.startedAt]
+  const skipped = [
+    input.others > 0 ? `${input.others} of others` : '',
+    input.tooLong > 0 ? `${input.tooLong} too long` : '',
+    input.broken > 0 ? `${input.broken} broken off` : '',
+    input.repeated > 0 ? `${input.repeated} repeated` : ''
+  ].filter((text) => text !== '')
+  const tone = pods.some(({ verdict }) => bad.has(verdict)) ? 'bad' : 'good'
+  const period = first === undefined || last === undefined ? '' : `from ${dateOf(first)} to ${dateOf(last)}`
+  const read = `${counted(input.lines, 'line')} read${skipped.length > 0 ? `, of these ${skipped.join(', ')}` : ''}`
+  return [
+    ...sentence(`${counted(reports, 'report')} of ${counted(names, 'pod')}: ${kinds.join(', ')}`, look, tone),
+    ...period === '' ? [] : sentence(period, look, 'dim'),
+    ...sentence(read, look, 'dim'),
+    ...input.left > 0 ? sentence(`${counted(input.left, 'more report')} found no room`, look, 'bad') : []
+  ]
+}
+
+function dateOf (time: number): string {
+  return time > 0 && time < 8.64e15 ? new Date(time).toISOString() : 'an unknown time'
+}
+
+/** The worst first. */
+const rank = ({ verdict }: Pod): number => verdict === 'clean' ? 2 : verdict === 'cut' ? 1 : 0
+const timeOf = ({ phases }: Pod, name: string): string => duration(phases.find(({ phase }) => phase === name)?.duration)
+
+function podsOf ({ pods }: Summary, look: Look): Line[] {
+  const sorted = pods.toSorted((one, other) => rank(one) - rank(other))
+  const counts = new Map<string, number>()
+  for (const { name } of pods) counts.set(name, (counts.get(name) ?? 0) + 1)
+  const passed = ['announcing', 'closing', 'draining', 'terminated']
+  return section('pods', ['name', 'verdict', 'took', ...passed, 'exit code'], sorted.map((pod) => [
+    (counts.get(pod.name) ?? 0) > 1 ? nameAndPid(pod) : pod.name, pod.verdict, duration(pod.duration),
+    ...passed.map((phase) => timeOf(pod, phase)), decimal(pod.exitCode)
+  ]), look)
+}
+
+const nameAndPid = ({ name, pid }: { name: string, pid: number | undefined }): string =>
+  pid === undefined ? name : `${name} (${pid})`
+
+function howOf ({ how }: Summary['unreported'][number]): string {
+  return how === 'watchdog' ? 'ended by the watchdog' : how === 'killed' ? 'killed' : 'no report here'
+}
+
+function detailOf ({ elapsed, planned, blockedIn, requests = 0 }: Summary['unreported'][number]): string {
+  return [
+    elapsed === undefined ? '' : `after ${duration(elapsed)} of ${duration(planned)}`,
+    blockedIn === undefined ? '' : `in ${blockedIn}`,
+    requests === 0 ? '' : `${counted(requests, 'request')} in flight`
+  ].filter((text) => text !== '').join(', ')
+}
+
+/** A list below its title; nothing where there is none. */
+function section (title: string, head: string[], rows: string[][], look: Look, tone?: Tone): Line[] {
+  if (rows.length === 0) return []
+  const shown = rows.slice(0, look.most)
+  const more = rows.length - shown.length
+  return [
+    { text: '' },
+    ...sentence(title, look, tone ?? 'strong'),
+    ...table(head, shown, look.width).map((text) => ({ text })),
+    ...more > 0 ? sentence(`  and ${more} more`, look, 'dim') : []
+  ]
+}
+
+function arrivalsOf ({ lastArrivals, reports }: Summary, look: Look): Line[] {
+  if (lastArrivals === undefined) return []
+  const { median, most90, longest, longestOf: name, count, buckets } = lastArrivals
+  const most = Math.max(...buckets.map((bucket) => bucket.count))
+  const rows = buckets.map(({ from, to, count: inBucket }) => [
+    to === undefined ? `from ${duration(from)}` : `to ${duration(to)}`, bar(inBucket, most, 10), decimal(inBucket)
+  ])
+  return [
+    { text: '' },
+    ...sentence('last new connection after the announcement', look, 'strong'),
+    ...sentence(`  median ${duration(median)}, 90 % ${duration(most90)}, longest ${duration(longest)} (${name}); `
+      + `none in ${counted(reports - count, 'report')}`, look),
+    ...table([], rows, look.width).map((text) => ({ text }))
+  ]
+}
+
+function lateOf ({ late }: Summary, look: Look): Line[] {
+  if (late.connections === 0) return []
+  const title = `late connections: ${late.connections} in ${counted(late.reports, 'report')}; others were refused`
+  const rows = late.sources.map(({ address, count, reports }) => [address, decimal(count), counted(reports, 'report')])
+  return rows.length === 0
+    ? [{ text: '' }, ...sentence(title, look, 'bad')]
+    : section(title, [], rows, look, 'bad')
+}
+
+function longestOf ({ longest, longestOf: name = '' }: Group<object>): [string, string] {
+  return [duration(longest), name]
+}
+
+function cutOf ({ cut }: Summary, look: Look): Line[] {
+  const places = (title: string, groups: Summary['cut']['requests']): Line[] =>
+    section(title, ['', '', '', 'longest', 'of'], groups.map((group) => [
+      `${group.method ?? 'after a request'} ${routeOf(group)}`, `×${group.count}`, counted(group.reports, 'report'),
+      ...longestOf(group)
+    ]), look, 'bad')
+  const longLived = [
+    cut.streams > 0 ? counted(cut.streams, 'stream') : '',
+    cut.upgraded > 0 ? counted(cut.upgraded, 'upgraded socket') : ''
+  ].filter((text) => text !== '')
+  return [
+    ...places('requests cut', cut.requests),
+    ...places('connections cut soon after a request', cut.connections),
+    ...places('requests ended by other code of the process', cut.byOthers),
+    ...longLived.length === 0
+      ? []
+      : [{ text: '' }, ...sentence(`${longLived.join(' and ')} cut, which reconnect`, look)]
+  ]
+}
