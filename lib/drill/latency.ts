@@ -18,8 +18,16 @@ export interface LatencySecond extends Pick<Percentiles, 'count' | 'p50' | 'p99'
   at: number
 }
 
+/** The parts of a rehearsal: the load alone, the update from its first successor to its last departure, the rest. */
+export const stages = ['before', 'during', 'after'] as const
+
+/** One of them. */
+export type Stage = typeof stages[number]
+
 /** How long answers took. */
 export interface Latency extends Percentiles {
+  /** By the part of the rehearsal in which each answer was complete. */
+  stages: Record<Stage, Percentiles>
   /** By the second in which each answer was complete; a second without one is absent. */
   series: LatencySecond[]
 }
@@ -32,7 +40,12 @@ const bounds = { lowest: 1, highest: 3_600_000 * perMillisecond, figures: 3 }
 
 /** Records how long answers took, in histograms of the HdrHistogram kind. */
 export class LatencyRecorder {
+  /** The part of the rehearsal that is under way. */
+  stage: Stage = 'before'
   readonly #all = createHistogram(bounds)
+  readonly #stages = {
+    before: createHistogram(bounds), during: createHistogram(bounds), after: createHistogram(bounds)
+  }
   /** Of the second that runs. */
   readonly #current = createHistogram(bounds)
   #start = 0
@@ -45,6 +58,7 @@ export class LatencyRecorder {
   record (took: number, at: number): void {
     const value = Math.min(bounds.highest, Math.max(1, Math.round(took * perMillisecond)))
     this.#all.record(value)
+    this.#stages[this.stage].record(value)
     const start = Math.floor(at / second) * second
     // A clock that was set back begins no second twice.
     if (start > this.#start) {
@@ -57,7 +71,12 @@ export class LatencyRecorder {
   /** What was recorded. */
   read (): Latency {
     this.#endSecond()
-    return { ...percentilesOf(this.#all), series: [...this.#series] }
+    const { before, during, after } = this.#stages
+    return {
+      ...percentilesOf(this.#all),
+      stages: { before: percentilesOf(before), during: percentilesOf(during), after: percentilesOf(after) },
+      series: [...this.#series]
+    }
   }
 
   #endSecond (): void {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Outcome } from './exchange.ts'
 import type { Trace } from './fronts.ts'
 import { LatencyRecorder } from './latency.ts'
-import type { Latency } from './latency.ts'
+import type { Latency, Stage } from './latency.ts'
 import { kindOf } from './losses.ts'
 import type { Loss } from './losses.ts'
 import { choose } from './profiles.ts'
@@ -48,6 +48,8 @@ export interface LoadResult {
 
 /** A running load. */
 export interface Load {
+  /** The next part of the rehearsal has begun: its answers are measured apart. */
+  enter: (stage: Stage) => void
   /** Ends the arrivals, waits for every request that is under way, closes all connections. */
   stop: () => Promise<LoadResult>
 }
@@ -98,6 +100,8 @@ class OpenLoop implements Load {
     this.#clock = setInterval(() => this.#turn(), tick)
     this.#sweeper = setInterval(() => this.#users.sweep(), sweepEvery)
   }
+
+  enter (stage: Stage): void { this.#latency.stage = stage }
 
   async stop (): Promise<LoadResult> {
     this.#isStopped = true

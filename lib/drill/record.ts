@@ -79,12 +79,13 @@ export function recordRun (result: DrillResult): RunRecord {
   }
 }
 
-function recordReplica (replica: Replica, { departures }: DrillResult): ReplicaRecord {
+function recordReplica (replica: Replica, { departures, endedAt = Infinity }: DrillResult): ReplicaRecord {
   const { name, history, removedAt, signalledAt, report, log } = replica
   const departure = departures.find((one) => one.name === name)
   return {
     name, removedAt, signalledAt, report,
-    history: history.map((entry) => ({ ...entry })),
+    // Those that are left are killed when all is counted.
+    history: history.filter(({ at }) => at <= endedAt).map((entry) => ({ ...entry })),
     departure: departure && {
       took: departure.took, code: departure.code, signal: departure.signal, isKilled: departure.isKilled
     },

@@ -11,6 +11,7 @@ const measured: Record<string, readonly string[] | 'all'> = {
   'test/admin': 'all',
   'test/cli': ['view'],
   'test/cli/report': ['advice', 'document', 'lines', 'reader', 'tally', 'view'],
+  'test/cli/drill': ['output'],
   'test/drill': 'all',
   'test/health': ['degraded', 'health', 'holds', 'pressure', 'probes', 'readiness'],
   'test/lifecycle': 'all',

@@ -2,6 +2,8 @@ import { messageOf } from '../../errors.ts'
 import type { Command } from '../command.ts'
 import { printable } from '../printable.ts'
 import type { DrillOption } from './option.ts'
+import { conclude } from './output/conclude.ts'
+import { Outputs } from './output/outputs.ts'
 import { parse } from './parse.ts'
 import { isPassed, plainObserver } from './plain.ts'
 import { exitCodeOf } from './service-options.ts'
@@ -45,9 +47,13 @@ async function run (settings: DrillSettings): Promise<void> {
   }
   // Whoever reads no more (`head`) is no error.
   process.stdout.on('error', () => process.exit())
+  const outputs = new Outputs(settings.output)
+  const rehearseOnce = (one: DrillSettings): ReturnType<typeof rehearse> =>
+    rehearse(one, [plainObserver((line) => outputs.text.write(`${line}\n`))])
   try {
-    const record = await rehearse(settings, [plainObserver((line) => process.stdout.write(`${line}\n`))])
+    const record = await rehearseOnce(settings)
     process.exitCode = isPassed(record) ? 0 : lostExitCode
+    await conclude(record, settings, outputs, rehearseOnce)
   } catch (error) {
     process.stderr.write(`${messageOf(error).split('\n').map(printable).join('\n')}\n`)
     process.exitCode = unstartedExitCode

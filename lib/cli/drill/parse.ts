@@ -62,7 +62,7 @@ function valueOf ({ flag, value: placeholder }: DrillOption, value?: string, isI
     if (value !== undefined) throw wrong(`option '--${flag}' takes no value, got '${shorten(value)}'`)
     return ''
   }
-  if (value === undefined || (isInline !== true && /^-(?!\d)/.test(value))) {
+  if (value === undefined || (isInline !== true && /^-(?!\d|$)/.test(value))) {
     const got = value === undefined ? 'nothing' : `another option (what begins with - is written as --${flag}=-...)`
     throw wrong(`option '--${flag}' must be followed by ${placeholder}, got ${got}`)
   }

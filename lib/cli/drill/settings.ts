@@ -1,6 +1,8 @@
 import { loadOptions, readLoad } from './load-options.ts'
 import type { LoadPlan } from './load-options.ts'
 import type { DrillOption } from './option.ts'
+import { outputOptions, readOutput } from './output-options.ts'
+import type { OutputPlan } from './output-options.ts'
 import type { Typed } from './parse.ts'
 import { readService, serviceOptions } from './service-options.ts'
 import type { ServicePlan } from './service-options.ts'
@@ -11,13 +13,15 @@ import type { UpdateSettings } from './update-options.ts'
 export const optionGroups: ReadonlyArray<readonly [title: string, options: readonly DrillOption[]]> = [
   ['Service', serviceOptions],
   ['Update', updateOptions],
-  ['Load', loadOptions]
+  ['Load', loadOptions],
+  ['Output', outputOptions]
 ]
 
 /** All that a drill needs to know. */
-export interface DrillSettings extends ServicePlan, UpdateSettings { load: LoadPlan }
+export interface DrillSettings extends ServicePlan, UpdateSettings { load: LoadPlan, output: OutputPlan }
 
 /** Puts together what was typed. @throws UsageError */
 export function readSettings (typed: Typed): DrillSettings {
-  return { ...readService(typed), ...readUpdate(typed.given), load: readLoad(typed.given) }
+  const { given } = typed
+  return { ...readService(typed), ...readUpdate(given), load: readLoad(given), output: readOutput(given) }
 }

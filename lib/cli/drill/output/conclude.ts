@@ -1,0 +1,31 @@
+import { adviseOn } from '../../../drill/index.ts'
+import type { DrillRecord } from '../../../drill/index.ts'
+import { paint, wantsColours } from '../../status/screen.ts'
+import type { DrillSettings } from '../settings.ts'
+import { jsonOf } from './json.ts'
+import type { Outputs } from './outputs.ts'
+import { tableOf } from './table.ts'
+import type { DrillReport } from './result.ts'
+import { tryAdvice } from './trial.ts'
+
+/** Columns where there is no terminal. */
+const widthOfFiles = 120
+
+/**
+ * Says what a drill has shown, and what follows from it.
+ * @param rehearse runs the drill again, where the advice is tried
+ * @throws Error where a replica does not get ready then, or a file takes nothing more
+ */
+export async function conclude (
+  record: DrillRecord, settings: DrillSettings, outputs: Outputs,
+  rehearse: (settings: DrillSettings) => Promise<DrillRecord>
+): Promise<void> {
+  const advice = adviseOn(record)
+  const trial = settings.output.tryAdvice && advice.length > 0 ? await tryAdvice(advice, settings, rehearse) : undefined
+  const report: DrillReport = { record, advice, trial }
+  const { text } = outputs
+  const width = text.columns || widthOfFiles
+  const lines = paint(tableOf(report, width), { colours: wantsColours(text, process.env) })
+  text.write(`${lines.join('\n')}\n`)
+  if (outputs.wants('json')) outputs.write('json', jsonOf(report))
+}

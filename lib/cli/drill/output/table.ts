@@ -1,0 +1,133 @@
+import { stages } from '../../../drill/index.ts'
+import type { DrillRecord, RunRecord } from '../../../drill/index.ts'
+import { printable } from '../../printable.ts'
+import { columns, fit, textWidth } from '../../status/format.ts'
+import { line } from '../../status/sections.ts'
+import type { Line } from '../../status/sections.ts'
+import type { DrillReport, Trial } from './result.ts'
+import {
+  ending, groupLosses, isPassedRun, lossOf, milliseconds, momentOf, outcome, reportOf, saving, settingOf, spanOf,
+  subject
+} from './words.ts'
+
+/** Losses that are shown one by one, and groups of them. */
+const [mostLosses, mostGroups] = [5, 12]
+
+/** What a drill has shown, as lines that are no wider than this. */
+export function tableOf ({ record, advice, trial }: DrillReport, width: number): Line[] {
+  const isPassed = record.runs.every((run) => isPassedRun(run, record))
+  return [
+    line(''),
+    line(outcome(record), isPassed ? 'good' : 'bad'),
+    line(subject(record), 'dim'),
+    ...record.runs.length > 1 ? runsOf(record) : [],
+    ...record.runs.flatMap((run, index) => runOf(run, index, record)),
+    ...advice.length === 0 ? [] : [line(''), line('advice', 'strong')],
+    ...advice.flatMap((one, index) => [
+      ...wrapped(`${index + 1}. `, one.action, width),
+      ...wrapped('   ', `${one.because} (${saving(one)})`, width).map(({ text }) => line(text, 'dim')),
+      ...one.settings.flatMap((setting) => settingOf(setting).map((text) => line(`     ${text}`)))
+    ]),
+    ...trial === undefined ? [] : trialOf(record, trial, width)
+  ].map(({ text, tone }) => line(fit(printable(text), width), tone))
+}
+
+const range = (values: readonly number[], text: (value: number) => string): string =>
+  `${text(Math.min(...values))}..${text(Math.max(...values))}`
+
+/** One row for each run, and the range. */
+function runsOf ({ runs }: DrillRecord): Line[] {
+  const rows = columns([
+    ['run', 'requests', 'lost', 'p50 ms', 'p99 ms', 'max ms'],
+    ...runs.map(({ requests, lost, latency: { p50, p99, max } }, index) =>
+      [`${index + 1}`, `${requests}`, `${lost}`, ...[p50, p99, max].map(milliseconds)]),
+    [
+      'range', range(runs.map((run) => run.requests), String), range(runs.map((run) => run.lost), String),
+      ...(['p50', 'p99', 'max'] as const).map((name) => range(runs.map((run) => run.latency[name]), milliseconds))
+    ]
+  ])
+  return [line(''), ...indented(rows, runs.map(({ lost }) => lost > 0))]
+}
+
+function runOf (run: RunRecord, index: number, { runs, grace }: DrillRecord): Line[] {
+  const { losses, lost, latency, replicas } = run
+  const groups = groupLosses(losses)
+  const rest = lost - Math.min(mostLosses, losses.length)
+  return [
+    line(''),
+    ...runs.length === 1 ? [] : [line(`run ${index + 1}: ${lost} of ${run.requests} lost`, 'strong')],
+    ...lost === 0 ? [] : [
+      line('lost, by kind, replica and phase', 'strong'),
+      ...indented(columns(groups.slice(0, mostGroups).map((group) =>
+        [`${group.losses.length}`, group.kind, group.replica, group.phase, spanOf(group.losses)]))),
+      ...groups.length > mostGroups ? [line(`  and ${groups.length - mostGroups} more of these`)] : [],
+      line('the first of them', 'strong'),
+      ...indented(columns(losses.slice(0, mostLosses).map((loss) =>
+        [momentOf(loss), loss.replica ?? 'no replica', loss.phase ?? '-', lossOf(loss)]))),
+      ...rest > 0 ? [line(`  and ${rest} more`)] : []
+    ],
+    line('answers took, in ms', 'strong'),
+    ...indented(columns([
+      ['', 'answers', 'p50', 'p90', 'p99', 'max'],
+      ...stages.map((stage) => ({ stage, ...latency.stages[stage] })).filter(({ count }) => count > 0)
+        .map(({ stage, count, p50, p90, p99, max }) =>
+          [`${stage} the update`, `${count}`, ...[p50, p90, p99, max].map(milliseconds)])
+    ])),
+    line('replicas', 'strong'),
+    ...indented(
+      columns(replicas.map((replica) => [replica.name, ending(replica, grace), reportOf(replica)])),
+      replicas.map(({ departure }) => departure?.isKilled === true || (departure?.code ?? 0) !== 0), 0
+    )
+  ]
+}
+
+/** Rows below a title, the bad ones of them marked. @param head rows above the first of `bad` */
+function indented (rows: readonly string[], bad: readonly boolean[] = [], head = 1): Line[] {
+  return rows.map((text, index) => line(`  ${text}`, bad[index - head] === true ? 'bad' : undefined))
+}
+
+const sum = ({ runs }: DrillRecord, count: (run: RunRecord) => number): string =>
+  `${runs.reduce((total, run) => total + count(run), 0)}`
+
+const most = ({ runs }: DrillRecord, time: (run: RunRecord) => number): string =>
+  milliseconds(Math.max(...runs.map(time)))
+
+/** Both results side by side. */
+function trialOf (record: DrillRecord, { variables, untried, record: tried }: Trial, width: number): Line[] {
+  const given = Object.entries(variables).map(([name, value]) => `${name}=${value}`)
+  const runs = [...record.runs, ...tried?.runs ?? []]
+  const kinds = [...new Set(runs.flatMap(({ byKind }) => Object.keys(byKind) as Array<keyof typeof byKind>))]
+  const row = (name: string, text: (one: DrillRecord) => string): string[] =>
+    [name, text(record), ...tried === undefined ? [] : [text(tried)]]
+  return [
+    line(''),
+    line('the advice, tried', 'strong'),
+    ...wrapped('  ', given.join(' ') || 'No variable sets what is advised: nothing was tried.', width),
+    ...untried.length === 0 ? [] : wrapped('  ', `Not tried, for no variable sets it: ${untried.join(', ')}.`, width),
+    ...tried === undefined ? [] : indented(columns([
+      ['', 'as it is', 'with the advice'],
+      row('requests', (one) => sum(one, ({ requests }) => requests)),
+      row('lost', (one) => sum(one, ({ lost }) => lost)),
+      ...kinds.map((kind) => row(`  ${kind}`, (one) => sum(one, ({ byKind }) => byKind[kind] ?? 0))),
+      row('p99 in ms', (one) => most(one, ({ latency }) => latency.p99)),
+      row('longest answer in ms', (one) => most(one, ({ latency }) => latency.max))
+    ]))
+  ]
+}
+
+/** Text in lines of this width; the first one begins with the mark, the others are indented as far. */
+export function wrapped (mark: string, text: string, width: number): Line[] {
+  const lines: string[] = []
+  let current = mark
+  let isFresh = true
+  for (const word of printable(text).split(' ')) {
+    const joined = isFresh ? current + word : `${current} ${word}`
+    if (isFresh || textWidth(joined) <= width) current = joined
+    else {
+      lines.push(current)
+      current = ' '.repeat(mark.length) + word
+    }
+    isFresh = false
+  }
+  return [...lines, current].map((one) => line(one))
+}
