@@ -6,9 +6,9 @@ import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { claimPort } from '../../lib/drill/ports.ts'
 import { readStages } from '../e2e/kubelet/image.ts'
 import { nodeBinary } from '../roofs/support/install.ts'
-import { freePort } from '../roofs/support/service.ts'
 import { readLines } from '../support/lines.ts'
 import { makeBase } from './image/base.ts'
 import { Buildah, descendants, installBuildah } from './image/buildah.ts'
@@ -61,7 +61,7 @@ t.test('the example image is built from a fresh checkout, answers its probes, se
   const config = await builder.config('shop')
   t.match(config, { User: '1000:1000', WorkingDir: '/app', ExposedPorts: { '3000/tcp': {} } })
 
-  const port = await freePort()
+  const port = await claimPort()
   const container = await builder.run('shop', [...config.Entrypoint, ...config.Cmd], {
     PORT: String(port),
     TERMINATION_GRACE_PERIOD_SECONDS: '20'

@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
-import type { FrontEnd, Report } from '../../lib/lifecycle/report.ts'
+import type { FrontEnd } from '../../lib/lifecycle/report.ts'
 import { Balancer } from './balancer.ts'
 import type { Check } from './balancer.ts'
 import { prefer } from '../e2e/replicas.ts'
@@ -208,7 +208,7 @@ async function findOtherPort ({ lines }: Replica): Promise<number> {
 
 async function tryCase (t: Test, one: Case): Promise<void> {
   const { name, checks, given = {}, fixture = 'replica.js', reports = 1, warmUp = 3500, least, most, frontEnds } = one
-  const replicas = await Promise.all([start(t, given, { fixture }), start(t, given, { fixture })])
+  const replicas = await Promise.all([start(t, given, fixture), start(t, given, fixture)])
   for (const replica of replicas) {
     if (checks.some(({ port }) => port !== undefined)) otherPorts.set(replica.port, await findOtherPort(replica))
   }
@@ -226,7 +226,7 @@ async function tryCase (t: Test, one: Case): Promise<void> {
   await sleep(1000)
   await Promise.all(stops.map((stop) => stop()))
   const { report, code, warnings } = departure
-  const ended = gone.lines.filter(({ event }) => event === 'graceful.report').map(({ report: own }) => own as Report)
+  const ended = gone.lines.filter(({ event }) => event === 'graceful.report').map(({ report: own }) => own!)
   t.equal(ended.length, reports)
   const details = { traffic: report.traffic, phases: report.phases, warnings }
   t.equal(code, 0)

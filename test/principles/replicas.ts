@@ -1,87 +1,48 @@
-import { spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import type { LogLine } from '../../lib/drill/log-lines.ts'
+import { startReplica } from '../../lib/drill/replicas.ts'
+import type { Departure as End, Replica as Process } from '../../lib/drill/replicas.ts'
 import type { Report } from '../../lib/lifecycle/report.ts'
 import { prefer } from '../e2e/replicas.ts'
+import { cleanEnv } from '../support/clean-env.ts'
 
-/** A line of its log. */
-export type Line = Record<string, unknown> & { event?: string, level?: number, msg?: string }
-
-/** A running service. */
-export interface Replica {
-  pid: number
-  /** A port, or the path of a socket. */
-  address: number | string
-  port: number
-  lines: Line[]
-  signal (name?: NodeJS.Signals): void
-  ended: Promise<{ code: number | null, signal: NodeJS.Signals | null, at: number }>
-}
+/** A running service, with the lines of its output that have an event, are warnings, or are no JSON. */
+export type Replica = Process & { readonly lines: LogLine[] }
 
 /** How it went. */
-export interface Departure { code: number | null, took: number, report: Report, warnings: Line[] }
+export interface Departure extends End { report: Report, warnings: LogLine[] }
 
-/** What a test runner and Kubernetes put into the environment of whatever is started. */
-const unset = [
-  'NODE_OPTIONS',
-  'NODE_V8_COVERAGE',
-  'NODE_ENV',
-  'KUBERNETES_SERVICE_HOST',
-  'PRESTOP_SECONDS',
-  'TERMINATION_GRACE_PERIOD_SECONDS',
-  'NODE_UNIQUE_ID'
-]
+/** What Kubernetes, and whoever runs the tests, puts into the environment of a program. */
+const unset = ['NODE_ENV', 'KUBERNETES_SERVICE_HOST', 'PRESTOP_SECONDS', 'TERMINATION_GRACE_PERIOD_SECONDS',
+  'NODE_UNIQUE_ID']
+/** Milliseconds: longer than any start on a busy machine, and than any end whose time a test measures. */
+const patience = 60_000
 
-/** Starts a program of `fixtures/` and waits until it listens. */
-export async function start (
-  t: Test,
-  given: object = {},
-  { env = {}, fixture = 'replica.js' }: { env?: NodeJS.ProcessEnv, fixture?: string } = {}
-): Promise<Replica> {
+/** Whether a line is a warning, or no line of a log. */
+export function isWarning ({ level = 0, event }: LogLine): boolean {
+  return level >= 40 || event === 'output'
+}
+
+/** Starts a program of `fixtures/`, which listens on the port of `PORT`, and waits until it says so. */
+export async function start (t: Test, given: object = {}, fixture = 'replica.js'): Promise<Replica> {
+  const lines: LogLine[] = []
   const file = fileURLToPath(new URL(`fixtures/${fixture}`, import.meta.url))
-  const command = [
-    ...unset.flatMap((name) => ['-u', name]),
-    ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
-    process.execPath,
-    file,
-    JSON.stringify(given)
-  ]
-  const child = spawn('env', command, { stdio: ['pipe', 'pipe', 'pipe'] })
-  prefer(child.pid, 0)
-  const lines: Line[] = []
-  let listening: (line: Line) => void
-  const listens = new Promise<Line>((resolve) => { listening = resolve })
-  const read = (text: string): void => {
-    let line: Line
-    try { line = JSON.parse(text) as Line } catch { line = { level: 50, msg: text } }
-    if (line.event === undefined && (line.level ?? 0) < 40) return
-    lines.push(line)
-    if (line.event === 'replica.listening') listening(line)
-  }
-  for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', read)
-  const ended = new Promise<{ code: number | null, signal: NodeJS.Signals | null, at: number }>((resolve) => {
-    let at = 0
-    child.once('exit', () => { at = performance.now() })
-    child.once('close', (code, signal) => resolve({ code, signal, at }))
-  })
+  const withoutEnv = [...cleanEnv, ...unset.flatMap((name) => ['-u', name])]
+  const replica = await startReplica(fixture, {
+    command: ['env', ...withoutEnv, process.execPath, file, JSON.stringify(given)],
+    // It is asked nothing: whoever asks for readiness is a front end.
+    probe: async () => lines.some(({ event }) => event === 'replica.listening') ? 200 : 0,
+    bootWithin: patience
+  }, { line: (_replica, line) => { if (line.event !== undefined || isWarning(line)) lines.push(line) } })
+  prefer(replica.pid, 0)
   t.teardown(() => {
-    child.kill('SIGKILL')
+    replica.kill('SIGKILL')
     // Children of a supervisor would live on without it.
     for (const { childPid } of lines) if (typeof childPid === 'number') kill(childPid)
   })
-  const line = await Promise.race([listens, ended.then(() => undefined), sleep(30_000, undefined, { ref: false })])
-  if (line === undefined) throw new Error(`${fixture} does not listen: ${JSON.stringify(lines)}`)
-  const address = line['address'] as number | string
-  return {
-    pid: child.pid!,
-    address,
-    port: Number(address),
-    lines,
-    ended,
-    signal: (name = 'SIGTERM') => { child.kill(name) }
-  }
+  await replica.ready()
+  return Object.assign(replica, { lines })
 }
 
 function kill (pid: number): void {
@@ -92,17 +53,10 @@ function kill (pid: number): void {
   }
 }
 
-/** Ends a service, and tells how it went. */
-export async function end (replica: Replica, signal: NodeJS.Signals = 'SIGTERM'): Promise<Departure> {
-  const from = performance.now()
-  replica.signal(signal)
-  const { code, at } = await replica.ended
-  const report = replica.lines.find(({ event }) => event === 'graceful.report')?.['report'] as Report | undefined
+/** Ends a service with SIGTERM, and tells how it went. @throws Error where its log has no report */
+export async function end (replica: Replica): Promise<Departure> {
+  const { report, ...departure } = await replica.terminate(patience)
   if (report === undefined) throw new Error(`no report: ${JSON.stringify(replica.lines)}`)
-  return {
-    code,
-    took: at - from,
-    report,
-    warnings: replica.lines.filter(({ level = 0, event }) => level >= 40 && event !== 'graceful.report')
-  }
+  const warnings = replica.lines.filter((line) => isWarning(line) && line.event !== 'graceful.report')
+  return { ...departure, report, warnings }
 }

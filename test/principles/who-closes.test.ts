@@ -1,10 +1,10 @@
 import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import type { Report } from '../../lib/lifecycle/report.ts'
+import type { LogLine } from '../../lib/drill/log-lines.ts'
 import { inTime, Stopwatch } from '../support/stopwatch.ts'
-import { start } from './replicas.ts'
-import type { Line, Replica } from './replicas.ts'
+import { isWarning, start } from './replicas.ts'
+import type { Replica } from './replicas.ts'
 
 t.setTimeout(180_000)
 t.jobs = 2
@@ -43,7 +43,7 @@ function load (port: number, perSecond: number): () => Promise<{ sent: number, l
   }
 }
 
-async function line (replica: Replica, event: string): Promise<Line> {
+async function line (replica: Replica, event: string): Promise<LogLine> {
   for (;; await sleep(20)) {
     const found = replica.lines.find((one) => one.event === event)
     if (found !== undefined) return found
@@ -60,12 +60,12 @@ const primaries: Array<[name: string, given: object, longest: number]> = [
 for (const [name, given, longest] of primaries) {
   // Scenario (Who is in front): Somebody else's cluster replaces its workers
   t.test(`a primary of somebody else's cluster replaces its workers one by one, ${name}`, async (t) => {
-    const primary = await start(t, given, { fixture: 'primary.js' })
+    const primary = await start(t, given, 'primary.js')
     await line(primary, 'primary.ready')
     const stop = load(primary.port, 40)
     await sleep(1500)
     const watch = new Stopwatch(primary.pid)
-    primary.signal('SIGUSR2')
+    primary.kill('SIGUSR2')
     await line(primary, 'primary.done')
     watch.stop()
     await sleep(300)
@@ -78,7 +78,7 @@ for (const [name, given, longest] of primaries) {
       inTime(t, { time: Number(took), late: watch.late }, [0, longest], 'gone after')
     }
     const reports = primary.lines.filter(({ event }) => event === 'graceful.report')
-      .map((one) => one['report'] as Report)
+      .map(({ report }) => report!)
     t.equal(reports.length, replaced.length)
     for (const { verdict, advice, traffic, phases } of reports) {
       t.equal(verdict, 'clean')
@@ -86,6 +86,6 @@ for (const [name, given, longest] of primaries) {
       t.equal(traffic.lateArrivals, 0, 'nobody is alarmed')
       t.notOk(phases.some(({ phase }) => phase === 'announcing'), 'phase 1 is left out')
     }
-    t.strictSame(primary.lines.filter(({ level = 0 }) => level >= 40), [])
+    t.strictSame(primary.lines.filter(isWarning), [])
   })
 }

@@ -1,9 +1,7 @@
-import { once } from 'node:events'
 import { createRequire } from 'node:module'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { claimPort } from '../../lib/drill/ports.ts'
 import { fork } from './fork.ts'
 import type { Result } from './fork.ts'
 
@@ -12,21 +10,13 @@ const fixture = fileURLToPath(new URL('fixtures/cli-app.js', import.meta.url))
 
 interface Ended { result: Result, answer: string }
 
-/** A port nobody listens on: fastify-cli takes 0 for its default. */
-async function freePort (): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return String(port)
-}
-
 /** Starts an application with `fastify start`, and ends it in the midst of a request of 1.2 s. */
 async function start (signal: NodeJS.Signals, ...options: string[]): Promise<Ended> {
+  // It takes 0 for its default.
+  const port = String(await claimPort())
   // What `fork` adds comes behind `--`, where fastify-cli takes options of the application.
   const child = fork('cli-app.js', {
-    node: [cli, 'start', '-l', 'info', '-a', '127.0.0.1', '-p', await freePort(), ...options, fixture, '--']
+    node: [cli, 'start', '-l', 'info', '-a', '127.0.0.1', '-p', port, ...options, fixture, '--']
   })
   const [, address] = await child.waitForLine(/Server listening at (http:\/\/127\.0\.0\.1:\d+)/)
   const answer = fetch(`${address}/slow`).then(async (response) => response.text(), (error: Error) => error.message)

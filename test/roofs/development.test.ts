@@ -6,9 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
+import { claimPort } from '../../lib/drill/ports.ts'
 import { inTime, Stopwatch } from '../support/stopwatch.ts'
 import { install, versionOf } from './support/install.ts'
-import { freePort, start } from './support/service.ts'
+import { start } from './support/service.ts'
 import { Terminal } from './support/terminal.ts'
 
 t.setTimeout(300_000)
@@ -161,7 +162,7 @@ async function watch (t: Test, tool: string): Promise<Watched> {
   const own = join(folder, 'runs', tool.replace(/\W+/g, '-'))
   const write = prepare(own)
   let edits = 0
-  const port = await freePort()
+  const port = await claimPort()
   const terminal = new Terminal(own, { PORT: String(port) })
   t.teardown(async () => terminal.close())
   await terminal.open()

@@ -3,12 +3,13 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { startLoad } from '../../lib/drill/load.ts'
 import type { LoadResult } from '../../lib/drill/load.ts'
+import { claimPort } from '../../lib/drill/ports.ts'
 import { countByKind } from '../../lib/drill/tally.ts'
 import { startHaproxy } from '../e2e/haproxy.ts'
 import { prefer } from '../e2e/replicas.ts'
 import { install, versionOf } from './support/install.ts'
 import { Pm2 } from './support/pm2.ts'
-import { freePort, logOf } from './support/service.ts'
+import { logOf } from './support/service.ts'
 import { complaints, hooksOf, isClean, shopUsers } from './support/update.ts'
 
 t.setTimeout(600_000)
@@ -42,7 +43,7 @@ t.test('pm2 reload of a cluster of two, with clients that come to it directly', 
   prefer(process.pid, -10)
   const folder = await install('pm2')
   t.comment(`pm2 ${versionOf(folder, 'pm2')}`)
-  const port = await freePort()
+  const port = await claimPort()
   const pm2 = new Pm2(t, folder, { PORTS: String(port), INSTANCES: '2' })
   heard(t, await pm2.start(port))
   const load = startLoad({ port, rate: 60, profiles: shopUsers })
@@ -59,7 +60,7 @@ t.test('two applications of pm2 in fork mode behind HAProxy, reloaded one after 
   prefer(process.pid, -10)
   const folder = await install('pm2')
   t.comment(`pm2 ${versionOf(folder, 'pm2')}`)
-  const ports = [await freePort(), await freePort()]
+  const ports = [await claimPort(), await claimPort()]
   const pm2 = new Pm2(t, folder, { PORTS: ports.join(',') })
   heard(t, await pm2.start(...ports))
   const front = await startHaproxy({ slots: ports.length, check: true })
@@ -81,7 +82,7 @@ t.test('two applications of pm2 in fork mode behind HAProxy, reloaded one after 
 // Scenario, too: pm2, in cluster mode and in fork mode
 t.test('a supervisor under pm2 tells when all of its children are ready, and ends in order', async (t) => {
   const folder = await install('pm2')
-  const port = await freePort()
+  const port = await claimPort()
   const pm2 = new Pm2(t, folder, { PORTS: String(port), WORKERS: '2' })
   heard(t, await pm2.start(port))
   t.equal(pm2.lines().filter(({ text }) => text.includes('"event":"graceful.supervisor.spawn"')).length, 2)

@@ -1,20 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { claimPort } from '../../lib/drill/ports.ts'
 import { ask, start, until } from './tree.ts'
-
-function freePort (): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
-}
 
 /** Whether somebody can connect. */
 function accepts (port: number): Promise<boolean> {
@@ -33,7 +24,7 @@ t.test('a port is closed by whoever means it', async (t) => {
   t.teardown(() => rm(directory, { recursive: true, force: true }))
   const release = join(directory, 'release')
   const deploy = (content: object): Promise<void> => writeFile(release, JSON.stringify(content))
-  const [first, second, other] = await Promise.all([freePort(), freePort(), freePort()])
+  const [first, second, other] = await Promise.all([claimPort(), claimPort(), claimPort()])
   await deploy({ port: first, other })
   const tree = start(t, [
     'run', '--max-crashes', '0', fileURLToPath(new URL('fixtures/ports.js', import.meta.url)), release

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
+import { claimPort } from '../../../lib/drill/ports.ts'
 import { endWithUs } from '../../../lib/drill/processes.ts'
-import { freePort } from './service.ts'
 
 /** Installs a package of Debian's. @throws Error where that does not work */
 function installPackage (name: string): void {
@@ -60,7 +60,7 @@ export async function startRedis (t: Pick<Test, 'teardown'>): Promise<number> {
   const binary = '/usr/bin/redis-server'
   if (!existsSync(binary)) installPackage('redis-server')
   const folder = mkdtempSync(join(tmpdir(), 'redis-'))
-  const port = await freePort()
+  const port = await claimPort()
   return await serve(t, folder, port, [
     binary, '--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'
   ])
@@ -77,7 +77,7 @@ export async function startPostgres (t: Pick<Test, 'teardown'>): Promise<string>
   if (binaries() === undefined) installPackage('postgresql')
   const bin = binaries()!
   const folder = mkdtempSync(join(tmpdir(), 'postgres-'))
-  const port = await freePort()
+  const port = await claimPort()
   // It refuses to run as root.
   const asOther = process.getuid?.() === 0
     ? ['setpriv', '--reuid=postgres', '--regid=postgres', '--init-groups'] as const

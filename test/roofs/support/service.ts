@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Report } from '../../../lib/lifecycle/report.ts'
+import { claimPort } from '../../../lib/drill/ports.ts'
 import { probe } from '../../../lib/drill/readiness.ts'
 import { endWithUs } from '../../../lib/drill/processes.ts'
 import { prefer } from '../../e2e/replicas.ts'
@@ -40,16 +39,6 @@ export interface Service {
   kill (signal: NodeJS.Signals): void
   /** Waits for a line, also for one that has come. @throws Error with all lines, where it ends before or in 30 s */
   waitFor (pattern: RegExp): Promise<RegExpExecArray>
-}
-
-/** A port that nobody has. */
-export async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Starts a program as its user would: without the loaders of a test run. It ends with the test. */
@@ -96,7 +85,7 @@ function launch ({ folder, command, env = {} }: Command, port = 0): Service {
 
 /** Starts a service, and waits until it is ready. @throws Error with all that it wrote */
 export async function start (command: Command): Promise<Service> {
-  const service = launch(command, await freePort())
+  const service = launch(command, await claimPort())
   let ended = false
   void service.exited.then(() => { ended = true })
   for (const end = Date.now() + 120_000; ;) {
