@@ -22,6 +22,7 @@ interface SupervisorOptions {
   script: string;
   args?: readonly string[];
   workers?: number | "auto";
+  sticky?: boolean;
   gracePeriod?: number;
   childTimeout?: number;
   startTimeout?: number;

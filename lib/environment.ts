@@ -60,6 +60,8 @@ export function readDeveloper (env: NodeJS.ProcessEnv = process.env): string | u
 export const supervisorVariable = 'GRACEFUL_SUPERVISOR_PID'
 /** How many children it has. */
 export const siblingsVariable = 'GRACEFUL_SUPERVISOR_CHILDREN'
+/** Whether the supervisor accepts in place of its children: `1`. */
+export const stickyVariable = 'GRACEFUL_SUPERVISOR_STICKY'
 /** Which of its places a child has, from 1. Who follows it there has the same. */
 export const childVariable = 'GRACEFUL_CHILD'
 

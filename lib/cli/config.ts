@@ -106,6 +106,7 @@ function read (option: SupervisorOption, name: string, value: unknown): unknown 
     case 'secret':
     case 'mode':
       return value
+    case 'boolean': return value === 'true' || (value !== 'false' && value)
     case 'time': return readDuration(name, value)
     case 'bytes': return readBytes(name, value)
     case 'workers': return value === 'auto' ? value : readCount(option, name, value)

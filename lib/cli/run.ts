@@ -56,7 +56,8 @@ function parse (args: string[]): Given {
   // Not `strict`: that would take what belongs to the service for ours, and its messages are of many lines.
   const { tokens } = parseArgs({
     args,
-    options: Object.fromEntries([...optionsByFlag.keys()].map((flag) => [flag, { type: 'string' as const }])),
+    options: Object.fromEntries([...optionsByFlag].map(([flag, { kind }]) =>
+      [flag, { type: kind === 'boolean' ? kind : 'string' as const }])),
     strict: false,
     allowPositionals: true,
     tokens: true
@@ -84,6 +85,7 @@ function readValue ({ name, rawName, value, inlineValue }: Token): string {
     const known = [...optionsByFlag.keys()].map((flag) => `--${flag}`).join(', ')
     throw new UsageError(`run: unknown option '${shorten(typed(rawName))}', expected one of: ${known}`)
   }
+  if (option.kind === 'boolean') return value ?? 'true'
   // A number below 0 is no option: its own message says what was expected.
   const isOption = inlineValue !== true && /^-(?!\d)/.test(value ?? '')
   if (value === undefined || isOption) {

@@ -61,7 +61,9 @@ export function pipesOf (stream: object): unknown[] {
 export interface ListenerHandle {
   close (callback?: () => void): void
   /** Sockets with a port have it. */
-  getsockname? (out: { port?: number }): number
+  getsockname?: (out: { address?: string, port?: number }) => number
+  listen?: (backlog: number) => number
+  onconnection?: (error: number, connection: ConnectionHandle | undefined) => void
 }
 
 /** Makes one; a number is an error. */
@@ -88,6 +90,71 @@ export const withoutMaker: MissingPart = {
 /** Puts something else in place of {@link listenerHandleMaker}. */
 export function replaceListenerHandleMaker (make: MakeListenerHandle): void {
   maker._createServerHandle = make
+}
+
+/** An accepted connection, of which nothing was read. */
+export interface ConnectionHandle {
+  close (): void
+  getpeername (out: { address?: string }): number
+}
+
+/**
+ * Accepts on a bound socket, and reads nothing.
+ *
+ * Part: `onconnection`. Without it nothing is accepted. Not checked at start: it is given to a handle, and not read.
+ *
+ * @returns 0, or the number of an error
+ */
+export function acceptOn (
+  handle: ListenerHandle,
+  accept: (connection: ConnectionHandle, address: string | undefined) => void
+): number {
+  handle.onconnection = (error, connection) => {
+    if (error !== 0 || connection === undefined) return
+    const peer: { address?: string } = {}
+    connection.getpeername(peer)
+    accept(connection, peer.address)
+  }
+  // What the kernel allows.
+  return handle.listen?.(4096) ?? 0
+}
+
+/** Gives a listener a connection as if it had accepted it itself. */
+export function deliver (handle: ListenerHandle, connection: ConnectionHandle): void {
+  handle.onconnection?.(0, connection)
+}
+
+/** What parent and child call a listener; undefined for one without a port. */
+export function nameOfListener (handle: ListenerHandle): string | undefined {
+  const bound: { address?: string, port?: number } = {}
+  // Sockets of UDP do not listen.
+  const isBound = handle.listen !== undefined && handle.getsockname?.(bound) === 0
+  return isBound ? `${bound.address} ${bound.port}` : undefined
+}
+
+/** Closes the socket of a handle, whatever was put over its `close`. */
+export function closeSocketOf (handle: ListenerHandle): void {
+  (Object.getPrototypeOf(handle) as ListenerHandle).close.call(handle)
+}
+
+type AskForHandle = (server: unknown, options: unknown, callback: (error: number, handle: unknown) => void) => void
+
+/**
+ * Calls `use` with each handle that the parent shares with this worker of `node:cluster`, before anybody listens on it.
+ *
+ * Part: `_getServer`. Without it the worker accepts beside its parent. Not checked at start: only a worker whose parent
+ * accepts for it is asked for it.
+ */
+export function onSharedHandle (cluster: object, use: (handle: ListenerHandle) => void): void {
+  const { _getServer: ask } = cluster as { _getServer?: AskForHandle }
+  if (typeof ask !== 'function') return
+  const asking: AskForHandle = function (this: unknown, server, options, callback) {
+    return ask.call(this, server, options, (error, handle) => {
+      if (!error && handle !== null && handle !== undefined) use(handle as ListenerHandle)
+      callback(error, handle)
+    })
+  }
+  Object.assign(cluster, { _getServer: asking })
 }
 
 /**

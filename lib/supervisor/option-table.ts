@@ -1,9 +1,9 @@
-import { fileMode, text as anyText } from '../rules.ts'
+import { boolean, fileMode, text as anyText } from '../rules.ts'
 import { unknownGracePeriod } from '../platform/surroundings.ts'
 import { socketPath } from '../server/socket-files.ts'
 import type { SupervisorOptions } from './settings.ts'
 
-type Kind = 'text' | 'mode' | 'count' | 'workers' | 'time' | 'bytes' | 'secret'
+type Kind = 'text' | 'boolean' | 'mode' | 'count' | 'workers' | 'time' | 'bytes' | 'secret'
 
 /** One option: its values, also in words, and its default in words. The command makes a flag and a variable of each. */
 export interface SupervisorOption {
@@ -42,6 +42,7 @@ export const supervisorOptions: readonly SupervisorOption[] = [
     name: 'workers', kind: 'workers', expected: "an integer from 1 to 1024, or 'auto'", default: `${defaults.workers}`,
     test: (value) => value === 'auto' || isCount(1, 1024)(value)
   },
+  { name: 'sticky', kind: 'boolean', ...boolean, default: '`false`' },
   {
     name: 'gracePeriod', ...time(1000),
     default: `env \`TERMINATION_GRACE_PERIOD_SECONDS\` x 1000, else that of the platform, else ${unknownGracePeriod}`

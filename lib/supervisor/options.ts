@@ -98,7 +98,8 @@ export function readSupervisorOptions (
   }
   const environment = readEnvironment(env)
   return {
-    script, args: [...args], workers, minReady, maxSurge, maxCrashes, startTimeout, maxMemory: options.maxMemory,
+    script, args: [...args], workers, sticky: options.sticky === true && workers > 1,
+    minReady, maxSurge, maxCrashes, startTimeout, maxMemory: options.maxMemory,
     ...readTimes(options, environment, nameOf), ...readContainer(environment), status: readStatus(options, nameOf)
   }
 }

@@ -60,6 +60,10 @@ export const longestMetrics: number = 2 ** 21
 /** From the parent. The answer carries the same number. */
 export interface Ask { type: typeof messageType, ask: Question, id: number }
 
+/** From the parent, with a connection of one of the listeners, which the child answers with `taken`. */
+export interface HandOver { cmd: typeof handOver, listener: string }
+export const handOver = 'NODE_FASTIFY_GRACEFUL_CONNECTION'
+
 /** From the child. */
 export type Tell =
   | { type: typeof messageType, state: ChildState, id?: number }
@@ -68,6 +72,10 @@ export type Tell =
   | { type: typeof messageType, metrics: MetricsText[], id?: number }
   | { type: typeof messageType, answer: unknown, id: number }
   | { type: typeof messageType, error: string, id: number }
+  /** On which listeners it takes the connections that its parent accepts. */
+  | { type: typeof messageType, listens: string[] }
+  /** Whether it has taken the last one. */
+  | { type: typeof messageType, taken: boolean }
 
 /** To the child, which understands it without us: see `docs/signals.md`. */
 export interface ShutdownMessage {

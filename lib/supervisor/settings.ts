@@ -11,6 +11,8 @@ export interface SupervisorOptions {
   args?: readonly string[]
   /** How many children serve: a number, or `'auto'` for one per available core. */
   workers?: number | 'auto'
+  /** Whether connections from one address go to one child, so that socket.io's long polling works. Default `false`. */
+  sticky?: boolean
   /** From the signal to the end of the last child: what the process manager waits before it kills. */
   gracePeriod?: number
   /** What a child gets on top of its own grace period before it is killed. */
@@ -52,6 +54,8 @@ export interface SupervisorSettings {
   script: string
   args: readonly string[]
   workers: number
+  /** Never with one child. */
+  sticky: boolean
   gracePeriod: number
   /** What a preStop hook takes of it before the signal. */
   preStop: number

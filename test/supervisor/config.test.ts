@@ -32,6 +32,17 @@ t.test('a flag wins over a variable, a variable over package.json', async (t) =>
   )
   t.same(options, { workers: 3, gracePeriod: 90_000, minReady: 2, statusHost: '0.0.0.0', childTimeout: 500 })
   t.same(readConfig({ workers: 'auto' }, {}, {}).options, { workers: 'auto' })
+  for (const [flags, env, key, sticky] of [
+    [{ sticky: 'true' }, {}, {}, true],
+    [{ sticky: 'false' }, { GRACEFUL_RUN_STICKY: 'true' }, {}, false],
+    [{}, { GRACEFUL_RUN_STICKY: 'true' }, { sticky: false }, true],
+    [{}, {}, { sticky: true }, true]
+  ] as const) {
+    const { options } = readConfig(flags, env, key)
+    t.same(options, { sticky })
+    t.equal(readSupervisorOptions({ script: 'a', workers: 2, ...options }, {}).sticky, sticky)
+  }
+  t.equal(readSupervisorOptions({ script: 'a', sticky: true }, {}).sticky, false, 'with one child there is no other')
 })
 
 t.test('wrong values name the flag, the variable or the key', async (t) => {
@@ -82,6 +93,10 @@ t.test('wrong values name the flag, the variable or the key', async (t) => {
       "fastify-graceful: option '--grace' does not fit into the grace period: "
         + 'expected more, so that children have a grace period of 1000 ms '
         + '(gracePeriod - childTimeout 166 ms - 50 ms for the end of the supervisor), got 1000 ms'
+    ],
+    [
+      {}, { GRACEFUL_RUN_STICKY: '1' }, {},
+      "fastify-graceful: option 'GRACEFUL_RUN_STICKY' must be a boolean, got \"1\" (string)"
     ],
     [
       {}, { GRACEFUL_RUN_STATUS_TOKEN: 'too short' }, {},
@@ -335,6 +350,19 @@ t.test('the command line: help on standard output, what was wrong on standard er
       ['run', '--worker', '2', service],
       wrong("run: unknown option '--worker', "
         + `expected one of: ${supervisorOptions.map((option) => `--${flagOf(option)}`).join(', ')}`)
+    ],
+    [
+      ['run', '--sticky=yes', service],
+      wrong("option '--sticky' must be a boolean, got \"yes\" (string)")
+    ],
+    [
+      ['run', '--sticky', '--workers', '0', service],
+      wrong("option '--workers' must be an integer from 1 to 1024, or 'auto', got 0 (number)")
+    ],
+    [
+      ['run', '--workers', '1', '--sticky', `${service}.gone`],
+      wrong("option '<file>' must be a file that Node can read and run, "
+        + `got ${JSON.stringify(`${service}.gone`)} (no such file)`)
     ],
     [
       ['run', '-w4', service],

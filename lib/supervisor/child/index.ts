@@ -6,7 +6,7 @@ import { applicationChannel, supervisorChannel } from '../../supervisor-link.ts'
 import type { PublishedApplication, PublishedSupervisor } from '../../supervisor-link.ts'
 import { decimal } from '../../util/decimal.ts'
 import { messageOf } from '../../errors.ts'
-import { supervisorVariable } from '../../environment.ts'
+import { stickyVariable, supervisorVariable } from '../../environment.ts'
 import { phaseNumber } from '../../lifecycle/phase.ts'
 import { readVariable } from '../../util/own.ts'
 import { sharedState } from '../../process/shared.ts'
@@ -14,6 +14,7 @@ import { Descendants } from './descendants.ts'
 import type { Ask, ChildState, MetricsText, Pass, Probed, Question, ShutdownMessage, Tell } from '../protocol.ts'
 import { isOurs, longestMetrics, messageType, whisper } from '../protocol.ts'
 import { PhaseStep } from './phase-step.ts'
+import { takeConnections } from './takes.ts'
 import { surviveParent, uncountListener } from '../../fastify/process-internals.ts'
 import type { Channel } from '../../fastify/process-internals.ts'
 
@@ -226,6 +227,7 @@ function listen (): void {
 if (isMainThread && typeof process.send === 'function') {
   if (cluster.worker !== undefined) {
     surviveParent(cluster.worker)
+    if (isChild && process.env[stickyVariable] === '1') takeConnections(tell)
     await import('../../process/early.ts')
   }
   descendants.watch()

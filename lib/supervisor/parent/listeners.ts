@@ -1,16 +1,22 @@
 import { getSystemErrorName } from '../../util/node-util.ts'
 import { clearSocketSync } from './socket.ts'
+import type { Aggregate } from './aggregate.ts'
+import type { Child } from './child.ts'
+import type { SupervisorLog } from './log.ts'
+import type { Slot } from './slot.ts'
+import { Sticky } from './sticky.ts'
 import { listenerHandleMaker, replaceListenerHandleMaker, withoutMaker } from '../../fastify/process-internals.ts'
 import type { ListenerHandle, MakeListenerHandle, MissingPart } from '../../fastify/process-internals.ts'
 
 interface Shared { key: string, handle: ListenerHandle, close: (callback?: () => void) => void }
 
-/** What decides whether a listener is kept. */
-export interface Succession {
-  /** Whether a child that ends, or has ended, leaves its listeners to one that is to come. */
-  expected (): boolean
-  /** Whether nobody is to come any more: every place is served. */
-  over (): boolean
+/** As much of the supervisor as decides whether a listener is kept, and who takes its connections. */
+export interface Listened {
+  readonly settings: { readonly sticky: boolean }
+  readonly slots: readonly Slot[]
+  readonly children: ReadonlySet<Child>
+  readonly aggregate: Pick<Aggregate, 'served' | 'onChange'>
+  readonly log: SupervisorLog
 }
 
 /**
@@ -19,7 +25,8 @@ export interface Succession {
  * that somebody holds, and on which nobody accepts, lets connections wait in the kernel's queue.
  */
 export class Listeners {
-  readonly #succession: Succession
+  readonly #supervisor: Listened
+  readonly #sticky: Sticky | undefined
   /** All that are open. */
   readonly #made = new Set<Shared>()
   /** Those of them that no child has. */
@@ -28,9 +35,19 @@ export class Listeners {
   readonly #passed = new Map<string, ListenerHandle>()
   #make: MakeListenerHandle | undefined
   #released = false
+  #isEmptying = false
+  #isEmpty: boolean
 
-  constructor (succession: Succession) {
-    this.#succession = succession
+  constructor (supervisor: Listened) {
+    this.#supervisor = supervisor
+    this.#sticky = supervisor.settings.sticky ? new Sticky() : undefined
+    this.#isEmpty = this.#sticky === undefined
+    supervisor.aggregate.onChange(() => this.#sticky?.look())
+  }
+
+  /** A child is there. */
+  join (child: Child): void {
+    this.#sticky?.join(child)
   }
 
   /** Answers what of Node is missing, without which no listener is kept. */
@@ -42,12 +59,13 @@ export class Listeners {
 
   uninstall (): void {
     this.release()
+    this.#sticky?.close()
     if (this.#make !== undefined) replaceListenerHandleMaker(this.#make)
   }
 
   /** Closes what nobody has taken over, where nobody is to come: a new release may listen elsewhere. */
   settle (): void {
-    if (this.#kept.size > 0 && this.#succession.over()) this.#drop()
+    if (this.#kept.size > 0 && this.#supervisor.aggregate.served) this.#drop()
   }
 
   /** Nothing is kept any more: the last child that closes a listener closes the port. */
@@ -59,10 +77,31 @@ export class Listeners {
   /**
    * Closes whatever has a port, though children have it, too: a port is closed with the last of
    * them, and not when the parent hears of it.
+   *
+   * @param again called where connections have to be taken first, when that is over
+   * @returns whether it did
    */
-  close (): void {
+  close (again: () => void): boolean {
+    if (!this.#isEmpty) {
+      const emptied = this.#isEmptying ? undefined : this.#sticky?.empty()
+      this.#isEmptying = true
+      void emptied?.then(() => {
+        this.#isEmpty = true
+        again()
+      })
+      return false
+    }
     for (const { handle, close } of this.#made) if (handle.getsockname !== undefined) close()
     this.#made.clear()
+    return true
+  }
+
+  /** Whether a child that ends, or has ended, leaves its listeners to one that is to come. */
+  get #isSucceeded (): boolean {
+    const { aggregate, slots, children } = this.#supervisor
+    return !aggregate.served
+      && (slots.some(({ child }) => child === undefined)
+        || [...children].some((child) => child.ending || !child.worker.isConnected()))
   }
 
   #take (make: MakeListenerHandle, parameters: Parameters<MakeListenerHandle>): ListenerHandle | number {
@@ -74,13 +113,13 @@ export class Listeners {
       this.#kept.delete(kept)
       return kept.handle
     }
-    const handle = makeAnew(make, parameters)
+    const handle = this.#open(makeAnew(make, parameters), parameters)
     if (typeof handle === 'number') return handle
     const [, port] = parameters
     const shared: Shared = { key, handle, close: handle.close.bind(handle) }
     this.#made.add(shared)
     handle.close = (callback) => {
-      if (!this.#released && isBound(handle, port) && this.#succession.expected()) {
+      if (!this.#released && isBound(handle, port) && this.#isSucceeded) {
         this.#kept.add(shared)
         return
       }
@@ -96,11 +135,30 @@ export class Listeners {
     parameters: Parameters<MakeListenerHandle>,
     key: string
   ): ListenerHandle | number {
-    const handle = this.#passed.get(key) ?? make(...parameters)
+    const handle = this.#passed.get(key)
+      ?? this.#open(make(...parameters), parameters)
     if (typeof handle === 'number') return handle
     this.#passed.set(key, handle)
     handle.close = (callback) => callback?.()
     return handle
+  }
+
+  /** What has an address is accepted on here, where that is asked for. */
+  #open (made: ListenerHandle | number, parameters: Parameters<MakeListenerHandle>): ListenerHandle | number {
+    if (this.#sticky === undefined || typeof made === 'number') return made
+    if (made.getsockname === undefined) {
+      const [path] = parameters
+      this.#supervisor.log.warn(
+        { event: 'graceful.supervisor.sticky', path },
+        `the connections of ${path ?? 'a socket'} have no address that they could stay with a child by: `
+          + 'the kernel hands them to any child'
+      )
+      return made
+    }
+    const error = this.#sticky.open(made)
+    if (error === 0) return made
+    made.close()
+    return error
   }
 
   #drop (): void {

@@ -11,12 +11,13 @@ type Member = Pick<Child, 'alive' | 'inStep' | 'state' | 'pass'>
 /** The parent's side: when all children that end together have done with a phase, each may pass on to the next. */
 export class PhaseBarrier {
   readonly #children: Iterable<Member>
-  readonly #onPass: (phase: Phase) => void
+  readonly #mayPass: (phase: Phase) => boolean
   #passed = 0
 
-  constructor (children: Iterable<Member>, onPass: (phase: Phase) => void) {
+  /** @param mayPass what is to be done between a phase and the next one; false where it is not done yet */
+  constructor (children: Iterable<Member>, mayPass: (phase: Phase) => boolean) {
     this.#children = children
-    this.#onPass = onPass
+    this.#mayPass = mayPass
   }
 
   /** Something has changed. */
@@ -28,9 +29,8 @@ export class PhaseBarrier {
       if (number <= this.#passed) continue
       const isOver = ({ state }: Member): boolean =>
         phaseNumber(state.phase ?? 'running') > number || state.waitsIn === phase
-      if (members.length === 0 || !members.every(isOver)) return
+      if (members.length === 0 || !members.every(isOver) || !this.#mayPass(phase)) return
       this.#passed = number
-      this.#onPass(phase)
       for (const member of members) member.pass(phase)
     }
   }

@@ -3,7 +3,7 @@ import cluster, { Worker } from 'node:cluster'
 import { resolve } from 'node:path'
 import type { SupervisorSettings } from '../settings.ts'
 import { launchDirectory } from './script.ts'
-import { childVariable, siblingsVariable, supervisorVariable } from '../../environment.ts'
+import { childVariable, siblingsVariable, stickyVariable, supervisorVariable } from '../../environment.ts'
 import { stateVariable } from '../../platform/end-file.ts'
 
 /**
@@ -27,7 +27,7 @@ export function setupChildren ({ script, args }: SupervisorSettings, preload: st
 
 /** Starts a child for a place. One that cannot be started has no process number, and says so by the event `error`. */
 export function forkChild (
-  { childGracePeriod, workers, surroundings }: SupervisorSettings,
+  { childGracePeriod, workers, sticky, surroundings }: SupervisorSettings,
   place: number
 ): Worker {
   try {
@@ -35,6 +35,7 @@ export function forkChild (
       TERMINATION_GRACE_PERIOD_SECONDS: String(childGracePeriod / 1000),
       [supervisorVariable]: String(process.pid),
       [siblingsVariable]: String(workers),
+      [stickyVariable]: sticky ? '1' : '',
       [childVariable]: String(place),
       // What a child would recognise by itself may not be what its parent sees: systemd shows itself to its own.
       ...surroundings.place && { GRACEFUL_PLATFORM: surroundings.place.name },

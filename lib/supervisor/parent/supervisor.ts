@@ -71,14 +71,9 @@ export class Supervisor {
       ended: (child, end) => this.#message.ended(child, end)
     })
     // From phase 2 on nobody but the children holds a port, so that it is closed when they close it.
-    this.#barrier = new PhaseBarrier(this.children, (phase) => { if (phase === 'announcing') this.#listeners.close() })
-    this.#listeners = new Listeners({
-      expected: () =>
-        !this.aggregate.served
-        && (this.slots.some(({ child }) => child === undefined)
-          || [...this.children].some((child) => child.ending || !child.worker.isConnected())),
-      over: () => this.aggregate.served
-    })
+    this.#barrier = new PhaseBarrier(this.children, (phase) =>
+      phase !== 'announcing' || this.#listeners.close(() => this.#barrier.look()))
+    this.#listeners = new Listeners(this)
     this.aggregate.onChange((phaseChanged) => {
       if (phaseChanged) this.#message.enter(this.aggregate.phase)
       else if (this.#stopping) this.#barrier.look()
@@ -119,6 +114,7 @@ export class Supervisor {
       killed: (parent, pids) => this.#lines.orphansKilled(parent, pids)
     })
     this.children.add(child)
+    this.#listeners.join(child)
     this.#lines.spawned(child)
     void child.settled.then(() => {
       this.probes.join(child)
