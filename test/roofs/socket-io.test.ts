@@ -93,6 +93,8 @@ t.test('socket.io by polling in three children that keep their clients, through 
   const lost: string[] = []
   let [answered, ends] = [0, 0]
   const talk = async (index: number): Promise<void> => {
+    // As a browser, which keeps its connections.
+    const from: object = { keepAlive: true, localAddress: `127.0.3.${index + 1}` }
     const client = io(`http://127.0.0.1:${service.port}`, {
       transports: ['polling'],
       forceNew: true,
@@ -101,8 +103,7 @@ t.test('socket.io by polling in three children that keep their clients, through 
       // What has not been acknowledged when a connection ends is sent once more.
       retries: 3,
       ackTimeout: 10_000,
-      // As a browser, which keeps its connections.
-      agent: new Agent({ keepAlive: true, localAddress: `127.0.3.${index + 1}` } as object)
+      agent: new Agent(from)
     })
     client.on('disconnect', (reason: string) => {
       if (over.signal.aborted) return
