@@ -23,14 +23,26 @@ function tableOf (text: string, head: readonly string[]): string[][] {
   return lines.slice(start + 2, end === -1 ? undefined : end).map(cells)
 }
 
-t.test("the README's options are those of the code, with their defaults", async (t) => {
-  const rows = tableOf(await read('README.md'), ['option', 'default', 'meaning'])
+t.test("the reference's options are those of the code, with their defaults", async (t) => {
+  const rows = tableOf(await read('docs/reference.md'), ['option', 'default', 'meaning'])
   t.same(
     Object.fromEntries(rows.map(([name = '', text]) => [name.replaceAll('`', ''), text])),
     Object.fromEntries(optionTable.map((row) => [row.name, row.default]))
   )
   t.same(rows.map(([name]) => name), optionTable.map(({ name }) => `\`${name}\``), 'in the same order, each once')
   for (const [name, , meaning = ''] of rows) t.ok(meaning.length > 0, `${name} has a meaning`)
+})
+
+t.test("the README's options are some of the reference's, as they stand there, and it is short", async (t) => {
+  const text = await read('README.md')
+  const all = tableOf(await read('docs/reference.md'), ['option', 'default', 'meaning'])
+  const known = new Map(all.map(([name = '', ...row]) => [name, row.join('|')]))
+  const rows = tableOf(text, ['option', 'default', 'meaning'])
+  t.ok(rows.length >= 10 && rows.length <= 15)
+  for (const [name = '', ...row] of rows) {
+    t.equal(row.join('|').replaceAll('](docs/reference.md#', '](#').replaceAll('](docs/', ']('), known.get(name), name)
+  }
+  t.ok(text.split('\n').length <= 150)
 })
 
 t.test('the reference lists every error code, and no other', async (t) => {
