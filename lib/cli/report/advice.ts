@@ -14,7 +14,7 @@ export interface Cause {
 }
 
 /** A value that would have been enough. */
-export interface Value {
+interface Value {
   option: 'gracePeriod' | 'announce.min' | 'announce.max' | 'close'
   /** Milliseconds. */
   value: number

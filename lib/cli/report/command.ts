@@ -115,8 +115,8 @@ function pass (stream: Readable, lines: LineSplitter, stop: AbortSignal): Promis
 const nameOf = (file: string): string => file === standardInput ? 'standard input' : printable(file)
 
 /** Whether there is neither a report nor anything else to tell. */
-function isEmpty ({ reports, unreported, stalled, blocked, warnings }: Summary): boolean {
-  return reports + unreported.length + stalled.length + blocked.length + warnings.length === 0
+function isEmpty ({ reports, unreported, waited, blocked, warnings }: Summary): boolean {
+  return reports + unreported.length + waited.length + blocked.length + warnings.length === 0
 }
 
 function nothing ({ input: { lines, tooLong, broken } }: Summary): string {

@@ -25,7 +25,9 @@ interface Unfinished {
 }
 
 /** Sources whose lines may come in turn. */
-const mostSources = 1000
+const mostSources = 100
+/** Fields of one event. */
+const mostFields = 100
 /** Docker cuts at 16 KiB, which are fewer characters where these are not of ASCII. */
 const shortestPiece = 4096
 const headOfPretty = 'fastify-graceful: '
@@ -121,7 +123,7 @@ export class LogReader {
   /** A field of an event as pino-pretty writes it. */
   #property (unfinished: Unfinished, fields: Record<string, unknown>, text: string): boolean {
     const [, name, value = ''] = property.exec(text) ?? []
-    if (name === undefined) return false
+    if (name === undefined || Object.keys(fields).length >= mostFields) return false
     const read = (json: unknown): void => {
       if (json !== undefined && name !== '__proto__') fields[name] = json
     }

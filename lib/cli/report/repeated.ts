@@ -10,6 +10,9 @@ function maySame (one: Process, other: Process): boolean {
     .every((name) => one[name] === undefined || other[name] === undefined || one[name] === other[name])
 }
 
+/** Things that are remembered; what was told before these counts anew. */
+const mostKnown = 200_000
+
 /** Things that are told again: by files that overlap, or by the same log in two forms. */
 export class Repeated {
   readonly #known = new Map<string, Process[]>()
@@ -23,6 +26,8 @@ export class Repeated {
     const isKnown = all.some((one) => maySame(one, process))
     if (isKnown) this.count++
     else this.#known.set(key, [...all, process])
+    const [oldest = ''] = this.#known.keys()
+    if (this.#known.size > mostKnown) this.#known.delete(oldest)
     return isKnown
   }
 }

@@ -7,26 +7,13 @@ import type { Group } from './groups.ts'
 import type { LineCounts } from './reader.ts'
 import { bucketsOf, spreadOf } from './spread.ts'
 import type { Bucket, Spread } from './spread.ts'
-import type { Place, Tally } from './tally.ts'
+import type { Place, Stalled, Tally } from './tally.ts'
 
 /** What was read. */
 export interface Input extends LineCounts { files: string[] }
 
 /** One process, and its report. */
 export type Pod = Omit<Facts, 'oldest' | 'drainedWithout' | 'terminatedWithout'>
-
-/** Who stalled, or kept a phase waiting so long that a line said so. */
-interface Stalled {
-  name: string
-  phase: string
-  /** In how many reports the phase was over before them. */
-  capped: number
-  /** How many lines said that they were waited for. */
-  waited: number
-  /** Milliseconds that the phase had lasted then. */
-  longest: number
-  longestOf: string
-}
 
 /** What the log of a rollout tells, as `--json` prints it. Times are milliseconds. */
 export interface Summary {
@@ -47,7 +34,10 @@ export interface Summary {
     streams: number
     upgraded: number
   }
-  stalled: Stalled[]
+  /** Who still stalled when a phase was over. */
+  stalled: Array<Group<Stalled>>
+  /** Who was waited for so long that a line said so: `count` lines. */
+  waited: Array<Group<Stalled>>
   failures: Array<Group<{ name: string, phase: string, message: string }>>
   blocked: Array<Group<{ blockedIn: string | undefined }>>
   /** Other warnings and errors of the plugin's. */
@@ -81,7 +71,8 @@ export function summarize (tally: Tally, input: Input): Summary {
       streams: sum(({ streams }) => streams),
       upgraded: sum(({ upgraded }) => upgraded)
     },
-    stalled: stalledOf(tally),
+    stalled: tally.stalled.sorted,
+    waited: tally.waited.sorted,
     failures: tally.failures.sorted,
     blocked: tally.blocked.sorted,
     warnings: tally.warnings.sorted,
@@ -108,20 +99,4 @@ function lastArrivalsOf (reports: readonly Facts[]): Summary['lastArrivals'] {
   const all = reports.flatMap(({ name, lastArrival: time }) => time === undefined ? [] : [{ name, time }])
   const spread = spreadOf(all)
   return spread && { ...spread, buckets: bucketsOf(all.map(({ time }) => time)) }
-}
-
-function stalledOf ({ capped, waited }: Tally): Stalled[] {
-  const all = new Map<string, Stalled>()
-  const add = (groups: Tally['capped'], kind: 'capped' | 'waited'): void => {
-    for (const { name, phase, count, longest = 0, longestOf = '' } of groups.sorted) {
-      const key = JSON.stringify([name, phase])
-      const known = all.get(key) ?? { name, phase, capped: 0, waited: 0, longest: 0, longestOf }
-      known[kind] += count
-      if (longest > known.longest) Object.assign(known, { longest, longestOf })
-      all.set(key, known)
-    }
-  }
-  add(capped, 'capped')
-  add(waited, 'waited')
-  return [...all.values()].toSorted((one, other) => other.capped - one.capped || other.waited - one.waited)
 }

@@ -9,6 +9,9 @@ import { Repeated } from './repeated.ts'
 /** A method and the pattern of a route. */
 export interface Place { method: string | undefined, route: string | undefined }
 
+/** Somebody who stalls, and the phase that waits. */
+export interface Stalled { name: string, phase: string }
+
 /** Reports that are kept; more are only counted. */
 const mostReports = 100_000
 /** From this level on a line of pino's is a warning. */
@@ -30,9 +33,9 @@ export class Tally {
   readonly connections: Groups<Place> = new Groups()
   readonly byOthers: Groups<Place> = new Groups()
   /** Who still stalled when a phase was over. */
-  readonly capped: Groups<{ name: string, phase: string }> = new Groups()
+  readonly stalled: Groups<Stalled> = new Groups()
   /** Who was waited for so long that a line said so. */
-  readonly waited: Groups<{ name: string, phase: string }> = new Groups()
+  readonly waited: Groups<Stalled> = new Groups()
   readonly failures: Groups<{ name: string, phase: string, message: string }> = new Groups()
   readonly blocked: Groups<{ blockedIn: string | undefined }> = new Groups()
   readonly warnings: Groups<{ event: string, message: string }> = new Groups()
@@ -79,7 +82,7 @@ export class Tally {
     for (const request of report.cut.byOthers) addPlace(this.byOthers, request, facts)
     for (const { phase, duration, endedBy, stalledBy } of report.phases) {
       if (endedBy === 'condition') continue
-      for (const { name } of stalledBy) this.#stalled(this.capped, name, phase, facts, timeOf(duration))
+      for (const { name } of stalledBy) addStall(this.stalled, { name, phase }, facts, duration)
     }
     for (const { name, phase, message } of report.failures) this.failures.add({ name, phase, message }, facts)
   }
@@ -89,18 +92,8 @@ export class Tally {
     const of = { name: nameOf(origin) }
     for (const stall of Array.isArray(stalledBy) ? stalledBy.slice(0, 100) as unknown[] : []) {
       const { name } = stall as { name?: unknown } ?? {}
-      this.#stalled(this.waited, textOf(name), textOf(phase), of, timeOf(elapsed))
+      addStall(this.waited, { name: textOf(name), phase: textOf(phase) }, of, elapsed)
     }
-  }
-
-  #stalled (
-    groups: Tally['capped'],
-    name: string,
-    phase: string,
-    of: { name: string },
-    time: number | undefined
-  ): void {
-    if (name !== ownObserver) groups.add({ name, phase }, of, { time })
   }
 
   #block ({ fields: { blockedIn, silence }, origin }: LogRecord): void {
@@ -130,6 +123,10 @@ export class Tally {
 
 function addPlace (groups: Groups<Place>, { method, route, age }: CutRequest | CutConnection, facts: Facts): void {
   groups.add({ method, route }, facts, { time: timeOf(age) })
+}
+
+function addStall (groups: Groups<Stalled>, stalled: Stalled, of: { name: string }, time: unknown): void {
+  if (stalled.name !== ownObserver) groups.add(stalled, of, { time: timeOf(time) })
 }
 
 const placeOf = (blockedIn: unknown): string | undefined => blockedIn === undefined ? undefined : textOf(blockedIn)

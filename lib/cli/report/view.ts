@@ -3,7 +3,7 @@ import { decimal, duration } from '../../status/words.ts'
 import { counted } from '../../util/counted.ts'
 import { bar } from '../status/format.ts'
 import type { Line, Tone } from '../status/sections.ts'
-import { adviceLines } from './advice-view.ts'
+import type { Cause } from './advice.ts'
 import type { Group } from './groups.ts'
 import { table, wrap } from './layout.ts'
 import type { Pod, Summary } from './summary.ts'
@@ -19,13 +19,17 @@ export interface Look {
 const bad: ReadonlySet<string> = new Set(['failed', 'cut'])
 
 /** Text in lines that are no wider than the terminal. */
-function sentence (text: string, { width }: Look, tone?: Tone): Line[] {
-  return wrap(text, width, '  ').map((line) => tone === undefined ? { text: line } : { text: line, tone })
+function sentence (text: string, { width }: Look, tone?: Tone, indent = '  '): Line[] {
+  return wrap(text, width, indent).map((line) => tone === undefined ? { text: line } : { text: line, tone })
 }
+
+const stallHead = ['name', 'phase', '', 'longest', 'of']
+const stallRow = (one: Summary['stalled'][number], thing: string): string[] =>
+  [one.name, one.phase, counted(one.count, thing), ...longestOf(one)]
 
 /** What a rollout told, for people. */
 export function view (summary: Summary, look: Look): Line[] {
-  const { phases, stalled, failures, blocked, warnings } = summary
+  const { phases, stalled, waited, failures, blocked, warnings } = summary
   return [
     ...headOf(summary, look),
     ...podsOf(summary, look),
@@ -39,10 +43,8 @@ export function view (summary: Summary, look: Look): Line[] {
     ...arrivalsOf(summary, look),
     ...lateOf(summary, look),
     ...cutOf(summary, look),
-    ...section('stalled', ['name', 'phase', 'cut in', 'waited for', 'longest', 'of'], stalled.map((one) => [
-      one.name, one.phase, one.capped === 0 ? '' : counted(one.capped, 'report'),
-      one.waited === 0 ? '' : counted(one.waited, 'line'), duration(one.longest), one.longestOf
-    ]), look),
+    ...section('no longer waited for', stallHead, stalled.map((one) => stallRow(one, 'report')), look),
+    ...section('waited for', stallHead, waited.map((one) => stallRow(one, 'line')), look),
     ...section('failed', ['name', 'phase', '', 'message'], failures.map(({ name, phase, count, message }) =>
       [name, phase, `×${count}`, message]), look),
     ...section('event loop blocked in', ['', '', 'longest', 'of'], blocked.map((one) =>
@@ -50,7 +52,7 @@ export function view (summary: Summary, look: Look): Line[] {
     ...section('warned of', [], warnings.map(({ event, count, message }) =>
       [event.replace('graceful.', ''), `×${count}`, message.replace('fastify-graceful: ', '')]), look),
     { text: '' },
-    ...adviceLines(summary, look.width)
+    ...adviceOf(summary, look)
   ]
 }
 
@@ -168,5 +170,26 @@ function cutOf ({ cut }: Summary, look: Look): Line[] {
     ...longLived.length === 0
       ? []
       : [{ text: '' }, ...sentence(`${longLived.join(' and ')} cut, which reconnect`, look)]
+  ]
+}
+
+/** What to change, and why. */
+function adviceOf ({ reports, advice: { values, others } }: Summary, look: Look): Line[] {
+  const title = values.length === 0
+    ? 'advice: no time has to be changed'
+    : values.every(({ isEnough }) => isEnough)
+      ? `advice: values that would have been enough for ${reports === 1 ? 'the report' : `all ${reports} reports`}`
+      : 'advice: values to begin with; who was cut would have taken longer, and nobody knows how long'
+  const why = ({ text, reports: count }: Cause): Line[] =>
+    sentence(`    ${counted(count, 'end')}: ${text}`, look, undefined, '      ')
+  return [
+    ...sentence(title, look, 'strong'),
+    ...values.flatMap(({ option, value, variable, chart, isEnough, causes }) => {
+      const [seconds, least] = [value / 1000, isEnough ? '' : 'at least ']
+      const text = `  ${option} ${least}${duration(value)}: ${variable}=${seconds}, chart ${chart}: ${seconds}`
+      return [...sentence(text, look, undefined, '    '), ...causes.flatMap(why)]
+    }),
+    ...others.length === 0 ? [] : sentence('  no time helps with', look),
+    ...others.flatMap(why)
   ]
 }

@@ -1,7 +1,9 @@
+import { readFile } from 'node:fs/promises'
 import * as fc from 'fast-check'
 import t from 'tap'
 import { adviseOn } from '../../../lib/cli/report/advice.ts'
 import type { Advice } from '../../../lib/cli/report/advice.ts'
+import { variables } from '../../../lib/environment.ts'
 import { checkBudget, cutBudget } from '../../../lib/lifecycle/budget.ts'
 import { factsFor } from './sample.ts'
 import type { Given } from './sample.ts'
@@ -10,6 +12,8 @@ const late = (suggestedMin: number, more: Given = {}): Given => ({
   ...more, traffic: { lateArrivals: 2, lastArrival: suggestedMin - 1500, suggestedMin, lateSources: [] }
 })
 const slow = (age: number): NonNullable<Given['cut']> => ({ requests: [{ method: 'GET', route: '/slow', age }] })
+
+interface Schema { properties?: Record<string, Schema> }
 
 /** The values by their options, in seconds. */
 const valuesOf = ({ values }: Advice): Record<string, number> =>
@@ -64,6 +68,22 @@ t.test('who was cut gets twice the time, and nobody says that it is enough', (t)
   t.same(valuesOf(close)['close'], 10)
   t.ok(valuesOf(close)['gracePeriod']! >= 30 + 5 + 5)
   t.end()
+})
+
+t.test('options, variables and values of the chart are those that there are', async (t) => {
+  const times = { announcing: 6000, draining: 5000, terminated: 5000 }
+  const { values } = adviseOn([
+    factsFor(late(60_000, { times, capped: { announcing: [], draining: ['x'], terminated: ['close'] } }))
+  ])
+  t.same(values.map(({ option }) => option), ['gracePeriod', 'announce.min', 'announce.max', 'close'])
+  const schema = JSON.parse(
+    await readFile(new URL('../../../charts/graceful-service/values.schema.json', import.meta.url), 'utf8')
+  ) as Schema
+  for (const { option, variable, chart } of values) {
+    t.ok(variables.some((one) => one.option === option && one.name === variable), variable)
+    const value = chart.split('.').reduce<Schema | undefined>((group, name) => group?.properties?.[name], schema)
+    t.ok(value, `${chart} of the chart`)
+  }
 })
 
 t.test('what no time helps with is said, and no time is advised for it', (t) => {

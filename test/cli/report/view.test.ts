@@ -44,7 +44,7 @@ t.test('what is shown of a rollout', (t) => {
   const clean = shown([lineOf()], 80).join('\n')
   t.match(clean, /^1 report of 1 pod: 1 clean$/m)
   t.match(clean, /^advice: no time has to be changed$/m)
-  t.notMatch(clean, /late|cut|stalled|failed|blocked|warned|without/)
+  t.notMatch(clean, /late|cut|waited|failed|blocked|warned|without/)
   t.end()
 })
 
