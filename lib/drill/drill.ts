@@ -5,18 +5,29 @@ import { startLoad } from './load.ts'
 import type { Load, LoadOptions, LoadResult } from './load.ts'
 import { place, traced } from './losses.ts'
 import type { PlacedLoss } from './losses.ts'
+import type { RequestProfile } from './profiles.ts'
 import { startReplica } from './replicas.ts'
 import type { Departure, Replica, ReplicaObserver, ServiceOptions } from './replicas.ts'
+import { startStays } from './stays.ts'
+import type { StayProfile, StaysOptions } from './stays.ts'
 import { countByKind, Tally } from './tally.ts'
 import { rollingUpdate } from './update.ts'
 import type { UpdatePlan } from './update.ts'
 
-/** More load than that of the profiles: clients that stay, for example. */
+/** What is sent: requests, and clients that stay. */
+export interface Traffic {
+  profiles: readonly RequestProfile[]
+  stays?: readonly StayProfile[]
+}
+
+/** More load than that of the profiles. */
 export type MoreLoad = (front: Front, tally: Tally) => { stop: () => Promise<unknown> }
 
 /** The rehearsal of one update. */
 export interface DrillOptions extends
-  UpdatePlan, Pick<LoadOptions, 'rate' | 'profiles' | 'idle' | 'timeout' | 'connections'> {
+  UpdatePlan, Partial<Traffic>, Pick<LoadOptions, 'rate' | 'idle' | 'timeout' | 'connections'> {
+  /** What is sent, where only the first replica that is ready can tell; in place of `profiles` and `stays`. */
+  readTraffic?: (replica: Replica) => Promise<Traffic>
   /** One for all, or that of a replica or its successor, by its index. */
   service: ServiceOptions | ((index: number, isSuccessor: boolean) => ServiceOptions)
   /** Replicas in service. @default 3 */
@@ -93,19 +104,26 @@ class Drill {
     try {
       const old = await this.#startAll(replicas)
       for (const replica of old) await front.add(replica)
+      const { profiles = [], stays = [] } = await this.#options.readTraffic?.(old[0]!) ?? this.#options
       this.#state.loadedAt = Date.now()
-      const load = this.#load()
-      loads.push(load)
+      const load = this.#load(profiles)
+      const staying = startStays({ ...this.#where(), stays })
+      loads.push(load, staying)
       if (moreLoad !== undefined) loads.push(moreLoad(front, tally))
       await sleep(warmUp)
       load.enter('during')
       const departures = await this.#update(old)
       load.enter('after')
       await sleep(coolDown)
-      const [seen] = await Promise.all([load.stop(), ...loads.slice(1).map((more) => more.stop())])
+      const [seen, stayed] = await Promise.all([load.stop(), staying.stop(), ...loads.map((more) => more.stop())])
       this.#state.endedAt = Date.now()
       observer?.ended?.(this.#state)
-      return this.#result(seen, departures)
+      return this.#result({
+        ...seen,
+        requests: seen.requests + stayed.requests,
+        connections: seen.connections + stayed.connections,
+        losses: [...seen.losses, ...stayed.losses].toSorted((a, b) => a.failedAt - b.failedAt)
+      }, departures)
     } finally {
       await Promise.all(loads.map((load) => load.stop()))
       for (const replica of this.#state.replicas) replica.kill('SIGKILL')
@@ -135,20 +153,26 @@ class Drill {
     return replica
   }
 
-  #load (): Load {
-    const { rate, profiles, idle, timeout, connections } = this.#options
-    const { front, tally } = this.#state
+  #load (profiles: readonly RequestProfile[]): Load {
+    const { rate, idle, connections } = this.#options
     return startLoad({
-      host: front.host,
-      port: front.port,
-      rate,
-      profiles,
-      tally,
-      trace: (localPort, at) => front.trace(localPort, at),
+      ...this.#where(), rate, profiles,
       ...idle === undefined ? {} : { idle },
-      ...timeout === undefined ? {} : { timeout },
       ...connections === undefined ? {} : { connections }
     })
+  }
+
+  /** The front, and what those who send to it have in common. */
+  #where (): Pick<StaysOptions, 'host' | 'port' | 'tally' | 'trace' | 'timeout'> {
+    const { front, tally } = this.#state
+    const { timeout } = this.#options
+    return {
+      host: front.host,
+      port: front.port,
+      tally,
+      trace: (localPort, at) => front.trace(localPort, at),
+      ...timeout === undefined ? {} : { timeout }
+    }
   }
 
   async #update (old: readonly Replica[]): Promise<Departure[]> {

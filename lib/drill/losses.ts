@@ -18,7 +18,7 @@ export const lossKinds = {
 export type LossKind = keyof typeof lossKinds
 
 /** What ended a request, before anybody asks which connection it was on. */
-export type Cause = 'ended' | Exclude<LossKind, 'reset-new' | 'reset-reused' | 'dropped'>
+export type Cause = 'ended' | Exclude<LossKind, 'reset-new' | 'reset-reused'>
 
 /** One request that got no complete, correct answer. Nothing is ever retried. */
 export interface Loss {

@@ -7,7 +7,7 @@ import { parse } from '../../lib/cli/drill/parse.ts'
 import type { RequestProfile } from '../../lib/drill/profiles.ts'
 
 const plan = (...args: string[]): LoadPlan => readLoad(parse([...args, 'service.js'], loadOptions)!.given)
-const requests = (...args: string[]): RequestProfile[] => [...plan('--keep-alive', '100%', ...args).profiles]
+const requests = (...args: string[]): RequestProfile[] => [...plan('--keep-alive', '100%', ...args).profiles!]
 const refused = (...args: string[]): string => {
   try {
     plan(...args)
@@ -56,12 +56,12 @@ t.test('what follows a path belongs to it, and what is before the first to all',
 t.test('connections, and how many are kept', (t) => {
   t.match(plan(), { rate: 100, timeout: 15_000, connections: undefined })
   t.match(plan('--connections', '20', '--rate=7', '--timeout', '2s'), { rate: 7, timeout: 2000, connections: 20 })
-  const shares = (...args: string[]): unknown => plan(...args).profiles.map(({ path, keepAlive, weight }) =>
+  const shares = (...args: string[]): unknown => plan(...args).profiles!.map(({ path, keepAlive, weight }) =>
     [path, keepAlive ?? true, Math.round(weight! * 100) / 100])
   t.same(shares(), [['/', true, 0.8], ['/', false, 0.2]])
   t.same(shares('--keep-alive', '0'), [['/', false, 1]])
   t.same(shares('--keep-alive', '25%', '--path', '/a', '--weight', '4'), [['/a', true, 1], ['/a', false, 3]])
-  t.equal(new Set(plan('--path', '/a', '--path', '/b').profiles.map(({ group }) => group)).size, 2)
+  t.equal(new Set(plan('--path', '/a', '--path', '/b').profiles!.map(({ group }) => group)).size, 2)
   t.end()
 })
 

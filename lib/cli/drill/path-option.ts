@@ -13,7 +13,7 @@ const expected = 'a path such as /orders, with method, headers and body: POST /o
  * Reads one `--path`: `[METHOD ]/path[ name:value ...][ body]`. The first word that is no header begins the body.
  * @throws UsageError
  */
-export function readRequest ({ flag, value, data, headers: common, status, weight = 1 }: Source): RequestProfile {
+export function readRequest ({ flag, value, data, headers: common }: Source): RequestProfile {
   const [, typedMethod, path = '', rest = ''] = /^(?:([A-Za-z-]+) +)?(\S+)\s*(.*)$/s.exec(value) ?? []
   if (!isPath(path)) throw unfit(flag, expected, value)
   const headers = { ...common }
@@ -25,9 +25,8 @@ export function readRequest ({ flag, value, data, headers: common, status, weigh
   if (!METHODS.includes(method) || method === 'CONNECT') throw unfit(flag, 'a path after a method, such as GET', value)
   return {
     name: `${method} ${path}`,
-    method, path, headers, weight,
-    ...body === undefined ? {} : { body },
-    ...status === undefined ? {} : { status }
+    method, path, headers,
+    ...body === undefined ? {} : { body }
   }
 }
 

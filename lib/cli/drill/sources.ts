@@ -1,5 +1,6 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { messageOf } from '../../errors.ts'
+import { ofTheConnection } from '../../drill/index.ts'
 import { unfit, wrong } from './option.ts'
 import type { Given } from './option.ts'
 
@@ -28,9 +29,6 @@ const companions = ['header', 'data', 'status', 'weight', 'origin']
 /** Those that hold for all requests where they are typed before the first. */
 const general = ['header', 'status']
 
-/** Headers that say how a message is carried, which is what the load itself decides. */
-const ofTheLoad = ['connection', 'content-length', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade']
-
 /** Adds a header that was typed, by its name in small letters. @throws UsageError */
 export function addHeader (headers: Headers, flag: string, text: string): void {
   const [, name = '', value = ''] = /^([^:\s]+):\s*(.*)$/s.exec(text) ?? []
@@ -41,7 +39,7 @@ export function addHeader (headers: Headers, flag: string, text: string): void {
     throw unfit(flag, `a header such as authorization:token (${messageOf(error)})`, text)
   }
   const key = name.toLowerCase()
-  if (ofTheLoad.includes(key)) throw wrong(`option '--${flag}' cannot set ${key}, which the load itself sets`)
+  if (ofTheConnection.includes(key)) throw wrong(`option '--${flag}' cannot set ${key}, which the load itself sets`)
   headers[key] = value
 }
 
