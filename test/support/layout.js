@@ -19,6 +19,7 @@ const longer = {}
  */
 const rooms = {
   admin: ['fastify', 'page', 'server', 'status', 'traffic'],
+  application: ['fastify', 'lifecycle', 'page', 'platform', 'process', 'traffic'],
   cli: ['drill', 'lifecycle', 'server', 'status', 'supervisor'],
   drill: [],
   fastify: ['lifecycle', 'process'],

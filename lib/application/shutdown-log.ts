@@ -1,9 +1,9 @@
-import type { Lifecycle } from './lifecycle/lifecycle.ts'
-import type { Failure, Stall } from './lifecycle/participants.ts'
-import type { Phase } from './lifecycle/phase.ts'
-import type { ShutdownRequest } from './lifecycle/driver.ts'
-import type { PhaseRecord, Report } from './lifecycle/report.ts'
-import type { Log } from './log.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import type { Failure, Stall } from '../lifecycle/participants.ts'
+import type { Phase } from '../lifecycle/phase.ts'
+import type { ShutdownRequest } from '../lifecycle/driver.ts'
+import type { PhaseRecord, Report } from '../lifecycle/report.ts'
+import type { Log } from '../log.ts'
 
 /** What the log of a shutdown is told of. */
 export type LoggedLifecycle = Pick<

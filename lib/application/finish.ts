@@ -1,6 +1,6 @@
-import type { Report } from './lifecycle/report.ts'
-import { mostShown } from './page/viewers.ts'
-import type { Faults } from './util/faults.ts'
+import type { Report } from '../lifecycle/report.ts'
+import { mostShown } from '../page/viewers.ts'
+import type { Faults } from '../util/faults.ts'
 
 /** Who has something to do when the end of an application is over. */
 export interface FinishParts {

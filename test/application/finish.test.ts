@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { finishSteps } from '../lib/finish.ts'
-import { connectListeners } from '../lib/lifecycle-listeners.ts'
-import type { ListenerParts } from '../lib/lifecycle-listeners.ts'
-import type { Membership } from '../lib/process/types.ts'
-import { Faults } from '../lib/util/faults.ts'
-import { Heartbeat } from '../lib/watchdog/heartbeat.ts'
-import { FakeProcess, settled } from './process/fakes.ts'
-import { World } from './support/lifecycle.ts'
+import { finishSteps } from '../../lib/application/finish.ts'
+import { connectListeners } from '../../lib/application/listeners.ts'
+import type { ListenerParts } from '../../lib/application/listeners.ts'
+import type { Membership } from '../../lib/process/types.ts'
+import { Faults } from '../../lib/util/faults.ts'
+import { Heartbeat } from '../../lib/watchdog/heartbeat.ts'
+import { FakeProcess, settled } from '../process/fakes.ts'
+import { World } from '../support/lifecycle.ts'
 
 /** What one application is tried with. */
 interface Given {
@@ -216,7 +216,7 @@ t.test('the process does not exit before the last of its applications has heard 
 })
 
 t.test('the documentation has the same steps in the same order', async (t) => {
-  const text = readFileSync(new URL('../docs/architecture.md', import.meta.url), 'utf8')
+  const text = readFileSync(new URL('../../docs/architecture.md', import.meta.url), 'utf8')
   const [, table = ''] = /\*\*The end is over\*\*[^]*?\n((?:\|.*\|\n)+)/.exec(text) ?? []
   const named = [...table.matchAll(/^\| \d+ \| ([^|]+) \|/gm)].map(([, name]) => name)
   t.same(named, finishSteps.map(([name]) => name))

@@ -1,12 +1,12 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import type { GracefulOptions } from '../lib/index.ts'
-import { prefixed } from '../lib/log.ts'
-import { ShutdownLog, waitingInterval } from '../lib/shutdown-log.ts'
-import { bind, build, until } from './support/app.ts'
-import { World } from './support/lifecycle.ts'
-import type { WorldOptions } from './support/lifecycle.ts'
+import type { GracefulOptions } from '../../lib/index.ts'
+import { prefixed } from '../../lib/log.ts'
+import { ShutdownLog, waitingInterval } from '../../lib/application/shutdown-log.ts'
+import { bind, build, until } from '../support/app.ts'
+import { World } from '../support/lifecycle.ts'
+import type { WorldOptions } from '../support/lifecycle.ts'
 
 type Line = Record<string, unknown> & {
   level: number

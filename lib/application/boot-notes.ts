@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import { isMainThread } from 'node:worker_threads'
-import { missingMessage } from './fastify/check-internals.ts'
-import type { Settings } from './settings.ts'
-import { platformLine } from './platform/line.ts'
-import { deafAncestor, deafAncestorMessage } from './process/parent.ts'
+import { missingMessage } from '../fastify/check-internals.ts'
+import type { Settings } from '../settings.ts'
+import { platformLine } from '../platform/line.ts'
+import { deafAncestor, deafAncestorMessage } from '../process/parent.ts'
 
 /** A line for the log. */
 export interface BootNote { level: 'info' | 'warn', fields: { event: string, port?: number }, message: string }
