@@ -15,14 +15,13 @@ import { view } from './view.ts'
 
 const help = `Usage: fastify-graceful report [options] [<file> ...]
 
-Reads the log of a rollout, and says what it told of the ends of its pods: verdicts, phases, last and late
-connections, who was cut where, who stalled, what blocked event loops; and one set of values that would have been
-enough for all of them. A file is a log, or - for standard input, which is read where none is given:
+Reads the log of a rollout, and says what it told of the ends of its pods, and which values would have been enough for
+all of them. A file is a log, or - for standard input, which is read where none is given:
 
   kubectl logs -l app=shop --prefix --tail=-1 | fastify-graceful report
 
-Lines are JSON of pino or of another logger, as the service wrote them, or as kubectl, the kubelet, Docker, Loki,
-CloudWatch, Google Cloud or the journal have them, and the text of pino-pretty. Other lines are skipped.
+Lines are JSON as the service wrote them, or as kubectl, the kubelet, Docker, Loki, CloudWatch, Google Cloud or the
+journal have them, or the text of pino-pretty. Other lines are skipped.
 
   --json                 all of it as JSON
 
