@@ -2,7 +2,7 @@ import { messageOf } from '../../errors.ts'
 import type { Command } from '../command.ts'
 import { printable } from '../printable.ts'
 import type { DrillOption } from './option.ts'
-import { conclude } from './output/conclude.ts'
+import { conclude, concludeFailure } from './output/conclude.ts'
 import { Outputs } from './output/outputs.ts'
 import { parse } from './parse.ts'
 import { isPassed, plainObserver } from './plain.ts'
@@ -55,6 +55,7 @@ async function run (settings: DrillSettings): Promise<void> {
     process.exitCode = isPassed(record) ? 0 : lostExitCode
     await conclude(record, settings, outputs, rehearseOnce)
   } catch (error) {
+    concludeFailure(messageOf(error), settings, outputs)
     process.stderr.write(`${messageOf(error).split('\n').map(printable).join('\n')}\n`)
     process.exitCode = unstartedExitCode
   }

@@ -2,11 +2,22 @@ import { adviseOn } from '../../../drill/index.ts'
 import type { DrillRecord } from '../../../drill/index.ts'
 import { paint, wantsColours } from '../../status/screen.ts'
 import type { DrillSettings } from '../settings.ts'
+import type { Format } from '../output-options.ts'
+import { htmlOf } from './html.ts'
 import { jsonOf } from './json.ts'
+import { junitOf, junitOfFailure } from './junit.ts'
 import type { Outputs } from './outputs.ts'
 import { tableOf } from './table.ts'
 import type { DrillReport } from './result.ts'
 import { tryAdvice } from './trial.ts'
+
+const writers: ReadonlyArray<readonly [Format, (report: DrillReport) => string]> =
+  [['json', jsonOf], ['junit', junitOf], ['html', htmlOf]]
+
+/** Says of a drill that could not be run why, to whoever reads JUnit XML. */
+export function concludeFailure (message: string, { label }: DrillSettings, outputs: Outputs): void {
+  if (outputs.wants('junit')) outputs.write('junit', junitOfFailure(label, message))
+}
 
 /** Columns where there is no terminal. */
 const widthOfFiles = 120
@@ -27,5 +38,5 @@ export async function conclude (
   const width = text.columns || widthOfFiles
   const lines = paint(tableOf(report, width), { colours: wantsColours(text, process.env) })
   text.write(`${lines.join('\n')}\n`)
-  if (outputs.wants('json')) outputs.write('json', jsonOf(report))
+  for (const [format, write] of writers) if (outputs.wants(format)) outputs.write(format, write(report))
 }

@@ -42,6 +42,12 @@ export function momentOf ({ sinceSignal }: PlacedLoss): string {
   return sinceSignal === undefined ? 'no signal yet' : `+${sinceSignal} ms`
 }
 
+/** A line of a log, as far as it is for people. */
+export function logLine (line: Readonly<Record<string, unknown>>): string {
+  const { msg } = line
+  return typeof msg === 'string' ? msg : JSON.stringify(line)
+}
+
 /** What was asked for, and what came of it. */
 export function lossOf ({ method, path, kind, detail }: PlacedLoss): string {
   return `${method} ${path}: ${kind}${detail === '' || detail === kind ? '' : ` (${detail})`}`

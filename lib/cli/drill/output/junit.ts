@@ -1,0 +1,81 @@
+import type { DrillRecord, ReplicaRecord, RunRecord } from '../../../drill/index.ts'
+import { counted } from '../../../util/counted.ts'
+import { markup } from './markup.ts'
+import type { Markup } from './markup.ts'
+import type { DrillReport } from './result.ts'
+import {
+  ending, groupLosses, isPassedRun, logLine, lossOf, momentOf, outcome, reportOf, saving, spanOf
+} from './words.ts'
+
+/** Losses that a failure names. */
+const mostNamed = 20
+
+const seconds = (milliseconds: number): string => (Math.max(0, milliseconds) / 1000).toFixed(3)
+const head = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+/**
+ * The result as JUnit XML: a suite for each run, in it a case for the run and for each of its replicas. It has failures
+ * where the drill exits with 1.
+ */
+export function junitOf ({ record, advice }: DrillReport): string {
+  const suites = record.runs.map((run, index) => suiteOf(run, index, record))
+  const all = suites.reduce((sum, { cases }) => sum + cases, 0)
+  const failed = suites.reduce((sum, { failures }) => sum + failures, 0)
+  const time = record.runs.reduce((sum, { begunAt, endedAt }) => sum + endedAt - begunAt, 0)
+  const told = advice.map((one) => `${one.action}\n  ${one.because} (${saving(one)})\n`)
+  const last = told.length === 0 ? '' : markup`<testsuite name="advice" tests="0" failures="0" errors="0"><system-out>${
+    told.join('')}</system-out></testsuite>\n`
+  return head + markup`<testsuites name="fastify-graceful drill" tests="${all}" failures="${failed}" errors="0" time="${
+    seconds(time)}">\n${suites.map(({ xml }) => xml)}${last}</testsuites>\n`.text
+}
+
+/** What a drill that could not be run is for whoever reads JUnit XML. */
+export function junitOfFailure (service: string, message: string): string {
+  return head + markup`<testsuites name="fastify-graceful drill" tests="1" failures="0" errors="1">
+<testsuite name="${service}" tests="1" failures="0" errors="1">
+<testcase name="the service starts" classname="${service}"><error message="${message.split('\n')[0] ?? ''}">${
+  message}</error></testcase>
+</testsuite>
+</testsuites>\n`.text
+}
+
+interface Suite { xml: Markup, cases: number, failures: number }
+
+function suiteOf (run: RunRecord, index: number, record: DrillRecord): Suite {
+  const { service, front, grace, rate, fault = 'none' } = record
+  const isPassed = isPassedRun(run, record)
+  const cases = run.replicas.map((replica) => caseOf(replica, run, isPassed, record))
+  const failures = isPassed ? 0 : 1 + cases.filter(({ isFailed }) => isFailed).length
+  const properties = Object.entries({ front, fault, grace, rate, requests: run.requests, lost: run.lost })
+  const failure = isPassed ? '' : failureOf(outcome({ ...record, runs: [run] }), run.losses)
+  const xml = markup`<testsuite name="${service}, run ${index + 1}" tests="${cases.length + 1}" failures="${
+    failures}" errors="0" skipped="0" time="${seconds(run.endedAt - run.begunAt)}" timestamp="${
+    new Date(run.begunAt).toISOString().slice(0, 19)}">
+<properties>${properties.map(([name, value]) => markup`<property name="${name}" value="${value}"/>`)}</properties>
+<testcase name="at most ${counted(record.maxLost, 'request')} lost" classname="${service}" time="${
+  seconds(run.endedAt - run.loadedAt)}">${failure}</testcase>
+${cases.map((one) => one.xml)}</testsuite>\n`
+  return { xml, cases: cases.length + 1, failures }
+}
+
+function caseOf (
+  replica: ReplicaRecord, { losses }: RunRecord, isPassed: boolean, { service, grace }: DrillRecord
+): { xml: Markup, isFailed: boolean } {
+  const own = losses.filter((loss) => loss.replica === replica.name)
+  const isFailed = !isPassed && own.length > 0
+  const said = [ending(replica, grace), reportOf(replica), ...replica.log.map(logLine)]
+  const failure = isFailed ? failureOf(`${counted(own.length, 'request')} lost`, own) : ''
+  return {
+    isFailed,
+    xml: markup`<testcase name="replica ${replica.name}" classname="${service}" time="${
+      seconds(replica.departure?.took ?? 0)}">${failure}<system-out>${
+      said.filter((text) => text !== '').join('\n')}</system-out></testcase>\n`
+  }
+}
+
+function failureOf (message: string, losses: RunRecord['losses']): Markup {
+  const groups = groupLosses(losses).map((group) =>
+    `${group.losses.length} ${group.kind}, ${group.replica}, ${group.phase}, ${spanOf(group.losses)}`)
+  const first = losses.slice(0, mostNamed).map((loss) => `${momentOf(loss)} ${loss.replica ?? ''} ${lossOf(loss)}`)
+  return markup`<failure type="lost" message="${message}">${[...groups, '', ...first].join('\n')}</failure>`
+}
