@@ -4,6 +4,7 @@
  * what is done without it: there is a check for it at the start, or the doc says why there is none.
  */
 import type { Worker } from 'node:cluster'
+import type { ServerHttp2Session } from 'node:http2'
 import net from 'node:net'
 
 /** A part that this Node or Fastify does not have, and what is done without it. */
@@ -55,6 +56,23 @@ export function handleOf (stream: object): StreamHandle | undefined {
 export function pipesOf (stream: object): unknown[] {
   const pipes = (stream as { _readableState?: { pipes?: unknown } })._readableState?.pipes
   return Array.isArray(pipes) ? pipes : pipes === undefined || pipes === null ? [] : [pipes]
+}
+
+/** As much of what a session of HTTP/2 keeps as is used. */
+type SessionState = Partial<Record<'streams' | 'pendingStreams', { readonly size: number }>>
+
+/**
+ * How many streams of a session of HTTP/2 Node has not closed.
+ *
+ * Part: `pendingStreams`, beside `streams` in what a session keeps under its symbol `state`. Without it the answer is
+ * undefined, and a session that Node does not end is cut at the end of phase 3. Not checked at start: only a live
+ * session has it.
+ */
+export function openStreams (session: ServerHttp2Session): number | undefined {
+  const symbol = Object.getOwnPropertySymbols(session).find(({ description }) => description === 'state')
+  if (symbol === undefined) return undefined
+  const { streams, pendingStreams } = Reflect.get(session, symbol) as SessionState
+  return streams === undefined || pendingStreams === undefined ? undefined : streams.size + pendingStreams.size
 }
 
 /** As much is used of what Node makes for a listener. */

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { Clock } from '../clock.ts'
+import { openStreams } from '../fastify/process-internals.ts'
 import type { Faults } from '../util/faults.ts'
 import { setImmediate } from '../util/timers.ts'
 import { afterTurns } from './accept-queue.ts'
@@ -136,12 +137,16 @@ export class SessionEnds {
     }))
   }
 
-  /** Once its streams are finished, the peer has some time to end the connection. */
+  /**
+   * Once its streams are finished, the peer has some time to end the connection. Over TLS a busy Node may keep a session
+   * that was closed and has no stream left.
+   */
   #dropLater (session: ServerHttp2Session): void {
     this.#clock.after(patience, () => {
       if (!this.#connections.sessions.has(session)) return
-      if (session.destroyed) dropSession(session)
-      else this.#dropLater(session)
+      if (session.destroyed) return dropSession(session)
+      if (openStreams(session) === 0) session.destroy()
+      this.#dropLater(session)
     })
   }
 }

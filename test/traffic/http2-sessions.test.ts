@@ -3,6 +3,7 @@ import { connect } from 'node:http2'
 import type { ClientHttp2Session, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connect as connectSecurely } from 'node:tls'
 import { Worker } from 'node:worker_threads'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
@@ -360,6 +361,36 @@ t.test('a session over TLS without a stream when draining starts', async (t) => 
     await until(() => session.destroyed)
     t.same(errors, [])
   })
+})
+
+/** As a busy Node does at times over TLS: nobody hears that the last stream of a closed session is over. */
+function forgetSessions (app: FastifyInstance): void {
+  app.server.on('session', (session: object) => {
+    const parts = Object.getOwnPropertySymbols(session).map((symbol) => Reflect.get(session, symbol) as unknown)
+    const handle = parts.find((part) => part instanceof Object && 'ongracefulclosecomplete' in part) as object
+    Reflect.set(handle, 'ongracefulclosecomplete', () => {})
+  })
+}
+
+// Scenario (HTTP/2, upgrades, streams): A session that Node does not end although it is closed and has no stream left
+t.test('a session over TLS that Node keeps after its last stream does not hold phase 3', async (t) => {
+  const graceful = { announce: moments['phase 3'], drain: { idle: 300 } }
+  const service = await serve(t, { fastify: kinds.TLS, graceful, routes: forgetSessions })
+  const socket = connectSecurely({ port: service.port, host: 'localhost', ca: credentials.cert, ALPNProtocols: ['h2'] })
+  t.teardown(() => socket.destroy())
+  await once(socket, 'secureConnect')
+  // As a balancer, it does not end the connection itself.
+  const client = new Http2Wire(socket)
+  const [first] = client.send('GET /')
+  await client.answered(first!)
+  const watch = new Stopwatch(process.pid)
+  const report = await service.shutdown()
+  t.match(report, { verdict: 'clean', cut: { connections: [] } })
+  t.equal(phaseOf(report, 'draining')!.endedBy, 'condition')
+  inTime(t, { time: phaseOf(report, 'draining')!.duration, late: watch.stop().late }, [0, 4000], 'draining took')
+  await until(() => client.closed)
+  t.equal(client.error, undefined)
+  t.same([...new Set(client.goaways)], [first])
 })
 
 t.test('a client that leaves when it hears of it', async (t) => {
