@@ -138,8 +138,8 @@ export class SessionEnds {
   }
 
   /**
-   * Once its streams are finished, the peer has some time to end the connection. Over TLS a busy Node may keep a session
-   * that was closed and has no stream left.
+   * Once its streams are finished, the peer has some time to end the connection. Over TLS a busy Node may keep a
+   * session that was closed and has no stream left.
    */
   #dropLater (session: ServerHttp2Session): void {
     this.#clock.after(patience, () => {
