@@ -23,8 +23,9 @@ const insteadOf: Readonly<Record<NodePart, string>> = {
   parser: 'each upgraded connection is noted',
   getCurrentBuffer: 'a request that comes together with others may count as the last of its connection',
   _readableState: 'the end of a client is noticed when somebody reads as far as that',
-  _handle: 'what the kernel has not taken of a write is not known, and the last words of a process may be cut',
-  _parent: 'a handshake of TLS counts as one until its connection closes',
+  _handle: 'what the kernel has not taken of a write is not known, a session of h2c is told to go as one over TLS, '
+    + 'and the last words of a process may be cut',
+  _parent: 'the connection under one of TLS is told by its peer',
   httpAllowHalfOpen: 'a client that has ended its side counts as gone'
 }
 

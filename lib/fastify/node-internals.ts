@@ -86,12 +86,14 @@ export function pieceBeingParsed (socket: Socket): Buffer | undefined {
 }
 
 /**
- * The TCP connection under one of TLS.
+ * The connection under one of TLS, of those that were accepted.
  *
- * Part: `_parent`. Without it a handshake counts as one until its connection closes.
+ * Part: `_parent`. Without it the one with the same peer is taken; on a unix socket, where nobody has one, none.
  */
-export function carrierOf (socket: Socket): Socket | undefined {
-  return (socket as PrivateSocket)._parent
+export function carrierOf (socket: Socket, accepted: Iterable<Socket>): Socket | undefined {
+  const { _parent: parent, remoteAddress, remotePort } = socket as PrivateSocket
+  if (parent !== undefined || remotePort === undefined) return parent
+  return [...accepted].find((one) => one.remotePort === remotePort && one.remoteAddress === remoteAddress)
 }
 
 /**
@@ -234,8 +236,7 @@ export function checkNode (): Array<[part: NodePart, isThere: boolean]> {
       ['_storeHeader', storeHeaderOf(reply) !== undefined],
       ['_header', reply._header !== undefined],
       ['_headerSent', typeof reply._headerSent === 'boolean'], ['_last', typeof reply._last === 'boolean'],
-      ['outputData', Array.isArray(reply.outputData)],
-      ['_hasBody', typeof reply._hasBody === 'boolean'],
+      ['outputData', Array.isArray(reply.outputData)], ['_hasBody', typeof reply._hasBody === 'boolean'],
       ['parser', showsParser],
       ['getCurrentBuffer', !showsParser || typeof socket.parser?.getCurrentBuffer === 'function'],
       ['_readableState', typeof socket._readableState?.ended === 'boolean'],

@@ -86,7 +86,7 @@ export class Connections {
     if (isSecure) {
       server.on('secureConnection', (socket: SecureSocket) => {
         try {
-          this.handshakes.delete(carrierOf(socket) ?? socket)
+          this.handshakes.delete(carrierOf(socket, this.handshakes) ?? socket)
           if (socket.alpnProtocol !== 'h2') this.#addSocket(socket)
         } catch (error) {
           this.#faults.note("listener of 'secureConnection'", error)
