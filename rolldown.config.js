@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { defineConfig } from 'rolldown'
+import { minify } from 'rolldown/experimental'
 import { parseAst } from 'rolldown/parseAst'
 import { dts } from 'rolldown-plugin-dts'
 import { pageText, threadText } from './rolldown.texts.js'
@@ -18,8 +19,7 @@ const isMapped = process.env.BUILD_MAPS === '1'
 const readable = {
   comments: isMapped,
   minify: !isMapped && {
-    // What compressing makes of the code has lost the good-bye of a WebSocket.
-    compress: false,
+    compress: { target: 'node20', keepNames: { function: true, class: true } },
     mangle: { toplevel: true, keepNames: true },
     codegen: { removeWhitespace: true }
   },
@@ -48,11 +48,26 @@ function lined (code) {
     + `\n${code.slice(starts.at(-1) ?? 0)}`
 }
 
-const lines = {
-  name: 'lines',
-  generateBundle (_options, bundle) {
-    if (!isMapped) for (const chunk of Object.values(bundle)) if (chunk.type === 'chunk') chunk.code = lined(chunk.code)
+/** Whether a chunk is of commands that only a person runs: it does without the names of its functions. */
+const isOfCommands = ({ moduleIds }) => moduleIds.every((id) => /[\\/]lib[\\/](?:cli|drill)[\\/]/.test(id))
+
+const finish = {
+  name: 'finish',
+  async generateBundle (_options, bundle) {
+    if (isMapped) return
+    for (const chunk of Object.values(bundle)) {
+      if (chunk.type !== 'chunk') continue
+      const code = isOfCommands(chunk) ? (await minify(chunk.fileName, chunk.code, short)).code : chunk.code
+      chunk.code = lined(code)
+    }
   }
+}
+
+const short = {
+  module: true,
+  compress: { target: 'node20' },
+  mangle: { toplevel: true, keepNames: false },
+  codegen: { removeWhitespace: true }
 }
 
 /** The declarations of one way in, in one file. */
@@ -75,7 +90,7 @@ export default defineConfig(async () => [
       // For the demo and the benches. It is not published: see package.json.
       'drill/index': 'lib/drill/index.ts'
     },
-    plugins: [lines],
+    plugins: [finish],
     transform: {
       define: {
         builtVersion: JSON.stringify(version),

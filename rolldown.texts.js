@@ -22,7 +22,11 @@ const isOfOthers = (id) => !/^[./]/.test(id)
 export async function threadText () {
   const { code, isWhole } = await bundle('lib/watchdog/thread/index.ts', { external: isOfOthers, platform: 'node' }, {
     format: 'cjs',
-    minify: { compress: false, mangle: { toplevel: false, keepNames: true }, codegen: { removeWhitespace: true } }
+    minify: {
+      compress: { target: 'node20', keepNames: { function: true, class: true } },
+      mangle: { toplevel: true, keepNames: true },
+      codegen: { removeWhitespace: true }
+    }
   })
   if (!isWhole) throw new Error('the thread of the watchdog does not fit into one text')
   return `'use strict'\n${ascii(code)}\n//# sourceURL=fastify-graceful/watchdog/thread.js`
