@@ -48,16 +48,27 @@ function lined (code) {
     + `\n${code.slice(starts.at(-1) ?? 0)}`
 }
 
-/** Whether a chunk is of commands that only a person runs: it does without the names of its functions. */
-const isOfCommands = ({ moduleIds }) => moduleIds.every((id) => /[\\/]lib[\\/](?:cli|drill)[\\/]/.test(id))
+/** The chunks that a service loads. The others are of commands that only a person runs: those do without names. */
+function loadedByServices (bundle) {
+  const loaded = new Set()
+  const follow = (name) => {
+    if (loaded.has(name) || bundle[name] === undefined) return
+    loaded.add(name)
+    const { imports, dynamicImports } = bundle[name]
+    for (const other of [...imports, ...dynamicImports]) follow(other)
+  }
+  for (const way of ['index', 'process/early', 'supervisor/index', 'supervisor/worker']) follow(`${way}.js`)
+  return loaded
+}
 
 const finish = {
   name: 'finish',
   async generateBundle (_options, bundle) {
     if (isMapped) return
+    const kept = loadedByServices(bundle)
     for (const chunk of Object.values(bundle)) {
       if (chunk.type !== 'chunk') continue
-      const code = isOfCommands(chunk) ? (await minify(chunk.fileName, chunk.code, short)).code : chunk.code
+      const code = kept.has(chunk.fileName) ? chunk.code : (await minify(chunk.fileName, chunk.code, short)).code
       chunk.code = lined(code)
     }
   }
