@@ -65,8 +65,10 @@ export interface Departure {
 
 interface End { code: number | null, signal: NodeJS.Signals | null, at: number }
 
-/** Lines that are kept of one replica. */
+/** Lines that are kept of one replica, the last ones. */
 const mostLines = 1000
+/** Lines that are shown of one that did not get ready, and characters of each. */
+const [mostShown, mostCharacters] = [20, 500]
 /** Milliseconds for what is left in the pipes of a process that is gone: a child of its own may hold them open. */
 const patienceForOutput = 1000
 
@@ -79,7 +81,7 @@ export class Replica implements Endpoint {
   readonly port: number
   /** The phases with the time of each, the oldest first: at first `starting`, then `running`, at last `terminated`. */
   readonly history: Array<{ phase: string, at: number }> = []
-  /** The telling lines: the plugin's, warnings, and what is no JSON. */
+  /** The last telling lines: the plugin's, warnings, and what is no JSON. */
   readonly log: LogLine[] = []
   /** Resolves when the process is gone and its output is read. */
   readonly exited: Promise<void>
@@ -134,36 +136,42 @@ export class Replica implements Endpoint {
   /** Resolves when it is ready. @throws Error with its output, where it ends or takes too long */
   async ready (): Promise<void> {
     const { readyPath, bootWithin = 30_000 } = this.#service
+    const path = readyPath ?? '/readyz'
     const latest = performance.now() + bootWithin
+    let status = 0
     while (performance.now() < latest && this.#end === undefined) {
-      if (saysReady(await this.#probe(readyPath ?? '/readyz'), readyPath === undefined)) {
+      status = await this.#probe(path)
+      if (saysReady(status, readyPath === undefined)) {
         this.enter('running')
         return
       }
       await sleep(25)
     }
-    const why = this.#end === undefined ? `is not ready after ${bootWithin} ms` : `ended with ${this.exit}`
+    const last = status === 0 ? `nobody answers on port ${this.port}` : `${path} answers ${status}`
+    const why = this.#end === undefined ? `is not ready after ${bootWithin} ms, ${last}` : `ended with ${this.exit}`
     this.kill('SIGKILL')
     await this.exited
-    throw new Error(`replica ${this.name} ${why}:\n${this.log.map(({ msg, ...line }) =>
-      line.event === undefined ? JSON.stringify({ msg, ...line }) : msg).join('\n')}`)
+    throw new Error([`replica ${this.name} ${why}:`, ...this.log.slice(-mostShown).map(textOf)].join('\n'))
   }
 
   /** SIGTERM, and SIGKILL at the end of the grace period, in milliseconds. Resolves when the process is gone. */
   async terminate (grace: number): Promise<Departure> {
     const signalledAt = Date.now()
-    this.signalledAt = signalledAt
     let isKilled = false
     const kubelet = setTimeout(() => {
       isKilled = true
       this.kill('SIGKILL')
     }, grace)
-    this.kill('SIGTERM')
-    this.#observer.changed?.(this, 'signalled')
+    if (this.#end === undefined) {
+      this.signalledAt = signalledAt
+      this.kill('SIGTERM')
+      this.#observer.changed?.(this, 'signalled')
+    }
     await this.exited
     clearTimeout(kubelet)
     const { code, signal, at } = this.#end!
-    return { name: this.name, signalledAt, took: at - signalledAt, code, signal, isKilled, report: this.report }
+    const took = Math.max(0, at - signalledAt)
+    return { name: this.name, signalledAt, took, code, signal, isKilled, report: this.report }
   }
 
   kill (signal: NodeJS.Signals): void {
@@ -209,7 +217,8 @@ export class Replica implements Endpoint {
   }
 
   #read (line: LogLine): void {
-    if (isTelling(line) && this.log.length < mostLines) this.log.push(line)
+    if (isTelling(line)) this.log.push(line)
+    if (this.log.length > mostLines) this.log.shift()
     if (line.event === 'graceful.report') this.report = line.report
     const phase = (this.#service.readPhase ?? phaseOf)(line)
     // Ready is what a probe has heard, and the end is the end of the process.
@@ -218,6 +227,11 @@ export class Replica implements Endpoint {
     }
     this.#observer.line?.(this, line)
   }
+}
+
+/** A line as it is shown of a replica that did not get ready. */
+function textOf ({ msg, ...line }: LogLine): string {
+  return String(line.event === undefined ? JSON.stringify({ msg, ...line }) : msg).slice(0, mostCharacters)
 }
 
 /** When a line was written, for logs that say so in milliseconds since 1970. */

@@ -5,11 +5,13 @@ import type { DrillOption } from './option.ts'
 import { conclude, concludeFailure } from './output/conclude.ts'
 import { Outputs } from './output/outputs.ts'
 import { parse } from './parse.ts'
-import { isPassed, plainObserver } from './plain.ts'
+import { isPassed } from './plain.ts'
 import { exitCodeOf } from './service-options.ts'
 import { rehearse } from './session.ts'
 import { optionGroups, readSettings } from './settings.ts'
 import type { DrillSettings } from './settings.ts'
+import { viewOf } from './view.ts'
+import type { DrillView } from './view.ts'
 
 const optionLine = ({ flag, value = '', text, default: otherwise }: DrillOption): string =>
   `  ${`--${flag} ${value}`.padEnd(28)} ${text}${otherwise === undefined ? '' : ` (${otherwise})`}`
@@ -48,13 +50,17 @@ async function run (settings: DrillSettings): Promise<void> {
   // Whoever reads no more (`head`) is no error.
   process.stdout.on('error', () => process.exit())
   const outputs = new Outputs(settings.output)
-  const rehearseOnce = (one: DrillSettings): ReturnType<typeof rehearse> =>
-    rehearse(one, [plainObserver((line) => outputs.text.write(`${line}\n`))])
+  let view: DrillView | undefined
+  const rehearseOnce = (one: DrillSettings): ReturnType<typeof rehearse> => {
+    view = viewOf(outputs.text, process.env, one)
+    return rehearse(one, [view.observer])
+  }
   try {
     const record = await rehearseOnce(settings)
     process.exitCode = isPassed(record) ? 0 : lostExitCode
     await conclude(record, settings, outputs, rehearseOnce)
   } catch (error) {
+    view?.close()
     concludeFailure(messageOf(error), settings, outputs)
     process.stderr.write(`${messageOf(error).split('\n').map(printable).join('\n')}\n`)
     process.exitCode = unstartedExitCode

@@ -16,7 +16,10 @@ const doubleWidth = new RegExp([
 // oxlint-disable-next-line no-control-regex -- the text that is shown in no other way
 const printableAscii = /^[\u0020-\u007e]*$/
 
-const cellsOf = (character: string): number => zeroWidth.test(character) ? 0 : doubleWidth.test(character) ? 2 : 1
+/** How many cells of a terminal a character takes. */
+export function cellsOf (character: string): number {
+  return zeroWidth.test(character) ? 0 : doubleWidth.test(character) ? 2 : 1
+}
 
 /** How many cells of a terminal a text takes: an ideograph takes two, a combining accent none. */
 export function textWidth (text: string): number {
