@@ -1,5 +1,6 @@
 import type { Report } from '../lifecycle/report.ts'
 import type { DrillResult } from './drill.ts'
+import type { FaultRecord } from './faults.ts'
 import type { Latency } from './latency.ts'
 import type { LogLine } from './log-lines.ts'
 import type { LossKind, PlacedLoss } from './losses.ts'
@@ -43,6 +44,8 @@ export interface RunRecord {
   longestPause: number
   /** In the order of their start. */
   replicas: ReplicaRecord[]
+  /** What came of the fault; absent where none was planted. */
+  fault?: FaultRecord
 }
 
 /** One replica, from its start to its end. */

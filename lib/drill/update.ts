@@ -25,6 +25,10 @@ export interface UpdatePlan {
    * replica that has gone. @default 0
    */
   noticeWithin?: number
+  /** Awaited when the successor is in rotation, before the old replica of this index is told to go. */
+  beforeEnd?: (replica: Replica, index: number) => Promise<void>
+  /** Whether a successor that failed with this ends the update, and nothing else: the old replicas stay. */
+  endsWhere?: (error: unknown) => boolean
   /** Milliseconds between two replacements; absent: the next one waits until the one before has left. */
   stagger?: number
 }
@@ -97,18 +101,30 @@ async function replace (index: number, update: Update): Promise<Departure> {
   const replica = update.old[index]!
   const departure = update.inPlace === true ? await end(replica, update) : undefined
   await update.front.add(await update.successor(index))
-  return departure ?? await end(replica, update)
+  if (departure !== undefined) return departure
+  await update.beforeEnd?.(replica, index)
+  return await end(replica, update)
 }
 
 /** Replaces replicas one after the other. @throws Error where a successor does not get ready */
 export async function rollingUpdate (update: Update): Promise<Departure[]> {
   const departures: Array<Promise<Departure>> = []
+  const isEnd = (error: unknown): boolean => {
+    if (update.endsWhere?.(error) !== true) throw error
+    return true
+  }
   for (const index of update.old.keys()) {
     const departure = replace(index, update)
     // It is awaited below, when all others are under way.
     departure.catch(() => {})
     departures.push(departure)
-    await (update.stagger === undefined ? departure : sleep(update.stagger))
+    const isOver = await (update.stagger === undefined ? departure.then(() => false, isEnd) : sleep(update.stagger, false))
+    if (isOver) break
   }
-  return await Promise.all(departures)
+  const seen = await Promise.allSettled(departures)
+  return seen.flatMap((one) => {
+    if (one.status === 'fulfilled') return one.value
+    if (isEnd(one.reason)) return []
+    throw one.reason
+  })
 }

@@ -1,6 +1,7 @@
 import { messageOf } from '../../errors.ts'
 import type { Command } from '../command.ts'
 import { printable } from '../printable.ts'
+import { UsageError } from '../usage.ts'
 import type { DrillOption } from './option.ts'
 import { conclude, concludeFailure } from './output/conclude.ts'
 import { Outputs } from './output/outputs.ts'
@@ -61,6 +62,7 @@ async function run (settings: DrillSettings): Promise<void> {
     await conclude(record, settings, outputs, rehearseOnce)
   } catch (error) {
     view?.close()
+    if (error instanceof UsageError) throw error
     concludeFailure(messageOf(error), settings, outputs)
     process.stderr.write(`${messageOf(error).split('\n').map(printable).join('\n')}\n`)
     process.exitCode = unstartedExitCode

@@ -19,7 +19,7 @@ export function plainObserver (print: (line: string) => void, titleOf: () => str
   }
 }
 
-/** Whether no update has lost more than it may. */
+/** Whether no update has lost more than it may, or its fault had the expected outcome. */
 export function isPassed ({ runs, maxLost }: DrillRecord): boolean {
-  return runs.every(({ lost }) => lost <= maxLost)
+  return runs.every(({ lost, fault }) => fault?.met ?? lost <= maxLost)
 }

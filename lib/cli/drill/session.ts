@@ -1,5 +1,6 @@
-import { drill, observers as composed, probe, recordRun, startFront } from '../../drill/index.ts'
+import { drill, drillWithFault, ImpossibleFault, observers as composed, probe, recordRun, startFront } from '../../drill/index.ts'
 import type { DrillObserver, DrillOptions, DrillRecord, RunRecord } from '../../drill/index.ts'
+import { wrong } from './option.ts'
 import { platformEnvironment } from './service-options.ts'
 import type { DrillSettings } from './settings.ts'
 
@@ -15,6 +16,17 @@ function drillOptions (settings: DrillSettings): DrillOptions {
   }
 }
 
+/** @throws UsageError where the service cannot have the fault */
+async function rehearseOnce (options: DrillOptions, { fault: plan }: DrillSettings): Promise<RunRecord> {
+  if (plan === undefined) return recordRun(await drill(options))
+  try {
+    const { result, fault } = await drillWithFault(options, plan)
+    return { ...recordRun(result), fault }
+  } catch (error) {
+    throw error instanceof ImpossibleFault ? wrong(error.message) : error
+  }
+}
+
 /**
  * Rehearses the update as often as it is asked for.
  * @param observers hear of each of them
@@ -23,13 +35,13 @@ function drillOptions (settings: DrillSettings): DrillOptions {
 export async function rehearse (
   settings: DrillSettings, observers: readonly DrillObserver[]
 ): Promise<DrillRecord> {
-  const { label, front, update, load, replicas, runs, maxLost } = settings
+  const { label, front, update, load, replicas, runs, maxLost, fault } = settings
   const records: RunRecord[] = []
   while (records.length < runs) {
-    records.push(recordRun(await drill({ ...drillOptions(settings), observer: composed(observers) })))
+    records.push(await rehearseOnce({ ...drillOptions(settings), observer: composed(observers) }, settings))
   }
   return {
-    version: 1, service: label, front, fault: undefined, replicas, grace: update.grace, rate: load.rate, maxLost,
+    version: 1, service: label, front, fault: fault?.name, replicas, grace: update.grace, rate: load.rate, maxLost,
     runs: records
   }
 }

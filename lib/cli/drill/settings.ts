@@ -1,4 +1,6 @@
+import { faultOptions, readFault } from './fault-options.ts'
 import { loadOptions, readLoad } from './load-options.ts'
+import type { FaultPlan } from '../../drill/index.ts'
 import type { LoadPlan } from './load-options.ts'
 import type { DrillOption } from './option.ts'
 import { outputOptions, readOutput } from './output-options.ts'
@@ -14,14 +16,22 @@ export const optionGroups: ReadonlyArray<readonly [title: string, options: reado
   ['Service', serviceOptions],
   ['Update', updateOptions],
   ['Load', loadOptions],
+  ['Fault', faultOptions],
   ['Output', outputOptions]
 ]
 
 /** All that a drill needs to know. */
-export interface DrillSettings extends ServicePlan, UpdateSettings { load: LoadPlan, output: OutputPlan }
+export interface DrillSettings extends ServicePlan, UpdateSettings {
+  load: LoadPlan
+  fault: FaultPlan | undefined
+  output: OutputPlan
+}
 
 /** Puts together what was typed. @throws UsageError */
 export function readSettings (typed: Typed): DrillSettings {
   const { given } = typed
-  return { ...readService(typed), ...readUpdate(given), load: readLoad(given), output: readOutput(given) }
+  return {
+    ...readService(typed), ...readUpdate(given), load: readLoad(given), fault: readFault(given, process.env),
+    output: readOutput(given)
+  }
 }

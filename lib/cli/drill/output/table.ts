@@ -50,12 +50,15 @@ function runsOf ({ runs }: DrillRecord): Line[] {
 }
 
 function runOf (run: RunRecord, index: number, { runs, grace }: DrillRecord): Line[] {
-  const { losses, lost, latency, replicas } = run
+  const { losses, lost, latency, replicas, fault } = run
   const groups = groupLosses(losses)
   const rest = lost - Math.min(mostLosses, losses.length)
   return [
     line(''),
     ...runs.length === 1 ? [] : [line(`run ${index + 1}: ${lost} of ${run.requests} lost`, 'strong')],
+    ...fault === undefined ? [] : [line('what is expected of the fault', 'strong')],
+    ...(fault?.expectations ?? []).map(({ expected, seen, met }) =>
+      line(`  ${met ? 'met' : 'NOT MET'}: ${expected}; seen: ${seen}`, met ? 'good' : 'bad')),
     ...lost === 0 ? [] : [
       line('lost, by kind, replica and phase', 'strong'),
       ...indented(columns(groups.slice(0, mostGroups).map((group) =>

@@ -8,9 +8,9 @@ export function subject ({ service, front, fault, replicas, grace, rate }: Drill
     + `grace period ${duration(grace)}, ${counted(rate, 'request')} a second`
 }
 
-/** Whether a run has lost no more than it may. */
-export function isPassedRun ({ lost }: RunRecord, { maxLost }: DrillRecord): boolean {
-  return lost <= maxLost
+/** Whether a run has lost no more than it may, or its fault had the expected outcome. */
+export function isPassedRun ({ lost, fault }: RunRecord, { maxLost }: DrillRecord): boolean {
+  return fault?.met ?? lost <= maxLost
 }
 
 /** What was lost, in one line. */
