@@ -17,10 +17,13 @@ const usualPorts: Readonly<Record<string, number>> = {
   'postgresql:': 5432, 'redis:': 6379, 'rediss:': 6379
 }
 
+/** `[scheme://][user@]host[:port][/rest]` */
+const form =
+  /^(?:([a-z][a-z0-9+.-]*:)\/\/)?([^\s/?#,]*@)?(\[[\da-f:.]+\]|[^\s/?#,:@[\]]+)(?::(\d{1,5}))?([/?#]\S*)?$/i
+
 /** Reads a URL, or a host and a port; undefined where it is neither. */
 export function readAddress (text: string): DependencyAddress | undefined {
-  const [, scheme, before = '', host = '', typed, after = ''] =
-    /^(?:([a-z][a-z0-9+.-]*:)\/\/)?([^\s/?#,]*@)?(\[[\da-f:.]+\]|[^\s/?#,:@[\]]+)(?::(\d{1,5}))?([/?#]\S*)?$/i.exec(text) ?? []
+  const [, scheme, before = '', host = '', typed, after = ''] = form.exec(text) ?? []
   const port = typed === undefined ? usualPorts[scheme?.toLowerCase() ?? ''] : Number(typed)
   if (host === '' || port === undefined || port < 1 || port > 65_535) return undefined
   return {

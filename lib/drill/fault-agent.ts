@@ -25,7 +25,7 @@ s.setEncoding('latin1').on('data',(o)=>{
 if(o==='?'&&process.getActiveResourcesInfo().includes('TCPServerWrap'))s.write('!')
 if(o==='hang')for(const a=new Int32Array(new SharedArrayBuffer(4));;)Atomics.wait(a,0,0,20)
 if(o==='crash')setImmediate(()=>{throw new Error('planted by --fault crash')})
-if(o==='oom')for(const a=[];;)a.push(new Array(1e5).fill(a.length))})
+if(o==='oom')for(const a=[];;)a.push(new Array(1e6).fill(.5))})
 ${delay > 0 ? `await new Promise((r)=>setTimeout(r,${delay}))` : ''}
 ${exitCode === undefined ? '' : `console.error('planted by --fault boot-failure');process.exit(${exitCode})`}
 }`

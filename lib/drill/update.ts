@@ -118,7 +118,8 @@ export async function rollingUpdate (update: Update): Promise<Departure[]> {
     // It is awaited below, when all others are under way.
     departure.catch(() => {})
     departures.push(departure)
-    const isOver = await (update.stagger === undefined ? departure.then(() => false, isEnd) : sleep(update.stagger, false))
+    const pause = update.stagger === undefined ? departure.then(() => false, isEnd) : sleep(update.stagger, false)
+    const isOver = await pause
     if (isOver) break
   }
   const seen = await Promise.allSettled(departures)

@@ -21,12 +21,12 @@ export function readFault (given: Given, env: NodeJS.ProcessEnv): FaultPlan | un
     if (dependency !== undefined) throw wrong("option '--dependency' needs '--fault dependency-down'")
     return name && { name }
   }
-  if (dependency === undefined) throw wrong("option '--fault dependency-down' needs '--dependency <variable>', got none")
+  if (dependency === undefined) throw wrong("option '--fault dependency-down' needs '--dependency <variable>'")
   const value = env[dependency]
   if (value === undefined) throw wrong(`option '--dependency' must be a variable that is set, got '${dependency}'`)
   if (readAddress(value) === undefined) {
     // It may hold a password.
-    throw wrong(`option '--dependency' must be a variable with one URL or host:port, but ${dependency} holds neither`)
+    throw wrong(`option '--dependency' must be a variable with a URL or host:port, but ${dependency} holds neither`)
   }
   return { name, dependency }
 }

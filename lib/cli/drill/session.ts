@@ -1,4 +1,6 @@
-import { drill, drillWithFault, ImpossibleFault, observers as composed, probe, recordRun, startFront } from '../../drill/index.ts'
+import {
+  drill, drillWithFault, ImpossibleFault, observers as composed, probe, recordRun, startFront
+} from '../../drill/index.ts'
 import type { DrillObserver, DrillOptions, DrillRecord, RunRecord } from '../../drill/index.ts'
 import { wrong } from './option.ts'
 import { platformEnvironment } from './service-options.ts'
