@@ -19,7 +19,7 @@ export interface LoadOptions {
   rate: number
   /** Without one nothing is sent. */
   profiles: readonly RequestProfile[]
-  /** Connections at a time; a request for which none is free waits. @default as many as it takes */
+  /** Connections at a time; a request for which none is free waits. @default as many as it takes, up to 5000 */
   connections?: number
   /**
    * Milliseconds after which a user hangs up a connection that nothing was sent on. Shorter than the servers' own: a
@@ -57,10 +57,12 @@ export interface Load {
 /** Milliseconds from look to look at what is due. */
 const tick = 2
 const sweepEvery = 200
-/** Requests under way, beyond which none is sent: the machine would be out of sockets. */
-const mostUnderWay = 5000
+/** Connections at a time where nobody has said how many: with more the machine would be out of sockets. */
+const mostConnections = 5000
+/** Requests that wait for a connection. */
+const mostWaiting = 50_000
 
-const tooMany = unsent(`${mostUnderWay} under way`)
+const tooMany = unsent(`${mostWaiting} others wait for a connection`)
 /** Milliseconds by which a timer may be late: a request that is sent by then was sent when it was due. */
 const lateness = 2 * tick
 
@@ -83,7 +85,7 @@ class OpenLoop implements Load {
   #isStopped = false
 
   constructor (options: LoadOptions) {
-    const { host = '127.0.0.1', port, connections = Infinity, tally = new Tally() } = options
+    const { host = '127.0.0.1', port, connections = mostConnections, tally = new Tally() } = options
     const { idle = 2000, timeout = 15_000 } = options
     this.#options = options
     this.#tally = tally
@@ -106,7 +108,7 @@ class OpenLoop implements Load {
   async stop (): Promise<LoadResult> {
     this.#isStopped = true
     clearInterval(this.#clock)
-    while (this.#users.pending > 0) await sleep(20)
+    while (this.#users.underWay + this.#users.waiting > 0) await sleep(20)
     clearInterval(this.#sweeper)
     this.#users.sweep(0)
     return {
@@ -126,12 +128,13 @@ class OpenLoop implements Load {
     const now = performance.now()
     this.#longestPause = Math.max(this.#longestPause, Math.round(now - this.#ranAt))
     this.#ranAt = now
-    for (let at = now; this.#nextAt <= at; at = performance.now()) {
+    // What falls due while these are sent is for the next turn, so that answers are read in between.
+    while (this.#nextAt <= now) {
       const dueAt = this.#nextAt
       this.#nextAt += this.#gap()
       const profile = choose(this.#options.profiles)
-      if (this.#users.pending >= mostUnderWay) this.#count(profile, tooMany, Date.now(), 0)
-      else this.#users.arrive(profile, at - dueAt > lateness ? dueAt : at)
+      if (this.#users.waiting >= mostWaiting) this.#count(profile, tooMany, Date.now(), 0)
+      else this.#users.arrive(profile, now - dueAt > lateness ? dueAt : now)
     }
   }
 

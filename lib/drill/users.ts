@@ -56,8 +56,8 @@ export class Users {
     this.#options = options
   }
 
-  /** Requests that are not over. */
-  get pending (): number { return this.underWay + this.#waiting.length }
+  /** Requests that wait for a connection. */
+  get waiting (): number { return this.#waiting.length }
 
   /**
    * One arrival: a user who has nothing to do sends a request, and a new one where there is none.
@@ -104,7 +104,12 @@ export class Users {
     // Who thinks comes back in the order of leaving; everybody else at once, so the newest first.
     const index = profile.think === undefined ? users.findLastIndex(isFit) : users.findIndex(isFit)
     if (index !== -1) return users.splice(index, 1)[0]
-    if (this.#count >= this.#options.connections) this.#hangUpOldest()
+    if (this.#count >= this.#options.connections) {
+      // Whoever thinks is interrupted: nobody else is left.
+      const thinking = users.findIndex((user) => now - user.freeSince < this.#options.idle)
+      if (thinking !== -1) return users.splice(thinking, 1)[0]
+      this.#hangUpOldest()
+    }
     return this.#count < this.#options.connections ? this.#create(profile, group) : undefined
   }
 
