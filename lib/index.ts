@@ -5,6 +5,7 @@ import type { Graceful } from './graceful.ts'
 import { Application } from './application.ts'
 import { publishApplication } from './supervisor-link.ts'
 import { errors } from './errors.ts'
+import { probes as probeKinds } from './health/format.ts'
 import { registerProbes } from './health/probes.ts'
 import { readEnvironment } from './environment.ts'
 import { phases } from './lifecycle/phase.ts'
@@ -15,9 +16,10 @@ import type { GracefulOptions } from './options.ts'
 import { tellPm2 } from './process/pm2.ts'
 import { loadPageTexts } from './page/texts.ts'
 import { checkInternals } from './fastify/check-internals.ts'
-import { hasBooted, rootOf } from './fastify/close.ts'
+import { boundServers, hasBooted, rootOf } from './fastify/close.ts'
 import { hookRequests } from './fastify/request-hook.ts'
 import { listenWithMode } from './server/socket-files.ts'
+import { Http1Probes } from './traffic/http1-probes.ts'
 import { followMarked } from './traffic/marked.ts'
 import { proberOf } from './traffic/probers.ts'
 import { followRoute, problemOf } from './traffic/web-socket-route.ts'
@@ -159,7 +161,13 @@ const plugin: FastifyPluginAsync<GracefulOptions> = async (instance, options) =>
       : (await application.health.verdict('readiness')).ok && application.traffic.listeners.open))
   }))
   if (settings.probes) {
-    const { external } = settings.probes
+    const { external, prefix } = settings.probes
+    const paths = Object.keys(probeKinds).map((probe) => `${prefix}/${probe}`)
+    if (external) paths.push(external.path)
+    const http1 = new Http1Probes(traffic.connections, paths, faults)
+    http1.follow(root.server)
+    // `localhost` is two.
+    root.addHook('onListen', async () => { for (const server of boundServers(root)) http1.follow(server) })
     registerProbes(root, health, {
       ...settings.probes,
       external: external && { ...external, leaving: () => application.leaving(external.delay) },

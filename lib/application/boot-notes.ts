@@ -4,6 +4,7 @@ import { missingMessage } from '../fastify/check-internals.ts'
 import type { Settings } from '../settings.ts'
 import { platformLine } from '../platform/line.ts'
 import { deafAncestor, deafAncestorMessage } from '../process/parent.ts'
+import { answersHttp1 } from '../traffic/http1-probes.ts'
 
 /** A line for the log. */
 export interface BootNote { level: 'info' | 'warn', fields: { event: string, port?: number }, message: string }
@@ -20,7 +21,8 @@ export function bootNotes (root: FastifyInstance, settings: Settings): BootNote[
   const notes: BootNote[] = [platformNote(settings) ?? []].flat()
   const missing = missingMessage(root)
   if (missing !== undefined) notes.push({ level: 'warn', fields: { event: 'graceful.internals' }, message: missing })
-  if (probes !== false && speaksCleartextHttp2(root)) notes.push(noteOnHttp2(watchdog?.port))
+  const isUnheard = speaksCleartextHttp2(root) && !answersHttp1(root.server)
+  if (probes !== false && isUnheard) notes.push(noteOnHttp2(watchdog?.port))
   if (exit && isMainThread && signals['SIGTERM'] !== false && signals['SIGTERM'] !== 'ignore' && !hasToldOfParent) {
     const name = deafAncestor()
     hasToldOfParent = name !== undefined

@@ -6,6 +6,7 @@
 import type { Worker } from 'node:cluster'
 import type { ServerHttp2Session } from 'node:http2'
 import net from 'node:net'
+import type { Server, Socket } from 'node:net'
 
 /** A part that this Node or Fastify does not have, and what is done without it. */
 export interface MissingPart { part: string, instead: string }
@@ -173,6 +174,18 @@ export function onSharedHandle (cluster: object, use: (handle: ListenerHandle) =
     })
   }
   Object.assign(cluster, { _getServer: asking })
+}
+
+/**
+ * What makes a session of each connection of a server of HTTP/2 without TLS; undefined for any other server.
+ *
+ * Part: `connectionListener`. Without it probes over HTTP/1.1 get no answer there. Not checked at start: the line at
+ * boot says so.
+ */
+export function http2ListenerOf (server: Server): ((this: Server, socket: Socket) => void) | undefined {
+  const isCleartextHttp2 = 'updateSettings' in server && !('setSecureContext' in server)
+  const listeners = isCleartextHttp2 ? server.listeners('connection') : []
+  return listeners.find(({ name }) => name === 'connectionListener') as ((socket: Socket) => void) | undefined
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import { socketUnder } from '../fastify/node-internals.ts'
+import { setImmediate } from '../util/timers.ts'
 
 const carriers = new WeakMap<ServerHttp2Session, Socket>()
 const told = new WeakSet<ServerHttp2Session>()
@@ -35,6 +36,9 @@ export function dropSession (session: ServerHttp2Session): void {
 
 /** Calls `listener` when the peer of a session ends its side, of which the session itself takes no notice. */
 export function whenPeerEnds (session: ServerHttp2Session, listener: () => void): void {
-  // The session reads from the handle; what is left for the socket to read is the end alone.
-  carriers.get(session)?.once('end', listener).resume()
+  const carrier = carriers.get(session)?.once('end', listener)
+  // The session reads from the handle; what is left for the socket to read is the end alone. What came before the
+  // session was made, it takes from the socket within this turn.
+  if (carrier !== undefined && carrier.readableLength > 0) setImmediate(() => carrier.resume())
+  else carrier?.resume()
 }

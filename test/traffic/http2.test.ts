@@ -315,7 +315,7 @@ t.test('clients that do not play along are bounded', async (t) => {
     t.teardown(() => socket.destroy())
     await once(socket, 'connect')
     socket.write(bytes)
-    await until(() => service.status().connections['sessions'] === 1)
+    await until(() => service.status().connections['open'] === 1)
     const watch = new Stopwatch(process.pid)
     const report = await service.shutdown()
     t.match(report, { verdict: 'clean', exitCode: 0 }, name)
