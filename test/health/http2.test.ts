@@ -183,7 +183,7 @@ t.test('what is no probe of HTTP/1.1 is what it was', async (t) => {
   const gone: Socket = connectPlainly(port, '127.0.0.1')
   gone.on('error', () => {}).once('connect', () => gone.resetAndDestroy())
   await new Promise((resolve) => { gone.once('close', resolve) })
-  while (app.graceful.status().connections.open !== 1) await new Promise((resolve) => { setImmediate(resolve) })
+  while (app.graceful.status().connections['open'] !== 1) await new Promise((resolve) => { setImmediate(resolve) })
   const startedAt = performance.now()
   await Promise.all([app.close(), closed])
   t.ok(performance.now() - startedAt < 5000, 'a connection that says nothing holds no end')
