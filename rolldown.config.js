@@ -13,7 +13,7 @@ const named = (names) => Object.fromEntries(names.map((name) => [name, `lib/${na
 const isMapped = process.env.BUILD_MAPS === '1'
 
 /**
- * What is published has one statement per line, with the names of functions, classes and methods: a stack can be read
+ * What is published has a line for each statement of a function, with the names of functions, classes and methods: a stack can be read
  * without a map. Comments, the other white space, and the names of variables are nearly half of the size.
  */
 const readable = {
@@ -26,14 +26,15 @@ const readable = {
   sourcemap: isMapped
 }
 
-/** Where a statement, or a member of a class, begins. */
+/** Where a statement of a module or a function begins, or a member of a class. */
 function statementsOf (code) {
   const found = []
   const look = (node) => {
     if (typeof node !== 'object' || node === null) return
     if (Array.isArray(node)) return node.forEach(look)
-    if (['Program', 'BlockStatement', 'StaticBlock', 'ClassBody'].includes(node.type)) {
-      found.push(...node.body.map(({ start }) => start))
+    if (['Program', 'ClassBody'].includes(node.type)) found.push(...node.body.map(({ start }) => start))
+    if (/^Function/.test(node.type)) {
+      found.push(...node.body.body.map(({ start }) => start))
     }
     Object.values(node).forEach(look)
   }
@@ -68,8 +69,9 @@ const finish = {
     const kept = loadedByServices(bundle)
     for (const chunk of Object.values(bundle)) {
       if (chunk.type !== 'chunk') continue
-      const code = kept.has(chunk.fileName) ? chunk.code : (await minify(chunk.fileName, chunk.code, short)).code
-      chunk.code = lined(code)
+      chunk.code = kept.has(chunk.fileName)
+        ? lined(chunk.code)
+        : (await minify(chunk.fileName, chunk.code, short)).code
     }
   }
 }
@@ -81,11 +83,37 @@ const short = {
   codegen: { removeWhitespace: true }
 }
 
+/** The types that a file of declarations declares, by their names; what stands before one belongs to it. */
+function typesOf (code) {
+  const types = new Map()
+  let start = 0
+  for (const { type, id, end } of parseAst(code, { lang: 'dts' }).body) {
+    if (/^TS(?:Interface|TypeAlias)Declaration$/.test(type)) types.set(id.name, code.slice(start, end).trim())
+    start = end
+  }
+  return types
+}
+
+/** Types that the main way in exports are taken from there, where they are the same. */
+const borrowed = {
+  name: 'borrowed',
+  generateBundle (_options, bundle) {
+    const main = readFileSync('dist/index.d.ts', 'utf8')
+    const exported = new Set([...main.slice(main.lastIndexOf('export {')).matchAll(/type (\w+)/g)].map(([, name]) => name))
+    const known = typesOf(main)
+    for (const chunk of Object.values(bundle)) {
+      const same = [...typesOf(chunk.code)].filter(([name, text]) => exported.has(name) && known.get(name) === text)
+      for (const [, text] of same) chunk.code = chunk.code.replace(`${text}\n`, () => '')
+      chunk.code = `import type { ${same.map(([name]) => name).join(', ')} } from '../index.js'\n${chunk.code}`
+    }
+  }
+}
+
 /** The declarations of one way in, in one file. */
-const declarations = (name) => ({
+const declarations = (name, ...plugins) => ({
   ...common,
   input: `lib/${name}.ts`,
-  plugins: [dts({ emitDtsOnly: true, oxc: true, tsconfig: false, sourcemap: false })],
+  plugins: [dts({ emitDtsOnly: true, oxc: true, tsconfig: false, sourcemap: false }), ...plugins],
   output: { dir: `dist/${dirname(name)}`, format: 'esm', codeSplitting: false, sourcemap: false }
 })
 
@@ -120,5 +148,7 @@ export default defineConfig(async () => [
       ...readable
     }
   },
-  ...['index', 'process/early', 'supervisor/index'].map((name) => declarations(name))
+  declarations('index'),
+  declarations('process/early'),
+  declarations('supervisor/index', borrowed)
 ])

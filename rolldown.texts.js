@@ -16,15 +16,15 @@ async function bundle (input, options, output) {
 const isOfOthers = (id) => !/^[./]/.test(id)
 
 /**
- * The program of the watchdog's thread. It is a script, because no other kind of text can be a thread everywhere. Names
- * stay as they are, for whoever reads a stack of it.
+ * The program of the watchdog's thread. It is a script, because no other kind of text can be a thread everywhere. It is as
+ * short as it can be.
  */
 export async function threadText () {
   const { code, isWhole } = await bundle('lib/watchdog/thread/index.ts', { external: isOfOthers, platform: 'node' }, {
     format: 'cjs',
     minify: {
-      compress: { target: 'node20', keepNames: { function: true, class: true } },
-      mangle: { toplevel: true, keepNames: true },
+      compress: { target: 'node20' },
+      mangle: { toplevel: true, keepNames: false },
       codegen: { removeWhitespace: true }
     }
   })

@@ -42,7 +42,15 @@ export type {
   WebSocketOptions
 } from './options.ts'
 export type { PressureOptions } from './health/pressure.ts'
-export type { Status } from './status/model.ts'
+export type { CheckStatus, PressureStatus } from './status/checks.ts'
+export type {
+  ParticipantStatus,
+  PublicStatus,
+  RequestStatus,
+  Status,
+  TrafficStatus,
+  WatchdogState
+} from './status/model.ts'
 export type { Check, CheckContext, CheckKind, CheckOptions } from './health/options.ts'
 export type { AddedCheck } from './health/health.ts'
 export type { Hold, HoldOptions } from './lifecycle/holds.ts'
@@ -55,10 +63,11 @@ export type {
   BlockedEvent
 } from './metrics/events.ts'
 export type { HookContext, HookOptions, PhaseHook } from './lifecycle/hooks.ts'
-export type { Answer, Participant } from './lifecycle/participants.ts'
+export type { Answer, Failure, Participant, Stall } from './lifecycle/participants.ts'
 export type { HookPhase, Phase, StallPhase } from './lifecycle/phase.ts'
 export type {
   Cut,
+  CutConnection,
   CutRequest,
   FrontEnd,
   LateSource,

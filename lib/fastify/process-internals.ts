@@ -190,7 +190,6 @@ export function http2ListenerOf (server: Server): ((this: Server, socket: Socket
 
 /**
  * Node ends a worker in the very moment its parent dies, unless it is marked as one that was told to go.
- *
  * Part: `exitedAfterDisconnect`. Without it a worker dies with its parent. Not checked at start: whether Node heeds it
  * shows when the parent dies.
  */
@@ -208,25 +207,19 @@ export function uncountListener (channel: Channel | null | undefined): void {
   channel?.unrefCounted?.()
 }
 
-/**
- * Undoes {@link uncountListener}.
- *
- * Part: `refCounted`. Without it the process may end before others' messages come.
- */
+/** Undoes {@link uncountListener}. Part: `refCounted`. Without it the process may end before others' messages come. */
 export function countListener (channel: Channel | null | undefined): void {
   channel?.refCounted?.()
 }
 
 /**
  * The event of messages whose name is of Node's own kind (`NODE_`): listeners of `message` do not get them.
- *
  * Part: `internalMessage`. Without it no order of a primary is heard before Node's own close, and no child of a child.
  */
 export const nodesMessage = 'internalMessage'
 
 /**
  * Whether a message is the order that a primary of `node:cluster` gives with `worker.disconnect()`.
- *
  * Part: `NODE_CLUSTER`. Without it Node's own close comes first. Not checked at start: only an order has it.
  */
 export function isDisconnectOrder (message: unknown): boolean {
