@@ -33,7 +33,7 @@ function statementsOf (code) {
     if (typeof node !== 'object' || node === null) return
     if (Array.isArray(node)) return node.forEach(look)
     if (['Program', 'ClassBody'].includes(node.type)) found.push(...node.body.map(({ start }) => start))
-    if (/^Function/.test(node.type)) {
+    if (node.type?.startsWith('Function')) {
       found.push(...node.body.body.map(({ start }) => start))
     }
     Object.values(node).forEach(look)
@@ -83,6 +83,16 @@ const short = {
   codegen: { removeWhitespace: true }
 }
 
+/** Takes the white space out of style sheets that means nothing. */
+const styles = {
+  name: 'styles',
+  transform (code, id) {
+    if (!/[\\/]style\.ts$/.test(id)) return undefined
+    return code.replace(/(?<=`)[^`]*(?=`)/, (style) =>
+      style.trim().replaceAll(/\s+/g, ' ').replaceAll(/ ?([{};,]) ?/g, '$1').replaceAll(': ', ':').replaceAll(';}', '}'))
+  }
+}
+
 /** The types that a file of declarations declares, by their names; what stands before one belongs to it. */
 function typesOf (code) {
   const types = new Map()
@@ -129,7 +139,7 @@ export default defineConfig(async () => [
       // For the demo and the benches. It is not published: see package.json.
       'drill/index': 'lib/drill/index.ts'
     },
-    plugins: [finish],
+    plugins: [styles, finish],
     transform: {
       define: {
         builtVersion: JSON.stringify(version),
