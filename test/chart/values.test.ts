@@ -412,15 +412,12 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
       'probes.port: 3000 is containerPort'
     ],
     [
-      { service: { appProtocol: 'kubernetes.io/h2c' } },
-      'service.appProtocol: kubernetes.io/h2c needs probes.port'
+      { service: { appProtocol: 'kubernetes.io/h2c' }, podMonitor: { enabled: true } },
+      'service.appProtocol: kubernetes.io/h2c with podMonitor needs probes.port'
     ],
     [
-      {
-        service: { appProtocol: 'kubernetes.io/h2c' },
-        probes: { startup: { enabled: false }, liveness: { enabled: false } }
-      },
-      'which is what the kubelet sends (probes.readiness)'
+      { service: { appProtocol: 'kubernetes.io/h2c' }, serviceMonitor: { enabled: true } },
+      'service.appProtocol: kubernetes.io/h2c with serviceMonitor needs probes.port'
     ],
     [
       {

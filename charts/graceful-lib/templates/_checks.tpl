@@ -108,9 +108,9 @@
 {{- fail (printf "probes.scheme: expected one of HTTP, HTTPS, got %s" (toString .probes.scheme)) -}}
 {{- end -}}
 {{- if and (eq "kubernetes.io/h2c" (dig "service" "appProtocol" "" .)) (not .probes.port) -}}
-  {{- range $name := list "startup" "liveness" "readiness" -}}
-    {{- if dig "probes" $name "enabled" false $ -}}
-    {{- fail (printf "service.appProtocol: kubernetes.io/h2c needs probes.port. A server of HTTP/2 without TLS gives no answer to HTTP/1.1, which is what the kubelet sends (probes.%s)" $name) -}}
+  {{- range $name := list "podMonitor" "serviceMonitor" -}}
+    {{- if dig $name "enabled" false $ -}}
+    {{- fail (printf "service.appProtocol: kubernetes.io/h2c with %s needs probes.port. A server of HTTP/2 without TLS answers HTTP/1.1 to probes alone, and Prometheus sends it" $name) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
