@@ -315,7 +315,7 @@ t.test('the command line: help on standard output, what was wrong on standard er
   const table: Array<[args: string[], expected: unknown[]]> = [
     [
       ['walk'],
-      wrong("expected one of the commands run, status, probe, got 'walk'", '')
+      wrong("expected one of the commands run, status, probe, drill, report, got 'walk'", '')
     ],
     [
       ['run'],
