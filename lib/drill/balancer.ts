@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import type { Endpoint, Front, Trace } from './fronts.ts'
+import { reset } from './reset.ts'
 import { Rotation } from './rotation.ts'
 
 /** How many connections may wait until they are accepted. */
@@ -62,7 +63,7 @@ class Balancer implements Front {
     const isRefused = endpoint === undefined || this.#refusing.has(endpoint)
     const trace = { endpoint: endpoint?.name, isRefused }
     if (client.remotePort !== undefined) this.#traces.set(client.remotePort, trace)
-    if (isRefused) client.once('error', () => {}).resetAndDestroy()
+    if (isRefused) reset(client.once('error', () => {}))
     else this.#carry(client, endpoint, trace)
   }
 
@@ -89,7 +90,7 @@ class Balancer implements Front {
 export function join (from: Socket, to: Socket): void {
   from.pipe(to)
   // A reset has to arrive as a reset: a client that saw a clean end instead could take half an answer for a whole one.
-  from.once('error', () => to.resetAndDestroy())
+  from.once('error', () => reset(to))
   from.once('close', () => {
     if (!to.writableEnded) to.destroy()
   })

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { join } from './balancer.ts'
+import { reset } from './reset.ts'
 
 /** Where something listens that the service depends on, and how its address is written with another host and port. */
 export interface DependencyAddress {
@@ -43,7 +44,7 @@ export class DependencyProxy {
   constructor ({ host, port }: Pick<DependencyAddress, 'host' | 'port'>) {
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
       if (this.#isDown) {
-        client.once('error', () => {}).resetAndDestroy()
+        reset(client.once('error', () => {}))
         return
       }
       const dependency = connect({ host, port, allowHalfOpen: true, noDelay: true })
@@ -66,7 +67,7 @@ export class DependencyProxy {
   /** Resets all connections, and each new one, until it is up again. */
   turn (isDown: boolean): void {
     this.#isDown = isDown
-    if (isDown) for (const socket of this.#sockets) socket.resetAndDestroy()
+    if (isDown) for (const socket of this.#sockets) reset(socket)
   }
 
   close (): void {

@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from './balancer.ts'
 import type { Endpoint, Front, Trace } from './fronts.ts'
+import { reset } from './reset.ts'
 import { Rotation } from './rotation.ts'
 
 /** Headers that are one connection's own business. */
@@ -103,7 +104,7 @@ class Pool implements Front {
     const member = this.#rotation.take()
     const trace: Trace = { endpoint: member?.endpoint.name, isRefused: member === undefined, isReused: false }
     if (client.remotePort !== undefined) this.#traces.set(client.remotePort, trace)
-    if (member === undefined) client.resetAndDestroy()
+    if (member === undefined) reset(client)
     return [member, trace]
   }
 
@@ -122,14 +123,14 @@ class Pool implements Front {
     })
     const fail = (): void => {
       trace.isRefused = !isOpen
-      client.resetAndDestroy()
+      reset(client)
     }
     sent.once('error', fail)
     sent.once('response', (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.statusMessage, pairs(answer.rawHeaders))
       answer.once('close', () => {
         // A cut answer has to be cut for the client as well.
-        if (!answer.complete) client.resetAndDestroy()
+        if (!answer.complete) reset(client)
       })
       answer.on('error', () => {})
       answer.pipe(response)
