@@ -45,8 +45,13 @@ export class Http1Probes {
     http1.timeout = longestSilence
     this.#connections.follow(http1)
     server.off('connection', speak)
+    const where = 'the first bytes of a connection'
     server.prependListener('connection', (socket: Socket) => {
-      this.#wait(socket, (isProbe) => isProbe ? http1.emit('connection', socket) : speak.call(server, socket))
+      const isWaiting = this.#faults.attempt(where, () => {
+        this.#wait(socket, (isProbe) => isProbe ? http1.emit('connection', socket) : speak.call(server, socket))
+        return true
+      })
+      if (isWaiting !== true) this.#faults.attempt(where, () => speak.call(server, socket))
     })
   }
 

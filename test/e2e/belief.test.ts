@@ -15,10 +15,10 @@ prefer(process.pid, -10)
 
 const rate = 1000
 // Scenario (The rehearsal of an update): A load without an update loses nothing, and what is planted is found
-t.test('20,000 requests without an update lose nothing', async (t) => {
-  const found = await believe({ requests: 20_000, rate })
+t.test('10,000 requests without an update lose nothing', async (t) => {
+  const found = await believe({ requests: 10_000, rate })
   t.comment(factsOf(found))
-  t.ok(found.requests >= 20_000, `${found.requests} requests`)
+  t.ok(found.requests >= 10_000, `${found.requests} requests`)
   t.same(found.byKind, {}, 'nothing is lost', { losses: found.losses.slice(0, 5) })
   t.equal(found.tally.lost, 0)
   t.equal(found.latency.count, found.requests)
@@ -26,10 +26,10 @@ t.test('20,000 requests without an update lose nothing', async (t) => {
 
 // Scenario, too: A load without an update…
 t.test('one request in 10,000 that the service loses is found', async (t) => {
-  const found = await believe({ requests: 20_000, rate, planted: { kind: 'answered-5xx', every: 10_000 } })
+  const found = await believe({ requests: 10_500, rate, planted: { kind: 'answered-5xx', every: 10_000 } })
   t.comment(factsOf(found))
   t.equal(found.planted, Math.floor(found.requests / 10_000))
-  t.ok(found.planted >= 2)
+  t.ok(found.planted >= 1)
   t.same(found.byKind, { 'answered-5xx': found.planted }, 'as many as were planted')
   t.ok(found.losses.every(({ replica, phase, sinceSignal, detail }) =>
     replica === '1 old' && phase === 'running' && sinceSignal === undefined && detail === 'status 500'))
@@ -41,7 +41,7 @@ t.test('each kind of loss is told as what it is', async (t) => {
   for (const kind of ['reset-new', 'reset-reused', 'answered-5xx', 'truncated', 'timeout', 'wrong-answer'] as const) {
     t.test(`${kind}: as many as were planted, and of no other kind`, { buffered: true }, async (t) => {
       const found = await believe({
-        requests: 2000, rate: 200, planted: { kind, every: 50 }, ...kind === 'timeout' ? { timeout: 10_000 } : {}
+        requests: 1000, rate: 200, planted: { kind, every: 50 }, ...kind === 'timeout' ? { timeout: 10_000 } : {}
       })
       t.ok(found.planted >= 3, `${found.planted} planted`)
       t.same(found.byKind, { [kind]: found.planted }, factsOf(found), { losses: found.losses.slice(0, 3) })

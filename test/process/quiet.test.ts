@@ -12,7 +12,7 @@ t.test('warnings and errors are seen once, by whoever has no logger too', async 
   ]
   for (const [name, logger, plain, json] of rows) {
     const service = fork('parent.js', {
-      given: { server: { logger, http2: true }, options: { signals: { SIGHUP: 'ignore' } } }
+      given: { server: { logger, http2: true }, hides: true, options: { signals: { SIGHUP: 'ignore' } } }
     })
     await service.waitForLine(/^pid /m)
     service.kill('SIGHUP')
