@@ -41,9 +41,9 @@ t.test('each kind of loss is told as what it is', async (t) => {
   for (const kind of ['reset-new', 'reset-reused', 'answered-5xx', 'truncated', 'timeout', 'wrong-answer'] as const) {
     t.test(`${kind}: as many as were planted, and of no other kind`, { buffered: true }, async (t) => {
       const found = await believe({
-        requests: 1000, rate: 200, planted: { kind, every: 50 }, ...kind === 'timeout' ? { timeout: 10_000 } : {}
+        requests: 2000, rate: 200, planted: { kind, every: 50 }, ...kind === 'timeout' ? { timeout: 10_000 } : {}
       })
-      t.ok(found.planted >= 3, `${found.planted} planted`)
+      t.ok(found.planted >= 1, `${found.planted} planted`)
       t.same(found.byKind, { [kind]: found.planted }, factsOf(found), { losses: found.losses.slice(0, 3) })
       t.equal(found.tally.lost, found.planted)
     })
