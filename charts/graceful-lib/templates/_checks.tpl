@@ -5,6 +5,7 @@
 {{- include "graceful-lib.checks.preStop" . -}}
 {{- include "graceful-lib.checks.budget" .settings -}}
 {{- include "graceful-lib.checks.probes" .settings -}}
+{{- include "graceful-lib.checks.scraping" . -}}
 {{- include "graceful-lib.checks.admin" .settings.admin -}}
 {{- include "graceful-lib.checks.externalHealth" .settings -}}
 {{- end -}}
@@ -100,19 +101,22 @@
 {{- end -}}
 {{- end -}}
 
+{{- define "graceful-lib.checks.scraping" -}}
+{{- if and (eq "kubernetes.io/h2c" (dig "service" "appProtocol" "" .settings)) (not .settings.probes.port) -}}
+  {{- range $name := list "podMonitor" "serviceMonitor" -}}
+    {{- if get (index $.context.Values $name | default dict) "enabled" -}}
+    {{- fail (printf "service.appProtocol: kubernetes.io/h2c with %s needs probes.port. A server of HTTP/2 without TLS answers HTTP/1.1 to probes alone, and Prometheus sends it" $name) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "graceful-lib.checks.probes" -}}
 {{- if eq (int64 (.probes.port | default 0)) (int64 .containerPort) -}}
 {{- fail (printf "probes.port: %v is containerPort, where the probes are answered without it" .probes.port) -}}
 {{- end -}}
 {{- if not (has .probes.scheme (list "HTTP" "HTTPS")) -}}
 {{- fail (printf "probes.scheme: expected one of HTTP, HTTPS, got %s" (toString .probes.scheme)) -}}
-{{- end -}}
-{{- if and (eq "kubernetes.io/h2c" (dig "service" "appProtocol" "" .)) (not .probes.port) -}}
-  {{- range $name := list "podMonitor" "serviceMonitor" -}}
-    {{- if dig $name "enabled" false $ -}}
-    {{- fail (printf "service.appProtocol: kubernetes.io/h2c with %s needs probes.port. A server of HTTP/2 without TLS answers HTTP/1.1 to probes alone, and Prometheus sends it" $name) -}}
-    {{- end -}}
-  {{- end -}}
 {{- end -}}
 {{- if and (eq "kubernetes.io/h2c" (dig "service" "appProtocol" "" .)) (eq "http" .preStop.mode) -}}
 {{- fail "preStop.mode: http sends HTTP/1.1 to containerPort, and service.appProtocol kubernetes.io/h2c says that nothing but HTTP/2 is answered there" -}}
