@@ -136,8 +136,9 @@ export default defineConfig(async () => [
     input: {
       ...named(['index', 'process/early', 'supervisor/index', 'cli/index']),
       'supervisor/worker': 'lib/supervisor/child/index.ts',
-      // For the demo and the benches. It is not published: see package.json.
-      'drill/index': 'lib/drill/index.ts'
+      // For the demo and the benches. They are not published: see package.json.
+      'drill/index': 'lib/drill/index.ts',
+      'drill/view': 'lib/cli/drill/view.ts'
     },
     plugins: [styles, finish],
     transform: {

@@ -3,18 +3,14 @@ import { mkdtemp } from 'node:fs/promises'
 import { rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createLog } from './log.js'
-import { canDraw, createScreen } from './screen.js'
 import { describe } from './settings.js'
 import { summary, verdict } from './summary.js'
 import { rollingUpdate } from './update.js'
 
 const photos = await mkdtemp(join(tmpdir(), 'fastify-graceful-demo-'))
-const observer = canDraw(process.stdout) ? createScreen(process.stdout) : createLog(process.stdout)
 
 // On 'exit', so that every way out is covered: the end, Ctrl-C, a fault in the demo itself.
 process.once('exit', () => {
-  observer.restore()
   // Replicas are killed after this, and one may store a photo meanwhile.
   rmSync(photos, { recursive: true, force: true, maxRetries: 3 })
 })
@@ -24,8 +20,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 
 console.log(['Three replicas, each updated in turn, with these settings:', ...describe()].join('\n  '))
 
-const ours = await rollingUpdate({ shutdown: 'graceful', photos, observer })
-const plain = await rollingUpdate({ shutdown: 'plain', photos, observer })
+const ours = await rollingUpdate({ shutdown: 'graceful', photos })
+const plain = await rollingUpdate({ shutdown: 'plain', photos })
 
 console.log(`\n${summary(ours, plain).join('\n')}`)
 console.log(`\nplain app.close(): ${verdict(plain)}\nfastify-graceful:  ${verdict(ours)}`)

@@ -57,3 +57,9 @@ export const profiles = [
     isRight: (body) => body.includes(pictureHash)
   }
 ]
+
+/** Those that stay: they come back when they are told to leave, and are lost when they are dropped. */
+export const stays = [
+  { kind: 'events', path: '/orders/events', clients: 4 },
+  { kind: 'websocket', path: '/orders/socket', clients: 4 }
+]

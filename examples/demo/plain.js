@@ -3,25 +3,13 @@ import fp from 'fastify-plugin'
 
 /** `app.close()` on SIGTERM, and what the routes of the shop use of the plugin, doing what they could do without it. */
 export const plainClose = fp(async (app) => {
-  const requests = new Set()
-  let connections = 0
   let phase = 'running'
-
-  app.addHook('onRequest', async (request, reply) => {
-    requests.add(request)
-    reply.raw.once('close', () => requests.delete(request))
-  })
-  app.server.on('connection', (socket) => {
-    connections++
-    socket.once('close', () => connections--)
-  })
 
   const closing = new AbortController()
   app.decorate('graceful', {
     addCheck () {},
     waitUntil () {},
-    get phase () { return phase },
-    status: () => ({ phase, requests: [...requests], connections: { open: connections } })
+    get phase () { return phase }
   })
   app.decorateRequest('drainSignal', { getter: () => closing.signal })
   app.get('/readyz', async () => 'ok')

@@ -28,13 +28,12 @@ t.test('the demo loses nothing with the plugin, and something without', async (t
 
   for (const name of ['1 v1', '2 v1', '3 v1']) {
     t.match(output, new RegExp(`replica ${name}  announcing`), `${name} announces`)
-    t.match(output, new RegExp(`replica ${name}  terminated +exit 0`), `${name} ends in order`)
+    t.match(output, new RegExp(`replica ${name}  terminated, exit 0`), `${name} ends in order`)
   }
   t.match(
     output,
     /^Three replicas.*\n  announce\.min 2500 ms .*\n  drain\.idle 5000 ms .*\n  grace period 15000 ms /,
     'says first what it runs with'
   )
-  t.notMatch(output, / 1 connections/)
   t.notMatch(output, '\x1b', 'no control codes where there is no terminal')
 })
