@@ -22,6 +22,8 @@ function explain (record: DrillRecord): Explained[] {
 
 /** What to change after a drill, most losses first. Nothing is advised whose cause is not in the record. */
 export function adviseOn (record: DrillRecord): Advice[] {
+  // What was planted is a cause of its own.
+  if (record.fault !== undefined) return []
   const groups = new Map<CauseName, Explained[]>()
   for (const one of explain(record)) groups.set(one.cause, [...groups.get(one.cause) ?? [], one])
   return [

@@ -1,4 +1,4 @@
-import type { DrillObserver, DrillRecord, DrillState } from '../../drill/index.ts'
+import type { DrillObserver, DrillState } from '../../drill/index.ts'
 import { printable } from '../printable.ts'
 
 /** An observer that prints a line per event, for what is no terminal. @param titleOf the title of the next rehearsal */
@@ -17,9 +17,4 @@ export function plainObserver (print: (line: string) => void, titleOf: () => str
     },
     ended ({ tally }) { print(`${tally.requests} requests, ${tally.lost} lost`) }
   }
-}
-
-/** Whether no update has lost more than it may, or its fault had the expected outcome. */
-export function isPassed ({ runs, maxLost }: DrillRecord): boolean {
-  return runs.every(({ lost, fault }) => fault?.met ?? lost <= maxLost)
 }

@@ -2,6 +2,7 @@ import { faultOptions, readFault } from './fault-options.ts'
 import { loadOptions, readLoad } from './load-options.ts'
 import type { FaultPlan } from '../../drill/index.ts'
 import type { LoadPlan } from './load-options.ts'
+import { wrong } from './option.ts'
 import type { DrillOption } from './option.ts'
 import { outputOptions, readOutput } from './output-options.ts'
 import type { OutputPlan } from './output-options.ts'
@@ -30,8 +31,7 @@ export interface DrillSettings extends ServicePlan, UpdateSettings {
 /** Puts together what was typed. @throws UsageError */
 export function readSettings (typed: Typed): DrillSettings {
   const { given } = typed
-  return {
-    ...readService(typed), ...readUpdate(given), load: readLoad(given), fault: readFault(given, process.env),
-    output: readOutput(given)
-  }
+  const [fault, output] = [readFault(given, process.env), readOutput(given)]
+  if (fault !== undefined && output.tryAdvice) throw wrong("option '--try-advice' goes without '--fault'")
+  return { ...readService(typed), ...readUpdate(given), load: readLoad(given), fault, output }
 }

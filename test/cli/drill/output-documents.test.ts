@@ -77,6 +77,33 @@ t.test('JUnit XML has failures exactly where the drill fails, by replica and by 
   t.not(problemsOf(t.testdir(), [text.replace(' tests="6"', '')]), '', 'the schema refuses what is wrong')
 })
 
+// Scenario, too: The result as a table…
+t.test('a fault is told by what is expected of it, in each form, and is no ground for advice', (t) => {
+  const fault = {
+    at: 1, replica: '1 old', usesPlugin: true, met: false,
+    expectations: [
+      { expected: 'replica 1 old exits with 1 before SIGKILL', seen: 'SIGKILL after 4000 ms', met: false },
+      { expected: 'no request is lost but at replica 1 old', seen: 'none', met: true }
+    ]
+  }
+  const run = runOf([foreign('1 old'), staying('1 new')], [lossOf('refused', '1 old', 500)])
+  for (const met of [false, true]) {
+    const expectations = fault.expectations.filter((one) => one.met || !met)
+    const report = reportOf(recordOf([{ ...run, fault: { ...fault, met, expectations } }], { fault: 'hang' }))
+    t.same(report.advice, [])
+    const xml = junitOf(report)
+    t.match(xml, ` failures="${met ? 0 : 1}" errors="0"`)
+    t.equal(xml.includes('<failure type="expectation" message="SIGKILL after 4000 ms"/>'), !met)
+    t.notMatch(xml, /at most|type="lost"/)
+    t.match(xml, 'no request is lost but at replica 1 old')
+    t.equal(problemsOf(t.testdir(), [xml]), '')
+    const page = htmlOf(report)
+    t.match(page, met ? '✓ Passed' : '✗ Failed')
+    t.match(page, met ? /What is expected of the fault/ : /What is expected of the fault[^]*SIGKILL after 4000 ms/)
+  }
+  t.end()
+})
+
 t.test('whatever text is in a drill, its XML is valid', async (t) => {
   const texts = fc.sample(fc.tuple(anyText, anyText, anyText), 150).flatMap(([a, b, c]) =>
     [junitOf(reportOf(holding(a, b, c))), junitOfFailure(a, b)])

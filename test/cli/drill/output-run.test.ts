@@ -80,6 +80,28 @@ t.test('an advice that is tried: the grace period has no room for the requests',
   t.notMatch(out, 'replica 1 old', 'standard output has the JSON alone')
 })
 
+t.test('an advice with which the service does not start leaves what was seen without it', async (t) => {
+  const { code, out, err } = await drill([
+    '--front', '0', '--replicas', '1', '--rate', '20', '--keep-alive', '0%', '--grace', '4s', '--try-advice',
+    '--json', '-', '--exec', 'sh', '-c',
+    'test "$TERMINATION_GRACE_PERIOD_SECONDS" != 10 || exit 7; exec "$0" "$1"', process.execPath,
+    join(root, 'test/cli/drill/fixtures/slow.js')
+  ])
+  t.equal(code, 1, err)
+  t.equal(await schemaProblem(out), '')
+  const { runs, trial } = JSON.parse(out) as { runs: unknown[], trial: { record?: unknown, failure: string } }
+  t.equal(runs.length, 1)
+  t.equal(trial.record, undefined)
+  t.match(trial.failure, 'replica 1 old ended with 7')
+  t.match(err, /the advice, tried[^]*replica 1 old ended with 7/)
+})
+
+t.test('what is tried is the update, and not a fault', async (t) => {
+  const { code, err } = await drill(['--fault', 'second-signal', '--try-advice', service])
+  t.equal(code, 64)
+  t.match(err, "option '--try-advice' goes without '--fault'")
+})
+
 t.test('a file that cannot be written is told before anything is started', async (t) => {
   const { code, out, err } = await drill(['--html', '/no/such/folder/drill.html', service])
   t.same([code, out], [64, ''])

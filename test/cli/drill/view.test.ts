@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import t from 'tap'
 import { Given } from '../../../lib/cli/drill/option.ts'
-import { isPassed } from '../../../lib/cli/drill/plain.ts'
+import { isPassed } from '../../../lib/cli/drill/output/words.ts'
 import { platformEnvironment } from '../../../lib/cli/drill/service-options.ts'
 import type { DrillSettings } from '../../../lib/cli/drill/settings.ts'
 import { readUpdate } from '../../../lib/cli/drill/update-options.ts'

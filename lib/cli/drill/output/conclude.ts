@@ -25,7 +25,7 @@ const widthOfFiles = 120
 /**
  * Says what a drill has shown, and what follows from it.
  * @param rehearse runs the drill again, where the advice is tried
- * @throws Error where a replica does not get ready then, or a file takes nothing more
+ * @throws Error where a file takes nothing more
  */
 export async function conclude (
   record: DrillRecord, settings: DrillSettings, outputs: Outputs,

@@ -7,7 +7,7 @@ import { Markup, markup } from './markup.ts'
 import type { DrillReport, Trial } from './result.ts'
 import { style } from './style.ts'
 import {
-  ending, groupLosses, isPassedRun, logLine, lossOf, milliseconds, momentOf, outcome, reportOf, saving, settingOf,
+  ending, groupLosses, isPassed, logLine, lossOf, milliseconds, momentOf, outcome, reportOf, saving, settingOf,
   spanOf, subject
 } from './words.ts'
 
@@ -19,14 +19,14 @@ const policy = `default-src 'none'; style-src 'sha256-${createHash('sha256').upd
 
 /** The result as one page, which loads nothing and runs nothing. */
 export function htmlOf ({ record, advice, trial }: DrillReport): string {
-  const isPassed = record.runs.every((run) => isPassedRun(run, record))
+  const passed = isPassed(record)
   return markup`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <title>${outcome(record)} · ${record.service}</title><style>${new Markup(style)}</style></head>
 <body><main>
 <h1>${outcome(record)}</h1>
-<p class="${isPassed ? 'good' : 'bad'}"><strong>${isPassed ? '✓ Passed' : '✗ Failed'}</strong></p>
+<p class="${passed ? 'good' : 'bad'}"><strong>${passed ? '✓ Passed' : '✗ Failed'}</strong></p>
 <p class="mute">${subject(record)}. ${new Date(record.runs[0]?.begunAt ?? 0).toISOString()}</p>
 ${advice.length === 0 ? '' : markup`<section><h2>Advice</h2><ol>${advice.map((one) => markup`<li>
 <strong>${one.action}</strong>
@@ -38,13 +38,16 @@ ${record.runs.map((run, index) => runOf(run, index, record))}
 }
 
 function runOf (run: RunRecord, index: number, { runs, grace }: DrillRecord): Markup {
-  const { losses, lost, replicas, latency } = run
+  const { losses, lost, replicas, latency, fault } = run
   const title = `${runs.length > 1 ? `Run ${index + 1}: ` : ''}${lost} of ${counted(run.requests, 'request')} lost`
   const times = stages.map((stage) => {
     const { count, p50, p90, p99, max } = latency.stages[stage]
     return [`${stage} the update`, count, ...[p50, p90, p99, max].map(milliseconds)]
   })
   return markup`<section><h2>${title}</h2>
+${fault === undefined ? '' : markup`<h3>What is expected of the fault</h3>${
+  table(`Expectations of run ${index + 1}`, ['expected', 'seen', ''],
+    fault.expectations.map(({ expected, seen, met }) => [expected, seen, met ? 'met' : 'NOT MET']))}`}
 <h3>Time line</h3>${legend()}${timeLine(run, grace)}
 <h3>Latency</h3>${latencyChart(run)}
 ${table(`Latency of run ${index + 1}`, ['', 'answers', 'p50 ms', 'p90 ms', 'p99 ms', 'max ms'], times)}
@@ -61,12 +64,13 @@ ${replicas.filter(({ log }) => log.length > 0).map(({ name, log }) => markup`<de
 <pre><code>${log.map(logLine).join('\n')}</code></pre></details>`)}</section>`
 }
 
-function trialOf (record: DrillRecord, { variables, untried, record: tried }: Trial): Markup {
+function trialOf (record: DrillRecord, { variables, untried, failure, record: tried }: Trial): Markup {
   const lines = Object.entries(variables).map(([name, value]) => `${name}=${value}`)
   return markup`<section><h2>The advice, tried</h2>${lines.length === 0
     ? markup`<p>No variable sets what is advised: nothing was tried.</p>`
     : markup`<pre><code>${lines.join('\n')}</code></pre>`}
 ${untried.length === 0 ? '' : markup`<p class="mute">Not tried, for no variable sets it: ${untried.join(', ')}.</p>`}
+${failure === undefined ? '' : markup`<pre><code>${failure}</code></pre>`}
 ${tried === undefined ? '' : table('As it is, and with the advice', ['', 'result'], [
   ['as it is', outcome(record)], ['with the advice', outcome(tried)]
 ])}</section>`

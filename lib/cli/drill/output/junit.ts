@@ -43,24 +43,40 @@ interface Suite { xml: Markup, cases: number, failures: number }
 
 function suiteOf (run: RunRecord, index: number, record: DrillRecord): Suite {
   const { service, front, grace, rate, fault = 'none' } = record
-  const isPassed = isPassedRun(run, record)
-  const cases = run.replicas.map((replica) => caseOf(replica, run, isPassed, record))
-  const failures = isPassed ? 0 : 1 + cases.filter(({ isFailed }) => isFailed).length
+  // What a fault has cost is judged by what is expected of it.
+  const isPassed = run.fault !== undefined || isPassedRun(run, record)
+  const verdicts = verdictsOf(run, record)
+  const cases = [...verdicts, ...run.replicas.map((replica) => caseOf(replica, run, isPassed, record))]
+  const failures = cases.filter(({ isFailed }) => isFailed).length
   const properties = Object.entries({ front, fault, grace, rate, requests: run.requests, lost: run.lost })
-  const failure = isPassed ? '' : failureOf(outcome({ ...record, runs: [run] }), run.losses)
-  const xml = markup`<testsuite name="${service}, run ${index + 1}" tests="${cases.length + 1}" failures="${
+  const xml = markup`<testsuite name="${service}, run ${index + 1}" tests="${cases.length}" failures="${
     failures}" errors="0" skipped="0" time="${seconds(run.endedAt - run.begunAt)}" timestamp="${
     new Date(run.begunAt).toISOString().slice(0, 19)}">
 <properties>${properties.map(([name, value]) => markup`<property name="${name}" value="${value}"/>`)}</properties>
-<testcase name="at most ${counted(record.maxLost, 'request')} lost" classname="${service}" time="${
-  seconds(run.endedAt - run.loadedAt)}">${failure}</testcase>
 ${cases.map((one) => one.xml)}</testsuite>\n`
-  return { xml, cases: cases.length + 1, failures }
+  return { xml, cases: cases.length, failures }
+}
+
+interface Case { xml: Markup, isFailed: boolean }
+
+/** What is judged of a run: what it has lost, or what is expected of its fault. */
+function verdictsOf (run: RunRecord, record: DrillRecord): Case[] {
+  const caseFor = (name: string, failure: Markup | undefined): Case => ({
+    isFailed: failure !== undefined,
+    xml: markup`<testcase name="${name}" classname="${record.service}" time="${
+      seconds(run.endedAt - run.loadedAt)}">${failure ?? ''}</testcase>\n`
+  })
+  if (run.fault !== undefined) {
+    return run.fault.expectations.map(({ expected, seen, met }) =>
+      caseFor(expected, met ? undefined : markup`<failure type="expectation" message="${seen}"/>`))
+  }
+  return [caseFor(`at most ${counted(record.maxLost, 'request')} lost`,
+    isPassedRun(run, record) ? undefined : failureOf(outcome({ ...record, runs: [run] }), run.losses))]
 }
 
 function caseOf (
   replica: ReplicaRecord, { losses }: RunRecord, isPassed: boolean, { service, grace }: DrillRecord
-): { xml: Markup, isFailed: boolean } {
+): Case {
   const own = losses.filter((loss) => loss.replica === replica.name)
   const isFailed = !isPassed && own.length > 0
   const said = [ending(replica, grace), reportOf(replica), ...replica.log.map(logLine)]

@@ -14,6 +14,8 @@ export interface Trial {
   variables: Readonly<Record<string, string>>
   /** Options that no variable sets. */
   untried: readonly string[]
-  /** Undefined where nothing could be tried. */
+  /** Undefined where nothing could be tried, or it failed. */
   record: DrillRecord | undefined
+  /** Why no replica got ready then. */
+  failure?: string
 }

@@ -6,7 +6,7 @@ import { line } from '../../status/sections.ts'
 import type { Line } from '../../status/sections.ts'
 import type { DrillReport, Trial } from './result.ts'
 import {
-  ending, groupLosses, isPassedRun, lossOf, milliseconds, momentOf, outcome, reportOf, saving, settingOf, spanOf,
+  ending, groupLosses, isPassed, lossOf, milliseconds, momentOf, outcome, reportOf, saving, settingOf, spanOf,
   subject
 } from './words.ts'
 
@@ -15,10 +15,9 @@ const [mostLosses, mostGroups] = [5, 12]
 
 /** What a drill has shown, as lines that are no wider than this. */
 export function tableOf ({ record, advice, trial }: DrillReport, width: number): Line[] {
-  const isPassed = record.runs.every((run) => isPassedRun(run, record))
   return [
     line(''),
-    line(outcome(record), isPassed ? 'good' : 'bad'),
+    line(outcome(record), isPassed(record) ? 'good' : 'bad'),
     line(subject(record), 'dim'),
     ...record.runs.length > 1 ? runsOf(record) : [],
     ...record.runs.flatMap((run, index) => runOf(run, index, record)),
@@ -96,7 +95,7 @@ const most = ({ runs }: DrillRecord, time: (run: RunRecord) => number): string =
   milliseconds(Math.max(...runs.map(time)))
 
 /** Both results side by side. */
-function trialOf (record: DrillRecord, { variables, untried, record: tried }: Trial, width: number): Line[] {
+function trialOf (record: DrillRecord, { variables, untried, failure, record: tried }: Trial, width: number): Line[] {
   const given = Object.entries(variables).map(([name, value]) => `${name}=${value}`)
   const runs = [...record.runs, ...tried?.runs ?? []]
   const kinds = [...new Set(runs.flatMap(({ byKind }) => Object.keys(byKind) as Array<keyof typeof byKind>))]
@@ -107,6 +106,7 @@ function trialOf (record: DrillRecord, { variables, untried, record: tried }: Tr
     line('the advice, tried', 'strong'),
     ...wrapped('  ', given.join(' ') || 'No variable sets what is advised: nothing was tried.', width),
     ...untried.length === 0 ? [] : wrapped('  ', `Not tried, for no variable sets it: ${untried.join(', ')}.`, width),
+    ...failure === undefined ? [] : wrapped('  ', `With it: ${failure}`, width),
     ...tried === undefined ? [] : indented(columns([
       ['', 'as it is', 'with the advice'],
       row('requests', (one) => sum(one, ({ requests }) => requests)),

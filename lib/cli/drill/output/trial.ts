@@ -1,5 +1,6 @@
 import { variablesOf } from '../../../drill/index.ts'
 import type { Advice, DrillRecord } from '../../../drill/index.ts'
+import { messageOf } from '../../../errors.ts'
 import type { DrillSettings } from '../settings.ts'
 import type { Trial } from './result.ts'
 
@@ -14,7 +15,11 @@ export async function tryAdvice (
   const untried = advice.flatMap(({ action, settings: all }) =>
     all.length === 0 ? [action] : all.flatMap(({ option, variable }) => variable === undefined ? [option] : []))
   if (Object.keys(variables).length === 0) return { variables, untried, record: undefined }
-  return { variables, untried, record: await rehearse(advised(settings, variables)) }
+  try {
+    return { variables, untried, record: await rehearse(advised(settings, variables)) }
+  } catch (error) {
+    return { variables, untried, record: undefined, failure: messageOf(error) }
+  }
 }
 
 /** The same drill with these variables. */

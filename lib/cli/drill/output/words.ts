@@ -13,6 +13,11 @@ export function isPassedRun ({ lost, fault }: RunRecord, { maxLost }: DrillRecor
   return fault?.met ?? lost <= maxLost
 }
 
+/** Whether each run has. */
+export function isPassed (record: DrillRecord): boolean {
+  return record.runs.every((run) => isPassedRun(run, record))
+}
+
 /** What was lost, in one line. */
 export function outcome (record: DrillRecord): string {
   const { runs, maxLost } = record
