@@ -51,7 +51,7 @@ const define = (
   base: ErrorConstructor | TypeErrorConstructor | RangeErrorConstructor = Error
 ): FastifyErrorConstructor => createError(code, message, statusCode, base)
 
-/** The errors of the package by their codes; `docs/reference.md` lists them for users. */
+/** The errors of the package by their codes; `docs/reference/errors.md` lists them for users. */
 export const errors: Errors = {
   FST_GRACEFUL_INVALID_OPTION: define(
     'FST_GRACEFUL_INVALID_OPTION',

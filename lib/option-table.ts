@@ -10,7 +10,7 @@ import { platformNames } from './platform/detect.ts'
 import { unknownGracePeriod } from './platform/surroundings.ts'
 import { drainDefaults } from './traffic/options.ts'
 
-/** One row of the table in docs/reference.md; a test holds the two against each other. */
+/** One row of the table in docs/reference/options.md; a test holds the two against each other. */
 export interface OptionRow { name: string, default: string, rule: Rule }
 
 const row = (name: string, rule: Rule, words: string): OptionRow => ({ name, default: words, rule })

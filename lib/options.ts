@@ -60,7 +60,7 @@ export interface GracefulOptions {
   gracePeriod?: number
   /**
    * Where the service runs, hence the defaults of `gracePeriod`, `announce` and `signals`: `'auto'`, by the variables
-   * of the environment; the name of a platform; or `false` for none. The names are in `docs/platforms.md`.
+   * of the environment; the name of a platform; or `false` for none. The names are in `docs/guides/platforms.md`.
    */
   platform?: string | false
   /** Time a preStop hook takes before the signal: off the grace period, `announce.min` and `announce.blind`. */

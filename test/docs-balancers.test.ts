@@ -6,7 +6,7 @@ const rows = readResults()
 const races = readRaces()
 
 t.test('the page about balancers says what was measured: npm run balancers', async (t) => {
-  t.ok(readPage() === pageOf(readPage(), rows, races), 'docs/balancers.md is as npm run balancers writes it')
+  t.ok(readPage() === pageOf(readPage(), rows, races), 'docs/guides/balancers.md is as npm run balancers writes it')
   t.throws(() => pageOf('no place', rows, races), /has no '<!-- written by npm run balancers -->' before/)
 })
 

@@ -6,8 +6,8 @@ import { frontPresets } from '../lib/drill/presets.ts'
 import { drillPage, sources } from './support/drill-page.ts'
 
 t.test('the tables of options and fronts are those of the code: npm run drill:docs', async (t) => {
-  const page = await readFile(new URL('../docs/drill.md', import.meta.url), 'utf8')
-  t.ok(page === drillPage(), 'docs/drill.md is as npm run drill:docs writes it')
+  const page = await readFile(new URL('../docs/guides/drill.md', import.meta.url), 'utf8')
+  t.ok(page === drillPage(), 'docs/guides/drill.md is as npm run drill:docs writes it')
   for (const { flag } of optionGroups.flatMap(([, options]) => options)) t.match(page, `| \`--${flag}`)
 })
 
@@ -17,7 +17,7 @@ t.test('each front has a source', (t) => {
 })
 
 t.test('each fault is described as it is', async (t) => {
-  const page = await readFile(new URL('../docs/drill.md', import.meta.url), 'utf8')
+  const page = await readFile(new URL('../docs/guides/drill.md', import.meta.url), 'utf8')
   for (const [name, { title }] of Object.entries(faults)) {
     t.ok(page.includes(`| \`${name}\` | ${title.replaceAll('--dependency', '`--dependency`')} |`), name)
   }

@@ -4,8 +4,8 @@ import { platforms } from '../lib/platform/detect.ts'
 import { platformsPage, sources } from './support/platforms.ts'
 
 t.test('the table of platforms is that of the code: npm run platforms', async (t) => {
-  const page = await readFile(new URL('../docs/platforms.md', import.meta.url), 'utf8')
-  t.ok(page === platformsPage(), 'docs/platforms.md is as npm run platforms writes it')
+  const page = await readFile(new URL('../docs/guides/platforms.md', import.meta.url), 'utf8')
+  t.ok(page === platformsPage(), 'docs/guides/platforms.md is as npm run platforms writes it')
 })
 
 t.test('each figure has a source, or the row says that none was found', async (t) => {

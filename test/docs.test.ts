@@ -24,7 +24,7 @@ function tableOf (text: string, head: readonly string[]): string[][] {
 }
 
 t.test("the reference's options are those of the code, with their defaults", async (t) => {
-  const rows = tableOf(await read('docs/reference.md'), ['option', 'default', 'meaning'])
+  const rows = tableOf(await read('docs/reference/options.md'), ['option', 'default', 'meaning'])
   t.same(
     Object.fromEntries(rows.map(([name = '', text]) => [name.replaceAll('`', ''), text])),
     Object.fromEntries(optionTable.map((row) => [row.name, row.default]))
@@ -35,23 +35,23 @@ t.test("the reference's options are those of the code, with their defaults", asy
 
 t.test("the README's options are some of the reference's, as they stand there, and it is short", async (t) => {
   const text = await read('README.md')
-  const all = tableOf(await read('docs/reference.md'), ['option', 'default', 'meaning'])
+  const all = tableOf(await read('docs/reference/options.md'), ['option', 'default', 'meaning'])
   const known = new Map(all.map(([name = '', ...row]) => [name, row.join('|')]))
   const rows = tableOf(text, ['option', 'default', 'meaning'])
   t.ok(rows.length >= 8 && rows.length <= 15)
   for (const [name = '', ...row] of rows) {
-    t.equal(row.join('|').replaceAll('](docs/reference.md#', '](#').replaceAll('](docs/', ']('), known.get(name), name)
+    t.equal(row.join('|').replaceAll('](docs/reference/', '](').replaceAll('](docs/', '](../'), known.get(name), name)
   }
   t.ok(text.split('\n').length <= 150)
 })
 
 t.test('the reference lists every error code, and no other', async (t) => {
-  const listed = new Set((await read('docs/reference.md')).match(/FST_GRACEFUL_[A-Z_]+/g))
+  const listed = new Set((await read('docs/reference/errors.md')).match(/FST_GRACEFUL_[A-Z_]+/g))
   t.same([...listed].toSorted(), Object.keys(errors).toSorted())
 })
 
 t.test('the reference lists every variable with the option it is for, and no other', async (t) => {
-  const rows = tableOf(await read('docs/reference.md'), ['variable', 'default of', ''])
+  const rows = tableOf(await read('docs/reference/environment.md'), ['variable', 'default of', ''])
   t.same(
     Object.fromEntries(rows.map(([name = '', option = '']) => [name.replaceAll('`', ''), option.replaceAll('`', '')])),
     Object.fromEntries(variables.map(({ name, option }) => [name, option]))
@@ -63,7 +63,7 @@ t.test('the time line of a pod is that of the budget', async (t) => {
     'grace period', 'prestop sleep', 'sigterm', 'earliest end of phase 1', 'with little traffic', 'latest', 'cut',
     'ended'
   ]
-  const rows = tableOf(await read('docs/kubernetes.md'), head)
+  const rows = tableOf(await read('docs/guides/kubernetes.md'), head)
   t.ok(rows.length > 0)
   for (const row of rows) {
     const [gracePeriod = 0, preStop = 0] = row.map((cell) => Number(cell) * 1000)

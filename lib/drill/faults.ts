@@ -133,7 +133,7 @@ function clientsSaw (
   return { expected, seen: clients.join(', ') || 'no client', met: clients.length > 0 && clients.every(isRight) }
 }
 
-/** All faults by name. `docs/drill.md` tells what is expected of each. */
+/** All faults by name. `docs/guides/drill.md` tells what is expected of each. */
 export const faults: Readonly<Record<FaultName, Fault>> = {
   hang: {
     title: `the event loop of the first replica blocks ${faultTimes.beforeSignal} ms before its SIGTERM, for good`,

@@ -43,7 +43,7 @@ export interface FrontPreset {
 
 const kubernetes = { platform: 'kubernetes' }
 
-/** Every front by its name. Where each figure was read stands in `docs/drill.md`. */
+/** Every front by its name. Where each figure was read stands in `docs/guides/drill.md`. */
 export const frontPresets: Readonly<Record<string, FrontPreset>> = {
   'kube-proxy': { title: 'a Service of Kubernetes', lag: [70, 1200], grace: 30_000, ...kubernetes },
   'ingress-nginx': { title: 'ingress-nginx', lag: [3300, 6600], pool: 60_000, grace: 30_000, ...kubernetes },

@@ -6,7 +6,7 @@ import { readVariable } from '../util/own.ts'
  */
 type Front = 'before' | 'at' | 'unknown' | 'none'
 
-/** One platform. Where each figure was read stands in `docs/platforms.md`. */
+/** One platform. Where each figure was read stands in `docs/guides/platforms.md`. */
 export interface Platform {
   /** What the option `platform` calls it. */
   name: string

@@ -36,7 +36,7 @@ const count = (least: number, most: number): Pick<SupervisorOption, 'kind' | 'ex
 })
 const text: Pick<SupervisorOption, 'kind' | 'expected' | 'test'> = { kind: 'text', ...anyText }
 
-/** Every option of a supervisor; `docs/supervisor.md` shows the same table, and a test compares the two. */
+/** Every option of a supervisor; `docs/guides/supervisor.md` shows the same table, and a test compares the two. */
 export const supervisorOptions: readonly SupervisorOption[] = [
   {
     name: 'workers', kind: 'workers', expected: "an integer from 1 to 1024, or 'auto'", default: `${defaults.workers}`,

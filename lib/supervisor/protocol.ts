@@ -77,7 +77,7 @@ export type Tell =
   /** Whether it has taken the last one. */
   | { type: typeof messageType, taken: boolean }
 
-/** To the child, which understands it without us: see `docs/signals.md`. */
+/** To the child, which understands it without us: see `docs/guides/signals.md`. */
 export interface ShutdownMessage {
   type: 'shutdown'
   signal: NodeJS.Signals

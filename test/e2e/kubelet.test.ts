@@ -223,9 +223,9 @@ t.test('a pod whose handler never ends', { jobs: 5 }, async (t) => {
   })
 })
 
-t.test('the manifest of docs/kubernetes.md makes a pod that becomes ready', async (t) => {
+t.test('the manifest of docs/guides/kubernetes.md makes a pod that becomes ready', async (t) => {
   const [, yaml = ''] = /```yaml\n(apiVersion: apps\/v1\n[^`]+)```/.exec(
-    readFileSync(join(root, 'docs/kubernetes.md'), 'utf8')
+    readFileSync(join(root, 'docs/guides/kubernetes.md'), 'utf8')
   ) ?? []
   const pod = await Pod.start({ name: 'shop-1', manifest: readManifest(yaml), image: shop })
   t.teardown(() => pod.destroy())

@@ -37,7 +37,7 @@ async function scrape (connection: Client): Promise<Map<string, number>> {
 }
 
 t.test('every metric is in the documentation, and no other', async (t) => {
-  const text = await readFile(new URL('../../docs/metrics.md', import.meta.url), 'utf8')
+  const text = await readFile(new URL('../../docs/reference/metrics.md', import.meta.url), 'utf8')
   const rows = text.split('\n').filter((line) => line.startsWith(`| \`${metricPrefix}`))
     .map((line) => line.split('|').slice(1, 5).map((cell) => cell.trim().replaceAll('`', '')))
   t.same(rows, metricTable.map(({ name, type, labels }) => [

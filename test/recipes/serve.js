@@ -1,4 +1,4 @@
-// Runs a recipe of docs/recipes.md as it stands there, or several together: the imports, and the rest with an `app`
+// Runs a recipe of docs/guides/recipes.md as it stands there, or several together: the imports, and the rest with an `app`
 // that has the plugin.
 import { subscribe } from 'node:diagnostics_channel'
 import { rm, readFile, writeFile } from 'node:fs/promises'
@@ -6,11 +6,11 @@ import Fastify from 'fastify'
 import graceful from '../../dist/index.js'
 
 const [, , given, options = '{}'] = process.argv
-const text = await readFile(new URL('../../docs/recipes.md', import.meta.url), 'utf8')
+const text = await readFile(new URL('../../docs/guides/recipes.md', import.meta.url), 'utf8')
 const isImport = (line) => line.startsWith('import ')
 const lines = [JSON.parse(given)].flat().flatMap((name) => {
   const [, code] = new RegExp(`<!-- recipe: ${name} -->\n\`\`\`js\n(.*?)\n\`\`\``, 's').exec(text) ?? []
-  if (code === undefined) throw new Error(`docs/recipes.md has no recipe '${name}'`)
+  if (code === undefined) throw new Error(`docs/guides/recipes.md has no recipe '${name}'`)
   return code.split('\n')
 })
 const module = [

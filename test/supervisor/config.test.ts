@@ -289,7 +289,7 @@ t.test('the backoff doubles, has an end, and forgets after a healthy minute', as
 })
 
 t.test('the page about the supervisor lists every option with its default', async (t) => {
-  const page = await readFile(new URL('../../docs/supervisor.md', import.meta.url), 'utf8')
+  const page = await readFile(new URL('../../docs/guides/supervisor.md', import.meta.url), 'utf8')
   for (const option of supervisorOptions) {
     const row = page.split('\n').find((line) => line.startsWith(`| \`${option.name}\` |`))
     t.ok(row?.includes(`\`--${flagOf(option)}\``), `${option.name}: flag`)

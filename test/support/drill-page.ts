@@ -1,11 +1,11 @@
-// Writes the tables of docs/drill.md from the options of the command and from its fronts.
+// Writes the tables of docs/guides/drill.md from the options of the command and from its fronts.
 //   npm run drill:docs
 import { readFileSync, writeFileSync } from 'node:fs'
 import { optionGroups } from '../../lib/cli/drill/settings.ts'
 import { frontPresets } from '../../lib/drill/presets.ts'
 import type { FrontPreset } from '../../lib/drill/presets.ts'
 
-const chart = '../charts/graceful-lib/templates/_presets.tpl'
+const chart = '../../charts/graceful-lib/templates/_presets.tpl'
 
 /** Where the figures of each front were read, and what was assumed. */
 export const sources: Readonly<Record<string, string>> = {
@@ -64,7 +64,7 @@ function optionRows (): string[] {
   ])
 }
 
-const address = new URL('../../docs/drill.md', import.meta.url)
+const address = new URL('../../docs/guides/drill.md', import.meta.url)
 
 function put (text: string, name: string, rows: string[]): string {
   return text.replace(

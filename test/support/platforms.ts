@@ -1,4 +1,4 @@
-// Writes docs/platforms.md from lib/platform/detect.ts, and from what was read where, which stands here.
+// Writes docs/guides/platforms.md from lib/platform/detect.ts, and from what was read where, which stands here.
 //   npm run platforms
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -121,7 +121,7 @@ variables of the environment where it runs, takes its defaults from the table be
   front, and the shortest time of all counts, as pm2 in a task of Amazon ECS kills after its own \`kill_timeout\`.
 - A variable that is blank, or of another form than the platform gives it, shows nothing.
 - A SIGKILL that comes earlier than planned cannot be logged. The next start says it, where something can be left:
-  [\`GRACEFUL_STATE_DIRECTORY\`](reference.md#environment).
+  [\`GRACEFUL_STATE_DIRECTORY\`](../reference/environment.md).
 - The line is said once per process, by the first application that listens: tests that only \`inject\` never say it. The
   [supervisor](supervisor.md) says it for its children, which get its view as \`GRACEFUL_PLATFORM\`. Worker threads say
   nothing, but under Platformatic's runtime each has a line.`
@@ -173,5 +173,5 @@ const whereRead = ({ name }: Platform): string => (sources[name] ?? [])
   .map(([address, says]) => address === '' ? says : `[${says}](${address})`).join('; ') || '-'
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  writeFileSync(new URL('../../docs/platforms.md', import.meta.url), platformsPage())
+  writeFileSync(new URL('../../docs/guides/platforms.md', import.meta.url), platformsPage())
 }

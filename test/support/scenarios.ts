@@ -32,7 +32,7 @@ const sections: ReadonlyMap<string, string> = new Map([
     'Each attack with its bound: what a stranger who reaches a port can do at most.'],
   ['Foreign parties',
     'Each is installed from the npm registry and taken through a rolling update under the load of a strict client '
-    + '(`npm run test:roofs`). What was measured stands in [frameworks](frameworks.md).'],
+    + '(`npm run test:roofs`). What was measured stands in [frameworks](guides/frameworks.md).'],
   ['The rehearsal of an update', '']
 ])
 

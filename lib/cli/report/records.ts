@@ -13,7 +13,7 @@ export interface Origin {
 
 /** An event of the plugin's. */
 export interface LogRecord {
-  /** `graceful.report` and the others of docs/reference.md#log-events. */
+  /** `graceful.report` and the others of docs/reference/events.md#log-events. */
   event: string
   fields: Readonly<Record<string, unknown>>
   origin: Origin

@@ -12,7 +12,7 @@ import { cleanEnv } from '../../support/clean-env.ts'
 t.setTimeout(240_000)
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const service = join(root, 'test/drill/fixtures/service.js')
-const docs = readFileSync(join(root, 'docs/drill-result.md'), 'utf8')
+const docs = readFileSync(join(root, 'docs/guides/drill-result.md'), 'utf8')
 
 interface Ended { code: number | null, out: string, err: string }
 
@@ -27,7 +27,7 @@ async function drill (args: readonly string[], env: Record<string, string> = {})
 
 /** Whether a text is what the schema of the documentation says. */
 async function schemaProblem (given: string): Promise<string> {
-  const schema = JSON.parse(readFileSync(join(root, 'docs/drill-result.schema.json'), 'utf8')) as object
+  const schema = JSON.parse(readFileSync(join(root, 'docs/guides/drill-result.schema.json'), 'utf8')) as object
   const app = Fastify({ bodyLimit: 1 << 26, ajv: { customOptions: { coerceTypes: false, removeAdditional: false } } })
   app.post('/', { schema: { body: schema } }, async () => 'valid')
   const { body } = await app.inject({ method: 'POST', url: '/', payload: given, headers: { 'content-type': 'application/json' } })

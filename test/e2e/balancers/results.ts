@@ -42,8 +42,8 @@ export interface Race {
   date: string
 }
 
-const results = new URL('../../../docs/balancers.json', import.meta.url)
-const page = new URL('../../../docs/balancers.md', import.meta.url)
+const results = new URL('../../../docs/guides/balancers.json', import.meta.url)
+const page = new URL('../../../docs/guides/balancers.md', import.meta.url)
 const [from, to] = ['<!-- written by npm run balancers -->\n', '<!-- end of what is written -->\n']
 
 interface Results { updates: Row[], races: Race[] }
@@ -149,7 +149,7 @@ function settingsOf ({ name, setups }: Balancer): string[] {
     `### ${name}`, '',
     ...files.flatMap(([file, text]) => [`\`${file}\`:`, '', '```', text.trim(), '```', '']),
     `The plugin: ${setup.options === undefined ? 'no option' : `\`${JSON.stringify(setup.options)}\``}${
-      setup.brings === 'agent' ? ', and [the agent](../examples/haproxy-agent/agent.js)' : ''}. ${
+      setup.brings === 'agent' ? ', and [the agent](../../examples/haproxy-agent/agent.js)' : ''}. ${
       setup.takenOut === undefined ? '' : 'The update: takes each server out first, then ends it. '}${
       setup.ownLoss === undefined ? '' : `Not 0 by its nature: ${setup.ownLoss.why}.`}`.trim(),
     ''
@@ -199,7 +199,7 @@ function written (rows: readonly Row[], races: readonly Race[]): string {
 /** The page with what is written put in. @throws Error where it has no place for it */
 export function pageOf (text: string, rows: readonly Row[], races: readonly Race[]): string {
   const [begin, end] = [text.indexOf(from), text.indexOf(to)]
-  if (begin === -1 || end < begin) throw new Error(`docs/balancers.md has no '${from.trim()}' before '${to.trim()}'`)
+  if (begin === -1 || end < begin) throw new Error(`docs/guides/balancers.md has no '${from.trim()}' before '${to.trim()}'`)
   return `${text.slice(0, begin + from.length)}\n${written(rows, races)}\n${text.slice(end)}`
 }
 

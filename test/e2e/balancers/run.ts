@@ -1,5 +1,5 @@
-// Updates replicas behind each balancer, counts what is lost, and writes docs/balancers.json and the table of
-// docs/balancers.md.
+// Updates replicas behind each balancer, counts what is lost, and writes docs/guides/balancers.json and the table of
+// docs/guides/balancers.md.
 //   npm run balancers [-- names] [--setups name,name] [--replicas 2,3] [--updates 1] [--rate 200] [--jobs 2] [--only updates|races]
 //     [--dry]
 // A name is a balancer's, or a part of it: haproxy. With --dry nothing is written; with --only page nothing is measured.

@@ -29,7 +29,7 @@ t.test('systemd-analyze verify', async (t) => {
   cpSync(examples, folder, { recursive: true })
   t.same(units, ['shop-supervisor.service', 'shop.service', 'shop.socket'])
   t.same(verify(folder, units), [])
-  const page = readFileSync(new URL('docs/systemd.md', root), 'utf8')
+  const page = readFileSync(new URL('docs/guides/systemd.md', root), 'utf8')
   const blocks = [...page.matchAll(/```ini\n([\s\S]*?)```/g)].map(([, block = '']) => block)
   t.same(blocks.toSorted(), units.map((unit) => readFileSync(`${examples}/${unit}`, 'utf8')).toSorted())
   for (const [unit, from, to] of [

@@ -1,4 +1,4 @@
-// An MCP server over Streamable HTTP, as in docs/recipes.md.
+// An MCP server over Streamable HTTP, as in docs/guides/recipes.md.
 import { randomUUID } from 'node:crypto'
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'

@@ -1,4 +1,4 @@
-// GraphQL with subscriptions, as in docs/recipes.md.
+// GraphQL with subscriptions, as in docs/guides/recipes.md.
 import Fastify from 'fastify'
 import graceful from 'fastify-graceful'
 import mercurius from 'mercurius'

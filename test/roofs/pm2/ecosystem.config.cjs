@@ -1,4 +1,4 @@
-// What docs/signals.md says. PORTS: one for each application.
+// What docs/guides/signals.md says. PORTS: one for each application.
 const ports = process.env.PORTS.split(',')
 
 module.exports = {

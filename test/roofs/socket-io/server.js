@@ -1,4 +1,4 @@
-// socket.io on the server of the application, as in docs/recipes.md.
+// socket.io on the server of the application, as in docs/guides/recipes.md.
 import Fastify from 'fastify'
 import graceful from 'fastify-graceful'
 import { Server } from 'socket.io'

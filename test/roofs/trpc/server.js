@@ -1,4 +1,4 @@
-// tRPC over HTTP and WebSocket, as in docs/recipes.md.
+// tRPC over HTTP and WebSocket, as in docs/guides/recipes.md.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { initTRPC } from '@trpc/server'
 import { fastifyTRPCPlugin } from '@trpc/server/adapters/fastify'
