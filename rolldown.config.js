@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'rolldown'
 import { minify } from 'rolldown/experimental'
 import { parseAst } from 'rolldown/parseAst'
 import { dts } from 'rolldown-plugin-dts'
-import { pageText, threadText } from './rolldown.texts.js'
+import { packed, pageText, threadText } from './rolldown.texts.js'
 
 const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'))
 const common = { external: (id) => !/^[./]/.test(id), platform: 'node' }
@@ -83,13 +84,16 @@ const short = {
   codegen: { removeWhitespace: true }
 }
 
-/** Takes the white space out of style sheets that means nothing. */
+const unpacker = fileURLToPath(new URL('lib/util/packed.ts', import.meta.url))
+
+/** Style sheets without the white space that means nothing, packed. */
 const styles = {
   name: 'styles',
   transform (code, id) {
     if (!/[\\/]style\.ts$/.test(id)) return undefined
-    return code.replace(/(?<=`)[^`]*(?=`)/, (style) =>
-      style.trim().replaceAll(/\s+/g, ' ').replaceAll(/ ?([{};,]) ?/g, '$1').replaceAll(': ', ':').replaceAll(';}', '}'))
+    const style = /(?<=`)[^`]*(?=`)/.exec(code)[0]
+      .trim().replaceAll(/\s+/g, ' ').replaceAll(/ ?([{};,]) ?/g, '$1').replaceAll(': ', ':').replaceAll(';}', '}')
+    return `import { unpacked } from ${JSON.stringify(unpacker)}\nexport const style = unpacked('${packed(style)}')`
   }
 }
 
@@ -145,7 +149,7 @@ export default defineConfig(async () => [
       define: {
         builtVersion: JSON.stringify(version),
         builtThread: JSON.stringify(await threadText()),
-        builtPage: JSON.stringify(await pageText())
+        builtPage: JSON.stringify(packed(await pageText()))
       }
     },
     // Which file each statement is of says the repository, in a fiftieth less of the package.

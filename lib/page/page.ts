@@ -1,11 +1,12 @@
 import { pageMaker } from './document.ts'
 import type { Page, PageMaker, PageTexts } from './document.ts'
 import { style } from './style.ts'
+import { unpacked } from '../util/packed.ts'
 
-/** The build puts the page's script here, see `rolldown.texts.js`; a source that runs as it stands has it made now. */
+/** The build puts the page's script here, packed: see `rolldown.texts.js`. A source that runs as it is has it made. */
 declare const builtPage: string | undefined
 
-const script: string = typeof builtPage === 'string' ? builtPage : await builtNow()
+const script: string = typeof builtPage === 'string' ? unpacked(builtPage) : await builtNow()
 let texts: PageTexts | undefined
 let make: PageMaker | undefined
 

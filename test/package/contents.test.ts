@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { unpacked } from '../../lib/util/packed.ts'
 import { cleanEnv } from '../support/clean-env.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -52,6 +53,16 @@ t.test('the code has the version and the thread, and looks for nothing beside it
   // The file of a supervisor's children alone.
   t.equal(files.map((file) => read(file).match(/import\.meta/g)?.length ?? 0).reduce((sum, count) => sum + count), 1)
   t.notOk(files.some((file) => /sourceMappingURL|\bbuilt(?:Version|Thread)\b/.test(read(file))))
+})
+
+// Scenario, too: What the package holds…
+t.test('the page\'s script is in the code, packed', async (t) => {
+  const texts = new URL('../../rolldown.texts.js', import.meta.url).href
+  const { packed, pageText } = await import(texts) as
+    { packed: (text: string) => string, pageText: () => Promise<string> }
+  const script = await pageText()
+  t.match(read('dist/chunk-page.js'), packed(script))
+  t.equal(unpacked(packed(`${script} \u2713`)), `${script} \u2713`)
 })
 
 // Scenario, too: What the package holds…
