@@ -1,7 +1,7 @@
 import { invalidArgument, takeOptions } from './errors.ts'
 import type { AddedCheck, Health } from './health/health.ts'
 import type { Check, CheckOptions } from './health/options.ts'
-import { takeWorkOptions } from './lifecycle/background-work.ts'
+import { takeWorkOptions } from './lifecycle/participants.ts'
 import type { Hold, HoldOptions, Holds } from './lifecycle/holds.ts'
 import type { HookOptions, PhaseHook } from './lifecycle/hooks.ts'
 import type { Lifecycle } from './lifecycle/lifecycle.ts'

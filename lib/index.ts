@@ -22,7 +22,7 @@ import { listenWithMode } from './server/socket-files.ts'
 import { Http1Probes } from './traffic/http1-probes.ts'
 import { followMarked } from './traffic/marked.ts'
 import { proberOf } from './traffic/probers.ts'
-import { followRoute, problemOf } from './traffic/web-socket-route.ts'
+import { followRoute, problemOf } from './traffic/web-socket.ts'
 import { watchdogServesPage } from './watchdog/main/watched-application.ts'
 
 export type { Graceful, Registration, ShutdownOptions, WorkOptions } from './graceful.ts'
@@ -80,7 +80,7 @@ export type {
   TrafficSummary
 } from './lifecycle/report.ts'
 export type { OtherListenersTime, SignalAction } from './process/types.ts'
-export type { Shed } from './traffic/ramp.ts'
+export type { Shed } from './traffic/stagger.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -21,7 +21,7 @@ import { defaultSocketMode } from './server/socket-files.ts'
 import { ofThisPlatform, refuseSignals } from './process/signal-names.ts'
 import { readDrain } from './traffic/options.ts'
 import type { DrainOptions } from './traffic/options.ts'
-import type { Shed } from './traffic/ramp.ts'
+import type { Shed } from './traffic/stagger.ts'
 
 export type { AdminOptions } from './admin/routes.ts'
 export type { WatchdogOptions } from './watchdog/main/types.ts'

@@ -9,7 +9,7 @@ import type { SystemdOptions } from './platform/systemd/applications.ts'
 import type { OtherListenersTime, SignalAction } from './process/types.ts'
 import type { FrontSettings } from './traffic/front-observer.ts'
 import type { DrainSettings } from './traffic/options.ts'
-import type { Shed } from './traffic/ramp.ts'
+import type { Shed } from './traffic/stagger.ts'
 import type { WatchdogSettings } from './watchdog/main/types.ts'
 
 /** The admin routes. */

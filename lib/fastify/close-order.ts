@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { messageOf } from '../errors.ts'
 import type { Clock } from '../clock.ts'
-import { deferred } from '../lifecycle/deferred.ts'
+import { deferred } from '../util/promises.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { Stall } from '../lifecycle/participants.ts'
 import type { StallPhase } from '../lifecycle/phase.ts'

@@ -1,6 +1,6 @@
 import type { Budget } from './budget.ts'
 import type { PhaseRecord, ReportDraft } from './report.ts'
-import { fastCap } from './phase-bounds.ts'
+import { fastCap } from './deadlines.ts'
 import { counted } from '../util/text.ts'
 
 /** How many names of a list are told. */

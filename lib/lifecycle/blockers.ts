@@ -1,11 +1,10 @@
 import type { Clock } from '../clock.ts'
+import { BackgroundWork, Participants } from './participants.ts'
 import { CloseStep } from './close-step.ts'
+import type { Released } from './driver.ts'
 import { PhaseHooks } from './hooks.ts'
-import { Participants } from './participants.ts'
 import type { OnFailure, Stall } from './participants.ts'
 import type { Phase, StallPhase } from './phase.ts'
-import type { Released } from './driver.ts'
-import { BackgroundWork } from './background-work.ts'
 
 /** What {@link Blockers} tells the machine. */
 export interface BlockersParts {
@@ -123,5 +122,51 @@ export class Blockers {
   #askLast (isCloseDue: boolean): Stall[] {
     this.#closeStep.advance(isCloseDue)
     return this.#closeStep.stalls(false)
+  }
+}
+
+/** Milliseconds between two rounds of asking; whoever ends a wait also wakes the machine at once. */
+export const tickInterval = 25
+
+/** When the machine asks again. */
+export class Ticker {
+  readonly #clock: Clock
+  readonly #tick: () => void
+  #cancel: (() => void) | undefined
+  #woken = false
+
+  constructor (clock: Clock, tick: () => void) {
+    this.#clock = clock
+    this.#tick = tick
+  }
+
+  /** As soon as possible, because something has ended. */
+  wake (): void {
+    if (this.#woken) return
+    this.stop()
+    this.#woken = true
+    this.#arm(0)
+  }
+
+  /** After a tick, or at the first of these times, unless somebody has woken the machine already. */
+  wait (now: number, ...times: number[]): void {
+    if (this.#woken) return
+    const next = Math.min(tickInterval, ...times.filter((time) => time > now).map((time) => time - now))
+    this.#arm(Math.max(1, next))
+  }
+
+  /** Nobody is asked any more. */
+  stop (): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+    this.#woken = false
+  }
+
+  #arm (delay: number): void {
+    this.#cancel = this.#clock.after(delay, () => {
+      this.#woken = false
+      this.#cancel = undefined
+      this.#tick()
+    })
   }
 }

@@ -1,19 +1,17 @@
 import { errors, messageOf } from '../errors.ts'
 import type { Clock } from '../clock.ts'
-import { Blockers } from './blockers.ts'
+import { Blockers, Ticker } from './blockers.ts'
 import type { Deadlines } from './deadlines.ts'
-import { deferred } from './deferred.ts'
-import type { Deferred } from './deferred.ts'
+import { deferred } from '../util/promises.ts'
+import type { Deferred } from '../util/promises.ts'
 import type { Driver } from './driver.ts'
-import { Listeners } from './events.ts'
+import { Listeners, Moves } from './events.ts'
 import type { LifecycleEvent, LifecycleEvents } from './events.ts'
 import { History } from './history.ts'
-import { Moves } from './moves.ts'
 import type { Failure } from './participants.ts'
 import { isAtLeast, phaseNumber } from './phase.ts'
 import type { HookPhase, Phase } from './phase.ts'
 import type { PhaseEnd, PhaseRecord, Report } from './report.ts'
-import { Ticker } from './ticker.ts'
 
 const next: Readonly<Partial<Record<Phase, Phase>>> =
   { announcing: 'closing', closing: 'draining', draining: 'terminated' }

@@ -1,6 +1,6 @@
-import type { Phase } from './phase.ts'
-import type { Failure, Stall } from './participants.ts'
 import { counted } from '../util/text.ts'
+import type { Failure, Stall } from './participants.ts'
+import type { Phase } from './phase.ts'
 
 /** What set a shutdown off. */
 export type ShutdownKind = 'shutdown' | 'restart' | 'crash' | 'close'
@@ -225,4 +225,20 @@ function summarize ({
     how.push(`ended by somebody's process.exit before these were over: ${names}`)
   }
   return parts.length === 0 ? [...how, 'nothing cut'].join(', ') : [how.join(', '), ...parts].join('; ')
+}
+
+/** A summary of no traffic at all: where none was seen, or nobody knows. */
+export function noTraffic (): TrafficSummary {
+  return {
+    evidence: 'absent',
+    rateBefore: 0,
+    arrivals: 0,
+    lastArrival: undefined,
+    lateArrivals: 0,
+    lateSources: [],
+    suggestedMin: undefined,
+    probes: [],
+    frontEnds: [],
+    shed: 0
+  }
 }

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { Coalesced } from '../util/coalesced.ts'
+import { Coalesced } from '../util/promises.ts'
 import { registerQuiet } from '../fastify/quiet-route.ts'
 import type { MetricsRegistry } from './options.ts'
 

@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts'
-import { deferred } from '../lifecycle/deferred.ts'
-import type { Deferred } from '../lifecycle/deferred.ts'
+import { deferred } from '../util/promises.ts'
+import type { Deferred } from '../util/promises.ts'
 import type { Released } from '../lifecycle/driver.ts'
 import { isShuttingDown } from './exit.ts'
 import type { Host } from './host.ts'

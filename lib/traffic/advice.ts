@@ -1,6 +1,6 @@
 import type { Budget } from '../lifecycle/budget.ts'
 import type { CutRequest, PhaseRecord, ReportDraft } from '../lifecycle/report.ts'
-import { crashDrainCap, fastCap } from '../lifecycle/phase-bounds.ts'
+import { crashDrainCap, fastCap } from '../lifecycle/deadlines.ts'
 import { counted } from '../util/text.ts'
 
 /** What an operator should change after this shutdown; empty where there is nothing. */

@@ -1,11 +1,10 @@
 import type { AnnounceBudget } from '../lifecycle/budget.ts'
 import type { Arrivals } from './arrivals.ts'
-import type { EnvoySignal } from './envoy.ts'
+import type { EnvoySignal, Shedding } from './shedding.ts'
 import type { FrontObserver } from './front-observer.ts'
 import type { IdleSweep } from './idle.ts'
-import { ramp } from './ramp.ts'
-import type { Shed } from './ramp.ts'
-import type { Shedding } from './shedding.ts'
+import { ramp } from './stagger.ts'
+import type { Shed } from './stagger.ts'
 
 /** Milliseconds between two looks at all connections. */
 const lookInterval = 500

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setMaxListeners } from 'node:events'
 import { isGone } from './handlers.ts'
-import { rawReplyTo } from './reply-tags.ts'
+import { rawReplyTo } from './tags.ts'
 import { streamOf } from './protocol.ts'
 
 /** The signal of one request, and when it was aborted. */

@@ -1,11 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import type { Faults } from '../util/faults.ts'
 import { noteReply } from '../fastify/node-internals.ts'
-import { handlerRuns, isGone, watchHandler } from './handlers.ts'
-import { currentReply, isBusy } from './http-socket.ts'
-import type { HttpSocket } from './http-socket.ts'
-import { LostReplies } from './lost-replies.ts'
-import { tie } from './reply-tags.ts'
+import { handlerRuns, isGone, watchHandler, LostReplies } from './handlers.ts'
+import { currentReply, isBusy, tie } from './tags.ts'
+import type { HttpSocket } from './tags.ts'
 
 /** From how many on they are looked through for what is over. */
 const leastLimit = 64

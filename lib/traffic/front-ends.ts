@@ -1,11 +1,10 @@
 import type { FrontEnd } from '../lifecycle/report.ts'
+import { counted } from '../util/text.ts'
 import { Callers } from './callers.ts'
 import type { Caller, CallerIdentity } from './callers.ts'
-import { FrontEndJudge } from './front-end-judge.ts'
+import { FrontEndJudge, shortestInterval } from './front-end-judge.ts'
 import type { Watched } from './front-end-judge.ts'
 import { longestInterval } from './intervals.ts'
-import { shortestInterval } from './patience.ts'
-import { reasonOf } from './front-end-reason.ts'
 import { isTool, proberOf, roleOf } from './probers.ts'
 
 /** What has come before the announcement is read within this time, in milliseconds. */
@@ -197,4 +196,25 @@ export class FrontEnds {
     this.#isOpenUntil += missed
     for (const watched of this.#watched) watched.lastSeen += missed
   }
+}
+
+/** What a prober is waited for with. Times are milliseconds. */
+interface Wait {
+  /** Between two of its questions; undefined where it has asked once. */
+  interval: number | undefined
+  /** Failing answers that it needs. */
+  failures: number
+  /** Until the slowest of several has had them. */
+  left: number
+}
+
+/** Why phase 1 waits for a prober, or for several that cannot be told apart. */
+function reasonOf (caller: Caller, { interval, failures, left }: Wait): string {
+  const { userAgent, method, path, address, failing } = caller
+  const name = `${proberOf(userAgent) ?? 'a prober'} at ${address ?? 'no one address'}, ${method} ${path}`
+  const every = interval === undefined ? 'asked once' : `every ${Math.round(interval)} ms`
+  if (failing < failures) return `${name} (${every}) was served ${failing} of ${failures} failing answers`
+  const answers = counted(failures, 'failing answer')
+  const slowest = `the slowest of them (${every}) has its ${answers} in ${Math.round(left)} ms`
+  return `${name} stands for several probers: ${slowest}`
 }

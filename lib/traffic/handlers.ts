@@ -1,8 +1,8 @@
-import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
-import { replyOf } from './reply-tags.ts'
-import { isHttp2Reply, streamOf } from './protocol.ts'
+import type { ServerResponse } from 'node:http'
 import { hijackMark } from '../fastify/internals.ts'
+import { isHttp2Reply, streamOf } from './protocol.ts'
+import { replyOf } from './tags.ts'
 
 /** Replies whose handler has come to its end after the client had left. */
 const settled = new WeakSet<ServerResponse>()
@@ -87,4 +87,35 @@ function watchPromise (reply: FastifyReply, state: { sending: boolean }, settle:
 function isStream (payload: unknown): boolean {
   if (typeof payload !== 'object' || payload === null) return false
   return 'pipe' in payload || 'getReader' in payload || payload instanceof Response
+}
+
+/** From how many on they are looked through for those whose handler has ended. */
+const leastLimit = 64
+
+/**
+ * Replies whose client left while the handler ran, from before phase 1. They are held weakly: while the service runs,
+ * none must be kept by the plugin alone.
+ */
+export class LostReplies {
+  #held: Array<WeakRef<ServerResponse>> = []
+  #limit = leastLimit
+
+  add (reply: ServerResponse): void {
+    this.#held.push(new WeakRef(reply))
+    if (this.#held.length < this.#limit) return
+    this.#held = this.running().map((left) => new WeakRef(left))
+    this.#limit = Math.max(leastLimit, this.#held.length * 2)
+  }
+
+  /** Those whose handler has not come to its end. */
+  running (): ServerResponse[] {
+    return this.#held
+      .map((held) => held.deref())
+      .filter((reply) => reply !== undefined && handlerRuns(reply)) as ServerResponse[]
+  }
+
+  /** Somebody else follows them from now on. */
+  clear (): void {
+    this.#held = []
+  }
 }

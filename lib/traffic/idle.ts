@@ -3,11 +3,10 @@ import type { Socket } from 'node:net'
 import type { Faults } from '../util/faults.ts'
 import type { Clock } from '../clock.ts'
 import type { Connections } from './connections.ts'
-import { isBusy, isUpgraded, isUsed } from './http-socket.ts'
-import type { HttpSocket } from './http-socket.ts'
-import { carrierUnder, wasTold } from './http-session.ts'
+import { isBusy, isUpgraded, isUsed, carrierUnder, wasTold } from './tags.ts'
+import type { HttpSocket } from './tags.ts'
 import type { SessionEnds } from './session-end.ts'
-import { turn } from './accept-queue.ts'
+import { turn } from './listeners.ts'
 
 /** Connections closed in one turn of the event loop. */
 const batch = 50

@@ -3,13 +3,11 @@ import type { FastifyRequest } from 'fastify'
 import { monotonicNow } from '../clock.ts'
 import type { CutRequest } from '../lifecycle/report.ts'
 import type { Connections } from './connections.ts'
-import { isEventStream } from './event-stream.ts'
+import { isEventStream, isStreamRoute } from './stream-end.ts'
 import type { FollowedReplies } from './followed-replies.ts'
-import { isUpgraded } from './http-socket.ts'
-import type { HttpSocket } from './http-socket.ts'
-import { replyOf, startOf } from './reply-tags.ts'
+import { isUpgraded, replyOf, startOf } from './tags.ts'
+import type { HttpSocket } from './tags.ts'
 import type { Requests } from './requests.ts'
-import { isStreamRoute } from './stream-end.ts'
 
 /** Requests that are looked at where only some are to be named. */
 const longestLook = 1000

@@ -6,7 +6,7 @@ import type { Faults } from '../util/faults.ts'
 import { nothing } from '../util/own.ts'
 import type { OnLate } from './arrivals.ts'
 import type { FrontSettings } from './front-observer.ts'
-import type { Shed } from './ramp.ts'
+import type { Shed } from './stagger.ts'
 
 /** How WebSockets are told to go. */
 export interface WebSocketOptions {

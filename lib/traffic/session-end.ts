@@ -1,15 +1,16 @@
+import { writeSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
-import type { ServerHttp2Session } from 'node:http2'
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
 import type { Clock } from '../clock.ts'
+import { descriptorOf } from '../fastify/node-internals.ts'
 import { openStreams } from '../fastify/process-internals.ts'
 import type { Faults } from '../util/faults.ts'
 import { setImmediate } from '../util/timers.ts'
-import { afterTurns } from './accept-queue.ts'
+import { afterTurns } from './listeners.ts'
 import type { Connections } from './connections.ts'
-import { carrierUnder, dropSession, markTold, wasTold, whenPeerEnds } from './http-session.ts'
-import { isProbed, isUsed } from './http-socket.ts'
-import { sendNotice } from './session-notice.ts'
-import { SessionStreams } from './session-streams.ts'
+import { carrierUnder, dropSession, markTold, wasTold, whenPeerEnds, isProbed, isUsed } from './tags.ts'
+import { streamOf } from './protocol.ts'
 
 /** Milliseconds that a peer has for what takes one round trip: the answer to a ping, the end of its side. */
 const patience = 1000
@@ -159,5 +160,71 @@ function ping (session: ServerHttp2Session, answered: () => void): void {
   } catch {
     // The peer has just gone.
     answered()
+  }
+}
+
+/** GOAWAY without an error, whose last stream is the last that there can be: those on the wire are still served. */
+const notice = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7F, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0])
+
+/** What the kernel says of a connection that takes nothing now, or has just gone. */
+const passing = new Set(['EAGAIN', 'EWOULDBLOCK', 'EPIPE', 'ECONNRESET', 'ENOTCONN'])
+
+/**
+ * Sends the GOAWAY that warns a client (RFC 9113, 6.8) past nghttp2, whose own notice Node does not offer: after a
+ * GOAWAY of Node's nghttp2 ignores new streams, and where none is open reads nothing any more.
+ *
+ * What waits for the kernel may be half a frame, so nothing may; what nghttp2 hands on later begins with a frame. The
+ * first frame of a connection must be nghttp2's.
+ *
+ * @returns `not now` where the client does not take what it was sent before, or was sent nothing yet; `never` over TLS,
+ * on Windows, and wherever Node does not let us
+ */
+export function sendNotice (carrier: Socket | undefined): 'sent' | 'not now' | 'never' {
+  const descriptor = carrier && descriptorOf(carrier)
+  if (carrier === undefined || descriptor === undefined) return 'never'
+  if (descriptor.waiting > 0 || carrier.bytesWritten === 0) return 'not now'
+  try {
+    if (writeSync(descriptor.fd, notice) === notice.length) return 'sent'
+  } catch (error) {
+    return passing.has((error as NodeJS.ErrnoException).code ?? '') ? 'not now' : 'never'
+  }
+  // Half a frame: nothing that follows would be understood. A kernel has room for less than 17 bytes only where its
+  // buffer was filled to the last of them by what was written before, and none of that waits here.
+  carrier.destroy()
+  return 'not now'
+}
+
+/** The open streams of a session, and the most that were open at once. */
+interface Streams { readonly open: Set<ServerHttp2Stream>, most: number }
+
+/** The open streams of each session, known from phase 1 on: Node keeps them to itself. */
+class SessionStreams {
+  readonly #streams = new WeakMap<ServerHttp2Session, Streams>()
+
+  /** A reply is followed; one of HTTP/1 has no stream. */
+  follow (reply: ServerResponse): void {
+    const stream = streamOf(reply)
+    const session = stream?.session as ServerHttp2Session | undefined
+    if (stream === undefined || session === undefined || stream.closed) return
+    let streams = this.#streams.get(session)
+    if (streams === undefined) this.#streams.set(session, streams = { open: new Set(), most: 0 })
+    const { open } = streams
+    open.add(stream)
+    streams.most = Math.max(streams.most, open.size)
+    stream.once('close', () => open.delete(stream))
+  }
+
+  /** Whether one is open. */
+  isBusy (session: ServerHttp2Session): boolean {
+    return (this.#streams.get(session)?.open.size ?? 0) > 0
+  }
+
+  /**
+   * Whether some are open, and as many as ever: a client that asks again when it has its answer has nothing on the wire
+   * then.
+   */
+  isFull (session: ServerHttp2Session): boolean {
+    const { open, most } = this.#streams.get(session) ?? {}
+    return open !== undefined && open.size > 0 && open.size === most
   }
 }

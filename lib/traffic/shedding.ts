@@ -1,15 +1,16 @@
-import type { Socket } from 'node:net'
+import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
-import type { Faults } from '../util/faults.ts'
+import type { Socket } from 'node:net'
 import type { Clock } from '../clock.ts'
+import type { Faults } from '../util/faults.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Connections } from './connections.ts'
-import { decideHead, takeBackClose } from './head.ts'
 import { isLastOfChunk } from './early-replies.ts'
 import type { FollowedReplies, Tracked } from './followed-replies.ts'
-import { isUsed, kind } from './http-socket.ts'
-import type { HttpSocket } from './http-socket.ts'
+import { decideHead, takeBackClose } from './head.ts'
 import type { SessionEnds } from './session-end.ts'
+import { isUsed, kind } from './tags.ts'
+import type { HttpSocket } from './tags.ts'
 
 /** Milliseconds between two looks at all sessions, while the share stays. */
 const lookInterval = 100
@@ -113,5 +114,42 @@ export class Shedding {
   #count (tracked: Tracked, socket: HttpSocket): void {
     // Nobody's absence is evidence but the balancer's.
     if (tracked.told && socket[kind] !== 'probe') this.#arrivals.shed()
+  }
+}
+
+/** What Envoy reads from any reply: its host counts as failed at once, where the cluster is actively health-checked. */
+const immediateFail = 'x-envoy-immediate-health-check-fail'
+
+/** Tells Envoy with each reply that this host leaves. */
+export class EnvoySignal {
+  readonly #followed: FollowedReplies
+  readonly #enabled: boolean
+  #telling = false
+
+  constructor (followed: FollowedReplies, enabled: boolean) {
+    this.#followed = followed
+    this.#enabled = enabled
+  }
+
+  /** From now on; replies in flight whose head is not sent are included. */
+  tell (): void {
+    if (!this.#enabled || this.#telling) return
+    this.#telling = true
+    this.again()
+  }
+
+  /** More replies are followed than when it began. */
+  again (): void {
+    for (const { reply } of this.#followed.tracked()) this.mark(reply)
+  }
+
+  /** Phase 1 was undone. */
+  undo (): void {
+    this.#telling = false
+  }
+
+  /** A reply has begun. Set on the raw one, so that hijacked replies carry it, too. */
+  mark (reply: ServerResponse): void {
+    if (this.#telling && !reply.headersSent && !reply.destroyed) reply.setHeader(immediateFail, 'true')
   }
 }

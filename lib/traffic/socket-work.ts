@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { invalidArgument } from '../errors.ts'
-import { currentReply } from './http-socket.ts'
-import type { HttpSocket } from './http-socket.ts'
+import { currentReply } from './tags.ts'
+import type { HttpSocket } from './tags.ts'
 import { isWebSocket, socketOf } from './web-socket.ts'
 import type { WebSocketLike } from './web-socket.ts'
 

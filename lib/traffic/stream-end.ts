@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
-import { isEventStream } from './event-stream.ts'
-import { replyOf } from './reply-tags.ts'
+import { headOf } from '../fastify/node-internals.ts'
 import { isHttp2Reply } from './protocol.ts'
+import { replyOf } from './tags.ts'
 
 /** Whether the route of a reply says that it is a stream. */
 export function isStreamRoute (reply: ServerResponse): boolean {
@@ -51,4 +51,18 @@ function mute (result: unknown) {
 /** What is written from now on goes nowhere: an HTTP/2 stream would be reset by it before its end is out. */
 function muteWrites (reply: ServerResponse): void {
   Object.assign(reply, { write: mute(false), end: mute(reply) })
+}
+
+/** Media types of replies that never end by themselves: their clients take an end for a reason to come back. */
+const endless = ['text/event-stream', 'multipart/x-mixed-replace']
+const endlessHead = new RegExp(
+  `^content-type: *(?:${endless.map((type) => type.replace(/[/-]/g, '\\$&')).join('|')})`,
+  'im'
+)
+
+/** Whether a reply is an event stream, or has no end either. What `writeHead` alone was given is only in the head. */
+export function isEventStream (reply: ServerResponse): boolean {
+  const head = headOf(reply)
+  const type = String(reply.getHeader('content-type') ?? '').toLowerCase()
+  return endless.some((name) => type.startsWith(name)) || (head !== undefined && endlessHead.test(head))
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import { noteUpgrade } from '../fastify/node-internals.ts'
 import type { Faults } from '../util/faults.ts'
-import type { HttpSocket } from './http-socket.ts'
+import type { HttpSocket } from './tags.ts'
 import type { MessageSource } from './messages.ts'
 import { followMessages, webSocketOf } from './web-socket.ts'
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { HttpSocket } from './http-socket.ts'
+import type { HttpSocket } from './tags.ts'
 import type { DrainSettings } from './options.ts'
 import { closed, closing, messagesOf } from './web-socket.ts'
 import type { WebSocketLike } from './web-socket.ts'

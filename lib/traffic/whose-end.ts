@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Faults } from '../util/faults.ts'
-import { currentReply } from './http-socket.ts'
-import type { HttpSocket } from './http-socket.ts'
+import { currentReply } from './tags.ts'
+import type { HttpSocket } from './tags.ts'
 import { hasPeerEnded, isHalfOpen, isStackOfHandle } from '../fastify/node-internals.ts'
 
 /** Who ended a connection: its client, or code in this process that is not the plugin. */

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { fastCap } from '../../lib/lifecycle/phase-bounds.ts'
-import { tickInterval } from '../../lib/lifecycle/ticker.ts'
+import { fastCap } from '../../lib/lifecycle/deadlines.ts'
+import { tickInterval } from '../../lib/lifecycle/blockers.ts'
 import { answerTimeout } from '../../lib/lifecycle/participants.ts'
 import type { Participant, Stall } from '../../lib/lifecycle/participants.ts'
 import { isAtLeast, phaseNumber, phases } from '../../lib/lifecycle/phase.ts'

@@ -42,7 +42,7 @@ const places = [
   [join('supervisor', 'parent'), join('supervisor', 'child')]
 ]
 /** What the lifecycle, which knows nobody, may use of what is in no room. */
-const ofLifecycle = ['clock.ts', 'errors.ts', 'util/limits.ts', 'util/text.ts', 'util/timers.ts']
+const ofLifecycle = ['clock.ts', 'errors.ts', ...['limits', 'promises', 'text', 'timers'].map((name) => `util/${name}.ts`)]
 /** Where private parts of others are read, each behind an accessor whose doc names it. */
 const ofParts = ['internals.ts', 'node-internals.ts', 'process-internals.ts', 'avvio.ts']
   .map((name) => join('fastify', name))

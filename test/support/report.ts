@@ -1,1 +1,1 @@
-export { noTraffic } from '../../lib/lifecycle/no-traffic.ts'
+export { noTraffic } from '../../lib/lifecycle/report.ts'

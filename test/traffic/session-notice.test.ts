@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
-import { sendNotice } from '../../lib/traffic/session-notice.ts'
+import { sendNotice } from '../../lib/traffic/session-end.ts'
 import { until } from '../support/app.ts'
 
 const notice = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7F, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]

@@ -1,7 +1,7 @@
 import type { Worker } from 'node:cluster'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { messageOf } from '../../errors.ts'
-import { deferred } from '../../lifecycle/deferred.ts'
+import { deferred } from '../../util/promises.ts'
 import { isRequest } from '../code.ts'
 import type { ChildEnd } from '../code.ts'
 import { Forward } from './output.ts'

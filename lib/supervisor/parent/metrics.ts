@@ -1,4 +1,4 @@
-import { Coalesced } from '../../util/coalesced.ts'
+import { Coalesced } from '../../util/promises.ts'
 import { isOurs } from '../protocol.ts'
 import type { MetricsText } from '../protocol.ts'
 import type { Child } from './child.ts'

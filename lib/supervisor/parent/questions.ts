@@ -1,4 +1,4 @@
-import { PendingAnswers } from '../../util/pending-answers.ts'
+import { PendingAnswers } from '../../util/promises.ts'
 import { messageType } from '../protocol.ts'
 import type { Ask, Question, Tell } from '../protocol.ts'
 

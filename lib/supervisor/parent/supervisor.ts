@@ -1,5 +1,5 @@
 import { clearTimeout, setTimeout } from 'node:timers'
-import { deferred } from '../../lifecycle/deferred.ts'
+import { deferred } from '../../util/promises.ts'
 import { Child } from './child.ts'
 import { Deadline } from './deadline.ts'
 import type { SupervisorEnd } from './deadline.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { PendingAnswers } from '../../lib/util/pending-answers.ts'
+import { PendingAnswers } from '../../lib/util/promises.ts'
 
 t.test('each question gets its own answer, in whatever order they come', async (t) => {
   const pending = new PendingAnswers<string>()
