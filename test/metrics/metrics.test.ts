@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -35,15 +34,6 @@ async function scrape (connection: Client): Promise<Map<string, number>> {
   await until(() => /last_connection_seconds_count \d+\n/.test(connection.text) || connection.socket.destroyed)
   return samples(connection.text)
 }
-
-t.test('every metric is in the documentation, and no other', async (t) => {
-  const text = await readFile(new URL('../../docs/reference/metrics.md', import.meta.url), 'utf8')
-  const rows = text.split('\n').filter((line) => line.startsWith(`| \`${metricPrefix}`))
-    .map((line) => line.split('|').slice(1, 5).map((cell) => cell.trim().replaceAll('`', '')))
-  t.same(rows, metricTable.map(({ name, type, labels }) => [
-    metricPrefix + name, type, name.includes('seconds') ? 'seconds' : '', labels.join(', ')
-  ]))
-})
 
 t.test('names are as Prometheus asks', async (t) => {
   for (const { name, type, help } of metricTable) {

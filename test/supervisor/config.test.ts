@@ -2,9 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { readFile } from 'node:fs/promises'
 import t from 'tap'
-import { flagOf, readConfig, readPackageKey, variableOf } from '../../lib/cli/config.ts'
+import { flagOf, readConfig, readPackageKey } from '../../lib/cli/config.ts'
 import { Backoff } from '../../lib/supervisor/parent/backoff.ts'
 import { usableCores } from '../../lib/supervisor/parent/cores.ts'
 import { readSuperviseOptions, readSupervisorOptions } from '../../lib/supervisor/options.ts'
@@ -286,16 +285,6 @@ t.test('the backoff doubles, has an end, and forgets after a healthy minute', as
   t.equal(backoff.ended(5000), 30_000, 'ready for a moment is not healthy')
   t.equal(backoff.ended(60_000), 0, 'after a healthy minute at once')
   t.equal(backoff.ended(1), 1000, 'and from the beginning')
-})
-
-t.test('the page about the supervisor lists every option with its default', async (t) => {
-  const page = await readFile(new URL('../../docs/guides/supervisor.md', import.meta.url), 'utf8')
-  for (const option of supervisorOptions) {
-    const row = page.split('\n').find((line) => line.startsWith(`| \`${option.name}\` |`))
-    t.ok(row?.includes(`\`--${flagOf(option)}\``), `${option.name}: flag`)
-    t.ok(row?.includes(`\`${variableOf(option)}\``), `${option.name}: variable`)
-    t.ok(row?.includes(`| ${option.default} |`), `${option.name}: default`)
-  }
 })
 
 /** Code, standard output and standard error of a command that was written wrongly. */
