@@ -6,8 +6,8 @@ import t from 'tap'
 
 const demo = fileURLToPath(new URL('../../examples/demo/demo.js', import.meta.url))
 
-// Twice what it takes on two busy cores.
-t.setTimeout(150_000)
+// Far more than it takes on two busy cores.
+t.setTimeout(300_000)
 
 t.test('the demo loses nothing with the plugin, and something without', async (t) => {
   // Without the test runner's loaders, so that replicas start as they do for a user.

@@ -121,7 +121,8 @@ export async function besiegeAll (t: Test, attacks: readonly Attack[], door: Doo
   const prober = await startProbing(target, pid)
   for (const attack of attacks) {
     let isSlow = true
-    for (let tries = 0, rounds = 0; isSlow && tries < mostTries && rounds < mostRounds; rounds++) {
+    let tries = 0
+    for (let rounds = 0; isSlow && tries < mostTries && rounds < mostRounds; rounds++) {
       const cost = await besiege(attack, door, pid, prober)
       const said = `${attack.name}: ${JSON.stringify(cost)}`
       t.equal(cost.failed, 0, `every probe is answered, ${said}`)
@@ -133,7 +134,10 @@ export async function besiegeAll (t: Test, attacks: readonly Attack[], door: Doo
       const machine = `${isFit ? 'a fit' : 'an unfit'} machine`
       if (isSlow) t.comment(`a probe had to wait, or too few were answered, on ${machine}, ${said}`)
     }
-    t.notOk(isSlow, `${attack.name}: no probe has to wait`)
+    const isJudged = !isSlow || tries === mostTries
+    t.notOk(isSlow, `${attack.name}: no probe has to wait`, {
+      skip: !isJudged && `a server that does nothing but accept was late in ${mostRounds - tries} of ${mostRounds} rounds`
+    })
   }
   await prober.stop()
   const most = rest.descriptors + 3

@@ -14,9 +14,10 @@ const bounds = { silence: 100, megabytes: 96, descriptors: 800 }
 const boundsOfProbes = { ...bounds, descriptors: 1850 }
 /** Milliseconds for which the machine may keep a process waiting for a processor before a first crowd says nothing. */
 const mostLate = 100
-const patience = 130_000
+/** Milliseconds for which one door is besieged at most, each attack tried again where the machine was not fit for it. */
+const patience = 300_000
 
-t.setTimeout(140_000)
+t.setTimeout(2 * patience)
 
 async function end (t: Test, { app }: OwnDoor): Promise<void> {
   t.notMatch(app.output(), /has died|out of memory/)
