@@ -50,6 +50,8 @@ function exit (signal: string, why: string): void {
 class Early implements EarlySignals {
   readonly listeners: Map<string, () => void> = new Map()
   first: ReceivedSignal | undefined
+  /** Others that came behind it: what each of them is, the application knows. */
+  readonly #later: ReceivedSignal[] = []
   #timer: NodeJS.Timeout | undefined
 
   install (): void {
@@ -63,8 +65,8 @@ class Early implements EarlySignals {
 
   take (): ReceivedSignal | undefined {
     const { first } = this
-    this.first = undefined
-    clearTimeout(this.#timer)
+    this.first = this.#later.shift()
+    if (this.first === undefined) clearTimeout(this.#timer)
     return first
   }
 
@@ -79,19 +81,25 @@ class Early implements EarlySignals {
     }
     if (isPrimary()) {
       exit(signal, 'came to the primary of a cluster, which has not registered an application')
-    } else if (this.first === undefined) {
+    } else if (this.first !== undefined && at - this.first.at > duplicateWindow) {
+      exit(signal, 'came again and no application is registered yet')
+    } else {
       const heard = process.listeners(signal as NodeJS.Signals).filter((listener) => !isOwn(listener))
       this.#remember({ signal, at, heard })
-    } else if (at - this.first.at > duplicateWindow) {
-      exit(signal, 'came again and no application is registered yet')
     }
   }
 
-  #remember (first: ReceivedSignal): void {
-    this.first = first
+  #remember (received: ReceivedSignal): void {
+    if (this.first !== undefined) {
+      const isNew = [this.first, ...this.#later].every(({ signal }) => signal !== received.signal)
+      if (isNew) this.#later.push(received)
+      return
+    }
+    this.first = received
     const time = patience()
     // Unreferenced: a program that ends by itself must end; one that hangs keeps the loop, and so the timer fires.
-    const giveUp = (): void => exit(first.signal, `came ${time} ms ago and no application has registered`)
+    const giveUp = (): void =>
+      exit((this.first ?? received).signal, `came ${time} ms ago and no application has registered`)
     this.#timer = setTimeout(giveUp, time).unref()
   }
 }

@@ -11,7 +11,7 @@ import { ShutdownMessage } from './ipc.ts'
 import type { ShutdownOrder } from './ipc.ts'
 import { Release } from './release.ts'
 import { sharedState } from './shared.ts'
-import type { SharedRegistry, SharedState } from './shared.ts'
+import type { ReceivedSignal, SharedRegistry, SharedState } from './shared.ts'
 import { actionOf, SignalDesk } from './signals.ts'
 import { describeStep } from './step.ts'
 import { holdTick } from './tick.ts'
@@ -124,13 +124,11 @@ export class ProcessRegistry implements SharedRegistry {
   #admit (member: Member): void {
     if (!this.#members.has(member)) return
     const { early } = this.#shared
-    const remembered = early?.first
-    if (remembered !== undefined && actionOf(member, remembered.signal) !== false) {
-      early?.take()
-      this.#signals.receive(remembered.signal, { at: remembered.at, heard: remembered.heard })
-    } else {
-      this.#signals.admit(member)
-    }
+    const take = (): ReceivedSignal | undefined =>
+      early?.first !== undefined && actionOf(member, early.first.signal) !== false ? early.take() : undefined
+    let received = take()
+    if (received === undefined) return this.#signals.admit(member)
+    for (; received !== undefined; received = take()) this.#signals.receive(received.signal, received)
   }
 
   #listening (member: Member): void {

@@ -34,6 +34,17 @@ t.test('before the application, remembered by the early module', async (t) => {
   t.match(await without.result, [null, 'SIGTERM'], 'without it, Node dies')
 })
 
+// Scenario (Boot): Several signals before the application exists: one that it ignores takes no other one's place
+t.test('several signals before the application', async (t) => {
+  const ignoring = { when: 'before', app: true, options: { signals: { SIGHUP: 'ignore' } } }
+  const app = fork('early.js', { node: early, given: { ...ignoring, signals: ['SIGHUP', 'SIGTERM'] } })
+  await app.waitForLine(/^(?:not )?listening/m)
+  t.match(app.output(), /^not listening$/m, 'SIGTERM is not forgotten')
+  app.kill('SIGKILL')
+  const both = fork('early.js', { node: early, given: { ...ignoring, signals: ['SIGTERM', 'SIGINT'] } })
+  t.match(await both.result, [0, null, /SIGINT while shutting down: every phase is capped at 1 s/])
+})
+
 t.test('the early module alone', async (t) => {
   const ends = fork('early.js', { node: early, given: { when: 'before' } })
   t.match(await ends.result, [0, null], 'a program that ends by itself must end')
