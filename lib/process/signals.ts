@@ -100,7 +100,8 @@ export class SignalDesk {
     const isAgain = this.#isFast && this.#host.isTrial === true && signal === 'SIGINT'
       && this.#last.some(({ name }) => name === signal)
     const ending = acting.filter((member) => endsWith(member, signal))
-    for (const member of acting) if (actionOf(member, signal) === 'ignore') warnIgnored(member, signal)
+    const isOver = members.every(({ finished }) => finished)
+    for (const member of acting) if (!isOver && actionOf(member, signal) === 'ignore') warnIgnored(member, signal)
     if (ending.length === 0) return
     this.#registry.release.others.note(signal, heard)
     const counted = count ?? ++this.#own
@@ -108,7 +109,7 @@ export class SignalDesk {
     this.#count = counted
     this.#last = [...this.#last, { name: signal, at, count: counted }].slice(-mostTold)
     if (this.#first === undefined) this.#begin({ signal, at: at - elapsed, replaced, cause })
-    if (counted > 1) this.#escalate(signal, members, isAgain)
+    if (counted > 1) this.#escalate(signal, members, { isAgain, isOver })
   }
 
   /** A member that joins after a signal has come is shut down as well. */
@@ -196,11 +197,14 @@ export class SignalDesk {
     })
   }
 
-  /** @param isAgain whether a person has typed Ctrl-C a second time, where everything was fast from the first on */
-  #escalate (signal: string, members: Member[], isAgain: boolean): void {
+  /**
+   * `isAgain`: a person has typed Ctrl-C a second time, where everything was fast from the first on; `isOver`: every
+   * application has ended, and the report is its last line.
+   */
+  #escalate (signal: string, members: Member[], { isAgain, isOver }: { isAgain: boolean, isOver: boolean }): void {
     const log = members[0]?.log
     if (this.#count === 2 && !isAgain) {
-      log?.warn(
+      log?.[isOver ? 'debug' : 'warn'](
         { signal },
         `${signal} while shutting down: every phase is capped at 1 s, one that has lasted as long ends now; `
           + 'one more signal exits at once'

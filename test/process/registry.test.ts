@@ -471,6 +471,25 @@ t.test('exit', async (t) => {
     t.equal(fake.emitter.listenerCount('SIGTERM'), 1, 'a third signal during the flush still works')
   })
 
+  // Scenario (Signals and exit): The report is the last line, also where a signal comes while the logs are flushed
+  t.test('a signal that comes after the report says nothing, but the third one, which exits at once', async (t) => {
+    const fake = new FakeProcess()
+    const { lifecycle, log } = fake.join({
+      flush: () => new Promise<void>(() => {}),
+      signals: { SIGTERM: 'shutdown', SIGINT: 'shutdown', SIGHUP: 'ignore' }
+    })
+    fake.signal('SIGTERM')
+    lifecycle.finish()
+    await settled()
+    fake.signal('SIGHUP')
+    fake.signal('SIGINT')
+    t.same(['info', 'warn', 'error'].flatMap((level) => log.at(level)), [])
+    t.same(fake.exits, [])
+    fake.signal('SIGTERM', 1000)
+    t.same(fake.exits, [143])
+    t.equal(log.at('error').length, 1)
+  })
+
   for (const [what, flush] of [
     ['hangs', () => new Promise<void>(() => {})],
     ['throws', () => { throw new Error('x') }],
