@@ -105,9 +105,8 @@ export function start (
   } = {}
 ): Tree {
   const command = [...clean(env), process.execPath, cli, ...args]
-  const [program = '', ...parameters] = merged
-    ? ['sh', '-c', 'exec "$@" 2>&1', 'sh', ...command]
-    : within === undefined ? command : wrappers[within](command)
+  const whole = merged ? ['sh', '-c', 'exec "$@" 2>&1', 'sh', ...command] : command
+  const [program = '', ...parameters] = within === undefined ? whole : wrappers[within](whole)
   const child = spawn(program, parameters, {
     env: { ...process.env, ...env },
     ...cwd === undefined ? {} : { cwd },

@@ -1,0 +1,48 @@
+import t from 'tap'
+import { commandOf, wage } from './campaign.ts'
+import { judge } from './judge.ts'
+import type { Problem } from './judge.ts'
+import { planOf } from './plan.ts'
+import type { Plan } from './plan.ts'
+import { carryOut } from './run.ts'
+
+t.jobs = 2
+t.setTimeout(600_000)
+
+/** Where a fault of the service has to be found, and nothing else is wrong. */
+const plain: Plan = {
+  ...planOf(1), shape: 'service', workers: 1, isEarly: false, boot: 0, logger: 'sync', gracePeriod: 10_000,
+  restartExitCode: 0, hangUp: 'restart', user2: 'none', watchdog: false, rate: 60, webSockets: 0, eventStreams: 0,
+  stubborn: 900, faults: [],
+  steps: [
+    { name: 'SIGTERM', target: 'main', place: 1, moment: 'service', after: 'serving', delay: 600, pause: 0 }
+  ]
+}
+
+/** What the service is made to do, and the rule that finds it. */
+const plants: Array<[plant: string, rule: Problem['rule']]> = [
+  ['request', 'request'],
+  ['after', 'last-line'],
+  ['report', 'one-report'],
+  ['line', 'line'],
+  ['work', 'work'],
+  ['code', 'exit-code'],
+  ['late', 'in-time']
+]
+
+t.test('a fault that was planted is found', async (t) => {
+  t.jobs = 2
+  for (const [plant, rule] of plants) {
+    void t.test(plant, async (t) => {
+      const problems = judge(await carryOut(plain, plant))
+      t.ok(problems.some((problem) => problem.rule === rule), `by the rule '${rule}'`, { problems })
+    })
+  }
+})
+
+t.test('300 signals', async (t) => {
+  const { runs, trees, signals, requests, failed } = await wage({ seed: 1700, signals: 300, jobs: 3 })
+  for (const { seed, problems, kept } of failed) t.fail(`seed ${seed}: ${commandOf(seed)}`, { problems, kept })
+  t.ok(signals >= 300, `${signals} signals in ${runs} runs, ${trees} of a supervisor, ${requests} requests`)
+  t.ok(requests > runs, 'there was a load')
+})
