@@ -36,6 +36,8 @@ export class Arrivals {
   #count = 0
   #shed = 0
   #shedSinceLast = 0
+  /** The last intervals between arrivals of phase 1, as many as there must be to judge the silence after them. */
+  readonly #intervals: number[] = []
   #observed = false
   /** When silence was last asked about, and how much of the silence this process has slept through. */
   #askedAt = 0
@@ -64,6 +66,8 @@ export class Arrivals {
     if (this.#announcedAt === undefined) return
     this.#count++
     this.#late.arrive(now, source?.(), isProber)
+    if (this.#last !== undefined) this.#intervals.push(now - this.#last - this.#missed)
+    if (this.#intervals.length > enough) this.#intervals.shift()
     this.#last = now
     this.#missed = 0
     this.#shedSinceLast = 0
@@ -82,6 +86,7 @@ export class Arrivals {
     this.#announcedAt = now
     this.#count = this.#shed = this.#shedSinceLast = 0
     this.#last = undefined
+    this.#intervals.length = 0
     this.#missed = 0
     this.#askedAt = now
     this.#observed = false
@@ -117,14 +122,12 @@ export class Arrivals {
     this.#askedAt = now
     const silence = now - since - this.#missed
     const expected = this.#rate * silence / 1000 + shedWeight * this.#shedSinceLast
-    if (expected >= enough && silence >= quiet) {
-      this.#observed = true
-      return undefined
-    }
-    this.#observed = false
+    const isSilent = silence >= Math.max(quiet, this.#neededSilence)
+    this.#observed = isSilent && expected >= enough
+    if (this.#observed) return undefined
     const hadTraffic = this.#rate > 0 || this.#last !== undefined || this.#shed > 0
     // Where there never was traffic, there is nobody whose silence could be waited for.
-    if (silence >= Math.max(quiet, this.#rate > 0 ? blind : 0) && elapsed >= blind) return undefined
+    if (isSilent && silence >= (this.#rate > 0 ? blind : 0) && elapsed >= blind) return undefined
     if (!hadTraffic && elapsed >= blind) return undefined
     return this.#last === undefined
       ? `no new connection yet, ${Math.round(silence)} ms of silence mean nothing so far`
@@ -163,6 +166,14 @@ export class Arrivals {
     }
     const { quiet, preStop } = this.#suggestion
     return Math.ceil((this.#last - this.#announcedAt + quiet + preStop) / 1000) * 1000
+  }
+
+  /**
+   * Milliseconds that the last intervals of phase 1 took together, 0 where there were too few. What comes in phase 1
+   * has a pace of its own: a young replica knows no other, and of many balancers some hear later than others.
+   */
+  get #neededSilence (): number {
+    return this.#intervals.length < enough ? 0 : this.#intervals.reduce((sum, interval) => sum + interval, 0)
   }
 
   #roll (now: number): void {

@@ -144,6 +144,37 @@ t.test('silence', async (t) => {
     const silence = service.untilSilent(inKubernetes)
     t.ok(silence >= 1000 && silence < 1500, `${silence} ms`)
   })
+
+  // A replica that was young when it was told has seen nothing before, and one at night next to nothing.
+  t.test('lasts as long as the seven intervals before the last arrival, whatever was seen before phase 1', async (t) => {
+    for (const before of [0, 0.1, 0.6]) {
+      for (const [perSecond, expected] of [[100, 1000], [2, 3500], [1, 7000]] as const) {
+        for (const budget of [inKubernetes, elsewhere]) {
+          const service = new Service()
+          service.serve(70_000, before)
+          service.announce()
+          service.serve(9000, perSecond)
+          let isOver = false
+          for (let arrival = 0; arrival < 10 * perSecond && !isOver; arrival++) {
+            isOver = service.untilSilent(budget, 0, 1000 / perSecond - tick) < 1000 / perSecond - tick
+            service.serve(tick, 1000 / tick)
+          }
+          t.notOk(isOver, `${before}/s, then ${perSecond}/s: the balancer still sends`)
+          const silence = service.untilSilent(budget)
+          t.ok(silence >= expected - 2 * tick, `${before}/s, then ${perSecond}/s: ${silence} ms`)
+        }
+      }
+    }
+  })
+
+  t.test('after few arrivals in phase 1 lasts as long as quiet says', async (t) => {
+    const service = new Service()
+    service.announce()
+    service.serve(14_000, 0.5)
+    service.untilSilent(inKubernetes)
+    t.equal(service.arrivals.summary().arrivals, 7)
+    t.ok(service.time <= 15_000 + 2 * tick, `${service.time} ms`)
+  })
 })
 
 t.test('the rate before the announcement', async (t) => {
