@@ -42,9 +42,9 @@ t.test('every block is of a kind that is tried', (t) => {
   t.end()
 })
 
-t.test('JavaScript runs as it stands there', async (t) => {
+t.test('JavaScript runs as it stands there', { timeout: 250_000 }, async (t) => {
   const recipes = read('test/recipes/recipes.test.ts')
-  for (const page of new Set(of('js').map(({ page }) => page))) {
+  await Promise.all([...new Set(of('js').map(({ page }) => page))].map(async (page) => {
     const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'test/docs/blocks.js'), page])
     const results = stdout.split('\n').filter((line) => line.startsWith('{"page"'))
       .map((line) => JSON.parse(line) as { line: number, problem?: string })
@@ -52,7 +52,7 @@ t.test('JavaScript runs as it stands there', async (t) => {
     for (const { line, problem } of results) {
       t.ok(problem === undefined || problem === 'skipped: run by test/recipes', `${page}:${line}: ${problem ?? 'runs'}`)
     }
-  }
+  }))
   for (const [, name = ''] of read('docs/guides/recipes.md').matchAll(/<!-- recipe: (.+) -->/g)) {
     t.ok(recipes.includes(`'${name}'`), `test/recipes runs '${name}'`)
   }
