@@ -83,7 +83,8 @@ export function supervise (options: SuperviseOptions): Supervised {
   setupChildren(settings, preload)
   const status = settings.status === undefined ? Promise.resolve(undefined) : openStatus(supervisor, settings.status)
   const done = end(supervisor, status, sinks, () => {
-    listeners.uninstall()
+    // One that is about to exit keeps them: without a listener a signal would end it, with a code of its own.
+    if (!exit) listeners.uninstall()
     unnotify()
     for (const sink of new Set(Object.values(sinks))) sink.release()
     running = false

@@ -40,6 +40,8 @@ t.test('a fault that was planted is found', async (t) => {
   }
 })
 
+// Scenario (Signals and exit): One to four signals of all kinds at random moments of boot, service, reload and end, under
+// load, with crashes and blocked event loops, alone and below a supervisor, judged from outside
 t.test('300 signals', async (t) => {
   const { runs, trees, signals, requests, failed } = await wage({ seed: 1700, signals: 300, jobs: 3 })
   for (const { seed, problems, kept } of failed) t.fail(`seed ${seed}: ${commandOf(seed)}`, { problems, kept })

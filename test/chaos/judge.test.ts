@@ -77,6 +77,9 @@ const services: Array<[what: string, seen: Partial<Observation>, ...expected: Ar
     sent: sent(['SIGTERM', 400]), lines: timed([mark('started')]), end: { code: null, signal: 'SIGTERM', at: 410 },
     answered: []
   }],
+  ['two signals before it runs, in any order', {
+    sent: sent(['SIGINT', 300], ['SIGTERM', 303]), lines: [], end: { code: null, signal: 'SIGTERM', at: 310 }, answered: []
+  }],
   ['a signal that nobody took up', { end: { code: null, signal: 'SIGKILL', at: 40_000 }, isGivenUp: true }, 'in-time'],
   ['too late', { end: { code: 0, signal: null, at: 6000 } }, 'in-time'],
   ['as late on a machine that is', { end: { code: 0, signal: null, at: 6000 }, late: 2000 }],

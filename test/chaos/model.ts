@@ -3,8 +3,8 @@ import { markOf } from './observation.ts'
 import type { End, Sent, Told } from './observation.ts'
 import type { Plan, SignalName } from './plan.ts'
 
-// What docs/signals.md and docs/reference.md say of signals, as the ends that a process may have. Who looks on does not
-// know when a signal was handled, so where its moment matters each possible one is followed, and only there.
+// What docs/guides/signals.md and docs/reference say of signals, as the ends that a process may have. Who looks on does
+// not know when a signal was handled, so where its moment matters each possible one is followed, and only there.
 
 /** One of the ends that a process may have. */
 export interface PossibleEnd extends End {
@@ -112,8 +112,8 @@ class Follower {
     const isUnguarded = name === 'SIGUSR2' ? this.#registered : this.#guard
     if (isUnguarded === Infinity) {
       this.#dies(name, at, state.count)
-      if (this.#crash !== undefined) goOn()
-      return
+      // Of two that come before the process gets to run, either may be the one.
+      return goOn()
     }
     if (plan.isEarly && at < this.#registered && name !== 'SIGUSR2') this.#remember(name, at, state, goOn)
     if (this.#registered < Infinity) this.#receive(name, at, action, state, goOn)

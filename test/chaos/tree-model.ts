@@ -4,7 +4,7 @@ import type { PossibleEnd, Situation } from './model.ts'
 import { childEnds, markOf } from './observation.ts'
 import type { End, Observation, Told } from './observation.ts'
 
-// What docs/supervisor.md says of signals.
+// What docs/guides/supervisor.md says of signals.
 
 const duplicateWindow = 1000
 const atOnce = 1000
@@ -52,7 +52,10 @@ export function supervisorEnds ({ plan, told, sent, end, slack }: Situation): Po
       if (state.count > 0) goOn()
       return
     }
-    if (start === undefined) return dies()
+    if (start === undefined) {
+      dies()
+      return goOn()
+    }
     if (action === 'restart') return goOn()
     const last = state.counted.get(name)
     if (last !== undefined && at - last - slack < duplicateWindow) goOn()

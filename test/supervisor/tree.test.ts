@@ -161,6 +161,15 @@ t.test('a program supervises', async (t) => {
   ])
 })
 
+// Scenario (Signals and exit): A signal in the moment in which the supervisor exits changes nothing of its exit code
+t.test('a signal in the last moment', async (t) => {
+  const program = spawn('env', [
+    '-u', 'NODE_OPTIONS', process.execPath, fileURLToPath(new URL('fixtures/last-moment.js', import.meta.url)), service
+  ], { stdio: 'ignore' })
+  t.teardown(() => program.kill('SIGKILL'))
+  t.same(await once(program, 'close'), [7, null])
+})
+
 t.test('the example runs, and a status port that is taken is said and ends it', async (t) => {
   const tree = start(t, [
     'run', '--workers', '2', '--min-ready', '2', '--status-port', '0',
