@@ -1,4 +1,4 @@
-import { aSocketPath, fits } from '../server/socket-path.ts'
+import { aSocketPath, fits } from '../server/socket-files.ts'
 import { shorten } from '../util/shown.ts'
 import { printable } from './printable.ts'
 import { UsageError } from './usage.ts'

@@ -4,8 +4,7 @@ import type { Socket } from 'node:net'
 import { clearInterval, setInterval } from 'node:timers'
 import { nextTick } from '../util/timers.ts'
 import { Accepted, Connections } from './connections.ts'
-import { HeadEnd } from './head-end.ts'
-import { formatPlain, readPlain } from './plain.ts'
+import { HeadEnd, formatPlain, readPlain } from './plain.ts'
 import type { AnswerPlainly } from './plain.ts'
 import { SerialConnection } from './serial.ts'
 import { Turns } from './turns.ts'
@@ -215,4 +214,18 @@ function isAlone (chunk: Buffer): boolean {
 
 function hasBody ({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}
+
+/** All addresses, those of IPv4 included; and what is left of them where there is no IPv6. */
+const anyAddress = { both: '::', ipv4: '0.0.0.0' } as const
+/** What says that there is no IPv6. */
+const noIpv6 = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EPROTONOSUPPORT'])
+
+/**
+ * Where a server listens that could not on `host`: on all addresses of IPv4, where it was to listen on all of both
+ * families and there is no IPv6. Undefined where it has to stay with the error.
+ */
+export function addressWithoutIpv6 (host: string, error: unknown): string | undefined {
+  const { code = '' } = error as NodeJS.ErrnoException
+  return host === anyAddress.both && noIpv6.has(code) ? anyAddress.ipv4 : undefined
 }

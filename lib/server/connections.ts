@@ -1,8 +1,7 @@
+import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
-import { AddressCounts } from './address-counts.ts'
-import { descriptorLimit } from './descriptors.ts'
+import { AddressCounts, sourceOf } from './address-counts.ts'
 import type { SerialConnection, Waiting } from './serial.ts'
-import { sourceOf } from './source.ts'
 
 /**
  * How long a connection may wait, in milliseconds: for a request, for the rest of its head, for the client to take the
@@ -193,5 +192,16 @@ export class Connections {
       unsent -= accepted.unsent
       accepted.destroy()
     }
+  }
+}
+
+/** How many descriptors this process may have; Infinity where the platform does not tell. */
+function descriptorLimit (): number {
+  try {
+    const [, soft = ''] = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? []
+    const limit = Number(soft)
+    return Number.isInteger(limit) && limit > 0 ? limit : Infinity
+  } catch {
+    return Infinity
   }
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
-import { HeadEnd } from './head-end.ts'
+import { HeadEnd } from './plain.ts'
 
 /** What a connection waits for: the first byte of a request, the rest of its head, its answer, or the client's end. */
 export type Waiting = 'request' | 'head' | 'answer' | 'end'

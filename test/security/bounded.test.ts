@@ -6,7 +6,7 @@ import * as fc from 'fast-check'
 import t from 'tap'
 import type { Test } from 'tap'
 import { createBoundedServer, mayLast } from '../../lib/server/bounded.ts'
-import { HeadEnd } from '../../lib/server/head-end.ts'
+import { HeadEnd } from '../../lib/server/plain.ts'
 import { Client, until } from '../support/app.ts'
 import { inTime, Stopwatch } from '../support/stopwatch.ts'
 

@@ -1,7 +1,7 @@
 import { Socket } from 'node:net'
 import t from 'tap'
 import { Accepted, Connections } from '../../lib/server/connections.ts'
-import { sourceOf } from '../../lib/server/source.ts'
+import { sourceOf } from '../../lib/server/address-counts.ts'
 import { Turns } from '../../lib/server/turns.ts'
 import type { Kind } from '../../lib/server/turns.ts'
 import { until } from '../support/app.ts'

@@ -1,7 +1,6 @@
 import { setTimeout } from 'node:timers'
 import type { Server } from 'node:net'
-import { addressWithoutIpv6 } from '../../server/any-address.ts'
-import { backlog } from '../../server/bounded.ts'
+import { addressWithoutIpv6, backlog } from '../../server/bounded.ts'
 import type { ServerData, ToMain } from '../protocol.ts'
 
 /** Milliseconds between two tries to listen: the port may belong to a process that is about to end. */
