@@ -1,9 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import { catchAvvio, loadingPlugin, waitingHooks } from './avvio.ts'
-import type { Avvio, OnClose } from './avvio.ts'
-import { isReady } from './internals.ts'
-import { nameHook, nameOfPlugin, pluginOf } from './hook-name.ts'
-import { findWritten, packageOf, placeOf } from '../process/place.ts'
+import { catchAvvio, loadingPlugin, waitingHooks, isReady } from './internals.ts'
+import type { Avvio, OnClose } from './internals.ts'
+import { nameHook, nameOfPlugin, pluginOf, findWritten, packageOf, placeOf } from './hook-name.ts'
 
 type Hook = Parameters<OnClose>[0]
 

@@ -1,16 +1,15 @@
+import type { Server } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import { messageOf } from '../errors.ts'
 import type { Clock } from '../clock.ts'
-import { deferred } from '../util/promises.ts'
+import { messageOf } from '../errors.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { Stall } from '../lifecycle/participants.ts'
 import type { StallPhase } from '../lifecycle/phase.ts'
-import { keepAddresses } from './addresses.ts'
+import type { Traffic } from '../traffic/traffic.ts'
+import { deferred } from '../util/promises.ts'
 import { boundServers } from './close.ts'
 import { closesServer, isReady } from './internals.ts'
-import { isTurnOver, PreCloseRun } from './pre-close-run.ts'
-import { isOfWebSocketProxy, takePreClose } from './pre-close.ts'
-import type { Traffic } from '../traffic/traffic.ts'
+import { isTurnOver, PreCloseRun, isOfWebSocketProxy, takePreClose } from './pre-close.ts'
 
 /** What {@link CloseOrder} connects. */
 export interface CloseOrderParts {
@@ -144,4 +143,25 @@ export class CloseOrder {
     const { lifecycle, clock } = this.#parts
     return lifecycle.deadline === undefined ? 0 : Math.max(0, lifecycle.deadline - clock.epoch())
   }
+}
+
+/**
+ * From now on closed servers still say where they listened: a hook of somebody's takes the service
+ * out of a registry by its port, and with bare Fastify it does so while the server listens.
+ *
+ * @returns ends that
+ */
+function keepAddresses (servers: readonly Server[]): () => void {
+  const restore = servers.map((server) => {
+    // What `serverFactory` has brought may have a way of its own.
+    if (typeof server.address !== 'function' || Object.hasOwn(server, 'address')) return () => {}
+    const { address: inherited } = server
+    const known = server.address()
+    if (known === null) return () => {}
+    const address = (): ReturnType<Server['address']> => inherited.call(server) ?? known
+    // Not by assignment, which a server whose own cannot be written refuses.
+    Object.defineProperty(server, 'address', { value: address, configurable: true, writable: true })
+    return () => { delete (server as Partial<Server>).address }
+  })
+  return () => { for (const each of restore) each() }
 }

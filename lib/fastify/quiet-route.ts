@@ -1,5 +1,10 @@
-import type { FastifyInstance, HTTPMethods, RouteHandlerMethod } from 'fastify'
-import { hidden } from './hidden.ts'
+import type { FastifyInstance, HTTPMethods, RouteHandlerMethod, FastifySchema, FastifyReply } from 'fastify'
+
+/** The schema of a route outside the application's API: `@fastify/swagger`, which declares the property, skips it. */
+export function hidden (): FastifySchema {
+  const schema: object = { hide: true }
+  return schema
+}
 
 /**
  * Registers a route that machines ask again and again, for GET and HEAD: it is neither logged nor
@@ -25,4 +30,15 @@ export function registerQuiet (
     logLevel: 'silent',
     handler
   })
+}
+
+/** An answer in JSON. Written here, so that serializers of the application do not change its shape. */
+export function send (reply: FastifyReply, statusCode: number, body: object): FastifyReply {
+  reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+  return reply.code(statusCode).type('application/json; charset=utf-8').send(JSON.stringify(body))
+}
+
+/** What a refusal says. */
+export function problem (statusCode: number, error: string, message: string): object {
+  return { statusCode, error, message }
 }

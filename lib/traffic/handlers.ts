@@ -1,5 +1,5 @@
-import type { FastifyReply } from 'fastify'
 import type { ServerResponse } from 'node:http'
+import type { FastifyReply } from 'fastify'
 import { hijackMark } from '../fastify/internals.ts'
 import { isHttp2Reply, streamOf } from './protocol.ts'
 import { replyOf } from './tags.ts'

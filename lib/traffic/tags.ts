@@ -1,7 +1,7 @@
-import type { FastifyReply } from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
+import type { FastifyReply } from 'fastify'
 import { socketUnder, currentReply, hasLeftHttp, showsReplies } from '../fastify/node-internals.ts'
 import { setImmediate } from '../util/timers.ts'
 import { streamOf } from './protocol.ts'

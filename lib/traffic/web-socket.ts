@@ -1,6 +1,6 @@
-import type { RouteOptions } from 'fastify'
 import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
+import type { RouteOptions } from 'fastify'
 import { invalidOption } from '../errors.ts'
 import { types } from '../util/node-util.ts'
 import { Messages } from './messages.ts'

@@ -22,7 +22,7 @@ const rooms = {
   application: ['fastify', 'lifecycle', 'page', 'platform', 'process', 'traffic'],
   cli: ['drill', 'lifecycle', 'server', 'status', 'supervisor'],
   drill: [],
-  fastify: ['lifecycle', 'process'],
+  fastify: ['lifecycle'],
   health: ['fastify', 'lifecycle'],
   lifecycle: [],
   metrics: ['fastify', 'lifecycle'],
@@ -43,11 +43,8 @@ const places = [
 ]
 /** What the lifecycle, which knows nobody, may use of what is in no room. */
 const ofLifecycle = ['clock.ts', 'errors.ts', ...['limits', 'promises', 'text', 'timers'].map((name) => `util/${name}.ts`)]
-/** Where private parts of others are read, each behind an accessor whose doc names it. */
-const ofParts = ['internals.ts', 'node-internals.ts', 'process-internals.ts', 'avvio.ts']
-  .map((name) => join('fastify', name))
-/** Of those, what every room may use: it knows nobody. */
-const ofEverybody = ofParts.slice(0, 3)
+/** Where private parts of others are read, each behind an accessor whose doc names it. Every room may use them. */
+const ofParts = ['internals.ts', 'node-internals.ts', 'process-internals.ts'].map((name) => join('fastify', name))
 /** What says at the start which of them are missing. */
 const check = join('fastify', 'check-internals.ts')
 const browser = join('page', 'browser')
@@ -81,7 +78,7 @@ function objection (from, to, isType) {
   if (inside.length === 0) return undefined
   if (room === other) return isElsewhere(from, to) && !isType ? 'what runs somewhere else' : undefined
   if (room === 'lifecycle') return ofLifecycle.includes(to) ? undefined : 'what it does not know'
-  if (rest.length === 0 || other === 'util' || ofEverybody.includes(to) || isType) return undefined
+  if (rest.length === 0 || other === 'util' || ofParts.includes(to) || isType) return undefined
   return rooms[room]?.includes(other) ? undefined : `a room that ${room} does not know`
 }
 
