@@ -38,7 +38,7 @@ import { prefixed } from './log.ts'
 import type { Log } from './log.ts'
 import { ShutdownLog } from './application/shutdown-log.ts'
 import { nextTick } from './util/timers.ts'
-import { makeTelemetry } from './metrics/sources.ts'
+import { makeTelemetry } from './metrics/telemetry.ts'
 import { Traffic } from './traffic/traffic.ts'
 import { watchApplication } from './watchdog/main/watched-application.ts'
 

@@ -1,9 +1,29 @@
+import type { FastifyInstance } from 'fastify'
 import type { Histogram } from 'prom-client'
-import { errors } from '../errors.ts'
-import type { MetricsClient } from './client.ts'
+import type * as promClient from 'prom-client'
+import { errors, messageOf } from '../errors.ts'
+import { registerQuiet } from '../fastify/quiet-route.ts'
+import { Coalesced } from '../util/promises.ts'
 import type { MetricsRegistry } from './options.ts'
 import { histogramTable, metricPrefix, metricTable, readTable } from './table.ts'
 import type { HistogramRow, MetricSources, ReadRow } from './table.ts'
+
+/** What of `prom-client` is used. */
+export type MetricsClient = Pick<typeof promClient, 'Counter' | 'Gauge' | 'Histogram' | 'Registry'>
+
+/**
+ * Loads `prom-client`, an optional peer dependency.
+ *
+ * @throws FST_GRACEFUL_METRICS_CLIENT it cannot be loaded
+ */
+export async function loadClient (): Promise<MetricsClient> {
+  try {
+    const { default: client } = await import('prom-client')
+    return client
+  } catch (error) {
+    throw new errors.FST_GRACEFUL_METRICS_CLIENT(messageOf(error))
+  }
+}
 
 /** Who has metrics in a registry: the next application takes the place of one that has ended. */
 const owners = new WeakMap<object, Meter>()
@@ -86,5 +106,27 @@ function readMetric (
       this.reset()
       for (const sample of read(sources)) this.inc(sample.labels, sample.value)
     }
+  })
+}
+
+/**
+ * Registers the route that serves a registry, for GET and HEAD.
+ *
+ * @param root the root instance: the prefix of a plugin does not apply
+ * @param routeConfig the route's `config`, which exempts it from what meets ordinary traffic
+ */
+export function registerMetrics (
+  root: FastifyInstance,
+  path: string,
+  registry: MetricsRegistry,
+  routeConfig: object
+): void {
+  const rendering = new Coalesced(async () => Buffer.from(await registry.metrics()))
+  registerQuiet(root, path, routeConfig, async (_request, reply) => {
+    const text = await rendering.ask()
+    return reply
+      .headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+      .type(registry.contentType)
+      .send(text)
   })
 }

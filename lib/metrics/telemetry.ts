@@ -1,10 +1,13 @@
+import type { Health } from '../health/health.ts'
+import type { Holds } from '../lifecycle/holds.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { Phase } from '../lifecycle/phase.ts'
 import type { Cut, CutRequest, PhaseRecord, Report } from '../lifecycle/report.ts'
-import type { MetricsClient } from './client.ts'
+import type { Traffic } from '../traffic/traffic.ts'
 import { publish } from './events.ts'
 import type { LateConnectionEvent, BlockedEvent } from './events.ts'
 import { Meter } from './meter.ts'
+import type { MetricsClient } from './meter.ts'
 import type { MetricsRegistry } from './options.ts'
 import type { MetricSources } from './table.ts'
 import { Tally } from './tally.ts'
@@ -109,4 +112,31 @@ export class Telemetry {
     const after = this.#ports.lastConnection()
     if (after !== undefined) this.#meter?.lastConnection(after)
   }
+}
+
+/** What of an application is measured. */
+export interface TelemetryParts {
+  lifecycle: Lifecycle
+  traffic: Traffic
+  health: Health
+  holds: Holds
+}
+
+/** Makes what tells programs of an application; all of it is asked when somebody wants to know. */
+export function makeTelemetry (name: string, { lifecycle, traffic, health, holds }: TelemetryParts): Telemetry {
+  const { requests, followed, connections } = traffic
+  return new Telemetry(name, {
+    lifecycle,
+    ended: () => followed.ended,
+    shed: () => traffic.summary().shed,
+    late: () => traffic.summary().lateArrivals,
+    lastConnection: () => traffic.summary().lastArrival,
+    deadline: () => lifecycle.deadline,
+    ready: () => health.ready(),
+    holds: () => holds.reasons().length,
+    requests: () => requests.count(),
+    connections: () => connections.counts(),
+    accepted: () => connections.accepted,
+    checks: () => health.checks()
+  })
 }

@@ -3,8 +3,7 @@ import { hostname } from 'node:os'
 import { afterUnref } from '../util/after.ts'
 import { epochNow, monotonicNow } from '../clock.ts'
 import { setTimeout } from '../util/timers.ts'
-import { changesOf } from './changes.ts'
-import { isGone } from './outlet.ts'
+import { changesOf, isGone } from './outlet.ts'
 import type { Outlet } from './outlet.ts'
 
 /** What a viewer is shown: the whole, the state that anyone may know, or that where a token would show the whole. */

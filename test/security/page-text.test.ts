@@ -1,7 +1,7 @@
 import type { Browser, Page } from 'playwright-core'
 import t from 'tap'
 import type { Test } from 'tap'
-import { EventReader } from '../../lib/status/events.ts'
+import { EventReader } from '../../lib/status/shown.ts'
 import { launch, open, sees } from '../page/chromium.ts'
 import { bind, build } from '../support/app.ts'
 

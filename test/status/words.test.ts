@@ -1,7 +1,6 @@
 import * as fc from 'fast-check'
 import t from 'tap'
-import { EventReader } from '../../lib/status/events.ts'
-import { later, merge } from '../../lib/status/shown.ts'
+import { EventReader, later, merge } from '../../lib/status/shown.ts'
 import { boundsOf, partsOf, stepsOf } from '../../lib/status/steps.ts'
 import {
   decimal, duration, enumerate, firstOf, grouped, namesOf, running, share, times

@@ -1,6 +1,5 @@
-import { EventReader } from '../../status/events.ts'
+import { EventReader, later, merge } from '../../status/shown.ts'
 import { readStatus } from '../../status/read.ts'
-import { later, merge } from '../../status/shown.ts'
 import { readJson } from './fields.ts'
 
 /** Characters of one event; see the bound of an answer. */

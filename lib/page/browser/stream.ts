@@ -1,4 +1,4 @@
-import { EventReader } from '../../status/events.ts'
+import { EventReader } from '../../status/shown.ts'
 import type { Shown } from '../../status/shown.ts'
 
 /** What the stream tells. */

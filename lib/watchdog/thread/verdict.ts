@@ -1,5 +1,5 @@
 import type { PublicStatus } from '../../status/model.ts'
-import { excludeWarnings } from '../../health/exclude.ts'
+import { excludeWarnings } from '../../health/options.ts'
 import { isPassing } from '../../health/health.ts'
 import type { CheckVerdict, Verdict } from '../../health/health.ts'
 import type { CheckKind } from '../../health/options.ts'
