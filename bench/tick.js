@@ -1,5 +1,5 @@
 // What `process.nextTick` costs before and after all garbage was collected while no tick was pending, with and
-// without an application that has registered the plugin, which holds a tick (lib/process/tick.ts). Nanoseconds of
+// without an application that has registered the plugin, which holds a tick (lib/process/host.ts). Nanoseconds of
 // processor time per tick.
 //   node bench/tick.js [--collections 6]
 import { spawnSync } from 'node:child_process'

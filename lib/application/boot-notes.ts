@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { isMainThread } from 'node:worker_threads'
 import { missingMessage } from '../fastify/check-internals.ts'
 import type { Settings } from '../settings.ts'
-import { platformLine } from '../platform/line.ts'
+import { platformLine } from '../platform/surroundings.ts'
 import { deafAncestor, deafAncestorMessage } from '../process/parent.ts'
 import { answersHttp1 } from '../traffic/http1-probes.ts'
 

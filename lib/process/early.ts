@@ -14,13 +14,16 @@
  *
  * It imports built-in modules and the shared state, nothing else, to be there as early as possible.
  */
+import cluster from 'node:cluster'
 import { writeSync } from 'node:fs'
 import { constants } from 'node:os'
+import { basename } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { clearTimeout, setTimeout } from 'node:timers'
+import { isatty } from 'node:tty'
+import { isMainThread } from 'node:worker_threads'
 import { decimal } from '../util/decimal.ts'
 import { readVariable } from '../util/own.ts'
-import { isPrimary, isServiceProcess } from './own-process.ts'
 import { isOwn, markOwn, sharedState } from './shared.ts'
 import type { EarlySignals, ReceivedSignal } from './shared.ts'
 
@@ -102,6 +105,43 @@ class Early implements EarlySignals {
       exit((this.first ?? received).signal, `came ${time} ms ago and no application has registered`)
     this.#timer = setTimeout(giveUp, time).unref()
   }
+}
+
+/** Names the service's process to all that it starts: they inherit the environment, and `fork` Node's options. */
+const serviceVariable = 'FASTIFY_GRACEFUL_SERVICE_PID'
+
+/** Programs that start the service as another process; with `NODE_OPTIONS` they load what is meant for that. */
+const launchers = new Set([
+  'npm', 'npm-cli', 'npx', 'npx-cli', 'pnpm', 'pnpx', 'yarn', 'yarnpkg', 'corepack', 'nodemon',
+  'tsx', 'dotenv', 'dotenvx', 'env-cmd', 'cross-env', 'cross-env-shell', 'concurrently', 'pm2',
+  'pm2-runtime'
+])
+const evaluates = /^(?:-e|-p|-pe|--eval|--print)(?:=|$)/
+
+/** Whether this process was started as the service: not a helper or thread of it, a launcher or a prompt. */
+function isServiceProcess (): boolean {
+  if (!isMainThread || isLauncher() || isPrompt()) return false
+  const service = process.env[serviceVariable]
+  // A worker of a cluster serves, whoever its primary is.
+  if (service === undefined || service === String(process.pid) || cluster.isWorker) {
+    process.env[serviceVariable] = String(process.pid)
+    return true
+  }
+  return false
+}
+
+/** Whether it only starts others that serve. */
+function isPrimary (): boolean {
+  return cluster.isPrimary && Object.keys(cluster.workers ?? {}).length > 0
+}
+
+function isLauncher (): boolean {
+  const [, script = ''] = process.argv
+  return launchers.has(basename(script).replace(/\.[cm]?[jt]s$/, ''))
+}
+
+function isPrompt (): boolean {
+  return process.argv[1] === undefined && isatty(0) && !process.execArgv.some((option) => evaluates.test(option))
 }
 
 // `--import` runs again in every worker thread, and in every process that the service starts with the same options.

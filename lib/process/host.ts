@@ -1,12 +1,16 @@
+import { AsyncResource, executionAsyncResource } from 'node:async_hooks'
+import { ChildProcess } from 'node:child_process'
 import cluster from 'node:cluster'
+import { Server, Socket } from 'node:net'
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { isMainThread } from 'node:worker_threads'
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
 import { isDeployed, readDeveloper, supervisorVariable } from '../environment.ts'
-import { openHandles } from './handles.ts'
+import { activeHandles } from '../fastify/process-internals.ts'
 import type { Channel } from '../fastify/process-internals.ts'
+import type { SharedState } from './shared.ts'
 
 /** Any listener, of whatever event. */
 export type Listener = (...parameters: never[]) => void
@@ -73,4 +77,64 @@ export const systemHost: Host = {
   worker: cluster.worker,
   developer: readDeveloper(),
   isTrial: !isDeployed() && !process.env[supervisorVariable]
+}
+
+/** More than this would fill the log. */
+const most = 20
+
+/**
+ * Names what would have kept the process from ending by itself: sockets and servers by address,
+ * children by file name, all else by its kind and number. No arguments, no environment, no content.
+ */
+export function openHandles (): string[] {
+  const named = activeHandles().map(describe).filter((name) => name !== undefined)
+  const kinds = process.getActiveResourcesInfo().filter((kind) => !describedKinds.has(kind))
+  const names = [...named, ...kinds.map((kind) => kind.replace(/Wrap$/, ''))]
+  const counts = new Map<string, number>()
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
+  const lines = [...counts].map(([name, count]) => count === 1 ? name : `${count} x ${name}`)
+  return lines.length > most ? [...lines.slice(0, most), `and ${lines.length - most} more`] : lines
+}
+
+/** Resources of these kinds are what `activeHandles` shows in more detail. */
+const describedKinds = new Set([
+  'TCPSocketWrap', 'TCPServerWrap', 'PipeWrap', 'PipeServerWrap', 'TTYWrap', 'ProcessWrap'
+])
+
+function describe (handle: unknown): string | undefined {
+  if (handle instanceof ChildProcess) {
+    return `child process ${handle.pid ?? ''} (${(handle.spawnfile ?? '').split(/[\\/]/).pop()})`
+  }
+  if (handle instanceof Server) {
+    const address = handle.address()
+    if (typeof address === 'object' && address !== null) return `server on ${address.address}:${address.port}`
+    return `server on ${address ?? 'no address'}`
+  }
+  if (handle instanceof Socket) {
+    const { fd } = handle as { fd?: number }
+    // Standard streams never keep a process that has nothing else to do.
+    if (fd !== undefined && fd >= 0 && fd <= 2) return undefined
+    if (handle.remoteAddress !== undefined) {
+      return `socket ${handle.localAddress}:${handle.localPort} - ${handle.remoteAddress}:${handle.remotePort}`
+    }
+    return handle.connecting ? 'socket that is connecting' : 'pipe'
+  }
+  return undefined
+}
+
+/** A tick belongs to the context in which it was made, of an `AsyncLocalStorage` as well: this is nobody's. */
+const nowhere = new AsyncResource('fastify-graceful')
+
+/**
+ * Holds one of the objects that `process.nextTick` makes, for as long as the process lives.
+ *
+ * V8 keeps the shape of an object only while there is one. Where it collects garbage while no tick
+ * is pending, as at the end of a boot, the shape can be gone, and `nextTick`, whose object has
+ * computed keys, is slow with any other: each tick takes five to seven times as long for the rest
+ * of the process (Node 20 to 26, `bench/tick.js`), with or without this package.
+ */
+export function holdTick (shared: SharedState): void {
+  if ('tick' in shared) return
+  shared.tick = undefined
+  nowhere.runInAsyncScope(() => process.nextTick(() => { shared.tick = executionAsyncResource() }))
 }

@@ -1,5 +1,4 @@
-import type { GraceSource } from '../platform/line.ts'
-import type { Surroundings } from '../platform/surroundings.ts'
+import type { GraceSource, Surroundings } from '../platform/surroundings.ts'
 import type { SystemdOptions } from '../platform/systemd/applications.ts'
 import type { SupervisorLog } from './parent/log.ts'
 

@@ -1,7 +1,7 @@
 import { PassThrough, Writable } from 'node:stream'
 import pino from 'pino'
 import t from 'tap'
-import { flushLogger } from '../../lib/process/flush.ts'
+import { flushLogger } from '../../lib/process/exit.ts'
 import { inTime, Stopwatch } from '../support/stopwatch.ts'
 
 /** A stream that takes its time over each chunk. */

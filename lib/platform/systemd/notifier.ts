@@ -1,4 +1,4 @@
-import type { Message } from './message.ts'
+import type { Message } from './sender.ts'
 
 /** What the service manager is to know of a service. */
 export interface View {

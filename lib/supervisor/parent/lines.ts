@@ -1,5 +1,5 @@
 import type { MissingPart } from '../../fastify/process-internals.ts'
-import { platformLine } from '../../platform/line.ts'
+import { platformLine } from '../../platform/surroundings.ts'
 import { counted } from '../../util/text.ts'
 import type { SupervisorSettings } from '../settings.ts'
 import type { Child } from './child.ts'

@@ -1,6 +1,6 @@
 import { assert, property, string } from 'fast-check'
 import t from 'tap'
-import { isPassing, linesOf } from '../../../lib/platform/systemd/message.ts'
+import { isPassing, linesOf } from '../../../lib/platform/systemd/sender.ts'
 
 // Scenario (systemd): A text of the application's own, with line breaks, control characters, half characters or of any
 // length, is one line of a message that systemd reads

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Notifier } from '../../../lib/platform/systemd/notifier.ts'
 import type { NotifierParts, View } from '../../../lib/platform/systemd/notifier.ts'
-import type { Message } from '../../../lib/platform/systemd/message.ts'
+import type { Message } from '../../../lib/platform/systemd/sender.ts'
 import { FakeClock } from '../../support/clock.ts'
 
 /** A notifier on a clock that is turned by hand. */
