@@ -1,14 +1,14 @@
 import { errors, hidden, refuseUnknownOptions, show, typeName } from './errors.ts'
+import { platformNames } from './platform/detect.ts'
 import { defaultMessagePath } from './platform/kubernetes/message.ts'
+import { unknownGracePeriod } from './platform/surroundings.ts'
 import {
   absolutePath, aFunction, boolean, closeCode, closeReason, fileMode, integer, isObject, object, objectOrBoolean,
   objectOrFalse, oneOf, prefix, registry, route, routeOrFalse, text, time, token
 } from './rules.ts'
 import type { Rule } from './rules.ts'
-import { valueOf } from './util/named.ts'
-import { platformNames } from './platform/detect.ts'
-import { unknownGracePeriod } from './platform/surroundings.ts'
 import { drainDefaults } from './traffic/options.ts'
+import { own } from './util/own.ts'
 
 /** One row of the table in docs/reference/options.md; a test holds the two against each other. */
 export interface OptionRow { name: string, default: string, rule: Rule }
@@ -130,4 +130,28 @@ function refuseInvalid (options: object, name: string, rule: Rule): void {
   const isSecret = name === 'admin' || (name.startsWith('admin.') && name !== 'admin.prefix')
   const shown = isSecret ? hidden : show(value)
   throw new errors.FST_GRACEFUL_INVALID_OPTION(name, rule.expected, shown, typeName(value))
+}
+
+/** The value of an option by its name (`announce.min`); undefined where it, or its group, is not given. */
+function valueOf (options: object, name: string): unknown {
+  return name.split('.').reduce<unknown>((group, key) => {
+    const isThere = isObject(group) && Object.hasOwn(group as object, key)
+    return isThere ? (group as Record<string, unknown>)[key] : undefined
+  }, options)
+}
+
+/** A copy of the options with values, by their names, where they say nothing. A group that is switched off stays so. */
+export function withDefaults<T extends object> (options: T, values: Readonly<Record<string, unknown>>): T {
+  const copy: T = own(options)
+  for (const [name, value] of Object.entries(values)) fill(copy as Record<string, unknown>, name.split('.'), value)
+  return copy
+}
+
+function fill (group: Record<string, unknown>, [key = '', ...rest]: string[], value: unknown): void {
+  if (rest.length === 0) {
+    group[key] ??= value
+    return
+  }
+  const inner = group[key] ?? {}
+  if (isObject(inner)) fill(group[key] = own(inner) as Record<string, unknown>, rest, value)
 }

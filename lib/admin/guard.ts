@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import { typeName } from '../errors.ts'
-import { afterUnref } from '../util/after.ts'
+import { afterUnref } from '../util/timers.ts'
 import { digest, showsToken } from './token.ts'
 
 /** Who may use the admin routes. Without any of the three, nobody may. */

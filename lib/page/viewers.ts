@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { afterUnref } from '../util/after.ts'
+import { afterUnref, setTimeout } from '../util/timers.ts'
 import { epochNow, monotonicNow } from '../clock.ts'
-import { setTimeout } from '../util/timers.ts'
 import { changesOf, isGone } from './outlet.ts'
 import type { Outlet } from './outlet.ts'
 

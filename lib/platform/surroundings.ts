@@ -1,7 +1,6 @@
 import type { Environment } from '../environment.ts'
 import type { Floors } from '../lifecycle/budget.ts'
-import { decimal } from '../util/decimal.ts'
-import { longestTimer } from '../util/limits.ts'
+import { decimal, longestTimer } from '../util/numbers.ts'
 import { readVariable } from '../util/own.ts'
 import { platforms } from './detect.ts'
 import type { Platform } from './detect.ts'

@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { epochNow } from '../clock.ts'
 import type { Phase } from '../lifecycle/phase.ts'
-import { afterUnref } from '../util/after.ts'
+import { afterUnref } from '../util/timers.ts'
 import { clip } from '../util/text.ts'
 import { EndFile, takeUnfinished, wasRestarted } from './end-file.ts'
 import type { EndRecord } from './end-file.ts'

@@ -5,8 +5,8 @@
  * before the package was loaded is recognised, and a socket's own timer, which is Node's alone, stands in.
  */
 import { Socket } from 'node:net'
-import { MessageChannel } from 'node:worker_threads'
 import * as node from 'node:timers'
+import { MessageChannel } from 'node:worker_threads'
 import { isNodeTimer } from '../fastify/process-internals.ts'
 
 /** What `setTimeout` answers, as far as the package uses it. */
@@ -104,4 +104,14 @@ export const nextTick: typeof process.nextTick = process.nextTick
 /** Settles after `delay` milliseconds. */
 export function sleep (delay: number): Promise<void> {
   return new Promise((resolve) => { setTimeout(resolve, delay) })
+}
+
+/**
+ * Calls back once after `delay` milliseconds, and does not keep the process for it.
+ *
+ * @returns cancels it
+ */
+export function afterUnref (delay: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, delay).unref()
+  return () => clearTimeout(timer)
 }

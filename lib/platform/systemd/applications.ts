@@ -1,6 +1,6 @@
 import { monotonicNow } from '../../clock.ts'
 import type { Log } from '../../log.ts'
-import { afterUnref } from '../../util/after.ts'
+import { afterUnref } from '../../util/timers.ts'
 import { captureContext } from '../../util/context.ts'
 import { takeSystemd } from './environment.ts'
 import type { SystemdEnvironment, Way } from './environment.ts'
