@@ -1,7 +1,8 @@
-import type { WatchedState } from '../protocol.ts'
-import { monotonic } from '../heartbeat.ts'
-import { unseen } from '../shared-snapshots.ts'
-import type { SharedSnapshots, Snapshot } from '../shared-snapshots.ts'
+import { clearTimeout, setTimeout } from '../../util/timers.ts'
+import type { Timer } from '../../util/timers.ts'
+import { monotonic, unseen } from '../heartbeat.ts'
+import type { SharedSnapshots, Snapshot } from '../heartbeat.ts'
+import type { WatchedState, Verdicts } from '../protocol.ts'
 import type { WatchedApplication } from './types.ts'
 
 /** How many requests are told of each application. */
@@ -55,4 +56,83 @@ function snapshotOf (application: WatchedApplication): Snapshot {
 
 function stateOf (application: WatchedApplication, snapshot: Snapshot): WatchedState {
   return { ...application.state(), ...snapshot, measured: application.metrics !== undefined }
+}
+
+/** How often what has only grown older is told all the same: each so many times that it is asked. */
+const retoldEvery = 10
+
+/** The verdicts of all applications, told where something has turned. */
+export class VerdictNews {
+  readonly #applications: ReadonlySet<WatchedApplication>
+  #told = ''
+  #asked = 0
+  #asking = false
+
+  constructor (applications: ReadonlySet<WatchedApplication>) {
+    this.#applications = applications
+  }
+
+  /** Whoever was told is gone. */
+  forget (): void {
+    this.#told = ''
+  }
+
+  /**
+   * Undefined where there is nothing to tell, or an earlier question has no answer yet: a check may
+   * be slow. It rejects where a check cannot be asked.
+   */
+  async ask (): Promise<Verdicts[] | undefined> {
+    if (this.#asking) return undefined
+    this.#asking = true
+    try {
+      const verdicts = await Promise.all([...this.#applications].map((application) => application.verdicts()))
+      const text = JSON.stringify(verdicts.map(lasting))
+      if (text === this.#told && ++this.#asked % retoldEvery !== 0) return undefined
+      this.#told = text
+      return verdicts
+    } finally {
+      this.#asking = false
+    }
+  }
+}
+
+/** What of an application's verdicts counts as a turn: not how long ago it was, and how long it took. */
+function lasting ({ readiness, liveness, startup }: Verdicts): unknown[] {
+  return [readiness, liveness, startup].map(({ checks, warnings }) =>
+    [warnings, checks.map(({ name, ok, critical, excluded, output }) => [name, ok, critical, excluded, output])])
+}
+
+/** Questions of the kind "have you heard all that I said?", and who waits for their answers. */
+export class Handshakes {
+  readonly #waiting = new Map<number, (heard: boolean) => void>()
+  #last = 0
+
+  /** The newest question: its answer is that of all before it. */
+  get last (): number { return this.#last }
+
+  /** Settles with whether it was heard within `timeout` milliseconds. The timer keeps the process: a boot waits. */
+  async send (say: (id: number) => void, timeout: number): Promise<boolean> {
+    const id = ++this.#last
+    let timer: Timer | undefined
+    try {
+      return await new Promise((resolve) => {
+        this.#waiting.set(id, resolve)
+        timer = setTimeout(() => resolve(false), timeout)
+        say(id)
+      })
+    } finally {
+      clearTimeout(timer)
+      this.#waiting.delete(id)
+    }
+  }
+
+  /** This one was heard, and so were those before it. */
+  heard (upTo: number): void {
+    for (const [id, settle] of this.#waiting) if (id <= upTo) settle(true)
+  }
+
+  /** Nobody is there who could hear: nobody waits any longer. */
+  giveUp (): void {
+    this.heard(this.#last)
+  }
 }

@@ -1,4 +1,4 @@
-import { Respawn } from './respawn.ts'
+import { Respawn } from './worker.ts'
 import type { ThreadData, ToMain, ToThread } from '../protocol.ts'
 
 /** What a thread is for: to watch the event loop, or to answer on the watchdog's port. The first one does both. */

@@ -1,21 +1,22 @@
-import type { Run } from '../../util/context.ts'
-import { joinWatchdog } from './join.ts'
-import type { WatchHandle, WatchdogSettings, WatchdogSetup, WatchedApplication } from './types.ts'
-import { monotonic } from '../heartbeat.ts'
+import { isMainThread } from 'node:worker_threads'
+import { systemClock } from '../../clock.ts'
+import { supervisorVariable } from '../../environment.ts'
 import type { Health } from '../../health/health.ts'
 import { checkKinds } from '../../health/options.ts'
-import { supervisorVariable } from '../../environment.ts'
-import { systemClock } from '../../clock.ts'
 import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
 import type { Telemetry } from '../../metrics/telemetry.ts'
-import type { Settings } from '../../settings.ts'
-import type { SystemdHandle } from '../../platform/systemd/applications.ts'
 import { loadedPageTexts } from '../../page/texts.ts'
+import type { SystemdHandle } from '../../platform/systemd/applications.ts'
 import { exitProcess } from '../../process/exit.ts'
 import { systemHost } from '../../process/host.ts'
 import { sharedState } from '../../process/shared.ts'
 import type { Membership } from '../../process/types.ts'
+import type { Settings } from '../../settings.ts'
 import type { Traffic } from '../../traffic/traffic.ts'
+import type { Run } from '../../util/context.ts'
+import { monotonic } from '../heartbeat.ts'
+import type { WatchHandle, WatchdogSettings, WatchdogSetup, WatchedApplication } from './types.ts'
+import { Watchdog } from './watchdog.ts'
 
 /** With more connections than this, requests are not listed with each heartbeat: it takes a look at each. */
 const mostConnections = 1000
@@ -147,4 +148,18 @@ function setupOf ({ settings: all, systemd }: WatchedParts, settings: WatchdogSe
 /** Below a supervisor a process ends with the one that has forked it: the loss of its channel says so. */
 function parentOf (): number | undefined {
   return process.env[supervisorVariable] !== undefined && process.connected ? process.ppid : undefined
+}
+
+/**
+ * Puts an application under the watchdog of its process, which all copies of the package share; the first
+ * one brings the settings. Undefined in a worker thread, which has neither signals nor an exit of its own.
+ */
+function joinWatchdog (
+  shared: { watchdog?: object | undefined },
+  setup: WatchdogSetup,
+  application: WatchedApplication
+): WatchHandle | undefined {
+  if (!isMainThread) return undefined
+  const watchdog = shared.watchdog ??= new Watchdog(setup, () => { shared.watchdog = undefined })
+  return (watchdog as Watchdog).join(application)
 }

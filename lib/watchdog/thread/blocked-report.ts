@@ -1,11 +1,10 @@
-import { frameText } from './inspect.ts'
+import { frameText, mainThreadState } from './inspect.ts'
 import type { Frame, MainThread, Pause } from './inspect.ts'
 import { hangFields, heldBy } from './postmortem.ts'
 import type { Hang } from './postmortem.ts'
 import { logLine, writeError } from '../../process/stderr.ts'
 import type { BlockedRecord } from '../protocol.ts'
 import type { Heartbeat } from '../heartbeat.ts'
-import { mainThreadState } from './thread-state.ts'
 
 /** How long a pause is waited for before the block is reported without a stack, in milliseconds. */
 const pauseTimeout = 350

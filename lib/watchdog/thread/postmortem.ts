@@ -2,10 +2,9 @@ import { formatTerminationMessage, writeTerminationMessage } from '../../platfor
 import type { TerminationRecord } from '../../platform/kubernetes/message.ts'
 import { phaseNumber } from '../../lifecycle/phase.ts'
 import { frameText } from './inspect.ts'
-import type { Frame } from './inspect.ts'
+import type { Frame, ThreadState } from './inspect.ts'
 import { logLine } from '../../process/stderr.ts'
 import type { WatchedState } from '../protocol.ts'
-import type { ThreadState } from './thread-state.ts'
 
 /** What is known of a main thread that hangs. */
 export interface Hang {

@@ -1,5 +1,5 @@
+import { SharedSnapshots } from '../heartbeat.ts'
 import type { ToThread, Verdicts, WatchedState } from '../protocol.ts'
-import { SharedSnapshots } from '../shared-snapshots.ts'
 
 /** The applications as the main thread has told of them, with what was last seen of their requests. */
 export class WatchedStates {
@@ -48,4 +48,21 @@ export class WatchedStates {
   get hasBooted (): boolean {
     return this.#told.some(({ started }) => started)
   }
+}
+
+/**
+ * The applications, with the requests that they were last seen with as old as these are by now.
+ *
+ * @param now of the shared clock
+ */
+export function agedApplications (applications: readonly WatchedState[], now: number): WatchedState[] {
+  return applications.map((application) => {
+    const { requests, seenAt } = application
+    if (seenAt === undefined) return application
+    return {
+      ...application,
+      requests: requests.map((request) => ({ ...request, age: Math.round(request.age + now - seenAt) })),
+      seenAt: now
+    }
+  })
 }
