@@ -158,7 +158,7 @@ export default defineConfig(async () => [
       dir: 'dist',
       format: 'esm',
       entryFileNames: '[name].js',
-      // Not in a folder of their own: lib/supervisor/parent/preload.ts looks for the file of the children.
+      // Not in a folder of their own: lib/supervisor/parent/spawn.ts looks for the file of the children.
       chunkFileNames: 'chunk-[name].js',
       ...readable
     }

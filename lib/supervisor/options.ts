@@ -1,15 +1,17 @@
-import { conceal, errors, hidden, invalidOption, refuseUnknownOptions, show, typeName } from '../errors.ts'
-import { defaultMessagePath } from '../platform/kubernetes/message.ts'
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { dirname, join } from 'node:path'
 import { readEnvironment } from '../environment.ts'
 import type { Environment } from '../environment.ts'
+import { conceal, errors, hidden, invalidOption, refuseUnknownOptions, show, typeName } from '../errors.ts'
+import { defaultMessagePath } from '../platform/kubernetes/message.ts'
 import { surroundingsOf, unknownGracePeriod } from '../platform/surroundings.ts'
-import { own } from '../util/own.ts'
 import { boolean, isObject, modeOf } from '../rules.ts'
 import type { Rule } from '../rules.ts'
 import { defaultSocketMode } from '../server/socket-files.ts'
-import { usableCores } from './parent/cores.ts'
+import { own } from '../util/own.ts'
 import { defaults, supervisorOptions } from './option-table.ts'
-import type { SupervisorLog } from './parent/log.ts'
+import type { SupervisorLog } from './parent/terminal.ts'
 import type { SuperviseOptions, SupervisorOptions, SupervisorSettings } from './settings.ts'
 
 export type { SuperviseOptions, SupervisorOptions } from './settings.ts'
@@ -185,4 +187,47 @@ function readStatus (options: SupervisorOptions, nameOf: (name: string) => strin
   if (statusSocket !== undefined) return { listen: { path: statusSocket }, token, unixSocket: { mode } }
   if (statusPort === undefined) return undefined
   return { listen: { port: statusPort, host: statusHost }, token, unixSocket: undefined }
+}
+
+/**
+ * How many children `auto` means: the cores that the process may run on, or as much processor time
+ * as the limits of its control groups leave, rounded down, at least 1. Node 20 knows nothing of
+ * such limits, and would count all cores of a machine in a container that is allowed two.
+ *
+ * @param root where the system's files are
+ */
+export function usableCores (root = '/'): number {
+  return Math.max(1, Math.floor(Math.min(availableParallelism(), ...groupsOf(root).map((group) => limitOf(group)))))
+}
+
+/** The directories of this process's control groups that may limit its processor time, the innermost first. */
+function groupsOf (root: string): string[] {
+  const groups: string[] = []
+  // As of cgroups(7): `0::/path`, and in the first version one line for each group of controllers,
+  // `4:cpu,cpuacct:/path`.
+  for (const line of (read(join(root, 'proc/self/cgroup')) ?? '').split('\n')) {
+    const [, controllers, path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? []
+    if (controllers === undefined || !(controllers === '' || controllers.split(',').includes('cpu'))) continue
+    const mount = join(root, 'sys/fs/cgroup', controllers)
+    // A limit further out binds as well. In a container the path may be the host's, and only the
+    // outermost directory exist.
+    for (let group = join(mount, path); group.startsWith(mount); group = dirname(group)) groups.push(group)
+  }
+  return groups
+}
+
+/** Cores' worth of time; Infinity where there is no limit. */
+function limitOf (group: string): number {
+  const [quota, period] = read(join(group, 'cpu.max'))?.trim().split(' ')
+    ?? [read(join(group, 'cpu.cfs_quota_us')), read(join(group, 'cpu.cfs_period_us'))]
+  const limit = Number(quota) / Number(period)
+  return limit > 0 ? limit : Infinity
+}
+
+function read (file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
 }

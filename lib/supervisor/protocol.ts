@@ -1,6 +1,7 @@
-import type { ProbeAnswers } from '../watchdog/protocol.ts'
+import { constants } from 'node:os'
 import type { Phase } from '../lifecycle/phase.ts'
 import type { Report } from '../lifecycle/report.ts'
+import type { ProbeAnswers } from '../watchdog/protocol.ts'
 
 /** What marks our own messages on an IPC channel that the application may use as well. */
 export const messageType = 'fastify-graceful'
@@ -95,4 +96,17 @@ export interface ShutdownMessage {
 /** Whether a message is one of ours. */
 export function isOurs (message: unknown): message is { type: typeof messageType } {
   return typeof message === 'object' && message !== null && (message as { type?: unknown }).type === messageType
+}
+
+/** How a child ended. */
+export interface ChildEnd { code: number | null, signal: NodeJS.Signals | null }
+
+/** Whether a signal is one of those by which people and process managers ask for an end. */
+export function isRequest (signal: string | null | undefined): boolean {
+  return signal === 'SIGTERM' || signal === 'SIGINT' || signal === 'SIGHUP'
+}
+
+/** The exit code that a shell would show. */
+export function codeOf ({ code, signal }: ChildEnd): number {
+  return code ?? 128 + (signal === null ? 0 : constants.signals[signal])
 }

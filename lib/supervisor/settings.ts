@@ -1,6 +1,6 @@
 import type { GraceSource, Surroundings } from '../platform/surroundings.ts'
 import type { SystemdOptions } from '../platform/systemd/applications.ts'
-import type { SupervisorLog } from './parent/log.ts'
+import type { SupervisorLog } from './parent/terminal.ts'
 
 /** What a supervisor takes. Times are milliseconds. Every default is in {@link supervisorOptions}. */
 export interface SupervisorOptions {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Exposition, readFamilies } from '../../lib/supervisor/parent/exposition.ts'
+import { Exposition, readFamilies } from '../../lib/supervisor/parent/metrics.ts'
 
 const type = 'text/plain; version=0.0.4; charset=utf-8'
 const read = (...lines: string[]): ReturnType<typeof readFamilies> => readFamilies([{ text: lines.join('\n'), type }])

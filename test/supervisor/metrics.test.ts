@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, Summary } from 'prom-client'
 import t from 'tap'
-import { Exposition, readFamilies } from '../../lib/supervisor/parent/exposition.ts'
+import { Exposition, readFamilies } from '../../lib/supervisor/parent/metrics.ts'
 import { ask, service, start, until } from './tree.ts'
 import type { Tree } from './tree.ts'
 

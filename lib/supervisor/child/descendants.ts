@@ -1,8 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { channel } from 'node:diagnostics_channel'
-import { codeOf } from '../code.ts'
+import { codeOf, whisper } from '../protocol.ts'
 import type { ChildState, ShutdownMessage, Whisper } from '../protocol.ts'
-import { whisper } from '../protocol.ts'
 import { nodesMessage } from '../../fastify/process-internals.ts'
 
 /** What a descendant is told. */

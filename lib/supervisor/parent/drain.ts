@@ -1,7 +1,7 @@
 import { errors, messageOf } from '../../errors.ts'
 import type { Phase } from '../../lifecycle/phase.ts'
 import type { Child } from './child.ts'
-import type { SupervisorLog } from './log.ts'
+import type { SupervisorLog } from './terminal.ts'
 import type { SupervisorSettings } from '../settings.ts'
 
 /** What may be asked for by hand. */

@@ -3,7 +3,7 @@ import { platformLine } from '../../platform/surroundings.ts'
 import { counted } from '../../util/text.ts'
 import type { SupervisorSettings } from '../settings.ts'
 import type { Child } from './child.ts'
-import type { SupervisorLog } from './log.ts'
+import type { SupervisorLog } from './terminal.ts'
 
 /** What the supervisor says of its children, and of itself. */
 export class Lines {

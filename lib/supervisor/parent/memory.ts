@@ -1,5 +1,5 @@
 import type { Child } from './child.ts'
-import type { SupervisorLog } from './log.ts'
+import type { SupervisorLog } from './terminal.ts'
 import type { Slot } from './slot.ts'
 
 /** How long a child has to have too much, in milliseconds: what is garbage may be gone at the next look. */

@@ -6,8 +6,8 @@ import type { Phase } from '../../lifecycle/phase.ts'
 import type { Report, ShutdownKind } from '../../lifecycle/report.ts'
 import { counted } from '../../util/text.ts'
 import type { Child } from './child.ts'
-import type { ChildEnd } from '../code.ts'
-import type { SupervisorLog } from './log.ts'
+import type { ChildEnd } from '../protocol.ts'
+import type { SupervisorLog } from './terminal.ts'
 import type { SupervisorSettings } from '../settings.ts'
 
 /** What the message of a whole tree is made of. */

@@ -3,7 +3,7 @@ import { phaseNumber } from '../../lifecycle/phase.ts'
 import type { Phase } from '../../lifecycle/phase.ts'
 import type { Report, ShutdownKind } from '../../lifecycle/report.ts'
 import type { Child } from './child.ts'
-import type { ChildEnd } from '../code.ts'
+import type { ChildEnd } from '../protocol.ts'
 import { recordOf, worstReport } from './message.ts'
 import type { Supervisor } from './supervisor.ts'
 

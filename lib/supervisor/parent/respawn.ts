@@ -1,9 +1,9 @@
-import type { Child } from './child.ts'
-import { codeOf, isRequest } from '../code.ts'
-import type { ChildEnd } from '../code.ts'
-import { GroupSignals } from './group-signal.ts'
-import type { SupervisorLog } from './log.ts'
+import { setImmediate, setTimeout } from 'node:timers'
+import { codeOf, isRequest } from '../protocol.ts'
+import type { ChildEnd } from '../protocol.ts'
 import type { SupervisorSettings } from '../settings.ts'
+import type { Child } from './child.ts'
+import type { SupervisorLog } from './terminal.ts'
 import type { Slot } from './slot.ts'
 
 /** As much of the supervisor as the end of a child needs. */
@@ -124,5 +124,40 @@ export class Respawn {
     )
     slot.child = undefined
     slot.fillLater(delay, () => this.#supervisor.fill(slot))
+  }
+}
+
+/** Milliseconds in which a signal to a whole process group reaches everybody. */
+export const groupWindow = 100
+
+/**
+ * Children that a signal ends which the supervisor has not got. Terminals, control groups and
+ * `kill -- -group` send it to all, in any order: whether a child ends by itself is known a moment later.
+ */
+class GroupSignals {
+  readonly #open = new Map<Child, Array<() => void>>()
+
+  /** Calls `decide` when it is known. Later calls for the same child are called after it. */
+  wait (child: Child, decide: () => void): void {
+    const waiting = this.#open.get(child)
+    if (waiting !== undefined) return void waiting.push(decide)
+    this.#open.set(child, [decide])
+    // On a busy machine a timer is late, and a signal that came before it is handled after it: one more turn.
+    setTimeout(() => setImmediate(() => this.#settle(child)), groupWindow)
+  }
+
+  has (child: Child): boolean {
+    return this.#open.has(child)
+  }
+
+  /** The supervisor has got it, too. */
+  settle (): void {
+    for (const child of this.#open.keys()) this.#settle(child)
+  }
+
+  #settle (child: Child): void {
+    const waiting = this.#open.get(child) ?? []
+    this.#open.delete(child)
+    for (const decide of waiting) decide()
   }
 }

@@ -1,10 +1,43 @@
 import { ChildProcess } from 'node:child_process'
 import cluster, { Worker } from 'node:cluster'
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { childVariable, siblingsVariable, stickyVariable, supervisorVariable } from '../../environment.ts'
+import { errors } from '../../errors.ts'
+import { stateVariable } from '../../platform/end-file.ts'
 import type { SupervisorSettings } from '../settings.ts'
 import { launchDirectory } from './script.ts'
-import { childVariable, siblingsVariable, stickyVariable, supervisorVariable } from '../../environment.ts'
-import { stateVariable } from '../../platform/end-file.ts'
+
+/**
+ * What each child loads before the service: a file of this package, as its address. It is the one file that is looked
+ * for; a bundle of the supervisor does not hold it.
+ *
+ * @throws FST_GRACEFUL_SUPERVISOR
+ */
+export function preloadFile (): string {
+  // A bundle of CommonJS has no such address.
+  const here = import.meta.url as string | undefined
+  const path = here?.endsWith('.ts') === true ? '../child/index.ts' : 'supervisor/worker.js'
+  const file = here === undefined ? undefined : new URL(path, here)
+  if (file === undefined || !exists(file)) {
+    const found = `a bundle without that file (${file?.href ?? 'of CommonJS'})`
+    throw new errors.FST_GRACEFUL_SUPERVISOR(
+      'fastify-graceful/supervisor to be loaded from node_modules, with its file supervisor/worker.js beside it',
+      `${found}: leave the package out of the bundle (external: ['fastify-graceful'])`
+    )
+  }
+  return file.href
+}
+
+function exists (file: URL): boolean {
+  try {
+    return existsSync(fileURLToPath(file))
+  } catch {
+    // No file at all.
+    return false
+  }
+}
 
 /**
  * Sets the process up as the parent of its children; there can be one such set-up in a process.

@@ -8,7 +8,7 @@ import { afterUnref } from '../../util/timers.ts'
 import type { SupervisorSettings } from '../settings.ts'
 import type { Aggregate } from './aggregate.ts'
 import type { Child } from './child.ts'
-import type { SupervisorLog } from './log.ts'
+import type { SupervisorLog } from './terminal.ts'
 import type { Reload } from './reload.ts'
 
 /** As much of the supervisor as systemd hears of. */

@@ -1,8 +1,9 @@
 import { closeSync } from 'node:fs'
+import { hostname } from 'node:os'
 import type { Writable } from 'node:stream'
 import { isatty, WriteStream } from 'node:tty'
-import { reopen } from '../../process/stderr.ts'
 import { handleOf } from '../../fastify/process-internals.ts'
+import { reopen } from '../../process/stderr.ts'
 
 /**
  * Standard output or error, as a stream that never waits inside a write. Those of Node do at a terminal, and one that
@@ -39,4 +40,21 @@ function impatient (file: number): Writable | undefined {
 /** Gives back what {@link outputStream} has opened. */
 export function closeOutput (stream: Writable): void {
   if (stream !== process.stdout && stream !== process.stderr) stream.destroy()
+}
+
+/** What the supervisor logs to. */
+export interface SupervisorLog {
+  info (details: object, message: string): void
+  warn (details: object, message: string): void
+  error (details: object, message: string): void
+}
+
+/** Lines in the form of pino's, which is that of the services: one stream, one parser. */
+export function jsonLog (sink: { write (line: string): void }): SupervisorLog {
+  const host = hostname()
+  const line = (level: number) => (details: object, message: string): void => {
+    const origin = { pid: process.pid, hostname: host, name: 'fastify-graceful' }
+    sink.write(`${JSON.stringify({ level, time: Date.now(), ...origin, ...details, msg: message })}\n`)
+  }
+  return { info: line(30), warn: line(40), error: line(50) }
 }
