@@ -63,7 +63,7 @@ class Balancer implements Front {
     const isRefused = endpoint === undefined || this.#refusing.has(endpoint)
     const trace = { endpoint: endpoint?.name, isRefused }
     if (client.remotePort !== undefined) this.#traces.set(client.remotePort, trace)
-    if (isRefused) reset(client.once('error', () => {}))
+    if (isRefused) refuse(client)
     else this.#carry(client, endpoint, trace)
   }
 
@@ -84,6 +84,12 @@ class Balancer implements Front {
     join(client, replica)
     join(replica, client)
   }
+}
+
+/** Resets a connection as soon as its client knows its own port, by which it asks who has refused it. */
+function refuse (client: Socket): void {
+  client.once('error', () => {})
+  setTimeout(reset, 5, client)
 }
 
 /** Carries what comes from one socket to the other one, its end included. */

@@ -25,6 +25,8 @@ export type CauseName =
   | 'deadline'
   /** The listener was closed, and the front still sent. */
   | 'late-front'
+  /** The front refused new connections, although the listener was still open, and others still sent them there. */
+  | 'early-refusal'
   /** The front was never told. */
   | 'deaf-front'
   /** An idle connection was closed while its client sent. */
@@ -89,6 +91,7 @@ function causeAfterSignal (
   if (kind === 'answered-5xx') return 'answered-after-signal'
   const closedAt = beganAt(replica, 'draining') ?? beganAt(replica, 'terminated')
   const isLate = closedAt !== undefined && sentAt >= closedAt - slack
+  if (kind === 'refused' && closedAt !== undefined && !isLate && removedAt !== undefined) return 'early-refusal'
   if (isUnheard(loss) && (isLate || kind === 'refused')) return removedAt === undefined ? 'deaf-front' : 'late-front'
   if (report !== undefined && report.cut.requests.length > 0 && kind !== 'reset-reused') return 'deadline'
   if (report !== undefined && report.cut.byOthers.length > 0) return 'own-code'

@@ -17,7 +17,6 @@ interface Setting {
 
 /** What helps against one cause. */
 export interface Remedy {
-  /** What to do. */
   action: string
   /** What was seen. */
   because: string
@@ -27,6 +26,7 @@ export interface Remedy {
 /** The other names of options that an advice sets. */
 const names: Readonly<Record<string, readonly [variable: string, chart: string]>> = {
   'announce.min': ['GRACEFUL_ANNOUNCE_MIN_SECONDS', 'announce.minSeconds'],
+  'announce.readinessDelay': ['GRACEFUL_ANNOUNCE_READINESS_DELAY_SECONDS', 'announce.readinessDelaySeconds'],
   'drain.idle': ['GRACEFUL_DRAIN_IDLE_SECONDS', 'drain.idleSeconds'],
   gracePeriod: ['TERMINATION_GRACE_PERIOD_SECONDS', 'terminationGracePeriodSeconds']
 }
@@ -40,8 +40,8 @@ const seconds = (milliseconds: number): string => `${Number((milliseconds / 1000
 const upTo = (step: number, value: number): number => Math.ceil(value / step) * step
 const largest = (values: Iterable<number | undefined>): number =>
   Math.max(0, ...[...values].filter((value) => value !== undefined))
-const replicasOf = (losses: readonly Explained[]): ReplicaRecord[] =>
-  [...new Set(losses.flatMap(({ replica }) => replica ?? []))]
+const replicasOf = (all: readonly Explained[]): ReplicaRecord[] =>
+  [...new Set(all.flatMap(({ replica }) => replica ?? []))]
 const list = (texts: readonly string[]): string => [...new Set(texts)].slice(0, 5).join(', ')
 const request = ({ loss }: Explained): string => `${loss.method} ${loss.path}`
 
@@ -50,7 +50,7 @@ function longestAnnouncement (grace: number): number {
   return grace - Math.min(2000, grace / 10) - Math.min(5000, grace / 6) - Math.min(5000, grace / 4)
 }
 
-/** What helps against a cause of losses. */
+/** What helps against a cause. */
 export function remediesFor (cause: CauseName, losses: readonly Explained[], record: DrillRecord): Remedy {
   return remedies[cause](losses, record, replicasOf(losses))
 }
@@ -82,9 +82,17 @@ const remedies: Readonly<Record<
       action: `Keep phase 1 for ${seconds(min)} at least`,
       because: `new connections came until ${largest(losses.map(({ loss }) => loss.sinceSignal))} ms after SIGTERM, `
         + `and the listener was closed after ${Math.min(...closed)} ms`,
-      settings: [
-        timeOf('announce.min', min), ...needed === grace ? [] : [timeOf('gracePeriod', needed)]
-      ]
+      settings: [timeOf('announce.min', min), ...needed === grace ? [] : [timeOf('gracePeriod', needed)]]
+    }
+  },
+  'early-refusal' (losses, _record, replicas) {
+    const removed = largest(replicas.map(({ removedAt = 0, signalledAt: at = removedAt }) => removedAt - at))
+    const delay = upTo(500, removed + 250)
+    const first = Math.min(...losses.map(({ loss }) => loss.sinceSignal ?? 0))
+    return {
+      action: `Stay ready for ${seconds(delay)} of phase 1, until nobody sends new connections any more`,
+      because: `they were refused from ${first} ms after SIGTERM on, as readiness failed, and sent until ${removed} ms`,
+      settings: [timeOf('announce.readinessDelay', delay), timeOf('announce.min', delay)]
     }
   },
   'deaf-front': (losses) => ({
@@ -137,8 +145,7 @@ const remedies: Readonly<Record<
     because: `after SIGTERM the service itself answered ${list(losses.map(({ loss }) => loss.detail))} to `
       + list(losses.map(request)),
     settings: [
-      { option: 'otherListeners', value: 'after', variable: 'GRACEFUL_OTHER_LISTENERS', chart: 'otherListeners' }
-    ]
+      { option: 'otherListeners', value: 'after', variable: 'GRACEFUL_OTHER_LISTENERS', chart: 'otherListeners' }]
   }),
   'warm-up': (losses, _record, replicas) => ({
     action: 'Be ready later: app.graceful.addCheck for what requests need',

@@ -49,6 +49,12 @@ const cases: Record<string, Case> = {
     cause: 'late-front', replicas: [leaving(old, { removedAt: begunAt + 28_000 })], losses: [refused(24_000)],
     says: [/Keep phase 1 for 25.5 s/], settings: [['announce.min', 25_500], ['gracePeriod', 40_000]]
   },
+  'a front that refuses before nobody sends any more': {
+    cause: 'early-refusal', losses: [refused(50), refused(120)],
+    replicas: [leaving(old, { removedAt: begunAt + 12_100 })],
+    says: [/^Stay ready for 9.5 s of phase 1/, /refused from 50 ms after SIGTERM on.*sent until 9100 ms/],
+    settings: [['announce.readinessDelay', 9500], ['announce.min', 9500]]
+  },
   'a front that never hears of it': {
     cause: 'deaf-front', replicas: [leaving(old, { removedAt: undefined })], losses: [refused(1500), refused(500)],
     says: [/readiness route/, /until 1500 ms after SIGTERM, and never stopped/]
