@@ -148,7 +148,7 @@ export default defineConfig(async () => [
     transform: {
       define: {
         builtVersion: JSON.stringify(version),
-        builtThread: JSON.stringify(await threadText()),
+        builtThread: JSON.stringify(packed(await threadText())),
         builtPage: JSON.stringify(packed(await pageText()))
       }
     },

@@ -44,7 +44,10 @@ export interface Loss {
 export interface PlacedLoss extends Loss {
   /** The phase of the replica when the request was lost. */
   phase: string | undefined
-  /** Milliseconds from the replica's signal to the loss; undefined where it had none by then. */
+  /**
+   * Milliseconds from the replica's signal to the loss; undefined where it had none by then. In a cluster, where nobody
+   * says whose it was, from the last signal of any pod.
+   */
   sinceSignal: number | undefined
 }
 

@@ -48,6 +48,18 @@ export interface RunRecord {
   fault?: FaultRecord
 }
 
+/** What a cluster says of a pod. */
+export interface PodRecord {
+  /** How often its container was started again. */
+  restarts: number
+  /** Why its container ended, as `OOMKilled` or `Error`; undefined where nobody has seen it end. */
+  reason: string | undefined
+  /** What it left as its termination message. */
+  message: string | undefined
+  /** Why it had to go, where that was no update: an eviction, a preemption, a drained node. */
+  disruption: string | undefined
+}
+
 /** One replica, from its start to its end. */
 export interface ReplicaRecord {
   name: string
@@ -63,10 +75,12 @@ export interface ReplicaRecord {
   report: Report | undefined
   /** The last telling lines of its output, at most {@link mostLogLines}. */
   log: LogLine[]
+  /** Where it was a pod of a cluster. */
+  pod?: PodRecord
 }
 
 /** Losses that are kept of one run; all are counted. */
-const mostLosses = 1000
+export const mostLosses: number = 1000
 /** Lines that are kept of one replica. */
 const mostLogLines = 50
 

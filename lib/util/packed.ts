@@ -1,6 +1,4 @@
-import { brotliDecompressSync } from 'node:zlib'
-
-/** A text that the build has packed, see `rolldown.texts.js`: few processes need it, and each package has it. */
+/** A text that the build has packed, see `rolldown.texts.js`. What unpacks it is loaded with the first one. */
 export function unpacked (text: string): string {
-  return brotliDecompressSync(Buffer.from(text, 'base64')).toString()
+  return process.getBuiltinModule('node:zlib').brotliDecompressSync(Buffer.from(text, 'base64')).toString()
 }

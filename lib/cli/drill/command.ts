@@ -2,6 +2,7 @@ import { messageOf } from '../../errors.ts'
 import type { Command } from '../command.ts'
 import { printable } from '../printable.ts'
 import { UsageError } from '../usage.ts'
+import { modeOf } from './kubernetes/modes.ts'
 import type { DrillOption } from './option.ts'
 import { conclude, concludeFailure } from './output/conclude.ts'
 import { Outputs } from './output/outputs.ts'
@@ -19,6 +20,7 @@ const optionLine = ({ flag, value = '', text, default: otherwise }: DrillOption)
 
 const help = (): string => `Usage: fastify-graceful drill [options] <file> [-- <arguments of the service>]
        fastify-graceful drill [options] --exec <command> [<argument> ...]
+       fastify-graceful drill [options] --kubernetes deployment/<name>
 
 Rehearses a rolling update of a service on this machine: starts replicas, puts a balancer in front and load on it,
 replaces each replica as a Deployment does, and counts every request that was lost. Nothing is retried.
@@ -27,7 +29,8 @@ ${optionGroups.map(([title, options]) => `${title}:\n${options.map(optionLine).j
 
 Times carry their unit: 30s, 500ms, 2m.
 
-Exit code: 0 no more was lost than --max-lost says, 1 more was lost, 2 the service did not start, 64 a wrong command.`
+Exit code: 0 no more was lost than --max-lost says, 1 more was lost, 2 the service did not start, or the drill could
+not be run, 64 a wrong command.`
 
 /** The exit codes, besides those of wrong use. */
 const [lostExitCode, unstartedExitCode] = [1, 2]
@@ -38,7 +41,10 @@ export const drillCommand: Command = {
   async act (args) {
     const typed = parse(args, optionGroups.flatMap(([, options]) => options))
     if (typed === undefined) return 'help'
-    await run(readSettings(typed))
+    const mode = modeOf(typed)
+    if (mode === 'here') await run(readSettings(typed))
+    else if (mode === 'load') await (await import('./kubernetes/load.ts')).loadAlone(typed.given)
+    else await (await import('./kubernetes/command.ts')).drillInCluster(typed.given)
     return undefined
   }
 }

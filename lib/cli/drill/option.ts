@@ -6,6 +6,8 @@ import { UsageError } from '../usage.ts'
 export interface DrillOption {
   /** Without its dashes. */
   flag: string
+  /** One letter that stands for it, too. */
+  short?: string
   /** What stands for its value in the help; absent: it takes none. */
   value?: string
   /** What it does, in the help and in the docs. */

@@ -21,9 +21,11 @@ export function parse (args: readonly string[], options: readonly DrillOption[])
   const known = new Map(options.map((option) => [option.flag, option]))
   const { tokens } = parseArgs({
     args: [...args],
-    options: Object.fromEntries(options.map(({ flag, value }) => [
-      flag, { type: value === undefined ? 'boolean' as const : 'string' as const, multiple: true }
-    ])),
+    options: Object.fromEntries(options.map(({ flag, value, short }) => [flag, {
+      type: value === undefined ? 'boolean' as const : 'string' as const,
+      multiple: true,
+      ...short === undefined ? {} : { short }
+    }])),
     strict: false,
     allowPositionals: true,
     tokens: true
@@ -39,8 +41,9 @@ export function parse (args: readonly string[], options: readonly DrillOption[])
     if (token.rawName === `--${execFlag}`) {
       return { given: new Given(values), file: undefined, rest: args.slice(token.index + 1) }
     }
-    const option = token.rawName.startsWith('--') ? known.get(token.name) : undefined
-    if (option === undefined) throw unknown(token.rawName, [...known.keys()])
+    const option = known.get(token.name)
+    const names = [`--${option?.flag}`, `-${option?.short}`]
+    if (option === undefined || !names.includes(token.rawName)) throw unknown(token.rawName, [...known.keys()])
     values.push([option.flag, valueOf(option, token.value, token.inlineValue)])
   }
   return { given: new Given(values), file: undefined, rest: [] }

@@ -1,3 +1,4 @@
+import { kubernetesOptions } from './kubernetes/options.ts'
 import { faultOptions, readFault } from './fault-options.ts'
 import { loadOptions, readLoad } from './load-options.ts'
 import type { FaultPlan } from '../../drill/index.ts'
@@ -18,6 +19,7 @@ export const optionGroups: ReadonlyArray<readonly [title: string, options: reado
   ['Update', updateOptions],
   ['Load', loadOptions],
   ['Fault', faultOptions],
+  ['Kubernetes', kubernetesOptions],
   ['Output', outputOptions]
 ]
 

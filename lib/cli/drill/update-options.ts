@@ -7,7 +7,10 @@ import type { DrillOption, Given } from './option.ts'
 export const updateOptions: readonly DrillOption[] = [
   { flag: 'front', value: '<name>', text: 'what is in front, or the seconds it goes on', default: 'kube-proxy' },
   { flag: 'replicas', value: '<number>', text: 'replicas in service', default: '3' },
-  { flag: 'updates', value: '<number>', text: 'how many of them are replaced; 0 for a control run', default: 'all' },
+  {
+    flag: 'updates', value: '<number>', default: 'all',
+    text: 'how many of them are replaced; with --kubernetes how often all are (1); 0 for a control run'
+  },
   { flag: 'grace', value: '<time>', text: 'from the end of a replica to SIGKILL', default: "the front's" },
   { flag: 'pre-stop', value: '<time>', text: 'a preStop hook before SIGTERM', default: '0s' },
   { flag: 'stagger', value: '<time>', text: 'from replacement to replacement', default: 'the one before has left' },

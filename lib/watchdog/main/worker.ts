@@ -1,12 +1,13 @@
 import type inspector from 'node:inspector'
 import { Worker } from 'node:worker_threads'
 import { messageOf } from '../../errors.ts'
+import { unpacked } from '../../util/packed.ts'
 import { clearTimeout, setTimeout } from '../../util/timers.ts'
 import type { Timer } from '../../util/timers.ts'
 import type { ThreadData, ToMain, ToThread } from '../protocol.ts'
 import { freeSpare, openSpare } from '../reserved-fd.ts'
 
-/** The build puts the thread's code here, see `rolldown.config.js`; a source that runs as it stands has none. */
+/** The build puts the thread's code here, packed: see `rolldown.config.js`. A source that runs as it is has none. */
 declare const builtThread: string | undefined
 
 /**
@@ -15,7 +16,7 @@ declare const builtThread: string | undefined
  */
 function threadProgram (): { program: string | URL, isText: boolean } {
   return typeof builtThread === 'string'
-    ? { program: builtThread, isText: true }
+    ? { program: unpacked(builtThread), isText: true }
     : { program: new URL('../thread/index.ts', import.meta.url), isText: false }
 }
 
@@ -23,10 +24,10 @@ type Inspector = typeof inspector
 
 /** As little memory as the thread can do with; a bare one reserves much more. */
 const resourceLimits = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 }
-const { program, isText } = threadProgram()
 
 /** The thread inherits neither the application's loaders nor its environment. */
 function makeWorker (workerData: ThreadData): Worker {
+  const { program, isText } = threadProgram()
   // What a thread writes would be piped into the standard streams of the process, which begin to
   // exist with that; this one writes by itself.
   const output = { stdout: true, stderr: true }

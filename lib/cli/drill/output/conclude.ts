@@ -15,7 +15,7 @@ const writers: ReadonlyArray<readonly [Format, (report: DrillReport) => string]>
   [['json', jsonOf], ['junit', junitOf], ['html', htmlOf]]
 
 /** Says of a drill that could not be run why, to whoever reads JUnit XML. */
-export function concludeFailure (message: string, { label }: DrillSettings, outputs: Outputs): void {
+export function concludeFailure (message: string, { label }: { label: string }, outputs: Outputs): void {
   if (outputs.wants('junit')) outputs.write('junit', junitOfFailure(label, message))
 }
 
@@ -33,7 +33,11 @@ export async function conclude (
 ): Promise<void> {
   const advice = adviseOn(record)
   const trial = settings.output.tryAdvice && advice.length > 0 ? await tryAdvice(advice, settings, rehearse) : undefined
-  const report: DrillReport = { record, advice, trial }
+  show({ record, advice, trial }, outputs)
+}
+
+/** Writes all forms of a result. @throws Error where a file takes nothing more */
+export function show (report: DrillReport, outputs: Outputs): void {
   const { text } = outputs
   const width = text.columns || widthOfFiles
   const lines = paint(tableOf(report, width), { colours: wantsColours(text, process.env) })

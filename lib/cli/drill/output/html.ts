@@ -7,8 +7,8 @@ import { Markup, markup } from './markup.ts'
 import type { DrillReport, Trial } from './result.ts'
 import { style } from './style.ts'
 import {
-  ending, groupLosses, isPassed, logLine, lossOf, milliseconds, momentOf, outcome, reportOf, saving, settingOf,
-  spanOf, subject
+  ending, groupLosses, isPassed, logLine, lossOf, milliseconds, momentOf, outcome, podHeads, podNotes, podRow, reportOf,
+  saving, settingOf, spanOf, subject
 } from './words.ts'
 
 /** Losses that are listed one by one. */
@@ -60,6 +60,9 @@ ${losses.length === 0 ? '' : markup`<h3>Losses</h3>${table(`Losses of run ${inde
       [momentOf(loss), loss.replica ?? 'no replica', loss.phase ?? '-', lossOf(loss)]))}</details>`}
 <h3>Replicas</h3>${table(`Replicas of run ${index + 1}`, ['replica', 'end', 'report'], replicas.map((replica) =>
   [replica.name, ending(replica, grace), reportOf(replica) || '-']))}
+${replicas.every(({ pod }) => pod === undefined) ? '' : markup`<h3>Pods</h3>${table(`Pods of run ${index + 1}`,
+  podHeads, replicas.map((replica) => podRow(replica, grace).map((cell) => cell || '-')))}
+<ul>${replicas.flatMap(podNotes).map((text) => markup`<li>${text}</li>`)}</ul>`}
 ${replicas.filter(({ log }) => log.length > 0).map(({ name, log }) => markup`<details><summary>Log of ${name}</summary>
 <pre><code>${log.map(logLine).join('\n')}</code></pre></details>`)}</section>`
 }

@@ -4,7 +4,7 @@ import { markup } from './markup.ts'
 import type { Markup } from './markup.ts'
 import type { DrillReport } from './result.ts'
 import {
-  ending, groupLosses, isPassedRun, logLine, lossOf, momentOf, outcome, reportOf, saving, spanOf
+  ending, groupLosses, isPassedRun, logLine, lossOf, momentOf, outcome, podNotes, reportOf, saving, spanOf
 } from './words.ts'
 
 /** Losses that a failure names. */
@@ -79,7 +79,7 @@ function caseOf (
 ): Case {
   const own = losses.filter((loss) => loss.replica === replica.name)
   const isFailed = !isPassed && own.length > 0
-  const said = [ending(replica, grace), reportOf(replica), ...replica.log.map(logLine)]
+  const said = [ending(replica, grace), reportOf(replica), ...podNotes(replica), ...replica.log.map(logLine)]
   const failure = isFailed ? failureOf(`${counted(own.length, 'request')} lost`, own) : ''
   return {
     isFailed,

@@ -1,9 +1,12 @@
 import type { Advice, DrillRecord } from '../../../drill/index.ts'
 
+/** An advice; `saves` is undefined where nobody knows what each loss comes from. */
+export type GivenAdvice = Omit<Advice, 'saves'> & { saves: number | undefined }
+
 /** What a drill has shown, and what follows from it. */
 export interface DrillReport {
   record: DrillRecord
-  advice: readonly Advice[]
+  advice: readonly GivenAdvice[]
   /** The same drill with what was advised; undefined where it was not tried. */
   trial: Trial | undefined
 }

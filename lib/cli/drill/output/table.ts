@@ -1,13 +1,13 @@
 import { stages } from '../../../drill/index.ts'
-import type { DrillRecord, RunRecord } from '../../../drill/index.ts'
+import type { DrillRecord, ReplicaRecord, RunRecord } from '../../../drill/index.ts'
 import { printable } from '../../printable.ts'
 import { columns, fit, textWidth } from '../../status/format.ts'
 import { line } from '../../status/sections.ts'
 import type { Line } from '../../status/sections.ts'
 import type { DrillReport, Trial } from './result.ts'
 import {
-  ending, groupLosses, isPassed, lossOf, milliseconds, momentOf, outcome, reportOf, saving, settingOf, spanOf,
-  subject
+  ending, groupLosses, isPassed, lossOf, milliseconds, momentOf, outcome, podHeads, podNotes, podRow, reportOf, saving,
+  settingOf, spanOf, subject
 } from './words.ts'
 
 /** Losses that are shown one by one, and groups of them. */
@@ -75,11 +75,27 @@ function runOf (run: RunRecord, index: number, { runs, grace }: DrillRecord): Li
         .map(({ stage, count, p50, p90, p99, max }) =>
           [`${stage} the update`, `${count}`, ...[p50, p90, p99, max].map(milliseconds)])
     ])),
-    line('replicas', 'strong'),
-    ...indented(
-      columns(replicas.map((replica) => [replica.name, ending(replica, grace), reportOf(replica)])),
-      replicas.map(({ departure }) => departure?.isKilled === true || (departure?.code ?? 0) !== 0), 0
-    )
+    ...replicas.length === 0 ? [] : replicas.some(({ pod }) => pod !== undefined)
+      ? podsOf(replicas, grace)
+      : [
+          line('replicas', 'strong'),
+          ...indented(
+            columns(replicas.map((replica) => [replica.name, ending(replica, grace), reportOf(replica)])),
+            replicas.map(isBad), 0
+          )
+        ]
+  ]
+}
+
+const isBad = ({ departure }: ReplicaRecord): boolean => departure?.isKilled === true || (departure?.code ?? 0) !== 0
+
+/** The pods of a cluster, and what else was seen of them. */
+function podsOf (replicas: readonly ReplicaRecord[], grace: number): Line[] {
+  const notes = replicas.flatMap(podNotes)
+  return [
+    line('pods', 'strong'),
+    ...indented(columns([[...podHeads], ...replicas.map((replica) => podRow(replica, grace))]), replicas.map(isBad)),
+    ...notes.length === 0 ? [] : [line('seen of them', 'strong'), ...notes.map((text) => line(`  ${text}`, 'bad'))]
   ]
 }
 

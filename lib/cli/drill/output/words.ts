@@ -4,6 +4,7 @@ import { counted } from '../../../util/counted.ts'
 
 /** What was rehearsed, in one line. */
 export function subject ({ service, front, fault, replicas, grace, rate }: DrillRecord): string {
+  if (replicas === 0) return `${service}: load alone, ${counted(rate, 'request')} a second`
   return `${service}: front ${front}${fault === undefined ? '' : `, fault ${fault}`}, ${counted(replicas, 'replica')}, `
     + `grace period ${duration(grace)}, ${counted(rate, 'request')} a second`
 }
@@ -34,7 +35,7 @@ export function ending ({ departure, history }: ReplicaRecord, grace: number): s
   const { took, code, signal, isKilled } = departure
   return isKilled
     ? `KILLED at the end of the grace period (${duration(grace)})`
-    : `${signal === null ? `exit ${code}` : `ended by ${signal}`} after ${duration(took)}`
+    : `${signal === null ? `exit ${code ?? 'code unknown'}` : `ended by ${signal}`} after ${duration(took)}`
 }
 
 /** What the plugin says of an end; empty where it says nothing. */
@@ -84,6 +85,37 @@ export function spanOf (losses: readonly PlacedLoss[]): string {
   return least === most ? `${least} ms after the signal` : `${least} to ${most} ms after the signal`
 }
 
+/** The heads of {@link podRow}. */
+export const podHeads: readonly string[] =
+  ['pod', 'end', 'last new connection', 'announcing', 'closing', 'draining', 'terminated', 'verdict']
+
+/** One pod of a cluster: its end, from SIGTERM to the last new connection, its phases, and what its report says. */
+export function podRow (replica: ReplicaRecord, grace: number): string[] {
+  const { name, report } = replica
+  const last = report?.traffic.lastArrival
+  const phase = (one: string): string => duration(report?.phases.find((record) => record.phase === one)?.duration)
+  return [
+    name,
+    ending(replica, grace),
+    report === undefined ? '' : last === undefined ? 'none' : duration(Math.max(0, last - report.announcedBefore)),
+    ...['announcing', 'closing', 'draining', 'terminated'].map(phase),
+    report?.verdict ?? (replica.departure === undefined ? '' : 'no report')
+  ]
+}
+
+/** What else the cluster says of a pod: evictions, restarts, a container that was killed, its termination message. */
+export function podNotes ({ name, pod, report, departure }: ReplicaRecord): string[] {
+  if (pod === undefined) return []
+  const { restarts, reason, message, disruption } = pod
+  const isOdd = departure !== undefined && report?.verdict !== 'clean'
+  return [
+    ...disruption === undefined ? [] : [`${name} had to go: ${disruption}`],
+    ...restarts === 0 ? [] : [`${name}: its container was started again ${counted(restarts, 'time')}`],
+    ...reason === undefined || reason === 'Completed' ? [] : [`${name} ended as ${reason}`],
+    ...message === undefined || !isOdd ? [] : [`${name} left the message ${message}`]
+  ]
+}
+
 /** A time of an answer in milliseconds. */
 export function milliseconds (value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toFixed(1)
@@ -102,6 +134,7 @@ export function settingOf (
 }
 
 /** How many losses an advice would have saved, in words. */
-export function saving ({ saves }: { saves: number }): string {
+export function saving ({ saves }: { saves: number | undefined }): string {
+  if (saves === undefined) return 'which losses it would have saved nobody says'
   return saves === 0 ? 'no request was lost to it' : `would have saved ${counted(saves, 'request')}`
 }

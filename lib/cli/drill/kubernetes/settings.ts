@@ -1,0 +1,61 @@
+import type { LoadPlan } from '../load-options.ts'
+import { unfit, wrong } from '../option.ts'
+import type { Given } from '../option.ts'
+import { readOutput } from '../output-options.ts'
+import type { OutputPlan } from '../output-options.ts'
+import { readBoundedLoad } from './bounds.ts'
+
+/** A drill in a cluster, as it was typed. Times are milliseconds. */
+export interface ClusterPlan {
+  deployment: string
+  context: string | undefined
+  namespace: string | undefined
+  /** The path of kubectl. */
+  program: string
+  isAllowed: boolean
+  updates: number
+  within: number
+  warmUp: number
+  coolDown: number
+  /** How long the Job may take to begin. */
+  boot: number
+  maxLost: number
+  load: LoadPlan
+  output: OutputPlan
+  /** The options themselves, as far as the Job is given them. */
+  given: Given
+}
+
+/** Names of Kubernetes: none of them is an option of kubectl. */
+const aName = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
+/** The most that may be asked for. */
+const [mostUpdates, hour] = [20, 3_600_000]
+
+/** Reads what was typed. @throws UsageError */
+export function readClusterPlan (given: Given): ClusterPlan {
+  const typed = given.text('kubernetes')
+  if (typed === undefined) throw wrong("expected '--kubernetes deployment/<name>'")
+  const deployment = /^(?:deployment(?:s|\.apps)?|deploy)\/(.+)$/.exec(typed)?.[1] ?? ''
+  if (!aName.test(deployment)) throw unfit('kubernetes', 'deployment/<name>', typed)
+  const namespace = given.text('namespace')
+  if (namespace !== undefined && !aName.test(namespace)) throw unfit('namespace', 'the name of a namespace', namespace)
+  const service = given.text('service')
+  if (service !== undefined && !/^[a-z0-9][-a-z0-9.]*(?::[a-z0-9][-a-z0-9]*)?$/.test(service)) {
+    throw unfit('service', 'the name of a Service, with a port or without', service)
+  }
+  const program = given.text('kubectl') ?? 'kubectl'
+  if (program === '') throw unfit('kubectl', 'the path of kubectl', program)
+  return {
+    deployment, namespace, program, given,
+    context: given.text('context'),
+    isAllowed: given.has('yes'),
+    updates: given.count('updates', 1, [0, mostUpdates]),
+    within: given.time('within', 300_000, [1000, hour]),
+    warmUp: given.time('warm-up', 1000, [0, hour]),
+    coolDown: given.time('cool-down', 500, [0, hour]),
+    boot: given.time('boot', 30_000, [1000, hour]),
+    maxLost: given.count('max-lost', 0, [0, Number.MAX_SAFE_INTEGER]),
+    load: readBoundedLoad(given),
+    output: readOutput(given)
+  }
+}
