@@ -241,6 +241,7 @@ export const cases: Record<string, Values> = {
       relabelings: [{ action: 'labeldrop', regex: 'pod' }], metricRelabelings: [{ action: 'labeldrop', regex: 'pod' }]
     },
     topologySpread: { whenUnsatisfiable: 'DoNotSchedule', maxSkew: 2, topologyKeys: ['kubernetes.io/hostname'] },
-    tests: { image: 'registry.example/node:24', command: ['/usr/local/bin/node', '-e'] }
+    tests: { image: 'registry.example/node:24', command: ['/usr/local/bin/node', '-e'] },
+    drill: { enabled: true, seconds: 60, rate: 100, paths: ['/products/7', '/cart'], maxLost: 1 }
   }
 }

@@ -42,6 +42,8 @@ const schemaNames: Record<string, string> = {
   autoscaling: 'IoK8sApiAutoscaling',
   'networking.k8s.io': 'IoK8sApiNetworking',
   policy: 'IoK8sApiPolicy',
+  batch: 'IoK8sApiBatch',
+  'rbac.authorization.k8s.io': 'IoK8sApiRbac',
   'gateway.networking.k8s.io': 'IoK8sSigsGatewayApiApis',
   'monitoring.coreos.com': 'ComGithubPrometheusOperatorPrometheusOperatorPkgApisMonitoring'
 }
