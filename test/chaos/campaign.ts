@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -38,6 +39,10 @@ export interface Sums {
   trees: number
   signals: number
   requests: number
+  /** Seconds. */
+  time: number
+  /** Seconds of processor time: of this process, and of all that it has started. */
+  processor: { own: number, started: number }
   bySignal: Partial<Record<SignalName, number>>
   byMoment: Partial<Record<Moment, number>>
   failed: Run[]
@@ -53,8 +58,12 @@ export function commandOf (seed: number): string {
 /** Carries out plans until enough signals were sent. */
 export async function wage (campaign: Campaign): Promise<Sums> {
   const { seed, signals, jobs, runs = Infinity, time = Infinity, onRun } = campaign
-  const sums: Sums = { runs: 0, trees: 0, signals: 0, requests: 0, bySignal: {}, byMoment: {}, failed: [] }
+  const sums: Sums = {
+    runs: 0, trees: 0, signals: 0, requests: 0, time: 0, processor: { own: 0, started: 0 },
+    bySignal: {}, byMoment: {}, failed: []
+  }
   const begun = performance.now()
+  const before = processorTime()
   let next = 0
   const work = async (): Promise<void> => {
     while (sums.signals < signals && next < runs && performance.now() - begun < time) {
@@ -64,7 +73,17 @@ export async function wage (campaign: Campaign): Promise<Sums> {
     }
   }
   await Promise.all(Array.from({ length: jobs }, work))
+  const { own, started } = processorTime()
+  sums.processor = { own: Math.round(own - before.own), started: Math.round(started - before.started) }
+  sums.time = Math.round((performance.now() - begun) / 1000)
   return sums
+}
+
+/** In seconds; of the processes that it has started when they are gone. The kernel counts in hundredths. */
+function processorTime (): Sums['processor'] {
+  const [, figures = ''] = readFileSync('/proc/self/stat', 'utf8').split(') ')
+  const [user = 0, system = 0, usersOfChildren = 0, systemOfChildren = 0] = figures.split(' ').slice(11, 15).map(Number)
+  return { own: (user + system) / 100, started: (usersOfChildren + systemOfChildren) / 100 }
 }
 
 async function tryOut (seed: number): Promise<Run> {

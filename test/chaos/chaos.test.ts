@@ -43,7 +43,9 @@ t.test('a fault that was planted is found', async (t) => {
 // Scenario (Signals and exit): One to four signals of all kinds at random moments of boot, service, reload and end, under
 // load, with crashes and blocked event loops, alone and below a supervisor, judged from outside
 t.test('300 signals', async (t) => {
-  const { runs, trees, signals, requests, failed } = await wage({ seed: 1700, signals: 300, jobs: 3 })
+  const sums = await wage({ seed: 1700, signals: 300, jobs: 3 })
+  const { runs, trees, signals, requests, time, processor, failed } = sums
+  t.comment(`${time} s, processor time ${processor.started} s, and ${processor.own} s of who looks on`)
   for (const { seed, problems, kept } of failed) t.fail(`seed ${seed}: ${commandOf(seed)}`, { problems, kept })
   t.ok(signals >= 300, `${signals} signals in ${runs} runs, ${trees} of a supervisor, ${requests} requests`)
   t.ok(requests > runs, 'there was a load')

@@ -27,9 +27,10 @@ if (values.node !== undefined && values.node !== own.split('.')[0]) {
   process.exit(status ?? 1)
 }
 
+// Those under test end with this process.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 const [seed, signals, jobs] = [values.seed, values.signals, values.jobs].map(Number) as [number, number, number]
 console.log(`Node ${own}, seed ${seed}, ${signals} signals, ${jobs} at a time`)
-const begun = performance.now()
 const sums = await wage({
   seed, signals, jobs,
   ...values.runs !== undefined && { runs: Number(values.runs) },
@@ -40,10 +41,9 @@ const sums = await wage({
     for (const { rule, text } of problems) console.log(`  ${rule}: ${text.slice(0, 500)}`)
   }
 })
-const { runs, trees, requests, failed, bySignal, byMoment } = sums
-const seconds = Math.round((performance.now() - begun) / 1000)
+const { runs, trees, requests, time, processor, failed, bySignal, byMoment } = sums
 console.log(`${sums.signals} signals in ${runs} runs (${trees} of a supervisor) from seed ${seed}, `
-  + `${requests} requests, in ${seconds} s`)
+  + `${requests} requests, in ${time} s with ${processor.own + processor.started} s of processor time`)
 console.log(JSON.stringify({ ...bySignal, ...byMoment }))
 console.log(`${failed.length} runs with faults: ${failed.map(({ seed }) => `seed ${seed}`).join(', ') || 'none'}`)
 process.exit(failed.length === 0 ? 0 : 1)

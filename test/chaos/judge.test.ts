@@ -59,6 +59,7 @@ const sound: Observation = {
 const without = (pattern: RegExp): Observation['lines'] => sound.lines.filter(({ text }) => !pattern.test(text))
 const hurried = (exitCode: number, changes: object = {}): Observation['lines'] =>
   timed(output({ exitCode, hurried: 'draining', verdict: exitCode === 0 ? 'clean' : 'cut', ...changes }))
+const capped = [{ phase: 'draining', endedBy: 'cap', duration: 7000 }]
 const named = { ...cut, requests: [{ method: 'GET', route: '/slow', age: 900 }] }
 
 /** What is seen, by what it is, and the rules that object to it. */
@@ -78,7 +79,8 @@ const services: Array<[what: string, seen: Partial<Observation>, ...expected: Ar
     answered: []
   }],
   ['two signals before it runs, in any order', {
-    sent: sent(['SIGINT', 300], ['SIGTERM', 303]), lines: [], end: { code: null, signal: 'SIGTERM', at: 310 }, answered: []
+    sent: sent(['SIGINT', 300], ['SIGTERM', 303]), lines: [], answered: [],
+    end: { code: null, signal: 'SIGTERM', at: 310 }
   }],
   ['a signal that nobody took up', { end: { code: null, signal: 'SIGKILL', at: 40_000 }, isGivenUp: true }, 'in-time'],
   ['too late', { end: { code: 0, signal: null, at: 6000 } }, 'in-time'],
@@ -112,6 +114,13 @@ const services: Array<[what: string, seen: Partial<Observation>, ...expected: Ar
     sent: sent(['SIGTERM', 1000], ['SIGINT', 1100]), end: { code: 1, signal: null, at: 2500 },
     losses: [lost()], lines: hurried(1, { cut: named })
   }],
+  ['the last word of a handler that was cut', {
+    sent: sent(['SIGTERM', 1000], ['SIGINT', 1100]), end: { code: 1, signal: null, at: 2500 },
+    losses: [lost()], lines: timed([
+      ...output({ exitCode: 1, hurried: 'draining', verdict: 'cut', cut: named }).slice(0, -1), log({ n: 2 }),
+      mark('counted 3')
+    ])
+  }],
   ['a second signal, and more than was named', {
     sent: sent(['SIGTERM', 1000], ['SIGINT', 1100]), end: { code: 1, signal: null, at: 2500 },
     losses: [lost(), lost()], lines: hurried(1, { cut: named })
@@ -120,6 +129,14 @@ const services: Array<[what: string, seen: Partial<Observation>, ...expected: Ar
     plan: { ...base, stubborn: 9000 }, sent: sent(['SIGTERM', 1000], ['SIGINT', 1100]), lines: hurried(0),
     end: { code: 0, signal: null, at: 7000 }
   }, 'in-time'],
+  ['a request that a machine without time has cut', {
+    lines: timed(output({ exitCode: 1, verdict: 'cut', cut: named, phases: capped })), losses: [lost()],
+    end: { code: 1, signal: null, at: 9000 }, late: 7000
+  }],
+  ['a request that the cap has cut on a machine with time', {
+    lines: timed(output({ exitCode: 1, verdict: 'cut', cut: named, phases: capped })), losses: [lost()],
+    end: { code: 1, signal: null, at: 3000 }
+  }, 'exit-code', 'request'],
   ['a third signal', {
     sent: sent(['SIGTERM', 1000], ['SIGINT', 1100], ['SIGHUP', 1200]), end: { code: 129, signal: null, at: 1300 },
     lines: without(/report/), losses: [lost()]

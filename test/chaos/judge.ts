@@ -2,7 +2,6 @@ import { longestWork, serviceEnds } from './model.ts'
 import type { PossibleEnd } from './model.ts'
 import { childEnds, markOf, readTold } from './observation.ts'
 import type { End, Lost, Observation, Told } from './observation.ts'
-import type { Report } from '../../lib/lifecycle/report.ts'
 import { childBounds, supervisorEnds } from './tree-model.ts'
 
 /** What was expected, by the name of its rule. */
@@ -46,7 +45,8 @@ export function judge (seen: Observation): Problem[] {
   const object = (rule: Problem['rule'], text: string): void => { problems.push({ rule, text }) }
   const delays = delaysOf(seen, told)
   const ofMain = seen.sent.filter(({ target }) => target !== 'child')
-  const situation = { plan, told: main, sent: ofMain, end, slack: seen.late + delays + 100 }
+  const slack = seen.late + delays + 100
+  const situation = { plan, told: main, sent: ofMain, end, slack, isStarved: isStarved(seen, main) }
   const ends = plan.shape === 'tree' ? supervisorEnds(situation) : serviceEnds(situation)
   const fitting = ends.filter(({ code, signal }) => code === end.code && signal === end.signal)
   if (isGivenUp) {
@@ -105,6 +105,7 @@ function childrenOf (seen: Observation, all: Map<number, Told>, main: Told, fitt
     const end = ends.get(told.pid)
     const bounds = childBounds(seen, told, treeCount)
     const isKnown = end !== undefined
+    if (isStarved(seen, told)) bounds.codes.add(1)
     const isExpected = end === undefined
       || (end.signal === null ? bounds.codes.has(end.code!) : bounds.signals.has(end.signal))
     if (!isExpected) {
@@ -136,8 +137,11 @@ function judgeProcess (seen: Observation, { told, end, reports, mayHurry, isUnre
   }
   const [first] = found
   if (first !== undefined) {
-    const after = [...told.log.slice(told.log.indexOf(first) + 1).filter(({ event }) => event !== 'graceful.report')
-      .map(({ text }) => text), ...strayAfter(seen, told, first.at)]
+    // The handler of a request that was cut goes on, and may have a word of its own.
+    const isCut = (first.report?.cut?.requests.length ?? 0) > 0
+    const later = told.log.slice(told.log.indexOf(first) + 1)
+      .filter(({ event, n }) => event !== 'graceful.report' && !(isCut && n !== undefined))
+    const after = [...later.map(({ text }) => text), ...strayAfter(seen, told, first.at)]
     for (const text of after) object('last-line', `${name} has said after its report: ${text}`)
     judgeReport(first.report, { end, mayHurry, isCrashed: isCrashed(told) }, name, object)
   }
@@ -194,7 +198,7 @@ function judgeLosses (seen: Observation, judged: readonly Judged[],
     if (lost.length === 0 || mayLose) continue
     const report = told.log.find(({ event }) => event === 'graceful.report')?.report
     const cut = report?.cut
-    const isCut = cut !== undefined && (report?.hurried !== undefined && mayHurry || isStarved(seen, report!.phases))
+    const isCut = cut !== undefined && ((report?.hurried !== undefined && mayHurry) || isStarved(seen, told))
     const named = isCut
       ? cut.requests.length + cut.byOthers.length + cut.connections.length + cut.streams + cut.upgraded
       : 0
@@ -206,8 +210,9 @@ function judgeLosses (seen: Observation, judged: readonly Judged[],
 }
 
 /** Whether phase 3 ran into its cap on a machine that was as late as that takes. */
-function isStarved ({ late, plan }: Observation, phases: Report['phases']): boolean {
-  const draining = phases.find(({ phase }) => phase === 'draining')
+function isStarved ({ late, plan }: Observation, { log }: Told): boolean {
+  const draining = log.find(({ report }) => report?.phases !== undefined)?.report?.phases
+    .find(({ phase }) => phase === 'draining')
   return draining?.endedBy === 'cap' && late >= draining.duration - longestWork(plan)
 }
 

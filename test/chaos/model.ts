@@ -26,6 +26,8 @@ export interface Situation {
   end: End & { at: number }
   /** By how many milliseconds a signal may be handled late: the machine, and what the plan did to the process. */
   slack: number
+  /** Whether the machine was so late that draining has run into its cap. */
+  isStarved?: boolean
 }
 
 /** What a signal does. */
@@ -175,7 +177,8 @@ class Follower {
     if (count === 0) return
     const by = Math.min(began + work, second === undefined ? Infinity : Math.max(second, this.#registered) + hurried)
     this.#exits(base, by, 'one', `${count} ${count === 1 ? 'signal' : 'signals'}`, count)
-    if (count === 2 && base === 0) this.#exits(1, by, 'one', 'a second signal has cut something', count)
+    const mayCut = count === 2 || this.#situation.isStarved === true
+    if (mayCut && base === 0) this.#exits(1, by, 'one', 'something was cut', count)
   }
 
   #dies (name: SignalName, at: number, count: number): void {

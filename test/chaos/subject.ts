@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { endWithUs } from '../../lib/drill/processes.ts'
 import { early, fork } from '../process/fork.ts'
 import { readLines } from '../support/lines.ts'
 import { start } from '../supervisor/tree.ts'
@@ -78,6 +79,7 @@ export function startSubject (plan: Plan, given: Given, ends: Array<() => unknow
 type Result = readonly [code: number | null, signal: string | null, ...unknown[]]
 
 function watch (child: ChildProcess, begun: number, result: Promise<Result>): Subject {
+  endWithUs(child, true)
   const lines: Line[] = []
   const waiting = new Set<() => void>()
   let goneAt: number | undefined
