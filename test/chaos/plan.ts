@@ -121,12 +121,14 @@ function stepOf (random: Random, shape: Plan['shape'], workers: number, first: M
   return step
 }
 
-function stepsOf (random: Random, plan: Pick<Plan, 'shape' | 'hangUp' | 'workers'>): Step[] {
+function stepsOf (random: Random, plan: Pick<Plan, 'shape' | 'hangUp' | 'workers'>, isHanging: boolean): Step[] {
   const { shape, workers } = plan
   const count = Number(random.pick(weights.count))
   const moment = random.pick(weights.moment[shape] as Record<Moment, number>)
   const steps = Array.from({ length: count }, (_, index) =>
     stepOf(random, shape, workers, index === 0 ? moment : undefined))
+  // Whose event loop hangs reads no message.
+  if (isHanging) for (const step of steps) if (step.name === 'message') step.name = 'SIGTERM'
   if (moment === 'reload') Object.assign(steps[0]!, { name: 'SIGHUP', target: 'main', moment: 'reload' })
   const end = steps.findIndex((step) => ends(plan, step))
   for (const [index, step] of steps.entries()) {
@@ -171,6 +173,6 @@ export function planOf (seed: number): Plan {
     webSockets: random.between(0, 2),
     eventStreams: random.between(0, 2),
     stubborn: random.chance(0.8) ? random.between(1000, 2600) : 0,
-    steps: stepsOf(random, { shape, hangUp, workers })
+    steps: stepsOf(random, { shape, hangUp, workers }, isHanging)
   }
 }
