@@ -34,8 +34,8 @@ export interface AnnounceOptions extends Partial<AnnounceBudget> {
   /** How connections are told to reconnect elsewhere during phase 1. Default: `'gradual'`. */
   shed?: Shed
   /**
-   * Failing answers that each prober of a readiness route is served before phase 1 ends; 0: nobody
-   * is waited for. Default: 3; 0 where the platform's front end does not go by readiness.
+   * Failing answers that each prober of a readiness route is served before phase 1 ends; 0 waits for
+   * none. Default: 3; 0 where the platform's front end does not go by readiness.
    */
   failures?: number
   /** Whether an `app.close()` from outside runs phase 1, too. Default: under Platformatic's runtime. */
