@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
-import { readTarget } from '../../lib/cli/status/target.ts'
+import { readTarget } from '../../lib/cli/status/command.ts'
 
 const cli = fileURLToPath(new URL('../../dist/cli/index.js', import.meta.url))
 

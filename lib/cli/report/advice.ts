@@ -3,8 +3,7 @@ import type { Budget } from '../../lifecycle/budget.ts'
 import type { Phase } from '../../lifecycle/phase.ts'
 import { counted } from '../../util/counted.ts'
 import { duration } from '../../status/words.ts'
-import type { Unreported } from './ends.ts'
-import type { Facts } from './facts.ts'
+import type { Unreported, Facts } from './facts.ts'
 
 /** Why a value is advised. */
 export interface Cause {

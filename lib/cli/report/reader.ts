@@ -1,7 +1,5 @@
-import { JsonDocument, opensDocument } from './document.ts'
-import { jsonAtEnd, parseJson } from './json.ts'
-import { longestLine } from './lines.ts'
-import { isPiece, readPrefix } from './prefix.ts'
+import { JsonDocument, opensDocument, jsonAtEnd, parseJson } from './document.ts'
+import { longestLine, isPiece, readPrefix } from './lines.ts'
 import { mark, recordsIn } from './records.ts'
 import type { LogRecord, Origin } from './records.ts'
 

@@ -1,5 +1,5 @@
-import { jsonAtEnd } from './json.ts'
-import { readPrefix } from './prefix.ts'
+import { jsonAtEnd } from './document.ts'
+import { readPrefix } from './lines.ts'
 
 /** Where a line comes from, as far as that is known. */
 export interface Origin {

@@ -1,12 +1,10 @@
 import { phases } from '../../lifecycle/phase.ts'
 import { adviseOn } from './advice.ts'
 import type { Advice } from './advice.ts'
-import type { Unreported } from './ends.ts'
-import type { Facts } from './facts.ts'
-import type { Group } from './groups.ts'
+import type { Unreported, Facts } from './facts.ts'
+import type { Group, Bucket, Spread } from './groups.ts'
 import type { LineCounts } from './reader.ts'
-import { bucketsOf, spreadOf } from './spread.ts'
-import type { Bucket, Spread } from './spread.ts'
+import { bucketsOf, spreadOf } from './groups.ts'
 import type { Place, Stalled, Tally } from './tally.ts'
 
 /** What was read. */

@@ -1,16 +1,35 @@
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers'
-import { parseArgs } from '../../util/node-util.ts'
 import { messageOf, shorten } from '../../errors.ts'
+import { parseArgs } from '../../util/node-util.ts'
 import { readVariable } from '../../util/own.ts'
-import { readDuration } from '../config.ts'
 import type { Command } from '../command.ts'
+import { readDuration } from '../config.ts'
+import { readAddress } from '../target.ts'
+import type { Target } from '../target.ts'
 import { typed, UsageError } from '../usage.ts'
 import { Asker } from './ask.ts'
 import type { AskOptions } from './ask.ts'
 import { isTerminal, paint, Screen, wantsColours } from './screen.ts'
-import { readTarget } from './target.ts'
 import type { Line } from './sections.ts'
 import { Subject } from './watch.ts'
+
+/** Where the route is unless `admin.prefix` says otherwise. */
+const standardPath = '/-/status'
+
+/**
+ * Reads an address. Where its path does not end in `/status`, the standard route is put behind it.
+ *
+ * @throws {UsageError} it is none
+ */
+export function readTarget (given: string): Target {
+  return readAddress(given, { command: 'status', complete })
+}
+
+function complete (given: string): string {
+  const path = given.replace(/\/+$/, '')
+  if (path.endsWith('/status')) return path
+  return path.endsWith('/-') ? `${path}/status` : path + standardPath
+}
 
 const help = `Usage: fastify-graceful status [options] <address> [<address> ...]
 

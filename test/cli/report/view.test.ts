@@ -1,8 +1,7 @@
 import * as fc from 'fast-check'
 import t from 'tap'
-import { table, wrap } from '../../../lib/cli/report/layout.ts'
-import { bucketsOf, spreadOf } from '../../../lib/cli/report/spread.ts'
-import { view } from '../../../lib/cli/report/view.ts'
+import { table, wrap, view } from '../../../lib/cli/report/view.ts'
+import { bucketsOf, spreadOf } from '../../../lib/cli/report/groups.ts'
 import { textWidth } from '../../../lib/cli/status/format.ts'
 import { lineOf, summaryOf, wholeLog } from './sample.ts'
 
