@@ -12,6 +12,8 @@ import type { Plan } from './plan.ts'
 /** What the clients have seen. */
 export interface Seen {
   requests: number
+  /** The longest time in ms for which the clients did not get to run. */
+  pause: number
   losses: Lost[]
   answered: Array<{ pid: number, n: number }>
 }
@@ -58,7 +60,8 @@ export function startClients (plan: Plan, port: number, begun: number): { stop: 
       const [loaded, stayed, lost] = await Promise.all([load.stop(), stays.stop(), stubborn])
       const losses = [...loaded.losses, ...stayed.losses]
         .map((loss: Loss) => ({ ...loss, at: sinceBegun(loss.failedAt, begun) }))
-      return { requests: tally.requests + (lost === undefined ? 0 : 1), losses: [...losses, ...lost ?? []], answered }
+      const { longestPause: pause } = loaded
+      return { pause, answered, losses: [...losses, ...lost ?? []], requests: tally.requests + (lost === undefined ? 0 : 1) }
     }
   }
 }

@@ -38,6 +38,8 @@ export interface Observation {
   isGivenUp: boolean
   /** By how many milliseconds the machine has delayed the processes from the first signal to the end. */
   late: number
+  /** The longest time for which who looks on did not get to run: the clients, too. */
+  pause: number
   requests: number
   losses: Lost[]
   /** The lines that answers have told of. */

@@ -49,6 +49,7 @@ export async function carryOut (plan: Plan, plant?: string): Promise<Observation
       lines: subject.lines,
       file: logged.split('\n').filter((line) => line !== ''),
       isGivenUp,
+      pause: seen?.pause ?? 0,
       requests: seen?.requests ?? 0,
       losses: seen?.losses ?? [],
       answered: seen?.answered ?? []
