@@ -101,8 +101,8 @@ const commands: Readonly<Record<string, Command>> = { run, status, probe, drill:
 
 /** What the help of each command says about its exit code. */
 const exitCodes = (): string[][] => Object.entries(commands).map(([name, command]) => {
-  const [, said = ''] = /^Exit code(?:, |: )([\s\S]*?)$/m.exec(command.help()) ?? []
-  return [code(`fastify-graceful ${name}`), said]
+  const [, said = ''] = /^Exit code(?:, |: )([\s\S]*?)(?:\n\n|$(?![\s\S]))/m.exec(command.help()) ?? []
+  return [code(`fastify-graceful ${name}`), said.trim().replaceAll(/\s+/g, ' ')]
 })
 
 function errorRows (): string[][] {
