@@ -197,8 +197,10 @@ function judgeLosses (seen: Observation, judged: readonly Judged[],
   if (seen.pause > longestPause) return
   for (const { told, mayLose, mayHurry } of judged) {
     const ports = new Set(told.marks.filter(({ name }) => name === 'accepted').map(({ value }) => value))
-    const lost = seen.losses.filter(({ localPort, kind }) =>
-      localPort !== undefined && ports.has(localPort) && kind !== 'refused' && kind !== 'not-sent')
+    const lost = seen.losses.filter(({ localPort, kind, profile, detail }) =>
+      localPort !== undefined && ports.has(localPort) && kind !== 'refused' && kind !== 'not-sent'
+      // A marked stream that has sent no head when draining begins.
+      && !(kind === 'answered-5xx' && profile === 'events /events' && detail === 'status 503'))
     if (lost.length === 0 || mayLose) continue
     const report = told.log.find(({ event }) => event === 'graceful.report')?.report
     const cut = report?.cut
