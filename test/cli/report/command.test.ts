@@ -256,11 +256,24 @@ t.test('what has been read is told when somebody interrupts', async (t) => {
   t.match(await outcome, { code: 0, out: /^1 report of 1 pod/ })
 })
 
+// A drill of a cluster reads the pods' logs as `report` does, and is loaded when it is asked for.
 t.test('other commands do not load it', (t) => {
-  const names = readdirSync(join(root, 'dist')).filter((name) => name.endsWith('.js'))
   const text = (name: string): string => readFileSync(join(root, 'dist', name), 'utf8')
-  const [chunk = '', ...others] = names.filter((name) => text(name).includes('logStreamName'))
+  const names = readdirSync(join(root, 'dist')).filter((name) => name.endsWith('.js'))
+  const [reader = '', ...others] = names.filter((name) => text(name).includes('logStreamName'))
   t.same(others, [])
-  for (const name of names) t.notMatch(text(name), new RegExp(`from ?"\\./${chunk}"`), name)
+  const loadedWith = (name: string, found = new Set<string>()): Set<string> => {
+    if (found.has(name)) return found
+    found.add(name)
+    for (const [, other = ''] of text(name).matchAll(/from ?"\.\/(chunk-[^"]+)"/g)) loadedWith(other, found)
+    return found
+  }
+  const loadedLater = (name: string): string[] =>
+    [...text(name).matchAll(/import\([`"']\.\/(chunk-[^`"']+)[`"']\)/g)].map(([, other = '']) => other)
+  const [start = ''] = names.toSorted((a, b) => loadedLater(b).length - loadedLater(a).length)
+  const commands = loadedLater(start)
+  t.equal(commands.length, 5, 'a chunk for each command but the probe alone')
+  t.notOk(loadedWith(start).has(reader))
+  t.equal(commands.filter((name) => loadedWith(name).has(reader)).length, 1)
   t.end()
 })
