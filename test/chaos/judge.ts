@@ -34,7 +34,7 @@ interface Judged {
 }
 
 /** Idle connections are closed after 2000 ms, and clients leave theirs after 250. */
-const longestPause = 1500
+export const longestPause = 1500
 /** Lines about the end that no clean end has. */
 const ownFaults = new Set(['graceful.fault', 'graceful.internals', 'graceful.predecessor'])
 
