@@ -102,6 +102,10 @@ const services: Array<[what: string, seen: Partial<Observation>, ...expected: Ar
   ['no report', { lines: without(/report/) }, 'one-report'],
   ['two reports', { lines: [...sound.lines, sound.lines[6]!] }, 'one-report'],
   ['a line after the report', { lines: [...sound.lines, { at: 700, text: log({ msg: 'oops' }) }] }, 'last-line'],
+  ['a third signal after the report', {
+    sent: sent(['SIGTERM', 1000], ['SIGINT', 1100], ['SIGINT', 2200]), end: { code: 130, signal: null, at: 2300 },
+    lines: [...hurried(0), { at: 2250, text: log({ msg: 'SIGINT for the third time: exiting at once with code 130' }) }]
+  }],
   ['a stack after the report', { lines: [...sound.lines, { at: 700, text: 'Error: oops' }] }, 'last-line'],
   ['a notice of the inspector after it', { lines: [...sound.lines, { at: 700, text: 'Debugger ending on ws:' }] }],
   ['another code than the report', { lines: timed(output({ exitCode: 1, verdict: 'cut' })) }, 'report'],

@@ -141,8 +141,11 @@ function judgeProcess (seen: Observation, { told, end, reports, mayHurry, isUnre
   if (first !== undefined) {
     // The handler of a request that was cut goes on, and may have a word of its own.
     const isCut = (first.report?.cut?.requests.length ?? 0) > 0
+    // Likewise a third signal, which ends the process at once, also while the logs are flushed.
+    const lastWord = `exiting at once with code ${end?.code}"`
     const later = told.log.slice(told.log.indexOf(first) + 1)
-      .filter(({ event, n }) => event !== 'graceful.report' && !(isCut && n !== undefined))
+      .filter(({ event, n, text }) =>
+        event !== 'graceful.report' && !(isCut && n !== undefined) && !text.includes(lastWord))
     const after = [...later.map(({ text }) => text), ...strayAfter(seen, told, first.at)]
     for (const text of after) object('last-line', `${name} has said after its report: ${text}`)
     judgeReport(first.report, { end, mayHurry, isCrashed: isCrashed(told) }, name, object)
