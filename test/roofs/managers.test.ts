@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { cleanEnv } from '../support/clean-env.ts'
 import { install, pack, versionOf } from './support/install.ts'
-import { proveEnds } from './support/program.ts'
+import { proveEnds, proveSupervised } from './support/program.ts'
 
 t.setTimeout(300_000)
 
@@ -40,12 +40,18 @@ t.test("Yarn 4, Plug'n'Play: the package is read out of its zip", async (t) => {
     '.yarnrc.yml': [
       'nodeLinker: pnp', 'pnpFallbackMode: none', 'enableGlobalCache: false', 'enableTelemetry: false',
       'enableScripts: false', ''
+    ].join('\n'),
+    'supervisor.js': [
+      "import { supervise } from 'fastify-graceful/supervisor'",
+      "await supervise({ script: 'service.js', workers: 2, gracePeriod: 10_000 })", ''
     ].join('\n')
   })
   await run(project, join(folder, 'node_modules/@yarnpkg/cli-dist/bin/yarn.js'), 'install')
   t.notOk(existsSync(join(project, 'node_modules')), 'there is no node_modules')
   const loaders = ['--require', './.pnp.cjs', '--no-warnings', '--loader', './.pnp.loader.mjs']
   await proveEnds(t, { folder: project, command: [process.execPath, ...loaders, 'service.js'] })
+  // What each child loads first is a file of the package, and in the zip, too.
+  await proveSupervised(t, { folder: project, command: [process.execPath, ...loaders, 'supervisor.js'] })
 })
 
 // Scenario, too: The package through links that stay links…

@@ -17,6 +17,8 @@ app.addHook('onClose', async function closePool () { console.log('pool closed') 
 
 app.listen({ port: 0, host: '127.0.0.1' }).then(function tell () {
   const { port } = app.graceful.status().watchdog
+  // Its end has come first.
+  if (app.server.address() === null) return
   if (port === undefined) setTimeout(tell, 10)
   else console.log(`listening ${app.server.address().port}, watchdog ${port}`)
 })

@@ -80,6 +80,20 @@ async function proveOrderly (t: Test, program: Program): Promise<void> {
   t.match(output, /^pool closed$/m, 'its hooks run')
 }
 
+/** A supervisor with two children of the service ends in order: both answer what they have, and run their hooks. */
+export async function proveSupervised (t: Test, program: Program): Promise<void> {
+  const run = await start(program)
+  t.equal(await textOf(run.url), version, 'a child answers, with the version of this package')
+  const slow = textOf(`${run.url}/slow`)
+  await run.wrote('slow begins')
+  run.kill()
+  t.equal(await slow, 'whole', 'the request in hand is answered')
+  const { code, output } = await run.end
+  t.equal(code, 0, `it ends in order:\n${output}`)
+  t.match(output, /"event":"graceful.supervisor.start".*"workers":2/, 'it is the supervisor')
+  t.equal(output.match(/^pool closed$/gm)?.length, 2, 'the hooks of both children run')
+}
+
 async function proveHung (t: Test, program: Program): Promise<void> {
   const run = await start(program)
   textOf(`${run.url}/hang`).catch(() => {})
