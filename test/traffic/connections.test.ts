@@ -215,7 +215,7 @@ t.test('what comes late', async (t) => {
       const watch = new Stopwatch(process.pid)
       const end = service.shutdown()
       const [{ lost }] = await once(burst, 'message') as [{ lost: string[] }]
-      // Phase 2 has two seconds for the queue, of which each connection takes a turn.
+      // Phase 2 lasts half a second at most, and each connection in the queue takes a turn of it.
       const what = `on ${kept ? 'kept' : 'new'} connections: ${lost.length} lost ${lost[0] ?? ''}`
       unlessLate(t, lost.length === 0, what, watch.stop().late, 500)
       t.match(await end, { verdict: 'clean' })
