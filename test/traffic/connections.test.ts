@@ -217,7 +217,7 @@ t.test('what comes late', async (t) => {
       const [{ lost }] = await once(burst, 'message') as [{ lost: string[] }]
       // Phase 2 lasts half a second at most, and each connection in the queue takes a turn of it.
       const what = `on ${kept ? 'kept' : 'new'} connections: ${lost.length} lost ${lost[0] ?? ''}`
-      unlessLate(t, lost.length === 0, what, watch.stop().late, 500)
+      unlessLate(t, lost.length === 0, what, watch.stop().late, 200)
       t.match(await end, { verdict: 'clean' })
       await burst.terminate()
     }
