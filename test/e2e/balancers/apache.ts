@@ -38,14 +38,14 @@ export const apache: Balancer = {
     {
       name: 'defaults',
       files: text(''),
-      why: 'without `hcmethod` Apache does not ask, and learns of an end by the request that fails: nobody is seen in '
-        + 'front, and the service leaves at once. It then leaves the server out for a minute (`retry=60`)'
+      why: 'without `hcmethod` Apache does not probe, so the service detects no front end and exits at once. Apache notices '
+        + 'when a request fails, and then skips the server for a minute (`retry=60`)'
     },
     {
       name: 'recommended',
       asks: 'GET /readyz',
       files: text(checked, 'ProxyHCExpr ready {%{REQUEST_STATUS} =~ /^2/}\n'),
-      why: 'asked each second, out after 2 failing answers: the service waits for three'
+      why: 'probes each second, takes a server out after 2 failures; the service waits for three'
     }
   ],
   pool: {
@@ -53,6 +53,6 @@ export const apache: Balancer = {
     byDefault: 'no end',
     longer: { files: text(' ttl=60') },
     shorter: { files: text(' ttl=1') },
-    note: 'has to be set'
+    note: 'must be set'
   }
 }

@@ -32,7 +32,7 @@ const passive = ['fail_duration 10s', 'max_fails 1', 'unhealthy_status 502 503']
 const asked: Pick<Setup, 'name' | 'asks' | 'why'> = {
   name: 'recommended',
   asks: 'GET /readyz',
-  why: 'asked each second, out after the first failing answer: the service waits for three'
+  why: 'probes each second, takes a server out after the first failure; the service waits for three'
 }
 
 const base = {
@@ -50,8 +50,8 @@ export const caddies: readonly Balancer[] = [
       {
         name: 'defaults',
         files: text(['health_uri /readyz']),
-        why: 'Caddy asks every 30 s by default: the service waits for nobody who asks less often than every 10 s, and '
-          + 'Caddy hears of the end when it is long over'
+        why: 'Caddy probes every 30 s by default. The service waits only for front ends that probe every 10 s or more '
+          + 'often, and Caddy notices long after the exit'
       },
       { ...asked, files: text([...checks, ...pool]) },
       {
@@ -66,7 +66,7 @@ export const caddies: readonly Balancer[] = [
       byDefault: '2 min',
       longer: { files: text(pool) },
       shorter: { files: text(keeping('1s')) },
-      note: 'has to be set. Go repeats a GET that a kept connection has not answered'
+      note: 'must be set. Go repeats a GET that a kept connection has not answered'
     }
   },
   {
@@ -77,7 +77,7 @@ export const caddies: readonly Balancer[] = [
       {
         name: 'defaults',
         files: text(passive),
-        why: 'Caddy learns of an end by the request that fails: nobody is seen in front, and the service leaves at once'
+        why: 'Caddy does not probe, and notices when a request fails; the service detects no front end and exits at once'
       },
       {
         name: 'recommended',
@@ -87,10 +87,10 @@ export const caddies: readonly Balancer[] = [
         ownLoss: {
           kinds: ['refused', 'reset-new', 'reset-reused'],
           within: 3000,
-          why: 'a reload closes idle connections of clients, and the listener with who waits there; requests cross that. '
-            + 'A fault of the service would be answered with 502'
+          why: 'a reload closes the idle connections of clients, and the listener with the connections in its accept queue; '
+            + 'a request may cross that. A fault of the service would show as status 502'
         },
-        why: 'left out of the upstreams by a reload first, then SIGTERM; `announce.min` covers what is under way'
+        why: 'removed from the upstreams by a reload first, then SIGTERM; `announce.min` covers the requests on their way'
       }
     ]
   }

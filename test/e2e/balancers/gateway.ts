@@ -17,14 +17,14 @@ export const gateway: Balancer = {
     {
       name: 'defaults',
       files: text(0),
-      why: 'nobody asks for readiness: nobody is seen in front, the service leaves at once, and the gateway goes on '
-        + 'sending to where nobody is'
+      why: 'the gateway does not probe, so the service detects no front end and exits at once; the gateway keeps sending '
+        + 'to the closed port'
     },
     {
       name: 'recommended',
       asks: 'GET /readyz',
       files: text(1000),
-      why: 'the gateway asks each second, and leaves out whoever does not answer 200'
+      why: 'the gateway probes each second, and skips a server that does not respond with 200'
     }
   ]
 }

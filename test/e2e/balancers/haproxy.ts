@@ -25,9 +25,9 @@ ${lines.map((line) => `  ${line}\n`).join('')}${
 const asking = (path: string, ...more: string[]): string[] => [`option httpchk GET ${path}`, ...more]
 /** Node refuses a request of HTTP/2 that names no host, as `option httpchk GET /readyz` would send. */
 const askingWithHost = ['option httpchk', 'http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host service']
-const tcpCheck = 'HAProxy opens a connection every 2 s, which says nothing of readiness: nobody is seen in front, the '
-  + 'service leaves at once, and HAProxy needs three failures to notice'
-const told = (fall: number): string => `asked each second, out after ${fall} failing answers: the service waits for three`
+const tcpCheck = 'HAProxy only opens a connection every 2 s, which does not ask for readiness. The service detects no front '
+  + 'end and exits at once; HAProxy takes it out after three failures'
+const told = (fall: number): string => `probes each second, takes a server out after ${fall} failures; the service waits for three`
 const eachSecond = (fall: number) => (): string => `check inter 1s fall ${fall} rise 1`
 const atReadyz = { asks: 'GET /readyz' }
 const external = { probes: { external: { path: '/up', status: 404 } } }
@@ -49,7 +49,7 @@ const withMode = (name: string, mode: Text['mode'], fall: number, more: readonly
       byDefault: '5 s',
       longer: { files: keeping('pool-purge-delay 60s') },
       shorter: { files: keeping('pool-purge-delay 200ms') },
-      note: 'the default is fine: at each delay HAProxy closes half of what it has not needed, 14 times in 72 s (here: '
+      note: 'the default is fine: after each delay HAProxy closes half of its unused connections, 14 times in 72 s (here: '
         + '20 times in 4 s). `pool-max-conn 0` keeps none'
     }
   },
@@ -71,7 +71,7 @@ const overHttp2: Setup = {
   ...atReadyz,
   protocol: 'h2c',
   files: text({ mode: 'http', lines: askingWithHost, server: () => `proto h2 ${eachSecond(2)()}` }),
-  why: `${told(2)}, with \`http-check send … hdr Host\`, for Node refuses HTTP/2 without a host; sessions get a GOAWAY`
+  why: `${told(2)}. \`http-check send … hdr Host\` is needed: Node refuses HTTP/2 without a host. Sessions get a GOAWAY`
 }
 
 export const haproxies: readonly Balancer[] = [
@@ -90,7 +90,7 @@ export const haproxies: readonly Balancer[] = [
           mode: 'http',
           server: ({ agentPort }) => `check agent-check agent-port ${agentPort}`
         }),
-        why: 'the agent says `drain` when HAProxy asks next, after 2 s at most, and holds phase 1 until it has'
+        why: 'the agent replies `drain` when HAProxy asks next, after at most 2 s, and holds phase 1 until then'
       },
       {
         name: 'recommended',
@@ -99,7 +99,7 @@ export const haproxies: readonly Balancer[] = [
           mode: 'http',
           server: ({ agentPort }) => `check inter 1s rise 1 agent-check agent-port ${agentPort} agent-inter 1s`
         }),
-        why: 'the same, asked each second'
+        why: 'the same, HAProxy asks each second'
       }
     ]
   },
@@ -111,21 +111,21 @@ export const haproxies: readonly Balancer[] = [
         name: 'defaults',
         ...atReadyz,
         files: text({ mode: 'http', lines: asking('/readyz', 'http-check disable-on-404') }),
-        why: '`/readyz` answers 503, which takes the server down as any failure does: every 2 s, after three'
+        why: '`/readyz` returns 503, which HAProxy counts like any failure: it probes every 2 s, and the server is down after three'
       },
       {
         name: 'recommended',
         asks: 'GET /up',
         options: external,
         files: text({ mode: 'http', lines: disabled, server: eachSecond(2) }),
-        why: 'the external route answers 404: no new sessions from the first answer on'
+        why: 'the external route returns 404: no new sessions after the first such response'
       },
       {
         name: 'a route of the application',
         asks: 'GET /up',
         brings: 'route',
         files: text({ mode: 'http', lines: disabled, server: eachSecond(2) }),
-        why: 'the route is marked with `probe: true`, and answers 404 when the phase is not `running`'
+        why: 'the route is marked with `probe: true`, and returns 404 when the phase is not `running`'
       }
     ]
   }

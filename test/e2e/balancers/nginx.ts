@@ -49,17 +49,17 @@ async function reload ({ context, signal, get }: RunningBalancer): Promise<void>
   }
 }
 
-const untold = 'nginx does not ask, and learns of an end by the request that fails (`max_fails=1`): nobody is seen in '
-  + 'front, and the service leaves at once'
-const told = '`down` and a reload first, then SIGTERM; `announce.min` covers what the workers of before still send'
+const untold = 'nginx does not probe, and notices when a request fails (`max_fails=1`); the service detects no front end '
+  + 'and exits at once'
+const told = '`down` and a reload first, then SIGTERM; `announce.min` covers the requests that old workers still send'
 const recommended = {
   takenOut: 500,
   options: { announce: { min: 2000 } },
   ownLoss: {
     kinds: ['reset-reused'] as const,
     within: 3000,
-    why: 'a worker that a reload ends closes idle connections of clients, and a request may cross that (from 1.27.4 on '
-      + '`keepalive_min_timeout` prevents it). A fault of the service would be answered with 502'
+    why: 'a worker that ends after a reload closes the idle connections of clients, and a request may cross that '
+      + '(`keepalive_min_timeout` of nginx 1.27.4 prevents it). A fault of the service would show as status 502'
   },
   why: told
 }

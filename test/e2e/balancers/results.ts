@@ -117,7 +117,7 @@ function how (rows: readonly Row[]): string {
   if (lost === 0) return '-'
   const unseen = rows.reduce((all, row) => all + row.unseen, 0)
   const own = rows.reduce((all, row) => all + row.own, 0)
-  const where = unseen === lost ? 'no replica has seen them' : `${unseen} came to no replica`
+  const where = unseen === lost ? 'none reached a replica' : `${unseen} reached no replica`
   return `${listed(sum(rows, ({ byKind }) => byKind))} (${listed(sum(rows, ({ details }) => details))}); ${where}${
     own === 0 ? '' : `; ${own} the balancer's own`}`
 }
@@ -150,8 +150,8 @@ function settingsOf ({ name, setups }: Balancer): string[] {
     ...files.flatMap(([file, text]) => [`\`${file}\`:`, '', '```', text.trim(), '```', '']),
     `The plugin: ${setup.options === undefined ? 'no option' : `\`${JSON.stringify(setup.options)}\``}${
       setup.brings === 'agent' ? ', and [the agent](../../examples/haproxy-agent/agent.js)' : ''}. ${
-      setup.takenOut === undefined ? '' : 'The update: takes each server out first, then ends it. '}${
-      setup.ownLoss === undefined ? '' : `Not 0 by its nature: ${setup.ownLoss.why}.`}`.trim(),
+      setup.takenOut === undefined ? '' : 'The update takes each server out first, then stops it. '}${
+      setup.ownLoss === undefined ? '' : `Some losses are the balancer's own: ${setup.ownLoss.why}.`}`.trim(),
     ''
   ]
 }
@@ -183,11 +183,11 @@ function written (rows: readonly Row[], races: readonly Race[]): string {
     ...balancers.flatMap((balancer) => balancer.setups.map((setup) => tableRow(balancer, setup,
       rows.filter((row) => row.balancer === balancer.name && row.setup === setup.name), counts))),
     '',
-    `Kinds of losses: ${Object.entries(lossKinds).map(([kind, text]) => `\`${kind}\`: ${text}`).join('; ')}.`,
+    `Kinds of loss: ${Object.entries(lossKinds).map(([kind, text]) => `\`${kind}\`: ${text}`).join('; ')}.`,
     '',
     '## Connections that a balancer keeps', '',
-    cells('balancer', 'its setting', 'by default', 'lost, kept for longer than by the service', 'lost, kept for a second',
-      'repeated, where the service breaks off', ''),
+    cells('balancer', 'its setting', 'by default', 'lost, if the balancer keeps them longer than the service', 'lost, if it keeps them for a second',
+      'repeated, if the service breaks a connection', 'remark'),
     cells(...Array.from({ length: 7 }, () => '---')),
     ...races.map(raceRow),
     '',

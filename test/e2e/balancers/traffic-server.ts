@@ -51,16 +51,16 @@ export const trafficServer: Balancer = {
     {
       name: 'defaults',
       files,
-      why: 'Traffic Server does not ask, and learns of an end by the request that fails: nobody is seen in front, and '
-        + 'the service leaves at once. With `total_connect_attempts` as it is by default (4), refused connections go to '
-        + 'the next server, and none of these is lost'
+      why: 'Traffic Server does not probe, and notices when a request fails; the service detects no front end and exits '
+        + 'at once. With the default of `total_connect_attempts` (4) a refused connection goes to the next server, and '
+        + 'none of these is lost'
     },
     {
       name: 'recommended',
       files,
       takenOut: 500,
       options: { announce: { min: 2000 } },
-      why: 'left out of `parent.config` first, then SIGTERM; `announce.min` covers what is under way'
+      why: 'removed from `parent.config` first, then SIGTERM; `announce.min` covers the requests on their way'
     }
   ],
   pool: {
@@ -68,7 +68,7 @@ export const trafficServer: Balancer = {
     byDefault: '120 s',
     longer: { files },
     shorter: { files: filesWith(1) },
-    note: 'has to be set. With `total_connect_attempts` above 0 it repeats a GET that a kept connection has not '
+    note: 'must be set. With `total_connect_attempts` above 0 it repeats a GET that a kept connection has not '
       + 'answered'
   }
 }

@@ -33,14 +33,14 @@ export const varnish: Balancer = {
     {
       name: 'defaults',
       files: text(),
-      why: 'without a probe Varnish never learns of an end, and goes on sending to where nobody is: nobody is seen in '
-        + 'front, and the service leaves at once'
+      why: 'without a probe Varnish never notices, and keeps sending to the closed port; the service detects no front '
+        + 'end and exits at once'
     },
     {
       name: 'recommended',
       asks: 'GET /readyz',
       files: text('.url = "/readyz"; .interval = 1s; .timeout = 5s; .window = 3; .threshold = 2; .initial = 2;'),
-      why: 'asked each second, out after 2 failing answers of 3: the service waits for three'
+      why: 'probes each second, takes a server out after 2 failures of 3; the service waits for three'
     }
   ],
   pool: {
