@@ -1,8 +1,24 @@
-import { METHODS } from 'node:http'
-import { mayBeSent } from './headers.ts'
+import { METHODS, validateHeaderName, validateHeaderValue } from 'node:http'
 import { isPath } from './profiles.ts'
 import type { RequestProfile } from './profiles.ts'
 import type { StayProfile } from './stays.ts'
+
+/** Headers that say how a message is carried on its connection, which is what the load itself decides. */
+export const ofTheConnection: readonly string[] = [
+  'connection', 'content-length', 'http2-settings', 'keep-alive', 'proxy-authorization', 'proxy-connection', 'te',
+  'trailer', 'transfer-encoding', 'upgrade'
+]
+
+/** Whether a header can be sent by a client of HTTP/1, and is none of the connection. @param name in small letters */
+export function mayBeSent (name: string, value: string): boolean {
+  try {
+    validateHeaderName(name)
+    validateHeaderValue(name, value)
+    return !ofTheConnection.includes(name)
+  } catch {
+    return false
+  }
+}
 
 /** Requests from elsewhere, as far as they can be sent. */
 export interface Requests {

@@ -1,6 +1,5 @@
-import { anyAnswer } from './har.ts'
+import { anyAnswer, mayBeSent } from './har.ts'
 import type { Requests } from './har.ts'
-import { mayBeSent } from './headers.ts'
 import { exampleOf, isObject, resolve, Unfillable } from './schema-example.ts'
 import type { Json } from './schema-example.ts'
 
