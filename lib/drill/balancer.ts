@@ -2,8 +2,37 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import type { Endpoint, Front, Trace } from './fronts.ts'
-import { reset } from './reset.ts'
-import { Rotation } from './rotation.ts'
+
+/** Members in turn, while they come and go. */
+export class Rotation<T> {
+  readonly #members: T[] = []
+  #next = 0
+
+  /** Nothing happens where it is there already. */
+  add (member: T): void {
+    if (!this.#members.includes(member)) this.#members.push(member)
+  }
+
+  /** Whose turn it is stays the same, unless it was the removed one's. */
+  remove (member: T): void {
+    const index = this.#members.indexOf(member)
+    if (index === -1) return
+    this.#members.splice(index, 1)
+    if (index < this.#next) this.#next--
+  }
+
+  /** Whether it is among them. */
+  has (member: T): boolean {
+    return this.#members.includes(member)
+  }
+
+  /** The one whose turn it is; undefined where there is none. */
+  take (): T | undefined {
+    if (this.#members.length === 0) return undefined
+    if (this.#next >= this.#members.length) this.#next = 0
+    return this.#members[this.#next++]
+  }
+}
 
 /** How many connections may wait until they are accepted. */
 const backlog = 4096
@@ -110,4 +139,15 @@ export async function startBalancer (onRefusal?: (endpoint: Endpoint) => void): 
   const balancer = new Balancer(onRefusal)
   await balancer.listen()
   return balancer
+}
+
+/**
+ * Resets a connection, so that its peer does not take what it has got for the whole.
+ *
+ * A socket whose end is on its way out is destroyed instead: Node keeps the handle of one that is reset then, and waits
+ * for it, computing, when the process exits.
+ */
+export function reset (socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy()
+  else socket.resetAndDestroy()
 }

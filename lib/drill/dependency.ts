@@ -1,8 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
-import { join } from './balancer.ts'
-import { reset } from './reset.ts'
+import { join, reset } from './balancer.ts'
 
 /** Where something listens that the service depends on, and how its address is written with another host and port. */
 export interface DependencyAddress {

@@ -3,10 +3,8 @@ import { Agent, createServer, request as open } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
-import { join } from './balancer.ts'
+import { join, reset, Rotation } from './balancer.ts'
 import type { Endpoint, Front, Trace } from './fronts.ts'
-import { reset } from './reset.ts'
-import { Rotation } from './rotation.ts'
 
 /** Headers that are one connection's own business. */
 const ownHeaders = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'])

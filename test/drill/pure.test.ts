@@ -6,7 +6,7 @@ import type { Loss } from '../../lib/drill/losses.ts'
 import { claimPort } from '../../lib/drill/ports.ts'
 import { choose, drawn, isExpected } from '../../lib/drill/profiles.ts'
 import { saysReady } from '../../lib/drill/readiness.ts'
-import { Rotation } from '../../lib/drill/rotation.ts'
+import { Rotation } from '../../lib/drill/balancer.ts'
 import { countByKind, Tally } from '../../lib/drill/tally.ts'
 
 const loss: Loss = {
