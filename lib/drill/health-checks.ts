@@ -1,7 +1,7 @@
 import type { Endpoint, Front, Notice, Trace } from './fronts.ts'
 import type { HealthCheckPlan } from './presets.ts'
-import { saysReady } from './readiness.ts'
-import type { probe } from './readiness.ts'
+import { saysReady } from './processes.ts'
+import type { probe } from './processes.ts'
 
 /** How replicas are asked. */
 export interface Checking {

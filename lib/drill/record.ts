@@ -2,7 +2,7 @@ import type { Report } from '../lifecycle/report.ts'
 import type { DrillResult } from './drill.ts'
 import type { FaultRecord } from './faults.ts'
 import type { Latency } from './latency.ts'
-import type { LogLine } from './log-lines.ts'
+import type { LogLine } from './processes.ts'
 import type { LossKind, PlacedLoss } from './losses.ts'
 import type { Replica } from './replicas.ts'
 

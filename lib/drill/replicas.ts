@@ -6,11 +6,8 @@ import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Report } from '../lifecycle/report.ts'
 import type { Endpoint } from './fronts.ts'
-import { isTelling, phaseOf, readLine } from './log-lines.ts'
-import type { LogLine } from './log-lines.ts'
-import { claimPort } from './ports.ts'
-import { endWithUs, killWhole } from './processes.ts'
-import { probe, saysReady } from './readiness.ts'
+import { claimPort, endWithUs, isTelling, killWhole, phaseOf, probe, readLine, saysReady } from './processes.ts'
+import type { LogLine } from './processes.ts'
 
 /** The service that is rehearsed: any program that listens on the port of an environment variable. */
 export interface ServiceOptions {

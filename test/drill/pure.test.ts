@@ -1,11 +1,9 @@
 import * as fc from 'fast-check'
 import t from 'tap'
-import { isTelling, phaseOf, readLine } from '../../lib/drill/log-lines.ts'
+import { claimPort, isTelling, phaseOf, readLine, saysReady } from '../../lib/drill/processes.ts'
 import { kindOf, lossKinds, place, traced } from '../../lib/drill/losses.ts'
 import type { Loss } from '../../lib/drill/losses.ts'
-import { claimPort } from '../../lib/drill/ports.ts'
 import { choose, drawn, isExpected } from '../../lib/drill/profiles.ts'
-import { saysReady } from '../../lib/drill/readiness.ts'
 import { Rotation } from '../../lib/drill/balancer.ts'
 import { countByKind, Tally } from '../../lib/drill/tally.ts'
 

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import type { LogLine } from '../../lib/drill/log-lines.ts'
+import type { LogLine } from '../../lib/drill/processes.ts'
 import { startReplica } from '../../lib/drill/replicas.ts'
 import type { Departure as End, Replica as Process } from '../../lib/drill/replicas.ts'
 import type { Report } from '../../lib/lifecycle/report.ts'

@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import type { LogLine } from '../../lib/drill/log-lines.ts'
+import type { LogLine } from '../../lib/drill/processes.ts'
 import { inTime, Stopwatch } from '../support/stopwatch.ts'
 import { isWarning, start } from './replicas.ts'
 import type { Replica } from './replicas.ts'

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { claimPort } from '../../lib/drill/ports.ts'
+import { claimPort } from '../../lib/drill/processes.ts'
 import { fork } from './fork.ts'
 import type { Result } from './fork.ts'
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { claimPort } from '../../lib/drill/ports.ts'
+import { claimPort } from '../../lib/drill/processes.ts'
 import { ask, start, until } from './tree.ts'
 
 /** Whether somebody can connect. */

@@ -2,9 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { readLine } from '../../../lib/drill/log-lines.ts'
-import type { LogLine } from '../../../lib/drill/log-lines.ts'
-import { endWithUs } from '../../../lib/drill/processes.ts'
+import { endWithUs, readLine } from '../../../lib/drill/processes.ts'
+import type { LogLine } from '../../../lib/drill/processes.ts'
 import { prefer } from '../replicas.ts'
 
 /** Longest termination message, in bytes. */

@@ -6,8 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { claimPort } from '../../../lib/drill/ports.ts'
-import { endWithUs } from '../../../lib/drill/processes.ts'
+import { claimPort, endWithUs } from '../../../lib/drill/processes.ts'
 
 /** Installs a package of Debian's. @throws Error where that does not work */
 function installPackage (name: string): void {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
-import { probe } from '../../../lib/drill/readiness.ts'
+import { probe } from '../../../lib/drill/processes.ts'
 import { cleanEnv } from '../../support/clean-env.ts'
 import { isAlive } from './install.ts'
 
