@@ -1,6 +1,6 @@
 import type { DrillResult } from './drill.ts'
 import type { ClientOutcome } from './fault-clients.ts'
-import { countByKind } from './tally.ts'
+import { countByKind } from './losses.ts'
 import type { PlacedLoss } from './losses.ts'
 import type { Replica } from './replicas.ts'
 

@@ -3,11 +3,10 @@ import type { Outcome } from './exchange.ts'
 import type { Trace } from './fronts.ts'
 import { LatencyRecorder } from './latency.ts'
 import type { Latency, Stage } from './latency.ts'
-import { kindOf } from './losses.ts'
+import { kindOf, Tally } from './losses.ts'
 import type { Loss } from './losses.ts'
 import { choose } from './profiles.ts'
 import type { RequestProfile } from './profiles.ts'
-import { Tally } from './tally.ts'
 import { unsent, Users } from './users.ts'
 
 /** A load on one address. */

@@ -6,9 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { causeOf } from './exchange.ts'
 import type { Trace } from './fronts.ts'
 import { kindOf } from './losses.ts'
-import type { Cause, Loss } from './losses.ts'
+import type { Cause, Loss, Tally } from './losses.ts'
 import { drawn } from './profiles.ts'
-import type { Tally } from './tally.ts'
 import { objection, upgradeHeaders, WebSocketClient } from './websocket.ts'
 
 /** Clients that stay: each keeps one connection open, and comes back when it was told to leave. */

@@ -10,7 +10,7 @@ import { startLoad } from '../../lib/drill/load.ts'
 import type { LoadResult } from '../../lib/drill/load.ts'
 import { claimPort } from '../../lib/drill/processes.ts'
 import type { RequestProfile } from '../../lib/drill/profiles.ts'
-import { countByKind, Tally } from '../../lib/drill/tally.ts'
+import { countByKind, Tally } from '../../lib/drill/losses.ts'
 import { prefer } from '../e2e/replicas.ts'
 
 t.setTimeout(120_000)

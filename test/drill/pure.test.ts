@@ -1,11 +1,10 @@
 import * as fc from 'fast-check'
 import t from 'tap'
 import { claimPort, isTelling, phaseOf, readLine, saysReady } from '../../lib/drill/processes.ts'
-import { kindOf, lossKinds, place, traced } from '../../lib/drill/losses.ts'
+import { countByKind, kindOf, lossKinds, place, Tally, traced } from '../../lib/drill/losses.ts'
 import type { Loss } from '../../lib/drill/losses.ts'
 import { choose, drawn, isExpected } from '../../lib/drill/profiles.ts'
 import { Rotation } from '../../lib/drill/balancer.ts'
-import { countByKind, Tally } from '../../lib/drill/tally.ts'
 
 const loss: Loss = {
   kind: 'reset-new', detail: 'ECONNRESET', isReused: false, method: 'GET', path: '/', profile: 'one', sentAt: 1000,

@@ -13,7 +13,7 @@ import { frameOf, FrameReader, opcodes } from '../../lib/drill/frames.ts'
 import { claimPort } from '../../lib/drill/processes.ts'
 import { startStays } from '../../lib/drill/stays.ts'
 import type { StayProfile, StaysResult } from '../../lib/drill/stays.ts'
-import { countByKind, Tally } from '../../lib/drill/tally.ts'
+import { countByKind, Tally } from '../../lib/drill/losses.ts'
 import { objection, upgradeHeaders, WebSocketClient } from '../../lib/drill/websocket.ts'
 
 t.setTimeout(60_000)

@@ -7,7 +7,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { LatencyRecorder } from '../../lib/drill/latency.ts'
 import { startLoad } from '../../lib/drill/load.ts'
-import { countByKind, Tally } from '../../lib/drill/tally.ts'
+import { countByKind, Tally } from '../../lib/drill/losses.ts'
 
 t.setTimeout(60_000)
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { countByKind } from '../../lib/drill/tally.ts'
+import { countByKind } from '../../lib/drill/losses.ts'
 import { balancers } from './balancers/index.ts'
 import { race } from './balancers/race.ts'
 import { trial } from './balancers/trial.ts'

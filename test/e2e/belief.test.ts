@@ -5,7 +5,7 @@ import t from 'tap'
 import { startBalancer } from '../../lib/drill/balancer.ts'
 import { startLoad } from '../../lib/drill/load.ts'
 import { claimPort } from '../../lib/drill/processes.ts'
-import { countByKind, Tally } from '../../lib/drill/tally.ts'
+import { countByKind, Tally } from '../../lib/drill/losses.ts'
 import { believe, factsOf } from './belief.ts'
 import { prefer } from './replicas.ts'
 

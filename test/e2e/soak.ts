@@ -7,7 +7,7 @@
 //   --shutdown plain                             plain app.close() in place of the plugin
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { countByKind } from '../../lib/drill/tally.ts'
+import { countByKind } from '../../lib/drill/losses.ts'
 import { removals, rollout } from './rollout.ts'
 import type { Departure, RolloutOptions, RolloutResult } from './rollout.ts'
 

@@ -5,8 +5,7 @@ import { barCells as cellsFor, looksOf } from '../../../lib/cli/drill/bar.ts'
 import { frame } from '../../../lib/cli/drill/frame.ts'
 import type { Shown, ShownReplica } from '../../../lib/cli/drill/frame.ts'
 import { blank, clip, pad, width } from '../../../lib/cli/drill/text.ts'
-import { lossKinds } from '../../../lib/drill/losses.ts'
-import { Tally } from '../../../lib/drill/tally.ts'
+import { lossKinds, Tally } from '../../../lib/drill/losses.ts'
 
 /** What stands beside a bar: the name, the figures, and what separates them. */
 const barCells = (columns: number): number => cellsFor(columns, 40)

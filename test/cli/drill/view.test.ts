@@ -10,7 +10,7 @@ import type { DrillState } from '../../../lib/drill/drill.ts'
 import { observers } from '../../../lib/drill/observers.ts'
 import type { DrillRecord, RunRecord } from '../../../lib/drill/record.ts'
 import type { Replica } from '../../../lib/drill/replicas.ts'
-import { Tally } from '../../../lib/drill/tally.ts'
+import { Tally } from '../../../lib/drill/losses.ts'
 
 const given = (values: Record<string, string> = {}): Given =>
   new Given(Object.entries(values))

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { lossKinds } from '../../../lib/drill/losses.ts'
+import { countByKind, lossKinds } from '../../../lib/drill/losses.ts'
 import type { LossKind } from '../../../lib/drill/losses.ts'
-import { countByKind } from '../../../lib/drill/tally.ts'
 import type { Balancer, Context, Setup } from './balancer.ts'
 import { balancers } from './index.ts'
 import type { RaceResult } from './race.ts'
