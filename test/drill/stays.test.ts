@@ -9,12 +9,11 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
-import { frameOf, FrameReader, opcodes } from '../../lib/drill/frames.ts'
+import { frameOf, FrameReader, objection, opcodes, upgradeHeaders, WebSocketClient } from '../../lib/drill/websocket.ts'
 import { claimPort } from '../../lib/drill/processes.ts'
 import { startStays } from '../../lib/drill/stays.ts'
 import type { StayProfile, StaysResult } from '../../lib/drill/stays.ts'
 import { countByKind, Tally } from '../../lib/drill/losses.ts'
-import { objection, upgradeHeaders, WebSocketClient } from '../../lib/drill/websocket.ts'
 
 t.setTimeout(60_000)
 
