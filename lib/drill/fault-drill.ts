@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DependencyProxy, readAddress } from './dependency.ts'
 import { drill } from './drill.ts'
-import type { DrillOptions, DrillResult } from './drill.ts'
+import type { DrillObserver, DrillOptions, DrillResult } from './drill.ts'
 import { AgentLines, order } from './fault-agent.ts'
 import type { BootFault, Order } from './fault-agent.ts'
 import { FaultClients } from './fault-clients.ts'
 import type { ClientOutcome } from './fault-clients.ts'
 import { bootFailureCode, faults, faultTimes } from './faults.ts'
 import type { FaultName, FaultRecord } from './faults.ts'
-import { observers } from './observers.ts'
 import type { RequestProfile } from './profiles.ts'
 import type { Replica, ServiceOptions } from './replicas.ts'
 
@@ -199,4 +198,15 @@ export async function drillWithFault (
   const rehearsal = new FaultDrill(options, plan)
   await rehearsal.openProxy()
   return await rehearsal.run()
+}
+
+/** One observer that tells all of them, in their order. */
+export function observers (all: readonly DrillObserver[]): DrillObserver {
+  return {
+    begin: (state) => all.forEach((one) => one.begin?.(state)),
+    started: (replica) => all.forEach((one) => one.started?.(replica)),
+    changed: (replica, what) => all.forEach((one) => one.changed?.(replica, what)),
+    line: (replica, line) => all.forEach((one) => one.line?.(replica, line)),
+    ended: (state) => all.forEach((one) => one.ended?.(state))
+  }
 }
