@@ -1,10 +1,12 @@
+import { startBalancer } from './balancer.ts'
 import type { Endpoint, Front, Notice, Trace } from './fronts.ts'
-import type { HealthCheckPlan } from './presets.ts'
+import { startPool } from './pool.ts'
+import type { FrontPreset, HealthCheckPlan } from './presets.ts'
 import { saysReady } from './processes.ts'
 import type { probe } from './processes.ts'
 
 /** How replicas are asked. */
-export interface Checking {
+interface Checking {
   plan: HealthCheckPlan
   path: string
   /** Whether one without this route counts as ready when it answers at all. */
@@ -51,7 +53,7 @@ class Watch {
 }
 
 /** A front that asks its replicas for readiness, and goes by what they say. */
-export class CheckingFront implements Front {
+class CheckingFront implements Front {
   readonly #front: Front
   readonly #checking: Checking
   readonly #notice: Notice
@@ -95,4 +97,18 @@ export class CheckingFront implements Front {
     void (isReady ? this.#front.add(endpoint) : this.#front.remove(endpoint))
     this.#notice(endpoint, isReady)
   }
+}
+
+/** Starts a front with nobody in rotation. @param notice hears of what it finds out by itself */
+export async function startFront (
+  { pool, checks, isPassive = false }: FrontPreset, asking: Omit<Checking, 'plan'>, notice: Notice
+): Promise<Front> {
+  const front: Front = pool === undefined
+    ? await startBalancer((endpoint) => {
+        if (!isPassive || !front.has(endpoint)) return
+        void front.remove(endpoint)
+        notice(endpoint, false)
+      })
+    : await startPool(pool)
+  return checks === undefined ? front : new CheckingFront(front, { ...asking, plan: checks }, notice)
 }

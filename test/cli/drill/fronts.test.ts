@@ -12,7 +12,7 @@ import { parse } from 'yaml'
 import type { Endpoint, Front } from '../../../lib/drill/fronts.ts'
 import { frontNamed, frontPresets } from '../../../lib/drill/presets.ts'
 import { probe } from '../../../lib/drill/processes.ts'
-import { startFront } from '../../../lib/drill/start-front.ts'
+import { startFront } from '../../../lib/drill/health-checks.ts'
 import { platforms } from '../../../lib/platform/detect.ts'
 
 interface ChartPreset {
