@@ -1,7 +1,6 @@
 import { startBalancer } from './balancer.ts'
-import type { Endpoint, Front, Notice, Trace } from './fronts.ts'
+import type { Endpoint, Front, FrontPreset, HealthCheckPlan, Notice, Trace } from './presets.ts'
 import { startPool } from './pool.ts'
-import type { FrontPreset, HealthCheckPlan } from './presets.ts'
 import { saysReady } from './processes.ts'
 import type { probe } from './processes.ts'
 
