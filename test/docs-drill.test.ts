@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { optionGroups } from '../lib/cli/drill/settings.ts'
 import { faults } from '../lib/drill/faults.ts'
-import { frontPresets } from '../lib/drill/presets.ts'
+import { frontPresets } from '../lib/drill/fronts.ts'
 import { drillPage, sources } from './support/drill-page.ts'
 
 t.test('the tables of options and fronts are those of the code: npm run drill:docs', async (t) => {

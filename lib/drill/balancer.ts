@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
-import type { Endpoint, Front, Trace } from './presets.ts'
+import type { Endpoint, Front, Trace } from './fronts.ts'
 
 /** Members in turn, while they come and go. */
 export class Rotation<T> {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startBalancer } from './balancer.ts'
-import type { Front, Notice } from './presets.ts'
+import type { Front, Notice } from './fronts.ts'
 import { startLoad } from './load.ts'
 import type { Load, LoadOptions, LoadResult } from './load.ts'
 import { countByKind, place, Tally, traced } from './losses.ts'

@@ -1,7 +1,7 @@
 import { request as open } from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Front } from './presets.ts'
+import type { Front } from './fronts.ts'
 import type { RequestProfile } from './profiles.ts'
 
 /** What a client that is in the way saw in the end. */

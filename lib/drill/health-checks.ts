@@ -1,5 +1,5 @@
 import { startBalancer } from './balancer.ts'
-import type { Endpoint, Front, FrontPreset, HealthCheckPlan, Notice, Trace } from './presets.ts'
+import type { Endpoint, Front, FrontPreset, HealthCheckPlan, Notice, Trace } from './fronts.ts'
 import { startPool } from './pool.ts'
 import { saysReady } from './processes.ts'
 import type { probe } from './processes.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Outcome } from './exchange.ts'
-import type { Trace } from './presets.ts'
+import type { Trace } from './fronts.ts'
 import { LatencyRecorder } from './latency.ts'
 import type { Latency, Stage } from './latency.ts'
 import { kindOf, Tally } from './losses.ts'

@@ -1,4 +1,4 @@
-import type { Trace } from './presets.ts'
+import type { Trace } from './fronts.ts'
 import type { Replica } from './replicas.ts'
 
 /** The ways to lose a request, as its client sees them, each with what it means. */

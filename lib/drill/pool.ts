@@ -4,7 +4,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { join, reset, Rotation } from './balancer.ts'
-import type { Endpoint, Front, Trace } from './presets.ts'
+import type { Endpoint, Front, Trace } from './fronts.ts'
 
 /** Headers that are one connection's own business. */
 const ownHeaders = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'])

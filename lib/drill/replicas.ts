@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Report } from '../lifecycle/report.ts'
-import type { Endpoint } from './presets.ts'
+import type { Endpoint } from './fronts.ts'
 import { claimPort, endWithUs, isTelling, killWhole, phaseOf, probe, readLine, saysReady } from './processes.ts'
 import type { LogLine } from './processes.ts'
 

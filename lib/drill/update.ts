@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Front } from './presets.ts'
+import type { Front } from './fronts.ts'
 import { drawn } from './profiles.ts'
 import type { Span } from './profiles.ts'
 import type { Departure, Replica, ReplicaObserver } from './replicas.ts'

@@ -2,8 +2,8 @@
 //   npm run drill:docs
 import { readFileSync, writeFileSync } from 'node:fs'
 import { optionGroups } from '../../lib/cli/drill/settings.ts'
-import { frontPresets } from '../../lib/drill/presets.ts'
-import type { FrontPreset } from '../../lib/drill/presets.ts'
+import { frontPresets } from '../../lib/drill/fronts.ts'
+import type { FrontPreset } from '../../lib/drill/fronts.ts'
 
 const chart = '../../charts/graceful-lib/templates/_presets.tpl'
 

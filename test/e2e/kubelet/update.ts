@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Front } from '../../../lib/drill/presets.ts'
+import type { Front } from '../../../lib/drill/fronts.ts'
 import { startLoad } from '../../../lib/drill/load.ts'
 import type { Load, LoadResult } from '../../../lib/drill/load.ts'
 import { countByKind, traced } from '../../../lib/drill/losses.ts'

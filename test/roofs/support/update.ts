@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import type { Endpoint, Front } from '../../../lib/drill/presets.ts'
+import type { Endpoint, Front } from '../../../lib/drill/fronts.ts'
 import { startLoad } from '../../../lib/drill/load.ts'
 import type { Load, LoadResult } from '../../../lib/drill/load.ts'
 import type { RequestProfile } from '../../../lib/drill/profiles.ts'
