@@ -49,7 +49,11 @@ t.test('300 signals', async (t) => {
   const sums = await wage({ seed: 1700, signals: 300, jobs: 3 })
   const { runs, trees, signals, requests, time, processor, failed } = sums
   t.comment(`${time} s, processor time ${processor.started} s, and ${processor.own} s of who looks on`)
-  for (const { seed, problems, kept } of failed) t.fail(`seed ${seed}: ${commandOf(seed)}`, { problems, kept })
+  for (const { seed, problems, kept } of failed) {
+    // In the name, as a list of what failed has no more than names.
+    const objections = problems.map(({ rule, text }) => `${rule}: ${text.slice(0, 400)}`).join(' | ')
+    t.fail(`${commandOf(seed)}: ${objections}`, { problems, kept })
+  }
   t.ok(signals >= 300, `${signals} signals in ${runs} runs, ${trees} of a supervisor, ${requests} requests`)
   t.ok(requests > runs, 'there was a load')
 })

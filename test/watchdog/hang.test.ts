@@ -159,18 +159,23 @@ t.test('what the kernel takes for the memory is before the end of the grace peri
   // planned for it at most.
   const { time, late } = watch
   const holds = time <= 2000 + late
+  const kill = time - (told - startWall)
   const needed = holds ? 0 : await killTimeOf(1024)
-  unlessLate(t, holds, `gone at ${Math.round(time)} ms, on a machine that was ${Math.round(late)} ms late`, needed, 500)
+  unlessLate(t, holds, `gone at ${Math.round(time)} ms, ${Math.round(kill)} ms after the last word`, needed, kill / 2)
 })
 
-/** Milliseconds from SIGKILL to the end of a process that holds so many MiB and does nothing. */
+/** Milliseconds from SIGKILL to the end of a process that holds so many MiB and does nothing, the longest of three. */
 async function killTimeOf (memory: number): Promise<number> {
-  const app = hanging({ memory })
-  await listening(app)
-  const watch = new Stopwatch()
-  app.kill('SIGKILL')
-  await once(app.child, 'exit')
-  return watch.stop().time
+  const times = []
+  for (let turn = 0; turn < 3; turn++) {
+    const app = hanging({ memory, options: { watchdog: { enabled: true } } })
+    await listening(app)
+    const watch = new Stopwatch()
+    app.kill('SIGKILL')
+    await once(app.child, 'exit')
+    times.push(watch.stop().time)
+  }
+  return Math.max(...times)
 }
 
 t.test('a request that is younger than a second is named, where native code hangs', async (t) => {
