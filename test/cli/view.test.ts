@@ -4,9 +4,9 @@ import * as fc from 'fast-check'
 import t from 'tap'
 import { printableAll } from '../../lib/cli/status/fields.ts'
 import { bar, columns, fit, textWidth } from '../../lib/cli/status/format.ts'
-import { paint, Screen } from '../../lib/cli/status/screen.ts'
 import { details, headline } from '../../lib/cli/status/view.ts'
 import type { Line } from '../../lib/cli/status/sections.ts'
+import { paint, Terminal } from '../../lib/cli/terminal.ts'
 import { readStatus } from '../../lib/status/read.ts'
 
 const now = 1_790_000_000_000
@@ -175,7 +175,7 @@ t.test('columns stand under each other, and text is cut by what a terminal shows
 t.test(
   'a screen of any size, also of one that changes, is never left, and its cursor goes back as far as it came',
   (t) => {
-    class Terminal extends EventEmitter {
+    class Output extends EventEmitter {
       isTTY = true
       columns = 0
       rows = 0
@@ -193,21 +193,25 @@ t.test(
       fc.array(size, { minLength: 2, maxLength: 6 }),
       fc.constantFrom(...Object.values(pictures)),
       (sizes, status) => {
-        const terminal = new Terminal()
-        const screen = new Screen(terminal as never, {})
+        const output = new Output()
+        const terminal = new Terminal(output as never, {})
+        const { colours } = terminal
         let isFine = true
         let height = 0
         for (const [index, given] of sizes.entries()) {
-          Object.assign(terminal, given)
-          terminal.written = ''
+          Object.assign(output, given)
+          output.written = ''
           // Every second time it is the terminal that has changed, as somebody draws at its border.
-          if (index > 0 && index % 2 === 1) terminal.emit('resize')
-          else screen.draw(linesOf(status, now + index))
+          if (index > 0 && index % 2 === 1) output.emit('resize')
+          else {
+            const drawn = linesOf(status, now + index)
+            terminal.draw(({ columns: width, rows }) => paint(drawn, { colours, width, height: rows - 1 }))
+          }
           // oxlint-disable-next-line no-control-regex -- that is what is looked for
-          const up = /\u001b\[(\d+)A/.exec(terminal.written)?.[1]
+          const up = /\u001b\[(\d+)A/.exec(output.written)?.[1]
           const expected = index % 2 === 1 ? 0 : height
           if (Number(up ?? 0) !== expected) isFine = false
-          const lines = stripVTControlCharacters(terminal.written).replaceAll('\r', '').split('\n').slice(0, -1)
+          const lines = stripVTControlCharacters(output.written).replaceAll('\r', '').split('\n').slice(0, -1)
           height = lines.length
           if (
             height > Math.max(1, (given.rows || 24) - 1)
@@ -216,7 +220,7 @@ t.test(
             isFine = false
           }
         }
-        screen.finish()
+        terminal.close()
         return isFine
       }
     ), { numRuns: 200 })

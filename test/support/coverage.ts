@@ -10,7 +10,7 @@ const measured: Record<string, readonly string[] | 'all'> = {
   test: ['index', 'options'],
   'test/admin': 'all',
   'test/application': 'all',
-  'test/cli': ['view'],
+  'test/cli': ['terminal', 'view'],
   'test/cli/report': ['advice', 'document', 'lines', 'reader', 'tally', 'view'],
   'test/cli/drill': ['frame', 'fronts', 'output', 'output-documents', 'view'],
   'test/drill': 'all',

@@ -1,8 +1,11 @@
 import type { DrillState, Replica, Tally } from '../../drill/index.ts'
 import { printable } from '../printable.ts'
-import { barCells, isSilent, looks, looksOf, out, painted } from './bar.ts'
-import type { Course, Style } from './bar.ts'
+import { painted } from '../terminal.ts'
+import type { Size, Style } from '../terminal.ts'
 import { blank, clip, pad, width } from './text.ts'
+
+/** What a bar shows of a replica. */
+type Course = Pick<Replica, 'history' | 'removedAt' | 'signalledAt'>
 
 /** A replica, as far as it is shown. */
 export type ShownReplica = Course & Pick<Replica, 'name' | 'host' | 'port' | 'phase' | 'exit'>
@@ -21,9 +24,29 @@ export interface Shown {
 }
 
 /** A terminal, and the moment, in milliseconds since 1970. */
-export interface View { columns: number, rows: number, colour: boolean, now: number }
+export interface View extends Size { colour: boolean, now: number }
 
 type Paint = (style: Style, text: string) => string
+
+/** How something is shown: a shape as well as a colour, so that it can be told without colour. */
+interface Look { shape: string, style: Style }
+
+/** The looks of the phases. `signalled` is that of a replica that tells no phase. */
+const looks: Readonly<Record<string, Look>> = {
+  starting: { shape: '·', style: 'gray' },
+  running: { shape: '█', style: 'green' },
+  announcing: { shape: '▓', style: 'yellow' },
+  closing: { shape: '┃', style: 'magenta' },
+  draining: { shape: '▒', style: 'cyan' },
+  signalled: { shape: '▒', style: 'yellow' },
+  terminated: { shape: ' ', style: 'gray' }
+}
+
+/** Out of rotation. */
+const out: Look = { shape: '×', style: 'bold' }
+
+const finest = 250 // milliseconds to a cell
+const widest = 1000 // cells to a bar
 
 const label = 8
 const figures = 31
@@ -85,5 +108,51 @@ function totals ({ tally, loadedAt, begunAt }: Shown['drill'], paint: Paint, ela
     `${tally.requests} requests, ${rate} a second, `
       + `${paint(tally.lost > 0 ? 'red' : 'green', `${tally.lost} lost`)}${kinds && `: ${kinds}`}`,
     `${out.shape} out of rotation: what is in front sends it nothing new`
+  ]
+}
+
+/** Whether it got its signal, and has told no phase since. */
+function isSilent ({ history, signalledAt }: Course): boolean {
+  return signalledAt !== undefined
+    && !history.some(({ phase }) => !['starting', 'running', 'terminated'].includes(phase))
+}
+
+/**
+ * How many cells a bar has beside so many others in a terminal of this width; at least 10, also for what is no number.
+ */
+export function barCells (columns: number, others: number): number {
+  const given = Number.isFinite(columns) ? Math.floor(columns) : 0
+  return Math.min(widest, Math.max(10, given - others))
+}
+
+/**
+ * What each cell of a bar shows, undefined for what has not come yet. The number of cells is given, and which of
+ * them are filled follows from the time at which each begins: no sum of rounded times can exceed it.
+ */
+export function looksOf (
+  course: Course, { from, elapsed, cells }: { from: number, elapsed: number, cells: number }
+): Array<Look | undefined> {
+  const scale = Math.max(finest, elapsed / cells)
+  const { removedAt } = course
+  const history = historyOf(course)
+  let shown = -1
+  return Array.from({ length: cells }, (_, cell) => {
+    if (cell * scale >= elapsed) return undefined
+    const [begins, ends] = [from + cell * scale, from + (cell + 1) * scale]
+    if (removedAt !== undefined && removedAt >= begins && removedAt < ends) return out
+    // One phase further per cell at most: closing takes milliseconds, and is shown all the same.
+    if ((history[shown + 1]?.at ?? Infinity) < ends) shown++
+    return looks[history[shown]?.phase ?? '']
+  })
+}
+
+const isEnd = ({ phase }: { phase: string }): boolean => phase === 'terminated'
+
+/** The phases, with the signal for one that tells none. */
+function historyOf (course: Course): Course['history'] {
+  const { history, signalledAt: at } = course
+  if (at === undefined || !isSilent(course)) return history
+  return [
+    ...history.filter((entry) => !isEnd(entry)), { phase: 'signalled', at }, ...history.filter(isEnd)
   ]
 }

@@ -6,10 +6,10 @@ import type { Command } from '../command.ts'
 import { readDuration } from '../config.ts'
 import { readAddress } from '../target.ts'
 import type { Target } from '../target.ts'
+import { isTerminal, paint, Terminal, wantsColours } from '../terminal.ts'
 import { typed, UsageError } from '../usage.ts'
 import { Asker } from './ask.ts'
 import type { AskOptions } from './ask.ts'
-import { isTerminal, paint, Screen, wantsColours } from './screen.ts'
 import type { Line } from './sections.ts'
 import { Subject } from './watch.ts'
 
@@ -188,7 +188,7 @@ class Changes implements Show {
 
 /** For terminals. */
 class Frames implements Show {
-  readonly #screen = new Screen(process.stdout, process.env)
+  readonly #terminal = new Terminal(process.stdout, process.env)
   readonly #subjects: Subject[]
   readonly #beat: NodeJS.Timeout
   #timer: NodeJS.Timeout | undefined
@@ -208,12 +208,18 @@ class Frames implements Show {
   finish (): void {
     clearInterval(this.#beat)
     clearTimeout(this.#timer)
-    this.#draw()
-    this.#screen.finish()
+    // Whole: a long line may take two, for nothing is drawn over it.
+    this.#terminal.close(paint(this.#lines(), this.#terminal))
   }
 
   #draw (): void {
-    this.#screen.draw(whole(this.#subjects, most.terminal))
+    const lines = this.#lines()
+    const { colours } = this.#terminal
+    this.#terminal.draw(({ columns: width, rows }) => paint(lines, { colours, width, height: rows - 1 }))
+  }
+
+  #lines (): Line[] {
+    return whole(this.#subjects, most.terminal)
   }
 }
 

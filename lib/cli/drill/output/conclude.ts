@@ -1,6 +1,6 @@
 import { adviseOn } from '../../../drill/index.ts'
 import type { DrillRecord } from '../../../drill/index.ts'
-import { paint, wantsColours } from '../../status/screen.ts'
+import { paint, wantsColours } from '../../terminal.ts'
 import type { DrillSettings } from '../settings.ts'
 import type { Format } from '../output-options.ts'
 import { htmlOf } from './html.ts'
