@@ -24,13 +24,13 @@ export const sources: Readonly<Record<string, string>> = {
   'haproxy-check': '[the settings that lose nothing](balancers.md); [connections are kept for 5 s](balancers.md)',
   'cloud-run': '[it stops before the signal](platforms.md); assumed: connections are kept as by Google\'s load balancers',
   ecs: '[8 s at most](platforms.md); [connections are kept for 60 s](https://github.com/nodejs/node/issues/26165)',
-  never: 'as nginx, which learns of an end by the request that fails ([behind real balancers](balancers.md))'
+  never: 'as nginx, which notices a shutdown when a request fails ([behind real balancers](balancers.md))'
 }
 
 const seconds = (time: number): string => `${time / 1000} s`
 
 function lagOf ({ lag, isPassive }: FrontPreset): string {
-  if (lag === undefined) return isPassive === true ? 'never: it goes on until it is refused' : 'not told: it asks'
+  if (lag === undefined) return isPassive === true ? 'never: it continues until it is refused' : 'not told: it probes'
   const [least, most] = lag
   if (most < 0) return 'before the signal'
   return least === most ? seconds(most) : `${least / 1000} to ${seconds(most)}`
@@ -40,16 +40,16 @@ function checksOf ({ checks }: FrontPreset): string {
   if (checks === undefined) return '-'
   const { interval, failures, timeout, isLocal } = checks
   const effect = isLocal === true ? '; then new connections are refused' : ''
-  return `every ${seconds(interval)}, ${failures} failures, ${seconds(timeout)} for an answer${effect}`
+  return `every ${seconds(interval)}, ${failures} failures, ${seconds(timeout)} for a response${effect}`
 }
 
 function frontRows (): string[] {
   return [
-    '| `--front` | what it stands for | it sends nothing new after | its own checks | connections | grace | source |',
+    '| `--front` | what it stands for | no new connections after | its own health checks | connections | grace | source |',
     '|---|---|---|---|---|---|---|',
     ...Object.entries(frontPresets).map(([name, front]) => `| ${[
       `\`${name}\``, front.title, lagOf(front), checksOf(front),
-      front.pool === undefined ? 'one for each of a client' : `kept for ${seconds(front.pool)}`,
+      front.pool === undefined ? 'one per client connection' : `kept for ${seconds(front.pool)}`,
       seconds(front.grace), sources[name]
     ].join(' | ')} |`)
   ]
