@@ -1,4 +1,4 @@
-// The users of rollout-service.js: nothing is retried, and every reply is checked to the last byte.
+// The users of rollout-routes.js: nothing is retried, and every reply is checked to the last byte.
 const ok = '{"ok":true}'
 const streamed = Array.from({ length: 10 }, (_, index) => `${index}`.repeat(1000)).join('')
 const upload = Buffer.from(JSON.stringify({ text: 'x'.repeat(20_000) }))

@@ -1,17 +1,17 @@
-// A rolling update of three replicas under load, for every way down that peers.js knows: what the clients lost.
+// A rolling update of three replicas under load, for every peer of launch.js: what the clients lost.
 //   node bench/rollout.js [--updates 1] [--only name,name] [--rate 290] [--delay 5000]
 // As a Deployment does it: a fresh replica is added, an old one gets SIGTERM and leaves the rotation two seconds
 // later, and the next one's turn does not wait for its end. Thirty seconds after SIGTERM comes SIGKILL.
 import { parseArgs } from 'node:util'
 import { drill, lossKinds } from '../dist/drill/index.js'
-import { peers } from './peers.js'
+import { contenders, launchOf, titleOf } from './launch.js'
 import { users } from './rollout-users.js'
-import { head, here, installPeers, median, peerTitle, row } from './support.js'
+import { head, installPeers, median, row } from './support.js'
 
 const { values: options } = parseArgs({
   options: {
     updates: { type: 'string', default: '1' },
-    only: { type: 'string', default: Object.keys(peers).join(',') },
+    only: { type: 'string', default: Object.keys(contenders).join(',') },
     rate: { type: 'string', default: '290' },
     delay: { type: 'string', default: '5000' }
   }
@@ -19,10 +19,13 @@ const { values: options } = parseArgs({
 
 /** One update: what `drill` has seen, and of each old replica whether its `onClose` ran, too. */
 async function update (name, delay) {
+  // With a delay, everything happens that much later, and no timeout of the package cuts a request.
+  const times = delay ? { delay, timeout: delay + 25_000 } : {}
+  const { env, ...service } = launchOf(name, { routes: 'rollout-routes.js', ...times })
   const result = await drill({
     service: {
-      command: [process.execPath, here('rollout-service.js'), name, String(delay)],
-      env: peers[name].ours ? { ...process.env, KUBERNETES_SERVICE_HOST: '127.0.0.1' } : process.env,
+      ...service,
+      env: contenders[name].ours ? { ...env, KUBERNETES_SERVICE_HOST: '127.0.0.1' } : env,
       // Not all of them have a route for readiness.
       readyPath: '/immediate'
     },
@@ -50,8 +53,8 @@ function tableRow (name, delay, updates) {
   const closed = retired.filter(replica => replica.onClose).length
   const times = retired.map(replica => replica.took / 1000)
   return row([
-    name in peers && name !== 'plain close' && !peers[name].ours ? peerTitle(name) : name,
-    peers[name].ours ? 'defaults in Kubernetes' : delay ? `${delay / 1000} s delay` : 'as documented',
+    titleOf(name),
+    contenders[name].ours ? 'defaults in Kubernetes' : delay ? `${delay / 1000} s delay` : 'as documented',
     total(result => result.requests),
     `**${Number(lost.toFixed(1))}**`,
     byKind.map(([count, kind]) => `${count} ${kind}`).join(', ') || '-',
@@ -67,7 +70,8 @@ console.log(head([
   'SIGTERM to exit, median (max)'
 ]))
 for (const name of options.only.split(',')) {
-  const delays = peers[name].ours ? [0] : [0, Number(options.delay)]
+  const { ours, onlyDelayed, takesDelay } = contenders[name]
+  const delays = [...onlyDelayed ? [] : [0], ...takesDelay && !ours ? [Number(options.delay)] : []]
   for (const delay of delays) {
     const updates = []
     for (let count = 0; count < Number(options.updates); count++) updates.push(await update(name, delay))

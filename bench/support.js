@@ -54,22 +54,23 @@ export const machine = () =>
   `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, `
     + `Node ${process.versions.node}, ${process.platform}`
 
-const manifest = () => JSON.parse(readFileSync(here('package.json'), 'utf8')).devDependencies
+const folders = ['', 'hosts/']
 
-/** Installs the packages we are compared with, unless they are there. */
-export function installPeers () {
-  const missing = Object.keys(manifest()).filter(name => !existsSync(here(`node_modules/${name}/package.json`)))
-  if (missing.length === 0) return
-  console.error(`installing ${missing.join(', ')} into bench/node_modules`)
-  execFileSync(
-    'npm',
-    ['install', '--prefix', here('.'), '--no-audit', '--no-fund', '--loglevel=error'],
-    { stdio: ['ignore', 2, 2] }
-  )
+function namesIn (folder) {
+  const { dependencies, devDependencies } = JSON.parse(readFileSync(here(`${folder}package.json`), 'utf8'))
+  return Object.keys({ ...dependencies, ...devDependencies })
 }
 
-/** `name version` of a peer, as the tables show it. */
-export function peerTitle (name) {
-  const { version } = JSON.parse(readFileSync(here(`node_modules/${name}/package.json`), 'utf8'))
-  return `${name} ${version}`
+/** Installs the packages and programs we are compared with, unless they are there. */
+export function installPeers () {
+  for (const folder of folders) {
+    const missing = namesIn(folder).filter(name => !existsSync(here(`${folder}node_modules/${name}/package.json`)))
+    if (missing.length === 0) continue
+    console.error(`installing ${missing.join(', ')} into bench/${folder}node_modules`)
+    execFileSync(
+      'npm',
+      ['install', '--prefix', here(folder || '.'), '--no-audit', '--no-fund', '--no-package-lock', '--loglevel=error'],
+      { stdio: ['ignore', 2, 2] }
+    )
+  }
 }
