@@ -1,15 +1,14 @@
-import { adviseOn } from '../../../drill/index.ts'
-import type { DrillRecord } from '../../../drill/index.ts'
+import { adviseOn, variablesOf } from '../../../drill/index.ts'
+import type { Advice, DrillRecord } from '../../../drill/index.ts'
+import { messageOf } from '../../../errors.ts'
 import { paint, wantsColours } from '../../terminal.ts'
-import type { DrillSettings } from '../settings.ts'
 import type { Format } from '../output-options.ts'
+import type { DrillSettings } from '../settings.ts'
 import { htmlOf } from './html.ts'
-import { jsonOf } from './json.ts'
 import { junitOf, junitOfFailure } from './junit.ts'
 import type { Outputs } from './outputs.ts'
+import type { DrillReport, Trial } from './result.ts'
 import { tableOf } from './table.ts'
-import type { DrillReport } from './result.ts'
-import { tryAdvice } from './trial.ts'
 
 const writers: ReadonlyArray<readonly [Format, (report: DrillReport) => string]> =
   [['json', jsonOf], ['junit', junitOf], ['html', htmlOf]]
@@ -43,4 +42,38 @@ export function show (report: DrillReport, outputs: Outputs): void {
   const lines = paint(tableOf(report, width), { colours: wantsColours(text, process.env) })
   text.write(`${lines.join('\n')}\n`)
   for (const [format, write] of writers) if (outputs.wants(format)) outputs.write(format, write(report))
+}
+
+/** The result as JSON: the record, with `advice`, and with `trial` where the advice was tried. */
+export function jsonOf ({ record, advice, trial }: DrillReport): string {
+  return `${JSON.stringify({ ...record, advice, ...trial === undefined ? {} : { trial } }, undefined, 2)}\n`
+}
+
+/** The variable of the grace period, which the drill keeps to, too. */
+const graceVariable = 'TERMINATION_GRACE_PERIOD_SECONDS'
+
+/** Rehearses again with what is advised, as far as variables can say it. */
+async function tryAdvice (
+  advice: readonly Advice[], settings: DrillSettings, rehearse: (settings: DrillSettings) => Promise<DrillRecord>
+): Promise<Trial> {
+  const variables = variablesOf(advice)
+  const untried = advice.flatMap(({ action, settings: all }) =>
+    all.length === 0 ? [action] : all.flatMap(({ option, variable }) => variable === undefined ? [option] : []))
+  if (Object.keys(variables).length === 0) return { variables, untried, record: undefined }
+  try {
+    return { variables, untried, record: await rehearse(advised(settings, variables)) }
+  } catch (error) {
+    return { variables, untried, record: undefined, failure: messageOf(error) }
+  }
+}
+
+/** The same drill with these variables. */
+function advised (settings: DrillSettings, variables: Readonly<Record<string, string>>): DrillSettings {
+  const { service, update } = settings
+  const grace = Math.max(update.grace, Number(variables[graceVariable] ?? 0) * 1000)
+  return {
+    ...settings,
+    service: { ...service, env: { ...service.env ?? process.env, ...variables } },
+    update: { ...update, grace }
+  }
 }
