@@ -1,8 +1,8 @@
 import type { LoadPlan } from '../load-options.ts'
 import { unfit, wrong } from '../option.ts'
 import type { Given } from '../option.ts'
-import { readOutput } from '../output-options.ts'
-import type { OutputPlan } from '../output-options.ts'
+import { readOutput } from '../output/outputs.ts'
+import type { OutputPlan } from '../output/outputs.ts'
 import { readBoundedLoad } from './bounds.ts'
 
 /** A drill in a cluster, as it was typed. Times are milliseconds. */
