@@ -1,11 +1,10 @@
-import { existsSync } from 'node:fs'
-import { get } from 'node:http'
-import { messageOf } from '../../errors.ts'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { get, METHODS } from 'node:http'
 import { isPath, readHar, readOpenApi } from '../../drill/index.ts'
 import type { Endpoint, RequestProfile, Requests, StayProfile, Traffic } from '../../drill/index.ts'
-import { readBounded } from './files.ts'
+import { messageOf } from '../../errors.ts'
 import { unfit } from './option.ts'
-import { readRequest } from './path-option.ts'
+import { addHeader } from './sources.ts'
 import type { Source } from './sources.ts'
 
 /** Milliseconds for a document, and its bytes. */
@@ -118,4 +117,64 @@ function mix (profile: RequestProfile, share: number): RequestProfile[] {
     { ...profile, weight: weight * share, group: 'kept', think: longestThought },
     { ...profile, weight: weight * (1 - share), group: 'fresh', keepAlive: false }
   ].filter((one) => one.weight > 0)
+}
+
+/** Bytes of the largest file that is read: its content is held in memory. */
+const mostOfFile = 256 * 1024 * 1024
+
+/** Reads a whole file. @throws Error where it cannot be read, is none, or is too large */
+function readBounded (path: string): Buffer {
+  const stats = statSync(path)
+  if (!stats.isFile()) throw new Error(`${path} is no file`)
+  if (stats.size > mostOfFile) throw new Error(`it has ${stats.size} bytes, at most ${mostBytes} are read`)
+  return readFileSync(path)
+}
+
+const expected = 'a path such as /orders, with method, headers and body: POST /orders x-shop:7 {"id":7}'
+
+/**
+ * Reads one `--path`: `[METHOD ]/path[ name:value ...][ body]`. The first word that is no header begins the body.
+ * @throws UsageError
+ */
+function readRequest ({ flag, value, data, headers: common }: Source): RequestProfile {
+  const [, typedMethod, path = '', rest = ''] = /^(?:([A-Za-z-]+) +)?(\S+)\s*(.*)$/s.exec(value) ?? []
+  if (!isPath(path)) throw unfit(flag, expected, value)
+  const headers = { ...common }
+  const text = takeHeaders(flag, rest, headers)
+  if (text !== '' && data !== undefined) throw unfit('data', 'the only body, but --path has one, too', data)
+  const body = data === undefined ? text === '' ? undefined : Buffer.from(text) : readData(data)
+  if (body !== undefined) headers['content-type'] ??= isJson(body) ? 'application/json' : 'text/plain'
+  const method = typedMethod?.toUpperCase() ?? (body === undefined ? 'GET' : 'POST')
+  if (!METHODS.includes(method) || method === 'CONNECT') throw unfit(flag, 'a path after a method, such as GET', value)
+  return {
+    name: `${method} ${path}`,
+    method, path, headers,
+    ...body === undefined ? {} : { body }
+  }
+}
+
+function takeHeaders (flag: string, text: string, headers: Record<string, string>): string {
+  const found = /^[!#$%&'*+.^_`|~\w-]+:\S+(?:\s+|$)/.exec(text)?.[0]
+  if (found === undefined) return text
+  const own = found.trim()
+  addHeader(headers, flag, own)
+  return takeHeaders(flag, text.slice(found.length), headers)
+}
+
+/** A body, or that of a file. */
+function readData (data: string): Buffer {
+  if (!data.startsWith('@')) return Buffer.from(data)
+  try {
+    return readBounded(data.slice(1))
+  } catch (error) {
+    throw unfit('data', `a body, or @ and a file that can be read (${messageOf(error)})`, data)
+  }
+}
+
+function isJson (body: Buffer): boolean {
+  try {
+    return typeof JSON.parse(String(body)) === 'object'
+  } catch {
+    return false
+  }
 }
