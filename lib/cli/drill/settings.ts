@@ -1,17 +1,112 @@
+import { faults, frontNamed, frontPresets, readAddress } from '../../drill/index.ts'
+import type { FaultName, FaultPlan, FrontPreset, UpdatePlan } from '../../drill/index.ts'
 import { kubernetesOptions } from './kubernetes/options.ts'
-import { faultOptions, readFault } from './fault-options.ts'
 import { loadOptions, readLoad } from './load-options.ts'
-import type { FaultPlan } from '../../drill/index.ts'
 import type { LoadPlan } from './load-options.ts'
-import { wrong } from './option.ts'
-import type { DrillOption } from './option.ts'
+import { unfit, wrong } from './option.ts'
+import type { DrillOption, Given } from './option.ts'
 import { outputOptions, readOutput } from './output/outputs.ts'
 import type { OutputPlan } from './output/outputs.ts'
 import type { Typed } from './parse.ts'
 import { readService, serviceOptions } from './service-options.ts'
 import type { ServicePlan } from './service-options.ts'
-import { readUpdate, updateOptions } from './update-options.ts'
-import type { UpdateSettings } from './update-options.ts'
+
+/** The update, and what is in front of the service. */
+const updateOptions: readonly DrillOption[] = [
+  { flag: 'front', value: '<name>', text: 'what is in front, or the seconds it goes on', default: 'kube-proxy' },
+  { flag: 'replicas', value: '<number>', text: 'replicas in service', default: '3' },
+  {
+    flag: 'updates', value: '<number>', default: 'all',
+    text: 'how many of them are replaced; with --kubernetes how often all are (1); 0 for a control run'
+  },
+  { flag: 'grace', value: '<time>', text: 'from the end of a replica to SIGKILL', default: "the front's" },
+  { flag: 'pre-stop', value: '<time>', text: 'a preStop hook before SIGTERM', default: '0s' },
+  { flag: 'stagger', value: '<time>', text: 'from replacement to replacement', default: 'the one before has left' },
+  { flag: 'warm-up', value: '<time>', text: 'load before the first replacement', default: '1s' },
+  { flag: 'cool-down', value: '<time>', text: 'load after the last one', default: '500ms' },
+  { flag: 'runs', value: '<number>', text: 'how many times the update is rehearsed', default: '1' },
+  { flag: 'max-lost', value: '<number>', text: 'how many requests of a run may be lost', default: '0' }
+]
+
+/** How replicas are replaced. Times are milliseconds. */
+interface UpdateSettings {
+  replicas: number
+  /** How many of them are replaced. */
+  replace: number
+  /** The name of what is in front. */
+  front: string
+  preset: FrontPreset
+  update: UpdatePlan
+  warmUp: number
+  coolDown: number
+  runs: number
+  maxLost: number
+}
+
+/** Longest time that may be given, in milliseconds. */
+const hour = 3_600_000
+/** The longest that a front may take to find out that a replica has gone. */
+const longestNotice = 60_000
+
+/** Reads the update from what was typed. @throws UsageError */
+export function readUpdate (given: Given): UpdateSettings {
+  const front = given.text('front') ?? 'kube-proxy'
+  const preset = frontNamed(front)
+  if (preset === undefined) {
+    throw unfit('front', `one of ${Object.keys(frontPresets).join(', ')}, or a number of seconds`, front)
+  }
+  const replicas = given.count('replicas', 3, [1, 100])
+  const grace = given.time('grace', preset.grace, [100, hour])
+  const preStop = given.time('pre-stop', 0, [0, hour])
+  if (preStop >= grace && preStop > 0) {
+    throw wrong(`option '--pre-stop' must be shorter than the grace period of ${grace / 1000} s`)
+  }
+  return {
+    replicas,
+    replace: given.count('updates', replicas, [0, replicas]),
+    front,
+    preset,
+    update: {
+      grace,
+      preStop,
+      noticeWithin: longestNotice,
+      ...preset.lag === undefined ? {} : { lag: preset.lag },
+      ...given.has('stagger') ? { stagger: given.time('stagger', 0, [0, hour]) } : {}
+    },
+    warmUp: given.time('warm-up', 1000, [0, hour]),
+    coolDown: given.time('cool-down', 500, [0, hour]),
+    runs: given.count('runs', 1, [1, 1000]),
+    maxLost: given.count('max-lost', 0, [0, Number.MAX_SAFE_INTEGER])
+  }
+}
+
+const names = Object.keys(faults) as FaultName[]
+
+/** What goes wrong during the update. */
+const faultOptions: readonly DrillOption[] = [
+  { flag: 'fault', value: '<name>', text: `what goes wrong meanwhile: ${names.join(', ')}`, default: 'nothing' },
+  { flag: 'dependency', value: '<variable>', text: 'which variable says where the dependency is, for dependency-down' }
+]
+
+/** Reads the fault from what was typed; undefined where there is none. @throws UsageError */
+export function readFault (given: Given, env: NodeJS.ProcessEnv): FaultPlan | undefined {
+  const typed = given.text('fault')
+  const dependency = given.text('dependency')
+  const name = names.find((one) => one === typed)
+  if (typed !== undefined && name === undefined) throw unfit('fault', `one of ${names.join(', ')}`, typed)
+  if (name !== 'dependency-down') {
+    if (dependency !== undefined) throw wrong("option '--dependency' needs '--fault dependency-down'")
+    return name && { name }
+  }
+  if (dependency === undefined) throw wrong("option '--fault dependency-down' needs '--dependency <variable>'")
+  const value = env[dependency]
+  if (value === undefined) throw wrong(`option '--dependency' must be a variable that is set, got '${dependency}'`)
+  if (readAddress(value) === undefined) {
+    // It may hold a password.
+    throw wrong(`option '--dependency' must be a variable with a URL or host:port, but ${dependency} holds neither`)
+  }
+  return { name, dependency }
+}
 
 /** The options by what they are about, as the help and the docs show them. */
 export const optionGroups: ReadonlyArray<readonly [title: string, options: readonly DrillOption[]]> = [
