@@ -1,9 +1,8 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { Given } from '../../lib/cli/drill/option.ts'
+import { Given, parse } from '../../lib/cli/drill/option.ts'
 import { loadOptions, readLoad } from '../../lib/cli/drill/load-options.ts'
 import type { LoadPlan } from '../../lib/cli/drill/load-options.ts'
-import { parse } from '../../lib/cli/drill/parse.ts'
 import type { RequestProfile } from '../../lib/drill/profiles.ts'
 
 const plan = (...args: string[]): LoadPlan => readLoad(parse([...args, 'service.js'], loadOptions)!.given)

@@ -3,8 +3,7 @@ import type { ServiceOptions, FrontPreset, UpdatePlan } from '../../drill/index.
 import { longestTimer } from '../../util/numbers.ts'
 import { checkScript } from '../../supervisor/parent/script.ts'
 import { wrong } from './option.ts'
-import type { DrillOption } from './option.ts'
-import type { Typed } from './parse.ts'
+import type { DrillOption, Typed } from './option.ts'
 
 /** How the service is started, and told to go. */
 export const serviceOptions: readonly DrillOption[] = [

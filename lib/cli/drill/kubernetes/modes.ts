@@ -1,5 +1,5 @@
 import { wrong } from '../option.ts'
-import type { Typed } from '../parse.ts'
+import type { Typed } from '../option.ts'
 import { kubernetesOptions } from './options.ts'
 
 /** What a drill does: an update on this machine, one in a cluster, or a load alone. */
