@@ -130,7 +130,7 @@ function readBounded (path: string): Buffer {
   return readFileSync(path)
 }
 
-const expected = 'a path such as /orders, with method, headers and body: POST /orders x-shop:7 {"id":7}'
+const aPath = 'a path such as /orders, with method, headers and body: POST /orders x-shop:7 {"id":7}'
 
 /**
  * Reads one `--path`: `[METHOD ]/path[ name:value ...][ body]`. The first word that is no header begins the body.
@@ -138,7 +138,7 @@ const expected = 'a path such as /orders, with method, headers and body: POST /o
  */
 function readRequest ({ flag, value, data, headers: common }: Source): RequestProfile {
   const [, typedMethod, path = '', rest = ''] = /^(?:([A-Za-z-]+) +)?(\S+)\s*(.*)$/s.exec(value) ?? []
-  if (!isPath(path)) throw unfit(flag, expected, value)
+  if (!isPath(path)) throw unfit(flag, aPath, value)
   const headers = { ...common }
   const text = takeHeaders(flag, rest, headers)
   if (text !== '' && data !== undefined) throw unfit('data', 'the only body, but --path has one, too', data)
