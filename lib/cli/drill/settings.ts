@@ -1,6 +1,6 @@
 import { faults, frontNamed, frontPresets, readAddress } from '../../drill/index.ts'
 import type { FaultName, FaultPlan, FrontPreset, UpdatePlan } from '../../drill/index.ts'
-import { kubernetesOptions } from './kubernetes/options.ts'
+import { kubernetesOptions } from './kubernetes/modes.ts'
 import { loadOptions, readLoad } from './load-options.ts'
 import type { LoadPlan } from './load-options.ts'
 import { unfit, wrong } from './option.ts'

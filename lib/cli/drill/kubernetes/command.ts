@@ -3,24 +3,24 @@ import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DrillRecord, RunRecord } from '../../../drill/index.ts'
 import { messageOf } from '../../../errors.ts'
+import { duration } from '../../../status/words.ts'
+import { counted } from '../../../util/counted.ts'
 import { printable } from '../../printable.ts'
+import type { Summary } from '../../report/summary.ts'
 import { UsageError } from '../../usage.ts'
 import { wrong } from '../option.ts'
 import type { Given } from '../option.ts'
 import { concludeFailure, show } from '../output/conclude.ts'
 import { Outputs } from '../output/outputs.ts'
-import { isPassed } from '../output/words.ts'
 import type { GivenAdvice } from '../output/result.ts'
+import { isPassed } from '../output/words.ts'
 import { exitCodeOf } from '../service-options.ts'
-import { adviceOf } from './advice.ts'
 import { jobOf } from './job.ts'
-import { Kubectl } from './kubectl.ts'
+import { checkVersion, findPlace, Kubectl, productionSign } from './kubectl.ts'
 import { Loader } from './loader.ts'
-import { checkVersion, findPlace, productionSign } from './place.ts'
-import type { Place } from './place.ts'
+import type { Place } from './kubectl.ts'
 import { checkRights, printedRole } from './rights.ts'
-import { bounds } from './bounds.ts'
-import { readClusterPlan } from './settings.ts'
+import { bounds, readClusterPlan } from './settings.ts'
 import type { ClusterPlan } from './settings.ts'
 import { findService, findTarget } from './target.ts'
 import type { Goal, Target } from './target.ts'
@@ -68,13 +68,14 @@ class ClusterDrill {
     this.#updates = new Updates(kubectl, target, said)
     const sample = await this.#updates.watch(this.#signal)
     const { warmUp, updates, within, coolDown, load: { timeout } } = this.#plan
-    const duration = warmUp + updates * (within + target.grace + 60_000) + coolDown + 30_000
-    if (duration > bounds.duration) {
+    const lasting = warmUp + updates * (within + target.grace + 60_000) + coolDown + 30_000
+    if (lasting > bounds.duration) {
       throw wrong(`${updates} updates of ${within / 1000} s may take longer than an hour: lower --updates or --within`)
     }
     const mark = randomBytes(4).toString('hex')
     this.#loader = new Loader(kubectl, mark)
-    const job = jobOf({ mark, target, sample, url: goal.url, duration, timeout, node: given.text('node'), given })
+    const node = given.text('node')
+    const job = jobOf({ mark, target, sample, url: goal.url, duration: lasting, timeout, node, given })
     await this.#loader.start(job, this.#plan.boot, this.#signal)
     this.#print(`${this.#time()}  load on service ${goal.name}`)
     const run = await this.#rehearse(this.#loader, this.#updates)
@@ -197,4 +198,25 @@ export async function drillInCluster (given: Given): Promise<void> {
   concludeFailure(messageOf(failure), { label: `deployment/${plan.deployment}` }, outputs)
   complain(messageOf(failure))
   process.exitCode = 2
+}
+
+/** What the logs of a rollout advise, as a drill does: which loss each would have saved nobody can say of a cluster. */
+export function adviceOf ({ advice: { values, others }, reports }: Summary, lost: number): GivenAdvice[] {
+  const ofReports = { cause: 'report' as const, saves: undefined }
+  return [
+    ...values.map(({ option, value, variable, chart, isEnough, causes }) => ({
+      ...ofReports,
+      action: `Set ${option} to ${isEnough ? '' : 'at least '}${duration(value)}`,
+      because: causes.map((cause) => `${counted(cause.reports, 'end')}: ${cause.text}`).join('; '),
+      settings: [{ option, value, variable, chart }]
+    })),
+    ...others.map(({ text, reports: ends }) => ({
+      ...ofReports, action: text, because: counted(ends, 'end'), settings: []
+    })),
+    ...lost === 0 || reports > 0 ? [] : [{
+      cause: 'plugin' as const, saves: undefined, settings: [],
+      action: 'Register the plugin, before everything else, and log at level info: await app.register(graceful)',
+      because: 'no pod has left a report in its log'
+    }]
+  ]
 }

@@ -9,7 +9,7 @@ import type { Given } from '../option.ts'
 import { concludeFailure, show } from '../output/conclude.ts'
 import { Outputs, readOutput } from '../output/outputs.ts'
 import { isPassed } from '../output/words.ts'
-import { bounds, readBoundedLoad } from './bounds.ts'
+import { bounds, readBoundedLoad } from './settings.ts'
 import { lineOf, linesOf } from './parcel.ts'
 import type { Message } from './parcel.ts'
 
