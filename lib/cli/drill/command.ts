@@ -1,19 +1,64 @@
+import {
+  drill, drillWithFault, ImpossibleFault, observers as composed, probe, recordRun, startFront
+} from '../../drill/index.ts'
+import type { DrillObserver, DrillOptions, DrillRecord, RunRecord } from '../../drill/index.ts'
 import { messageOf } from '../../errors.ts'
 import type { Command } from '../command.ts'
 import { printable } from '../printable.ts'
 import { UsageError } from '../usage.ts'
 import { modeOf } from './kubernetes/modes.ts'
+import { parse, wrong } from './option.ts'
 import type { DrillOption } from './option.ts'
 import { conclude, concludeFailure } from './output/conclude.ts'
 import { Outputs } from './output/outputs.ts'
 import { isPassed } from './output/words.ts'
-import { parse } from './option.ts'
-import { exitCodeOf } from './service-options.ts'
-import { rehearse } from './session.ts'
+import { exitCodeOf, platformEnvironment } from './service-options.ts'
 import { optionGroups, readSettings } from './settings.ts'
 import type { DrillSettings } from './settings.ts'
 import { viewOf } from './view.ts'
 import type { DrillView } from './view.ts'
+
+/** What the engine is asked for. */
+function drillOptions (settings: DrillSettings): DrillOptions {
+  const { service, preset, update, load, replicas, replace, warmUp, coolDown } = settings
+  const { readyPath, probe: ask = probe } = service
+  return {
+    ...update, ...load, replicas, replace, warmUp, coolDown,
+    service: { ...service, env: platformEnvironment(settings, service.env ?? process.env) },
+    startFront: (notice) =>
+      startFront(preset, { path: readyPath ?? '/readyz', isOptional: readyPath === undefined, ask }, notice)
+  }
+}
+
+/** @throws UsageError where the service cannot have the fault */
+async function runOnce (options: DrillOptions, { fault: plan }: DrillSettings): Promise<RunRecord> {
+  if (plan === undefined) return recordRun(await drill(options))
+  try {
+    const { result, fault } = await drillWithFault(options, plan)
+    return { ...recordRun(result), fault }
+  } catch (error) {
+    throw error instanceof ImpossibleFault ? wrong(error.message) : error
+  }
+}
+
+/**
+ * Rehearses the update as often as it is asked for.
+ * @param observers hear of each of them
+ * @throws Error where a replica does not get ready
+ */
+export async function rehearse (
+  settings: DrillSettings, observers: readonly DrillObserver[]
+): Promise<DrillRecord> {
+  const { label, front, update, load, replicas, runs, maxLost, fault } = settings
+  const records: RunRecord[] = []
+  while (records.length < runs) {
+    records.push(await runOnce({ ...drillOptions(settings), observer: composed(observers) }, settings))
+  }
+  return {
+    version: 1, service: label, front, fault: fault?.name, replicas, grace: update.grace, rate: load.rate, maxLost,
+    runs: records
+  }
+}
 
 const optionLine = ({ flag, value = '', text, default: otherwise }: DrillOption): string =>
   `  ${`--${flag} ${value}`.padEnd(28)} ${text}${otherwise === undefined ? '' : ` (${otherwise})`}`
