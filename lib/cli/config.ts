@@ -5,7 +5,7 @@ import { own, readVariable } from '../util/own.ts'
 import { supervisorOptions } from '../supervisor/option-table.ts'
 import type { SupervisorOptions } from '../supervisor/options.ts'
 import type { SupervisorOption } from '../supervisor/option-table.ts'
-import { anAmount, aTime, parseBytes, parseTime } from './units.ts'
+import { anAmount, aTime, parseBytes, parseTime } from './usage.ts'
 
 /** What of a package file is read. */
 export const packageKey = 'fastify-graceful'

@@ -6,9 +6,8 @@ import type { SupervisorOption } from '../supervisor/option-table.ts'
 import { checkScript } from '../supervisor/parent/script.ts'
 import { shorten } from '../errors.ts'
 import { flagOf, packageKey, readConfig, readPackageKey, variableOf } from './config.ts'
-import type { Command } from './command.ts'
-import { anAmount, aTime } from './units.ts'
-import { typed, UsageError } from './usage.ts'
+import type { Command } from './usage.ts'
+import { anAmount, aTime, typed, UsageError } from './usage.ts'
 
 const optionLine = (option: SupervisorOption): string =>
   `  --${flagOf(option).padEnd(15)} ${variableOf(option).padEnd(26)} ${option.default.replaceAll('`', '')}`

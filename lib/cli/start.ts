@@ -1,6 +1,6 @@
 import { messageOf, shorten } from '../errors.ts'
 import { version } from '../version.ts'
-import type { Command } from './command.ts'
+import type { Command } from './usage.ts'
 import { complain, UsageError } from './usage.ts'
 
 /** The subcommands by name. A new one is an entry here and a file, which is read where it is asked for. */

@@ -2,7 +2,7 @@ import t from 'tap'
 import { MemoryLimit } from '../../lib/supervisor/parent/memory.ts'
 import { Slot } from '../../lib/supervisor/parent/slot.ts'
 import type { Child } from '../../lib/supervisor/parent/child.ts'
-import { parseBytes } from '../../lib/cli/units.ts'
+import { parseBytes } from '../../lib/cli/usage.ts'
 import { ask, service, start, until } from './tree.ts'
 
 const mib = 2 ** 20

@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import Fastify from 'fastify'
-import type { Command } from '../../lib/cli/command.ts'
+import type { Command } from '../../lib/cli/usage.ts'
 import { flagOf, variableOf } from '../../lib/cli/config.ts'
 import { drillCommand } from '../../lib/cli/drill/command.ts'
 import { probe } from '../../lib/cli/probe/command.ts'

@@ -3,7 +3,7 @@ import {
 } from '../../drill/index.ts'
 import type { DrillObserver, DrillOptions, DrillRecord, RunRecord } from '../../drill/index.ts'
 import { messageOf } from '../../errors.ts'
-import type { Command } from '../command.ts'
+import type { Command } from '../usage.ts'
 import { printable } from '../printable.ts'
 import { UsageError } from '../usage.ts'
 import { modeOf } from './kubernetes/modes.ts'

@@ -1,7 +1,6 @@
 import { shorten } from '../../errors.ts'
 import { parseArgs } from '../../util/node-util.ts'
-import { aTime, parseTime } from '../units.ts'
-import { typed, UsageError } from '../usage.ts'
+import { aTime, parseTime, typed, UsageError } from '../usage.ts'
 
 /** One option of the command. */
 export interface DrillOption {

@@ -2,7 +2,7 @@ import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timer
 import { messageOf, shorten } from '../../errors.ts'
 import { parseArgs } from '../../util/node-util.ts'
 import { readVariable } from '../../util/own.ts'
-import type { Command } from '../command.ts'
+import type { Command } from '../usage.ts'
 import { readDuration } from '../config.ts'
 import { readAddress } from '../target.ts'
 import type { Target } from '../target.ts'
