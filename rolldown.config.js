@@ -140,9 +140,8 @@ export default defineConfig(async () => [
     input: {
       ...named(['index', 'process/early', 'supervisor/index', 'cli/index']),
       'supervisor/worker': 'lib/supervisor/child/index.ts',
-      // For the demo and the benches. They are not published: see package.json.
-      'drill/index': 'lib/drill/index.ts',
-      'drill/view': 'lib/cli/drill/view.ts'
+      // For the benches. It is not published: see package.json.
+      'drill/index': 'lib/drill/index.ts'
     },
     plugins: [styles, finish],
     transform: {

@@ -1,24 +1,19 @@
-// The other side of the comparison: what a service without the plugin does on SIGTERM.
-import fp from 'fastify-plugin'
+// The shop without the plugin: `app.close()` on SIGTERM. What its routes use of the plugin does here what can be done
+// without it.
+import Fastify from 'fastify'
+import shop from '../service/app.js'
 
-/** `app.close()` on SIGTERM, and what the routes of the shop use of the plugin, doing what they could do without it. */
-export const plainClose = fp(async (app) => {
-  let phase = 'running'
+const app = Fastify({ logger: true })
+const closing = new AbortController()
 
-  const closing = new AbortController()
-  app.decorate('graceful', {
-    addCheck () {},
-    waitUntil () {},
-    get phase () { return phase }
-  })
-  app.decorateRequest('drainSignal', { getter: () => closing.signal })
-  app.get('/readyz', async () => 'ok')
+app.decorate('graceful', { addCheck () {}, waitUntil () {} })
+app.decorateRequest('drainSignal', { getter: () => closing.signal })
+// An event stream that nobody ends would hold close() until SIGKILL. It is ended here, so that the comparison is fair.
+app.addHook('preClose', async () => closing.abort())
+app.register(shop)
 
-  // An event stream that nobody ends would hold close() until SIGKILL. Ended here, so that the comparison is fair.
-  app.addHook('preClose', async () => closing.abort())
+process.once('SIGTERM', () => {
+  app.close().finally(() => process.exit())
+})
 
-  process.once('SIGTERM', () => {
-    phase = 'closing'
-    app.close().finally(() => process.exit())
-  })
-}, { name: 'plain-close' })
+await app.listen({ port: Number(process.env.PORT ?? 3000), host: process.env.HOST ?? '127.0.0.1' })

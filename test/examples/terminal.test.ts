@@ -24,7 +24,8 @@ async function run (
   const child = spawn('script', [
     '-qec',
     `tty; stty cols ${first[0]} rows ${first[1]}; `
-      + `exec env ${clean} TERM=xterm DEMO_SPEED=5 '${process.execPath}' '${demo}'`,
+      // The first drill lasts until all sizes have been drawn.
+      + `exec env ${clean} TERM=xterm '${process.execPath}' '${demo}' --replicas 2 --warm-up 15s`,
     '/dev/null'
   ], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => child.kill('SIGTERM'))
@@ -65,20 +66,22 @@ t.test('the demo itself in terminals of 60 to 200 columns: one that is made wide
   // terminal's right border.
   const screens = output.split('\u001b[2J').slice(0, widths.length).map(linesOf)
   const seen = screens.map((lines) => [
-    ...new Set(lines.filter((line) => /^\d v\d {4}/.test(line)).map((line) => line.length + 2))
+    ...new Set(lines.filter((line) => /^\d (?:old|new) {3}/.test(line)).map((line) => line.length + 2))
   ])
   t.same(seen, widths.map((columns) => [columns]), 'all rows of one terminal are as long')
   for (const part of [
-    'Rolling update with fastify-graceful',
-    'The same update with plain app.close()',
-    'fastify-graceful:  0 of '
+    'Rolling update: examples/demo/plain.js behind a Service of Kubernetes',
+    'Rolling update: examples/service/server.js behind a Service of Kubernetes',
+    /^fastify-graceful: +0 of \d+ requests lost\r$/m
   ]) {
     t.match(output, part)
   }
+  t.ok(output.lastIndexOf('\u001b[?25h') > output.lastIndexOf('\u001b[?25l'), 'the cursor is shown at the end')
 })
 
 t.test('the demo itself in a terminal that takes any size', async (t) => {
-  const { output } = await demonstrated
+  const { output: whole } = await demonstrated
+  const output = whole.split('\u001b[?25h')[0]!
   // What comes before the first frame is no part of it, nor is what was drawn while the size changed.
   const screens = output.split('\u001b[2J')
     .map((screen, index) => screen.split('\u001b[J').slice(index === 0 ? 1 : 0, -1)

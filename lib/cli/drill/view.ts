@@ -20,8 +20,16 @@ const [fewestColumns, fewestRows] = [20, 6]
 /** A terminal that does not know its size says 0. */
 const isLarge = (size: number, fewest: number): boolean => !size || size >= fewest
 
-/** A time line in a terminal, a line per event elsewhere. @param titleOf the title of the next rehearsal */
-export function showDrills (output: Output, env: NodeJS.ProcessEnv, titleOf: () => string): DrillView {
+/** Shows what the command rehearses: a time line in a terminal, a line per event elsewhere. */
+export function viewOf (
+  output: Output, env: NodeJS.ProcessEnv, { label, preset, replace, runs }: DrillSettings
+): DrillView {
+  let run = 0
+  const what = replace === 0 ? 'Load without an update' : 'Rolling update'
+  const titleOf = (): string => {
+    run++
+    return `${what}: ${printable(label)} behind ${preset.title}${runs === 1 ? '' : `, run ${run} of ${runs}`}`
+  }
   const { columns, rows } = output
   if (isTerminal(output, env) && isLarge(columns, fewestColumns) && isLarge(rows, fewestRows)) {
     return drawn(new Terminal(output, env), titleOf)
@@ -29,19 +37,7 @@ export function showDrills (output: Output, env: NodeJS.ProcessEnv, titleOf: () 
   return { observer: printed((line) => { output.write(`${line}\n`) }, titleOf), close: () => {} }
 }
 
-/** Shows what the command rehearses. */
-export function viewOf (
-  output: Output, env: NodeJS.ProcessEnv, { label, preset, replace, runs }: DrillSettings
-): DrillView {
-  let run = 0
-  const what = replace === 0 ? 'Load without an update' : 'Rolling update'
-  return showDrills(output, env, () => {
-    run++
-    return `${what}: ${printable(label)} behind ${preset.title}${runs === 1 ? '' : `, run ${run} of ${runs}`}`
-  })
-}
-
-/** Draws each rehearsal below the one before. */
+/** Draws each rehearsal below the one before. @param titleOf the title of the next one */
 function drawn (terminal: Terminal, titleOf: () => string): DrillView {
   let title = ''
   let timer: NodeJS.Timeout | undefined
@@ -65,7 +61,7 @@ function drawn (terminal: Terminal, titleOf: () => string): DrillView {
   return { observer, close }
 }
 
-/** Prints a line per event. */
+/** Prints a line per event. @param titleOf the title of the next rehearsal */
 function printed (print: (line: string) => void, titleOf: () => string): DrillObserver {
   let drill: DrillState
   return {
