@@ -27,6 +27,7 @@ export type OnLate = (arrival: { address: string | undefined, after: number }) =
  */
 export class Arrivals {
   readonly #now: () => number
+  readonly #needed: number
   readonly #buckets: number[] = Array.from({ length: bucketCount }, () => 0)
   #bucket = -1
   #firstBucket: number | undefined
@@ -45,9 +46,10 @@ export class Arrivals {
   readonly #late: LateArrivals
   #suggestion: { quiet: number, preStop: number } | undefined
 
-  /** @param onLate called with each connection that came late: who sent it, and milliseconds since the announcement */
-  constructor (now: () => number, onLate?: OnLate) {
+  /** @param onLate called with each late connection: who sent it, and when @param needed as {@link enough} */
+  constructor (now: () => number, onLate?: OnLate, needed: number = enough) {
     this.#now = now
+    this.#needed = needed
     this.#late = new LateArrivals(({ at, source }) =>
       onLate?.({ address: source, after: Math.round(at - (this.#announcedAt ?? at)) })
     )
@@ -67,7 +69,7 @@ export class Arrivals {
     this.#count++
     this.#late.arrive(now, source?.(), isProber)
     if (this.#last !== undefined) this.#intervals.push(now - this.#last - this.#missed)
-    if (this.#intervals.length > enough) this.#intervals.shift()
+    if (this.#intervals.length > this.#needed) this.#intervals.shift()
     this.#last = now
     this.#missed = 0
     this.#shedSinceLast = 0
@@ -94,9 +96,7 @@ export class Arrivals {
   }
 
   /** Phase 1 was undone. */
-  undo (): void {
-    this.#announcedAt = undefined
-  }
+  undo (): void { this.#announcedAt = undefined }
 
   /** New connections per second in the quietest five seconds of the last minute; 0 until ten seconds have been seen. */
   rate (): number {
@@ -123,7 +123,7 @@ export class Arrivals {
     const silence = now - since - this.#missed
     const expected = this.#rate * silence / 1000 + shedWeight * this.#shedSinceLast
     const isSilent = silence >= Math.max(quiet, this.#neededSilence)
-    this.#observed = isSilent && expected >= enough
+    this.#observed = isSilent && expected >= this.#needed
     if (this.#observed) return undefined
     const hadTraffic = this.#rate > 0 || this.#last !== undefined || this.#shed > 0
     // Where there never was traffic, there is nobody whose silence could be waited for.
@@ -173,7 +173,7 @@ export class Arrivals {
    * has a pace of its own: a young replica knows no other, and of many balancers some hear later than others.
    */
   get #neededSilence (): number {
-    return this.#intervals.length < enough ? 0 : this.#intervals.reduce((sum, interval) => sum + interval, 0)
+    return this.#intervals.length < this.#needed ? 0 : this.#intervals.reduce((sum, interval) => sum + interval, 0)
   }
 
   #roll (now: number): void {
