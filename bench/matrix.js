@@ -46,6 +46,8 @@ if (options.check) {
 }
 
 if (names.some(name => contenders[name].package)) installPeers()
+// Whoever breaks the run off leaves no service behind.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 const measured = {}
 const queue = names.flatMap(name => numbers.map(number => ({ name, number })))
 

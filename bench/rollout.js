@@ -37,6 +37,8 @@ async function update (name, delay) {
     warmUp: 3000,
     coolDown: 1000
   })
+  const { longestPause } = result
+  if (longestPause > 2000) console.error(`${name}: the client itself stood still for up to ${longestPause} ms`)
   const retired = result.departures.map(departure => {
     const { log } = result.replicas.find(replica => replica.name === departure.name)
     return { ...departure, onClose: log.some(({ msg }) => msg === 'onClose') }
@@ -65,6 +67,8 @@ function tableRow (name, delay, updates) {
 }
 
 installPeers()
+// Whoever breaks the run off leaves no replica behind.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 console.log(head([
   'package', 'set-up', 'requests', 'lost per update', 'in all updates, by kind', 'exit', 'onClose ran',
   'SIGTERM to exit, median (max)'

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { claimPort } from '../../dist/drill/index.js'
+import { claimPort, endWithUs } from '../../dist/drill/index.js'
 import { contenders, launchOf } from '../launch.js'
 import { ask } from './client.js'
 import { judge } from './judge.js'
@@ -86,6 +86,7 @@ export async function play (name, way) {
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe']
   })
+  endWithUs(child, true)
   const exited = once(child, 'exit').then(() => Date.now())
   const closed = once(child, 'close')
   const witness = new Witness(file, child)
