@@ -30,10 +30,13 @@ function quoted (text) {
   return /^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
 }
 
+const jsonOf = (service) => join(folder, `${basename(service, '.js')}.json`)
+
 /** Rehearses the update of a service, and answers what was lost of how many requests. */
-async function drill (service, env = {}) {
-  const json = join(folder, `${basename(service, '.js')}.json`)
-  const lines = [['--rate', '60'], ...visitors, ['--json', json], ...further.length === 0 ? [] : [further], [service]]
+async function drill (service, { env = {}, options = [] } = {}) {
+  const json = jsonOf(service)
+  const lines = [['--rate', '60'], ...visitors, ['--json', json], options, further, [service]]
+    .filter((line) => line.length > 0)
   const told = Object.entries(env).map(([name, value]) => `${name}=${value} `).join('')
   const typed = lines.map((line) => line.map(quoted).join(' ')).join(' \\\n    ')
   console.log(`\n$ ${told}npx fastify-graceful drill \\\n    ${typed}`)
@@ -56,8 +59,9 @@ async function drill (service, env = {}) {
   return { lost: sum('lost'), requests: sum('requests'), code }
 }
 
-const plain = await drill('examples/demo/plain.js')
-const graceful = await drill('examples/service/server.js', variables)
+const without = 'examples/demo/plain.js'
+const plain = await drill(without)
+const graceful = await drill('examples/service/server.js', { env: variables, options: ['--compare', jsonOf(without)] })
 
 const verdict = ({ lost, requests }) => `${lost} of ${requests} requests lost`
 console.log(`

@@ -5,6 +5,7 @@ import t from 'tap'
 import { Given } from '../../../lib/cli/drill/option.ts'
 import { Outputs, readOutput } from '../../../lib/cli/drill/output/outputs.ts'
 import { jsonOf } from '../../../lib/cli/drill/output/conclude.ts'
+import type { OutputPlan } from '../../../lib/cli/drill/output/outputs.ts'
 import type { DrillReport } from '../../../lib/cli/drill/output/result.ts'
 import { tableOf, wrapped } from '../../../lib/cli/drill/output/table.ts'
 import { textWidth } from '../../../lib/cli/status/format.ts'
@@ -67,8 +68,17 @@ t.test('an advice that was tried stands beside what was', async (t) => {
   t.match(textOf(nothing), 'nothing was tried')
 })
 
+t.test('a drill stands beside another one', async (t) => {
+  const text = textOf({ ...report(recordOf([runOf([leaving('1 old')], [])])), compared: { name: 'before.json', record: whole } })
+  t.match(text, /\n\ncompared with before\.json\nservice\.js: front kube-proxy, 2 replicas, .*\n +before +now\n/)
+  t.match(text, /^ {2}requests +2000 +1000$/m)
+  t.match(text, /^ {2}lost +9 +0$/m)
+  t.match(text, /^ {4}refused +7 +0$/m)
+  t.match(text, /^ {2}p99 in ms +\S+ +\S+$/m)
+})
+
 t.test('no line is wider than the terminal, at every width from 20 to 250 columns', async (t) => {
-  const reports = [report(whole), report(whole, whole), report(recordOf([runOf([foreign('店舗 1')], [])]))]
+  const reports = [report(whole), { ...report(whole, whole), compared: { name: '前/'.repeat(20), record: whole } }, report(recordOf([runOf([foreign('店舗 1')], [])]))]
   for (let width = 20; width <= 250; width++) {
     const wide = reports.flatMap((one) => tableOf(one, width)).filter(({ text }) => textWidth(text) > width)
     if (wide.length > 0) t.fail(`${width} columns`, { wide })
@@ -125,6 +135,24 @@ t.test('where the result goes', async (t) => {
     { paths: { json: '-', html: 'a.html' }, tryAdvice: true })
   t.throws(() => readOutput(given({ json: [''] })), /option '--json' must be the path of a file/)
   t.throws(() => readOutput(given({ json: ['a'], junit: ['a'] })), /options '--json' and '--junit' must be different/)
+})
+
+t.test('a drill is compared with what a drill has written, and with nothing else', async (t) => {
+  const { runs, ...rest } = whole
+  const folder = t.testdir({
+    'good.json': jsonOf(report(whole)),
+    'text.json': 'no JSON',
+    'null.json': 'null',
+    'later.json': JSON.stringify({ ...whole, version: 2 }),
+    'empty.json': JSON.stringify({ ...rest, runs: [] }),
+    'odd.json': JSON.stringify({ ...rest, runs: [{ ...runs[0], byKind: { refused: '\u001b[2J' } }] }),
+    'bare.json': JSON.stringify({ ...rest, runs: [null] })
+  })
+  const read = (name: string): OutputPlan => readOutput(given({ compare: [join(folder, name)] }))
+  t.equal(textOf({ ...report(whole), compared: read('good.json').compared! }).split('compared with').length, 2)
+  for (const name of ['text.json', 'null.json', 'later.json', 'empty.json', 'odd.json', 'bare.json', 'none.json', '']) {
+    t.throws(() => read(name), /option '--compare' must be a file that --json of a drill has written/, name)
+  }
 })
 
 t.test('files are opened before anything is run, and nothing is left of one that is not written', async (t) => {

@@ -29,7 +29,7 @@ const own = kubernetesOptions.map(({ flag }) => flag)
 /** What names requests and how they are sent, and what becomes of the result. */
 const common = [
   'path', 'openapi', 'websocket', 'events', 'header', 'data', 'status', 'weight', 'rate', 'connections', 'keep-alive',
-  'clients', 'timeout', 'boot', 'ready-path', 'max-lost', 'json', 'junit', 'html'
+  'clients', 'timeout', 'boot', 'ready-path', 'max-lost', 'json', 'junit', 'html', 'compare'
 ]
 
 const options: Readonly<Record<Mode, (flag: string) => boolean>> = {

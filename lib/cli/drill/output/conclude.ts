@@ -36,9 +36,9 @@ export async function conclude (
 
 /** Writes all forms of a result. @throws Error where a file takes nothing more */
 export function show (report: DrillReport, outputs: Outputs): void {
-  const { text } = outputs
+  const { text, compared } = outputs
   const width = text.columns || widthOfFiles
-  const lines = paint(tableOf(report, width), { colours: wantsColours(text, process.env) })
+  const lines = paint(tableOf({ ...report, compared }, width), { colours: wantsColours(text, process.env) })
   text.write(`${lines.join('\n')}\n`)
   for (const [format, write] of writers) if (outputs.wants(format)) outputs.write(format, write(report))
 }

@@ -1,6 +1,11 @@
-import { closeSync, constants, existsSync, ftruncateSync, openSync, unlinkSync, writeSync } from 'node:fs'
-import { wrong } from '../option.ts'
+import {
+  closeSync, constants, existsSync, ftruncateSync, openSync, readFileSync, unlinkSync, writeSync
+} from 'node:fs'
+import type { DrillRecord, RunRecord } from '../../../drill/index.ts'
+import { messageOf } from '../../../errors.ts'
+import { unfit, wrong } from '../option.ts'
 import type { DrillOption, Given } from '../option.ts'
+import type { Compared } from './result.ts'
 
 /** What is written besides the table. */
 const formats = ['json', 'junit', 'html'] as const
@@ -13,6 +18,7 @@ export const outputOptions: readonly DrillOption[] = [
   { flag: 'json', value: '<file>', text: 'the result as JSON, with the advice; - is standard output' },
   { flag: 'junit', value: '<file>', text: 'as JUnit XML, with a test case for each replica and each run' },
   { flag: 'html', value: '<file>', text: 'as one page: time line, losses, latency, advice' },
+  { flag: 'compare', value: '<file>', text: 'shows the result beside that of another drill, which --json has written' },
   { flag: 'try-advice', text: 'rehearses again with what is advised, as far as variables can say it' }
 ]
 
@@ -20,6 +26,8 @@ export const outputOptions: readonly DrillOption[] = [
 export interface OutputPlan {
   /** The paths; `-` is standard output. */
   paths: Partial<Record<Format, string>>
+  /** What the table shows it beside. */
+  compared?: Compared
   tryAdvice: boolean
 }
 
@@ -36,7 +44,38 @@ export function readOutput (given: Given): OutputPlan {
     }
     paths[format] = path
   }
-  return { paths, tryAdvice: given.has('try-advice') }
+  const other = given.text('compare')
+  return {
+    paths,
+    ...other === undefined ? {} : { compared: { name: other, record: readRecord(other) } },
+    tryAdvice: given.has('try-advice')
+  }
+}
+
+/** Reads what another drill has written. @throws UsageError */
+function readRecord (path: string): DrillRecord {
+  const expected = 'a file that --json of a drill has written'
+  let value: unknown
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    throw unfit('compare', `${expected} (${messageOf(error)})`, path)
+  }
+  if (!isRecord(value)) throw unfit('compare', expected, path)
+  return value
+}
+
+/** Whether it has what the table shows of a record. */
+function isRecord (value: unknown): value is DrillRecord {
+  const { version, service, front, fault = '', replicas, grace, rate, runs } = Object(value) as Partial<DrillRecord>
+  return version === 1 && [service, front, fault].every((text) => typeof text === 'string')
+    && [replicas, grace, rate].every(Number.isFinite) && Array.isArray(runs) && runs.length > 0 && runs.every(isRun)
+}
+
+function isRun (value: unknown): boolean {
+  const { requests, lost, byKind, latency } = Object(value) as Partial<RunRecord>
+  return byKind !== undefined
+    && [requests, lost, latency?.p99, latency?.max, ...Object.values(byKind)].every(Number.isFinite)
 }
 
 interface File { path: string, descriptor: number, isNew: boolean }
@@ -45,11 +84,14 @@ interface File { path: string, descriptor: number, isNew: boolean }
 export class Outputs {
   /** Where lines for people go: standard error where standard output has something else. */
   readonly text: NodeJS.WriteStream
+  /** What the table shows the result beside. */
+  readonly compared: Compared | undefined
   readonly #files = new Map<Format, File>()
   readonly #piped: Format | undefined
 
   /** @throws UsageError where a file cannot be written */
-  constructor ({ paths }: OutputPlan) {
+  constructor ({ paths, compared }: OutputPlan) {
+    this.compared = compared
     this.#piped = formats.find((format) => paths[format] === '-')
     this.text = this.#piped === undefined ? process.stdout : process.stderr
     try {

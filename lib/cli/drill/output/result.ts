@@ -9,7 +9,12 @@ export interface DrillReport {
   advice: readonly GivenAdvice[]
   /** The same drill with what was advised; undefined where it was not tried. */
   trial: Trial | undefined
+  /** Another drill, beside which the table shows this one. */
+  compared?: Compared | undefined
 }
+
+/** The result of another drill, and the file that it is from. */
+export interface Compared { name: string, record: DrillRecord }
 
 /** An advice that was tried. */
 export interface Trial {

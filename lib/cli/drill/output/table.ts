@@ -14,7 +14,7 @@ import {
 const [mostLosses, mostGroups] = [5, 12]
 
 /** What a drill has shown, as lines that are no wider than this. */
-export function tableOf ({ record, advice, trial }: DrillReport, width: number): Line[] {
+export function tableOf ({ record, advice, trial, compared }: DrillReport, width: number): Line[] {
   return [
     line(''),
     line(outcome(record), isPassed(record) ? 'good' : 'bad'),
@@ -27,7 +27,13 @@ export function tableOf ({ record, advice, trial }: DrillReport, width: number):
       ...wrapped('   ', `${one.because} (${saving(one)})`, width).map(({ text }) => line(text, 'dim')),
       ...one.settings.flatMap((setting) => settingOf(setting).map((text) => line(`     ${text}`)))
     ]),
-    ...trial === undefined ? [] : trialOf(record, trial, width)
+    ...trial === undefined ? [] : trialOf(record, trial, width),
+    ...compared === undefined ? [] : [
+      line(''),
+      line(`compared with ${compared.name}`, 'strong'),
+      line(subject(compared.record), 'dim'),
+      ...sideBySide(['before', compared.record], ['now', record])
+    ]
   ].map(({ text, tone }) => line(fit(printable(text), width), tone))
 }
 
@@ -104,33 +110,39 @@ function indented (rows: readonly string[], bad: readonly boolean[] = [], head =
   return rows.map((text, index) => line(`  ${text}`, bad[index - head] === true ? 'bad' : undefined))
 }
 
+type Column = readonly [head: string, record: DrillRecord]
+
 const sum = ({ runs }: DrillRecord, count: (run: RunRecord) => number): string =>
   `${runs.reduce((total, run) => total + count(run), 0)}`
 
 const most = ({ runs }: DrillRecord, time: (run: RunRecord) => number): string =>
   milliseconds(Math.max(...runs.map(time)))
 
-/** Both results side by side. */
+/** Two results in columns below their heads. */
+function sideBySide (...[[head, one], [otherHead, other]]: [left: Column, right: Column]): Line[] {
+  const kinds = [...new Set([...one.runs, ...other.runs]
+    .flatMap(({ byKind }) => Object.keys(byKind) as Array<keyof typeof byKind>))]
+  const row = (name: string, text: (record: DrillRecord) => string): string[] => [name, text(one), text(other)]
+  return indented(columns([
+    ['', head, otherHead],
+    row('requests', (record) => sum(record, ({ requests }) => requests)),
+    row('lost', (record) => sum(record, ({ lost }) => lost)),
+    ...kinds.map((kind) => row(`  ${kind}`, (record) => sum(record, ({ byKind }) => byKind[kind] ?? 0))),
+    row('p99 in ms', (record) => most(record, ({ latency }) => latency.p99)),
+    row('longest answer in ms', (record) => most(record, ({ latency }) => latency.max))
+  ]))
+}
+
+/** What came of the advice. */
 function trialOf (record: DrillRecord, { variables, untried, failure, record: tried }: Trial, width: number): Line[] {
   const given = Object.entries(variables).map(([name, value]) => `${name}=${value}`)
-  const runs = [...record.runs, ...tried?.runs ?? []]
-  const kinds = [...new Set(runs.flatMap(({ byKind }) => Object.keys(byKind) as Array<keyof typeof byKind>))]
-  const row = (name: string, text: (one: DrillRecord) => string): string[] =>
-    [name, text(record), ...tried === undefined ? [] : [text(tried)]]
   return [
     line(''),
     line('the advice, tried', 'strong'),
     ...wrapped('  ', given.join(' ') || 'No variable sets what is advised: nothing was tried.', width),
     ...untried.length === 0 ? [] : wrapped('  ', `Not tried, for no variable sets it: ${untried.join(', ')}.`, width),
     ...failure === undefined ? [] : wrapped('  ', `With it: ${failure}`, width),
-    ...tried === undefined ? [] : indented(columns([
-      ['', 'as it is', 'with the advice'],
-      row('requests', (one) => sum(one, ({ requests }) => requests)),
-      row('lost', (one) => sum(one, ({ lost }) => lost)),
-      ...kinds.map((kind) => row(`  ${kind}`, (one) => sum(one, ({ byKind }) => byKind[kind] ?? 0))),
-      row('p99 in ms', (one) => most(one, ({ latency }) => latency.p99)),
-      row('longest answer in ms', (one) => most(one, ({ latency }) => latency.max))
-    ]))
+    ...tried === undefined ? [] : sideBySide(['as it is', record], ['with the advice', tried])
   ]
 }
 
