@@ -54,6 +54,12 @@ export function parseTime (text: string): number | undefined {
   return amount === undefined ? undefined : Number(amount) * (units[unit] ?? 1)
 }
 
+/** A time as it is typed: `30s`, `500ms`, `5m`. @param milliseconds a whole number */
+export function typedTime (milliseconds: number): string {
+  const [unit, size] = Object.entries(units).findLast(([, one]) => milliseconds % one === 0) ?? ['ms', 1]
+  return milliseconds === 0 ? '0s' : `${milliseconds / size}${unit}`
+}
+
 /** What an amount of memory is, as messages say it. */
 export const anAmount = 'an amount of memory with its unit, such as 512MiB, 1.5GiB or 500MB'
 

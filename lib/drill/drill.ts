@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startBalancer } from './balancer.ts'
+import { defaults } from './defaults.ts'
 import type { Front, Notice } from './fronts.ts'
 import { startLoad } from './load.ts'
 import type { Load, LoadOptions, LoadResult } from './load.ts'
@@ -29,13 +30,13 @@ export interface DrillOptions extends
   readTraffic?: (replica: Replica) => Promise<Traffic>
   /** One for all, or that of a replica or its successor, by its index. */
   service: ServiceOptions | ((index: number, isSuccessor: boolean) => ServiceOptions)
-  /** Replicas in service. @default 3 */
+  /** Replicas in service. @default defaults.replicas */
   replicas?: number
   /** How many of them are replaced. @default all of them; 0 for a load without an update */
   replace?: number
   /** Milliseconds of load before the first replacement. */
   warmUp: number
-  /** Milliseconds of load after the last one. @default 500 */
+  /** Milliseconds of load after the last one. @default defaults.coolDown */
   coolDown?: number
   /** The names of a replica and of its successor, by their index. @default '1 old', '1 new', … */
   nameOf?: (index: number, isSuccessor: boolean) => string
@@ -96,7 +97,7 @@ class Drill {
   }
 
   async run (): Promise<DrillResult> {
-    const { replicas = 3, warmUp, coolDown = 500, moreLoad, observer } = this.#options
+    const { replicas = defaults.replicas, warmUp, coolDown = defaults.coolDown, moreLoad, observer } = this.#options
     const { front, tally } = this.#state
     observer?.begin?.(this.#state)
     const loads: Array<{ stop: () => Promise<unknown> }> = []

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { defaults } from './defaults.ts'
 import { DependencyProxy, readAddress } from './dependency.ts'
 import { drill } from './drill.ts'
 import type { DrillObserver, DrillOptions, DrillResult } from './drill.ts'
@@ -56,7 +57,7 @@ class FaultDrill {
   }
 
   async run (): Promise<{ result: DrillResult, fault: FaultRecord }> {
-    const { observer = {}, moreLoad, replicas = 3 } = this.#options
+    const { observer = {}, moreLoad, replicas = defaults.replicas } = this.#options
     await this.#lines.listen()
     try {
       const clients: ClientOutcome[] = []
@@ -155,7 +156,7 @@ class FaultDrill {
       report !== undefined || log.some(({ event }) => String(event).startsWith('graceful.')))
     const victim = this.#victim ?? result.replicas[0]!
     const at = this.#clients === undefined ? this.#at : result.loadedAt
-    const successors = result.replicas.slice(this.#options.replicas ?? 3)
+    const successors = result.replicas.slice(this.#options.replicas ?? defaults.replicas)
     const expectations = faults[name].judge({ result, usesPlugin, victim, successors, clients })
     const isOfOne = orders[name] !== undefined
     // A second signal for who has gone by then is none.

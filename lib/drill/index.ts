@@ -1,4 +1,5 @@
 export { startBalancer } from './balancer.ts'
+export { defaults } from './defaults.ts'
 export { drill } from './drill.ts'
 export type { DrillObserver, DrillOptions, DrillResult, DrillState, MoreLoad, Traffic } from './drill.ts'
 export { readAddress } from './dependency.ts'

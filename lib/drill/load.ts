@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { defaults } from './defaults.ts'
 import type { Outcome } from './exchange.ts'
 import type { Trace } from './fronts.ts'
 import { LatencyRecorder } from './latency.ts'
@@ -26,7 +27,7 @@ export interface LoadOptions {
    * @default 2000
    */
   idle?: number
-  /** Milliseconds for one exchange. @default 15000 */
+  /** Milliseconds for one exchange. @default defaults.timeout */
   timeout?: number
   /** What counts the requests. @default one of its own */
   tally?: Tally
@@ -85,7 +86,7 @@ class OpenLoop implements Load {
 
   constructor (options: LoadOptions) {
     const { host = '127.0.0.1', port, connections = mostConnections, tally = new Tally() } = options
-    const { idle = 2000, timeout = 15_000 } = options
+    const { idle = 2000, timeout = defaults.timeout } = options
     this.#options = options
     this.#tally = tally
     this.#users = new Users({

@@ -1,3 +1,5 @@
+import { defaults } from './defaults.ts'
+
 /** A span of milliseconds, from which each time is drawn. */
 export type Span = readonly [least: number, most: number]
 
@@ -25,7 +27,7 @@ export interface RequestProfile {
   keepAlive?: boolean
   /** Profiles of the same group share their users, so that one connection carries requests of each. */
   group?: string
-  /** The right status, or the bounds of right ones. @default any from 200 to 399 */
+  /** The right status, or the bounds of right ones. @default defaults.status */
   status?: number | Span
   /** Checks a complete body; where it throws, the answer is wrong. */
   isRight?: (body: Buffer) => boolean
@@ -51,6 +53,6 @@ export function isPath (text: string): boolean {
 
 /** Whether a status is the right one. */
 export function isExpected (status: number, { status: expected }: Pick<RequestProfile, 'status'>): boolean {
-  const [least, most] = typeof expected === 'number' ? [expected, expected] : expected ?? [200, 399]
+  const [least, most] = typeof expected === 'number' ? [expected, expected] : expected ?? defaults.status
   return status >= least && status <= most
 }

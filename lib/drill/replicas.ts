@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Report } from '../lifecycle/report.ts'
+import { defaults } from './defaults.ts'
 import type { Endpoint } from './fronts.ts'
 import { claimPort, endWithUs, isTelling, killWhole, phaseOf, probe, readLine, saysReady } from './processes.ts'
 import type { LogLine } from './processes.ts'
@@ -17,14 +18,14 @@ export interface ServiceOptions {
   cwd?: string
   /** The environment without the port. @default that of this process */
   env?: NodeJS.ProcessEnv
-  /** The variable that says where to listen. @default 'PORT' */
+  /** The variable that says where to listen. @default defaults.portEnv */
   portEnv?: string
   /**
    * Ready means that it answers this with 200 to 399.
-   * @default '/readyz', where 404 is ready, too: a service without a readiness route is ready when it answers
+   * @default defaults.readyPath, where 404 is ready, too: a service without a readiness route is ready when it answers
    */
   readyPath?: string
-  /** Milliseconds until it has to be ready. @default 30000 */
+  /** Milliseconds until it has to be ready. @default defaults.boot */
   bootWithin?: number
   /** The phase that a line says has begun. @default what `fastify-graceful` logs */
   readPhase?: (line: LogLine) => string | undefined
@@ -96,7 +97,8 @@ export class Replica implements Endpoint {
   #end: End | undefined
 
   constructor (name: string, port: number, service: ServiceOptions, observer: ReplicaObserver) {
-    const { command: [program, ...args], cwd, env = process.env, portEnv = 'PORT', ownGroup = false } = service
+    const { command: [program, ...args], cwd, env = process.env, ownGroup = false } = service
+    const { portEnv = defaults.portEnv } = service
     // On Windows there are no groups, and it would get a window.
     const detached = ownGroup && process.platform !== 'win32'
     this.name = name
@@ -132,8 +134,8 @@ export class Replica implements Endpoint {
 
   /** Resolves when it is ready. @throws Error with its output, where it ends or takes too long */
   async ready (): Promise<void> {
-    const { readyPath, bootWithin = 30_000 } = this.#service
-    const path = readyPath ?? '/readyz'
+    const { readyPath, bootWithin = defaults.boot } = this.#service
+    const path = readyPath ?? defaults.readyPath
     const latest = performance.now() + bootWithin
     let status = 0
     while (performance.now() < latest && this.#end === undefined) {

@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { request } from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { defaults } from './defaults.ts'
 import { causeOf } from './exchange.ts'
 import type { Trace } from './fronts.ts'
 import { kindOf } from './losses.ts'
@@ -25,7 +26,7 @@ export interface StaysOptions {
   port: number
   stays: readonly StayProfile[]
   tally: Tally
-  /** Milliseconds for the answer to an opening, and to a ping. @default 15000 */
+  /** Milliseconds for the answer to an opening, and to a ping. @default defaults.timeout */
   timeout?: number
   trace?: (localPort: number, at: number) => Trace | undefined
 }
@@ -60,7 +61,9 @@ class Visit {
   #isSettled = false
   #localPort: number | undefined
 
-  constructor (stay: StayProfile, { host, port, timeout = 15_000 }: StaysOptions, settle: (ending: Ending) => void) {
+  constructor (
+    stay: StayProfile, { host, port, timeout = defaults.timeout }: StaysOptions, settle: (ending: Ending) => void
+  ) {
     this.#stay = stay
     this.#timeout = timeout
     this.#settle = settle

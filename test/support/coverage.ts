@@ -12,7 +12,7 @@ const measured: Record<string, readonly string[] | 'all'> = {
   'test/application': 'all',
   'test/cli': ['terminal', 'view'],
   'test/cli/report': ['advice', 'document', 'lines', 'reader', 'tally', 'view'],
-  'test/cli/drill': ['frame', 'fronts', 'output', 'output-documents', 'view'],
+  'test/cli/drill': ['frame', 'fronts', 'output', 'output-documents', 'settings', 'view'],
   'test/drill': 'all',
   'test/health': ['degraded', 'health', 'holds', 'pressure', 'probes', 'readiness'],
   'test/lifecycle': 'all',

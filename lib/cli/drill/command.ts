@@ -1,5 +1,5 @@
 import {
-  drill, drillWithFault, ImpossibleFault, observers as composed, probe, recordRun, startFront
+  defaults, drill, drillWithFault, ImpossibleFault, observers as composed, probe, recordRun, startFront
 } from '../../drill/index.ts'
 import type { DrillObserver, DrillOptions, DrillRecord, RunRecord } from '../../drill/index.ts'
 import { messageOf } from '../../errors.ts'
@@ -26,7 +26,7 @@ function drillOptions (settings: DrillSettings): DrillOptions {
     ...update, ...load, replicas, replace, warmUp, coolDown,
     service: { ...service, env: platformEnvironment(settings, service.env ?? process.env) },
     startFront: (notice) =>
-      startFront(preset, { path: readyPath ?? '/readyz', isOptional: readyPath === undefined, ask }, notice)
+      startFront(preset, { path: readyPath ?? defaults.readyPath, isOptional: readyPath === undefined, ask }, notice)
   }
 }
 

@@ -1,5 +1,7 @@
+import { defaults } from '../../drill/index.ts'
 import type { Endpoint, Traffic } from '../../drill/index.ts'
 import { printable } from '../printable.ts'
+import { typedTime } from '../usage.ts'
 import { unfit } from './option.ts'
 import type { DrillOption, Given } from './option.ts'
 import { readSources } from './sources.ts'
@@ -11,7 +13,7 @@ export const loadOptions: readonly DrillOption[] = [
     flag: 'path',
     value: '<[METHOD ]path[ name:value][ body]>',
     text: 'what is asked for; may be given several times',
-    default: '/'
+    default: defaults.path
   },
   { flag: 'har', value: '<file>', text: 'requests that a browser has recorded' },
   { flag: 'origin', value: '<url>', text: 'which requests of the --har before it', default: 'the most frequent' },
@@ -20,13 +22,25 @@ export const loadOptions: readonly DrillOption[] = [
   { flag: 'events', value: '<path>', text: 'clients that keep an event stream open' },
   { flag: 'header', value: '<name:value>', text: 'a header of those before it; before the first of them, of all' },
   { flag: 'data', value: '<body or @file>', text: 'the body of the --path before it' },
-  { flag: 'status', value: '<200|2xx|200-404>', text: 'the right status of those before it', default: '200-399' },
+  {
+    flag: 'status', value: '<200|2xx|200-404>', default: defaults.status.join('-'),
+    text: 'the right status of those before it'
+  },
   { flag: 'weight', value: '<number>', text: 'the share of those before it', default: '1' },
-  { flag: 'rate', value: '<number>', text: 'requests per second, whatever the answers do', default: '100' },
+  {
+    flag: 'rate', value: '<number>', default: String(defaults.rate),
+    text: 'requests per second, whatever the answers do'
+  },
   { flag: 'connections', value: '<number>', text: 'most connections at a time', default: 'as many as it takes' },
-  { flag: 'keep-alive', value: '<0-100%>', text: 'share of requests on connections that are kept', default: '80%' },
-  { flag: 'clients', value: '<number>', text: 'clients on each --websocket and --events', default: '10' },
-  { flag: 'timeout', value: '<time>', text: 'how long an answer may take', default: '15s' }
+  {
+    flag: 'keep-alive', value: '<0-100%>', default: defaults.keepAlive,
+    text: 'share of requests on connections that are kept'
+  },
+  {
+    flag: 'clients', value: '<number>', default: String(defaults.clients),
+    text: 'clients on each --websocket and --events'
+  },
+  { flag: 'timeout', value: '<time>', text: 'how long an answer may take', default: typedTime(defaults.timeout) }
 ]
 
 /** What is sent, and how often. */
@@ -45,12 +59,13 @@ const toStandardError = (text: string): void => { process.stderr.write(`${printa
 export function readLoad (given: Given, note: (text: string) => void = toStandardError): LoadPlan {
   const connections = given.count('connections', 0, [1, 4000])
   const numbers = {
-    rate: given.count('rate', 100, [1, 10_000]),
-    timeout: given.time('timeout', 15_000, [10, 600_000]),
+    rate: given.count('rate', defaults.rate, [1, 10_000]),
+    timeout: given.time('timeout', defaults.timeout, [10, 600_000]),
     ...connections === 0 ? {} : { connections }
   }
-  const keepAlive = readShare(given.text('keep-alive') ?? '80%')
-  const traffic = readTraffic(readSources(given), { keepAlive, clients: given.count('clients', 10, [1, 1000]), note })
+  const keepAlive = readShare(given.text('keep-alive') ?? defaults.keepAlive)
+  const clients = given.count('clients', defaults.clients, [1, 1000])
+  const traffic = readTraffic(readSources(given), { keepAlive, clients, note })
   return { ...numbers, ...typeof traffic === 'function' ? { readTraffic: traffic } : traffic }
 }
 

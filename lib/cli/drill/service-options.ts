@@ -1,15 +1,20 @@
 import { constants } from 'node:os'
+import { defaults } from '../../drill/index.ts'
 import type { ServiceOptions, FrontPreset, UpdatePlan } from '../../drill/index.ts'
 import { longestTimer } from '../../util/numbers.ts'
 import { checkScript } from '../../supervisor/parent/script.ts'
+import { typedTime } from '../usage.ts'
 import { wrong } from './option.ts'
 import type { DrillOption, Typed } from './option.ts'
 
 /** How the service is started, and told to go. */
 export const serviceOptions: readonly DrillOption[] = [
-  { flag: 'port-env', value: '<name>', text: 'the variable that tells a replica its port', default: 'PORT' },
-  { flag: 'ready-path', value: '<path>', text: 'what answers 200 to 399 when a replica is ready', default: '/readyz' },
-  { flag: 'boot', value: '<time>', text: 'how long a replica may take to be ready', default: '30s' }
+  { flag: 'port-env', value: '<name>', text: 'the variable that tells a replica its port', default: defaults.portEnv },
+  {
+    flag: 'ready-path', value: '<path>', default: defaults.readyPath,
+    text: 'what answers 200 to 399 when a replica is ready'
+  },
+  { flag: 'boot', value: '<time>', text: 'how long a replica may take to be ready', default: typedTime(defaults.boot) }
 ]
 
 /** The service, and what it is called. */
@@ -24,7 +29,7 @@ export function readService ({ given, file, rest }: Typed): ServicePlan {
   const [program, ...args] = command
   if (program === undefined) throw wrong('expected the path of the service\'s file, or --exec and a command, got none')
   if (file !== undefined) checkScript(file, () => '<file>')
-  const portEnv = given.text('port-env') ?? 'PORT'
+  const portEnv = given.text('port-env') ?? defaults.portEnv
   if (!/^[A-Za-z_]\w*$/.test(portEnv)) {
     throw wrong(`option '--port-env' must be the name of a variable, got '${portEnv}'`)
   }
@@ -38,7 +43,7 @@ export function readService ({ given, file, rest }: Typed): ServicePlan {
       command: [program, ...args],
       portEnv,
       ownGroup: true,
-      bootWithin: given.time('boot', 30_000, [100, longestTimer]),
+      bootWithin: given.time('boot', defaults.boot, [100, longestTimer]),
       ...readyPath === undefined ? {} : { readyPath }
     }
   }

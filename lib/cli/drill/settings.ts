@@ -1,5 +1,6 @@
-import { faults, frontNamed, frontPresets, readAddress } from '../../drill/index.ts'
+import { defaults, faults, frontNamed, frontPresets, readAddress } from '../../drill/index.ts'
 import type { FaultName, FaultPlan, FrontPreset, UpdatePlan } from '../../drill/index.ts'
+import { typedTime } from '../usage.ts'
 import { kubernetesOptions } from './kubernetes/modes.ts'
 import { loadOptions, readLoad } from './load-options.ts'
 import type { LoadPlan } from './load-options.ts'
@@ -12,19 +13,23 @@ import type { ServicePlan } from './service-options.ts'
 
 /** The update, and what is in front of the service. */
 const updateOptions: readonly DrillOption[] = [
-  { flag: 'front', value: '<name>', text: 'what is in front, or the seconds it goes on', default: 'kube-proxy' },
-  { flag: 'replicas', value: '<number>', text: 'replicas in service', default: '3' },
+  { flag: 'front', value: '<name>', text: 'what is in front, or the seconds it goes on', default: defaults.front },
+  { flag: 'replicas', value: '<number>', text: 'replicas in service', default: String(defaults.replicas) },
   {
     flag: 'updates', value: '<number>', default: 'all',
-    text: 'how many of them are replaced; with --kubernetes how often all are (1); 0 for a control run'
+    text: 'how many of them are replaced; with --kubernetes how often all are '
+      + `(${defaults.restarts}); 0 for a control run`
   },
   { flag: 'grace', value: '<time>', text: 'from the end of a replica to SIGKILL', default: "the front's" },
-  { flag: 'pre-stop', value: '<time>', text: 'a preStop hook before SIGTERM', default: '0s' },
+  { flag: 'pre-stop', value: '<time>', text: 'a preStop hook before SIGTERM', default: typedTime(defaults.preStop) },
   { flag: 'stagger', value: '<time>', text: 'from replacement to replacement', default: 'the one before has left' },
-  { flag: 'warm-up', value: '<time>', text: 'load before the first replacement', default: '1s' },
-  { flag: 'cool-down', value: '<time>', text: 'load after the last one', default: '500ms' },
-  { flag: 'runs', value: '<number>', text: 'how many times the update is rehearsed', default: '1' },
-  { flag: 'max-lost', value: '<number>', text: 'how many requests of a run may be lost', default: '0' }
+  { flag: 'warm-up', value: '<time>', text: 'load before the first replacement', default: typedTime(defaults.warmUp) },
+  { flag: 'cool-down', value: '<time>', text: 'load after the last one', default: typedTime(defaults.coolDown) },
+  { flag: 'runs', value: '<number>', text: 'how many times the update is rehearsed', default: String(defaults.runs) },
+  {
+    flag: 'max-lost', value: '<number>', default: String(defaults.maxLost),
+    text: 'how many requests of a run may be lost'
+  }
 ]
 
 /** How replicas are replaced. Times are milliseconds. */
@@ -49,14 +54,14 @@ const longestNotice = 60_000
 
 /** Reads the update from what was typed. @throws UsageError */
 export function readUpdate (given: Given): UpdateSettings {
-  const front = given.text('front') ?? 'kube-proxy'
+  const front = given.text('front') ?? defaults.front
   const preset = frontNamed(front)
   if (preset === undefined) {
     throw unfit('front', `one of ${Object.keys(frontPresets).join(', ')}, or a number of seconds`, front)
   }
-  const replicas = given.count('replicas', 3, [1, 100])
+  const replicas = given.count('replicas', defaults.replicas, [1, 100])
   const grace = given.time('grace', preset.grace, [100, hour])
-  const preStop = given.time('pre-stop', 0, [0, hour])
+  const preStop = given.time('pre-stop', defaults.preStop, [0, hour])
   if (preStop >= grace && preStop > 0) {
     throw wrong(`option '--pre-stop' must be shorter than the grace period of ${grace / 1000} s`)
   }
@@ -72,10 +77,10 @@ export function readUpdate (given: Given): UpdateSettings {
       ...preset.lag === undefined ? {} : { lag: preset.lag },
       ...given.has('stagger') ? { stagger: given.time('stagger', 0, [0, hour]) } : {}
     },
-    warmUp: given.time('warm-up', 1000, [0, hour]),
-    coolDown: given.time('cool-down', 500, [0, hour]),
-    runs: given.count('runs', 1, [1, 1000]),
-    maxLost: given.count('max-lost', 0, [0, Number.MAX_SAFE_INTEGER])
+    warmUp: given.time('warm-up', defaults.warmUp, [0, hour]),
+    coolDown: given.time('cool-down', defaults.coolDown, [0, hour]),
+    runs: given.count('runs', defaults.runs, [1, 1000]),
+    maxLost: given.count('max-lost', defaults.maxLost, [0, Number.MAX_SAFE_INTEGER])
   }
 }
 

@@ -1,6 +1,6 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { messageOf } from '../../errors.ts'
-import { ofTheConnection } from '../../drill/index.ts'
+import { defaults, ofTheConnection } from '../../drill/index.ts'
 import { unfit, wrong } from './option.ts'
 import type { Given } from './option.ts'
 
@@ -72,7 +72,7 @@ export function readSources (given: Given): Source[] {
       else throw misplaced(flag, last)
     }
   }
-  return sources.length === 0 ? [{ ...common, flag: 'path', value: '/' }] : sources
+  return sources.length === 0 ? [{ ...common, flag: 'path', value: defaults.path }] : sources
 }
 
 function misplaced (flag: string, last: Source | undefined): Error {

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { mostLosses, place, probe, startLoad, startStays, Tally } from '../../../drill/index.ts'
+import { defaults, mostLosses, place, probe, startLoad, startStays, Tally } from '../../../drill/index.ts'
 import type { DrillRecord, RunRecord, Traffic } from '../../../drill/index.ts'
 import { messageOf } from '../../../errors.ts'
 import { unfit } from '../option.ts'
@@ -70,7 +70,7 @@ async function put (
   load.enter('during')
   tell({ what: 'loaded' })
   const teller = setInterval(() => tell({ what: 'progress', requests: tally.requests, lost: tally.lost }), tellEvery)
-  await sleep(given.time('duration', 30_000, [100, bounds.duration]), undefined, { signal }).catch(() => {})
+  await sleep(given.time('duration', defaults.duration, [100, bounds.duration]), undefined, { signal }).catch(() => {})
   const [seen, stayed] = await Promise.all([load.stop(), staying.stop()])
   clearInterval(teller)
   const { requests, lost, byKind } = tally
@@ -90,16 +90,16 @@ async function put (
 export async function loadAlone (given: Given): Promise<void> {
   const url = readUrl(given.text('load') ?? '')
   const mark = given.text('mark')
-  const maxLost = given.count('max-lost', 0, [0, Number.MAX_SAFE_INTEGER])
+  const maxLost = given.count('max-lost', defaults.maxLost, [0, Number.MAX_SAFE_INTEGER])
   const { rate } = readBoundedLoad(given, () => {})
-  const within = given.time('boot', 30_000, [100, bounds.duration])
-  given.time('duration', 30_000, [100, bounds.duration])
+  const within = given.time('boot', defaults.boot, [100, bounds.duration])
+  given.time('duration', defaults.duration, [100, bounds.duration])
   const outputs = new Outputs(readOutput(given))
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort())
   const tell = (message: Message): void => { if (mark !== undefined) process.stdout.write(lineOf(mark, message)) }
   try {
-    const address = await reach(url, given.text('ready-path') ?? '/readyz', within, stop.signal)
+    const address = await reach(url, given.text('ready-path') ?? defaults.readyPath, within, stop.signal)
     if (mark === undefined) outputs.text.write(`Load on ${url.host}: ${rate} requests a second\n`)
     const run = await put(url, address, given, { signal: stop.signal, tell })
     const record: DrillRecord = {

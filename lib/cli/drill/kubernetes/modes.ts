@@ -1,3 +1,5 @@
+import { defaults } from '../../../drill/index.ts'
+import { typedTime } from '../../usage.ts'
 import { wrong } from '../option.ts'
 import type { DrillOption, Typed } from '../option.ts'
 
@@ -11,13 +13,13 @@ export const kubernetesOptions: readonly DrillOption[] = [
   { flag: 'namespace', short: 'n', value: '<name>', text: 'the namespace; also -n', default: "the context's" },
   { flag: 'service', value: '<name[:port]>', text: 'the Service to load', default: 'the one that selects its pods' },
   { flag: 'container', value: '<name>', text: 'the container of the service', default: 'the first one' },
-  { flag: 'within', value: '<time>', text: 'how long one update may take', default: '5m' },
-  { flag: 'kubectl', value: '<path>', text: 'which kubectl', default: 'kubectl' },
+  { flag: 'within', value: '<time>', text: 'how long one update may take', default: typedTime(defaults.within) },
+  { flag: 'kubectl', value: '<path>', text: 'which kubectl', default: defaults.kubectl },
   { flag: 'node', value: '<path>', text: 'which node of the image', default: "its command's, else node" },
   { flag: 'yes', text: 'also where the cluster looks like production' },
   { flag: 'print-rbac', text: 'prints a Role with the rights that it needs, and ends' },
   { flag: 'load', value: '<url>', text: 'loads this address, and updates nothing: what the Job does in the cluster' },
-  { flag: 'duration', value: '<time>', text: 'how long that load lasts', default: '30s' },
+  { flag: 'duration', value: '<time>', text: 'how long that load lasts', default: typedTime(defaults.duration) },
   { flag: 'mark', value: '<text>', text: 'writes its result in lines of JSON with this mark, for who started the Job' }
 ]
 

@@ -1,3 +1,4 @@
+import { defaults } from '../../../drill/index.ts'
 import { readLoad } from '../load-options.ts'
 import type { LoadPlan } from '../load-options.ts'
 import { unfit, wrong } from '../option.ts'
@@ -59,18 +60,18 @@ export function readClusterPlan (given: Given): ClusterPlan {
   if (service !== undefined && !/^[a-z0-9][-a-z0-9.]*(?::[a-z0-9][-a-z0-9]*)?$/.test(service)) {
     throw unfit('service', 'the name of a Service, with a port or without', service)
   }
-  const program = given.text('kubectl') ?? 'kubectl'
+  const program = given.text('kubectl') ?? defaults.kubectl
   if (program === '') throw unfit('kubectl', 'the path of kubectl', program)
   return {
     deployment, namespace, program, given,
     context: given.text('context'),
     isAllowed: given.has('yes'),
-    updates: given.count('updates', 1, [0, mostUpdates]),
-    within: given.time('within', 300_000, [1000, hour]),
-    warmUp: given.time('warm-up', 1000, [0, hour]),
-    coolDown: given.time('cool-down', 500, [0, hour]),
-    boot: given.time('boot', 30_000, [1000, hour]),
-    maxLost: given.count('max-lost', 0, [0, Number.MAX_SAFE_INTEGER]),
+    updates: given.count('updates', defaults.restarts, [0, mostUpdates]),
+    within: given.time('within', defaults.within, [1000, hour]),
+    warmUp: given.time('warm-up', defaults.warmUp, [0, hour]),
+    coolDown: given.time('cool-down', defaults.coolDown, [0, hour]),
+    boot: given.time('boot', defaults.boot, [1000, hour]),
+    maxLost: given.count('max-lost', defaults.maxLost, [0, Number.MAX_SAFE_INTEGER]),
     load: readBoundedLoad(given),
     output: readOutput(given)
   }
