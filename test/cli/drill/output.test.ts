@@ -56,6 +56,14 @@ t.test('a drill that loses nothing is short, and one that may lose something say
   t.notMatch(text, /by kind|advice|the first of them|run 1/)
 })
 
+t.test('a run with more losses than are kept says so where it counts those that are', async (t) => {
+  const kept = Array.from({ length: 3 }, () => lossOf('refused', '1 old', 500))
+  const text = textOf(report(recordOf([runOf([leaving('1 old')], kept, { lost: 965 })])))
+  t.match(text, '965 of 1000 requests lost')
+  t.match(text, /^lost, by kind, replica and phase: the first 3 of 965$/m)
+  t.match(text, 'and 962 more')
+})
+
 t.test('an advice that was tried stands beside what was', async (t) => {
   const text = textOf(report(whole, recordOf([runOf([leaving('1 old')], [lossOf('truncated', '1 old', 1)])])))
   t.match(text, 'GRACEFUL_ANNOUNCE_MIN_SECONDS=1.5')

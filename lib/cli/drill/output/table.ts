@@ -65,7 +65,8 @@ function runOf (run: RunRecord, index: number, { runs, grace }: DrillRecord): Li
     ...(fault?.expectations ?? []).map(({ expected, seen, met }) =>
       line(`  ${met ? 'met' : 'NOT MET'}: ${expected}; seen: ${seen}`, met ? 'good' : 'bad')),
     ...lost === 0 ? [] : [
-      line('lost, by kind, replica and phase', 'strong'),
+      line(`lost, by kind, replica and phase${lost > losses.length ? `: the first ${losses.length} of ${lost}` : ''}`,
+        'strong'),
       ...indented(columns(groups.slice(0, mostGroups).map((group) =>
         [`${group.losses.length}`, group.kind, group.replica, group.phase, spanOf(group.losses)]))),
       ...groups.length > mostGroups ? [line(`  and ${groups.length - mostGroups} more of these`)] : [],
