@@ -64,8 +64,24 @@ function draw (points, colour, toX, toY) {
   const at = points.map(point => ({ ...point, x: rounded(toX(point.x)), y: rounded(toY(point.y)) }))
   return [
     `<polyline class="${colour}" points="${at.map(({ x, y }) => `${x},${y}`).join(' ')}"/>`,
-    ...at.map(({ x, y, label, isUsual }) =>
-      `<circle class="${colour}" cx="${x}" cy="${y}" r="${isUsual ? 6 : 3}"/>`
-        + `<text class="${colour}" x="${Number(x) + 7}" y="${Number(y) - 6}">${escape(label)}</text>`)
+    ...at.map(({ x, y, isUsual }) => `<circle class="${colour}" cx="${x}" cy="${y}" r="${isUsual ? 6 : 3}"/>`),
+    ...groupsOf(at).map(({ x, y, first, last }) => {
+      const isLeft = x > size.width - 70
+      const label = first === last ? first : `${first} to ${last}`
+      return `<text class="${colour}"${isLeft ? ' text-anchor="end"' : ''} x="${x + (isLeft ? -7 : 7)}" y="${y - 6}">`
+        + `${escape(label)}</text>`
+    })
   ]
+}
+
+/** Neighbours that are too close for a label each. */
+function groupsOf (points) {
+  const groups = []
+  for (const { x, y, label } of points) {
+    const group = groups.at(-1)
+    const isNear = group !== undefined && Math.abs(x - group.x) < 30 && Math.abs(y - group.y) < 14
+    if (isNear) group.last = label
+    else groups.push({ x: Number(x), y: Number(y), first: label, last: label })
+  }
+  return groups
 }
