@@ -42,8 +42,11 @@ const programs = {
     restarts: true,
     // Its own default.
     defaultTimeout: 1600,
-    env: () => ({ PM2_HOME: temporaryFolder('pm2-') }),
-    command: () => [process.execPath, binOf('pm2', 'pm2-runtime'), 'start', 'ecosystem.config.cjs']
+    // Two of them in one home get in each other's way.
+    command: () => [
+      'sh', '-c', `exec env PM2_HOME="$(mktemp -d '${temporaryFolder('pm2-')}/XXXXXX')" "$0" "$@"`,
+      process.execPath, binOf('pm2', 'pm2-runtime'), 'start', 'ecosystem.config.cjs'
+    ]
   }
 }
 
@@ -80,8 +83,7 @@ export function launchOf (name, { routes, delay = 0, timeout }) {
       ...process.env,
       ROUTES: pathToFileURL(here(routes)).href,
       DELAY: String(delay),
-      ...limit && { TIMEOUT: String(limit) },
-      ...contender.env?.()
+      ...limit && { TIMEOUT: String(limit) }
     }
   }
 }

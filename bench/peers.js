@@ -92,6 +92,8 @@ export const peers = {
 
   lightship: {
     package: true,
+    // Its own default in Kubernetes is 5 s.
+    onlyDelayed: true,
     ownDelay: true,
     newerNode: true,
     async setUp (app, { delay, timeout }) {

@@ -27,7 +27,8 @@ async function update (name, delay) {
       ...service,
       env: contenders[name].ours ? { ...env, KUBERNETES_SERVICE_HOST: '127.0.0.1' } : env,
       // Not all of them have a route for readiness.
-      readyPath: '/immediate'
+      readyPath: '/immediate',
+      bootWithin: 120_000
     },
     rate: Number(options.rate),
     profiles: users,
