@@ -553,10 +553,10 @@ t.test('the notes name what the chart cannot do itself', async (t) => {
   const plain = await notes()
   t.notMatch(plain, label)
   t.notMatch(plain, 'One replica')
-  t.notMatch(plain, 'to hear that a pod leaves')
+  t.notMatch(plain, 'to take a pod out of rotation')
   t.match(
     await notes('--set', 'terminationGracePeriodSeconds=8,announce.minSeconds=1'),
-    /Balancers have at most [\d.]+ s to hear that a pod leaves/
+    /Balancers have at most [\d.]+ s to take a pod out of rotation/
   )
-  t.match(await notes('--set', 'replicaCount=1,podMonitor.enabled=true'), /One replica[^]*no PodMonitor was made/)
+  t.match(await notes('--set', 'replicaCount=1,podMonitor.enabled=true'), /One replica[^]*no PodMonitor was created/)
 })

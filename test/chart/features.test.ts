@@ -267,10 +267,10 @@ const notes = async (values: Values, ...args: string[]): Promise<string> => {
 
 t.test('the notes warn of what loses requests, or hangs', async (t) => {
   const rows: Array<[string, Values, RegExp, Values]> = [
-    ['Recreate', { strategy: { type: 'Recreate' } }, /in each update nobody serves for a while/, {}],
+    ['Recreate', { strategy: { type: 'Recreate' } }, /in each update no pod serves for a while/, {}],
     [
       'one replica that may be evicted', { replicaCount: 1 },
-      /One replica: an update starts the new pod first, but a node's drain leaves nobody who serves/, { replicaCount: 2 }
+      /One replica: an update starts the new pod first, but after a node drain no pod serves/, { replicaCount: 2 }
     ],
     [
       'one replica of KEDA', { autoscaling: { external: true, minReplicas: 1 } }, /One replica/,
@@ -294,14 +294,14 @@ t.test('the notes warn of what loses requests, or hangs', async (t) => {
       { podDisruptionBudget: { minAvailable: '99%' } }
     ],
     [
-      'no replicas', { replicaCount: null }, /Kubernetes\nsets them to 1 with this upgrade/,
+      'no replicas', { replicaCount: null }, /Kubernetes sets them\nto 1 with this upgrade/,
       { autoscaling: { enabled: true } }
     ],
     [
       'requests longer than a drain', route('5001ms'),
-      /may take 5001ms through the HTTPRoute, and a pod that ends has 4\.5 s at least/, route('4s500ms')
+      /may take 5001ms through the HTTPRoute, but a pod that shuts down may have only 4\.5 s/, route('4s500ms')
     ],
-    ['no ServiceMonitor', { serviceMonitor: { enabled: true } }, /no ServiceMonitor was made/, {}],
+    ['no ServiceMonitor', { serviceMonitor: { enabled: true } }, /no ServiceMonitor was created/, {}],
     [
       'what sidecars can read', { sidecars: [{ name: 'a', image: 'b' }] }, /those of the same user can read/,
       { sidecars: [{ name: 'a', image: 'b' }], shareProcessNamespace: false }
