@@ -112,7 +112,7 @@ export const errors: Errors = {
   ),
   FST_GRACEFUL_DUPLICATE_CHECK: define(
     'FST_GRACEFUL_DUPLICATE_CHECK',
-    "fastify-graceful: a check named '%s' exists already: expected a name of its own"
+    "fastify-graceful: a check named '%s' exists already: expected a unique name"
   ),
   FST_GRACEFUL_METRICS_CLIENT: define(
     'FST_GRACEFUL_METRICS_CLIENT',

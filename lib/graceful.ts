@@ -13,27 +13,27 @@ import type { Status } from './status/model.ts'
 import type { SocketWork, WorkOwner } from './traffic/socket-work.ts'
 import { clip } from './util/text.ts'
 
-/** Takes back what was added; `using` does it too. */
+/** Removes what was added; `using` does it too. */
 export interface Registration extends Disposable {
   /** A second call does nothing. */
   remove (): void
 }
 
-/** What `shutdown` takes. */
+/** Options of `shutdown`. */
 export interface ShutdownOptions {
   /** Shown in logs, status and report. Default: `'shutdown()'`. */
   reason?: string
-  /** Exit code where nothing goes wrong, 0 to 255. The first one wins. Default: 0. */
+  /** Exit code if nothing fails, 0 to 255. The first caller's applies. Default: 0. */
   exitCode?: number
 }
 
-/** What `waitUntil` takes beside the promise. */
+/** Options of `waitUntil`. */
 export interface WorkOptions {
   /** Shown while the work runs and in the report. Default: `'background work'`. */
   name?: string
   /**
-   * Whose work it is: a `WebSocket` of the package `ws`, its connection, or the request or reply that it, or a stream,
-   * began with. It is told to go when the work is over, at the latest when half of what phase 3 has left is over.
+   * The owner of the work: a `WebSocket` of the package `ws`, its connection, or the request or reply with which it, or
+   * a stream, began. It is told to close when the work is done, at the latest after half of what phase 3 has left.
    */
   socket?: WorkOwner
 }
@@ -45,29 +45,29 @@ export interface Graceful {
   /** All phases in their order, 0 to 4. */
   readonly phases: readonly Phase[]
   /**
-   * Epoch milliseconds by which all work must be over: until phase 4 the moment at which requests
+   * Epoch milliseconds by which all work must be done: until phase 4 the moment at which requests
    * are cut, in phase 4 the deadline of the process (grace period less `reserve`). A second signal
-   * brings it nearer. Undefined while running and during a drain by hand.
+   * shortens it. Undefined while running and during a drain by hand.
    */
   readonly deadline: number | undefined
-  /** For jobs and loops: aborts when draining starts. What belongs to one request takes `request.drainSignal`. */
+  /** For jobs and loops: aborts when draining starts. Work of one request uses `request.drainSignal`. */
   readonly signal: AbortSignal
   /**
-   * Ends the application in the five phases, and the process after it unless `exit` is `false`. A
-   * later caller gets the same promise; the first reason and the first exit code win. Awaited
-   * inside a request handler, it waits for that very request.
+   * Shuts the application down in its phases, and then ends the process unless `exit` is `false`. A
+   * later call returns the same promise; the first reason and the first exit code apply. A request
+   * handler must not await it: it waits for that request.
    *
    * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
    */
   shutdown (options?: ShutdownOptions): Promise<Report>
   /**
-   * Adds a participant, which is asked on every tick of phases 1 to 3 and may answer "not yet".
+   * Adds a participant, which is called on every tick of phases 1 to 3 and may hold the phase.
    *
    * @throws FST_GRACEFUL_INVALID_ARGUMENT
    */
   stall (name: string, participant: Participant): Registration
   /**
-   * Adds work to be done when a phase begins. The phase waits for it, until `timeout` or its own cap.
+   * Adds work that starts with a phase. The phase waits for it, until `timeout` or its own cap.
    * Hooks of `terminated` run before `app.close()`.
    *
    * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
@@ -80,26 +80,26 @@ export interface Graceful {
    */
   waitUntil (promise: PromiseLike<unknown>, options?: WorkOptions): void
   /**
-   * Not ready while held: a cache that warms up, a hand operation. One holder each. With a
-   * `timeout`, the startup probe fails with what was not released in time.
+   * Keeps the service unready until the release: for a cache that warms up, or for maintenance. Each
+   * holder takes its own. With a `timeout`, the startup probe fails if it is not released in time.
    *
    * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION
    */
   hold (reason: string, options?: HoldOptions): Hold
   /**
-   * Adds a health check, which fails by throwing, rejecting or answering `false`.
+   * Adds a health check, which fails if it throws, rejects or returns `false`.
    *
    * @throws FST_GRACEFUL_INVALID_ARGUMENT, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_DUPLICATE_CHECK
    */
   addCheck (name: string, check: Check, options?: CheckOptions): AddedCheck
   /**
-   * Asks for readiness as `/readyz` does: each check runs, at most once per `ttl`. For a health
-   * route of one's own. It never rejects, and settles within the longest timeout of a check.
+   * Determines readiness as `/readyz` does: each check runs, at most once per `ttl`. For a health
+   * route of your own. It never rejects, and settles within the longest timeout of a check.
    */
   ready (): Promise<boolean>
   /**
-   * All that the admin route shows to the authorised. Its `ready` is the last known one: reading it
-   * asks again, in the background, what is older than its `ttl`.
+   * The whole status, as the admin route returns it to authorised clients. Its `ready` is the last
+   * known one: reading it re-runs, in the background, the checks whose `ttl` is over.
    */
   status (): Status
 }

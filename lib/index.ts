@@ -83,25 +83,25 @@ export type { Shed } from './traffic/stagger.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The service's end, and whatever waits for it. */
+    /** Shutdown, readiness and health checks of the service. */
     graceful: Graceful
   }
   interface FastifyRequest {
-    /** Aborts as draining starts, over some seconds: for streams, event streams and long polls. Made on first use. */
+    /** Aborts when draining starts, spread over some seconds: for streams, event streams and long polls. */
     readonly drainSignal: AbortSignal
   }
   interface FastifyContextConfig {
     graceful?: {
-      /** `false`: an often-probed route of one's own is no traffic, and its callers do not count as the balancer's. */
+      /** `false`: requests of this route are no traffic, for a route that is probed often. */
       traffic?: boolean
       /**
-       * `true`: a balancer goes by what this route answers, which fails (400 and above) when the
-       * service leaves; it is no traffic. Default: whatever `traffic: false` says.
+       * `true`: a balancer acts on the status of this route, which fails (400 and above) when the
+       * service shuts down; it is no traffic. Default: true with `traffic: false`, else false.
        */
       probe?: boolean
       /**
-       * `true`: the reply is a stream, which its handler never ends by itself and whose client comes back:
-       * it is ended in order when draining starts, or by the handler that takes `request.drainSignal`.
+       * `true`: the reply is a stream that its handler never ends by itself and whose client reconnects.
+       * It is ended in order when draining starts, or by a handler that reads `request.drainSignal`.
        */
       stream?: boolean
     }

@@ -60,7 +60,7 @@ export function registerAdmin (
   if (missing) {
     ports.log.warn(
       { option: 'admin.token' },
-      "option 'admin.token' was given as undefined, as a missing environment variable is: no token lets in"
+      "option 'admin.token' is undefined, as from a missing environment variable: no token is accepted"
     )
   }
   const token = [options.token ?? []].flat().some((one) => one !== '')

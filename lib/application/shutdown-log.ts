@@ -76,7 +76,7 @@ export class ShutdownLog {
   holdFailed (reason: string, timeout: number): void {
     this.#log.error(
       { event: 'graceful.hold', reason, held: true, timeout },
-      `not ready: '${reason}' was not released within ${timeout} ms, and the startup probe fails with it`
+      `not ready: '${reason}' was not released within ${timeout} ms, so the startup probe fails`
     )
   }
 
@@ -91,8 +91,8 @@ export class ShutdownLog {
     const { phase } = this.#lifecycle()
     this.#log.warn(
       { event: 'graceful.closed', phase },
-      `somebody else has closed the server in phase '${phase}': new connections are refused, and there is `
-        + 'nobody to announce an end to. Call app.close(), which answers everybody first'
+      `other code has closed the server in phase '${phase}': new connections are refused, and a shutdown cannot be `
+        + 'announced any more. Call app.close() instead, which answers all requests first'
     )
   }
 

@@ -45,7 +45,7 @@ function adviceOnLast (
   // Whoever came before has left no more than what is kept.
   const isSqueezed = phases.some(({ phase, endedBy }) => phase === 'draining' && endedBy === 'cap')
   if (!isSqueezed) return `${left}. ${sentence(faster(names, budget))}`
-  return `${left}. Raise option 'close' (${budget.close} ms), which is kept for it whatever drains before, or `
+  return `${left}. Raise option 'close' (${budget.close} ms), which is reserved for it however long draining takes, or `
     + faster(names, budget)
 }
 

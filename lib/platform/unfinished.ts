@@ -74,7 +74,7 @@ export class UnfinishedEnd {
     } catch (error) {
       log.warn(
         { event: 'graceful.state', path: this.#directory, err: error },
-        `GRACEFUL_STATE_DIRECTORY cannot be used, so nobody will say whether this process was killed: ${String(error)}`
+        `GRACEFUL_STATE_DIRECTORY cannot be used, so a kill of this process will not be reported: ${String(error)}`
       )
     }
   }

@@ -108,7 +108,7 @@ export class ExitWitness {
           { exitCode: code, phase: first.lifecycle.phase },
           `the process exits with code ${code} in the midst of its shutdown (phase ${where}), and `
             + 'fastify-graceful did not end it: look for a process.exit, for example in another listener of the '
-            + 'same signal, or for an error that nobody caught'
+            + 'same signal, or for an uncaught error'
         )
       } catch {
         // The destination may be gone already.

@@ -237,7 +237,7 @@ function endsWith (member: Member, signal: string): boolean {
 function warnIgnored (member: Member, signal: string): void {
   member.log.warn(
     { signal },
-    `${signal} ignored: sent to all replicas at once it would take every one of them out of service. `
+    `${signal} ignored: sent to all replicas at once, it would take the whole service down. `
       + 'Use a rolling restart by the orchestrator instead (kubectl rollout restart), or set option '
       + `'signals.${signal}' to 'restart' or 'shutdown'`
   )

@@ -34,7 +34,9 @@ function adviceOnLate (report: ReportDraft, { announce, gracePeriod, preStop }: 
   if (hurried === 'announcing') {
     return `${arrived}: a second signal capped phase 1 at ${fastCap} ms. ${oneSignal(gracePeriod)}`
   }
-  if (kind === 'crash') return `${arrived}: after a crash nobody waits for the balancer. Look for what crashed`
+  if (kind === 'crash') {
+    return `${arrived}: after a crash the service does not wait for the balancer. Find the cause of the crash`
+  }
   return phaseOf(report, 'announcing')?.endedBy === 'cap' || suggestedMin - preStop > announce.max
     ? `${arrived}: after ${Math.ceil(lastArrival / 1000)} s the balancer still sent. Raise the grace `
       + `period (terminationGracePeriodSeconds, gracePeriod), which raises announce.max (${announce.max} `
@@ -60,7 +62,7 @@ function adviceOnCut (
   const slow = `find out why ${method} ${route ?? '(no route)'} takes longer than ${age} ms`
   if (isHurried(report)) return `${cut}, which a second signal capped at ${fastCap} ms. ${oneSignal(gracePeriod)}`
   if (kind === 'crash' && drained >= crashDrainCap) {
-    return `${cut}, which takes ${crashDrainCap} ms at most after a crash: look for what crashed, or ${slow}`
+    return `${cut}, which takes ${crashDrainCap} ms at most after a crash: find the cause of the crash, or ${slow}`
   }
   const shorter = announced > drained / 2 ? shorterAnnouncement(announced, announce) : ''
   return `${cut}: raise the grace period${shorter}, or ${slow}`
@@ -81,8 +83,8 @@ function adviceOnConnections (report: ReportDraft, { gracePeriod }: Budget): str
     + `${Math.min(...ages)} ms or more after the last answer, when the next request may have been on its `
     + `way, after ${drained} ms of draining`
   if (isHurried(report)) return `${cut}, which a second signal capped at ${fastCap} ms. ${oneSignal(gracePeriod)}`
-  if (kind === 'crash') return `${cut}: look for what crashed`
-  return `${cut}: raise the grace period, so that each connection has a next answer that tells it to go, or `
+  if (kind === 'crash') return `${cut}: find the cause of the crash`
+  return `${cut}: raise the grace period, so that each connection gets a response that closes it, or `
     + 'is idle for drain.idle'
 }
 
@@ -90,6 +92,6 @@ function adviceOnOthers ({ cut: { byOthers } }: ReportDraft): string {
   const [{ method, route, age } = { method: '', route: undefined, age: 0 }] = byOthers
   return `${counted(byOthers.length, 'request')} (the first: ${method} ${route ?? '(no route)'} after ${age} `
     + "ms) lost the connection to code of this process that is not the plugin's: look for "
-    + 'closeAllConnections, for destroy on a socket, a reply or a session, for an answer whose source '
+    + 'closeAllConnections, for destroy on a socket, a reply or a session, for a response whose source '
     + "broke off, and for the server's connectionTimeout"
 }

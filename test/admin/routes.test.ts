@@ -215,7 +215,7 @@ t.test('without a guard nothing that changes the state exists, and one line says
     const { lines } = makeApp(t, { token: undefined, ...others } as never)
     t.match(lines[0], {
       level: 'warn',
-      message: /^option 'admin\.token' was given as undefined, as a missing environment variable is/,
+      message: /^option 'admin\.token' is undefined, as from a missing environment variable: no token is accepted/,
       details: { option: 'admin.token' }
     })
     t.equal(lines.length, 'unixSocket' in others ? 1 : 2)

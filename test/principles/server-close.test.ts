@@ -147,7 +147,7 @@ t.test('a server that somebody closes while the service runs is noticed, said on
       const { duration } = phaseOf(report, 'announcing')!
       inTime(t, { time: duration, late: watch.stop().late }, [0, 3000], `${name}: phase 1 took`)
       t.equal(
-        lines.filter((line) => line.includes('somebody else has closed the server')).length,
+        lines.filter((line) => line.includes('other code has closed the server')).length,
         1,
         `${name}: ${lines.join('')}`
       )

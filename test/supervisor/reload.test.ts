@@ -77,8 +77,8 @@ t.test('a reload that a shutdown cuts off says so, and a grace period that canno
     childGracePeriod: 6267,
     killedAfter: 7600,
     msg: "the service's own gracePeriod is 60000 ms, but the supervisor's of 8000 ms (--grace) leaves a child 6267 ms. "
-      + "The supervisor's holds: what has not ended after 7600 ms is killed. "
-      + "Leave the service's out, or raise --grace"
+      + "The supervisor's applies: a child that has not ended after 7600 ms is killed. "
+      + "Remove the service's, or raise --grace"
   })
   t.same(more, [], 'of three children that say so')
   process.kill(tree.pid, 'SIGTERM')

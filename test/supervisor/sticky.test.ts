@@ -244,7 +244,7 @@ t.test('over TLS, HTTP/2, IPv4 on a socket of IPv6, and beside what is not share
   t.equal(new Set(six.map(({ place }) => place)).size, 1, 'IPv6')
   t.equal((await ask(ports['own']!, from[0]!)).pid, pidOf(1), 'a port of one child alone')
   t.match(await askPlainly({ path }), { place: /^[123]$/ }, 'a unix socket')
-  t.match(tree.lines('sticky'), [{ level: 40, path: /socket$/, msg: /have no address that they could stay with a child by/ }])
+  t.match(tree.lines('sticky'), [{ level: 40, path: /socket$/, msg: /have no client address to assign a child by/ }])
   process.kill(tree.pid, 'SIGTERM')
   t.same(await tree.result, [0, null])
 })

@@ -314,12 +314,12 @@ t.test('late arrivals', async (t) => {
     t.match(hurriedLater[0], /Raise the grace period/, 'phase 1 was over by then')
     t.equal(hurriedLater[1], cut)
     const crash = adviceOf(lateReport('cap', { kind: 'crash' }), budget)
-    t.match(crash[0], /after a crash nobody waits for the balancer/)
+    t.match(crash[0], /after a crash the service does not wait for the balancer/)
     t.match(crash[1], /raise the grace period/, 'which had ended the draining')
     const phases = [{ phase: 'draining' as const, duration: 10_000, endedBy: 'cap' as const, stalledBy: [] }]
     t.match(
       adviceOf(lateReport('cap', { kind: 'crash', phases }), budget)[1],
-      /10000 ms of draining, which takes 10000 ms at most after a crash: look for what crashed, or find out why GET/
+      /10000 ms of draining, which takes 10000 ms at most after a crash: find the cause of the crash, or find out why GET/
     )
   })
 })

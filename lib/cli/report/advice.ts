@@ -232,7 +232,7 @@ function othersOf (reports: readonly Facts[], unreported: readonly Unreported[])
       () => 'a second signal, which leaves each phase a second: send one, and SIGKILL not before the grace period is '
         + 'over'),
     ...cause(many(({ kind }) => kind === 'crash'),
-      () => 'a crash, after which less is waited for: look for what crashed'),
+      () => 'a crash, after which the service waits for less: find the cause of the crash'),
     ...cause(many((facts) => facts.byOthers > 0),
       () => `${counted(byOthers, 'request')} ended by other code of the process: look for closeAllConnections and `
         + 'destroy'),

@@ -155,6 +155,6 @@ export class TerminationMessage {
     if (error === undefined || !inKubernetes) return
     log.warn({ event: 'graceful.message', path, err: error }, 'the termination message cannot be written: '
       + `${error.message}. Give the container's terminationMessagePath as option 'kubernetes.terminationMessagePath', `
-      + "or set 'kubernetes' to false where none is wanted")
+      + "or set 'kubernetes' to false if you want none")
   }
 }

@@ -101,8 +101,8 @@ export class GraceWarning {
     this.#log.warn(
       { event: 'graceful.supervisor.gracePeriod', own, gracePeriod, childGracePeriod, killedAfter },
       `the service's own gracePeriod is ${own} ms, but the supervisor's of ${gracePeriod} ms (--grace) `
-        + `leaves a child ${childGracePeriod} ms. The supervisor's holds: what has not ended after `
-        + `${killedAfter} ms is killed. Leave the service's out, or raise --grace`
+        + `leaves a child ${childGracePeriod} ms. The supervisor's applies: a child that has not ended after `
+        + `${killedAfter} ms is killed. Remove the service's, or raise --grace`
     )
   }
 }

@@ -26,8 +26,8 @@ export class Lines {
   isInit (): void {
     this.#log.info(
       { event: 'graceful.supervisor.init' },
-      'supervisor is process 1: it ends and reaps its children, but nobody reaps what their own children '
-        + 'leave behind. Where they have some, start an init before it: docker run --init, tini, or '
+      'supervisor is process 1: it ends and reaps its children, but not the processes that these leave '
+        + 'behind. If they start any, start an init before it: docker run --init, tini, or '
         + 'shareProcessNamespace in a pod'
     )
   }
@@ -36,8 +36,8 @@ export class Lines {
   keepsNone ({ part, instead }: MissingPart): void {
     this.#log.warn(
       { event: 'graceful.internals' },
-      `a private part that the supervisor knows is missing in Node ${process.versions.node}, and it goes on without `
-        + `it: ${part} (${instead})`
+      `a private part of Node that the supervisor uses is missing in Node ${process.versions.node}. It continues `
+        + `without: ${part} (${instead})`
     )
   }
 
@@ -77,7 +77,7 @@ export class Lines {
   orphansKilled ({ place, pid }: Child, pids: readonly number[]): void {
     this.#log.error(
       { event: 'graceful.supervisor.kill', child: place, childPid: pid, pids },
-      `what child ${place} (process ${pid}) had left behind did not end in time: killed ${pids.join(', ')}`
+      `processes that child ${place} (process ${pid}) left behind did not end in time: killed ${pids.join(', ')}`
     )
   }
 
@@ -90,7 +90,7 @@ export class Lines {
     this.#log.warn(
       { event: 'graceful.supervisor.dropped', lines },
       `${counted(lines, 'line', 'lines')} of the output ${lines === 1 ? 'was' : 'were'} dropped: `
-        + 'whoever reads it had stopped'
+        + 'its reader had stopped reading'
     )
   }
 

@@ -150,7 +150,7 @@ export class Listeners {
       const [path] = parameters
       this.#supervisor.log.warn(
         { event: 'graceful.supervisor.sticky', path },
-        `the connections of ${path ?? 'a socket'} have no address that they could stay with a child by: `
+        `the connections of ${path ?? 'a socket'} have no client address to assign a child by: `
           + 'the kernel hands them to any child'
       )
       return made

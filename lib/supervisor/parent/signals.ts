@@ -85,8 +85,8 @@ export class SupervisorSignals {
     if (this.#count === 2) {
       this.#supervisor.log.warn(
         { signal },
-        `${signal} while shutting down: every phase of every child is capped at 1 s, one that has lasted as `
-          + 'long ends now; one more signal kills'
+        `${signal} while shutting down: every phase of every child is capped at 1 s, and one that has lasted `
+          + 'that long ends now; a further signal kills'
       )
       return this.#supervisor.hurry(signal)
     }

@@ -107,7 +107,7 @@ export function wholeLog (): string[] {
     event({ event: 'graceful.waiting', phase: 'draining', elapsed: 10_000, stalledBy: [{ name: 'mail', reason: '3 left' }] }),
     event({ event: 'graceful.blocked', silence: 2100, blockedIn: 'hash /app/a.js:7:3' }),
     event({ event: 'graceful.unblocked', duration: 4300, blockedIn: 'hash /app/a.js:7:3', time: startedAt + 1 }),
-    event({ event: 'graceful.closed', phase: 'running', msg: 'fastify-graceful: somebody else has closed the server' }),
+    event({ event: 'graceful.closed', phase: 'running', msg: 'fastify-graceful: other code has closed the server' }),
     'Server listening'
   ]
 }

@@ -13,7 +13,7 @@ const words = (text: string): string => text.replaceAll(/\s+/g, '')
 t.test('every width from 20 to 250 columns: no line is wider, and nothing is left out', (t) => {
   const names = [
     'shop-7d9f8b6c5d-with-a-name-as-long-as-kubernetes-makes-them-x2x9z', 'outbox 発送', 'GET /日本語/🚀', '10.0.0.7',
-    'hash /app/a.js:7:3', 'somebody else has closed the server', 'TERMINATION_GRACE_PERIOD_SECONDS=', 'announce.minSeconds: 19',
+    'hash /app/a.js:7:3', 'other code has closed the server', 'TERMINATION_GRACE_PERIOD_SECONDS=', 'announce.minSeconds: 19',
     'killed', 'shop-3', 'a second signal', 'disk full \\u001b[31m'
   ]
   for (let width = 20; width <= 250; width++) {
