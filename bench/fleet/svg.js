@@ -54,13 +54,14 @@ export function frontier ({ title, x, y, lines, isLog }) {
     `<line class="a" x1="${left}" x2="${width - right}" y1="${height - bottom}" y2="${height - bottom}"/>`,
     `<text text-anchor="middle" x="${(left + width - right) / 2}" y="${height - 12}">${escape(x)}</text>`,
     `<text text-anchor="middle" transform="rotate(-90)" x="${-(height - bottom + top) / 2}" y="16">${escape(y)}</text>`,
-    ...lines.flatMap(({ points }, index) => draw(points, colours[index], toX, toY))
+    ...lines.flatMap(({ points }, index) => draw(points, index, toX, toY))
   ]
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img">`
     + `<title>${escape(title)}</title><style>${style}</style>\n${parts.join('\n')}\n</svg>\n`
 }
 
-function draw (points, colour, toX, toY) {
+function draw (points, index, toX, toY) {
+  const colour = colours[index]
   const at = points.map(point => ({ ...point, x: rounded(toX(point.x)), y: rounded(toY(point.y)) }))
   return [
     `<polyline class="${colour}" points="${at.map(({ x, y }) => `${x},${y}`).join(' ')}"/>`,
@@ -68,8 +69,10 @@ function draw (points, colour, toX, toY) {
     ...groupsOf(at).map(({ x, y, first, last }) => {
       const isLeft = x > size.width - 70
       const label = first === last ? first : `${first} to ${last}`
-      return `<text class="${colour}"${isLeft ? ' text-anchor="end"' : ''} x="${x + (isLeft ? -7 : 7)}" y="${y - 6}">`
-        + `${escape(label)}</text>`
+      // On the axis the lines meet.
+      const above = 6 + (y >= size.height - size.bottom ? 14 * index : 0)
+      const place = isLeft ? `text-anchor="end" x="${x - 7}"` : `x="${x + 7}"`
+      return `<text class="${colour}" ${place} y="${y - above}">${escape(label)}</text>`
     })
   ]
 }
