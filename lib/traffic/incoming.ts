@@ -1,20 +1,58 @@
 import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest, onRequestHookHandler, RouteOptions } from 'fastify'
+import type { Faults } from '../util/faults.ts'
+import { own } from '../util/own.ts'
 import type { Arrivals } from './arrivals.ts'
-import type { CoarseClock, Requests } from './requests.ts'
 import type { Connections } from './connections.ts'
-import type { EnvoySignal, Shedding } from './shedding.ts'
 import type { FollowedReplies } from './followed-replies.ts'
-import { currentReply, kind, startedAt, name, replyOf, sessionOf } from './tags.ts'
-import type { HttpSocket, UsedSession } from './tags.ts'
+import type { FrontObserver } from './front-observer.ts'
 import type { IdleSweep } from './idle.ts'
 import type { Endings } from './long-lived.ts'
-import { isProbed } from './marked.ts'
 import { proberOf } from './probers.ts'
 import { isHttp2Request } from './protocol.ts'
+import type { CoarseClock, Requests } from './requests.ts'
+import type { EnvoySignal, Shedding } from './shedding.ts'
 import { visitOf } from './steady-callers.ts'
 import type { SteadyCallers } from './steady-callers.ts'
+import { currentReply, kind, name, replyOf, sessionOf, startedAt } from './tags.ts'
+import type { HttpSocket, UsedSession } from './tags.ts'
+
+/** Marks of a route's `config.graceful`. */
+interface Marks { traffic?: boolean, probe?: boolean }
+
+/** Lowest status that says "not ready". */
+const firstFailing = 400
+/** The hooks that were added: Fastify makes a HEAD route of a GET route, with its hooks. */
+const added = new WeakSet<object>()
+
+/** Whether a route's marks say that it is probed instead of used. */
+function isProbed (marks: Marks | undefined): boolean {
+  if (marks === undefined) return false
+  const isWithoutTraffic = Object.hasOwn(marks, 'traffic') && marks.traffic === false
+  return isWithoutTraffic || (Object.hasOwn(marks, 'probe') && marks.probe === true)
+}
+
+/**
+ * Looks at who asks a route of the application's own that is marked as one that balancers go by.
+ * Other routes are left alone.
+ */
+export function followMarked (route: RouteOptions, front: FrontObserver, faults: Faults): void {
+  const { probe, traffic: isTraffic } = own<Marks>(route.config?.graceful ?? {})
+  if (!(probe ?? isTraffic === false)) return
+  const hooks = [route.onRequest ?? []].flat() as onRequestHookHandler[]
+  if (hooks.some((hook) => added.has(hook))) return
+  const follow = (request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
+    try {
+      front.asked(request, reply, () => reply.raw.statusCode < firstFailing)
+    } catch (error) {
+      faults.note("hook 'onRequest' of a marked route", error)
+    }
+    done()
+  }
+  added.add(follow)
+  route.onRequest = [...hooks, follow]
+}
 
 /** Who hears of a request. */
 interface Parts {
