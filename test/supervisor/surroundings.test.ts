@@ -42,7 +42,7 @@ t.test('what makes listeners is a private part of Node: without it the superviso
   t.same(await tree.result, [0, null], tree.output())
   const said = tree.output().split('\n').filter((line) => line.includes('graceful.internals'))
   t.equal(said.length, 1, tree.output())
-  t.match(said[0], / without it: _createServerHandle \(a listener is closed with the last child that has it/)
+  t.match(said[0], / without: _createServerHandle \(a listener is closed with the last child that has it/)
 })
 
 t.test('a terminal that hangs up ends everybody, and is no reload', async (t) => {
