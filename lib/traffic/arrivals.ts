@@ -46,7 +46,7 @@ export class Arrivals {
   readonly #late: LateArrivals
   #suggestion: { quiet: number, preStop: number } | undefined
 
-  /** @param onLate called with each late connection: who sent it, and when @param needed as {@link enough} */
+  /** `onLate` is called with each late connection. `needed` arrivals must have failed to come before silence counts. */
   constructor (now: () => number, onLate?: OnLate, needed: number = enough) {
     this.#now = now
     this.#needed = needed
