@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { EventEmitter } from 'node:events'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,31 +7,13 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { paint, Terminal } from '../../lib/cli/terminal.ts'
 import { cleanEnv } from '../support/clean-env.ts'
+import { Output } from '../support/output.ts'
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 const [hidden, shown] = ['\u001b[?25l\u001b[?7l', '\u001b[?7h\u001b[?25h']
 
-class Output extends EventEmitter {
-  isTTY = true
-  columns = 40
-  rows = 10
-  fd = 1
-  text = ''
-  write (text: string): boolean {
-    this.text += text
-    return true
-  }
-
-  /** What was written since the last call. */
-  take (): string {
-    const { text } = this
-    this.text = ''
-    return text
-  }
-}
-
 t.test('each frame is drawn over the one before, anew at another size, and the last one can stay whole', (t) => {
-  const output = new Output()
+  const output = new Output(40, 10)
   const terminal = new Terminal(output as never, {})
   terminal.close()
   t.equal(output.take(), '', 'nothing to give back')
@@ -68,7 +49,7 @@ const listeners = (): number =>
 t.test('the cursor is given back at the exit, and a signal that somebody listens for is theirs', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'terminal-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
-  const output = new Output()
+  const output = new Output(40, 10)
   output.fd = openSync(join(folder, 'terminal'), 'w')
   const before = listeners()
   const terminal = new Terminal(output as never, {})

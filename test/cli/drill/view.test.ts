@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events'
 import t from 'tap'
 import { Given } from '../../../lib/cli/drill/option.ts'
 import { isPassed } from '../../../lib/cli/drill/output/words.ts'
@@ -10,21 +9,10 @@ import { observers } from '../../../lib/drill/fault-drill.ts'
 import type { DrillRecord, RunRecord } from '../../../lib/drill/record.ts'
 import type { Replica } from '../../../lib/drill/replicas.ts'
 import { Tally } from '../../../lib/drill/losses.ts'
+import { Output } from '../../support/output.ts'
 
 const given = (values: Record<string, string> = {}): Given =>
   new Given(Object.entries(values))
-
-class Output extends EventEmitter {
-  isTTY = true
-  columns = 80
-  rows = 24
-  fd = 1
-  text = ''
-  write (text: string): boolean {
-    this.text += text
-    return true
-  }
-}
 
 const settings = (options: Record<string, string> = {}): DrillSettings =>
   ({ ...readUpdate(given(options)), label: 'shop\u001b.js' }) as DrillSettings
@@ -35,7 +23,7 @@ const state = (): DrillState => ({
 })
 
 t.test('a time line in a terminal, which has its cursor back afterwards', (t) => {
-  const output = new Output()
+  const output = new Output(80, 24)
   const { observer, close } = viewOf(output as never, {}, settings({ runs: '2' }))
   const drill = state()
   observer.begin?.(drill)
@@ -57,7 +45,7 @@ t.test('a time line in a terminal, which has its cursor back afterwards', (t) =>
 })
 
 t.test('no escape code where NO_COLOR is set but those that move, and none without a terminal', (t) => {
-  const output = new Output()
+  const output = new Output(80, 24)
   const plain = viewOf(output as never, { NO_COLOR: '1' }, settings())
   plain.observer.begin?.(state())
   output.emit('resize')
@@ -65,7 +53,7 @@ t.test('no escape code where NO_COLOR is set but those that move, and none witho
   // oxlint-disable-next-line no-control-regex -- that is what is looked for
   t.notMatch(output.text, /\u001b\[\d+m/)
   for (const change of [{ isTTY: false }, { columns: 10 }, { rows: 3 }]) {
-    const lines = new Output()
+    const lines = new Output(80, 24)
     Object.assign(lines, change)
     const { observer, close } = viewOf(lines as never, {}, settings({ updates: '0', front: '3' }))
     const drill = state()
