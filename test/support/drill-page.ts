@@ -21,7 +21,7 @@ export const sources: Readonly<Record<string, string>> = {
   'gke-l4': `[6 to 12 s, and how a node forwards](${chart}); the check is the readiness probe of the chart`,
   envoy: `[xDS](${chart}); [connections are kept for an hour](https://www.envoyproxy.io/docs/envoy/latest/faq/`
     + 'configuration/timeouts)',
-  'haproxy-check': '[the settings that lose nothing](balancers.md); [connections are kept for 5 s](balancers.md)',
+  'haproxy-check': '[recommended settings](balancers.md#recommended-settings); [connections are kept for 5 s](balancers.md)',
   'cloud-run': '[it stops before the signal](platforms.md); assumed: connections are kept as by Google\'s load balancers',
   ecs: '[8 s at most](platforms.md); [connections are kept for 60 s](https://github.com/nodejs/node/issues/26165)',
   never: 'as nginx, which notices a shutdown when a request fails ([behind real balancers](balancers.md))'

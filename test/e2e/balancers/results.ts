@@ -140,7 +140,7 @@ const example: Context = {
   servers: [1, 2].map((index) => ({ port: 3000 + index, agentPort: 4000 + index, isOut: false }))
 }
 
-/** The settings that lose nothing. */
+/** The recommended settings. */
 function settingsOf ({ name, setups }: Balancer): string[] {
   const setup = setups.find((one) => one.name === 'recommended')!
   const files = Object.entries(setup.files(example)).slice(0, setup.shown ?? 1)
@@ -190,7 +190,8 @@ function written (rows: readonly Row[], races: readonly Race[]): string {
     cells(...Array.from({ length: 7 }, () => '---')),
     ...races.map(raceRow),
     '',
-    '## The settings that lose nothing', '',
+    '## Recommended settings', '',
+    'The set-ups that the first table calls `recommended`. Any losses there are the balancer\'s own, and named below.', '',
     ...balancers.flatMap(settingsOf)
   ].join('\n')
 }
