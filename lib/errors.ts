@@ -1,9 +1,8 @@
 import createError from '@fastify/error'
 import type { FastifyErrorConstructor } from '@fastify/error'
-import { own } from './util/own.ts'
-import { shorten, show } from './util/shown.ts'
-
-export { shorten, show } from './util/shown.ts'
+import { own } from './util/given.ts'
+import { shorten } from './util/text.ts'
+import { show } from './util/shown.ts'
 
 /**
  * Every error this package throws, keyed by its code. Messages name what was wrong, what was expected and what

@@ -1,7 +1,8 @@
 import { inspect } from './util/node-util.ts'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Run } from './util/context.ts'
-import { messageOf, show } from './errors.ts'
+import { messageOf } from './errors.ts'
+import { show } from './util/shown.ts'
 import { writeError } from './process/stderr.ts'
 import { clip } from './util/text.ts'
 

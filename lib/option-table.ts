@@ -1,4 +1,5 @@
-import { errors, hidden, refuseUnknownOptions, show, typeName } from './errors.ts'
+import { errors, hidden, refuseUnknownOptions, typeName } from './errors.ts'
+import { show } from './util/shown.ts'
 import { platformNames } from './platform/detect.ts'
 import { defaultMessagePath } from './platform/kubernetes/message.ts'
 import { unknownGracePeriod } from './platform/surroundings.ts'
@@ -8,7 +9,7 @@ import {
 } from './rules.ts'
 import type { Rule } from './rules.ts'
 import { drainDefaults } from './traffic/options.ts'
-import { own } from './util/own.ts'
+import { own } from './util/given.ts'
 
 /** One row of the table in docs/reference/options.md; a test holds the two against each other. */
 export interface OptionRow { name: string, default: string, rule: Rule }

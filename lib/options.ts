@@ -12,7 +12,7 @@ import { deployedGracePeriod, floorsOf, surroundingsOf, unknownGracePeriod } fro
 import type { Surroundings } from './platform/surroundings.ts'
 import type { SystemdOptions } from './platform/systemd/applications.ts'
 import { withDefaults, defaults, groups, refuseWrong } from './option-table.ts'
-import { nothing, own, ownTree } from './util/own.ts'
+import { nothing, own, ownTree } from './util/given.ts'
 import type { OtherListenersTime, SignalAction } from './process/types.ts'
 import { isObject, modeOf, route } from './rules.ts'
 import type { AdminSettings, Settings } from './settings.ts'

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
-import { show } from './errors.ts'
-import { longestTimer } from './util/numbers.ts'
+import { show } from './util/shown.ts'
+import { longestTimer } from './util/given.ts'
 import { isRegistry } from './metrics/options.ts'
 
 /** What may be given for an option or a variable: as a message says it, and the test. */

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteOptions } from 'fastify'
 import { hidden, problem, send } from '../fastify/quiet-route.ts'
-import { longestTimer } from '../util/numbers.ts'
+import { longestTimer } from '../util/given.ts'
 import { streamBounds } from '../page/viewers.ts'
 import { isGone, isInTurn, streamHeaders } from '../page/outlet.ts'
 import { isHttp2Request } from '../traffic/protocol.ts'

@@ -1,4 +1,5 @@
-import { messageOf, shorten } from '../errors.ts'
+import { messageOf } from '../errors.ts'
+import { shorten } from '../util/text.ts'
 import { version } from '../version.ts'
 import type { Command } from './usage.ts'
 import { complain, UsageError } from './usage.ts'

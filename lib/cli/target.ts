@@ -1,5 +1,5 @@
 import { aSocketPath, fits } from '../server/socket-files.ts'
-import { shorten } from '../util/shown.ts'
+import { shorten } from '../util/text.ts'
 import { printable } from './printable.ts'
 import { UsageError } from './usage.ts'
 

@@ -1,4 +1,4 @@
-import { shorten } from '../util/shown.ts'
+import { shorten } from '../util/text.ts'
 
 /** One subcommand. */
 export interface Command {

@@ -1,4 +1,4 @@
-import { counted } from '../util/counted.ts'
+import { counted } from '../util/text.ts'
 import { beganAt, usesPlugin } from './causes.ts'
 import type { CauseName, Explained } from './causes.ts'
 import type { DrillRecord, ReplicaRecord } from './record.ts'

@@ -1,5 +1,5 @@
 import { invalidArgument, takeOptions } from '../errors.ts'
-import { longestTimer } from '../util/numbers.ts'
+import { longestTimer } from '../util/given.ts'
 
 /** Which probe asks a check: `/readyz`, `/livez`, `/startupz`. */
 export const checkKinds = ['readiness', 'liveness', 'startup'] as const

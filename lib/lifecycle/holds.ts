@@ -1,5 +1,5 @@
 import { invalidArgument, takeOptions } from '../errors.ts'
-import { longestTimer } from '../util/numbers.ts'
+import { longestTimer } from '../util/given.ts'
 import { clip } from '../util/text.ts'
 
 /** How a hold is held. */

@@ -3,7 +3,7 @@ import type { HookPhase } from './phase.ts'
 import type { Clock } from '../clock.ts'
 import type { OnFailure, Stall } from './participants.ts'
 import { invalidArgument, messageOf, takeOptions } from '../errors.ts'
-import { longestTimer } from '../util/numbers.ts'
+import { longestTimer } from '../util/given.ts'
 import { clip } from '../util/text.ts'
 
 /** What a hook is told. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
-import { errors, invalidArgument, messageOf, show, typeName, takeOptions } from '../errors.ts'
+import { errors, invalidArgument, messageOf, typeName, takeOptions } from '../errors.ts'
+import { show } from '../util/shown.ts'
 import { clip } from '../util/text.ts'
 import type { StallPhase } from './phase.ts'
 

@@ -1,4 +1,4 @@
-import { readVariable } from '../util/own.ts'
+import { readVariable } from '../util/given.ts'
 
 /**
  * When whatever is in front stops sending: before the signal, from the signal on, or nobody has read when. `'none'`:

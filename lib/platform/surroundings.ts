@@ -1,7 +1,6 @@
 import type { Environment } from '../environment.ts'
 import type { Floors } from '../lifecycle/budget.ts'
-import { decimal, longestTimer } from '../util/numbers.ts'
-import { readVariable } from '../util/own.ts'
+import { decimal, longestTimer, readVariable } from '../util/given.ts'
 import { platforms } from './detect.ts'
 import type { Platform } from './detect.ts'
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { readVariable } from '../util/own.ts'
+import { readVariable } from '../util/given.ts'
 
 /** As it stands in a command: at its start, as a path, or behind an interpreter. */
 const program = String.raw`(?:^|[\s/\\"'])`

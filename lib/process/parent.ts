@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { basename } from 'node:path'
 import { setTimeout } from 'node:timers'
-import { readVariable } from '../util/own.ts'
+import { readVariable } from '../util/given.ts'
 
 const shells = new Set(['sh', 'dash', 'ash', 'bash', 'busybox', 'zsh', 'ksh', 'ksh93', 'mksh', 'fish'])
 /** Their programs, as they stand in a command line: `npm`, `npm-cli.js`, `pnpm.cjs`, `yarn-4.9.1.cjs`. */

@@ -1,7 +1,8 @@
 import { constants } from 'node:os'
-import { errors, invalidOption, shorten } from '../errors.ts'
+import { errors, invalidOption } from '../errors.ts'
+import { shorten } from '../util/text.ts'
 import type { SignalAction } from './types.ts'
-import { nothing } from '../util/own.ts'
+import { nothing } from '../util/given.ts'
 import { oneOf } from '../rules.ts'
 
 /**

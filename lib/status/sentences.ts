@@ -2,7 +2,7 @@ import type { PressureStatus, CheckStatus } from './checks.ts'
 import type { CutConnection, CutRequest, FrontEnd, LateSource, ProbeSummary, Report } from '../lifecycle/report.ts'
 import type { ChildStatus } from '../supervisor/parent/overview.ts'
 import type { ParticipantStatus, Status, WatchdogState } from './model.ts'
-import { counted } from '../util/counted.ts'
+import { counted } from '../util/text.ts'
 import type { Shown } from './shown.ts'
 import { decimal, duration, namesOf } from './words.ts'
 

@@ -1,26 +1,12 @@
 import { types } from './node-util.ts'
+import { mostShown, shorten } from './text.ts'
 
-/** Characters of something given that a message repeats. */
-const mostShown = 80
-/**
- * The longest text of which a part is taken. Of one that was put together piece by piece V8 would make a single piece
- * first, whatever memory that takes.
- */
-const longestRead = 1_000_000
 /** Values of an object that are looked at, and characters of their names. */
 const most = { looks: 1000, name: 1000 } as const
 /** Names of properties whose values nobody is to read in a message, wherever they stand. */
 const secret = /token|secret|password|passwd|credential|authorization|apikey/i
 /** Its text would be long, and take its time. */
 const longestInteger = 10n ** 100n
-
-/** Text of somebody else's in a message: as much of it as is good for. */
-export function shorten (text: string, length: number = mostShown): string {
-  if (text.length <= length) return text
-  if (text.length > longestRead) return `a text of ${text.length} characters`
-  // Half of a character that takes two is none.
-  return `${text.slice(0, length - 3).replace(/[\uD800-\uDBFF]$/, '')}...`
-}
 
 /** How a value is shown in a message: short, and never more than its first characters. */
 export function show (value: unknown): string {

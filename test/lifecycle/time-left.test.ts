@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { HookContext } from '../../lib/lifecycle/hooks.ts'
 import type { HookPhase } from '../../lib/lifecycle/phase.ts'
-import { longestTimer } from '../../lib/util/numbers.ts'
+import { longestTimer } from '../../lib/util/given.ts'
 import { FakeClock } from '../support/clock.ts'
 import { World } from '../support/lifecycle.ts'
 import type { WorldOptions } from '../support/lifecycle.ts'

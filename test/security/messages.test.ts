@@ -1,6 +1,6 @@
 import t from 'tap'
 import { readSuperviseOptions } from '../../lib/supervisor/options.ts'
-import { show } from '../../lib/errors.ts'
+import { show } from '../../lib/util/shown.ts'
 import { isFit, long, read, run } from './given.ts'
 
 const secret = 'secret-of-34-characters-never-shown'

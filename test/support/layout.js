@@ -42,14 +42,14 @@ const places = [
   [join('supervisor', 'parent'), join('supervisor', 'child')]
 ]
 /** What the lifecycle, which knows nobody, may use of what is in no room. */
-const ofLifecycle = ['clock.ts', 'errors.ts', ...['numbers', 'promises', 'text', 'timers'].map((name) => `util/${name}.ts`)]
+const ofLifecycle = ['clock.ts', 'errors.ts', ...['given', 'promises', 'shown', 'text', 'timers'].map((name) => `util/${name}.ts`)]
 /** Where private parts of others are read, each behind an accessor whose doc names it. Every room may use them. */
 const ofParts = ['internals.ts', 'node-internals.ts', 'process-internals.ts'].map((name) => join('fastify', name))
 /** What says at the start which of them are missing. */
 const check = join('fastify', 'check-internals.ts')
 const browser = join('page', 'browser')
 /** What the browser may use of elsewhere: it is pure, and uses nothing else itself. */
-const ofBrowser = ['lifecycle/phase.ts', 'util/counted.ts',
+const ofBrowser = ['lifecycle/phase.ts', 'util/text.ts',
   ...['sentences', 'shown', 'steps', 'words'].map((name) => `status/${name}.ts`)].map((name) => normalize(name))
 
 /**

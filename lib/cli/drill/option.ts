@@ -1,4 +1,4 @@
-import { shorten } from '../../errors.ts'
+import { shorten } from '../../util/text.ts'
 import { parseArgs } from '../../util/node-util.ts'
 import { aTime, parseTime, typed, UsageError } from '../usage.ts'
 

@@ -1,4 +1,4 @@
-import { readVariable } from '../../util/own.ts'
+import { readVariable } from '../../util/given.ts'
 import { readAddress } from '../target.ts'
 import type { Target } from '../target.ts'
 import { UsageError } from '../usage.ts'

@@ -1,7 +1,7 @@
 import { cutBudget } from '../../lifecycle/budget.ts'
 import type { Budget } from '../../lifecycle/budget.ts'
 import type { Phase } from '../../lifecycle/phase.ts'
-import { counted } from '../../util/counted.ts'
+import { counted } from '../../util/text.ts'
 import { duration } from '../../status/words.ts'
 import type { Unreported, Facts } from './facts.ts'
 

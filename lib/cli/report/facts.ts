@@ -2,7 +2,7 @@ import { phases } from '../../lifecycle/phase.ts'
 import type { Phase } from '../../lifecycle/phase.ts'
 import type { Cut, CutRequest, PhaseRecord, Report, TrafficSummary } from '../../lifecycle/report.ts'
 import { readStatus } from '../../status/read.ts'
-import { shorten } from '../../util/shown.ts'
+import { shorten } from '../../util/text.ts'
 import { printableAll } from '../status/fields.ts'
 import type { Origin, LogRecord } from './records.ts'
 

@@ -1,7 +1,7 @@
 import type { Report } from '../../lifecycle/report.ts'
 import { cutConnectionOf, cutRequestOf, failureOf, routeOf } from '../../status/sentences.ts'
 import { duration, firstOf, grouped, namesOf, times } from '../../status/words.ts'
-import { counted } from '../../util/counted.ts'
+import { counted } from '../../util/text.ts'
 import { mostRows, pairs, row, table } from './cards.ts'
 import { draw, element, figure, signed } from './view.ts'
 import type { Child, View } from './view.ts'

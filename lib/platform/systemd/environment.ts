@@ -1,8 +1,7 @@
 import { accessSync, constants, fstatSync, statSync } from 'node:fs'
 import { delimiter, isAbsolute, join } from 'node:path'
-import { show } from '../../errors.ts'
-import { readVariable } from '../../util/own.ts'
-import { whole } from '../../util/numbers.ts'
+import { show } from '../../util/shown.ts'
+import { readVariable, whole } from '../../util/given.ts'
 
 /** How messages reach the service manager. Plain data: the watchdog's thread is given it, too. */
 export type Way =

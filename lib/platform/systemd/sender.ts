@@ -1,7 +1,7 @@
 import { write, writeSync } from 'node:fs'
 import { messageOf } from '../../errors.ts'
 import { afterUnref, sleep } from '../../util/timers.ts'
-import { shorten } from '../../util/shown.ts'
+import { shorten } from '../../util/text.ts'
 import type { Way } from './environment.ts'
 
 /** What the service manager is told at once: variables of `sd_notify(3)`. Times are microseconds. */

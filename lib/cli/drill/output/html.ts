@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { stages } from '../../../drill/index.ts'
 import type { DrillRecord, RunRecord } from '../../../drill/index.ts'
-import { counted } from '../../../util/counted.ts'
+import { counted } from '../../../util/text.ts'
 import { latencyChart, legend, timeLine } from './chart.ts'
 import { Markup, markup } from './markup.ts'
 import type { DrillReport, Trial } from './result.ts'

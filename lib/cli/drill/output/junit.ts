@@ -1,5 +1,5 @@
 import type { DrillRecord, ReplicaRecord, RunRecord } from '../../../drill/index.ts'
-import { counted } from '../../../util/counted.ts'
+import { counted } from '../../../util/text.ts'
 import { markup } from './markup.ts'
 import type { Markup } from './markup.ts'
 import type { DrillReport } from './result.ts'

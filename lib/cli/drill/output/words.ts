@@ -1,6 +1,6 @@
 import type { DrillRecord, PlacedLoss, ReplicaRecord, RunRecord } from '../../../drill/index.ts'
 import { duration } from '../../../status/words.ts'
-import { counted } from '../../../util/counted.ts'
+import { counted } from '../../../util/text.ts'
 
 /** What was rehearsed, in one line. */
 export function subject ({ service, front, fault, replicas, grace, rate }: DrillRecord): string {

@@ -6,7 +6,7 @@ export function own<T extends object> (given: T): T {
   return Object.assign(Object.create(null) as T, given)
 }
 
-/** The same for an object with groups in it, which are given by their names (`drain.webSocket`). */
+/** {@link own} for an object with groups in it; `groups` are their names (`drain.webSocket`). */
 export function ownTree<T extends object> (given: T, groups: readonly string[], path = ''): T {
   const copy = own(given) as Record<string, unknown>
   for (const [key, value] of Object.entries(copy)) {
@@ -23,5 +23,21 @@ export function readVariable (env: NodeJS.ProcessEnv, name: string): string | un
   return Object.hasOwn(env, name) ? env[name] : undefined
 }
 
-/** Nothing was said, and nothing is inherited. */
+/** What was given where nothing was: it has no properties, and inherits none. */
 export const nothing: Readonly<Record<string, never>> = Object.freeze(Object.create(null) as Record<string, never>)
+
+/** Longest time that a `setTimeout` can wait, in milliseconds. */
+export const longestTimer: number = 2 ** 31 - 1
+
+/**
+ * A number as people write it, with digits alone; NaN for anything else. `Number` also reads a blank text as 0, `0x10`
+ * as 16, `1e3` as 1000 and `Infinity` as what it says.
+ */
+export function decimal (text: string | undefined): number {
+  return text !== undefined && /^(?:0|[1-9]\d*)(?:\.\d+)?$/.test(text) ? Number(text) : Number.NaN
+}
+
+/** {@link decimal} for a whole number: NaN where there is a fraction. */
+export function whole (text: string | undefined): number {
+  return text?.includes('.') === true ? Number.NaN : decimal(text)
+}
