@@ -39,11 +39,11 @@ const any = /\S/
 export const platforms: readonly Platform[] = [
   {
     name: 'platformatic', title: "Platformatic's runtime", env: {}, manager: true, signal: 'SIGTERM', grace: 10,
-    set: '`gracefulShutdown` of its configuration, which is read', front: 'none', unread: 'the 10 s'
+    set: '`gracefulShutdown` in its configuration, which the plugin reads', front: 'none', unread: 'the 10 s'
   },
   {
     name: 'lambda', title: 'AWS Lambda', env: { AWS_LAMBDA_FUNCTION_NAME: any }, signal: 'SIGTERM', grace: 0.5,
-    set: 'nothing', front: 'before', says: 'no server of long life: there is time for a flush at most'
+    set: 'nothing', front: 'before', says: 'not a long-running server: there is only time for a flush'
   },
   {
     name: 'azure-container-apps', title: 'Azure Container Apps',
@@ -81,7 +81,7 @@ export const platforms: readonly Platform[] = [
   {
     name: 'ecs', title: 'Amazon ECS', env: { ECS_CONTAINER_METADATA_URI_V4: any }, signal: 'SIGTERM', grace: 30,
     set: '`stopTimeout` of the container definition, at most 120 on Fargate', front: 'at', late: [8, 8],
-    note: 'a service scheduler takes a task out of its balancer before the signal; `StopTask` and Spot do not wait'
+    note: 'the service scheduler deregisters a task from its balancer before the signal; `StopTask` and Spot do not'
   },
   {
     name: 'app-engine', title: 'Google App Engine', env: { GAE_SERVICE: any, GAE_INSTANCE: any }, signal: 'SIGTERM',
@@ -94,7 +94,7 @@ export const platforms: readonly Platform[] = [
   {
     name: 'cloud-functions', title: 'Google Cloud Run functions', env: { FUNCTION_TARGET: any, K_SERVICE: any },
     signal: 'SIGTERM', grace: 10, set: 'nothing', front: 'before', unread: '`FUNCTION_TARGET`',
-    says: 'no server of long life'
+    says: 'not a long-running server'
   },
   {
     name: 'cloud-run', title: 'Google Cloud Run', env: { K_SERVICE: any, K_REVISION: any }, signal: 'SIGTERM',
@@ -103,7 +103,7 @@ export const platforms: readonly Platform[] = [
   {
     name: 'nomad', title: 'Nomad', env: { NOMAD_ALLOC_ID: any, NOMAD_JOB_NAME: any }, signal: 'SIGINT', grace: 5,
     set: '`kill_timeout` of the task', front: 'at', late: [5, 5],
-    note: 'SIGTERM with the driver `docker`; `shutdown_delay` puts the signal after the end of traffic'
+    note: 'SIGTERM with the driver `docker`; `shutdown_delay` delays the signal until traffic has stopped'
   },
   {
     name: 'pm2', title: 'pm2', env: { pm_id: /^\d+$/ }, manager: true, signal: 'SIGINT', grace: 1.6,
@@ -112,12 +112,12 @@ export const platforms: readonly Platform[] = [
   {
     name: 'systemd', title: 'systemd', env: { INVOCATION_ID: /^[\da-f]{32}$/ }, manager: true, signal: 'SIGTERM',
     grace: 90, set: '`TimeoutStopSec`', front: 'none',
-    note: '`SYSTEMD_EXEC_PID` has to be this process or its parent; below systemd 248 the parent has to be PID 1'
+    note: '`SYSTEMD_EXEC_PID` must be this process or its parent; before systemd 248 the parent must be PID 1'
   },
   {
     name: 'digitalocean', title: 'DigitalOcean App Platform', env: {}, signal: 'SIGTERM', grace: 120,
     set: '`termination.grace_period_seconds` of the app spec, at most 600', front: 'before',
-    note: '`drain_seconds`, 15, are between the two'
+    note: '`drain_seconds` (15) pass between the removal from the load balancers and the signal'
   },
   {
     name: 'northflank', title: 'Northflank', env: {}, signal: 'SIGTERM', grace: 10, set: 'not known', front: 'unknown',

@@ -131,7 +131,7 @@ const inSeconds = (milliseconds: number): string => `${milliseconds / 1000} s`
 const plain = (text: string): string => text.replaceAll('`', '')
 
 function whichOf ({ place, all, isNamed }: Surroundings): string {
-  if (place === undefined) return 'no platform is recognised'
+  if (place === undefined) return 'no platform was detected'
   const names = [...all.filter((one) => one !== place), place].map(({ title }) => title).join(' on ')
   const by = isNamed ? 'as named' : `by ${all.flatMap(signsOf).join(', ')}`
   return `platform: ${names}, ${by}${place.says === undefined ? '' : ` (${place.says})`}`
@@ -155,11 +155,11 @@ function graceOf ({ surroundings, graceFrom, gracePeriod }: PlatformFacts): stri
 
 function frontOf ({ surroundings: { place }, announceMin }: PlatformFacts): string {
   if (announceMin === undefined) return ''
+  const least = `phase 1 lasts at least ${inSeconds(announceMin)}`
   switch (place?.front) {
-    case 'before': return 'what is in front has stopped by then'
-    case 'at': return `what is in front stops at the signal, so phase 1 lasts ${inSeconds(announceMin)} at least`
-    case 'unknown':
-      return `when what is in front stops is not documented, so phase 1 lasts ${inSeconds(announceMin)} at least`
+    case 'before': return 'the load balancer has stopped sending by then'
+    case 'at': return `the load balancer stops sending after the signal, so ${least}`
+    case 'unknown': return `it is not documented when the load balancer stops sending, so ${least}`
     case 'none':
     case undefined: return ''
   }

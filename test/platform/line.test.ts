@@ -26,25 +26,25 @@ const fly = { FLY_APP_NAME: 'shop', FLY_MACHINE_ID: 'x' }
 t.test('what the line says', async (t) => {
   for (const [env, options, level, platform, text] of [
     [fly, {}, 'info', 'fly', 'platform: Fly.io, by FLY_APP_NAME, FLY_MACHINE_ID; SIGKILL 5 s after SIGINT is assumed (set '
-      + 'by: kill_timeout in fly.toml, at most 300); when what is in front stops is not documented, so phase 1 lasts '
-      + '2.417 s at least'],
+      + 'by: kill_timeout in fly.toml, at most 300); it is not documented when the load balancer stops sending, so phase '
+      + '1 lasts at least 2.417 s'],
     [fly, { gracePeriod: 60_000 }, 'info', 'fly', 'platform: Fly.io, by FLY_APP_NAME, FLY_MACHINE_ID; SIGKILL 60 s after '
-      + 'SIGINT, as given; when what is in front stops is not documented, so phase 1 lasts 5 s at least'],
+      + 'SIGINT, as given; it is not documented when the load balancer stops sending, so phase 1 lasts at least 5 s'],
     [fly, { announce: { min: 8000 } }, 'warn', 'fly', 'platform: Fly.io, by FLY_APP_NAME, FLY_MACHINE_ID; SIGKILL 5 s '
       + 'after SIGINT is what it gives by default (set by: kill_timeout in fly.toml, at most 300), but the times that '
-      + 'were set need more: 30 s are planned; when what is in front stops is not documented, so phase 1 lasts 8 s at '
-      + 'least'],
+      + 'were set need more: 30 s are planned; it is not documented when the load balancer stops sending, so phase 1 '
+      + 'lasts at least 8 s'],
     [{}, { platform: 'docker' }, 'info', 'docker', 'platform: Docker, Compose, as named; SIGKILL 10 s after SIGTERM is '
       + 'assumed (set by: docker stop --time or stop_grace_period)'],
     [{ pm_id: '0', ECS_CONTAINER_METADATA_URI_V4: 'http://x' }, {}, 'info', 'pm2 on ecs', 'platform: pm2 on Amazon ECS, '
-      + 'by ECS_CONTAINER_METADATA_URI_V4, pm_id; SIGKILL 1.6 s after SIGINT is assumed (set by: kill_timeout); what is '
-      + 'in front stops at the signal, so phase 1 lasts 0.774 s at least'],
-    [{ AWS_LAMBDA_FUNCTION_NAME: 'x' }, {}, 'info', 'lambda', 'platform: AWS Lambda, by AWS_LAMBDA_FUNCTION_NAME (no '
-      + 'server of long life: there is time for a flush at most); SIGKILL 1 s after SIGTERM is assumed (set by: nothing); '
-      + 'what is in front has stopped by then'],
-    [{ NODE_ENV: 'production' }, {}, 'info', undefined, 'no platform is recognised; SIGKILL 30 s after SIGTERM is '
+      + 'by ECS_CONTAINER_METADATA_URI_V4, pm_id; SIGKILL 1.6 s after SIGINT is assumed (set by: kill_timeout); the '
+      + 'load balancer stops sending after the signal, so phase 1 lasts at least 0.774 s'],
+    [{ AWS_LAMBDA_FUNCTION_NAME: 'x' }, {}, 'info', 'lambda', 'platform: AWS Lambda, by AWS_LAMBDA_FUNCTION_NAME (not '
+      + 'a long-running server: there is only time for a flush); SIGKILL 1 s after SIGTERM is assumed (set by: nothing); '
+      + 'the load balancer has stopped sending by then'],
+    [{ NODE_ENV: 'production' }, {}, 'info', undefined, 'no platform was detected; SIGKILL 30 s after SIGTERM is '
       + 'assumed'],
-    [{ NODE_ENV: 'production' }, { gracePeriod: 9000 }, 'info', undefined, 'no platform is recognised; SIGKILL 9 s after '
+    [{ NODE_ENV: 'production' }, { gracePeriod: 9000 }, 'info', undefined, 'no platform was detected; SIGKILL 9 s after '
       + 'SIGTERM, as given']
   ] as Array<[NodeJS.ProcessEnv, GracefulOptions, string, string | undefined, string]>) {
     t.match(lineOf(env, options), { level, fields: { event: 'graceful.platform', platform }, message: text + otherwise })

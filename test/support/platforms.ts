@@ -14,7 +14,7 @@ export const sources: Readonly<Record<string, ReadonlyArray<readonly [address: s
   platformatic: [['recipes.md#platformatic-watt', 'tried with Watt 2 and 3']],
   lambda: [
     ['https://github.com/aws-samples/graceful-shutdown-with-aws-lambda', '300 ms for the runtime, 500 ms with an '
-      + 'internal extension, and SIGTERM only beside an external one']
+      + 'internal extension, and SIGTERM only with an external one']
   ],
   'azure-container-apps': [
     ['https://learn.microsoft.com/en-ie/dotnet/api/azure.resourcemanager.appcontainers.models.containerapptemplate.'
@@ -36,7 +36,7 @@ export const sources: Readonly<Record<string, ReadonlyArray<readonly [address: s
       + 'deployment is online, 0 s'],
     ['https://github.com/railwayapp/docs/blob/c2a634f/content/docs/variables/reference.md', 'the variables'],
     ['https://station.railway.com/questions/what-is-the-behavior-during-a-new-deploy-84535b6e', 'new requests go to '
-      + 'the new deployment; 3 s, says an answer of their staff']
+      + 'the new deployment; 3 s, according to an answer of their staff']
   ],
   fly: [
     ['https://fly.io/docs/reference/configuration/', 'SIGINT, 5 s, at most 300'],
@@ -54,7 +54,7 @@ export const sources: Readonly<Record<string, ReadonlyArray<readonly [address: s
       'the variable'],
     ['https://docs.aws.amazon.com/AmazonECS/latest/bestpracticesguide/load-balancer-connection-draining.html',
       'SIGTERM, then SIGKILL; the balancer'],
-    ['', '8 s: a trial that lost 117 of 1114 requests without them lost none of 1548']
+    ['', '8 s: without them a trial lost 117 of 1114 requests, with them none of 1548']
   ],
   'app-engine': [
     ['https://cloud.google.com/appengine/docs/standard/go111/runtime', 'the variables']
@@ -65,11 +65,11 @@ export const sources: Readonly<Record<string, ReadonlyArray<readonly [address: s
   ],
   'cloud-functions': [
     ['https://cloud.google.com/blog/topics/developers-practitioners/graceful-shutdowns-cloud-run-deep-dive',
-      'as Cloud Run, on which they are']
+      'they run on Cloud Run']
   ],
   'cloud-run': [
     ['https://cloud.google.com/blog/topics/developers-practitioners/graceful-shutdowns-cloud-run-deep-dive',
-      'SIGTERM, 10 s; mostly to instances that get no traffic'],
+      'SIGTERM, 10 s; mostly to instances without traffic'],
     ['https://docs.cloud.google.com/run/docs/container-contract?hl=zh-cn', 'the variables']
   ],
   nomad: [
@@ -90,7 +90,7 @@ export const sources: Readonly<Record<string, ReadonlyArray<readonly [address: s
   ],
   digitalocean: [
     ['https://docs.digitalocean.com/products/app-platform/how-to/configure-termination',
-      'out of the balancers 15 s before SIGTERM, 120 s, at most 600']
+      'removed from the load balancers 15 s before SIGTERM, 120 s, at most 600']
   ],
   northflank: [],
   swarm: [
@@ -103,32 +103,35 @@ export const sources: Readonly<Record<string, ReadonlyArray<readonly [address: s
   ]
 }
 
-const introduction = `Who ends a service, and how long it has then, differs from place to place. The plugin looks at the
-variables of the environment where it runs, takes its defaults from the table below, and says so in one line at boot
-(\`graceful.platform\`, level \`info\`): what was recognised, what is assumed, and what to set where that is wrong.
+const introduction = `How a service is ended, and how much time it then has, depends on where it runs. The plugin
+detects the platform by environment variables, takes its defaults from the table below, and logs one line at boot
+(\`graceful.platform\`, level \`info\`): what it detected, what it assumes, and what to set if that is wrong.
 
-- The option \`platform\`, or the variable \`GRACEFUL_PLATFORM\`, names the place by hand: \`'auto'\` (the default), a name
-  from the table, or \`false\` for none. A container runtime shows no variable, so Docker is named.
-- **Options and variables win.** \`gracePeriod\`, \`TERMINATION_GRACE_PERIOD_SECONDS\`, \`announce.*\` and \`signals\` are kept
-  to, whatever the table says. Where times that were given do not fit into the time that a platform gives by default,
-  nothing is refused: ${unknownGracePeriod / 1000} s are planned, and the line is a warning.
-- More than ${unknownGracePeriod / 1000} s is taken from the table only where the platform is named, or shows it in a
-  variable: a default may have been lowered. Less than 1 s is planned as 1 s.
-- Where nothing is recognised, ${unknownGracePeriod / 1000} s are assumed; in production (\`NODE_ENV\`) the line says so.
-- **Two at once.** The first one in the table counts, as a platform of containers is more than what it runs on: Azure's
-  and Render's containers show Kubernetes, too, and Knative on Kubernetes shows what Cloud Run does, and is
-  Kubernetes. Process managers (Platformatic, pm2, systemd) do not hide the platform around them: it says what is in
-  front, and the shortest time of all counts, as pm2 in a task of Amazon ECS kills after its own \`kill_timeout\`.
-- A variable that is blank, or of another form than the platform gives it, shows nothing.
-- A SIGKILL that comes earlier than planned cannot be logged. The next start says it, where something can be left:
-  [\`GRACEFUL_STATE_DIRECTORY\`](../reference/environment.md).
-- The line is said once per process, by the first application that listens: tests that only \`inject\` never say it. The
-  [supervisor](supervisor.md) says it for its children, which get its view as \`GRACEFUL_PLATFORM\`. Worker threads say
-  nothing, but under Platformatic's runtime each has a line.`
+- **Check that line.** If the platform was not detected, set the option \`platform\` or the variable
+  \`GRACEFUL_PLATFORM\` to a name from the table. Docker always has to be named, because a container shows no variable.
+  \`'auto'\` is the default; \`false\` means no platform.
+- **Options and variables override the table:** \`gracePeriod\`, \`TERMINATION_GRACE_PERIOD_SECONDS\`, \`announce.*\`
+  and \`signals\`. If the times you set do not fit into the time that the platform gives by default, registration does
+  not fail: the plugin plans ${unknownGracePeriod / 1000} s, and the line is a warning.
+- **Long grace periods.** More than ${unknownGracePeriod / 1000} s is assumed only if you named the platform, or if a
+  variable shows the time, because a default may have been lowered. The shortest time that is planned is 1 s.
+- **No platform detected.** ${unknownGracePeriod / 1000} s are assumed. The line then appears only in production
+  (\`NODE_ENV\`).
+- **Several platforms detected.** The first one in the table counts. Azure's and Render's containers also show the
+  variable of Kubernetes, for example, and Knative on Kubernetes also shows those of Cloud Run and counts as Kubernetes.
+  Process managers (Platformatic, pm2, systemd) are combined with the platform that they run on: the load balancer is
+  that of the platform, and the shortest grace period counts. pm2 in a task of Amazon ECS, for example, kills after its
+  own \`kill_timeout\`.
+- **Blank or malformed variables** are ignored.
+- **An early SIGKILL** cannot be logged by the process itself. The next start logs it if
+  [\`GRACEFUL_STATE_DIRECTORY\`](../reference/environment.md) is set.
+- **Once per process.** The first application that listens logs the line; tests that only \`inject\` never do. A
+  [supervisor](supervisor.md) logs it for its children, and passes them its result as \`GRACEFUL_PLATFORM\`. Worker
+  threads log nothing, except under Platformatic's runtime, where each logs its own line.`
 
 const howFront = {
-  before: 'stops before the signal',
-  at: 'stops from the signal on',
+  before: 'stops sending before the signal',
+  at: 'stops sending from the signal on',
   unknown: 'not documented',
   none: 'none of its own'
 } as const
@@ -145,14 +148,15 @@ export function platformsPage (): string {
     '# Platforms\n',
     `${introduction.replaceAll(/\n(?!\n|-)\s*/g, ' ')}\n`,
     'The tables are written by `npm run platforms` from `lib/platform/detect.ts`.\n',
-    '| `platform` | what | known by | signal | SIGKILL after | set by | what is in front; phase 1 at least | notes |',
+    '| `platform` | what | known by | signal | SIGKILL after | set by | load balancer; shortest phase 1 | notes |',
     '|---|---|---|---|---|---|---|---|',
     ...rows,
     '',
-    '`phase 1 at least` is the default of `announce.min`, and after the comma, where it is another, of '
-      + '`announce.blind`; both are cut to what the grace period leaves.\n',
-    '## Where this was read\n',
-    `All of it on ${readOn}. What no source of the platform's own was found for is named, and assumed with care.\n`,
+    'The times of phase 1 are the default of `announce.min` and, after the comma, that of `announce.blind` if it '
+      + 'differs. Both are limited to what the grace period leaves.\n',
+    '## Sources\n',
+    `All of them were read on ${readOn}. The last column names what no source of the platform itself was found for; `
+      + 'those values are conservative assumptions.\n',
     '| platform | source | not found |',
     '|---|---|---|',
     ...read,
@@ -161,7 +165,7 @@ export function platformsPage (): string {
 }
 
 const signsOf = ({ name, env }: Platform): string => Object.keys(env).map((variable) => `\`${variable}\``).join(', ')
-  || (name === 'platformatic' ? '`globalThis.platformatic`' : 'being named')
+  || (name === 'platformatic' ? '`globalThis.platformatic`' : 'must be named')
 
 function frontOf (platform: Platform): string {
   const { min, blind } = floorsOf(platform)
