@@ -35,16 +35,33 @@ export function measureDelay (pid: number, { isOfMainThread = false }: { isOfMai
 
 /**
  * How many milliseconds the threads of a process, or its main one, have waited for a processor since they were born.
- * The second figure of a thread's `schedstat` is nanoseconds on a run queue.
  */
 export function delayOf (pid: number, isOfMainThread: boolean = false): number {
+  return usageOf(pid, isOfMainThread).waited
+}
+
+/** Milliseconds that the threads of a process have spent since they were born. */
+export interface Usage {
+  /** On a processor. */
+  readonly computed: number
+  /** On a run queue, ready to compute. */
+  readonly waited: number
+}
+
+/** What the first two figures of `schedstat` say of the threads of a process, or of its main one. */
+export function usageOf (pid: number, isOfMainThread: boolean = false): Usage {
   const folder = `/proc/${pid}/task`
+  let computed = 0
+  let waited = 0
   try {
-    const threads = isOfMainThread ? [String(pid)] : readdirSync(folder)
-    const delays = threads.map((task) => Number(readFileSync(`${folder}/${task}/schedstat`, 'utf8').split(' ')[1]))
-    return delays.reduce((sum, delay) => sum + delay, 0) / 1e6
+    for (const task of isOfMainThread ? [String(pid)] : readdirSync(folder)) {
+      const [onProcessor, onQueue] = readFileSync(`${folder}/${task}/schedstat`, 'utf8').split(' ').map(Number)
+      computed += onProcessor! / 1e6
+      waited += onQueue! / 1e6
+    }
+    return { computed, waited }
   } catch {
     // A thread, or the whole process, has ended in between, or the kernel does not count.
-    return 0
+    return { computed: 0, waited: 0 }
   }
 }

@@ -30,6 +30,22 @@ t.test('what the kernel keeps a process waiting is late, and what its child wait
   }
 })
 
+t.test('what a child computed before the clock began is not counted, and what a new one computes is', async (t) => {
+  const parent = spawn('sh', ['-c', 'read go; sh -c "while :; do :; done" & wait'], {
+    stdio: ['pipe', 'ignore', 'inherit'], detached: true
+  })
+  t.teardown(() => { process.kill(-parent.pid!, 'SIGKILL') })
+  const watch = new Stopwatch(parent.pid)
+  parent.stdin.write('\n')
+  await sleep(1000)
+  const { late: whole, time } = watch.stop()
+  t.ok(whole <= time + 200, `${whole} of ${time} ms`)
+  const second = new Stopwatch(parent.pid)
+  await sleep(300)
+  second.stop()
+  t.ok(second.late <= second.time + 200, `${second.late} of ${second.time} ms`)
+})
+
 t.test('a process that blocks itself gains nothing by that', async (t) => {
   const begun = performance.now()
   const watch = new Stopwatch(process.pid)

@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
-import { delayOf } from './delay.ts'
+import { usageOf } from './delay.ts'
+import type { Usage } from './delay.ts'
 
 /** What a time is judged by. */
 export interface Timed {
@@ -16,18 +18,29 @@ const interval = 20
 const punctual = 5
 /** So often does a bound depend on when this process gets to run: to begin, in between, and to hear of the end. */
 const moments = 3
+/** Milliseconds of processor time that an empty program of Node takes where the bounds were written. */
+const punctualProgram = 40
+/** A tick of the kernel's clock, by which it tells when a process began, in milliseconds. */
+const kernelTick = 10
+
+const { stdout } = spawnSync(process.execPath, [
+  '--eval', 'const { user, system } = process.cpuUsage(); process.stdout.write(String((user + system) / 1000))'
+], { encoding: 'utf8', env: {} })
+/** How much of what is computed here is due to the machine: nothing on one as fast as that where bounds were written. */
+const excess = 1 - Math.min(1, punctualProgram / Number(stdout))
 
 /**
  * A clock that also knows by how much the machine has delayed what it measures. On a machine that rests `late` is
  * close to nothing, and a bound holds as it is written; on a busy one it gives way by what was measured, and no more.
  *
  * The processes are those under test, and those that they start. What counts is how long the kernel has kept them
- * waiting for a processor: a process that blocks itself, or waits for what it need not, gains nothing by that. This
- * process, which watches them, counts with what its timers are late. Where it is under test itself, it is named among
- * the processes and judged as they are.
+ * waiting for a processor, and, of what they have computed, the part by which this processor is slower than the one
+ * that the bounds were written on: a process that blocks itself, or waits for what it need not, gains nothing by that,
+ * and one that computes too much has to answer for it in proportion. This process, which watches them, counts with
+ * what its timers are late. Where it is under test itself, it is named among the processes and judged as they are.
  */
 export class Stopwatch implements Timed {
-  readonly #subjects = new Map<number, { before: number, now: number }>()
+  readonly #subjects = new Map<number, { before: Usage, now: Usage }>()
   readonly #ticker: NodeJS.Timeout
   #begun = performance.now()
   #ended: number | undefined
@@ -38,13 +51,13 @@ export class Stopwatch implements Timed {
 
   constructor (...processes: Array<number | undefined>) {
     for (const pid of processes) if (pid !== undefined) this.follow(pid)
-    this.#adopt(true)
+    this.#adopt()
     this.#ticker = setInterval(() => this.#tick(), interval).unref()
   }
 
   /** Counts one more process from now on. */
   follow (pid: number): void {
-    const before = delayOf(pid)
+    const before = usageOf(pid)
     this.#subjects.set(pid, { before, now: before })
   }
 
@@ -76,7 +89,9 @@ export class Stopwatch implements Timed {
       this.#notice()
     }
     let delay = 0
-    for (const { before, now } of this.#subjects.values()) delay += now - before
+    for (const { before, now } of this.#subjects.values()) {
+      delay += now.waited - before.waited + excess * (now.computed - before.computed)
+    }
     return delay + (this.#subjects.has(process.pid) ? 0 : Math.min(this.#sum, moments * this.#worst))
   }
 
@@ -84,7 +99,7 @@ export class Stopwatch implements Timed {
     this.#notice()
     this.#expected = performance.now() + interval
     // Who has children has them for a while.
-    if (++this.#ticks % 10 === 0) this.#adopt(false)
+    if (++this.#ticks % 10 === 0) this.#adopt()
     this.#look()
   }
 
@@ -99,17 +114,22 @@ export class Stopwatch implements Timed {
 
   #look (): void {
     // The figures of threads that have ended are gone, and so are those of a process.
-    for (const [pid, subject] of this.#subjects) subject.now = Math.max(subject.now, delayOf(pid))
+    for (const [pid, subject] of this.#subjects) {
+      const { computed, waited } = usageOf(pid)
+      subject.now = {
+        computed: Math.max(subject.now.computed, computed), waited: Math.max(subject.now.waited, waited)
+      }
+    }
   }
 
-  /** Counts the children of those that are counted; one that is new has been born since the clock began. */
-  #adopt (isFirst: boolean): void {
+  /** Counts the children of those that are counted, those born since the clock began from their birth on. */
+  #adopt (): void {
     for (const pid of this.#subjects.keys()) {
       if (pid === process.pid) continue
       for (const child of childrenOf(pid)) {
         if (this.#subjects.has(child)) continue
         this.follow(child)
-        if (!isFirst) this.#subjects.get(child)!.before = 0
+        if (isBornAfter(child, this.#begun)) this.#subjects.get(child)!.before = { computed: 0, waited: 0 }
       }
     }
   }
@@ -121,6 +141,19 @@ function childrenOf (pid: number): number[] {
   } catch {
     // It has ended, or the kernel does not tell.
     return []
+  }
+}
+
+/** Whether a process began after a moment of `performance.now()`. */
+function isBornAfter (pid: number, moment: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The twenty-second field; the second one, the name in brackets, may have spaces.
+    const startTime = Number(stat.slice(stat.lastIndexOf(')')).split(' ')[20])
+    const since = Number(process.hrtime.bigint() / 1_000_000n) - startTime * kernelTick
+    return since <= performance.now() - moment
+  } catch {
+    return false
   }
 }
 
