@@ -19,6 +19,8 @@ export const defaults = {
   path: '/',
   /** The bounds of right statuses. */
   status: [200, 399],
+  /** The share of a kind of request, relative to the others. */
+  weight: 1,
   /** Requests per second. */
   rate: 100,
   /** The share of requests on connections that are kept. */

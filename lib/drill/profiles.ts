@@ -6,7 +6,7 @@ export type Span = readonly [least: number, most: number]
 /** One kind of request, and how those who send it behave. */
 export interface RequestProfile {
   name: string
-  /** Its share of all requests, relative to the other profiles. @default 1 */
+  /** Its share of all requests, relative to the other profiles. @default defaults.weight */
   weight?: number
   path: string | (() => string)
   /** @default 'GET' */
@@ -40,8 +40,8 @@ export function drawn ([least, most]: Span): number {
 
 /** One of them, by their weights. @param share at least 0, less than 1 */
 export function choose<T extends { weight?: number }> (profiles: readonly T[], share: number = Math.random()): T {
-  let rest = share * profiles.reduce((sum, { weight = 1 }) => sum + weight, 0)
-  const chosen = profiles.find(({ weight = 1 }) => (rest -= weight) < 0) ?? profiles.at(-1)
+  let rest = share * profiles.reduce((sum, { weight = defaults.weight }) => sum + weight, 0)
+  const chosen = profiles.find(({ weight = defaults.weight }) => (rest -= weight) < 0) ?? profiles.at(-1)
   if (chosen === undefined) throw new Error('a load needs at least one profile')
   return chosen
 }

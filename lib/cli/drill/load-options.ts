@@ -26,7 +26,10 @@ export const loadOptions: readonly DrillOption[] = [
     flag: 'status', value: '<200|2xx|200-404>', default: defaults.status.join('-'),
     text: 'the right status of those before it'
   },
-  { flag: 'weight', value: '<number>', text: 'the share of those before it', default: '1' },
+  {
+    flag: 'weight', value: '<number>', default: String(defaults.weight),
+    text: 'the share of those before it'
+  },
   {
     flag: 'rate', value: '<number>', default: String(defaults.rate),
     text: 'requests per second, whatever the answers do'

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { get, METHODS } from 'node:http'
-import { isPath, readHar, readOpenApi } from '../../drill/index.ts'
+import { defaults, isPath, readHar, readOpenApi } from '../../drill/index.ts'
 import type { Endpoint, RequestProfile, Requests, StayProfile, Traffic } from '../../drill/index.ts'
 import { messageOf } from '../../errors.ts'
 import { unfit } from './option.ts'
@@ -96,14 +96,14 @@ function fetchText ({ host, port }: Endpoint, path: string): Promise<string> {
 function join (parts: ReadonlyArray<[Source, Requests]>, { keepAlive, clients, note }: Manner): Traffic {
   const profiles: RequestProfile[] = []
   const stays: StayProfile[] = []
-  for (const [{ flag, value, headers, status, weight = 1 }, requests] of parts) {
+  for (const [{ flag, value, headers, status, weight = defaults.weight }, requests] of parts) {
     for (const text of requests.notes) note(`--${flag} ${value}: ${text}`)
     stays.push(...requests.stays.map((stay) => ({ ...stay, headers: { ...stay.headers, ...headers }, clients })))
     profiles.push(...requests.profiles.map((profile) => ({
       ...profile,
       // Those of a path are there already.
       headers: flag === 'path' ? profile.headers ?? {} : { ...profile.headers, ...headers },
-      weight: (profile.weight ?? 1) * weight,
+      weight: (profile.weight ?? defaults.weight) * weight,
       ...status === undefined ? {} : { status }
     })))
   }
@@ -112,7 +112,7 @@ function join (parts: ReadonlyArray<[Source, Requests]>, { keepAlive, clients, n
 
 /** A request as those send it who keep their connection, and as others do. */
 function mix (profile: RequestProfile, share: number): RequestProfile[] {
-  const { weight = 1 } = profile
+  const { weight = defaults.weight } = profile
   return [
     { ...profile, weight: weight * share, group: 'kept', think: longestThought },
     { ...profile, weight: weight * (1 - share), group: 'fresh', keepAlive: false }
