@@ -84,7 +84,7 @@ const short = {
   codegen: { removeWhitespace: true }
 }
 
-const unpacker = fileURLToPath(new URL('lib/util/packed.ts', import.meta.url))
+const unpacker = fileURLToPath(new URL('lib/build.ts', import.meta.url))
 
 /** Style sheets without the white space that means nothing, packed. */
 const styles = {

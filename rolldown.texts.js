@@ -49,7 +49,7 @@ function ascii (code) {
   return code.replaceAll(/[^\0-\x7F]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
-/** A text as `lib/util/packed.ts` unpacks it: less than half of one that is minified. */
+/** A text as `lib/build.ts` unpacks it: less than half of one that is minified. */
 export function packed (text) {
   return brotliCompressSync(text).toString('base64')
 }

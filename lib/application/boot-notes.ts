@@ -3,7 +3,7 @@ import { isMainThread } from 'node:worker_threads'
 import { missingMessage } from '../fastify/check-internals.ts'
 import type { Settings } from '../settings.ts'
 import { platformLine } from '../platform/surroundings.ts'
-import { deafAncestor, deafAncestorMessage } from '../process/parent.ts'
+import { deafAncestor, deafAncestorMessage } from '../process/ancestors.ts'
 import { answersHttp1 } from '../traffic/http1-probes.ts'
 
 /** A line for the log. */

@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts'
 import { shorten } from '../util/text.ts'
-import { version } from '../version.ts'
+import { version } from '../build.ts'
 import type { Command } from './usage.ts'
 import { complain, UsageError } from './usage.ts'
 

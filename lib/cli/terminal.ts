@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs'
-import { fit } from './status/format.ts'
+import { fit } from './cells.ts'
 import type { Line, Tone } from './status/sections.ts'
 
 /** As much of a terminal or file as is written to. */

@@ -2,7 +2,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { registerQuiet } from '../fastify/quiet-route.ts'
 import type { CheckKind, ExternalProbeOptions, ProbesOptions } from './options.ts'
 import type { Health } from './health.ts'
-import { formatJson, formatText, isVerbose, negotiate, probes } from './format.ts'
+import { formatJson, formatText, isVerbose, negotiate, probes } from './answers.ts'
+import type { ProbeAnswer } from './answers.ts'
 
 /** {@link ProbesOptions} with the defaults filled in. */
 export interface ProbeRoutes extends Required<Pick<ProbesOptions, 'prefix' | 'expose'>> {
@@ -10,9 +11,6 @@ export interface ProbeRoutes extends Required<Pick<ProbesOptions, 'prefix' | 'ex
   /** Told of each answer of a probe, or of the `external` route, before it goes out. */
   answered?: Answered
 }
-
-/** What an answer says, and which check it is about. */
-export interface ProbeAnswer { probe: string, kind: CheckKind, ok: boolean }
 
 type Answered = (answer: ProbeAnswer, request: FastifyRequest, reply: FastifyReply) => void
 

@@ -12,7 +12,7 @@ const mostFailures = { all: 100, ofOne: 10 } as const
 
 const noCut: Omit<Cut, 'waiting'> = { requests: [], streams: 0, upgraded: 0, connections: [], byOthers: [] }
 
-/** What only the end of the story knows. */
+/** What of the report is known only at the end. */
 export type Ending = Pick<ReportDraft, 'kind' | 'reason' | 'exitCode' | 'gracePeriod' | 'hurried' | 'traffic'> & {
   now: number
 }
@@ -23,7 +23,7 @@ export interface Draft extends Readonly<Pick<ReportDraft, 'startedAt' | 'announc
   readonly cut: Cut | undefined
 }
 
-/** What happened so far, of which the report is made. */
+/** Records what happens from the announcement on; the report is made of it. */
 export class History {
   #phases: PhaseRecord[] = []
   #failures: Array<Failure & { phase: Phase }> = []
@@ -36,7 +36,7 @@ export class History {
   /** Milliseconds from the announcement until the end was asked for. */
   #announcedBefore = 0
 
-  /** The announcement: where all durations are counted from. What an undone drain left is another story. */
+  /** The announcement: where all durations are counted from. What a drain left that was undone is forgotten. */
   start (now: number, epoch: number): void {
     this.#phases = []
     this.#failures = []
@@ -89,7 +89,7 @@ export class History {
     }
   }
 
-  /** The whole story. */
+  /** The whole report, with the advice that `advise` gives on it. */
   report ({ now, ...ending }: Ending, advise: (draft: ReportDraft) => string[]): Report {
     const draft = draftReport({
       ...ending,

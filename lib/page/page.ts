@@ -1,7 +1,7 @@
 import { pageMaker } from './document.ts'
 import type { Page, PageMaker, PageTexts } from './document.ts'
 import { style } from './style.ts'
-import { unpacked } from '../util/packed.ts'
+import { unpacked } from '../build.ts'
 
 /** The build puts the page's script here, packed: see `rolldown.texts.js`. A source that runs as it is has it made. */
 declare const builtPage: string | undefined

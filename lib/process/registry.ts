@@ -11,7 +11,7 @@ import type { ShutdownOrder } from './ipc.ts'
 import { Release, describeStep } from './release.ts'
 import { sharedState } from './shared.ts'
 import type { ReceivedSignal, SharedRegistry, SharedState } from './shared.ts'
-import { actionOf, SignalDesk } from './signals.ts'
+import { actionOf, SignalRouter } from './signals.ts'
 import type { Member, MemberOptions, Membership } from './types.ts'
 
 export type { Member, MemberLifecycle, MemberOptions, Membership } from './types.ts'
@@ -35,7 +35,7 @@ export class ProcessRegistry implements SharedRegistry {
   readonly #host: Host
   readonly #shared: SharedState
   readonly #members = new Set<Member>()
-  readonly #signals: SignalDesk
+  readonly #signals: SignalRouter
   readonly #release: Release
   readonly #message: ShutdownMessage
   readonly #disconnect: DisconnectOrder
@@ -58,7 +58,7 @@ export class ProcessRegistry implements SharedRegistry {
     this.#shared = shared
     const members = (): Member[] => [...this.#members]
     this.#release = new Release(host, members)
-    this.#signals = new SignalDesk(host, {
+    this.#signals = new SignalRouter(host, {
       members,
       release: this.#release,
       exitNow: (code) => exitProcess(host, shared, code),

@@ -14,7 +14,7 @@ const mostTold = 3
 /** The signal that began the end, and whether it came as the order of a supervisor that has a replacement. */
 interface FirstSignal extends ReceivedSignal { replaced: boolean, cause: string | undefined }
 
-/** What the desk asks the registry. */
+/** What the signals ask the registry. */
 interface Registry {
   /** All members, finished ones included. */
   members (): Member[]
@@ -27,7 +27,7 @@ interface Registry {
 }
 
 /** One listener per signal and process, and what the first, second and third signal do. */
-export class SignalDesk {
+export class SignalRouter {
   readonly #host: Host
   readonly #registry: Registry
   readonly #listeners = new Map<string, Listener>()

@@ -4,7 +4,7 @@ import type { Health } from '../health/health.ts'
 import type { Holds } from '../lifecycle/holds.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { phaseNumber } from '../lifecycle/phase.ts'
-import { version } from '../version.ts'
+import { version } from '../build.ts'
 import type { Traffic } from '../traffic/traffic.ts'
 
 /** What of an application its status is read from. */

@@ -113,7 +113,7 @@ export interface ThreadData {
   /** How systemd is told that the event loop turns, and how often in milliseconds; undefined where it is not. */
   systemd: { way: Way, interval: number } | undefined
   /** A descriptor that is kept for the end; undefined where there was none left. */
-  spare: number | undefined
+  reservedFd: number | undefined
 }
 
 /** The watchdog's own port. */

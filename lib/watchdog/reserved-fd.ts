@@ -5,7 +5,7 @@ import { devNull } from 'node:os'
  * Keeps a descriptor for the end: the last word and the look at the main thread need one, and a process that hangs
  * may have none left. The main thread opens it and closes it again, for the thread's own would outlive the thread.
  */
-export function openSpare (): number | undefined {
+export function reserveDescriptor (): number | undefined {
   try {
     return openSync(devNull, 'r')
   } catch {
@@ -14,10 +14,10 @@ export function openSpare (): number | undefined {
 }
 
 /** Gives the descriptor up, unless it is somebody else's by now: who has closed all above 2 has closed ours, too. */
-export function freeSpare (spare: number | undefined): void {
-  if (spare === undefined) return
+export function releaseDescriptor (reserved: number | undefined): void {
+  if (reserved === undefined) return
   try {
-    if (fstatSync(spare).rdev === statSync(devNull).rdev) closeSync(spare)
+    if (fstatSync(reserved).rdev === statSync(devNull).rdev) closeSync(reserved)
   } catch {
     // It is closed.
   }

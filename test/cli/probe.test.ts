@@ -13,7 +13,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import graceful from '../../lib/index.ts'
-import { readPlace } from '../../lib/cli/probe/place.ts'
+import { readPlace } from '../../lib/cli/probe/command.ts'
 import { cleanEnv } from '../support/clean-env.ts'
 import { service, start } from '../supervisor/tree.ts'
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { unpacked } from '../../lib/util/packed.ts'
+import { unpacked } from '../../lib/build.ts'
 import { cleanEnv } from '../support/clean-env.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))

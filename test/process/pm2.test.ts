@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { tellPm2 } from '../../lib/process/parent.ts'
+import { tellPm2 } from '../../lib/process/pm2.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'graceful-pm2-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))

@@ -6,12 +6,13 @@ import t from 'tap'
 import { Snapshots } from '../../lib/watchdog/main/snapshots.ts'
 import { SharedSnapshots } from '../../lib/watchdog/heartbeat.ts'
 import { Scrape } from '../../lib/watchdog/thread/scrape.ts'
-import { deadlineOf, limitOf, planEnd } from '../../lib/watchdog/kill-deadline.ts'
+import {
+  deadlineOf, limitOf, planEnd, planEndByMemory, residentMemory, teardownTime
+} from '../../lib/watchdog/kill-deadline.ts'
 import type { WatchedState } from '../../lib/watchdog/protocol.ts'
 import { Signals } from '../../lib/watchdog/thread/signals.ts'
-import { planTeardown, residentMemory, teardownTime } from '../../lib/watchdog/thread/kill.ts'
 import type { WatchedApplication } from '../../lib/watchdog/main/types.ts'
-import { Watch } from '../../lib/watchdog/thread/blocked-detector.ts'
+import { BlockedDetector } from '../../lib/watchdog/thread/blocked.ts'
 import type { RequestRecord } from '../../lib/platform/kubernetes/message.ts'
 import { buildVerdict } from '../../lib/watchdog/thread/verdict.ts'
 import { onTick, tickInterval } from '../../lib/util/ticker.ts'
@@ -63,9 +64,9 @@ t.test('memory that the kernel has to take down', async (t) => {
     { hung: 1400, surely: 2150, hurry: 2130, turning: 2850, last: 2940, teardown: 750, exitCode: 1 },
     'by a quarter of the grace period at most'
   )
-  t.equal(planTeardown(ending, heard, 0, () => 4 * gibibyte)?.hung, 1400)
+  t.equal(planEndByMemory(ending, heard, 0, () => 4 * gibibyte)?.hung, 1400)
   t.equal(
-    planTeardown([application({ ending: true, graceStart: 0 })], heard, 20_000, () => {
+    planEndByMemory([application({ ending: true, graceStart: 0 })], heard, 20_000, () => {
       throw new Error('too early to look at it')
     })?.hung,
     27_750
@@ -253,7 +254,7 @@ t.test('several applications', async (t) => {
 })
 
 t.test('the watch', async (t) => {
-  const watch = new Watch(2000, 0)
+  const watch = new BlockedDetector(2000, 0)
   t.equal(watch.look(0, 2000, 2000), undefined)
   t.same(watch.look(0, 2100, 2100), { change: 'blocked', age: 2100 })
   t.equal(watch.blocked, true)

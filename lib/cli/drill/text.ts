@@ -1,4 +1,4 @@
-import { cellsOf } from '../status/format.ts'
+import { cellsOf } from '../cells.ts'
 
 // oxlint-disable-next-line no-control-regex -- that is what is meant
 const escape = /\u001b\[[\d;?]*[a-zA-Z]/y

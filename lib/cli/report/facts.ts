@@ -3,7 +3,7 @@ import type { Phase } from '../../lifecycle/phase.ts'
 import type { Cut, CutRequest, PhaseRecord, Report, TrafficSummary } from '../../lifecycle/report.ts'
 import { readStatus } from '../../status/read.ts'
 import { shorten } from '../../util/text.ts'
-import { printableAll } from '../status/fields.ts'
+import { printableAll } from '../printable.ts'
 import type { Origin, LogRecord } from './records.ts'
 
 /** Characters of a name or a sentence that are kept. */

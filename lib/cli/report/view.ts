@@ -1,7 +1,7 @@
 import { routeOf } from '../../status/sentences.ts'
 import { decimal, duration } from '../../status/words.ts'
 import { counted } from '../../util/text.ts'
-import { bar, columns, textWidth } from '../status/format.ts'
+import { bar, columns, textWidth } from '../cells.ts'
 import type { Line, Tone } from '../status/sections.ts'
 import type { Cause } from './advice.ts'
 import type { Group } from './groups.ts'

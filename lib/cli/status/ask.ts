@@ -6,7 +6,7 @@ import { phases } from '../../lifecycle/phase.ts'
 import { readStatus } from '../../status/read.ts'
 import { duration } from '../../status/words.ts'
 import { shortened, whyUnreached } from '../target.ts'
-import { readJson } from './fields.ts'
+import { readJson } from '../printable.ts'
 import { readEvents, StreamedState } from './stream.ts'
 import type { Target } from '../target.ts'
 

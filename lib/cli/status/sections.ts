@@ -5,7 +5,7 @@ import {
 import type { Shown } from '../../status/shown.ts'
 import { decimal, duration, enumerate, firstOf, grouped, namesOf, times } from '../../status/words.ts'
 import { counted } from '../../util/text.ts'
-import { bar, columns } from './format.ts'
+import { bar, columns } from '../cells.ts'
 
 /** How a line is meant; a terminal has a colour for it. */
 export type Tone = 'good' | 'bad' | 'strong' | 'dim'

@@ -1,6 +1,6 @@
 import { EventReader, later, merge } from '../../status/shown.ts'
 import { readStatus } from '../../status/read.ts'
-import { readJson } from './fields.ts'
+import { readJson } from '../printable.ts'
 
 /** Characters of one event; see the bound of an answer. */
 const longest = 16 * 2 ** 20

@@ -4,7 +4,7 @@ import type { Shown } from '../../status/shown.ts'
 import { boundsOf, endOf, partsOf, recordsOf, stepsOf } from '../../status/steps.ts'
 import type { Step } from '../../status/steps.ts'
 import { decimal, duration, enumerate, grouped } from '../../status/words.ts'
-import { bar, columns } from './format.ts'
+import { bar, columns } from '../cells.ts'
 import { joined, labelled, line, requests, sections, stallsOf } from './sections.ts'
 import type { Context, Line } from './sections.ts'
 

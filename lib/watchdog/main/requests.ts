@@ -7,9 +7,9 @@ import type { WatchedApplication } from './types.ts'
 export const largestMetrics: number = 2 * 1024 * 1024
 
 /** What the thread asks of the applications. */
-export type Errand = ToMain & { type: 'status' | 'metrics' | 'probed' | 'prestop' | 'verdicts' }
+export type ThreadRequest = ToMain & { type: 'status' | 'metrics' | 'probed' | 'prestop' | 'verdicts' }
 
-/** Runs the thread's errands on the main thread. */
+/** Answers on the main thread what the thread asks of the applications. */
 export class ThreadRequests {
   readonly #applications: ReadonlySet<WatchedApplication>
   readonly #post: (message: ToThread) => void
@@ -20,13 +20,13 @@ export class ThreadRequests {
     this.#post = post
   }
 
-  run (errand: Errand): void {
-    switch (errand.type) {
+  run (request: ThreadRequest): void {
+    switch (request.type) {
       case 'status':
         this.#post({
           type: 'answer',
-          id: errand.id,
-          value: JSON.parse(JSON.stringify(this.#applications.values().next().value?.status(errand.mostRequests) ?? {}))
+          id: request.id,
+          value: this.#status(request.mostRequests)
         })
         return
       case 'metrics':
@@ -34,11 +34,16 @@ export class ThreadRequests {
         return
       case 'verdicts':
         // What throws is told with the next heartbeat, as before.
-        this.#verdicts(errand.id, errand.kind).catch(() => {})
+        this.#verdicts(request.id, request.kind).catch(() => {})
         return
-      case 'probed': return this.#probed(errand.answers)
-      case 'prestop': this.#prestop(errand.id, errand.at).catch(() => {})
+      case 'probed': return this.#probed(request.answers)
+      case 'prestop': this.#prestop(request.id, request.at).catch(() => {})
     }
+  }
+
+  /** Of the first application, as it can be posted. */
+  #status (mostRequests: number): object {
+    return JSON.parse(JSON.stringify(this.#applications.values().next().value?.status(mostRequests) ?? {}))
   }
 
   /** A registry belongs to one application: where several have one, it is that of the first. */

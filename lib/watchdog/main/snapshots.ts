@@ -62,7 +62,7 @@ function stateOf (application: WatchedApplication, snapshot: Snapshot): WatchedS
 const retoldEvery = 10
 
 /** The verdicts of all applications, told where something has turned. */
-export class VerdictNews {
+export class VerdictUpdates {
   readonly #applications: ReadonlySet<WatchedApplication>
   #told = ''
   #asked = 0

@@ -5,7 +5,7 @@ import type { ThreadData, ToMain, ToThread } from '../protocol.ts'
 export type Role = 'watching' | 'answering'
 
 /** What a thread is started with, but for what depends on its role. */
-export type CommonData = Omit<ThreadData, 'spare' | 'watches'>
+export type CommonData = Omit<ThreadData, 'reservedFd' | 'watches'>
 
 /** What {@link Threads} needs. */
 export interface ThreadsPorts {
@@ -71,8 +71,8 @@ export class Threads {
 
   /** Tells the one alone. */
   postTo (role: Role, message: ToThread): void {
-    const keeper = role === 'watching' ? this.#watching : this.#answering ?? this.#watching
-    keeper.post(message)
+    const thread = role === 'watching' ? this.#watching : this.#answering ?? this.#watching
+    thread.post(message)
   }
 
   /** Ends them, for good. */

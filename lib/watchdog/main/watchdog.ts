@@ -1,6 +1,6 @@
 import { onTick, tickInterval } from '../../util/ticker.ts'
 import type { BlockedRecord, ToMain } from '../protocol.ts'
-import { Snapshots, VerdictNews, Handshakes } from './snapshots.ts'
+import { Snapshots, VerdictUpdates, Handshakes } from './snapshots.ts'
 import { Condition } from './condition.ts'
 import { ThreadRequests } from './requests.ts'
 import { limitOf } from '../kill-deadline.ts'
@@ -31,7 +31,7 @@ export class Watchdog {
   readonly #handshakes = new Handshakes()
   readonly #shared = new SharedSnapshots()
   readonly #snapshots = new Snapshots(this.#applications, this.#shared)
-  readonly #news = new VerdictNews(this.#applications)
+  readonly #verdictUpdates = new VerdictUpdates(this.#applications)
   readonly #requests = new ThreadRequests(this.#applications, (message) => this.#threads.postTo('answering', message))
   readonly #threads: Threads
   #rest: (() => void) | undefined
@@ -87,7 +87,7 @@ export class Watchdog {
 
   #started (role: Role): void {
     this.#told = ''
-    this.#news.forget()
+    this.#verdictUpdates.forget()
     queueMicrotask(() => {
       this.#tell()
       if (role === 'watching') this.#hello(this.#handshakes.last)
@@ -196,7 +196,7 @@ export class Watchdog {
   }
 
   async #tellVerdicts (): Promise<void> {
-    const verdicts = await this.#news.ask()
+    const verdicts = await this.#verdictUpdates.ask()
     if (verdicts === undefined) return
     this.#threads.post({ type: 'applications', applications: this.#snapshots.states(), verdicts })
   }

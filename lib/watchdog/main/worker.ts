@@ -1,11 +1,11 @@
 import type inspector from 'node:inspector'
 import { Worker } from 'node:worker_threads'
 import { messageOf } from '../../errors.ts'
-import { unpacked } from '../../util/packed.ts'
+import { unpacked } from '../../build.ts'
 import { clearTimeout, setTimeout } from '../../util/timers.ts'
 import type { Timer } from '../../util/timers.ts'
 import type { ThreadData, ToMain, ToThread } from '../protocol.ts'
-import { freeSpare, openSpare } from '../reserved-fd.ts'
+import { releaseDescriptor, reserveDescriptor } from '../reserved-fd.ts'
 
 /** The build puts the thread's code here, packed: see `rolldown.config.js`. A source that runs as it is has none. */
 declare const builtThread: string | undefined
@@ -55,7 +55,7 @@ export function inspectorOf (): Inspector | undefined {
 /** What {@link Respawn} needs. */
 export interface RespawnParts {
   /** What the thread is started with. */
-  data: () => Omit<ThreadData, 'spare'>
+  data: () => Omit<ThreadData, 'reservedFd'>
   /** A thread is there, and can be told. */
   started: () => void
   heed: (message: ToMain) => void
@@ -101,9 +101,9 @@ export class Respawn {
 
   start (): void {
     this.#startedAt = performance.now()
-    const spare = openSpare()
+    const reservedFd = reserveDescriptor()
     try {
-      const worker = makeWorker({ ...this.#ports.data(), spare })
+      const worker = makeWorker({ ...this.#ports.data(), reservedFd })
       this.#worker = worker
       let failure: unknown
       worker.on('message', (message: ToMain) => {
@@ -112,14 +112,14 @@ export class Respawn {
       })
       worker.on('error', (error) => { failure = error })
       worker.on('exit', () => {
-        freeSpare(spare)
+        releaseDescriptor(reservedFd)
         if (this.#worker === worker) this.#died(failure)
       })
       worker.unref()
       this.#stillborn++
       this.#ports.started()
     } catch (error) {
-      freeSpare(spare)
+      releaseDescriptor(reservedFd)
       this.#ports.failed(messageOf(error))
     }
   }

@@ -1,14 +1,16 @@
 import { setTimeout } from 'node:timers'
 import { forgetEnds, stateVariable } from '../../platform/end-file.ts'
+import { formatTerminationMessage, writeTerminationMessage } from '../../platform/kubernetes/message.ts'
+import type { TerminationRecord } from '../../platform/kubernetes/message.ts'
 import { sharedExpression } from '../../process/shared.ts'
-import { writeError } from '../../process/stderr.ts'
-import { killTime, planEnd } from '../kill-deadline.ts'
-import type { ProcessEnd, Unheard } from '../kill-deadline.ts'
+import { logLine, writeError } from '../../process/stderr.ts'
+import { killTime } from '../kill-deadline.ts'
 import type { WatchedState } from '../protocol.ts'
-import { freeSpare } from '../reserved-fd.ts'
+import { releaseDescriptor } from '../reserved-fd.ts'
+import { hangFields, heldBy } from './blocked.ts'
+import type { Hang } from './blocked.ts'
 import type { MainThread, Pause } from './inspect.ts'
-import { leaveTerminationMessage, postmortemLine } from './postmortem.ts'
-import type { Postmortem } from './postmortem.ts'
+import { furthestFromDone } from './watched-states.ts'
 
 /** How long a pause is waited for: a heartbeat of a main thread that turns is enough of JavaScript to pause in. */
 const pauseTimeout = 450
@@ -21,6 +23,18 @@ const snapshotExpression = `${sharedExpression}?.watchdog?.snapshot?.()`
 const exitExpression = (code: number): string =>
   `{ const state = ${sharedExpression}; if (state) state.exiting = true; globalThis.process.exit(${code}) }`
 
+/** The last word on a process whose main thread could not end it. */
+export interface Postmortem {
+  applications: readonly WatchedState[]
+  /** What set the end off, where the main thread has not heard of it. */
+  signal: string | undefined
+  /** Epoch milliseconds at which that was. */
+  signalledAt: number | undefined
+  exitCode: number
+  /** Undefined where the event loop turned. */
+  hang: Hang | undefined
+}
+
 /** What {@link killProcess} needs. */
 export interface Kill {
   /** Undefined where the inspector may not be used. */
@@ -30,7 +44,7 @@ export interface Kill {
   left: number
   terminationMessagePath: string | undefined
   /** A descriptor that is given up for the last word. */
-  spare: number | undefined
+  reservedFd: number | undefined
   /** The last word, from what the paused main thread has told. */
   compose: (pause: Pause | undefined, applications: WatchedState[] | undefined) => Postmortem
 }
@@ -40,13 +54,13 @@ export interface Kill {
  * message, line, `process.exit` on the paused main thread, and SIGKILL where that has not ended it.
  */
 export async function killProcess (
-  { mainThread, exitCode, left, terminationMessagePath, spare, compose }: Kill
+  { mainThread, exitCode, left, terminationMessagePath, reservedFd, compose }: Kill
 ): Promise<void> {
   const time = Math.max(0, Math.min(killTime, left))
   let told = false
   const tell = (pause: Pause | undefined, applications: WatchedState[] | undefined): Promise<void> => {
     told = true
-    freeSpare(spare)
+    releaseDescriptor(reservedFd)
     const postmortem = compose(pause, applications)
     leaveTerminationMessage(terminationMessagePath, postmortem)
     // It is told of by now.
@@ -91,38 +105,63 @@ async function snapshot (pause: Pause, timeout: number): Promise<WatchedState[] 
   }
 }
 
-/**
- * How long the kernel needs to take the memory of a killed process down, in milliseconds per GiB that is resident.
- * It took 100 to 330 of them for 0.5 to 4 GiB (Linux 6.18, pages of 4 KiB, two cores that others used, too).
- */
-const teardownPace = 350
-/** What the last moments of the grace period have room for anyway, in bytes. */
-const smallMemory = 128 * 2 ** 20
-/** What is allowed for at most, in milliseconds. */
-const longestTeardown = 5000
-
-/** How much earlier a process with so many bytes of resident memory has to be killed, in milliseconds. */
-export function teardownTime (resident: number): number {
-  return Math.min(longestTeardown, Math.max(0, resident - smallMemory) / 2 ** 30 * teardownPace)
+/** The last word as one line of the log. */
+function postmortemLine (postmortem: Postmortem): string {
+  const { applications, hang, signal, exitCode } = postmortem
+  const { phase, reason = signal } = furthestFromDone(applications) ?? {}
+  const several = applications.length > 1
+    ? { applications: applications.map((one) => ({ name: one.name, phase: one.phase, reason: one.reason })) }
+    : {}
+  return logLine(60, {
+    event: 'graceful.killed',
+    phase,
+    reason,
+    exitCode,
+    requests: applications.flatMap((application) => application.requests),
+    stalledBy: applications.flatMap((application) => application.stalls),
+    ...(hang === undefined ? {} : hangFields(hang)),
+    ...several
+  }, summarize(postmortem))
 }
 
-/** The same as `planEnd`, early enough for the memory that the process has. That is looked at near the end only. */
-export function planTeardown (
-  applications: readonly WatchedState[],
-  unheard: Unheard,
-  now: number,
-  resident: () => number = residentMemory
-): ProcessEnd | undefined {
-  const end = planEnd(applications, unheard)
-  if (end === undefined || now < end.hung - longestTeardown) return end
-  return planEnd(applications, unheard, teardownTime(resident()))
-}
-
-/** In bytes. Read from a file; where the process has no descriptor left for it, what the process has had at most. */
-export function residentMemory (): number {
+/** Writes the last word to where the kubelet reads it. It does not throw. */
+function leaveTerminationMessage (path: string | undefined, postmortem: Postmortem): void {
+  if (path === undefined) return
   try {
-    return process.memoryUsage.rss()
+    writeTerminationMessage(path, formatTerminationMessage(terminationRecord(postmortem)))
   } catch {
-    return process.resourceUsage().maxRSS * 1024
+    // The line on standard error says the same.
   }
+}
+
+function terminationRecord (postmortem: Postmortem): TerminationRecord {
+  const { applications, hang, signal, signalledAt, exitCode } = postmortem
+  const application = furthestFromDone(applications)
+  const now = Date.now()
+  const { phase = 'running', since = now, stalls = [], startedAt = signalledAt ?? now } = application ?? {}
+  return {
+    final: true,
+    verdict: 'failed',
+    summary: summarize(postmortem),
+    phase,
+    kind: application?.kind ?? 'shutdown',
+    reason: application?.reason ?? signal ?? 'unknown',
+    exitCode,
+    time: new Date(now).toISOString(),
+    startedAt: new Date(startedAt).toISOString(),
+    duration: Math.round(now - startedAt),
+    pid: process.pid,
+    ...(application !== undefined && { gracePeriod: application.gracePeriod, preStop: application.preStop }),
+    phases: [{ phase, duration: now - since, endedBy: 'cap', stalledBy: stalls }],
+    requests: applications.flatMap(({ requests }) => requests),
+    ...(hang !== undefined && hangFields(hang))
+  }
+}
+
+function summarize ({ applications, hang, signal }: Postmortem): string {
+  const { phase = 'running', reason = signal ?? 'unknown' } = furthestFromDone(applications) ?? {}
+  const cause = hang === undefined
+    ? 'the shutdown did not come to its end in time'
+    : `the event loop has not turned for ${Math.round(hang.silence)} ms, ${heldBy(hang)}`
+  return `ended by the watchdog at the deadline, in phase '${phase}' of the end by ${reason}: ${cause}`
 }

@@ -1,12 +1,10 @@
-import type { PublicStatus } from '../../status/model.ts'
 import { excludeWarnings } from '../../health/options.ts'
 import { isPassing } from '../../health/health.ts'
 import type { CheckVerdict, Verdict } from '../../health/health.ts'
 import type { CheckKind } from '../../health/options.ts'
-import { phaseNumber } from '../../lifecycle/phase.ts'
 import type { Verdicts, WatchedState } from '../protocol.ts'
 
-/** Which built-in check the watchdog adds to a probe, and whether it passes. */
+/** Whether the event loop turns, as it is seen from outside of the main thread. */
 export interface LoopState {
   /** How long the event loop has not turned, in milliseconds. */
   silence: number
@@ -89,11 +87,4 @@ function line (name: string, output: string | undefined): CheckVerdict {
     time: Date.now()
   }
   return output === undefined ? check : { ...check, output }
-}
-
-/** The state that anyone may know: of the application whose end is the furthest from done. */
-export function publicStatusOf (applications: readonly WatchedState[], ready: boolean): PublicStatus {
-  const [application] = applications.toSorted((a, b) => phaseNumber(a.phase) - phaseNumber(b.phase))
-  const { phase = 'running', since = 0 } = application ?? {}
-  return { phase, number: phaseNumber(phase), since, ready }
 }

@@ -1,3 +1,5 @@
+import { phaseNumber } from '../../lifecycle/phase.ts'
+import type { PublicStatus } from '../../status/model.ts'
 import { SharedSnapshots } from '../heartbeat.ts'
 import type { ToThread, Verdicts, WatchedState } from '../protocol.ts'
 
@@ -65,4 +67,15 @@ export function agedApplications (applications: readonly WatchedState[], now: nu
       seenAt: now
     }
   })
+}
+
+/** The state that anyone may know: that of {@link furthestFromDone}. */
+export function publicStatusOf (applications: readonly WatchedState[], ready: boolean): PublicStatus {
+  const { phase = 'running', since = 0 } = furthestFromDone(applications) ?? {}
+  return { phase, number: phaseNumber(phase), since, ready }
+}
+
+/** The application whose end is the furthest from done. */
+export function furthestFromDone (applications: readonly WatchedState[]): WatchedState | undefined {
+  return applications.toSorted((a, b) => phaseNumber(a.phase) - phaseNumber(b.phase))[0]
 }

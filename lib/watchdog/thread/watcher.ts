@@ -5,16 +5,16 @@ import type { LoopState } from './verdict.ts'
 import { Answers } from './answers.ts'
 import { MainThread, mainThreadState } from './inspect.ts'
 import type { Pause } from './inspect.ts'
-import { killProcess, sigkill, planTeardown } from './kill.ts'
-import type { Postmortem } from './postmortem.ts'
+import { killProcess, sigkill } from './kill.ts'
+import type { Postmortem } from './kill.ts'
 import { ParentWatch, Signals } from './signals.ts'
+import { planEndByMemory } from '../kill-deadline.ts'
 import type { ProcessEnd, Unheard } from '../kill-deadline.ts'
 import type { ThreadData, ToMain, ToThread, WatchedState } from '../protocol.ts'
 import { heartbeatInterval, monotonic, Heartbeat, silent } from '../heartbeat.ts'
 import type { ServerPorts } from './routes.ts'
-import { BlockedReport } from './blocked-report.ts'
-import { Watch } from './blocked-detector.ts'
-import type { Look } from './blocked-detector.ts'
+import { BlockedDetector, BlockedReport } from './blocked.ts'
+import type { Look } from './blocked.ts'
 
 /** Milliseconds between two looks at a heartbeat that is overdue, and at most between two others. */
 const lookInterval = 100
@@ -27,7 +27,7 @@ export class Watcher {
   readonly #data: ThreadData
   readonly #post: (message: ToMain) => void
   readonly #heartbeat: Heartbeat
-  readonly #watch: Watch
+  readonly #detector: BlockedDetector
   readonly #parent: ParentWatch
   readonly #signals = new Signals(monotonic, ({ name }) => this.#signalled(name))
   readonly #mainThread = new MainThread()
@@ -46,7 +46,7 @@ export class Watcher {
     this.#post = post
     this.#heartbeat = new Heartbeat(data.buffer)
     this.#states = new WatchedStates(data.snapshots)
-    this.#watch = new Watch(data.blocked, monotonic())
+    this.#detector = new BlockedDetector(data.blocked, monotonic())
     this.#parent = new ParentWatch(data.parent)
     this.#report = new BlockedReport({
       mainThread: this.#mainThread,
@@ -110,8 +110,8 @@ export class Watcher {
   get ports (): ServerPorts { return this.#answers.ports }
 
   #loop (): LoopState {
-    const silence = this.#watch.silence(this.#heartbeat.last, monotonic())
-    const { blocked } = this.#watch
+    const silence = this.#detector.silence(this.#heartbeat.last, monotonic())
+    const { blocked } = this.#detector
     return {
       silence,
       blocked: blocked || this.#isLeavingUnheard(silence),
@@ -145,13 +145,13 @@ export class Watcher {
   #look (): void {
     const now = monotonic()
     const beat = this.#heartbeat.last
-    if (this.#isHeldByPerson(now - beat)) this.#watch.wake(now)
+    if (this.#isHeldByPerson(now - beat)) this.#detector.wake(now)
     const { seen } = this.#signals
     if (seen.length > 0) this.#heartbeat.signalled = seen.at(-1)!.at
     this.#signals.forget(beat)
     if (now - beat <= silent) this.#answers.turned(beat)
-    const look = this.#watch.look(beat, now, this.#due)
-    const end = planTeardown(this.#states.told, this.#unheard, now)
+    const look = this.#detector.look(beat, now, this.#due)
+    const end = planEndByMemory(this.#states.told, this.#unheard, now)
     if (this.#data.watches && this.#act(look, end, now)) return
     this.#lookAgain(this.#nextLook(end, beat, now))
   }
@@ -167,7 +167,7 @@ export class Watcher {
       this.#kill(end, now).catch(sigkill)
       return true
     }
-    this.#prepare(end, this.#watch.silence(beat, now))
+    this.#prepare(end, this.#detector.silence(beat, now))
     return false
   }
 
@@ -181,7 +181,7 @@ export class Watcher {
     if (end !== undefined) {
       return Math.max(1, Math.min(lookInterval / 2, now < end.hung ? end.hung - now : lookInterval / 4))
     }
-    if (this.#watch.blocked) return lookInterval
+    if (this.#detector.blocked) return lookInterval
     const overdue = beat + Math.max(silent, this.#data.blocked - preparation)
     return Math.min(restInterval, Math.max(lookInterval, overdue - now))
   }
@@ -190,7 +190,7 @@ export class Watcher {
     const beat = this.#heartbeat.last
     if (this.#isHeldByPerson(now - beat)) return false
     const longest = now >= hurry ? heartbeatInterval : silent + Math.max(0, surely - now) / 2
-    return now >= turning || (now >= hung && this.#watch.silence(beat, now) > longest)
+    return now >= turning || (now >= hung && this.#detector.silence(beat, now) > longest)
   }
 
   /** On a busy machine the connection takes longer than a kill, or a line about a blocked event loop, may. */
@@ -219,9 +219,9 @@ export class Watcher {
     const [signal] = this.#signals.seen
     const signalledAt = signal && Date.now() - (now - Math.min(signal.at, this.#heartbeat.prestop ?? signal.at))
     const { inspect, terminationMessagePath } = this.#data
-    const asked = this.#watch.silence(this.#heartbeat.last, now)
+    const asked = this.#detector.silence(this.#heartbeat.last, now)
     const compose = (pause: Pause | undefined, applications: WatchedState[] | undefined): Postmortem => {
-      const silence = pause === undefined ? this.#watch.silence(this.#heartbeat.last, monotonic()) : asked
+      const silence = pause === undefined ? this.#detector.silence(this.#heartbeat.last, monotonic()) : asked
       // At the last moment a missed heartbeat is enough, where there was no pause either.
       const hangs = silence > (inspect && pause === undefined ? heartbeatInterval : silent)
       return {
@@ -238,7 +238,7 @@ export class Watcher {
       exitCode: end.exitCode,
       left: last - now,
       terminationMessagePath,
-      spare: this.#data.spare,
+      reservedFd: this.#data.reservedFd,
       compose
     })
   }

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Summary } from '../../../lib/cli/report/summary.ts'
-import { textWidth } from '../../../lib/cli/status/format.ts'
+import { textWidth } from '../../../lib/cli/cells.ts'
 import { cleanEnv } from '../../support/clean-env.ts'
 import { lineOf, wholeLog } from './sample.ts'
 

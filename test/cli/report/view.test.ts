@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import t from 'tap'
 import { table, wrap, view } from '../../../lib/cli/report/view.ts'
 import { bucketsOf, spreadOf } from '../../../lib/cli/report/groups.ts'
-import { textWidth } from '../../../lib/cli/status/format.ts'
+import { textWidth } from '../../../lib/cli/cells.ts'
 import { lineOf, summaryOf, wholeLog } from './sample.ts'
 
 const shown = (lines: readonly string[], width: number, most = 20): string[] =>

@@ -1,7 +1,7 @@
 import { stages } from '../../../drill/index.ts'
 import type { DrillRecord, ReplicaRecord, RunRecord } from '../../../drill/index.ts'
 import { printable } from '../../printable.ts'
-import { columns, fit, textWidth } from '../../status/format.ts'
+import { columns, fit, textWidth } from '../../cells.ts'
 import { line } from '../../status/sections.ts'
 import type { Line } from '../../status/sections.ts'
 import type { DrillReport, Trial } from './result.ts'
