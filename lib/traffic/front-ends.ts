@@ -102,6 +102,12 @@ export class FrontEnds {
     })
   }
 
+  /** Whether phase 1 waits for a front end at this address, or has waited for it. */
+  isWaitedFor (address: string | undefined): boolean {
+    return this.#failures > 0 && address !== undefined && this.#watched.some(({ outcome, caller }) =>
+      caller.address === address && (outcome === 'pending' || outcome === 'told'))
+  }
+
   /**
    * Why phase 1 has to go on for the front ends' sake; undefined where it has not.
    *

@@ -66,6 +66,11 @@ export class FrontObserver {
     return this.#frontEnds.found
   }
 
+  /** Whether a front end asks from this address that phase 1 waits for, or has waited for. */
+  goesByReadiness (address: string | undefined): boolean {
+    return this.#frontEnds.isWaitedFor(address)
+  }
+
   /** The listener is open. */
   open (): void {
     this.#frontEnds.open()

@@ -7,9 +7,10 @@ import type { Arrivals } from './arrivals.ts'
 import type { Connections } from './connections.ts'
 import { isLastOfChunk } from './early-replies.ts'
 import type { FollowedReplies, Tracked } from './followed-replies.ts'
+import type { FrontObserver } from './front-observer.ts'
 import { decideHead, takeBackClose } from './head.ts'
 import type { SessionEnds } from './session-end.ts'
-import { isUsed, kind } from './tags.ts'
+import { carrierUnder, isUsed, kind } from './tags.ts'
 import type { HttpSocket } from './tags.ts'
 
 /** Milliseconds between two looks at all sessions, while the share stays. */
@@ -20,6 +21,7 @@ interface Parts {
   followed: FollowedReplies
   connections: Connections
   arrivals: Arrivals
+  front: FrontObserver
   endings: { sessions: SessionEnds }
 }
 
@@ -34,6 +36,7 @@ export class Shedding {
   readonly #clock: Clock
   readonly #sessions: SessionEnds
   readonly #arrivals: Arrivals
+  readonly #front: FrontObserver
   readonly #faults: Faults
   readonly #thresholds = new WeakMap<Socket | ServerHttp2Session, number>()
   /** The present share of connections of HTTP/1, 0 to 1. */
@@ -49,6 +52,7 @@ export class Shedding {
     this.#followed = parts.followed
     this.#connections = parts.connections
     this.#arrivals = parts.arrivals
+    this.#front = parts.front
   }
 
   /** A reply is followed: what its head says of the connection is decided when it is made. */
@@ -83,13 +87,17 @@ export class Shedding {
 
   /**
    * Tells a session, where it is its turn. One that has just been opened is left alone until its first request is here:
-   * its client would give that up.
+   * its client would give that up. A balancer that goes by readiness sends nothing more on its sessions before they are
+   * told in phase 3, and some lose what crosses a GOAWAY.
    *
    * @param isAsking whether a request has just come
    */
   considerSession (session: ServerHttp2Session, isAsking = false): void {
     if (!isUsed(session)) return
-    if (!this.#sessions.isDemanded(session) && !this.#isDue(session, this.#sessionShare)) return
+    if (!this.#sessions.isDemanded(session)) {
+      if (!this.#isDue(session, this.#sessionShare)) return
+      if (this.#front.goesByReadiness(carrierUnder(session)?.remoteAddress)) return
+    }
     this.#sessions.tell(session, isAsking ? 'another' : 'none')
   }
 

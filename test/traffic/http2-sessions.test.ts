@@ -103,6 +103,30 @@ for (const [moment, announce] of Object.entries(moments)) {
   })
 }
 
+// Scenario (HTTP/2, upgrades, streams): The sessions of a balancer that goes by readiness, which are told when it sends
+// nothing more, and those of other addresses, which are told in phase 1
+t.test('the sessions of a balancer that goes by readiness are told in phase 3', async (t) => {
+  const service = await serve(t, { fastify: kinds.h2c, graceful: { announce: moments['phase 1'] } })
+  const [prober, balancer, other] = await Promise.all([
+    openUsed(t, service), openUsed(t, service), openUsed(t, service, '127.0.0.2')
+  ])
+  const timer = setInterval(() => prober.send('GET /readyz'), 200)
+  t.teardown(() => clearInterval(timer))
+  await until(() => service.status().traffic.frontEnds.length === 1, 'the front end')
+  const release = service.hold('closing')
+  const end = service.shutdown()
+  await until(() => other.goaways.length > 0, 'a GOAWAY')
+  await service.reached('closing')
+  t.same([prober, balancer].flatMap(({ goaways }) => goaways), [])
+  release()
+  clearInterval(timer)
+  const [last] = balancer.send('GET /')
+  await until(() => balancer.closed)
+  t.ok(balancer.isAnswered(last!))
+  t.same([...new Set(balancer.goaways)], [allStreams, last])
+  t.match(await end, { verdict: 'clean', traffic: { frontEnds: [{ outcome: 'told' }] }, cut: { connections: [] } })
+})
+
 // Scenario (HTTP/2, upgrades, streams): Many sessions, long streams, and streams that never end
 t.test('many sessions without a stream are told over some time when draining starts', async (t) => {
   const graceful = { announce: moments['phase 3'], drain: { idle: 5000 } }
@@ -252,8 +276,8 @@ t.test('what is on the wire before the ping is answered is served, on a session 
   }
 })
 
-async function openUsed (t: Test, service: Service): Promise<Http2Wire> {
-  const client = await Http2Wire.open(service.port)
+async function openUsed (t: Test, service: Service, address?: string): Promise<Http2Wire> {
+  const client = await Http2Wire.open(service.port, address)
   t.teardown(() => client.socket.destroy())
   const [first] = client.send('GET /')
   await until(() => client.isAnswered(first!))

@@ -47,8 +47,8 @@ export class Http2Wire {
     socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0, 0)]))
   }
 
-  static async open (port: number): Promise<Http2Wire> {
-    const socket = connect(port, '127.0.0.1')
+  static async open (port: number, localAddress = '127.0.0.1'): Promise<Http2Wire> {
+    const socket = connect({ port, host: '127.0.0.1', localAddress })
     await once(socket, 'connect')
     return new Http2Wire(socket)
   }

@@ -74,10 +74,24 @@ const overHttp2: Setup = {
   why: `${told(2)}. \`http-check send … hdr Host\` is needed: Node refuses HTTP/2 without a host. Sessions get a GOAWAY`
 }
 
+const overTls: Setup = {
+  name: 'HTTP/2 over TLS',
+  ...atReadyz,
+  protocol: 'tls',
+  files: text({
+    mode: 'http',
+    lines: ['http-reuse always', ...askingWithHost],
+    server: () => `ssl verify none alpn h2 check-alpn h2 ${eachSecond(2)()}`
+  }),
+  why: `${told(2)}. \`check-alpn h2\` is needed: without it the checks fail. \`http-reuse always\` saves handshakes: by `
+    + 'default each new client has a connection to the server made for it'
+}
+
 export const haproxies: readonly Balancer[] = [
   withMode('HAProxy, TCP', 'tcp', 3),
   withMode('HAProxy, HTTP', 'http', 2, [
-    overHttp2
+    overHttp2,
+    overTls
   ]),
   {
     ...base,
