@@ -10,6 +10,8 @@ import type { Clock } from '../clock.ts'
 import { isDeployed, readDeveloper, supervisorVariable } from '../environment.ts'
 import { activeHandles } from '../fastify/process-internals.ts'
 import type { Channel } from '../fastify/process-internals.ts'
+import { clearTimeout, setTimeout } from '../util/timers.ts'
+import type { Timer } from '../util/timers.ts'
 import type { SharedState } from './shared.ts'
 
 /** Any listener, of whatever event. */
@@ -38,6 +40,8 @@ export interface Host {
   readonly mainThread: boolean
   /** Ends the process. */
   exit (code: number): void
+  /** Waits for so many milliseconds, or until nothing that is under way would keep the process any longer. */
+  linger (time: number): Promise<void>
   /** The number of a signal; undefined where the platform does not know it. */
   signalNumber (signal: string): number | undefined
   /** The name of a signal's number. */
@@ -64,6 +68,7 @@ export const systemHost: Host = {
   clock: systemClock,
   mainThread: isMainThread,
   exit: (code) => { process.exit(code) },
+  linger,
   signalNumber: (signal) => (constants.signals as Record<string, number | undefined>)[signal],
   signalName: (number) => Object.entries(constants.signals).find(([, value]) => value === number)?.[0],
   // Reading `process.stdin` would create the stream.
@@ -120,6 +125,15 @@ function describe (handle: unknown): string | undefined {
     return handle.connecting ? 'socket that is connecting' : 'pipe'
   }
   return undefined
+}
+
+async function linger (time: number): Promise<void> {
+  let timer: Timer | undefined
+  await new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, time).unref()
+    process.once('beforeExit', () => resolve())
+  })
+  clearTimeout(timer)
 }
 
 /** A tick belongs to the context in which it was made, of an `AsyncLocalStorage` as well: this is nobody's. */

@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
+import { EventEmitter, on, once } from 'node:events'
 import type { Released } from '../lifecycle/driver.ts'
 import type { Host } from './host.ts'
 import { nameOf } from './listener-name.ts'
@@ -52,7 +53,10 @@ export class OtherListeners {
   /** Whether others have heard of the signal that ends the service. */
   get released (): boolean { return this.#isReleased }
 
-  /** Whether one that was called and did not say when it is over is written to end the process, and may yet do so. */
+  /**
+   * Whether one that was called did not say when it is over, and may yet end the process: it is written to, or nobody
+   * knows what it does, as its code is behind an `await` of `events.once`.
+   */
   get mayExit (): boolean { return this.#mayExit }
 
   /** Holds back the listeners of these signals and of no others. Our own listener must be there before and after. */
@@ -147,7 +151,8 @@ export class OtherListeners {
         this.#run(signal, listener, [signal, this.#host.signalNumber(signal)])
       )
       if (isThenable(settled)) return [{ name, settled }]
-      this.#mayExit ||= callsExit.test(Function.prototype.toString.call(this.#originalOf(listener)))
+      const source = sourceOf(this.#originalOf(listener))
+      this.#mayExit ||= callsExit.test(source) || awaiting().has(source)
       return []
     } catch (error) {
       return [{ name, settled: Promise.reject(error) }]
@@ -204,7 +209,25 @@ export class OtherListeners {
 
 /** Whether Node has made this of a listener that was added with `once`. */
 function isOnce (listener: Foreign): boolean {
-  return listener.listener !== undefined && listener.name === 'bound onceWrapper'
+  return listener.listener !== undefined && listener.name === onceName()
+}
+
+/** The name of what this Node makes of a listener that is added with `once`. */
+function onceName (): string {
+  const [wrapper] = new EventEmitter().once('event', () => {}).rawListeners('event')
+  return wrapper!.name
+}
+
+/** The sources of the listeners that this Node's `events.once` and `events.on` add for who awaits an event. */
+function awaiting (): Set<string> {
+  const probe = new EventEmitter()
+  void once(probe, 'event')
+  on(probe, 'event')
+  return new Set(probe.listeners('event').map(sourceOf))
+}
+
+function sourceOf (listener: Function): string {
+  return Function.prototype.toString.call(listener)
 }
 
 function isThenable (value: unknown): value is PromiseLike<unknown> {

@@ -200,7 +200,7 @@ export class ProcessRegistry implements SharedRegistry {
 
   async #end (): Promise<void> {
     const patience = this.#release.patience(this.#ended)
-    if (patience > 0) await new Promise<void>((resolve) => { this.#host.clock.after(patience, resolve) })
+    if (patience > 0) await this.#host.linger(patience)
     await endProcess(this.#host, this.#shared, this.#ended, () => this.#code())
   }
 

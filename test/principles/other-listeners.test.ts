@@ -145,6 +145,18 @@ t.test('one that ends the process does so with the code of the end, and after th
 })
 
 // Scenario, too: One of the others who listen to a signal…
+t.test('one that waits for the event itself, whose work nobody is told of, has time for it', async (t) => {
+  for (const who of ['awaits', 'awaitsAndExits', 'iterates']) {
+    t.test(who, async (t) => {
+      const outcome = await end(t, who)
+      isRight(t, who, outcome, [last(who)])
+      t.match(outcome.output, /"event":"graceful\.report"[^]*^flushed$/m)
+      inTime(t, outcome.lingered, [0, 2500], 'gone as soon as nothing is under way, after the report:')
+    })
+  }
+})
+
+// Scenario, too: One of the others who listen to a signal…
 t.test('one that fails stops nobody, and is named', async (t) => {
   for (const who of ['throws', 'rejects']) {
     const outcome = await end(t, who)

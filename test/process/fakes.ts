@@ -151,6 +151,7 @@ export class FakeProcess {
       clock: this.clock,
       mainThread: true,
       exit: (code) => { this.exits.push(code) },
+      linger: (time) => new Promise((resolve) => { this.clock.after(time, resolve) }),
       signalNumber: (signal) => numbers[signal],
       signalName: (number) => Object.keys(numbers).find((name) => numbers[name] === number),
       terminal: () => this.terminal,

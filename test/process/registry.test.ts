@@ -65,6 +65,24 @@ t.test('registry', async (t) => {
     t.ok(lifecycle.request)
   })
 
+  t.test('a listener of `once` that was called is no longer listed', async (t) => {
+    const fake = new FakeProcess()
+    const heard: unknown[] = []
+    const first = (name: unknown): unknown => heard.push(name)
+    const each = (name: unknown): unknown => heard.push(name)
+    fake.emitter.once('SIGTERM', first)
+    fake.emitter.on('SIGTERM', each)
+    const { lifecycle, membership } = fake.join({ otherListeners: 'after' })
+    await settled()
+    fake.signal('SIGTERM')
+    await settled()
+    t.same(heard, [], 'held back')
+    lifecycle.phase = 'terminated'
+    membership.releaseOthers()
+    t.same(heard, ['SIGTERM', 'SIGTERM'])
+    t.same([first, each].map((one) => fake.emitter.listenerCount('SIGTERM', one)), [0, 1])
+  })
+
   // Scenario (Several applications and other packages): Eleven applications, and a thousand, leave no listener and no
   // warning
   t.test('one listener per signal, however many applications', async (t) => {
