@@ -1,7 +1,15 @@
-import { monotonicNow } from '../../clock.ts'
+import { monotonicNow, systemClock } from '../../clock.ts'
+import type { Health } from '../../health/health.ts'
+import type { Budget } from '../../lifecycle/budget.ts'
+import type { Holds } from '../../lifecycle/holds.ts'
+import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
+import type { Stall } from '../../lifecycle/participants.ts'
+import { phaseNumber } from '../../lifecycle/phase.ts'
 import type { Log } from '../../log.ts'
-import { afterUnref } from '../../util/timers.ts'
+import type { Membership } from '../../process/types.ts'
 import { captureContext } from '../../util/context.ts'
+import { afterUnref } from '../../util/timers.ts'
+import type { WatchHandle } from '../../watchdog/main/types.ts'
 import { takeSystemd } from './environment.ts'
 import type { SystemdEnvironment, Way } from './environment.ts'
 import { Notifier } from './notifier.ts'
@@ -17,8 +25,81 @@ export interface SystemdOptions {
   extendTimeout?: boolean
 }
 
+/** What joining answers. */
+export interface SystemdHandle {
+  /** What the watchdog's thread needs to tell that the event loop turns; undefined where nobody wants to know. */
+  readonly pings: { way: Way, interval: number } | undefined
+  /** It listens: what there is to say of the way is logged, once in a process. */
+  listening (): void
+  /** Something may be new. */
+  changed (): void
+  /** It has ended, and the process stays. */
+  leave (): void
+}
+
+/** What of an application the service manager is told. `watchHandle` is there later. */
+export interface NotifiedParts {
+  settings: { systemd: SystemdOptions | undefined, budget: Pick<Budget, 'gracePeriod'> }
+  lifecycle: Lifecycle
+  health: Health
+  holds: Holds
+  membership: Membership
+  watchHandle: WatchHandle | undefined
+  log: Log
+  started: () => boolean
+}
+
+/** Makes an application known to systemd; undefined where nobody is to hear of it. */
+export function notifySystemd (
+  shared: { systemd?: object | undefined },
+  parts: NotifiedParts
+): SystemdHandle | undefined {
+  const { settings, lifecycle, health, membership, log, started } = parts
+  return settings.systemd && joinSystemd(shared, settings.systemd, {
+    log,
+    hasBooted: started,
+    serves: () => membership.serves(),
+    ready: () => health.ready(),
+    isEnding: () => membership.endsProcess(),
+    status: () => statusOf(parts),
+    left: () => lifecycle.graceStart === undefined
+      ? 0
+      : settings.budget.gracePeriod - (systemClock.now() - lifecycle.graceStart),
+    isWatched: () => parts.watchHandle !== undefined && parts.watchHandle.status().state !== 'failed'
+  })
+}
+
+/** More names than this are too many for a line. */
+const most = 5
+
+/** What `systemctl status` shows. */
+function statusOf ({ lifecycle, health, holds, membership, started }: NotifiedParts): string {
+  const { phase, request } = lifecycle
+  if (phase !== 'running') {
+    const why = request?.reason ?? 'drained by hand'
+    return `Phase ${phaseNumber(phase)} of 4, ${phase} (${why})${waitingFor(lifecycle.stalls())}`
+  }
+  if (!started()) return 'Booting'
+  if (!membership.serves()) return 'Not listening yet'
+  const waits = [
+    ...holds.reasons().map((reason) => `held by ${reason}`),
+    ...health.checks()
+      .filter(({ kinds, state }) => kinds.includes('readiness') && (state === 'failing' || state === 'unknown'))
+      .map(({ name }) => `check ${name}`)
+  ]
+  return health.lastReady() ? 'Ready' : `Not ready: ${listed(waits) || 'under pressure'}`
+}
+
+const waitingFor = (stalls: readonly Stall[]): string =>
+  stalls.length === 0 ? '' : `: waits for ${listed(stalls.map(({ name, reason }) => `${name} (${reason})`))}`
+
+function listed (names: readonly string[]): string {
+  const shown = names.slice(0, most).join(', ')
+  return names.length > most ? `${shown} and ${names.length - most} more` : shown
+}
+
 /** One application, as the service manager is to hear of it. */
-export interface NotifiedApplication {
+interface NotifiedApplication {
   log: Log
   /** Its boot is over. */
   hasBooted (): boolean
@@ -35,29 +116,19 @@ export interface NotifiedApplication {
   isWatched (): boolean
 }
 
-/** What joining answers. */
-export interface SystemdHandle {
-  /** What the watchdog's thread needs to tell that the event loop turns; undefined where nobody wants to know. */
-  readonly pings: { way: Way, interval: number } | undefined
-  /** It listens: what there is to say of the way is logged, once in a process. */
-  listening (): void
-  /** Something may be new. */
-  changed (): void
-  /** It has ended, and the process stays. */
-  leave (): void
-}
-
-/** Says how systemd is reached, or why it is not. */
-export function logWay (log: Pick<Log, 'info' | 'warn'>, { way, problems }: SystemdEnvironment): void {
-  const fields = { event: 'graceful.systemd' }
-  for (const problem of problems) log.warn(fields, problem)
-  if (way !== undefined && 'command' in way) {
-    log.info(fields, `systemd is told by ${way.command}, a process for each message: NotifyAccess=all`)
+/** Makes an application known to systemd; undefined where nobody listens. All copies of the package share `shared`. */
+function joinSystemd (
+  shared: { systemd?: object | undefined },
+  { extendTimeout = false }: SystemdOptions,
+  application: NotifiedApplication
+): SystemdHandle | undefined {
+  if (shared.systemd === undefined) {
+    const environment = takeSystemd(process.env)
+    if (environment === undefined) return undefined
+    shared.systemd = new NotifiedApplications(environment, extendTimeout)
   }
+  return (shared.systemd as NotifiedApplications).join(application)
 }
-
-/** Milliseconds between two texts of the status: a message that takes a process is one that may wait. */
-export const statusIntervalOf = (way: Way): number => 'command' in way ? 2000 : 1000
 
 /** All applications of a process, which are one service for systemd: ready when each of them is. */
 class NotifiedApplications {
@@ -117,16 +188,14 @@ class NotifiedApplications {
   }
 }
 
-/** Makes an application known to systemd; undefined where nobody listens. All copies of the package share `shared`. */
-export function joinSystemd (
-  shared: { systemd?: object | undefined },
-  { extendTimeout = false }: SystemdOptions,
-  application: NotifiedApplication
-): SystemdHandle | undefined {
-  if (shared.systemd === undefined) {
-    const environment = takeSystemd(process.env)
-    if (environment === undefined) return undefined
-    shared.systemd = new NotifiedApplications(environment, extendTimeout)
+/** Says how systemd is reached, or why it is not. */
+export function logWay (log: Pick<Log, 'info' | 'warn'>, { way, problems }: SystemdEnvironment): void {
+  const fields = { event: 'graceful.systemd' }
+  for (const problem of problems) log.warn(fields, problem)
+  if (way !== undefined && 'command' in way) {
+    log.info(fields, `systemd is told by ${way.command}, a process for each message: NotifyAccess=all`)
   }
-  return (shared.systemd as NotifiedApplications).join(application)
 }
+
+/** Milliseconds between two texts of the status: a message that takes a process is one that may wait. */
+export const statusIntervalOf = (way: Way): number => 'command' in way ? 2000 : 1000

@@ -1,6 +1,6 @@
 import { lookForUnfinished, UnfinishedEnd } from '../../platform/unfinished.ts'
-import { TerminationLog } from '../../platform/kubernetes/termination-log.ts'
-import type { OwnRecord } from '../../platform/kubernetes/termination-log.ts'
+import { TerminationLog } from '../../platform/kubernetes/termination.ts'
+import type { OwnRecord } from '../../platform/kubernetes/termination.ts'
 import type { ApplicationRecord } from '../../platform/kubernetes/message.ts'
 import type { Phase } from '../../lifecycle/phase.ts'
 import type { Report, ShutdownKind } from '../../lifecycle/report.ts'

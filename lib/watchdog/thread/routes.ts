@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { PublicStatus } from '../../status/model.ts'
-import { digest, showsToken } from '../../admin/token.ts'
+import { digest, showsToken } from '../../admin/guard.ts'
 import { formatJson, formatText, isVerbose, negotiate, probes, plainProbes } from '../../health/answers.ts'
 import type { Verdict } from '../../health/health.ts'
 import type { CheckKind } from '../../health/options.ts'

@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { GracefulOptions } from '../../lib/index.ts'
 import { prefixed } from '../../lib/log.ts'
-import { ShutdownLog, waitingInterval } from '../../lib/application/shutdown-log.ts'
+import { ShutdownLog, waitingInterval } from '../../lib/application/log-lines.ts'
 import { bind, build, until } from '../support/app.ts'
 import { World } from '../support/lifecycle.ts'
 import type { WorldOptions } from '../support/lifecycle.ts'
@@ -45,10 +45,10 @@ t.test('a failure is told with the stack of what was thrown', async (t) => {
   const report = await graceful.shutdown()
   const told = Object.fromEntries(of('failure').map((line) => [line['name'] as string, line]))
   t.match(told['queue']?.err, { type: 'Error', message: 'no queue', stack: /brokenParticipant/ })
-  t.match(told['slow queue']?.err, { message: 'no slow queue', stack: /shutdown-log\.test/ })
-  t.match(told['deregister']?.err, { type: 'TypeError', stack: /shutdown-log\.test/ })
-  t.match(told['mail']?.err, { type: 'RangeError', stack: /shutdown-log\.test/ })
-  t.match(told['close']?.err, { message: 'no pool', stack: /shutdown-log\.test/ })
+  t.match(told['slow queue']?.err, { message: 'no slow queue', stack: /log-lines\.test/ })
+  t.match(told['deregister']?.err, { type: 'TypeError', stack: /log-lines\.test/ })
+  t.match(told['mail']?.err, { type: 'RangeError', stack: /log-lines\.test/ })
+  t.match(told['close']?.err, { message: 'no pool', stack: /log-lines\.test/ })
   t.match(told['text'], { level: 40, message: '"text"', err: undefined })
   t.match(told['hung'], { message: 'did not finish within 1 ms', err: undefined })
   for (const failure of report.failures) {
