@@ -41,7 +41,7 @@ export type {
   WebSocketOptions
 } from './options.ts'
 export type { PressureOptions } from './health/pressure.ts'
-export type { CheckStatus, PressureStatus } from './status/checks.ts'
+export type { CheckStatus, PressureStatus } from './status/model.ts'
 export type {
   ParticipantStatus,
   PublicStatus,

@@ -1,6 +1,6 @@
 import { errors, invalidArgument } from '../errors.ts'
 import { epochNow } from '../clock.ts'
-import type { CheckStatus } from '../status/checks.ts'
+import type { CheckStatus } from '../status/model.ts'
 import { clipList } from '../util/text.ts'
 import { excludeWarnings, resolveCheckOptions, validateName } from './options.ts'
 import type { Check, CheckKind, CheckOptions } from './options.ts'

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import underPressure from '@fastify/under-pressure'
 import type { FastifyUnderPressureOptions } from '@fastify/under-pressure'
 import { errors } from '../errors.ts'
-import type { PressureStatus } from '../status/checks.ts'
+import type { PressureStatus } from '../status/model.ts'
 
 /** Options of `@fastify/under-pressure`, and one of ours. */
 export interface PressureOptions extends FastifyUnderPressureOptions {

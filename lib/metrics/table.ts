@@ -1,7 +1,7 @@
 import { phases } from '../lifecycle/phase.ts'
 import type { Phase } from '../lifecycle/phase.ts'
 import type { Cut, Report } from '../lifecycle/report.ts'
-import type { CheckStatus } from '../status/checks.ts'
+import type { CheckStatus } from '../status/model.ts'
 import type { Tally } from './tally.ts'
 
 /** What is asked when somebody scrapes. */

@@ -5,8 +5,9 @@ import type {
   Cut, CutConnection, CutRequest, FrontEnd, LateSource, PhaseRecord, ProbeSummary, Report, ShutdownProgress,
   TrafficSummary
 } from '../lifecycle/report.ts'
-import type { CheckStatus, PressureStatus } from './checks.ts'
-import type { ParticipantStatus, RequestStatus, Status, TrafficStatus, WatchdogState } from './model.ts'
+import type {
+  CheckStatus, ParticipantStatus, PressureStatus, RequestStatus, Status, TrafficStatus, WatchdogState
+} from './model.ts'
 import type { ChildStatus } from '../supervisor/parent/overview.ts'
 import type { Shown } from './shown.ts'
 

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import t from 'tap'
 import { EventReader, later, merge } from '../../lib/status/shown.ts'
-import { boundsOf, partsOf, stepsOf } from '../../lib/status/steps.ts'
+import { boundsOf, partsOf, stepsOf } from '../../lib/status/sentences.ts'
 import {
   decimal, duration, enumerate, firstOf, grouped, namesOf, running, share, times
 } from '../../lib/status/words.ts'

@@ -50,7 +50,7 @@ const check = join('fastify', 'check-internals.ts')
 const browser = join('page', 'browser')
 /** What the browser may use of elsewhere: it is pure, and uses nothing else itself. */
 const ofBrowser = ['lifecycle/phase.ts', 'util/text.ts',
-  ...['sentences', 'shown', 'steps', 'words'].map((name) => `status/${name}.ts`)].map((name) => normalize(name))
+  ...['sentences', 'shown', 'words'].map((name) => `status/${name}.ts`)].map((name) => normalize(name))
 
 /**
  * Modules of Node whose mere import opens standard streams, of Node 20, 22, 24 or 26, with what to use: the namespace of

@@ -1,4 +1,4 @@
-import type { CheckStatus } from '../../status/checks.ts'
+import type { CheckStatus } from '../../status/model.ts'
 import {
   blocksOf, cutConnectionOf, cutRequestOf, failureOf, frontEndOf, placeOf, pressureOf, probeOf, routeOf, sourcesOf
 } from '../../status/sentences.ts'

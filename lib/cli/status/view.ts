@@ -1,8 +1,9 @@
 import { phases } from '../../lifecycle/phase.ts'
-import { placeOf, readyChildrenOf, unreadiness, waitsOf } from '../../status/sentences.ts'
+import {
+  boundsOf, endOf, partsOf, placeOf, readyChildrenOf, recordsOf, stepsOf, unreadiness, waitsOf
+} from '../../status/sentences.ts'
 import type { Shown } from '../../status/shown.ts'
-import { boundsOf, endOf, partsOf, recordsOf, stepsOf } from '../../status/steps.ts'
-import type { Step } from '../../status/steps.ts'
+import type { Step } from '../../status/sentences.ts'
 import { decimal, duration, enumerate, grouped } from '../../status/words.ts'
 import { bar, columns } from '../cells.ts'
 import { joined, labelled, line, requests, sections, stallsOf } from './sections.ts'

@@ -1,4 +1,4 @@
-import type { CheckStatus } from '../../status/checks.ts'
+import type { CheckStatus } from '../../status/model.ts'
 import { blocksOf, frontEndOf, placeOf, pressureOf, probeOf, routeOf, sourcesOf } from '../../status/sentences.ts'
 import type { Shown } from '../../status/shown.ts'
 import { decimal, duration, firstOf, grouped, times } from '../../status/words.ts'

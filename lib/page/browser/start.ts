@@ -1,15 +1,13 @@
-import { readyChildrenOf, unreadiness } from '../../status/sentences.ts'
+import { readyChildrenOf, stepsOf, unreadiness } from '../../status/sentences.ts'
 import { merge } from '../../status/shown.ts'
 import type { Shown } from '../../status/shown.ts'
-import { stepsOf } from '../../status/steps.ts'
 import { capitalized, duration } from '../../status/words.ts'
 import {
   drawChecks, drawConnections, drawLoop, drawParticipants, drawRequests, drawTraffic, graceText
 } from './cards.ts'
 import { drawChildren, verdictOf, aggregateOf } from './children.ts'
-import { drawReport, verdictSign } from './report.ts'
+import { drawGrace, drawReport, drawTimeline, verdictSign } from './shutdown.ts'
 import { readStream } from './stream.ts'
-import { drawGrace, drawTimeline } from './timeline.ts'
 import { draw, element, figure, find, signed, tick, ticking, timeOf, timeOfDay } from './view.ts'
 import type { View } from './view.ts'
 
