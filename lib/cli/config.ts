@@ -3,9 +3,8 @@ import { dirname, join } from 'node:path'
 import { errors, hidden, refuseUnknownOptions, typeName } from '../errors.ts'
 import { show } from '../util/shown.ts'
 import { own, readVariable } from '../util/given.ts'
-import { supervisorOptions } from '../supervisor/option-table.ts'
-import type { SupervisorOptions } from '../supervisor/options.ts'
-import type { SupervisorOption } from '../supervisor/option-table.ts'
+import { supervisorOptions } from '../supervisor/options.ts'
+import type { SupervisorOption, SupervisorOptions } from '../supervisor/options.ts'
 import { anAmount, aTime, parseBytes, parseTime } from './usage.ts'
 
 /** What of a package file is read. */

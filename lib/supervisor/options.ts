@@ -1,234 +1,157 @@
-import { readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
-import { dirname, join } from 'node:path'
-import { readEnvironment } from '../environment.ts'
-import type { Environment } from '../environment.ts'
-import { conceal, errors, hidden, invalidOption, refuseUnknownOptions, typeName } from '../errors.ts'
-import { show } from '../util/shown.ts'
-import { defaultMessagePath } from '../platform/kubernetes/message.ts'
-import { surroundingsOf, unknownGracePeriod } from '../platform/surroundings.ts'
-import { boolean, isObject, modeOf } from '../rules.ts'
-import type { Rule } from '../rules.ts'
-import { defaultSocketMode } from '../server/socket-files.ts'
-import { own } from '../util/given.ts'
-import { defaults, supervisorOptions } from './option-table.ts'
+import { unknownGracePeriod } from '../platform/surroundings.ts'
+import type { GraceSource, Surroundings } from '../platform/surroundings.ts'
+import type { SystemdOptions } from '../platform/systemd/applications.ts'
+import { boolean, fileMode, text as anyText } from '../rules.ts'
+import { socketPath } from '../server/socket-files.ts'
 import type { SupervisorLog } from './parent/terminal.ts'
-import type { SuperviseOptions, SupervisorOptions, SupervisorSettings } from './settings.ts'
 
-export type { SuperviseOptions, SupervisorOptions } from './settings.ts'
+/** What a supervisor takes. Times are milliseconds. Every default is in {@link supervisorOptions}. */
+export interface SupervisorOptions {
+  /** The service's file: what would be given to `node`. Looked for anew at each start of a child. */
+  script: string
+  /** Its arguments. */
+  args?: readonly string[]
+  /** How many children serve: a number, or `'auto'` for one per available core. */
+  workers?: number | 'auto'
+  /** Whether connections from one address go to one child, so that socket.io's long polling works. Default `false`. */
+  sticky?: boolean
+  /** From the signal to the end of the last child: what the process manager waits before it kills. */
+  gracePeriod?: number
+  /** What a child gets on top of its own grace period before it is killed. */
+  childTimeout?: number
+  /** How long a child may take until it is ready. */
+  startTimeout?: number
+  /** How many children must be ready for the whole to be ready. */
+  minReady?: number
+  /** How many children may be on their way out at the same time during a reload. */
+  maxSurge?: number
+  /** More ends than this in a row before a child of one place was ready end the supervisor, where no child is ready. */
+  maxCrashes?: number
+  /** Bytes of memory (resident set) that a child may have; one that has more for three seconds is replaced. */
+  maxMemory?: number
+  /** Port of the supervisor's own health and admin routes. */
+  statusPort?: number
+  /** Address of that port. */
+  statusHost?: string
+  /** A unix socket in place of that port: whoever may open it is authorised. */
+  statusSocket?: string
+  /** Its file mode, in octal (`'0660'`) or as a number (`0o660`): whoever may write to it may connect. */
+  statusSocketMode?: string | number
+  /** What `Authorization: Bearer` must carry, at least 16 characters. */
+  statusToken?: string
+}
 
 /** What only a program can give. */
-const programOptions: Readonly<Record<Exclude<keyof SuperviseOptions, keyof SupervisorOptions>, Rule>> = {
-  log: {
-    expected: 'a logger with the methods info, warn and error',
-    test: (value) =>
-      isObject(value)
-      && ['info', 'warn', 'error'].every((level) => typeof (value as Record<string, unknown>)[level] === 'function')
+export interface SuperviseOptions extends SupervisorOptions {
+  /** Where the supervisor's own lines go. Default: JSON lines on standard output. */
+  log?: SupervisorLog
+  /** Whether SIGTERM, SIGINT and SIGHUP are listened for. Default `true`. */
+  signals?: boolean
+  /** Whether the process ends with the last child. Default `true`. */
+  exit?: boolean
+}
+
+/** The options with every default filled in. */
+export interface SupervisorSettings {
+  script: string
+  args: readonly string[]
+  workers: number
+  /** Never with one child. */
+  sticky: boolean
+  gracePeriod: number
+  /** What a preStop hook takes of it before the signal. */
+  preStop: number
+  /** The grace period that children are given. */
+  childGracePeriod: number
+  childTimeout: number
+  startTimeout: number
+  minReady: number
+  maxSurge: number
+  maxCrashes: number
+  /** Undefined: a child may have any amount. */
+  maxMemory: number | undefined
+  /** Where is left what says that the process was killed; undefined: nowhere. */
+  stateDirectory: string | undefined
+  /** Where the container's termination message goes; undefined: nowhere. */
+  terminationMessagePath: string | undefined
+  /** Where the process runs, and who says how long the grace period is. */
+  surroundings: Surroundings
+  graceFrom: GraceSource
+  /** Undefined where systemd is told nothing. */
+  systemd: SystemdOptions | undefined
+  inKubernetes: boolean
+  /** In production, or in Kubernetes. */
+  inService: boolean
+  status: StatusSettings | undefined
+}
+
+/** Where the status routes are, and who is let in there. */
+interface StatusSettings {
+  listen: { port: number, host: string } | { path: string }
+  token: string | undefined
+  /** Undefined where there is no unix socket. */
+  unixSocket: { mode: number } | undefined
+}
+
+type Kind = 'text' | 'boolean' | 'mode' | 'count' | 'workers' | 'time' | 'bytes' | 'secret'
+
+/** One option: its values, also in words, and its default in words. The command makes a flag and a variable of each. */
+export interface SupervisorOption {
+  name: Exclude<keyof SupervisorOptions, 'script' | 'args'>
+  kind: Kind
+  expected: string
+  default: string
+  test: (value: unknown) => boolean
+}
+
+const longest = 2 ** 31 - 1
+/** Defaults that are plain values. */
+export const defaults = {
+  workers: 1, startTimeout: 60_000,
+  minReady: 1, maxSurge: 1, maxCrashes: 5, statusHost: '127.0.0.1'
+} as const
+/** In bytes: less than any Node takes, and more than any machine has. */
+const [leastMemory, mostMemory] = [2 ** 20, 2 ** 50]
+const isCount = (least: number, most: number) => (value: unknown): boolean =>
+  Number.isInteger(value) && Number(value) >= least && Number(value) <= most
+const time = (least: number): Pick<SupervisorOption, 'kind' | 'expected' | 'test'> => ({
+  kind: 'time',
+  expected: `a number of milliseconds from ${least} to ${longest}`,
+  test: (value) => typeof value === 'number' && value >= least && value <= longest
+})
+const count = (least: number, most: number): Pick<SupervisorOption, 'kind' | 'expected' | 'test'> => ({
+  kind: 'count',
+  expected: `an integer from ${least} to ${most}`,
+  test: isCount(least, most)
+})
+const text: Pick<SupervisorOption, 'kind' | 'expected' | 'test'> = { kind: 'text', ...anyText }
+
+/** Every option of a supervisor; `docs/guides/supervisor.md` shows the same table, and a test compares the two. */
+export const supervisorOptions: readonly SupervisorOption[] = [
+  {
+    name: 'workers', kind: 'workers', expected: "an integer from 1 to 1024, or 'auto'", default: `${defaults.workers}`,
+    test: (value) => value === 'auto' || isCount(1, 1024)(value)
   },
-  signals: boolean,
-  exit: boolean
-}
-
-/** Kept of the grace period for the supervisor's own end: the last lines of its children, its own, the exit. */
-const reserveOf = (gracePeriod: number): number => Math.min(1000, Math.floor(gracePeriod / 20))
-
-/** What a program has given, with every default filled in but that of the logger. */
-export interface SuperviseSettings {
-  settings: SupervisorSettings
-  log: SupervisorLog | undefined
-  signals: boolean
-  exit: boolean
-}
-
-/**
- * As {@link readSupervisorOptions}, for whatever a program gives.
- *
- * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET,
- * FST_GRACEFUL_INVALID_ENVIRONMENT
- */
-export function readSuperviseOptions (given: SuperviseOptions, env: NodeJS.ProcessEnv): SuperviseSettings {
-  // Whatever it is, a token may be in it.
-  if (!isObject(given)) {
-    throw new errors.FST_GRACEFUL_INVALID_OPTION('options', 'an object', conceal(given), typeName(given))
+  { name: 'sticky', kind: 'boolean', ...boolean, default: '`false`' },
+  {
+    name: 'gracePeriod', ...time(1000),
+    default: `env \`TERMINATION_GRACE_PERIOD_SECONDS\` x 1000, else that of the platform, else ${unknownGracePeriod}`
+  },
+  { name: 'childTimeout', ...time(0), default: '5000, at most a sixth of the grace period' },
+  { name: 'startTimeout', ...time(1), default: `${defaults.startTimeout}` },
+  { name: 'minReady', ...count(1, 1024), default: `${defaults.minReady}` },
+  { name: 'maxSurge', ...count(1, 1024), default: `${defaults.maxSurge}` },
+  { name: 'maxCrashes', ...count(0, 1_000_000), default: `${defaults.maxCrashes}` },
+  {
+    name: 'maxMemory', kind: 'bytes', default: 'none',
+    expected: `a number of bytes from ${leastMemory} to ${mostMemory}`, test: isCount(leastMemory, mostMemory)
+  },
+  { name: 'statusPort', ...count(0, 65_535), default: 'none' },
+  { name: 'statusHost', ...text, default: `\`'${defaults.statusHost}'\`` },
+  { name: 'statusSocket', kind: 'text', ...socketPath, default: 'none' },
+  { name: 'statusSocketMode', kind: 'mode', ...fileMode, default: '`0600`' },
+  {
+    name: 'statusToken', kind: 'secret', expected: 'at least 16 visible ASCII characters', default: 'none',
+    test: (value) => typeof value === 'string' && value.length >= 16 && /^[\x21-\x7e]+$/.test(value)
   }
-  const options = own(given)
-  const known = ['script', 'args', ...supervisorOptions.map(({ name }) => name), ...Object.keys(programOptions)]
-  refuseUnknownOptions(Object.keys(options), known)
-  for (const [name, { expected, test }] of Object.entries(programOptions)) {
-    const value = options[name as keyof SuperviseOptions]
-    if (value !== undefined && !test(value)) {
-      throw invalidOption(name, expected, value)
-    }
-  }
-  const { log, signals = true, exit = true } = options
-  const settings = readSupervisorOptions(options, env)
-  // A process that goes on afterwards has no last word.
-  const silent = { terminationMessagePath: undefined, stateDirectory: undefined }
-  return { settings: exit ? settings : { ...settings, ...silent }, log, signals, exit }
-}
-
-/**
- * Checks the options and fills in the defaults. The caller's object is never changed.
- *
- * @param nameOf how the caller knows an option: by a flag, a variable, a key
- * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET,
- * FST_GRACEFUL_INVALID_ENVIRONMENT
- */
-export function readSupervisorOptions (
-  given: SupervisorOptions,
-  env: NodeJS.ProcessEnv,
-  nameOf: (name: string) => string = (name) => name
-): SupervisorSettings {
-  const options = own(given)
-  const { script, args = [] } = options
-  if (typeof script !== 'string' || script === '') {
-    throw invalidOption(nameOf('script'), "the path of the service's file", script)
-  }
-  if (!Array.isArray(args) || !args.every((argument) => typeof argument === 'string')) {
-    throw invalidOption(nameOf('args'), 'an array of strings', args)
-  }
-  for (const { name, expected, test, kind } of supervisorOptions) {
-    const value = options[name]
-    if (value === undefined || test(value)) continue
-    const shown = kind === 'secret' ? hidden : show(value)
-    throw new errors.FST_GRACEFUL_INVALID_OPTION(nameOf(name), expected, shown, typeName(value))
-  }
-  const workers = options.workers === 'auto' ? usableCores() : options.workers ?? defaults.workers
-  const { minReady = defaults.minReady, maxSurge = defaults.maxSurge } = options
-  const { maxCrashes = defaults.maxCrashes, startTimeout = defaults.startTimeout } = options
-  if (minReady > workers) {
-    throw invalidOption(nameOf('minReady'), `at most the number of workers (${workers})`, minReady)
-  }
-  const environment = readEnvironment(env)
-  return {
-    script, args: [...args], workers, sticky: options.sticky === true && workers > 1,
-    minReady, maxSurge, maxCrashes, startTimeout, maxMemory: options.maxMemory,
-    ...readTimes(options, environment, nameOf), ...readContainer(environment), status: readStatus(options, nameOf)
-  }
-}
-
-function readContainer (
-  environment: Environment
-): Pick<
-  SupervisorSettings,
-  'terminationMessagePath' | 'stateDirectory' | 'surroundings' | 'systemd' | 'inKubernetes' | 'inService'
-> {
-  const { options, speaksForContainer, inProduction, stateDirectory } = environment
-  const surroundings = surroundingsOf(options, environment)
-  const inKubernetes = surroundings.place?.name === 'kubernetes'
-  const given = options['kubernetes.terminationMessagePath'] as string | undefined
-  return {
-    terminationMessagePath: speaksForContainer ? given ?? defaultMessagePath : undefined,
-    stateDirectory,
-    surroundings,
-    systemd: speaksForContainer ? { extendTimeout: options['systemd.extendTimeout'] === true } : undefined,
-    inKubernetes,
-    inService: inKubernetes || inProduction
-  }
-}
-
-type Times = Pick<SupervisorSettings, 'gracePeriod' | 'preStop' | 'childGracePeriod' | 'childTimeout'>
-
-function readTimes (
-  options: SupervisorOptions,
-  environment: Environment,
-  nameOf: (name: string) => string
-): Times & Pick<SupervisorSettings, 'graceFrom'> {
-  const { gracePeriod: given, preStop = 0 } = environment.options as { gracePeriod?: number, preStop?: number }
-  const gracePeriod = options.gracePeriod ?? given
-  if (gracePeriod !== undefined) return { ...cutTimes(gracePeriod, preStop, options, nameOf), graceFrom: 'given' }
-  const { gracePeriod: assumed } = surroundingsOf(environment.options, environment)
-  try {
-    return { ...cutTimes(assumed, preStop, options, nameOf), graceFrom: 'platform' }
-  } catch (error) {
-    // What is only assumed refuses nothing that was said.
-    if (assumed >= unknownGracePeriod) throw error
-    return { ...cutTimes(unknownGracePeriod, preStop, options, nameOf), graceFrom: 'yielded' }
-  }
-}
-
-function cutTimes (
-  gracePeriod: number,
-  preStop: number,
-  options: SupervisorOptions,
-  nameOf: (name: string) => string
-): Times {
-  const childTimeout = options.childTimeout ?? Math.min(5000, Math.floor(gracePeriod / 6))
-  const reserve = reserveOf(gracePeriod)
-  const childGracePeriod = gracePeriod - childTimeout - reserve
-  const less = preStop > 0 ? ` - preStop ${preStop} ms` : ''
-  // A child that has less than a second refuses to start.
-  const tooShort = childGracePeriod - preStop < 1000
-  if (tooShort && options.childTimeout !== undefined) {
-    throw new errors.FST_GRACEFUL_BUDGET(
-      nameOf('childTimeout'),
-      `at most ${Math.max(0, gracePeriod - preStop - reserve - 1000)} ms, so that children have a grace `
-        + `period of 1000 ms (gracePeriod ${gracePeriod} ms${less} - childTimeout - ${reserve} ms for the end `
-        + 'of the supervisor)',
-      `${childTimeout} ms`
-    )
-  }
-  if (tooShort) {
-    throw new errors.FST_GRACEFUL_BUDGET(
-      nameOf('gracePeriod'),
-      `more, so that children have a grace period of 1000 ms (gracePeriod${less} - childTimeout `
-        + `${childTimeout} ms - ${reserve} ms for the end of the supervisor)`,
-      `${gracePeriod} ms`
-    )
-  }
-  return { gracePeriod, preStop, childGracePeriod, childTimeout }
-}
-
-function readStatus (options: SupervisorOptions, nameOf: (name: string) => string): SupervisorSettings['status'] {
-  const { statusPort, statusHost = defaults.statusHost, statusSocket, statusSocketMode, statusToken: token } = options
-  if (statusPort !== undefined && statusSocket !== undefined) {
-    throw invalidOption(nameOf('statusSocket'), `left out where ${nameOf('statusPort')} is given`, statusSocket)
-  }
-  const mode = statusSocketMode === undefined ? defaultSocketMode : modeOf(statusSocketMode)
-  if (statusSocket !== undefined) return { listen: { path: statusSocket }, token, unixSocket: { mode } }
-  if (statusPort === undefined) return undefined
-  return { listen: { port: statusPort, host: statusHost }, token, unixSocket: undefined }
-}
-
-/**
- * How many children `auto` means: the cores that the process may run on, or as much processor time
- * as the limits of its control groups leave, rounded down, at least 1. Node 20 knows nothing of
- * such limits, and would count all cores of a machine in a container that is allowed two.
- *
- * @param root where the system's files are
- */
-export function usableCores (root = '/'): number {
-  return Math.max(1, Math.floor(Math.min(availableParallelism(), ...groupsOf(root).map((group) => limitOf(group)))))
-}
-
-/** The directories of this process's control groups that may limit its processor time, the innermost first. */
-function groupsOf (root: string): string[] {
-  const groups: string[] = []
-  // As of cgroups(7): `0::/path`, and in the first version one line for each group of controllers,
-  // `4:cpu,cpuacct:/path`.
-  for (const line of (read(join(root, 'proc/self/cgroup')) ?? '').split('\n')) {
-    const [, controllers, path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? []
-    if (controllers === undefined || !(controllers === '' || controllers.split(',').includes('cpu'))) continue
-    const mount = join(root, 'sys/fs/cgroup', controllers)
-    // A limit further out binds as well. In a container the path may be the host's, and only the
-    // outermost directory exist.
-    for (let group = join(mount, path); group.startsWith(mount); group = dirname(group)) groups.push(group)
-  }
-  return groups
-}
-
-/** Cores' worth of time; Infinity where there is no limit. */
-function limitOf (group: string): number {
-  const [quota, period] = read(join(group, 'cpu.max'))?.trim().split(' ')
-    ?? [read(join(group, 'cpu.cfs_quota_us')), read(join(group, 'cpu.cfs_period_us'))]
-  const limit = Number(quota) / Number(period)
-  return limit > 0 ? limit : Infinity
-}
-
-function read (file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return undefined
-  }
-}
+]

@@ -5,7 +5,7 @@ import type { GracefulOptions } from '../../lib/options.ts'
 import { platforms, recognise } from '../../lib/platform/detect.ts'
 import { nameOf } from '../../lib/platform/surroundings.ts'
 import type { Settings } from '../../lib/settings.ts'
-import { readSupervisorOptions } from '../../lib/supervisor/options.ts'
+import { readSupervisorOptions } from '../../lib/supervisor/read-options.ts'
 
 const id = '0123456789abcdef0123456789abcdef'
 const pod = { KUBERNETES_SERVICE_HOST: '10.0.0.1' }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { readSuperviseOptions } from '../../lib/supervisor/options.ts'
+import { readSuperviseOptions } from '../../lib/supervisor/read-options.ts'
 import { show } from '../../lib/util/shown.ts'
 import { isFit, long, read, run } from './given.ts'
 

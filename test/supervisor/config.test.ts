@@ -4,9 +4,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { flagOf, readConfig, readPackageKey } from '../../lib/cli/config.ts'
-import { Backoff } from '../../lib/supervisor/parent/slot.ts'
-import { usableCores, readSuperviseOptions, readSupervisorOptions } from '../../lib/supervisor/options.ts'
-import { supervisorOptions } from '../../lib/supervisor/option-table.ts'
+import { usableCores, readSuperviseOptions, readSupervisorOptions } from '../../lib/supervisor/read-options.ts'
+import { supervisorOptions } from '../../lib/supervisor/options.ts'
 import type { SuperviseOptions, SupervisorOptions } from '../../lib/supervisor/options.ts'
 import { checkScript, workingDirectory } from '../../lib/supervisor/parent/script.ts'
 import { service, start } from './tree.ts'
@@ -273,17 +272,6 @@ t.test('auto means the cores that the control groups leave', async (t) => {
   await put('sys/fs/cgroup/cpu,foo/cpu.cfs_quota_us', '100000\n')
   t.equal(usableCores(root), 1, 'seen from a container')
   t.equal(readSupervisorOptions({ script: 'a', workers: 'auto' }, {}).workers, usableCores())
-})
-
-t.test('the backoff doubles, has an end, and forgets after a healthy minute', async (t) => {
-  const backoff = new Backoff()
-  t.same([1, 2, 3, 4, 5, 6, 7].map(() => backoff.ended(undefined)), [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000])
-  t.equal(backoff.failedStarts, 7)
-  backoff.started()
-  t.equal(backoff.failedStarts, 0)
-  t.equal(backoff.ended(5000), 30_000, 'ready for a moment is not healthy')
-  t.equal(backoff.ended(60_000), 0, 'after a healthy minute at once')
-  t.equal(backoff.ended(1), 1000, 'and from the beginning')
 })
 
 /** Code, standard output and standard error of a command that was written wrongly. */

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { MemoryLimit } from '../../lib/supervisor/parent/memory.ts'
-import { Slot } from '../../lib/supervisor/parent/slot.ts'
+import { Slot } from '../../lib/supervisor/parent/respawn.ts'
 import type { Child } from '../../lib/supervisor/parent/child.ts'
 import { parseBytes } from '../../lib/cli/usage.ts'
 import { ask, service, start, until } from './tree.ts'

@@ -25,7 +25,7 @@ const measured: Record<string, readonly string[] | 'all'> = {
   'test/security': ['admin', 'answers', 'bounded', 'messages', 'options', 'own-hooks', 'page-text', 'plain', 'rebinding',
     'texts', 'token-file', 'turns', 'viewers'],
   'test/status': 'all',
-  'test/supervisor': ['config', 'exposition', 'phase-barrier', 'probe-updates'],
+  'test/supervisor': ['config', 'exposition', 'phase-barrier', 'probe-updates', 'respawn'],
   'test/traffic': ['arrivals', 'connections', 'cut-streams', 'evidence', 'front-ends', 'http2', 'http2-sessions',
     'listeners', 'longlived', 'request-hook', 'requests', 'session-notice', 'steady-callers'],
   'test/util': 'all',

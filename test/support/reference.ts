@@ -17,7 +17,7 @@ import graceful from '../../lib/index.ts'
 import { eventNames } from '../../lib/metrics/events.ts'
 import { metricPrefix, metricTable } from '../../lib/metrics/table.ts'
 import { optionTable } from '../../lib/option-table.ts'
-import { supervisorOptions } from '../../lib/supervisor/option-table.ts'
+import { supervisorOptions } from '../../lib/supervisor/options.ts'
 
 /** A table: what the code says of each row, the key first, and the columns that are written on the page. */
 interface Table { page: string, head: string[], own: string[], rows: (page: string) => string[][] | Promise<string[][]> }

@@ -1,15 +1,14 @@
 import type { Worker } from 'node:cluster'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { messageOf } from '../../errors.ts'
-import { deferred } from '../../util/promises.ts'
-import { isRequest, isOurs, messageType } from '../protocol.ts'
-import type { ChildEnd, Ask, ChildState, Pass, Probed, Question, ShutdownMessage, Tell } from '../protocol.ts'
-import { Forward } from './output.ts'
-import { Orphans } from './orphans.ts'
-import type { Sinks } from './output.ts'
-import { Questions } from './questions.ts'
 import type { Phase } from '../../lifecycle/phase.ts'
 import type { Report } from '../../lifecycle/report.ts'
+import { deferred, PendingAnswers } from '../../util/promises.ts'
+import { isOurs, isRequest, messageType } from '../protocol.ts'
+import type { Ask, ChildEnd, ChildState, Pass, Probed, Question, ShutdownMessage, Tell } from '../protocol.ts'
+import { Orphans } from './orphans.ts'
+import { Forward } from './output.ts'
+import type { Sinks } from './output.ts'
 
 /** Milliseconds between two questions after its state: until it is ready, and from then on. */
 const startInterval = 100
@@ -54,7 +53,7 @@ export class Child {
   /** How long its end may take, in milliseconds. */
   readonly #longestEnd: number
   readonly #settled = deferred<void>()
-  readonly #questions = new Questions((message) => this.send(message))
+  readonly #asked = new PendingAnswers<Tell>()
   readonly #streams: Forward[]
   readonly #orphans = new Orphans()
   #state: ChildState = {
@@ -98,8 +97,7 @@ export class Child {
       }
       worker.once('exit', end)
       worker.on('error', (error: Error) => {
-        // A message to a child that has just gone is no news. What could not be started has no
-        // exit, and this is its end.
+        // A message to a child that has just gone is no news. What could not be started has no exit: this is its end.
         if (worker.process.pid !== undefined) return
         this.#problem = `it could not be started: ${messageOf(error)}`
         end(1, null)
@@ -135,8 +133,12 @@ export class Child {
   }
 
   /** Asks the child something. Rejects where it does not answer in time, or answers with an error. */
-  ask (question: Question, timeout: number): Promise<unknown> {
-    return this.#questions.ask(question, timeout)
+  async ask (question: Question, timeout: number): Promise<unknown> {
+    const tell = await this.#asked.ask((id) => this.send({ type: messageType, ask: question, id }), timeout)
+    if (tell === undefined) throw new Error(`no answer within ${timeout} ms`)
+    if ('error' in tell) throw new Error(tell.error)
+    if ('answer' in tell) return tell.answer
+    return 'state' in tell ? tell.state : undefined
   }
 
   /** Tells it to end: by message, which carries more than a signal, and by the signal where that changes nothing. */
@@ -201,7 +203,7 @@ export class Child {
     this.#heard = true
     this.#obey()
     if ('report' in tell) return void this.reports.push(tell.report)
-    this.#questions.hear(tell)
+    if ('id' in tell && tell.id !== undefined) this.#asked.answer(tell.id, tell)
     if (!('state' in tell) || !this.alive) return
     this.#state = tell.state
     this.#orphans.note(tell.state.descendants)
@@ -230,7 +232,7 @@ export class Child {
     this.#end = end
     this.#state = { ...this.#state, ready: false }
     for (const timer of [this.#timer, this.#messageTimer, this.#killTimer]) clearTimeout(timer)
-    this.#questions.end()
+    this.#asked.answerAll((id) => ({ type: messageType, id, error: 'the child has ended' }))
     this.#settled.resolve()
     this.#events.exited(this, end)
   }

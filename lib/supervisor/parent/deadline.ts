@@ -1,4 +1,4 @@
-import type { SupervisorSettings } from '../settings.ts'
+import type { SupervisorSettings } from '../options.ts'
 import type { Child } from './child.ts'
 import type { SupervisorLog } from './terminal.ts'
 

@@ -1,7 +1,7 @@
 import type { MissingPart } from '../../fastify/process-internals.ts'
 import { platformLine } from '../../platform/surroundings.ts'
 import { counted } from '../../util/text.ts'
-import type { SupervisorSettings } from '../settings.ts'
+import type { SupervisorSettings } from '../options.ts'
 import type { Child } from './child.ts'
 import type { SupervisorLog } from './terminal.ts'
 

@@ -1,6 +1,6 @@
 import type { Child } from './child.ts'
 import type { SupervisorLog } from './terminal.ts'
-import type { Slot } from './slot.ts'
+import type { Slot } from './respawn.ts'
 
 /** How long a child has to have too much, in milliseconds: what is garbage may be gone at the next look. */
 const patience = 3000

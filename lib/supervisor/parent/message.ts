@@ -8,7 +8,7 @@ import { counted } from '../../util/text.ts'
 import type { Child } from './child.ts'
 import type { ChildEnd } from '../protocol.ts'
 import type { SupervisorLog } from './terminal.ts'
-import type { SupervisorSettings } from '../settings.ts'
+import type { SupervisorSettings } from '../options.ts'
 
 /** What the message of a whole tree is made of. */
 export interface TreeMessagePorts {

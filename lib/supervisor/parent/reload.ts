@@ -6,8 +6,8 @@ import type { Child } from './child.ts'
 import { groupWindow } from './respawn.ts'
 import type { SupervisorLog } from './terminal.ts'
 import { MemoryLimit } from './memory.ts'
-import type { SupervisorSettings } from '../settings.ts'
-import type { Slot } from './slot.ts'
+import type { SupervisorSettings } from '../options.ts'
+import type { Slot } from './respawn.ts'
 
 /** As much of the supervisor as a reload needs. */
 export interface Reloadable {

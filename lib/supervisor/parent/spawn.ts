@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { childVariable, siblingsVariable, stickyVariable, supervisorVariable } from '../../environment.ts'
 import { errors } from '../../errors.ts'
 import { stateVariable } from '../../platform/end-file.ts'
-import type { SupervisorSettings } from '../settings.ts'
+import type { SupervisorSettings } from '../options.ts'
 import { launchDirectory } from './script.ts'
 
 /**
