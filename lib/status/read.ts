@@ -8,7 +8,7 @@ import type {
 import type {
   CheckStatus, ParticipantStatus, PressureStatus, RequestStatus, Status, TrafficStatus, WatchdogState
 } from './model.ts'
-import type { ChildStatus } from '../supervisor/parent/overview.ts'
+import type { ChildStatus } from '../supervisor/parent/status.ts'
 import type { Shown } from './shown.ts'
 
 /** Makes of a value from the wire, which may be anything, what its type says. */

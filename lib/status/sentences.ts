@@ -4,7 +4,7 @@ import type { Phase } from '../lifecycle/phase.ts'
 import type {
   CutConnection, CutRequest, FrontEnd, LateSource, PhaseRecord, ProbeSummary, Report
 } from '../lifecycle/report.ts'
-import type { ChildStatus } from '../supervisor/parent/overview.ts'
+import type { ChildStatus } from '../supervisor/parent/status.ts'
 import { counted } from '../util/text.ts'
 import type { CheckStatus, ParticipantStatus, PressureStatus, Status, WatchdogState } from './model.ts'
 import type { Shown } from './shown.ts'

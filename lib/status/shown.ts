@@ -1,6 +1,6 @@
 import type { Stall } from '../lifecycle/participants.ts'
 import type { Envelope } from '../page/viewers.ts'
-import type { SupervisorStatus } from '../supervisor/parent/overview.ts'
+import type { SupervisorStatus } from '../supervisor/parent/status.ts'
 import type { Status } from './model.ts'
 
 /** The state that is shown: of an application, of a supervisor, or what the watchdog knows; and what precedes it. */

@@ -1,11 +1,11 @@
 import cluster from 'node:cluster'
 import { fstatSync } from 'node:fs'
-import { clearTimeout, setTimeout } from 'node:timers'
 import { publishSupervisor } from '../supervisor-link.ts'
 import { errors, messageOf } from '../errors.ts'
 import { own } from '../util/given.ts'
 import { deafAncestor, deafAncestorMessage } from '../process/ancestors.ts'
 import { tellPm2 } from '../process/pm2.ts'
+import { within } from '../util/promises.ts'
 import { jsonLog, outputStream } from './parent/terminal.ts'
 import type { SuperviseOptions } from './options.ts'
 import { readSuperviseOptions } from './read-options.ts'
@@ -15,15 +15,15 @@ import { preloadFile, setupChildren } from './parent/spawn.ts'
 import { checkScript } from './parent/script.ts'
 import { SupervisorSignals } from './parent/signals.ts'
 import { notifySystemd } from './parent/systemd.ts'
-import { openStatus } from './parent/status.ts'
-import type { OpenStatus } from './parent/status.ts'
-import { statusOf } from './parent/overview.ts'
-import type { SupervisorStatus } from './parent/overview.ts'
+import { openStatus } from './parent/port.ts'
+import type { OpenStatus } from './parent/port.ts'
+import { statusOf } from './parent/status.ts'
+import type { SupervisorStatus } from './parent/status.ts'
 import { Supervisor } from './parent/supervisor.ts'
 
 export type { SupervisorLog } from './parent/terminal.ts'
 export type { SuperviseOptions, SupervisorOptions } from './options.ts'
-export type { ChildStatus, EndedChild, SupervisorStatus } from './parent/overview.ts'
+export type { ChildStatus, EndedChild, SupervisorStatus } from './parent/status.ts'
 
 /** A running supervisor. */
 export interface Supervised {
@@ -135,14 +135,4 @@ function isSameFile (one: number, other: number): boolean {
   } catch {
     return false
   }
-}
-
-async function within (promise: Promise<unknown>, timeout: number): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, timeout)
-    void promise.then(() => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
 }

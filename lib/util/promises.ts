@@ -64,6 +64,17 @@ export function deferred<T> (): Deferred<T> {
   return { promise, resolve }
 }
 
+/** Settles with a promise that never rejects, or after so many milliseconds. */
+export function within (promise: Promise<unknown>, timeout: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, timeout)
+    void promise.then(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
+
 /** What another thread or process has been asked and has not answered yet. */
 export class PendingAnswers<Answer> {
   readonly #open = new Map<number, (answer: Answer) => void>()

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { PendingAnswers } from '../../lib/util/promises.ts'
+import { PendingAnswers, within } from '../../lib/util/promises.ts'
 
 t.test('each question gets its own answer, in whatever order they come', async (t) => {
   const pending = new PendingAnswers<string>()
@@ -36,4 +36,13 @@ t.test('all that is open is answered where nobody answers any more', async (t) =
   pending.answerAll((id) => `gone: ${id}`)
   t.same(await Promise.all(open), ['gone: 1', 'gone: 2', 'gone: 3'])
   pending.answerAll((id) => { throw new Error(`${id} is open`) })
+})
+
+t.test('what takes too long is not waited for', async (t) => {
+  const order: string[] = []
+  await Promise.all([
+    within(new Promise(() => {}), 20).then(() => order.push('the time was over')),
+    within(Promise.resolve(), 60_000).then(() => order.push('it was settled'))
+  ])
+  t.same(order, ['it was settled', 'the time was over'])
 })

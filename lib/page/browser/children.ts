@@ -1,4 +1,4 @@
-import type { ChildStatus, EndedChild } from '../../supervisor/parent/overview.ts'
+import type { ChildStatus, EndedChild } from '../../supervisor/parent/status.ts'
 import type { ParticipantStatus, Status } from '../../status/model.ts'
 import type { Report } from '../../lifecycle/report.ts'
 import { phaseNumber } from '../../lifecycle/phase.ts'

@@ -1,4 +1,4 @@
-import type { ChildStatus } from '../../supervisor/parent/overview.ts'
+import type { ChildStatus } from '../../supervisor/parent/status.ts'
 import type { WatchdogState, TrafficStatus } from '../../status/model.ts'
 import type { FrontEnd, LateSource, ProbeSummary } from '../../lifecycle/report.ts'
 import { placeOf } from '../../status/sentences.ts'

@@ -166,7 +166,7 @@ export type OwnRecord = Omit<TerminationRecord, 'time' | 'pid' | 'applications'>
 interface Entry { name: string, record: OwnRecord }
 
 /** How bad a verdict is. */
-const rank = { clean: 0, cut: 1, failed: 2, unfinished: 3 } as const
+export const rank = { clean: 0, cut: 1, failed: 2, unfinished: 3 } as const
 
 /** The termination message of a container, which all applications of a process share: it has an entry for each. */
 export class TerminationLog {

@@ -13,7 +13,7 @@ import { Descendants } from './descendants.ts'
 import type { Ask, ChildState, MetricsText, Pass, Probed, Question, ShutdownMessage, Tell } from '../protocol.ts'
 import { isOurs, longestMetrics, messageType, whisper } from '../protocol.ts'
 import { PhaseStep } from './phase-step.ts'
-import { takeConnections } from './takes.ts'
+import { takeConnections } from './connections.ts'
 import { surviveParent, uncountListener } from '../../fastify/process-internals.ts'
 import type { Channel } from '../../fastify/process-internals.ts'
 

@@ -1,7 +1,7 @@
-import { clearTimeout, setTimeout } from 'node:timers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Phase } from '../../lifecycle/phase.ts'
-import { whyNotReady } from './lines.ts'
+import { within } from '../../util/promises.ts'
+import { whyNotReady } from './log-lines.ts'
 import type { Child } from './child.ts'
 import { groupWindow } from './respawn.ts'
 import type { SupervisorLog } from './terminal.ts'
@@ -166,14 +166,4 @@ export class Reload {
     }
     return undefined
   }
-}
-
-function within (promise: Promise<void>, timeout: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, timeout)
-    void promise.then(() => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
 }

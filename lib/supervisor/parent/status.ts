@@ -1,141 +1,157 @@
-import type { RequestListener, Server } from 'node:http'
-import type { FastifyInstance } from 'fastify'
-import { registerAdmin } from '../../admin/routes.ts'
-import type { PublicStatus } from '../../status/model.ts'
-import { Coalesced } from '../../util/promises.ts'
-import { errors, messageOf } from '../../errors.ts'
-import { plainProbes } from '../../health/answers.ts'
-import { registerProbes } from '../../health/probes.ts'
-import type { CheckVerdict, Verdict, VerdictOptions } from '../../health/health.ts'
-import type { CheckKind } from '../../health/options.ts'
+import type { Status } from '../../status/model.ts'
 import { phaseNumber } from '../../lifecycle/phase.ts'
-import { addressWithoutIpv6, backlog, createBoundedServer } from '../../server/bounded.ts'
-import { listenWithMode } from '../../server/socket-files.ts'
-import { Viewers } from '../../page/viewers.ts'
-import type { SupervisorSettings } from '../options.ts'
-import { TreeMetrics } from './metrics.ts'
-import { statusOf } from './overview.ts'
-import { clearSocket } from './socket.ts'
+import type { Phase } from '../../lifecycle/phase.ts'
+import type { Report, ShutdownKind } from '../../lifecycle/report.ts'
+import type { Child } from './child.ts'
+import type { ChildEnd } from '../protocol.ts'
+import { recordOf, worstReport } from './termination.ts'
 import type { Supervisor } from './supervisor.ts'
 
-/** The open status routes. */
-export interface OpenStatus {
-  /** Where they are: a URL, or the path of a socket. */
-  address: string
-  /** The last answer to everybody who watches, and the end. */
-  close (exitCode: number): Promise<void>
+/** A child as the status shows it. */
+export interface ChildStatus {
+  /** Which place it has, from 1; during a reload two have the same. */
+  child: number
+  pid: number | undefined
+  /** Undefined where it has not registered the plugin yet. */
+  phase: Phase | undefined
+  ready: boolean
+  /** Whether it answers; a blocked event loop does not. */
+  responding: boolean
+  /** Whether it is on its way out. */
+  leaving: boolean
+  /** Epoch milliseconds. */
+  startedAt: number
+  /** How often this place was filled again after an end that nobody asked for. */
+  restarts: number
+  /** Its resident set when it last told, in bytes; undefined where it has not. */
+  memory: number | undefined
+  /** Requests in flight; undefined where the child did not answer. */
+  inFlight: number | undefined
+  /** Open connections, likewise. */
+  connections: number | undefined
+  /** What `app.graceful.status()` of each of its applications says. */
+  applications: Status[] | undefined
 }
 
-/** Requests of each child that the stream names. The page shows the oldest of them, the command as many as fit. */
-const mostShown = 50
-/** Requests of each child that a single answer names. */
-const mostTold = 1000
-/** Milliseconds between two looks for them, each of which asks every child. */
-const lookInterval = 500
+/** How a child has ended. */
+export interface EndedChild {
+  child: number
+  pid: number | undefined
+  /** Its own; null where a signal ended it. */
+  exitCode: number | null
+  signal: NodeJS.Signals | null
+  /** `failed`, too, where it ended otherwise than it had told, or was killed. */
+  verdict: Report['verdict'] | 'unfinished'
+  summary: string
+  /** How many requests it cut, in all of its applications. */
+  cutRequests: number
+  /** Of its applications, the report of the one that ended worst; undefined where it told nothing. */
+  report: Report | undefined
+}
 
-/** Opens the supervisor's own health and admin routes: those of the plugin, for the whole. */
-export async function openStatus (
-  supervisor: Supervisor,
-  { listen, token, unixSocket }: NonNullable<SupervisorSettings['status']>
-): Promise<OpenStatus> {
-  // Fastify is loaded only where it is needed: a supervisor without these routes stays small.
-  const [{ default: Fastify }, { preparePage }] = await Promise.all([import('fastify'), import('../../page/page.ts')])
-  // A stranger's first look must not keep a probe waiting.
-  preparePage()
-  const plainly = plainProbes({
-    prefix: '',
-    expose: true,
-    verdict: (kind) => verdictOf(supervisor, kind),
-    sent: (answer, request, address) => supervisor.probes.sent(answer, { ...request, address })
-  })
-  const serverFactory = (handler: RequestListener): Server => createBoundedServer(isProbe, handler, plainly)
-  const app = Fastify({ forceCloseConnections: true, serverFactory }) as FastifyInstance
-  // Bodies mean nothing here, and none is read.
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, _payload, done) => { done(null) })
-  registerProbes(app, { verdict: async (kind, options) => verdictOf(supervisor, kind, options) }, {
-    prefix: '',
-    expose: true,
-    answered: (...answer) => supervisor.probes.answered(...answer)
-  }, {})
-  const publicStatus = (): PublicStatus => {
-    const { phase, since, ready } = supervisor.aggregate
-    return { phase, number: phaseNumber(phase), since, ready }
-  }
-  const viewers = new Viewers({ publicStatus, status: () => statusOf(supervisor, mostShown), interval: lookInterval })
-  const whole = new Coalesced(() => statusOf(supervisor, mostTold))
-  const metrics = new TreeMetrics(supervisor)
-  const guard = { unixSocket: unixSocket !== undefined, ...token === undefined ? {} : { token } }
-  registerAdmin(app, { prefix: '/-', openly: !supervisor.settings.inService, ...guard }, {
-    publicStatus,
-    status: () => whole.ask(),
-    metrics: () => metrics.text(),
-    viewers,
-    exempt: () => {},
-    drain: () => supervisor.drain('drain'),
-    undrain: () => supervisor.drain('undrain'),
-    prestop: () => supervisor.drain('prestop'),
-    // Nobody is asked here who could not answer.
-    draining: new AbortController().signal,
-    log: {
-      // The routes know their own options; the supervisor's have other names.
-      info: (details, message) =>
-        supervisor.log.info(
-          details,
-          message.replace('admin.token, admin.authorize, admin.unixSocket', 'statusToken, statusSocket')
-        ),
-      warn: (details, message) => supervisor.log.warn(details, message),
-      error: (details, message) => supervisor.log.error(details, message)
-    }
-  }, {})
-  if (unixSocket !== undefined) listenWithMode(app.server, unixSocket.mode)
-  const address = await listenOn(app, listen)
-  supervisor.log.info({ event: 'graceful.supervisor.status', address }, `status routes at ${address}`)
+/** All that is known of a supervisor, as data. */
+export interface SupervisorStatus {
+  phase: Phase
+  number: number
+  since: number
+  ready: boolean
+  workers: number
+  minReady: number
+  readyChildren: number
+  reloading: boolean
+  /**
+   * Epoch milliseconds by which the work of all children must be over, the earliest that one of
+   * them tells; undefined while no end was asked for.
+   */
+  deadline: number | undefined
+  /** What the end came from; undefined while none was asked for. */
+  shutdown: { kind: ShutdownKind, reason: string, startedAt: number } | undefined
+  children: ChildStatus[]
+  /** Those who have ended since the end of all was asked for. */
+  ended: EndedChild[]
+}
+
+/** How long a child may take for its part of the status, in milliseconds. */
+const patience = 500
+
+/**
+ * Asks every child, and waits for none longer than half a second. Of each child's requests, in
+ * flight or cut, at most so many are named.
+ */
+export async function statusOf (supervisor: Supervisor, mostRequests?: number): Promise<SupervisorStatus> {
+  const { aggregate: { phase, since, ready, readyChildren }, reloading, settings: { workers, minReady } } = supervisor
+  const alive = [...supervisor.children].filter((child) => child.alive)
+  const children = await Promise.all(
+    alive.map((child) => childStatus(child, supervisor.slots[child.place - 1]?.restarts ?? 0, mostRequests))
+  )
+  const deadlines = children.flatMap(({ applications }) => applications ?? []).flatMap(({ deadline }) => deadline ?? [])
+  const { end } = supervisor
   return {
-    address,
-    async close (exitCode) {
-      viewers.finish({ ...await statusOf(supervisor), exitCode }, publicStatus())
-      await app.close()
+    phase,
+    number: phaseNumber(phase),
+    since,
+    ready,
+    workers,
+    minReady,
+    readyChildren,
+    reloading,
+    deadline: end === undefined || deadlines.length === 0 ? undefined : Math.min(...deadlines),
+    shutdown: end && { kind: end.kind, reason: end.reason, startedAt: end.startedAt },
+    children: children.toSorted((a, b) => a.child - b.child),
+    ended: [...end?.ended ?? []]
+      .map((ended) => endedChild(...ended, mostRequests))
+      .toSorted((a, b) => a.child - b.child)
+  }
+}
+
+function endedChild (child: Child, end: ChildEnd, mostRequests?: number): EndedChild {
+  const { verdict, summary } = recordOf(child, end)
+  const report = worstReport(child)
+  const cutRequests = child.reports.reduce((sum, { cut }) => sum + cut.requests.length, 0)
+  return {
+    child: child.place,
+    pid: child.pid,
+    exitCode: end.code,
+    signal: end.signal,
+    verdict,
+    summary,
+    cutRequests,
+    report: report && shortened(report, mostRequests)
+  }
+}
+
+/** Its lists of what was lost, each with at most so many entries. A child may have another version of the package. */
+function shortened (report: Report, most?: number): Report {
+  const { requests, connections = [], byOthers = [] } = report.cut as Partial<Report['cut']>
+  return {
+    ...report,
+    cut: {
+      ...report.cut,
+      requests: requests?.slice(0, most) ?? [],
+      connections: connections.slice(0, most),
+      byOthers: byOthers.slice(0, most)
     }
   }
 }
 
-function isProbe (url: string): boolean {
-  return /^\/(?:livez|readyz|startupz)(?:[/?]|$)/.test(url)
-}
-
-/** @throws FST_GRACEFUL_SUPERVISOR */
-async function listenOn (
-  app: FastifyInstance,
-  listen: NonNullable<SupervisorSettings['status']>['listen']
-): Promise<string> {
-  try {
-    if ('path' in listen) await clearSocket(listen.path)
-    return await app.listen({ ...listen, backlog })
-  } catch (error) {
-    const other = 'host' in listen ? addressWithoutIpv6(listen.host, error) : undefined
-    if (other !== undefined) return listenOn(app, { ...listen, host: other })
-    await app.close()
-    const option = 'path' in listen ? 'statusSocket (--status-socket)' : 'statusPort (--status-port)'
-    throw new errors.FST_GRACEFUL_SUPERVISOR(`${option} to be one that it can listen on`, messageOf(error))
+async function childStatus (child: Child, restarts: number, mostRequests?: number): Promise<ChildStatus> {
+  const statuses = await child.ask('status', patience).catch(() => undefined) as Status[] | undefined
+  const { place, pid, ready, responding, leaving, startedAt, state: { phase, memory } } = child
+  const inFlight = statuses?.reduce((sum, { requests }) => sum + requests.length, 0)
+  const connections = statuses?.reduce((sum, { connections: { open = 0 } }) => sum + open, 0)
+  const applications = statuses?.map((status) => ({ ...status, requests: status.requests.slice(0, mostRequests) }))
+  return {
+    child: place,
+    pid,
+    phase,
+    ready,
+    responding,
+    leaving,
+    startedAt,
+    restarts,
+    memory,
+    inFlight,
+    connections,
+    applications
   }
-}
-
-/** Readiness: enough children are ready, and nobody ends. Start-up: that was so once. Liveness: this answers. */
-function verdictOf (supervisor: Supervisor, kind: CheckKind, { only, exclude = [] }: VerdictOptions = {}): Verdict {
-  const { aggregate: { started, phase, readyChildren }, settings: { workers, minReady } } = supervisor
-  const all: Array<[name: string, ok: boolean, output: string]> = {
-    liveness: [['supervisor', true, ''] as [string, boolean, string]],
-    startup: [['started', started, 'not ready for the first time yet'] as [string, boolean, string]],
-    readiness: [
-      ['shutdown', phase === 'running', `phase '${phase}'`],
-      ['children', readyChildren >= minReady, `${readyChildren} of ${workers} children ready, ${minReady} needed`]
-    ] as Array<[string, boolean, string]>
-  }[kind]
-  const asked = all.filter(([name]) => only === undefined || name === only)
-  const checks = asked.map(([name, ok, output]): CheckVerdict => {
-    const excluded = only === undefined && exclude.includes(name)
-    return { name, ok: ok || excluded, critical: true, excluded, output, duration: 0, age: 0, time: Date.now() }
-  })
-  return { kind, ok: checks.every(({ ok }) => ok), checks, warnings: [] }
 }

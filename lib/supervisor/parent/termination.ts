@@ -1,5 +1,5 @@
 import { lookForUnfinished, UnfinishedEnd } from '../../platform/unfinished.ts'
-import { TerminationLog } from '../../platform/kubernetes/termination.ts'
+import { rank, TerminationLog } from '../../platform/kubernetes/termination.ts'
 import type { OwnRecord } from '../../platform/kubernetes/termination.ts'
 import type { ApplicationRecord } from '../../platform/kubernetes/message.ts'
 import type { Phase } from '../../lifecycle/phase.ts'
@@ -37,8 +37,6 @@ export interface TreeEnd {
   /** Those who have ended since it was asked for. */
   ended: ReadonlyMap<Child, ChildEnd>
 }
-
-const rank = { clean: 0, cut: 1, failed: 2, unfinished: 3 } as const
 
 /** The container's termination message of a supervisor: it tells of all children, and of the worst of them in full. */
 export class TreeMessage {
