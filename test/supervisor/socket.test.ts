@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { clearSocketSync } from '../../lib/supervisor/parent/socket.ts'
+import { clearSocketSync } from '../../lib/server/socket-files.ts'
 import { start, until } from './tree.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'graceful-socket-'))

@@ -1,5 +1,5 @@
 import { getSystemErrorName } from '../../util/node-util.ts'
-import { clearSocketSync } from './socket.ts'
+import { clearSocketSync } from '../../server/socket-files.ts'
 import type { Aggregate } from './aggregate.ts'
 import type { Child } from './child.ts'
 import type { SupervisorLog } from './terminal.ts'

@@ -10,12 +10,11 @@ import type { CheckVerdict, Verdict, VerdictOptions } from '../../health/health.
 import type { CheckKind } from '../../health/options.ts'
 import { phaseNumber } from '../../lifecycle/phase.ts'
 import { addressWithoutIpv6, backlog, createBoundedServer } from '../../server/bounded.ts'
-import { listenWithMode } from '../../server/socket-files.ts'
+import { clearSocket, listenWithMode } from '../../server/socket-files.ts'
 import { Viewers } from '../../page/viewers.ts'
 import type { SupervisorSettings } from '../options.ts'
 import { TreeMetrics } from './metrics.ts'
 import { statusOf } from './status.ts'
-import { clearSocket } from './socket.ts'
 import type { Supervisor } from './supervisor.ts'
 
 /** The open status routes. */
