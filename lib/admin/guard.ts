@@ -23,7 +23,7 @@ export interface GuardOptions {
   unixSocket?: boolean | { mode?: string | number }
 }
 
-/** What a guard says: let in, nothing was shown, or what was shown is wrong. */
+/** The answer of a guard: let in; the request shows no credentials; it shows wrong ones. */
 export type Admission = 'granted' | 'no credentials' | 'wrong credentials'
 
 /** Decides over one request, which acts or only looks. Never rejects, and settles in a bounded time. */
@@ -34,7 +34,7 @@ export const authorizeTime = { usual: 5000, draining: 500 } as const
 
 /** What a guard needs. */
 export interface GuardPorts {
-  /** Something is wrong with `authorize`: told with what it was, and with the request. */
+  /** `authorize` has failed: told with the request, the message for the log, and the error where it threw one. */
   failed: (request: FastifyRequest, message: string, error?: unknown) => void
   /** Aborts when draining starts. */
   draining: AbortSignal
@@ -54,7 +54,7 @@ export function createGuard (options: GuardOptions, ports: GuardPorts): Guard | 
   }
 }
 
-/** What is kept of a token. */
+/** The SHA-256 digest of a token, which is kept in its place. */
 export function digest (text: string | Buffer): Buffer {
   return createHash('sha256').update(text).digest()
 }
@@ -86,7 +86,7 @@ async function asks (authorize: Authorize, request: FastifyRequest, ports: Guard
   return false
 }
 
-/** What stands for an answer that has not come. */
+/** Stands for an answer of `authorize` that has not come in time. */
 const late = Symbol('late')
 
 /** A question that never settles must not keep its request, for which the end of the service would wait. */

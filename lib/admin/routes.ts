@@ -118,7 +118,7 @@ class Actions {
       request.raw.resume()
       const admission = await this.#guard(request, true)
       if (admission !== 'granted') return this.#refuse(request, reply, admission)
-      // Neither the application's `connectionTimeout` cuts a preStop call.
+      // The application's `connectionTimeout` does not cut a preStop call either.
       request.raw.setTimeout?.(0)
       mayLast(request.raw)
       try {
@@ -166,7 +166,7 @@ export class Refusals {
   readonly #after: typeof afterUnref
   /** How many of each have come since the last sum, without the first. */
   readonly #counts = new Map<string, number>()
-  /** Those for which there was no room. */
+  /** Refusals of kinds for which there was no room. */
   #others = 0
   #isTimed = false
 

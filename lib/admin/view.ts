@@ -12,7 +12,7 @@ import type { Guard } from './guard.ts'
 import { publicStatus } from '../status/model.ts'
 import type { PublicStatus } from '../status/model.ts'
 
-/** What can be looked at. */
+/** What the routes that only show are given. */
 export interface ViewPorts {
   /** What anyone may know. */
   publicStatus: () => PublicStatus
@@ -20,7 +20,7 @@ export interface ViewPorts {
   status: () => object | Promise<object>
   /** The metrics as Prometheus reads them, where they are no route of the application's own. */
   metrics?: () => Promise<string>
-  /** Those who watch live. */
+  /** The viewers of the stream. */
   viewers: Viewers
   /** Makes a reply one that nobody waits for, and that is no traffic. */
   exempt: (request: FastifyRequest, reply: FastifyReply) => void
@@ -98,11 +98,11 @@ export function registerView (
   })
   if (page) route('/status/events', {
     method: 'GET',
-    // It lasts as long as the viewer likes, whatever the application's other handlers may take.
+    // A stream lasts as long as its viewer likes, whatever time the application's other handlers may take.
     handlerTimeout: longestTimer,
     handler: async (request, reply) => {
       const access = await accessOf(request)
-      // Who has left while that was found out gets no stream, and no answer.
+      // A client that has left during the check of its access gets no stream, and no answer.
       if (isGone(reply.raw)) return reply.hijack()
       const refuse = (why: string): FastifyReply => {
         return send(reply.header('retry-after', streamBounds.retryAfter), 503, problem(503, 'Service Unavailable', why))

@@ -77,7 +77,7 @@ function othersOf ({ lifecycle, membership, outside }: DrivenParts): Stall | und
 }
 
 function advise ({ lifecycle, settings: { budget }, closeHooks }: DrivenParts, report: ReportDraft): string[] {
-  // Who develops a service is not told to give its end more time.
+  // A developer, whose service ends fast, is not told to give its end more time.
   if (lifecycle.request?.isFast === true) return []
   return [...adviceOf(report, budget), ...adviceOnWaiting(report, budget, closeHooks.waiting())]
 }
@@ -121,7 +121,7 @@ export function connectListeners (parts: ListenerParts): void {
   lifecycle.on('report', (report) => finish(parts, report))
 }
 
-/** What is left for whoever starts next, should the process be killed. */
+/** Notes the end in a file, for the next process of this service, should this one be killed. */
 function noteEnd (parts: ListenerParts): void {
   const { settings: { stateDirectory, budget }, lifecycle: { phase, request }, membership } = parts
   if (stateDirectory === undefined || request === undefined || !membership.endsProcess()) return
@@ -160,9 +160,9 @@ interface FinishParts {
   shutdownLog: { report (report: Report): void }
   message: { finish (report: Report): void }
   viewers: { finish (whole: object, open: object): void }
-  /** What those who are shown the whole are told last; of the requests at most so many. */
+  /** The last status for viewers of the whole, with at most so many requests. */
   status (mostRequests: number): object
-  /** And everybody else. */
+  /** The last status for all other viewers. */
   publicStatus (): object
   telemetry: { report (report: Report): void }
   /** Undefined without a watchdog. */

@@ -25,7 +25,7 @@ export async function loadClient (): Promise<MetricsClient> {
   }
 }
 
-/** Who has metrics in a registry: the next application takes the place of one that has ended. */
+/** The meter of each registry: that of the next application takes the place of one that has ended. */
 const owners = new WeakMap<object, Meter>()
 
 /** The metrics of one application in a registry. */
@@ -37,7 +37,7 @@ export class Meter {
 
   /** @throws FST_GRACEFUL_INVALID_OPTION the registry has metrics of these names */
   constructor (client: MetricsClient, given: MetricsRegistry | undefined, sources: MetricSources) {
-    // What is given may be of another copy of the package, and is one by its methods.
+    // A registry may come from another copy of `prom-client`: its methods make it one.
     const registry = given as InstanceType<MetricsClient['Registry']> | undefined ?? new client.Registry()
     this.registry = registry
     this.#sources = sources

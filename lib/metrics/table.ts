@@ -4,7 +4,7 @@ import type { Cut, Report } from '../lifecycle/report.ts'
 import type { CheckStatus } from '../status/model.ts'
 import type { Tally } from './tally.ts'
 
-/** What is asked when somebody scrapes. */
+/** What the metrics are read from at each scrape. */
 export interface MetricSources {
   tally: Tally
   /** The phase and its milliseconds so far. */
@@ -233,5 +233,5 @@ export const histogramTable: { readonly [name in 'blocked' | 'lastConnection']: 
 /** Every metric, as it is documented. */
 export const metricTable: readonly MetricRow[] = [...readTable, ...Object.values(histogramTable)]
 
-/** What stands before every name. */
+/** The prefix of every metric's name. */
 export const metricPrefix = 'fastify_graceful_'

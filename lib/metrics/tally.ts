@@ -17,7 +17,7 @@ export class Counts<Label extends string> {
   }
 }
 
-/** What the tally asks when something changes. */
+/** Counts that the tally reads when a phase begins or ends. */
 export interface TallySources {
   /** Requests that were followed and have come to their end; it only grows. */
   ended: () => number

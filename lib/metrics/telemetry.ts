@@ -65,7 +65,7 @@ export class Telemetry {
     this.#tally.drained()
   }
 
-  /** What was cut then. */
+  /** Requests were cut at the end of phase 3. */
   cut ({ requests }: Pick<Cut, 'requests'>): void {
     for (const request of requests) this.#publishCut(request, 'deadline')
   }

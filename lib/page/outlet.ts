@@ -6,7 +6,7 @@ export interface Outlet {
   on (event: 'close' | 'error', listener: () => void): unknown
   /** Undefined for HTTP/2, whose reply knows no such thing. */
   readonly destroyed?: boolean | undefined
-  /** That of HTTP/2. */
+  /** The stream of a reply of HTTP/2. */
   readonly stream?: { readonly destroyed: boolean }
   /** Bytes that the peer has not taken. */
   readonly writableLength: number

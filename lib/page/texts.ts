@@ -8,7 +8,7 @@ export async function loadPageTexts (): Promise<void> {
   texts = pageTexts()
 }
 
-/** What was loaded; undefined where it was not. */
+/** The texts, once they are loaded; undefined before. */
 export function loadedPageTexts (): PageTexts | undefined {
   return texts
 }

@@ -12,7 +12,7 @@ export type Access = 'whole' | 'public' | 'token'
 export interface Envelope {
   /** Epoch milliseconds at which the state was so. */
   at: number
-  /** Another one is another process. */
+  /** A random name, made once in a process: another name tells of another process. */
   instance: string
   access: Access
   /** Which of the service's processes it is; for those who are shown the whole. */
@@ -50,7 +50,7 @@ interface Viewer {
   /** When it was last told anything; undefined until it has the state. */
   told: number | undefined
 }
-/** What all viewers of one kind were told last. */
+/** The state that all viewers of one kind were told last, and when. */
 interface Told { state: object, at: number }
 
 /**
@@ -89,7 +89,7 @@ export class Viewers {
     return { ...this.#envelope(access), ...await this.#read(access === 'whole') }
   }
 
-  /** Somebody watches from now on, unless he has left meanwhile. */
+  /** Adds a viewer, unless it has left meanwhile. */
   async add (outlet: Outlet, access: Access): Promise<void> {
     if (isGone(outlet)) return
     if (this.#viewers.size >= streamBounds.viewers) this.#end(this.#idler())
@@ -199,7 +199,7 @@ export class Viewers {
     viewer.told = this.#now()
   }
 
-  /** Whoever reads nothing must not fill our memory. What is just being written says nothing yet of how he reads. */
+  /** A viewer that reads nothing must not fill our memory. The text that is just being written is no sign of that. */
   #tellOne (viewer: Viewer, text: string): void {
     if (viewer.outlet.writableLength <= streamBounds.buffered) return this.#write(viewer, text)
     this.#remove(viewer)

@@ -79,7 +79,7 @@ export class EndFile {
       this.#file = openSync(this.#path, mode, 0o600)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-      // One that an earlier process of this number has left, and nobody has read.
+      // A file that an earlier process of this number has left, and no process has read.
       unlinkSync(this.#path)
       this.#file = openSync(this.#path, mode, 0o600)
     }

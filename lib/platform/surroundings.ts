@@ -91,7 +91,7 @@ export function nameOf ({ place, all }: Surroundings): string | undefined {
 /** Who says how long the grace period is; `yielded`: what the platform gives did not fit what was said. */
 export type GraceSource = 'given' | 'platform' | 'yielded'
 
-/** What the line is made of. */
+/** What the line at boot is made of. */
 export interface PlatformFacts {
   surroundings: Surroundings
   graceFrom: GraceSource

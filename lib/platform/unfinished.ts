@@ -8,7 +8,7 @@ import type { EndRecord } from './end-file.ts'
 import { readTerminationMessage, writeTerminationMessage } from './kubernetes/message.ts'
 import type { Surroundings } from './surroundings.ts'
 
-/** What of an end is kept for whoever starts next. */
+/** The facts of an end that are kept for the next process. */
 export interface EndFacts { reason: string, phase: Phase, gracePeriod: number, preStop: number }
 
 interface Log {
@@ -40,7 +40,7 @@ export class UnfinishedEnd {
     this.#directory = directory
   }
 
-  /** That of a directory, one per process. */
+  /** The one of a directory: a process has one for each. */
   static at (directory: string): UnfinishedEnd {
     let end = this.#all.get(directory)
     if (end === undefined) this.#all.set(directory, end = new UnfinishedEnd(directory))
@@ -169,7 +169,7 @@ function sayOf (log: Log, end: Told, { killer }: Surroundings): void {
 
 const seconds = (milliseconds: number): string => `${Math.round(milliseconds / 100) / 10} s`
 
-/** What of an application, or of a supervisor, says whether there was an end before this one. */
+/** The settings of an application, or of a supervisor, by which an end before this process is looked for. */
 export interface LookSettings {
   stateDirectory: string | undefined
   terminationMessagePath: string | undefined

@@ -96,7 +96,7 @@ export interface TrafficStatus {
   frontEnds: TrafficSummary['frontEnds']
 }
 
-/** What is running. */
+/** The versions of what runs. */
 interface Versions {
   /** Of this package. */
   package: string
@@ -116,7 +116,7 @@ export interface Status extends PublicStatus {
   holds: string[]
   /** How many requests are in flight. */
   inFlight: number
-  /** They, the oldest first. */
+  /** The requests in flight, the oldest first. */
   requests: RequestStatus[]
   /** Open connections by kind. */
   connections: Record<string, number>

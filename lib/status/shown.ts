@@ -17,7 +17,7 @@ export interface Shown extends Partial<Envelope>, Partial<Omit<Status, keyof Env
   name?: string | undefined
 }
 
-/** What of a state is as it was, however long ago. */
+/** Fields in which no age grows: they tell of what has happened. */
 const settled: ReadonlySet<string> = new Set(['report', 'shutdown', 'traffic'])
 /** Whether a field grows with the time. The silence of an event loop that turns does not. */
 const isGrowing = (name: string, owner: object): boolean =>

@@ -81,7 +81,7 @@ export function supervise (options: SuperviseOptions): Supervised {
   setupChildren(settings, preload)
   const status = settings.status === undefined ? Promise.resolve(undefined) : openStatus(supervisor, settings.status)
   const done = end(supervisor, status, sinks, () => {
-    // One that is about to exit keeps them: without a listener a signal would end it, with a code of its own.
+    // A process that is about to exit keeps its listeners: without one a signal would end it, with another code.
     if (!exit) listeners.uninstall()
     unnotify()
     for (const sink of new Set(Object.values(sinks))) sink.release()

@@ -41,7 +41,7 @@ export interface SupervisorOptions {
   statusToken?: string
 }
 
-/** What only a program can give. */
+/** The options of `supervise`: those of the command, and what only a program can give. */
 export interface SuperviseOptions extends SupervisorOptions {
   /** Where the supervisor's own lines go. Default: JSON lines on standard output. */
   log?: SupervisorLog

@@ -15,7 +15,7 @@ import { defaults, supervisorOptions } from './options.ts'
 import type { SuperviseOptions, SupervisorOptions, SupervisorSettings } from './options.ts'
 import type { SupervisorLog } from './parent/terminal.ts'
 
-/** What only a program can give. */
+/** Options that only a program can give, with their rules. */
 const programOptions: Readonly<Record<Exclude<keyof SuperviseOptions, keyof SupervisorOptions>, Rule>> = {
   log: {
     expected: 'a logger with the methods info, warn and error',

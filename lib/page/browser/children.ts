@@ -41,7 +41,7 @@ export function aggregateOf (state: Shown): Shown {
   const [connections, traffic] = [sumConnections(children), sumTraffic(state)]
   return {
     ...state,
-    // What nobody tells is not 0.
+    // A figure that no child tells is unknown, and not 0.
     ...applications.length > 0 && { inFlight: children.reduce((sum, { inFlight = 0 }) => sum + inFlight, 0) },
     ...connections !== undefined && { connections },
     ...traffic !== undefined && { traffic },

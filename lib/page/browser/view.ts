@@ -8,7 +8,7 @@ export interface View {
   ahead: number
   /** The service's time at which the connection ended; undefined while it is open. */
   frozen: number | undefined
-  /** What each part was drawn from. */
+  /** The data that each part of the page was drawn from, as JSON, by the part's id. */
   drawn: Map<string, string>
 }
 

@@ -62,7 +62,7 @@ export interface TerminationRecord {
   applications?: ApplicationRecord[]
   /** Only a supervisor's: its children, the worst first. */
   children?: ApplicationRecord[]
-  /** And the name of the one that `phases`, `traffic`, `cut`, `failures` and `advice` are of. */
+  /** The name of the child that `phases`, `traffic`, `cut`, `failures` and `advice` are of. */
   worst?: string
   /** How long the event loop had not turned when the watchdog ended the process. */
   silence?: number

@@ -160,7 +160,7 @@ export class TerminationMessage {
   }
 }
 
-/** What one application has to say. */
+/** The record of one application. */
 export type OwnRecord = Omit<TerminationRecord, 'time' | 'pid' | 'applications'>
 
 interface Entry { name: string, record: OwnRecord }
@@ -181,7 +181,7 @@ export class TerminationLog {
     this.#path = path
   }
 
-  /** That of a path, one per process. */
+  /** The log of a path: a process has one for each. */
   static at (path: string): TerminationLog {
     let terminationLog = this.#logs.get(path)
     if (terminationLog === undefined) this.#logs.set(path, terminationLog = new TerminationLog(path))

@@ -25,19 +25,19 @@ export interface SystemdOptions {
   extendTimeout?: boolean
 }
 
-/** What joining answers. */
+/** An application's handle to the service manager. */
 export interface SystemdHandle {
-  /** What the watchdog's thread needs to tell that the event loop turns; undefined where nobody wants to know. */
+  /** What the watchdog's thread needs for systemd's watchdog; undefined where that is off. Milliseconds. */
   readonly pings: { way: Way, interval: number } | undefined
-  /** It listens: what there is to say of the way is logged, once in a process. */
+  /** The application listens. How systemd is reached is logged then, once in a process. */
   listening (): void
-  /** Something may be new. */
+  /** State or status of the application may have changed. */
   changed (): void
-  /** It has ended, and the process stays. */
+  /** The application has ended, and the process stays. */
   leave (): void
 }
 
-/** What of an application the service manager is told. `watchHandle` is there later. */
+/** The parts of an application that its state and its status are read from. `watchHandle` is set later. */
 export interface NotifiedParts {
   settings: { systemd: SystemdOptions | undefined, budget: Pick<Budget, 'gracePeriod'> }
   lifecycle: Lifecycle
@@ -72,7 +72,7 @@ export function notifySystemd (
 /** More names than this are too many for a line. */
 const most = 5
 
-/** What `systemctl status` shows. */
+/** The status in words, as `systemctl status` shows it. */
 function statusOf ({ lifecycle, health, holds, membership, started }: NotifiedParts): string {
   const { phase, request } = lifecycle
   if (phase !== 'running') {
@@ -98,16 +98,16 @@ function listed (names: readonly string[]): string {
   return names.length > most ? `${shown} and ${names.length - most} more` : shown
 }
 
-/** One application, as the service manager is to hear of it. */
+/** One application, as {@link NotifiedApplications} reads it. */
 interface NotifiedApplication {
   log: Log
-  /** Its boot is over. */
+  /** Whether its boot is over. */
   hasBooted (): boolean
-  /** It listens, and its end is not over. */
+  /** Whether it listens, and its end is not over. */
   serves (): boolean
-  /** Asks in the background what is not known. */
+  /** Its readiness as it is known; what is not known yet is asked in the background. */
   ready (): boolean
-  /** The process ends with it. */
+  /** Whether its end is under way and the process ends with it. */
   isEnding (): boolean
   status (): string
   /** Milliseconds until the process has to be gone. */

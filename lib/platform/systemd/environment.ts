@@ -16,7 +16,7 @@ export interface SystemdEnvironment {
   way: Way | undefined
   /** Milliseconds within which it wants to hear of the event loop; undefined where it does not. */
   watchdog: number | undefined
-  /** What keeps it from hearing of this process: one sentence each. */
+  /** Why systemd, or its watchdog, is told nothing: a sentence for each reason. */
   problems: string[]
 }
 

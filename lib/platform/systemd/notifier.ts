@@ -79,7 +79,7 @@ export class Notifier {
   #change (state: View['state']): Message {
     const before = this.#state
     if (state === before || before === 'stopping') return {}
-    // What is replaced before it was ever ready is still starting.
+    // A service that reloads before it was ever ready is still starting.
     if (before === 'starting' && state === 'reloading') return {}
     this.#state = state
     switch (state) {

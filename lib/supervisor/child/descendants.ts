@@ -25,12 +25,12 @@ export class Descendants {
     channel('child_process').subscribe((message) => this.#follow((message as { process: ChildProcess }).process))
   }
 
-  /** Those below this process, with those below them. */
+  /** The processes below this one, with those below them. */
   get pids (): number[] {
     return this.#users.flatMap(([{ pid }, { descendants }]) => [...pid === undefined ? [] : [pid], ...descendants])
   }
 
-  /** Whom the end of this process waits for. */
+  /** The first process that the end of this one waits for, as the reason of a stall; false where there is none. */
   stalls (): string | false {
     const [first] = this.#users
     return this.#order !== undefined && first !== undefined && `process ${first[0].pid} is in phase '${first[1].phase}'`

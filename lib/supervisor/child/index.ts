@@ -20,11 +20,11 @@ import type { Channel } from '../../fastify/process-internals.ts'
 /** Whether the parent is the supervisor; else it is some service that has forked this process. */
 const isChild = process.env[supervisorVariable] === String(process.ppid)
 const applications = new Set<PublishedApplication>()
-/** All that there have been: what they have counted stays. */
+/** All applications that there have been: their counts stay in the metrics. */
 const metered = new Set<PublishedApplication>()
 const step = new PhaseStep(tellState, () => isChild && isSignalled())
 const descendants = new Descendants(onDescendant)
-/** Those whose end waits for the descendants. */
+/** The applications whose end waits for the descendants. */
 const waiting = new WeakSet<PublishedApplication>()
 /** A supervisor in this very process. */
 let nested: PublishedSupervisor | undefined
@@ -38,7 +38,7 @@ function adopt (application: PublishedApplication): void {
     tellState()
     lead()
   })
-  // One that ended while others go on must not pass for the whole; the last one's end is the child's.
+  // An application that ended while others go on must not pass for the whole; the last one's end is the child's.
   void application.done.then((report) => {
     tell({ type: messageType, report })
     void readMetrics().then((metrics) => tell({ type: messageType, metrics }))

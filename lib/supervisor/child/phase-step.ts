@@ -44,7 +44,7 @@ export class PhaseStep {
     this.#passed = Math.max(this.#passed, phaseNumber(phase))
   }
 
-  /** Whom an application waits for that has done with its phase. */
+  /** Why an application that has done with its phase waits; undefined where it may pass on. */
   ask (phase: Phase): Stall | undefined {
     if (phase === 'terminated' || phaseNumber(phase) <= this.#passed || !(this.#together || this.#isInDoubt)) {
       return undefined

@@ -6,7 +6,7 @@ import type { Child } from './child.ts'
 import type { Slot } from './respawn.ts'
 import type { SupervisorLog } from './terminal.ts'
 
-/** What the whole consists of. */
+/** What phase and readiness of the whole are read from. */
 export interface AggregateParts {
   settings: SupervisorSettings
   slots: readonly Slot[]
@@ -108,7 +108,7 @@ export class PhaseBarrier {
     this.#mayPass = mayPass
   }
 
-  /** Something has changed. */
+  /** The state of a child has changed. */
   look (): void {
     const members = [...this.#children].filter(({ alive, inStep }) => alive && inStep)
     this.#passLate(members)
@@ -123,7 +123,7 @@ export class PhaseBarrier {
     }
   }
 
-  /** Who was not there yet when the others passed. */
+  /** Lets those children pass that were not there yet when the others did. */
   #passLate (members: readonly Member[]): void {
     for (const member of members) {
       const { phase, waitsIn } = member.state
@@ -132,7 +132,7 @@ export class PhaseBarrier {
   }
 }
 
-/** What may be asked for by hand. */
+/** The orders that may be given by hand, or by a preStop hook. */
 export type DrainQuestion = 'drain' | 'undrain' | 'prestop'
 
 /** As much of the supervisor as a drain by hand needs. */

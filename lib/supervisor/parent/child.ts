@@ -26,7 +26,7 @@ export interface ChildEvents {
   exited (child: Child, end: ChildEnd): void
   /** It has left processes behind. Answers how long they may take, in milliseconds. */
   orphaned (child: Child, pids: readonly number[]): number
-  /** Those took too long. */
+  /** The processes that it had left behind took too long. */
   killed (child: Child, pids: readonly number[]): void
 }
 
@@ -43,11 +43,11 @@ export class Child {
   readonly gone: Promise<ChildEnd>
   /** How its applications have ended, as far as they have told. */
   readonly reports: Report[] = []
-  /** It was told to end, or another one has its place. */
+  /** Whether it was told to end, or another child has its place. */
   leaving = false
-  /** It was not ready in time. */
+  /** Whether it was not ready in time. */
   late = false
-  /** It had to be killed. */
+  /** Whether it had to be killed. */
   killed = false
   readonly #events: ChildEvents
   /** How long its end may take, in milliseconds. */
@@ -65,9 +65,9 @@ export class Child {
   #problem = ''
   #readySince: number | undefined
   #heardAt = performance.now()
-  /** It listens to us. */
+  /** Whether its side of the channel listens: it has told something. */
   #heard = false
-  /** What it is to be told as soon as it listens. */
+  /** The order that it is given as soon as it listens. */
   #order: ShutdownMessage | undefined
   #timer: NodeJS.Timeout | undefined
   #messageTimer: NodeJS.Timeout | undefined
@@ -107,7 +107,7 @@ export class Child {
   }
 
   get pid (): number | undefined { return this.worker.process.pid }
-  /** What messages call it. */
+  /** Its name in messages. */
   get title (): string {
     return `child ${this.place} (${this.pid === undefined ? 'no process' : `process ${this.pid}`})`
   }
@@ -169,7 +169,7 @@ export class Child {
   }
 
   kill (): void {
-    // Whom it has left behind may be alive.
+    // The processes that it has left behind may be alive.
     this.#orphans.kill()
     if (!this.alive) return
     this.leaving = this.killed = true
@@ -217,7 +217,7 @@ export class Child {
   #lookLater (): void {
     if (!this.alive) return
     this.#timer = setTimeout(() => {
-      // What it is asked before its side is there is lost.
+      // A question before its side of the channel listens is lost.
       if (!this.#heard) return this.#lookLater()
       // A check that hangs must not make the child look dead: its own timeout is shorter.
       this.ask('state', patience)

@@ -10,10 +10,10 @@ const shortest = 1000
  */
 const longestOutputPause = 5000
 
-/** What the end of all is asked for with. */
+/** An order to end the supervisor with all children. */
 export interface SupervisorEnd {
   reason: string
-  /** What children are told that it came as. Default SIGTERM. */
+  /** The signal that children are told of as its cause. Default SIGTERM. */
   signal?: NodeJS.Signals
   /** Where no child says otherwise. Default 0. */
   exitCode?: number
@@ -68,7 +68,7 @@ export class Deadline {
   begin (elapsed: number, graceStart: number | undefined): void {
     const { gracePeriod, childGracePeriod, childTimeout } = this.#settings
     const now = performance.now()
-    // Who outlived the grace period was on nobody's clock.
+    // A service that has outlived the grace period after the call was not on the kubelet's clock.
     if (graceStart === undefined || now >= graceStart + gracePeriod) this.#endAt = now + this.longest - elapsed
     else this.#endAt = Math.max(now + shortest, graceStart + childGracePeriod + childTimeout)
   }

@@ -27,11 +27,11 @@ export interface Listened {
 export class Listeners {
   readonly #supervisor: Listened
   readonly #sticky: Sticky | undefined
-  /** All that are open. */
+  /** All listeners that are open. */
   readonly #made = new Set<Shared>()
-  /** Those of them that no child has. */
+  /** The listeners of these that no child has. */
   readonly #kept = new Set<Shared>()
-  /** Those that somebody has opened for the supervisor, as systemd does, by their keys. */
+  /** Listeners that were opened for the supervisor, as by systemd, by their keys. */
   readonly #passed = new Map<string, ListenerHandle>()
   #make: MakeListenerHandle | undefined
   #released = false

@@ -73,7 +73,7 @@ export class Lines {
     )
   }
 
-  /** Those took too long. */
+  /** The processes that a child had left behind took too long. */
   orphansKilled ({ place, pid }: Child, pids: readonly number[]): void {
     this.#log.error(
       { event: 'graceful.supervisor.kill', child: place, childPid: pid, pids },
@@ -99,7 +99,7 @@ export class Lines {
   }
 }
 
-/** What a person should look at. */
+/** Why a child is not ready, as far as the supervisor can tell. */
 export function whyNotReady ({ state, responding }: Child): string {
   if (!responding) return 'it does not answer, so its event loop is blocked'
   if (state.phase === undefined) return 'it has not registered fastify-graceful'

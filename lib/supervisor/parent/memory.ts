@@ -48,7 +48,7 @@ export class MemoryLimit {
     this.#since.set(child, since)
     const tooMuchFor = now() - since
     if (tooMuchFor < patience || slot.child !== child || child.leaving || readyFor === undefined) return
-    // Who is to follow it starts already.
+    // Its successor starts already.
     if (slot.successor !== undefined) return
     const pace = this.#paces.get(slot) ?? { pause: 0, until: 0 }
     const isFast = readyFor - tooMuchFor < shortest

@@ -23,7 +23,7 @@ const row = (name: string, type: string, help: string, samples: Array<[labels: s
 export class TreeMetrics {
   readonly #supervisor: Pick<Supervisor, 'children' | 'slots' | 'aggregate'>
   readonly #told = new Map<Child, Family[]>()
-  /** What those have counted that have ended. */
+  /** The counts of children that have ended. */
   readonly #past = new Exposition()
   readonly #followed = new WeakSet<Child>()
   readonly #texts: Coalesced<string>
@@ -178,7 +178,7 @@ export class Exposition {
     }
   }
 
-  /** All of it, as Prometheus reads it. */
+  /** All metrics, as Prometheus reads them. */
   text (): string {
     const lines: string[] = []
     for (const { name, type, help, samples } of this.#families.values()) {

@@ -9,7 +9,7 @@ export class Orphans {
   /** When each began, as the kernel says it; undefined where it says nothing. */
   readonly #begun = new Map<number, string | undefined>()
 
-  /** These are all there are. */
+  /** Notes the processes below the child, which has told of all of them. */
   note (pids: readonly number[]): void {
     for (const pid of this.#begun.keys()) if (!pids.includes(pid) && !this.#isAlive(pid)) this.#begun.delete(pid)
     for (const pid of pids) if (!this.#begun.has(pid)) this.#begun.set(pid, beginOf(pid))

@@ -48,7 +48,7 @@ export class Sink {
     this.#lastTimer = setTimeout(this.#giveUp, last).unref()
   }
 
-  /** So many lines have come that nobody waits for. */
+  /** Counts lines as dropped that no reader has taken in time. */
   drop (lines: number): void {
     this.#dropped += lines
   }
@@ -186,7 +186,7 @@ export class Forward {
     const look = (): void => {
       if (this.#source.destroyed) return
       const now = performance.now()
-      // Whoever reads slowly gets all the same all of it.
+      // A reader that is slow gets all of it all the same.
       if (!this.#source.isPaused()) takenAt = now
       else if (now - takenAt < longest) since = this.#readAt = now
       else this.#drop()

@@ -26,7 +26,7 @@ export class Reload {
   readonly #supervisor: Reloadable
   /** Made with the first look: the supervisor is not whole before. */
   #memory: MemoryLimit | undefined
-  /** Who was replaced and is not gone yet. */
+  /** The ends of children that were replaced and are not gone yet. */
   readonly #leaving = new Set<Promise<unknown>>()
   /** What is being replaced. */
   #running: 'all' | 'one' | undefined

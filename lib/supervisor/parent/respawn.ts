@@ -9,9 +9,9 @@ import type { SupervisorLog } from './terminal.ts'
 export class Slot {
   /** From 1. */
   readonly number: number
-  /** Who has it; undefined while nobody does. */
+  /** The child that has this place; undefined while none does. */
   child: Child | undefined
-  /** Who is to have it as soon as it is ready. */
+  /** The child that is to have it as soon as it is ready. */
   successor: Child | undefined
   /** How often it was filled again after an end that nobody asked for. */
   restarts = 0
@@ -90,7 +90,7 @@ export interface Staffed {
   shutdown (end: { reason: string, exitCode: number, problem: string }): Promise<number>
 }
 
-/** What else it asks and tells. */
+/** What else {@link Respawn} asks and tells. */
 export interface RespawnParts {
   /** Whether the aggregate was taken out of rotation by hand. */
   drained (): boolean
@@ -134,7 +134,7 @@ export class Respawn {
     this.#groupSignals.wait(child, () => this.#ended(slot, child, end))
   }
 
-  /** It ends by itself (a crash, a signal sent to it alone): its place is filled while it still drains. */
+  /** A child ends by itself (a crash, a signal sent to it alone): its place is filled while it still drains. */
   #leaves (slot: Slot, child: Child): void {
     if (child.leaving || this.#supervisor.stopping) return
     child.pass('draining')

@@ -17,7 +17,7 @@ export class SupervisorSignals {
   /** A terminal that hangs up sends SIGHUP as well, and is no terminal any more by then. */
   readonly #terminal = isatty(0)
   #count = 0
-  /** Those that were no orders of a parent that counts: one that is sent to a whole process group comes both ways. */
+  /** How many orders came without a count by the parent. A signal to a whole process group comes as both. */
   #own = 0
 
   constructor (supervisor: Supervisor, exit: (code: number) => void) {

@@ -64,10 +64,10 @@ export interface SupervisorStatus {
    * them tells; undefined while no end was asked for.
    */
   deadline: number | undefined
-  /** What the end came from; undefined while none was asked for. */
+  /** The cause of the end; undefined while none was asked for. */
   shutdown: { kind: ShutdownKind, reason: string, startedAt: number } | undefined
   children: ChildStatus[]
-  /** Those who have ended since the end of all was asked for. */
+  /** The children that have ended since the end of all was asked for. */
   ended: EndedChild[]
 }
 

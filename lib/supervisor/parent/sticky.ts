@@ -25,7 +25,7 @@ interface Member {
   readonly child: Taker
   /** The listeners on which it takes connections. */
   listens: readonly string[]
-  /** What it was given and has not answered: one at a time, as Node hands over descriptors. */
+  /** The connection that it was given and has not answered: one at a time, as Node hands over descriptors. */
   given: Waiting | undefined
   readonly queue: Waiting[]
 }
@@ -39,7 +39,7 @@ export class Sticky {
   readonly #members = new Set<Member>()
   /** How each port is closed, by the names of the listeners. */
   readonly #ports = new Map<string, () => void>()
-  /** What nobody can take at the moment. */
+  /** Connections that no child can take at the moment. */
   readonly #held: Waiting[] = []
   #accepted = 0
 
@@ -166,7 +166,7 @@ function isBusy ({ given, queue }: Member): boolean {
   return given !== undefined || queue.length > 0
 }
 
-/** Who is asked first: those that serve. */
+/** The order in which children are asked: those that serve first. */
 function rankOf ({ ready, ending, responding }: Taker): number {
   return ready && !ending ? 0 : responding ? 1 : 2
 }

@@ -24,7 +24,7 @@ export class Supervisor {
   readonly log: SupervisorLog
   /** Everybody who is alive, and whoever is on the way out. */
   readonly children: Set<Child> = new Set()
-  /** Who asks for readiness on the supervisor's own port. */
+  /** The answers of the supervisor's own port to probers, which the children hear of. */
   readonly probes: ProbeNews = new ProbeNews(this.children)
   /** The replacement of all children. */
   readonly reloads: Reload = new Reload(this)
@@ -168,7 +168,7 @@ export class Supervisor {
       if (!child.leaving) child.shutdown({ signal, replaced: false, together: true, elapsed, count: 1 })
       this.limit(child)
     }
-    // Those whom the signal has reached itself may have done with a phase.
+    // Children that the signal has reached itself may have done with a phase.
     this.#barrier.look()
     this.#endIfEmpty()
     return this.done

@@ -34,7 +34,7 @@ export interface TreeEnd {
   reason: string
   /** Epoch milliseconds of the announcement. */
   startedAt: number
-  /** Those who have ended since it was asked for. */
+  /** The children that have ended since the end was asked for, and how. */
   ended: ReadonlyMap<Child, ChildEnd>
 }
 
@@ -114,7 +114,7 @@ export class TreeMessage {
     }, children)
   }
 
-  /** What is left for whoever starts next, should all be killed. */
+  /** Notes the end in a file, for the next supervisor of this service, should this one be killed. */
   #noteEnd (): void {
     const { stateDirectory, gracePeriod, preStop } = this.#ports.settings
     if (stateDirectory === undefined || this.#cause === undefined) return
@@ -196,7 +196,7 @@ export function recordOf (child: Child, end: ChildEnd | undefined): ApplicationR
     }
   }
   if (child.unborn) return { name, final: true, verdict, phase, summary: `${end.signal} ended it before it had begun` }
-  // What it told last is not how it ended.
+  // The last report of a child that a signal or an error ended does not tell how it ended.
   if (end.signal !== null || (end.code !== 0 && verdict === 'clean')) {
     return { name, final: true, verdict: 'failed', phase, summary: `it ended with ${how} in phase '${phase}'` }
   }
