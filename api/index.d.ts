@@ -2,81 +2,6 @@ import { FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
 import { Socket } from "node:net";
 import { FastifyErrorConstructor } from "@fastify/error";
 import { FastifyUnderPressureOptions } from "@fastify/under-pressure";
-interface CheckStatus {
-  name: string;
-  kinds: readonly string[];
-  critical: boolean;
-  state: "passing" | "failing" | "degraded" | "unknown";
-  age: number | undefined;
-  duration: number | undefined;
-  error: string | undefined;
-}
-interface PressureStatus {
-  underPressure: boolean;
-  heapUsed: number;
-  rssBytes: number;
-  eventLoopDelay: number;
-  eventLoopUtilized: number;
-}
-declare const checkKinds: readonly ["readiness", "liveness", "startup"];
-type CheckKind = (typeof checkKinds)[number];
-interface CheckContext {
-  signal: AbortSignal;
-}
-type Check = (context: CheckContext) => unknown;
-interface CheckOptions {
-  kinds?: readonly CheckKind[];
-  timeout?: number;
-  ttl?: number;
-  interval?: number;
-  critical?: boolean;
-}
-interface ExternalProbeOptions {
-  path: string;
-  status?: number;
-  delay?: number;
-}
-interface ProbesOptions {
-  prefix?: string;
-  expose?: boolean;
-  external?: ExternalProbeOptions | false;
-}
-interface AddedCheck extends Disposable {
-  remove(): void;
-}
-interface HoldOptions {
-  timeout?: number;
-}
-interface Hold extends Disposable {
-  release(): void;
-}
-declare const phases: readonly ["running", "announcing", "closing", "draining", "terminated"];
-type Phase = (typeof phases)[number];
-type StallPhase = Exclude<Phase, "running" | "terminated">;
-type HookPhase = Exclude<Phase, "running">;
-type Answer = boolean | string | undefined | void;
-type Participant = (phase: StallPhase, elapsed: number) => Answer | Promise<Answer>;
-interface Stall {
-  name: string;
-  reason: string;
-}
-interface Failure {
-  name: string;
-  message: string;
-}
-interface HookContext {
-  phase: HookPhase;
-  reason: string;
-  readonly deadline: number | undefined;
-  remaining: () => number;
-  almostOver: (ms: number) => AbortSignal;
-  signal: AbortSignal;
-}
-type PhaseHook = (context: HookContext) => unknown;
-interface HookOptions {
-  name?: string;
-  timeout?: number;
-}
 interface Budget {
   gracePeriod: number;
   preStop: number;
@@ -91,6 +16,20 @@ interface AnnounceBudget {
   blind: number;
   max: number;
   readinessDelay: number;
+}
+declare const phases: readonly ["running", "announcing", "closing", "draining", "terminated"];
+type Phase = (typeof phases)[number];
+type StallPhase = Exclude<Phase, "running" | "terminated">;
+type HookPhase = Exclude<Phase, "running">;
+type Answer = boolean | string | undefined | void;
+type Participant = (phase: StallPhase, elapsed: number) => Answer | Promise<Answer>;
+interface Stall {
+  name: string;
+  reason: string;
+}
+interface Failure {
+  name: string;
+  message: string;
 }
 type ShutdownKind = "shutdown" | "restart" | "crash" | "close";
 type PhaseEnd = "condition" | "cap" | "undrain" | "exit";
@@ -196,6 +135,22 @@ interface ParticipantStatus {
   name: string;
   reason: string | undefined;
 }
+interface CheckStatus {
+  name: string;
+  kinds: readonly string[];
+  critical: boolean;
+  state: "passing" | "failing" | "degraded" | "unknown";
+  age: number | undefined;
+  duration: number | undefined;
+  error: string | undefined;
+}
+interface PressureStatus {
+  underPressure: boolean;
+  heapUsed: number;
+  rssBytes: number;
+  eventLoopDelay: number;
+  eventLoopUtilized: number;
+}
 interface WatchdogState {
   state: "starting" | "watching" | "failed";
   port: number | undefined;
@@ -240,6 +195,51 @@ interface Status extends PublicStatus {
   watchdog: WatchdogState | undefined;
   report: Report | undefined;
   versions: Versions;
+}
+declare const checkKinds: readonly ["readiness", "liveness", "startup"];
+type CheckKind = (typeof checkKinds)[number];
+interface CheckContext {
+  signal: AbortSignal;
+}
+type Check = (context: CheckContext) => unknown;
+interface CheckOptions {
+  kinds?: readonly CheckKind[];
+  timeout?: number;
+  ttl?: number;
+  interval?: number;
+  critical?: boolean;
+}
+interface ExternalProbeOptions {
+  path: string;
+  status?: number;
+  delay?: number;
+}
+interface ProbesOptions {
+  prefix?: string;
+  expose?: boolean;
+  external?: ExternalProbeOptions | false;
+}
+interface AddedCheck extends Disposable {
+  remove(): void;
+}
+interface HoldOptions {
+  timeout?: number;
+}
+interface Hold extends Disposable {
+  release(): void;
+}
+interface HookContext {
+  phase: HookPhase;
+  reason: string;
+  readonly deadline: number | undefined;
+  remaining: () => number;
+  almostOver: (ms: number) => AbortSignal;
+  signal: AbortSignal;
+}
+type PhaseHook = (context: HookContext) => unknown;
+interface HookOptions {
+  name?: string;
+  timeout?: number;
 }
 interface WebSocketLike {
   readonly readyState: number;
@@ -361,11 +361,11 @@ interface MetricsOptions {
   registry?: MetricsRegistry;
   path?: string | false;
 }
+type SignalAction = "shutdown" | "restart" | "ignore" | false;
+type OtherListenersTime = "after" | "beside";
 interface SystemdOptions {
   extendTimeout?: boolean;
 }
-type SignalAction = "shutdown" | "restart" | "ignore" | false;
-type OtherListenersTime = "after" | "beside";
 type Shed = "gradual" | "immediate" | "off";
 interface WebSocketOptions {
   code?: number;

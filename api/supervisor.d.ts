@@ -1,9 +1,4 @@
-import type { Phase, Stall, Failure, ShutdownKind, PhaseEnd, PhaseRecord, CutRequest, CutConnection, Cut, LateSource, ProbeSummary, FrontEnd, TrafficSummary, Report, ShutdownProgress, PressureStatus, PublicStatus, RequestStatus, ParticipantStatus, WatchdogState, TrafficStatus, Status } from '../index.js'
-interface SupervisorLog {
-  info(details: object, message: string): void;
-  warn(details: object, message: string): void;
-  error(details: object, message: string): void;
-}
+import type { Phase, Stall, Failure, ShutdownKind, PhaseEnd, PhaseRecord, CutRequest, CutConnection, Cut, LateSource, ProbeSummary, FrontEnd, TrafficSummary, Report, ShutdownProgress, PublicStatus, RequestStatus, ParticipantStatus, CheckStatus, PressureStatus, WatchdogState, TrafficStatus, Status } from '../index.js'
 interface Budget {
   gracePeriod: number;
   preStop: number;
@@ -18,6 +13,17 @@ interface AnnounceBudget {
   blind: number;
   max: number;
   readinessDelay: number;
+}
+declare const phases: readonly ["running", "announcing", "closing", "draining", "terminated"];
+interface Versions {
+  package: string;
+  node: string;
+  fastify: string;
+}
+interface SupervisorLog {
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+  error(details: object, message: string): void;
 }
 interface SupervisorOptions {
   script: string;
@@ -41,21 +47,6 @@ interface SuperviseOptions extends SupervisorOptions {
   log?: SupervisorLog;
   signals?: boolean;
   exit?: boolean;
-}
-declare const phases: readonly ["running", "announcing", "closing", "draining", "terminated"];
-interface CheckStatus {
-  name: string;
-  kinds: readonly string[];
-  critical: boolean;
-  state: "passing" | "failing" | "degraded" | "unknown";
-  age: number | undefined;
-  duration: number | undefined;
-  error: string | undefined;
-}
-interface Versions {
-  package: string;
-  node: string;
-  fastify: string;
 }
 interface ChildStatus {
   child: number;
