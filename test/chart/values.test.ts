@@ -328,7 +328,7 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
     [
       { reserveSeconds: 29 },
       'terminationGracePeriodSeconds does not add up: 30, '
-        + 'but preStop 0 + reserve 29 + close 5 + closing 0.5 = 34.5 already'
+        + 'but preStop 0 + reserve 29 + close 5 + closing 0.5 = 34.5, which leaves'
     ],
     [
       { preStop: { mode: 'sleep', seconds: 10 }, announce: { minSeconds: 25 } },
@@ -348,15 +348,15 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
     ],
     [
       { preStop: { mode: 'sleep' } },
-      'preStop.seconds: preStop.mode sleep needs how long'
+      'preStop.seconds: required with preStop.mode sleep'
     ],
     [
       { preStop: { seconds: 5 } },
-      'preStop.seconds: only preStop.mode sleep takes it, and the mode is none'
+      'preStop.seconds: only for preStop.mode sleep, but the mode is none'
     ],
     [
       { preStop: { command: ['true'] } },
-      'preStop.command: only preStop.mode sleep and exec take it, and the mode is none'
+      'preStop.command: only for preStop.mode sleep or exec, but the mode is none'
     ],
     [
       { preStop: { mode: 'exec' } },
@@ -368,7 +368,7 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
     ],
     [
       { preStop: { mode: 'http' }, admin: { existingSecret: 'tokens' } },
-      'admin.existingSecret does not do'
+      'admin.existingSecret is not enough'
     ],
     [
       { preStop: { mode: 'http' }, admin: { token } },
@@ -377,7 +377,7 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
     ],
     [
       { admin: { token, existingSecret: 'tokens' } },
-      'admin.token and admin.existingSecret: give one of the two'
+      'admin.token and admin.existingSecret: set only one of the two'
     ],
     [
       { admin: { token: 'short' } },
@@ -389,7 +389,7 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
     ],
     [
       { externalHealth: { status: 404 } },
-      'externalHealth.status: there is no such health check without externalHealth.path'
+      'externalHealth.status: needs externalHealth.path'
     ],
     [
       { probes: { liveness: { terminationGracePeriodSeconds: 29 } } },
@@ -401,11 +401,11 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
     ],
     [
       { externalHealth: { path: '/internal/readyz' }, probes: { prefix: '/internal' } },
-      "externalHealth.path: /internal/readyz is a probe of the kubelet's"
+      "externalHealth.path: /internal/readyz is a route of the kubelet's probes"
     ],
     [
       { preset: 'istio', podAnnotations: { 'proxy.istio.io/config': 'a: b: c' } },
-      'podAnnotations: proxy.istio.io/config is no YAML map'
+      'podAnnotations: proxy.istio.io/config is not a YAML map'
     ],
     [
       { probes: { port: 3000 } },
@@ -435,7 +435,7 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
         preStop: { mode: 'exec' },
         admin: { token }
       },
-      'preStop.mode: exec sends HTTP/1.1, and service.appProtocol kubernetes.io/h2c'
+      'preStop.mode: exec sends HTTP/1.1, but service.appProtocol kubernetes.io/h2c'
     ],
     [
       { probes: { readiness: { terminationGracePeriodSeconds: 30 } } },
@@ -443,19 +443,19 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
     ],
     [
       { serviceMonitor: { port: 'probes' } },
-      'serviceMonitor.port: there is no port "probes" without probes.port'
+      'serviceMonitor.port: the port "probes" exists only with probes.port'
     ],
     [
       { podMonitor: { enabled: true }, serviceMonitor: { enabled: true } },
-      'podMonitor.enabled and serviceMonitor.enabled: give one of the two'
+      'podMonitor.enabled and serviceMonitor.enabled: set only one of the two'
     ],
     [
       { postStart: { exec: { command: ['date'] }, sleep: { seconds: 1 } } },
-      'postStart: expected one of exec, httpGet, sleep and tcpSocket, got exec and sleep'
+      'postStart: expected only one of exec, httpGet, sleep and tcpSocket, got exec and sleep'
     ],
     [
       { strategy: { maxSurge: '0%' } },
-      'strategy.maxSurge: 0%, and strategy.maxUnavailable is 0: an update could neither start a pod nor end one'
+      'strategy.maxSurge: 0%, and strategy.maxUnavailable is 0: an update could neither start nor end a pod'
     ],
     [
       { dnsPolicy: 'None' },
@@ -463,15 +463,15 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
     ],
     [
       { service: { ipFamilyPolicy: 'SingleStack', ipFamilies: ['IPv6', 'IPv4'] } },
-      'service.ipFamilies: IPv6 and IPv4, but service.ipFamilyPolicy SingleStack takes one'
+      'service.ipFamilies: IPv6 and IPv4, but service.ipFamilyPolicy SingleStack allows only one'
     ],
     [
       { topologySpread: { minDomains: 2 } },
-      'topologySpread.minDomains: only whenUnsatisfiable DoNotSchedule takes it, and that is ScheduleAnyway'
+      'topologySpread.minDomains: only for whenUnsatisfiable DoNotSchedule, but that is ScheduleAnyway'
     ],
     [
       { httpRoute: { enabled: true } },
-      'httpRoute.parentRefs: expected the Gateway that serves it'
+      'httpRoute.parentRefs: expected the Gateway that serves the route'
     ],
     [
       { httpRoute: { timeouts: { request: '1m30s', backendRequest: '90001ms' } } },
@@ -479,35 +479,35 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
     ],
     [
       { httpRoute: { enabled: true, parentRefs: [{ name: 'a' }], rules: [{}], matches: [{}] } },
-      'httpRoute.rules: stand in place of matches, filters and backendRefs'
+      'httpRoute.rules: replaces matches, filters and backendRefs'
     ],
     [
       { autoscaling: { enabled: true, external: true } },
-      'autoscaling.enabled and autoscaling.external: give one of the two'
+      'autoscaling.enabled and autoscaling.external: set only one of the two'
     ],
     [
       { autoscaling: { enabled: true, minReplicas: 0 } },
-      'autoscaling.minReplicas: 0, but a HorizontalPodAutoscaler keeps one pod at least'
+      'autoscaling.minReplicas: 0, but a HorizontalPodAutoscaler keeps at least one pod'
     ],
     [
       { extraObjects: ['kind: Job'] },
-      'extraObjects: number 1 is no object with apiVersion and kind: kind: Job'
+      'extraObjects: number 1 is not an object with apiVersion and kind: kind: Job'
     ],
     [
       { extraObjects: [{ apiVersion: 'v1', kind: 'ConfigMap' }, 'apiVersion: v1\nkind: {{ "a: b: c" }}'] },
-      'extraObjects: number 2 is no object with apiVersion and kind: error converting YAML'
+      'extraObjects: number 2 is not an object with apiVersion and kind: error converting YAML'
     ],
     [
       { podMonitor: { port: 'probes' } },
-      'podMonitor.port: there is no port "probes" without probes.port'
+      'podMonitor.port: the port "probes" exists only with probes.port'
     ],
     [
       { service: { externalTrafficPolicy: 'Local' } },
-      'service.externalTrafficPolicy: Local goes with service.type NodePort or LoadBalancer, the type is ClusterIP'
+      'service.externalTrafficPolicy: Local needs service.type NodePort or LoadBalancer, but the type is ClusterIP'
     ],
     [
       { service: { nodePort: 30080 } },
-      'service.nodePort: 30080 goes with service.type NodePort or LoadBalancer'
+      'service.nodePort: 30080 needs service.type NodePort or LoadBalancer'
     ],
     [
       { minReadySeconds: 600 },
@@ -519,7 +519,7 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
     ],
     [
       { autoscaling: { enabled: true }, resources: { requests: { cpu: null } } },
-      'autoscaling.targetCPUUtilizationPercentage: is a share of resources.requests.cpu, which is not set'
+      'autoscaling.targetCPUUtilizationPercentage: needs resources.requests.cpu, of which it is a percentage'
     ],
     [
       { autoscaling: { enabled: true, targetCPUUtilizationPercentage: null } },
@@ -527,11 +527,11 @@ t.test('the checks refuse, with the sum where there is one', async (t) => {
     ],
     [
       { extraEnv: [{ name: 'TERMINATION_GRACE_PERIOD_SECONDS', value: '60' }] },
-      'extraEnv: TERMINATION_GRACE_PERIOD_SECONDS is set by the chart from its own values'
+      'extraEnv: the chart sets TERMINATION_GRACE_PERIOD_SECONDS from its own values'
     ],
     [
       { extraEnv: [{ name: 'GRACEFUL_ANNOUNCE_MIN_SECONDS', value: '60' }] },
-      'extraEnv: GRACEFUL_ANNOUNCE_MIN_SECONDS is set by the chart from its own values'
+      'extraEnv: the chart sets GRACEFUL_ANNOUNCE_MIN_SECONDS from its own values'
     ],
     [
       { image: { repository: '' } },

@@ -26,11 +26,11 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The API server wants one action. Input: the settings. */}}
+{{/* The API server accepts one action. Input: the settings. */}}
 {{- define "graceful-lib.checks.postStart" -}}
 {{- with .postStart -}}
   {{- if gt (len .) 1 -}}
-  {{- fail (printf "postStart: expected one of exec, httpGet, sleep and tcpSocket, got %s" (keys . | sortAlpha | join " and ")) -}}
+  {{- fail (printf "postStart: expected only one of exec, httpGet, sleep and tcpSocket, got %s" (keys . | sortAlpha | join " and ")) -}}
   {{- end -}}
   {{- if and (hasKey . "exec") (not (dig "exec" "command" "" .)) -}}
   {{- fail "postStart.exec: expected a command" -}}
@@ -47,25 +47,25 @@
 {{- fail (printf "preStop.mode: expected one of none, sleep, exec, http, got %s" (toString $preStop.mode)) -}}
 {{- end -}}
 {{- if and $preStop.command (not (has $preStop.mode (list "sleep" "exec"))) -}}
-{{- fail (printf "preStop.command: only preStop.mode sleep and exec take it, and the mode is %s" $preStop.mode) -}}
+{{- fail (printf "preStop.command: only for preStop.mode sleep or exec, but the mode is %s" $preStop.mode) -}}
 {{- end -}}
 {{- $admin := .settings.admin -}}
 {{- if and (eq $preStop.mode "exec") (not $preStop.command) (not (or $admin.token $admin.existingSecret)) -}}
-{{- fail "preStop.mode: exec needs admin.token or admin.existingSecret, with which it calls the plugin" -}}
+{{- fail "preStop.mode: exec needs admin.token or admin.existingSecret to call the plugin" -}}
 {{- end -}}
 {{- if and (eq $preStop.mode "sleep") (not (gt (float64 ($preStop.seconds | default 0)) 0.0)) -}}
-{{- fail "preStop.seconds: preStop.mode sleep needs how long" -}}
+{{- fail "preStop.seconds: required with preStop.mode sleep, expected a number above 0" -}}
 {{- end -}}
 {{- if and (ne $preStop.mode "sleep") (hasKey $preStop "seconds") -}}
-{{- fail (printf "preStop.seconds: only preStop.mode sleep takes it, and the mode is %s" $preStop.mode) -}}
+{{- fail (printf "preStop.seconds: only for preStop.mode sleep, but the mode is %s" $preStop.mode) -}}
 {{- end -}}
 {{- if eq $preStop.mode "http" -}}
   {{- $version := .context.Capabilities.KubeVersion.Version -}}
   {{- if not (include "graceful-lib.since" (list .context "1.25")) -}}
-  {{- fail (printf "preStop.mode: http needs Kubernetes 1.25 or later, this is %s: older kubelets drop the token's header and mangle the path" $version) -}}
+  {{- fail (printf "preStop.mode: http needs Kubernetes 1.25 or later, this is %s: older kubelets omit the header with the token and corrupt the path" $version) -}}
   {{- end -}}
   {{- if not .settings.admin.token -}}
-  {{- fail "preStop.mode: http needs admin.token. The kubelet sends it as a header, and a header cannot be read from a Secret, so admin.existingSecret does not do; preStop.mode exec takes either, and keeps it out of the pod's definition" -}}
+  {{- fail "preStop.mode: http needs admin.token; admin.existingSecret is not enough, because a header of a hook cannot come from a Secret. Prefer preStop.mode exec, which accepts either and keeps the token out of the pod's definition" -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -81,7 +81,7 @@
 {{- $taken := add $budget.preStop $budget.reserve $budget.close $budget.closing -}}
 {{- $rest := sub $budget.gracePeriod $taken -}}
 {{- if le $rest 0 -}}
-{{- fail (printf "terminationGracePeriodSeconds does not add up: %s, but preStop %s + reserve %s + close %s + closing %s = %s already, and requests need time to finish" $s.gracePeriod $s.preStop $s.reserve $s.close $s.closing (include "graceful-lib.seconds" $taken)) -}}
+{{- fail (printf "terminationGracePeriodSeconds does not add up: %s, but preStop %s + reserve %s + close %s + closing %s = %s, which leaves requests no time to finish" $s.gracePeriod $s.preStop $s.reserve $s.close $s.closing (include "graceful-lib.seconds" $taken)) -}}
 {{- end -}}
 {{- $sum := printf "terminationGracePeriodSeconds %s - preStop %s - reserve %s - close %s - closing %s = %s" $s.gracePeriod $s.preStop $s.reserve $s.close $s.closing (include "graceful-lib.seconds" $rest) -}}
 {{- if ge (int64 $announce.max) $rest -}}
@@ -105,7 +105,7 @@
 {{- if and (eq "kubernetes.io/h2c" (dig "service" "appProtocol" "" .settings)) (not .settings.probes.port) -}}
   {{- range $name := list "podMonitor" "serviceMonitor" -}}
     {{- if get (index $.context.Values $name | default dict) "enabled" -}}
-    {{- fail (printf "service.appProtocol: kubernetes.io/h2c with %s needs probes.port. A server of HTTP/2 without TLS answers HTTP/1.1 to probes alone, and Prometheus sends it" $name) -}}
+    {{- fail (printf "service.appProtocol: kubernetes.io/h2c with %s needs probes.port, because Prometheus sends HTTP/1.1, and a server of HTTP/2 without TLS answers only probes over HTTP/1.1" $name) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
@@ -113,39 +113,39 @@
 
 {{- define "graceful-lib.checks.probes" -}}
 {{- if eq (int64 (.probes.port | default 0)) (int64 .containerPort) -}}
-{{- fail (printf "probes.port: %v is containerPort, where the probes are answered without it" .probes.port) -}}
+{{- fail (printf "probes.port: %v is containerPort, on which probes are answered by default; expected another port, or none" .probes.port) -}}
 {{- end -}}
 {{- if not (has .probes.scheme (list "HTTP" "HTTPS")) -}}
 {{- fail (printf "probes.scheme: expected one of HTTP, HTTPS, got %s" (toString .probes.scheme)) -}}
 {{- end -}}
 {{- if and (eq "kubernetes.io/h2c" (dig "service" "appProtocol" "" .)) (eq "http" .preStop.mode) -}}
-{{- fail "preStop.mode: http sends HTTP/1.1 to containerPort, and service.appProtocol kubernetes.io/h2c says that nothing but HTTP/2 is answered there" -}}
+{{- fail "preStop.mode: http sends HTTP/1.1 to containerPort, but service.appProtocol kubernetes.io/h2c means that only HTTP/2 is answered there" -}}
 {{- end -}}
 {{- if and (eq "kubernetes.io/h2c" (dig "service" "appProtocol" "" .)) (eq "exec" .preStop.mode) (not .probes.port) (not .preStop.command) -}}
-{{- fail "preStop.mode: exec sends HTTP/1.1, and service.appProtocol kubernetes.io/h2c says that nothing but HTTP/2 is answered on containerPort: give probes.port" -}}
+{{- fail "preStop.mode: exec sends HTTP/1.1, but service.appProtocol kubernetes.io/h2c means that only HTTP/2 is answered on containerPort: set probes.port" -}}
 {{- end -}}
 {{- $gracePeriod := .terminationGracePeriodSeconds -}}
 {{- range $name := list "startup" "liveness" -}}
   {{- $probe := get $.probes $name -}}
   {{- if and (hasKey $probe "terminationGracePeriodSeconds") (lt (float64 $probe.terminationGracePeriodSeconds) (float64 $gracePeriod)) -}}
-  {{- fail (printf "probes.%s.terminationGracePeriodSeconds: %v is less than terminationGracePeriodSeconds %v. A restart after a failed probe would be killed before the shutdown that the plugin plans is over" $name $probe.terminationGracePeriodSeconds $gracePeriod) -}}
+  {{- fail (printf "probes.%s.terminationGracePeriodSeconds: %v is less than terminationGracePeriodSeconds %v. After a failed probe the kubelet would kill the container before the end of the planned shutdown" $name $probe.terminationGracePeriodSeconds $gracePeriod) -}}
   {{- end -}}
 {{- end -}}
 {{- if hasKey .probes.readiness "terminationGracePeriodSeconds" -}}
-{{- fail "probes.readiness.terminationGracePeriodSeconds: Kubernetes refuses it, a readiness probe never ends a pod" -}}
+{{- fail "probes.readiness.terminationGracePeriodSeconds: Kubernetes refuses it, because a failed readiness probe never ends a container" -}}
 {{- end -}}
 {{- end -}}
 
 {{- define "graceful-lib.checks.admin" -}}
 {{- if and .token .existingSecret -}}
-{{- fail "admin.token and admin.existingSecret: give one of the two" -}}
+{{- fail "admin.token and admin.existingSecret: set only one of the two" -}}
 {{- end -}}
 {{- if not (has (.tokenFrom | default "file") (list "file" "env")) -}}
 {{- fail (printf "admin.tokenFrom: expected one of file, env, got %s" (toString .tokenFrom)) -}}
 {{- end -}}
 {{- range $token := splitList "," (.token | default "") -}}
   {{- if and $.token (not (regexMatch "^[!-~]{16,}$" $token)) -}}
-  {{- fail "admin.token: expected at least 16 visible ASCII characters, or several such tokens with commas between them" -}}
+  {{- fail "admin.token: expected at least 16 visible ASCII characters, or several such tokens separated by commas" -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -153,12 +153,12 @@
 {{- define "graceful-lib.checks.externalHealth" -}}
 {{- range $probe := list "startupz" "livez" "readyz" -}}
   {{- if eq (printf "%s/%s" $.probes.prefix $probe) (dig "externalHealth" "path" "" $) -}}
-  {{- fail (printf "externalHealth.path: %s is a probe of the kubelet's, expected a path of its own" $.externalHealth.path) -}}
+  {{- fail (printf "externalHealth.path: %s is a route of the kubelet's probes, expected another path" $.externalHealth.path) -}}
   {{- end -}}
 {{- end -}}
 {{- range $name, $value := .externalHealth | default dict -}}
   {{- if not $.externalHealth.path -}}
-  {{- fail (printf "externalHealth.%s: there is no such health check without externalHealth.path" $name) -}}
+  {{- fail (printf "externalHealth.%s: needs externalHealth.path" $name) -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -19,7 +19,7 @@ shareProcessNamespace: true
 {{- $annotations := deepCopy (.values.podAnnotations | default dict) -}}
 {{- if dig "istio" "sidecar" false $settings -}}
   {{- $config := get $annotations "proxy.istio.io/config" | default "" | fromYaml -}}
-  {{- with $config.Error -}}{{- fail (printf "podAnnotations: proxy.istio.io/config is no YAML map: %s" .) -}}{{- end -}}
+  {{- with $config.Error -}}{{- fail (printf "podAnnotations: proxy.istio.io/config is not a YAML map: %s" .) -}}{{- end -}}
   {{- if not (hasKey $config "terminationDrainDuration") -}}
     {{- /* Outlasts the application, which ends before its reserve, and leaves the proxy half of that. */ -}}
     {{- $drain := div (sub $settings.budget.gracePeriod (div $settings.budget.reserve 2)) 1000 -}}

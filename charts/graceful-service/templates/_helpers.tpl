@@ -237,27 +237,27 @@ metricRelabelings:
 {{- with .context.Values -}}
 {{- $type := $settings.service.type | default "ClusterIP" -}}
 {{- if and $settings.service.externalTrafficPolicy (eq $type "ClusterIP") -}}
-{{- fail (printf "service.externalTrafficPolicy: %s goes with service.type NodePort or LoadBalancer, the type is %s" $settings.service.externalTrafficPolicy $type) -}}
+{{- fail (printf "service.externalTrafficPolicy: %s needs service.type NodePort or LoadBalancer, but the type is %s" $settings.service.externalTrafficPolicy $type) -}}
 {{- end -}}
 {{- if and .service.nodePort (eq $type "ClusterIP") -}}
-{{- fail (printf "service.nodePort: %v goes with service.type NodePort or LoadBalancer, the type is %s" .service.nodePort $type) -}}
+{{- fail (printf "service.nodePort: %v needs service.type NodePort or LoadBalancer, but the type is %s" .service.nodePort $type) -}}
 {{- end -}}
 {{- if ge (int64 .minReadySeconds) (int64 .progressDeadlineSeconds) -}}
 {{- fail (printf "minReadySeconds: %v, but it must be less than progressDeadlineSeconds %v" .minReadySeconds .progressDeadlineSeconds) -}}
 {{- end -}}
 {{- if and .autoscaling.enabled .autoscaling.external -}}
-{{- fail "autoscaling.enabled and autoscaling.external: give one of the two, for two autoscalers of one Deployment work against each other" -}}
+{{- fail "autoscaling.enabled and autoscaling.external: set only one of the two, because two autoscalers of one Deployment work against each other" -}}
 {{- end -}}
 {{- if .autoscaling.enabled -}}
   {{- if lt (int64 .autoscaling.minReplicas) 1 -}}
-  {{- fail (printf "autoscaling.minReplicas: %v, but a HorizontalPodAutoscaler keeps one pod at least; what scales to none is for autoscaling.external" .autoscaling.minReplicas) -}}
+  {{- fail (printf "autoscaling.minReplicas: %v, but a HorizontalPodAutoscaler keeps at least one pod; use autoscaling.external for a controller that scales to zero" .autoscaling.minReplicas) -}}
   {{- end -}}
   {{- if gt (int64 .autoscaling.minReplicas) (int64 .autoscaling.maxReplicas) -}}
   {{- fail (printf "autoscaling.minReplicas: %v, but autoscaling.maxReplicas is %v" .autoscaling.minReplicas .autoscaling.maxReplicas) -}}
   {{- end -}}
   {{- range $value, $resource := dict "targetCPUUtilizationPercentage" "cpu" "targetMemoryUtilizationPercentage" "memory" -}}
     {{- if and (get $.context.Values.autoscaling $value) (not (dig "requests" $resource "" $.context.Values.resources)) (not (dig "limits" $resource "" $.context.Values.resources)) -}}
-    {{- fail (printf "autoscaling.%s: is a share of resources.requests.%s, which is not set" $value $resource) -}}
+    {{- fail (printf "autoscaling.%s: needs resources.requests.%s, of which it is a percentage" $value $resource) -}}
     {{- end -}}
   {{- end -}}
   {{- if not (or .autoscaling.targetCPUUtilizationPercentage .autoscaling.targetMemoryUtilizationPercentage .autoscaling.metrics) -}}
@@ -270,16 +270,16 @@ metricRelabelings:
 {{- end -}}
 {{- range $name := list "podMonitor" "serviceMonitor" -}}
 {{- if and (eq ((get $.context.Values $name).port | default "") "probes") (not $.context.Values.probes.port) -}}
-{{- fail (printf "%s.port: there is no port \"probes\" without probes.port" $name) -}}
+{{- fail (printf "%s.port: the port \"probes\" exists only with probes.port" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- if and .context.Values.podMonitor.enabled .context.Values.serviceMonitor.enabled -}}
-{{- fail "podMonitor.enabled and serviceMonitor.enabled: give one of the two, or every sample is there twice" -}}
+{{- fail "podMonitor.enabled and serviceMonitor.enabled: set only one of the two, or every sample is stored twice" -}}
 {{- end -}}
 {{- range $variable := .variables -}}
   {{- range $.context.Values.extraEnv -}}
     {{- if eq .name $variable -}}
-    {{- fail (printf "extraEnv: %s is set by the chart from its own values, so that pod and application agree" $variable) -}}
+    {{- fail (printf "extraEnv: the chart sets %s from its own values, so that pod and application agree" $variable) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
@@ -289,7 +289,7 @@ metricRelabelings:
 {{- define "graceful-service.checks.strategy" -}}
 {{- $none := list "0" "0%" -}}
 {{- if and (eq .type "RollingUpdate") (has (toString .maxSurge) $none) (has (toString .maxUnavailable) $none) -}}
-{{- fail (printf "strategy.maxSurge: %v, and strategy.maxUnavailable is %v: an update could neither start a pod nor end one" .maxSurge .maxUnavailable) -}}
+{{- fail (printf "strategy.maxSurge: %v, and strategy.maxUnavailable is %v: an update could neither start nor end a pod" .maxSurge .maxUnavailable) -}}
 {{- end -}}
 {{- end -}}
 
@@ -299,10 +299,10 @@ metricRelabelings:
 {{- fail "dnsPolicy: None leaves the pod without a resolver, expected dnsConfig.nameservers" -}}
 {{- end -}}
 {{- if and (eq (.service.ipFamilyPolicy | default "") "SingleStack") (gt (len (.service.ipFamilies | default list)) 1) -}}
-{{- fail (printf "service.ipFamilies: %s, but service.ipFamilyPolicy SingleStack takes one" (join " and " .service.ipFamilies)) -}}
+{{- fail (printf "service.ipFamilies: %s, but service.ipFamilyPolicy SingleStack allows only one" (join " and " .service.ipFamilies)) -}}
 {{- end -}}
 {{- if and (.topologySpread.minDomains) (ne .topologySpread.whenUnsatisfiable "DoNotSchedule") -}}
-{{- fail (printf "topologySpread.minDomains: only whenUnsatisfiable DoNotSchedule takes it, and that is %s" .topologySpread.whenUnsatisfiable) -}}
+{{- fail (printf "topologySpread.minDomains: only for whenUnsatisfiable DoNotSchedule, but that is %s" .topologySpread.whenUnsatisfiable) -}}
 {{- end -}}
 {{- end -}}
 
@@ -310,7 +310,7 @@ metricRelabelings:
 {{- define "graceful-service.checks.routes" -}}
 {{- with .values.httpRoute -}}
 {{- if and .enabled (not .parentRefs) -}}
-{{- fail "httpRoute.parentRefs: expected the Gateway that serves it, for example --set httpRoute.parentRefs[0].name=shop" -}}
+{{- fail "httpRoute.parentRefs: expected the Gateway that serves the route, for example --set httpRoute.parentRefs[0].name=shop" -}}
 {{- end -}}
 {{- $request := (.timeouts | default dict).request | default "0s" -}}
 {{- $backend := (.timeouts | default dict).backendRequest | default "0s" -}}
@@ -319,7 +319,7 @@ metricRelabelings:
 {{- fail (printf "httpRoute.timeouts.backendRequest: %s is longer than httpRoute.timeouts.request %s" $backend $request) -}}
 {{- end -}}
 {{- if and .enabled .rules (or .matches .filters .backendRefs) -}}
-{{- fail "httpRoute.rules: stand in place of matches, filters and backendRefs, give one or the other" -}}
+{{- fail "httpRoute.rules: replaces matches, filters and backendRefs, so set only one or the other" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
