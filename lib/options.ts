@@ -29,81 +29,90 @@ export type { MetricsOptions, MetricsRegistry } from './metrics/options.ts'
 export type { SystemdOptions } from './platform/systemd/applications.ts'
 export type { DrainOptions, WebSocketOptions } from './traffic/options.ts'
 
-/** Phase 1. Times are milliseconds. */
+/** Options of phase 1. Times are milliseconds. */
 export interface AnnounceOptions extends Partial<AnnounceBudget> {
-  /** How connections are told to reconnect elsewhere during phase 1. Default: `'gradual'`. */
+  /** How clients of kept connections are told to reconnect in phase 1. Default: `'gradual'`. */
   shed?: Shed
   /**
-   * Failing answers that each prober of a readiness route is served before phase 1 ends; 0 waits for
-   * none. Default: 3; 0 where the platform's front end does not go by readiness.
+   * How many failing responses each prober of a readiness route gets before phase 1 ends; 0 waits for no prober.
+   * Default: 3; 0 on a platform that itself takes the service out of its load balancer.
    */
   failures?: number
-  /** Whether an `app.close()` from outside runs phase 1, too. Default: under Platformatic's runtime. */
+  /** Whether `app.close()` runs phase 1, too. Default: `true` under Platformatic's runtime, else `false`. */
   onClose?: boolean
-  /** Whether replies tell Envoy that this host has failed (`x-envoy-immediate-health-check-fail`). Default: `false`. */
+  /** Whether responses from phase 1 on carry `x-envoy-immediate-health-check-fail`. Default: `false`. */
   envoy?: boolean
 }
 
-/** Kubernetes. */
+/** Options for Kubernetes. */
 export interface KubernetesOptions {
   /**
-   * The container's `terminationMessagePath`. Default: `'/dev/termination-log'`, where the end of
-   * this application is that of the container.
+   * Where the termination message goes: the container's `terminationMessagePath`. Default: `'/dev/termination-log'`;
+   * none with `exit: false`, in worker threads and in workers of `node:cluster`.
    */
   terminationMessagePath?: string
 }
 
-/** Options of the plugin. Times are milliseconds. Every default is in `optionTable`. */
+/** Options of the plugin, all of them optional. Times are milliseconds. More: `docs/reference/options.md`. */
 export interface GracefulOptions {
-  /** From the start of preStop (or the signal, without one) to SIGKILL. */
+  /**
+   * Time from the start of the preStop hook, or from the signal without one, to SIGKILL. Default:
+   * `TERMINATION_GRACE_PERIOD_SECONDS` of the environment, else that of the platform, else 30000.
+   */
   gracePeriod?: number
   /**
-   * Where the service runs, hence the defaults of `gracePeriod`, `announce` and `signals`: `'auto'`, by the variables
-   * of the environment; the name of a platform; or `false` for none. The names are in `docs/guides/platforms.md`.
+   * Where the service runs, which decides the defaults of `gracePeriod`, `announce` and `signals`. `'auto'`, the
+   * default, detects it by environment variables; a name of `docs/guides/platforms.md` sets it; `false` is none.
    */
   platform?: string | false
-  /** Time a preStop hook takes before the signal: off the grace period, `announce.min` and `announce.blind`. */
+  /** Duration of the preStop hook, a part of the grace period. Default: `PRESTOP_SECONDS`, else 0. */
   preStop?: number
-  /** Kept for the exit: flush, report, the kernel. */
+  /** Time reserved for the exit: log flush, report, the kernel. Default: 2000, at most a tenth of the grace period. */
   reserve?: number
+  /** Phase 1. */
   announce?: AnnounceOptions
+  /** Phase 3. */
   drain?: DrainOptions
-  /** Kept for `app.close()`, which may use all that is left until the deadline of the process. */
+  /** Time reserved for `app.close()`, which may take longer. Default: 5000, at most a sixth of the grace period. */
   close?: number
-  /** Replaces the call of `app.close()`, and must close the application. For frameworks: `() => nest.close()`. */
+  /** Called instead of `app.close()`; it must close the application. For frameworks: `() => nest.close()`. */
   closeWith?: () => unknown
-  /** What each signal does. */
+  /** What each signal does. Default: SIGTERM and SIGINT `'shutdown'`, SIGHUP `'restart'`, in a pod `'ignore'`. */
   signals?: Record<string, SignalAction>
   /**
-   * When listeners of others on the signals that end the service are called: `'after'` its last
-   * request, or `'beside'`, at once.
+   * When other listeners for the signals that end the service are called: `'after'` the last request, which is the
+   * default, or `'beside'`, immediately.
    */
   otherListeners?: OtherListenersTime
-  /** Exit code after a restart. */
+  /** Exit code after a signal whose action is `'restart'`. Default: 0. */
   restartExitCode?: number
-  /** Whether uncaught exceptions and unhandled rejections set off a shutdown. */
+  /** Whether an uncaught exception or an unhandled rejection starts a shutdown. Default: `true`. */
   crash?: boolean
-  /** Whether the process ends when the shutdown is over; `false` for embedding and tests. */
+  /** Whether the process exits after the shutdown. Default: `true`; `false` is for tests and embedding. */
   exit?: boolean
+  /** The health routes; `false` registers none. */
   probes?: ProbesOptions | false
+  /** The admin routes; `false` registers none. */
   admin?: AdminOptions | false
+  /** Options of `@fastify/under-pressure`, which is then registered. Default: `false`. */
   pressure?: PressureOptions | false
-  /** `false`: the process counts as not in a pod, whatever its environment says. */
+  /** `false`: the process does not count as in a pod, whatever its environment says. */
   kubernetes?: KubernetesOptions | false
-  /** `false`: systemd is told nothing, and its variables stay where they are. */
+  /** `false`: systemd gets no messages, and its variables stay in the environment. */
   systemd?: SystemdOptions | false
+  /** The thread that reports a blocked event loop, and ends a process that hangs; `false` disables it. */
   watchdog?: WatchdogOptions | false
-  /** Metrics for Prometheus, with the package `prom-client`. */
+  /** Metrics for Prometheus through the package `prom-client`; `true` or options. Default: `false`. */
   metrics?: MetricsOptions | boolean
 }
 
 /**
- * Checks the options and fills in the defaults. The caller's object is never changed.
+ * Checks the options and fills in the defaults. Never changes the caller's object.
  *
  * @throws FST_GRACEFUL_INVALID_OPTION, FST_GRACEFUL_UNKNOWN_OPTION, FST_GRACEFUL_BUDGET
  */
 export function readOptions (all: GracefulOptions, environment: Environment): Settings {
-  // Whatever it is, a token may be in it.
+  // The value is concealed, because it may contain a token.
   if (!isObject(all)) throw new errors.FST_GRACEFUL_INVALID_OPTION('options', 'an object', conceal(all), typeName(all))
   const given = ownTree(all, groups)
   refuseWrong(given)
@@ -115,7 +124,7 @@ export function readOptions (all: GracefulOptions, environment: Environment): Se
   try {
     return settingsOf(options, environment, surroundings, surroundings.gracePeriod, 'platform')
   } catch (error) {
-    // What is only assumed refuses nothing that was said.
+    // A grace period that is only assumed does not make given times invalid.
     const isTooShort = (error as { code?: unknown }).code === 'FST_GRACEFUL_BUDGET'
     if (!isTooShort || surroundings.gracePeriod >= unknownGracePeriod) throw error
     return settingsOf(options, environment, surroundings, unknownGracePeriod, 'yielded')
@@ -166,7 +175,7 @@ function settingsOf (
       SIGINT: 'shutdown',
       ...Object.fromEntries(surroundings.all.map(({ signal }) => [signal, 'shutdown'] as const)),
       SIGHUP: inKubernetes ? 'ignore' : 'restart',
-      // The signal with which it asks for the next start.
+      // nodemon sends it before it starts the next process.
       ...environment.developer === 'nodemon' && { SIGUSR2: 'restart' as const },
       ...ofThisPlatform(options.signals)
     },
@@ -191,7 +200,7 @@ function settingsOf (
   }
 }
 
-/** A token that was given as `undefined` stays one that was given. */
+/** Keeps a `token` that was given as `undefined`, which differs from one that was not given. */
 function readAdmin (given: AdminOptions): AdminSettings {
   const { unixSocket = false, prefix: path = defaults.adminPrefix } = given
   const { mode = defaultSocketMode } = typeof unixSocket === 'object' ? unixSocket : nothing

@@ -10,13 +10,13 @@ import type { CheckStatus, ParticipantStatus, PressureStatus, Status, WatchdogSt
 import type { Shown } from './shown.ts'
 import { capitalized, decimal, duration, namesOf } from './words.ts'
 
-/** What a child of any version tells of a check. */
+/** What a child of any version reports about a check. */
 type Told = Omit<CheckStatus, 'critical'> & Partial<Pick<CheckStatus, 'critical'>>
 
 /** Why an application that runs is not ready, as far as it is known. */
 export function unreadiness ({ holds = [], checks = [], started, pressure, eventLoop }: Shown): string[] {
   const kind = started === false ? 'startup' : 'readiness'
-  // A child of another version may not tell which of its checks are critical; all of them were.
+  // A child of an older version does not report whether a check is critical; there all of them are.
   const failing = checks
     .filter(({ kinds, critical = true, state }: Told) => critical && state !== 'passing' && kinds.includes(kind))
     .map(({ name, state }) => `${name} (${state})`)
@@ -25,11 +25,11 @@ export function unreadiness ({ holds = [], checks = [], started, pressure, event
     holds.length > 0 ? `held by: ${namesOf(holds)}` : '',
     failing.length > 0 ? `health checks: ${namesOf(failing)}` : '',
     pressure?.underPressure === true ? 'under pressure' : '',
-    eventLoop?.blocked === true ? 'the event loop does not turn' : ''
+    eventLoop?.blocked === true ? 'the event loop is blocked' : ''
   ].filter((reason) => reason !== '')
 }
 
-/** How many children of a supervisor are ready; undefined for what is none. */
+/** How many children of a supervisor are ready; undefined for an application. */
 export function readyChildrenOf ({ readyChildren, workers, minReady }: Shown): string | undefined {
   return readyChildren === undefined ? undefined : `${readyChildren} of ${workers} children ready, ${minReady} needed`
 }
@@ -37,10 +37,10 @@ export function readyChildrenOf ({ readyChildren, workers, minReady }: Shown): s
 /** What a child of a supervisor waits for now. */
 export function waitsOf ({ responding, phase, applications }: ChildStatus): ParticipantStatus[] {
   if (!responding) {
-    const heard = phase === undefined ? '' : `, last heard of in phase ${phase}`
-    return [{ name: 'event loop', reason: `does not answer${heard}` }]
+    const heard = phase === undefined ? '' : `, last known phase ${phase}`
+    return [{ name: 'event loop', reason: `does not respond${heard}` }]
   }
-  // What a child of another version tells may have none.
+  // The status of a child of another version may have no participants.
   const all = (applications ?? []).flatMap(({ participants }: Partial<Status>) => participants ?? [])
   return all.filter(({ reason }) => reason !== undefined)
 }
@@ -75,29 +75,30 @@ export function sourcesOf (sources: readonly LateSource[]): string {
   return namesOf(sources.map(({ address, count }) => `${address} (${count})`))
 }
 
-/** A prober that was told that the service is not ready. */
+/** A prober that got a failing answer. */
 export function probeOf ({ prober, answers, first }: ProbeSummary): string {
   return `${prober} (${counted(answers, 'answer')}, the first after ${duration(first)})`
 }
 
-/** A prober that goes by what it is told. */
+/** A front end: a prober that acts on the answers. */
 export function frontEndOf ({ prober, route, address, interval, answers, outcome }: FrontEnd): string {
   const remarks = [
     interval === undefined ? 'asked once' : `every ${duration(interval)}`,
     answers === 0 ? '' : counted(answers, 'failing answer'),
     outcome === 'pending' ? '' : outcome
   ].filter((remark) => remark !== '')
-  return `${prober === 'other' ? '' : `${prober} `}${route} from ${address ?? 'no one address'} (${remarks.join(', ')})`
+  const name = prober === 'other' ? '' : `${prober} `
+  return `${name}${route} from ${address ?? 'no fixed address'} (${remarks.join(', ')})`
 }
 
-/** Where an event loop was held. */
+/** Where an event loop was blocked. */
 export function placeOf (blockedIn: string | undefined): string {
-  return blockedIn ?? 'a place that is not known, as inside native code'
+  return blockedIn ?? 'an unknown place, such as native code'
 }
 
-/** How often an event loop was held. */
+/** How often, and for how long, an event loop was blocked. */
 export function blocksOf ({ blockedCount, blockedTime }: WatchdogState): string {
-  return blockedCount === 0 ? 'never' : `${counted(blockedCount, 'time')}, together ${duration(blockedTime)}`
+  return blockedCount === 0 ? 'never' : `${counted(blockedCount, 'time')}, ${duration(blockedTime)} in total`
 }
 
 /** What `@fastify/under-pressure` has measured. */

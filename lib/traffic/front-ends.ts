@@ -217,7 +217,7 @@ interface Wait {
 /** Why phase 1 waits for a prober, or for several that cannot be told apart. */
 function reasonOf (caller: Caller, { interval, failures, left }: Wait): string {
   const { userAgent, method, path, address, failing } = caller
-  const name = `${proberOf(userAgent) ?? 'a prober'} at ${address ?? 'no one address'}, ${method} ${path}`
+  const name = `${proberOf(userAgent) ?? 'a prober'} at ${address ?? 'no fixed address'}, ${method} ${path}`
   const every = interval === undefined ? 'asked once' : `every ${Math.round(interval)} ms`
   if (failing < failures) return `${name} (${every}) was served ${failing} of ${failures} failing answers`
   const answers = counted(failures, 'failing answer')

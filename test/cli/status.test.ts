@@ -496,7 +496,7 @@ t.test('on the port of the watchdog a service is shown whole, before a hang, dur
   const calm = shown().length
   const hang = fetch(`${address}/hang`).then((response) => response.text())
   const during =
-    /NOT READY, phase 0 running for .*, the event loop does not turn\n[^]*\n  event loop   has not turned for (\d\S*) m?s, held by .*spinShortly/
+    /NOT READY, phase 0 running for .*, the event loop is blocked\n[^]*\n  event loop   has not turned for (\d\S*) m?s, held by .*spinShortly/
   await until(() => shown().slice(calm, -1).filter((frame) => during.test(frame)).length > 1, 'the hang')
   t.equal(await hang, 'over')
   const hung = shown().slice(calm, -1).filter((frame) => during.test(frame))
@@ -512,7 +512,7 @@ t.test('on the port of the watchdog a service is shown whole, before a hang, dur
     await until(() => /NOT READY[^]*Z .*  (ready, phase 0 running.*)/.exec(pipe.text())?.[1], 'both in the pipe'),
     'ready'
   )
-  t.match(pipe.text(), /Z .*NOT READY, phase 0 running for .*, the event loop does not turn\n/)
+  t.match(pipe.text(), /Z .*NOT READY, phase 0 running for .*, the event loop is blocked\n/)
   screen.type('\u0003')
   pipe.kill('SIGINT')
   t.equal((await screen.result).code, 0)

@@ -579,7 +579,7 @@ t.test('a supervisor: the figures of its children, added up', async (t) => {
   )
   t.match(
     await textOf(page, '#loop'),
-    /Event loops ✕ ?no answer from child 3 Watchdogs ✓ ?watching Blocked 2 times, together 5\.1 s Last blocked 3 s at .*, in child 2: a place that is not known/
+    /Event loops ✕ ?no answer from child 3 Watchdogs ✓ ?watching Blocked 2 times, 5\.1 s in total Last blocked 3 s at .*, in child 2: an unknown place/
   )
   t.same(await violations(page), [])
   t.equal(await overflow(page), 0)
@@ -658,7 +658,7 @@ t.test("on the watchdog's port, while the event loop hangs, and to the report", 
   t.same(await violations(page), [])
   t.equal(await overflow(page), 0)
   t.equal(await hung, 200)
-  t.match(await sees(page, '#loop', /Last blocked/), /Blocked 1 time, together .* in spinAround/)
+  t.match(await sees(page, '#loop', /Last blocked/), /Blocked 1 time, .* in total .* in spinAround/)
   t.equal(await page.locator('#alarm').isVisible(), false)
   const others = Array.from({ length: 19 }, () => Viewer.open(service.watchdog, { authorization: `Bearer ${token}` }))
   await until(() => others.every(({ names }) => names[0] === 'status'))

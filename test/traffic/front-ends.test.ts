@@ -354,7 +354,7 @@ t.test('what was answered before the announcement does not count, and an undone 
   frontEnds.announce(0)
   t.equal(
     frontEnds.waiting(quiet),
-    'a prober at no one address, GET /readyz (every 1000 ms) was served 0 of 2 failing answers'
+    'a prober at no fixed address, GET /readyz (every 1000 ms) was served 0 of 2 failing answers'
   )
   ask(true)
   t.match(frontEnds.summary(), [{ answers: 1, first: 1000, last: 1000 }])

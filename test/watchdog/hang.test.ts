@@ -88,7 +88,7 @@ for (const way of ['loop', 'parse', 'regexp', 'wait', 'exec', 'fifo', 'vm', 'mic
       if (native) {
         if (way === 'parse') {
           t.match(line, {
-            msg: /at a place that is not known.*could not be paused in time/
+            msg: /at an unknown place.*could not be paused in time/
           }, 'what computes may as well be JavaScript')
         } else {
           t.match(line, { native: true, msg: /inside native code, waiting for the kernel/ })

@@ -434,7 +434,7 @@ t.test('what could not be paused in time is not said to be native code', async (
   t.match(
     line.msg,
     line['blockedIn'] === undefined
-      ? /at a place that is not known, computing: it could not be paused in time/
+      ? /at an unknown place, computing: it could not be paused in time/
       : /in spinForEver/
   )
   app.kill('SIGKILL')

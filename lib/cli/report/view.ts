@@ -47,7 +47,7 @@ export function view (summary: Summary, look: Look): Line[] {
     ...section('failed', ['name', 'phase', '', 'message'], failures.map(({ name, phase, count, message }) =>
       [name, phase, `×${count}`, message]), look),
     ...section('event loop blocked in', ['', '', 'longest', 'of'], blocked.map((one) =>
-      [one.blockedIn ?? 'a place that is not known', `×${one.count}`, ...longestOf(one)]), look),
+      [one.blockedIn ?? 'an unknown place', `×${one.count}`, ...longestOf(one)]), look),
     ...section('warned of', [], warnings.map(({ event, count, message }) =>
       [event.replace('graceful.', ''), `×${count}`, message.replace('fastify-graceful: ', '')]), look),
     { text: '' },

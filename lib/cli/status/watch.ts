@@ -178,7 +178,7 @@ export class Subject {
     if (!this.heard) return { text: `${this.name}  UNREACHABLE, ${this.#problem}`, tone: 'bad' }
     const what = this.gone
       ? this.#ending ? 'GONE, after it had begun to end' : 'GONE, while it was in service'
-      : 'does not answer'
+      : 'does not respond'
     const age = duration(Date.now() - this.#heard)
     return { text: `${this.name}  ${what}: ${this.#problem}; what follows is ${age} old`, tone: 'bad' }
   }

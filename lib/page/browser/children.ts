@@ -91,7 +91,7 @@ export function drawChildren (view: View): void {
 function childRow (child: Omit<ChildStatus, 'applications'>): HTMLElement {
   const { pid, phase, ready, responding, leaving, inFlight, connections, restarts, startedAt } = child
   const sign = !responding
-    ? signed('✕', 'does not answer', 'bad')
+    ? signed('✕', 'does not respond', 'bad')
     : ready ? signed('✓', 'ready', 'good') : signed('○', 'not ready', 'warn')
   return row(
     [

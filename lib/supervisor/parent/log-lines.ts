@@ -101,7 +101,7 @@ export class Lines {
 
 /** Why a child is not ready, as far as the supervisor can tell. */
 export function whyNotReady ({ state, responding }: Child): string {
-  if (!responding) return 'it does not answer, so its event loop is blocked'
+  if (!responding) return 'it does not respond, so its event loop is blocked'
   if (state.phase === undefined) return 'it has not registered fastify-graceful'
   return 'it does not listen yet, or a readiness check fails'
 }

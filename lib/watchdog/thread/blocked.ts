@@ -162,7 +162,7 @@ export function heldBy ({ stack, inspect, state }: Hang): string {
   if (!inspect) return 'at a place that cannot be named without the inspector'
   if (isNative(state)) return 'inside native code, waiting for the kernel: its JavaScript stack cannot be read'
   const doing = state.computes === undefined ? '' : state.computes ? ', computing' : ', waiting'
-  return `at a place that is not known${doing}: it could not be paused in time, as inside native code`
+  return `at an unknown place${doing}: it could not be paused in time, as in native code`
 }
 
 /** A call into the kernel can be told from outside; native code that computes looks like JavaScript slow to pause. */
