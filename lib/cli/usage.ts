@@ -11,7 +11,7 @@ export interface Command {
 /** The exit code of wrong usage: `EX_USAGE` of BSD's `sysexits.h`, which hardly any service uses for itself. */
 const usageExitCode = 64
 
-/** What it exits with after a mistake of its own: `EX_SOFTWARE`. */
+/** The exit code after a mistake of the command's own: `EX_SOFTWARE`. */
 const mistakeExitCode = 70
 
 /** A command that was written wrongly: its message, cut to a bound, and the way to the help are all that is shown. */

@@ -21,7 +21,7 @@ export interface LatencySecond extends Pick<Percentiles, 'count' | 'p50' | 'p99'
 /** The parts of a rehearsal: the load alone, the update from its first successor to its last departure, the rest. */
 export const stages = ['before', 'during', 'after'] as const
 
-/** One of them. */
+/** One of the {@link stages}. */
 export type Stage = typeof stages[number]
 
 /** How long answers took. */

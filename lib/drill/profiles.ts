@@ -38,7 +38,7 @@ export function drawn ([least, most]: Span): number {
   return least + Math.random() * (most - least)
 }
 
-/** One of them, by their weights. @param share at least 0, less than 1 */
+/** Draws one of the profiles by their weights. @param share at least 0, less than 1 */
 export function choose<T extends { weight?: number }> (profiles: readonly T[], share: number = Math.random()): T {
   let rest = share * profiles.reduce((sum, { weight = defaults.weight }) => sum + weight, 0)
   const chosen = profiles.find(({ weight = defaults.weight }) => (rest -= weight) < 0) ?? profiles.at(-1)

@@ -154,7 +154,7 @@ export class Health {
     return this.lastReady()
   }
 
-  /** The same, and nobody is asked: for whoever reads it so often that a check would never rest. */
+  /** Whether the last known readiness is good. Asks no check, which whoever reads it often would keep from resting. */
   lastReady (): boolean {
     return [...this.#builtIn('readiness').values()].every((output) => output === undefined) &&
       this.#runnersOf('readiness').every((runner) => !runner.options.critical || runner.last?.ok === true)

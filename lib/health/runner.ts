@@ -101,7 +101,7 @@ export class CheckRunner {
     return run.outcome
   }
 
-  /** The same within `delay` milliseconds; after them the last outcome, undefined where there is none yet. */
+  /** The outcome, where it comes within `delay` milliseconds; else the last one, undefined where there is none yet. */
   async outcomeWithin (delay: number): Promise<Outcome | undefined> {
     const outcome = this.outcome()
     if (!(outcome instanceof Promise)) return outcome

@@ -34,7 +34,7 @@ export class CloseStep {
   #step: (typeof steps)[number] = 'not begun'
   /** Somebody waits for the close who is waited for here. */
   #isCloseAwaited = false
-  /** The same, while the hooks run. */
+  /** Somebody waits for the close while the hooks run, and may be one of them. */
   #isCloseDemanded = false
 
   constructor (parts: CloseStepParts) {

@@ -130,7 +130,7 @@ export class Deadlines {
     return this.#graceStart === undefined ? undefined : deadlineOf(this.budget, this.#situation(phase, since))
   }
 
-  /** The same in epoch milliseconds. */
+  /** The {@link deadline} in epoch milliseconds. */
   deadlineEpoch (phase: Phase, since: number, clock: Clock): number | undefined {
     const deadline = this.deadline(phase, since)
     return deadline === undefined ? undefined : Math.round(clock.epoch() + deadline - clock.now())

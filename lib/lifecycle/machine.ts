@@ -60,7 +60,7 @@ export class PhaseMachine {
   get phase (): Phase { return this.#phase }
   /** When the phase began, on the machine's clock. */
   get since (): number { return this.#since }
-  /** The same in epoch milliseconds. */
+  /** When the phase began, in epoch milliseconds. */
   get sinceEpoch (): number { return this.#sinceEpoch }
   /** Whether nobody of this application has stalled the phase in the last round of asking. */
   get isClear (): boolean { return this.#isClear }

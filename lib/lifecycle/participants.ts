@@ -165,7 +165,7 @@ export class BackgroundWork {
     this.follow(promise, options === undefined ? undefined : takeWorkOptions(options).name)
   }
 
-  /** The same, where the options have been read. */
+  /** Follows a promise to its end, under a name that is read already. */
   follow (promise: PromiseLike<unknown>, name = 'background work'): void {
     if (typeof (promise as PromiseLike<unknown> | null | undefined)?.then !== 'function') {
       throw invalidArgument("the work given to 'waitUntil'", 'a promise', promise)
@@ -197,7 +197,7 @@ export class BackgroundWork {
     return [...this.#pending.values()]
   }
 
-  /** The same as stalls of phase 3. */
+  /** The work that is going on, as stalls of phase 3. */
   stalls (): Stall[] {
     return this.names().map((name) => ({ name, reason: 'background work is running' }))
   }

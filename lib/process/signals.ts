@@ -6,7 +6,7 @@ import type { CountedSignal, Member } from './types.ts'
 
 /** The same signal again within this time is a duplicate (terminals, npm and pnpm deliver two), in milliseconds. */
 const duplicateWindow = 1000
-/** The same where the end is a fast one, which is nearly over by then: nodemon delivers three over some 100 ms. */
+/** This window where the end is fast, and nearly over by then: nodemon delivers three over some 100 ms. */
 const fastWindow = 500
 /** How many of the signals that counted are told of. */
 const mostTold = 3

@@ -5,7 +5,7 @@ import { mostShown, shorten } from './text.ts'
 const most = { looks: 1000, name: 1000 } as const
 /** Names of properties whose values nobody is to read in a message, wherever they stand. */
 const secret = /token|secret|password|passwd|credential|authorization|apikey/i
-/** Its text would be long, and take its time. */
+/** The text of a larger integer would be long, and take time to make. */
 const longestInteger = 10n ** 100n
 
 /** How a value is shown in a message: short, and never more than its first characters. */

@@ -2,8 +2,13 @@ import { createHash } from 'node:crypto'
 import type { CutConnection, CutRequest, LateSource, Report } from '../../lifecycle/report.ts'
 import { Ends, bounded, factsOf, nameOf, readReport, textOf, timeOf } from './facts.ts'
 import type { Facts } from './facts.ts'
-import { Groups } from './groups.ts'
 import type { LogRecord, Origin } from './records.ts'
+
+/** Equal things, how many there were, in how many reports, and the longest of them with whose it was. */
+export type Group<T> = T & { count: number, reports: number, longest?: number, longestOf?: string }
+
+/** Different things that are told apart; what comes beyond is not. */
+const mostGroups = 10_000
 
 /** As much of an origin as two ways of reading the same line may differ in. */
 type Process = Pick<Origin, 'pod' | 'hostname' | 'pid'>
@@ -160,3 +165,32 @@ function addStall (groups: Groups<Stalled>, stalled: Stalled, of: { name: string
 }
 
 const placeOf = (blockedIn: unknown): string | undefined => blockedIn === undefined ? undefined : textOf(blockedIn)
+
+/** Counts equal things. */
+export class Groups<T extends object> {
+  readonly #groups = new Map<string, { group: Group<T>, last: unknown }>()
+
+  /**
+   * @param thing what is equal
+   * @param of the report that it is of, and how it is called
+   * @param time milliseconds that it took
+   */
+  add (thing: T, of: { name: string }, { count = 1, time }: { count?: number, time?: number | undefined } = {}): void {
+    const key = JSON.stringify(thing)
+    let entry = this.#groups.get(key)
+    if (entry === undefined) {
+      if (this.#groups.size >= mostGroups) return
+      this.#groups.set(key, entry = { group: { ...thing, count: 0, reports: 0 }, last: undefined })
+    }
+    const { group, last } = entry
+    group.count += count
+    if (last !== of) group.reports++
+    entry.last = of
+    if (time !== undefined && time >= (group.longest ?? 0)) Object.assign(group, { longest: time, longestOf: of.name })
+  }
+
+  /** The most frequent first. */
+  get sorted (): Array<Group<T>> {
+    return [...this.#groups.values()].map(({ group }) => group).toSorted((one, other) => other.count - one.count)
+  }
+}

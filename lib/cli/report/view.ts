@@ -4,7 +4,7 @@ import { counted } from '../../util/text.ts'
 import { bar, columns, textWidth } from '../cells.ts'
 import type { Line, Tone } from '../status/sections.ts'
 import type { Cause } from './advice.ts'
-import type { Group } from './groups.ts'
+import type { Group } from './tally.ts'
 import type { Pod, Summary } from './summary.ts'
 
 /** How it is shown. */

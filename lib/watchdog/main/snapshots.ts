@@ -31,7 +31,7 @@ export class Snapshots {
     this.#shared.write(snapshots)
   }
 
-  /** The same, with each heartbeat: of many requests it takes its time. */
+  /** Looks with each heartbeat, and only with each fifth where many requests are in flight: to list them takes time. */
   glance (): void {
     const due = ++this.#looks % manyEvery === 0
     if (due || this.#mostInFlight <= manyRequests) this.look()

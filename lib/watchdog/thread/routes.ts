@@ -22,7 +22,7 @@ export type ServedMetrics = { body: Buffer, type: string } | RefusedMetrics
 /** What the server asks. None of it waits for the main thread longer than a moment. */
 export interface ServerPorts {
   verdict: (kind: CheckKind, question: Question) => Promise<Verdict>
-  /** The same over all checks, where nothing has to be waited for; undefined elsewhere. */
+  /** The verdict over all checks of a kind, at once; undefined where something has to be waited for. */
   verdictNow: (kind: CheckKind) => Verdict | undefined
   /** The answer to a probe has gone out. */
   probed: (answer: Pick<ProbeAnswers, 'prober' | 'probe' | 'ok' | 'caller'>) => void

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import t from 'tap'
 import { table, wrap, view } from '../../../lib/cli/report/view.ts'
-import { bucketsOf, spreadOf } from '../../../lib/cli/report/groups.ts'
+import { bucketsOf, spreadOf } from '../../../lib/cli/report/summary.ts'
 import { textWidth } from '../../../lib/cli/cells.ts'
 import { lineOf, summaryOf, wholeLog } from './sample.ts'
 
