@@ -14,8 +14,6 @@ import type { ReceivedSignal, SharedRegistry, SharedState } from './shared.ts'
 import { actionOf, SignalRouter } from './signals.ts'
 import type { Member, MemberOptions, Membership } from './types.ts'
 
-export type { Member, MemberLifecycle, MemberOptions, Membership } from './types.ts'
-
 /**
  * Enters an application into the registry of the process, which all copies of the package share.
  * From here on signals reach it, so boot is covered. Crash handlers follow with
