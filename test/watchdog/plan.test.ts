@@ -4,7 +4,7 @@ import { Gauge, Registry } from 'prom-client'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { Snapshots } from '../../lib/watchdog/main/snapshots.ts'
-import { SharedSnapshots } from '../../lib/watchdog/heartbeat.ts'
+import { Heartbeat, SharedSnapshots } from '../../lib/watchdog/heartbeat.ts'
 import { Scrape } from '../../lib/watchdog/thread/scrape.ts'
 import {
   deadlineOf, limitOf, planEnd, planEndByMemory, residentMemory, teardownTime
@@ -12,7 +12,7 @@ import {
 import type { WatchedState } from '../../lib/watchdog/protocol.ts'
 import { Signals } from '../../lib/watchdog/thread/signals.ts'
 import type { WatchedApplication } from '../../lib/watchdog/main/types.ts'
-import { BlockedDetector } from '../../lib/watchdog/thread/blocked.ts'
+import { BlockedDetector, BlockedReport, hangFields, heldBy } from '../../lib/watchdog/thread/blocked.ts'
 import type { RequestRecord } from '../../lib/platform/kubernetes/message.ts'
 import { buildVerdict } from '../../lib/watchdog/thread/verdict.ts'
 import { onTick, tickInterval } from '../../lib/util/ticker.ts'
@@ -264,6 +264,63 @@ t.test('the watch', async (t) => {
   t.equal(watch.look(9050, 60_000, 10_000), undefined, 'a process that was stopped held both threads')
   t.equal(watch.silence(9050, 60_500), 500)
   t.same(watch.look(9050, 62_100, 62_100), { change: 'blocked', age: 2100 }, 'and what comes after it counts')
+})
+
+/** A report over a main thread that pauses with these frames: at once, after all, or not at all. */
+const reportOver = (frames: object[] | undefined, rest: { late?: boolean, inspect?: boolean } = {}): {
+  heartbeat: Heartbeat, seen: string[], report: BlockedReport
+} => {
+  const { late = false, inspect = true } = rest
+  const heartbeat = new Heartbeat()
+  const seen: string[] = []
+  const pause = frames && { stack: frames, release: () => seen.push('released') }
+  const mainThread = {
+    pause: async () => late ? undefined : pause,
+    pending: Promise.resolve(pause),
+    disconnect: () => seen.push('disconnected')
+  } as never
+  const unblocked = (record: object): void => { seen.push(JSON.stringify({ ...record, at: 0 })) }
+  return { heartbeat, seen, report: new BlockedReport({ mainThread, heartbeat, inspect, unblocked }) }
+}
+const recordOf = (blockedIn?: string): string => JSON.stringify({ duration: 2500, at: 0, blockedIn })
+
+t.test('what holds a blocked event loop', async (t) => {
+  const frame = { name: 'sum', file: '/app/sum.js', line: 7, column: 3 }
+  const computing = { computes: true, waits: false }
+  const hang = { silence: 2100.4, stack: undefined, inspect: true, state: computing }
+  const native = { ...hang, state: { computes: false, waits: false } }
+  t.equal(heldBy({ ...hang, stack: [frame] }), 'in sum (/app/sum.js:7:3)')
+  t.equal(heldBy({ ...hang, stack: [] }), "inside Node's own code")
+  t.match(heldBy({ ...hang, inspect: false }), /without the inspector/)
+  t.match(heldBy(native), /waiting for the kernel/)
+  t.match(heldBy(hang), /not known, computing:/)
+  t.match(heldBy({ ...hang, state: { computes: false, waits: true } }), /not known, waiting:/)
+  t.match(heldBy({ ...hang, state: { computes: undefined, waits: false } }), /not known:/)
+  const held = { silence: 2100, blockedIn: 'sum (/app/sum.js:7:3)', stack: ['sum (/app/sum.js:7:3)'] }
+  t.same(hangFields({ ...hang, stack: [frame] }), held)
+  t.same(hangFields(native), { silence: 2100, native: true })
+  t.same(hangFields({ ...native, inspect: false }), { silence: 2100 })
+
+  for (const late of [false, true]) {
+    const { heartbeat, seen, report: block } = reportOver([frame], { late })
+    await block.begin(2100)
+    await setImmediate()
+    t.equal(heartbeat.blockedIn, held.blockedIn, 'told to the main thread, for its status')
+    block.end(2499.6)
+    t.equal(heartbeat.blockedIn, undefined)
+    t.same(seen, ['released', 'disconnected', recordOf(held.blockedIn)])
+  }
+  const { seen, report: ended } = reportOver([frame])
+  const begun = ended.begin(2100)
+  ended.stop()
+  await begun
+  ended.end(2500)
+  t.same(seen, [], 'a process that is being ended says the rest itself')
+  const debugged = reportOver(undefined, { inspect: false })
+  debugged.heartbeat.debuggable = true
+  await debugged.report.begin(2100)
+  debugged.report.end(2500)
+  t.same(debugged.seen, ['disconnected', 'disconnected', recordOf()], 'an exit under --inspect must not wait for us')
 })
 
 t.test('verdicts', async (t) => {
