@@ -2,6 +2,7 @@ import t from 'tap'
 import { parseAllDocuments } from 'yaml'
 import { clusterFor, drill, env, example, kubectl, short, usual } from './kubernetes.ts'
 import { image } from './pod.ts'
+import { leaving, lossOf, recordOf, runOf } from './records.ts'
 
 t.setTimeout(280_000)
 
@@ -11,8 +12,11 @@ t.test('an update that loses nothing: pods, phases, evictions, and a Job that is
   const message = '{"verdict":"clean"}\u001b[31m'
   const disruption = { reason: 'EvictionByEvictionAPI', message: 'Eviction API: evicting' }
   const cluster = await clusterFor(t, { service: example, env, ending: { disruption, message } })
+  const before = t.testdir({
+    'before.json': JSON.stringify(recordOf([runOf([leaving('1 old')], [lossOf('refused', '1 old', 500)])]))
+  })
   const { code, output, errors } = await drill(t, cluster, [
-    ...short(), '--path', '/products/7', '--header', 'x-shop: 7', '--json', '-'
+    ...short(), '--path', '/products/7', '--header', 'x-shop: 7', '--json', '-', '--compare', `${before}/before.json`
   ])
   t.equal(code, 0, 'exit code', { output, errors })
   t.match(errors, /kubectl v1\.35\.2, Kubernetes v1\.34\.1, context kind-test, namespace shop\n/)
@@ -34,6 +38,8 @@ t.test('an update that loses nothing: pods, phases, evictions, and a Job that is
   t.same(first.history.map((one: { phase: string }) => one.phase),
     ['starting', 'running', 'announcing', 'closing', 'draining', 'terminated'])
   t.equal(record.front, 'service shop:80')
+  t.match(record.compared, { before: { requests: 1000, lost: 1 }, now: { requests: run.requests, lost: 0 } })
+  t.match(errors, /^ +before +now$/m)
 
   const [job] = cluster.jobs
   t.same(cluster.deleted, [job!.metadata.name])

@@ -78,6 +78,20 @@ t.test('JUnit XML has failures exactly where the drill fails, by replica and by 
 })
 
 // Scenario, too: The result as a table…
+t.test('a drill that is compared with another one is judged by itself, in each form', async (t) => {
+  for (const name of ['before.json', nasty]) {
+    const report = { ...reportOf(recordOf([runOf([leaving('1 old')], [])])), compared: { name, record: losing } }
+    const xml = junitOf(report)
+    t.match(xml, ' tests="2" failures="0" errors="0"')
+    t.match(xml, 'lost: 8 before, 0 now')
+    t.match(xml, 'refused: 7 before, 0 now')
+    t.equal(problemsOf(t.testdir(), [xml]), '')
+    t.match(htmlOf(report), '✓ Passed')
+    t.notMatch(htmlOf(report), '<img')
+  }
+})
+
+// Scenario, too: The result as a table…
 t.test('a fault is told by what is expected of it, in each form, and is no ground for advice', (t) => {
   const fault = {
     at: 1, replica: '1 old', usesPlugin: true, met: false,
@@ -128,7 +142,7 @@ t.test('the page in Chromium', async (t) => {
   const folder = t.testdir()
   const load = async (name: string, record: DrillRecord, trial?: DrillReport['trial']) => {
     const file = join(folder, name)
-    writeFileSync(file, htmlOf({ ...reportOf(record), trial }))
+    writeFileSync(file, htmlOf({ ...reportOf(record), trial, compared: { name: `/${name}`, record: losing } }))
     return await open(browser, pathToFileURL(file).href, { javaScriptEnabled: true })
   }
   const told = { variables: { GRACEFUL_ANNOUNCE_MIN_SECONDS: '1.5' }, untried: ['watchdog.enabled'], record: losing }
@@ -157,13 +171,17 @@ t.test('what a reader of the page sees', async (t) => {
   const browser: Browser = await launch()
   t.teardown(async () => browser.close())
   const file = join(t.testdir(), 'page.html')
-  writeFileSync(file, htmlOf(reportOf(losing)))
+  const before = { name: 'before.json', record: recordOf([runOf([leaving('1 old')], [])]) }
+  writeFileSync(file, htmlOf({ ...reportOf(losing), compared: before }))
   const { page } = await open(browser, pathToFileURL(file).href, { javaScriptEnabled: false })
   t.match(await textOf(page, 'h1'), '8 of 2000 requests lost in 2 runs')
   t.match(await textOf(page, 'main'), /Failed.*Keep phase 1 for 1.5 s.*Run 1: 8 of 1000 requests lost/)
   t.match(await textOf(page, '.lane >> nth=0'), /1 old starting 0 ms to 1 s · running 1 s to 3 s · announcing .* 7 lost/)
   t.equal(await page.locator('.lane >> nth=0 >> path.loss').getAttribute('d').then((path) => path?.match(/M/g)?.length), 2,
     'losses in the same place are one mark')
+  t.match(await textOf(page, 'main'), /Compared with before\.json service\.js: front kube-proxy/)
+  t.match(await textOf(page, '[aria-label="Before and now"]'), /before now requests 1000 2000 lost 0 8 refused 0 7/)
+  await page.keyboard.press('Tab')
   await page.keyboard.press('Tab')
   const focused = page.locator(':focus')
   t.match(await focused.getAttribute('aria-label'), 'Latency of run 1', 'tables that scroll are reached by keyboard')

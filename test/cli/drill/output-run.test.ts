@@ -59,6 +59,15 @@ t.test('the command line of the workflow in the documentation, on a service that
   t.not(await schemaProblem((written['json'] ?? '').replace('"version": 1', '"version": 2')), '', 'the schema can refuse')
   t.match(written['xml'], '<failure type="lost"')
   t.match(written['html'], /<h1>\d+ of \d+ requests lost<\/h1>/)
+  const again = await drill([
+    '--compare', join(folder, 'drill.json'), '--json', '-', '--html', join(folder, 'now.html'), '--junit',
+    join(folder, 'now.xml'), '--front', '0', '--replicas', '1', '--rate', '20', '--cool-down', '100ms', service
+  ], { SHUTDOWN: 'plain' })
+  t.equal(await schemaProblem(again.out), '', again.err)
+  const { runs, compared } = JSON.parse(again.out)
+  t.equal(compared.before.lost, JSON.parse(written['json'] ?? '').runs[0].lost)
+  t.equal(compared.now.lost, runs[0].lost)
+  for (const name of ['now.html', 'now.xml']) t.match(readFileSync(join(folder, name), 'utf8'), /compared with .*drill\.json/i)
 })
 
 t.test('an advice that is tried: the grace period has no room for the requests', async (t) => {

@@ -134,6 +134,18 @@ t.test('JSON is the record with the advice', async (t) => {
   t.match(JSON.parse(jsonOf(report(whole, whole))), { trial: { record: { version: 1 }, untried: ['watchdog.enabled'] } })
 })
 
+t.test('JSON holds the figures of the drill that this one is compared with', async (t) => {
+  const now = recordOf([runOf([leaving('1 old')], [])])
+  const read = JSON.parse(jsonOf({ ...report(now), compared: { name: 'before.json', record: whole } }))
+  t.strictSame(read.compared, {
+    name: 'before.json',
+    subject: 'service.js: front kube-proxy, 2 replicas, grace period 30 s, 100 requests a second',
+    before: { requests: 2000, lost: 9, byKind: { refused: 7, 'reset-reused': 1, timeout: 1 }, p99: 12.5, max: 123.4 },
+    now: { requests: 1000, lost: 0, byKind: {}, p99: 12.5, max: 123.4 }
+  })
+  t.strictSame({ ...read, compared: undefined }, { ...JSON.parse(jsonOf(report(now))), compared: undefined })
+})
+
 const given = (values: Record<string, string[]>): Given =>
   new Given(Object.entries(values).flatMap(([flag, texts]) => texts.map((text) => [flag, text] as const)))
 

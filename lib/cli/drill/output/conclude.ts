@@ -4,6 +4,7 @@ import { messageOf } from '../../../errors.ts'
 import { paint, wantsColours } from '../../terminal.ts'
 import type { Format, Outputs } from './outputs.ts'
 import type { DrillSettings } from '../settings.ts'
+import { compareWith } from './comparison.ts'
 import { htmlOf } from './html.ts'
 import { junitOf, junitOfFailure } from './junit.ts'
 import type { DrillReport, Trial } from './result.ts'
@@ -37,15 +38,20 @@ export async function conclude (
 /** Writes all forms of a result. @throws Error where a file takes nothing more */
 export function show (report: DrillReport, outputs: Outputs): void {
   const { text, compared } = outputs
+  const whole = { ...report, compared }
   const width = text.columns || widthOfFiles
-  const lines = paint(tableOf({ ...report, compared }, width), { colours: wantsColours(text, process.env) })
+  const lines = paint(tableOf(whole, width), { colours: wantsColours(text, process.env) })
   text.write(`${lines.join('\n')}\n`)
-  for (const [format, write] of writers) if (outputs.wants(format)) outputs.write(format, write(report))
+  for (const [format, write] of writers) if (outputs.wants(format)) outputs.write(format, write(whole))
 }
 
-/** The result as JSON: the record, with `advice`, and with `trial` where the advice was tried. */
-export function jsonOf ({ record, advice, trial }: DrillReport): string {
-  return `${JSON.stringify({ ...record, advice, ...trial === undefined ? {} : { trial } }, undefined, 2)}\n`
+/**
+ * The result as JSON: the record, with `advice`, with `trial` where the advice was tried, and with
+ * `compared` where another drill was given.
+ */
+export function jsonOf ({ record, advice, trial, compared }: DrillReport): string {
+  const comparison = compared && compareWith(compared, record)
+  return `${JSON.stringify({ ...record, advice, trial, compared: comparison }, undefined, 2)}\n`
 }
 
 /** The variable of the grace period, which the drill keeps to, too. */

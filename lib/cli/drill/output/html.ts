@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto'
 import { stages } from '../../../drill/index.ts'
 import type { DrillRecord, RunRecord } from '../../../drill/index.ts'
 import { counted } from '../../../util/text.ts'
+import { compareWith, rowsOf } from './comparison.ts'
 import { latencyChart, legend, timeLine } from './chart.ts'
 import { Markup, markup } from './markup.ts'
-import type { DrillReport, Trial } from './result.ts'
+import type { Compared, DrillReport, Trial } from './result.ts'
 import { style } from './style.ts'
 import {
   ending, groupLosses, isPassed, logLine, lossOf, milliseconds, momentOf, outcome, podHeads, podNotes, podRow, reportOf,
@@ -18,7 +19,7 @@ const policy = `default-src 'none'; style-src 'sha256-${createHash('sha256').upd
   + "base-uri 'none'; form-action 'none'"
 
 /** The result as one page, which loads nothing and runs nothing. */
-export function htmlOf ({ record, advice, trial }: DrillReport): string {
+export function htmlOf ({ record, advice, trial, compared }: DrillReport): string {
   const passed = isPassed(record)
   return markup`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -33,6 +34,7 @@ ${advice.length === 0 ? '' : markup`<section><h2>Advice</h2><ol>${advice.map((on
 <p class="mute">${one.because} (${saving(one)})</p>${one.settings.map((setting) =>
   markup`<pre><code>${settingOf(setting).join('\n')}</code></pre>`)}</li>`)}</ol></section>`}
 ${trial === undefined ? '' : trialOf(record, trial)}
+${compared === undefined ? '' : comparisonOf(compared, record)}
 ${record.runs.map((run, index) => runOf(run, index, record))}
 </main></body></html>\n`.text
 }
@@ -65,6 +67,12 @@ ${replicas.every(({ pod }) => pod === undefined) ? '' : markup`<h3>Pods</h3>${ta
 <ul>${replicas.flatMap(podNotes).map((text) => markup`<li>${text}</li>`)}</ul>`}
 ${replicas.filter(({ log }) => log.length > 0).map(({ name, log }) => markup`<details><summary>Log of ${name}</summary>
 <pre><code>${log.map(logLine).join('\n')}</code></pre></details>`)}</section>`
+}
+
+function comparisonOf (compared: Compared, record: DrillRecord): Markup {
+  const { name, subject: other, before, now } = compareWith(compared, record)
+  return markup`<section><h2>Compared with ${name}</h2><p class="mute">${other}</p>${
+    table('Before and now', ['', 'before', 'now'], rowsOf(before, now))}</section>`
 }
 
 function trialOf (record: DrillRecord, { variables, untried, failure, record: tried }: Trial): Markup {

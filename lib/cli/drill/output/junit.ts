@@ -1,8 +1,9 @@
 import type { DrillRecord, ReplicaRecord, RunRecord } from '../../../drill/index.ts'
 import { counted } from '../../../util/text.ts'
+import { compareWith, rowsOf } from './comparison.ts'
 import { markup } from './markup.ts'
 import type { Markup } from './markup.ts'
-import type { DrillReport } from './result.ts'
+import type { Compared, DrillReport } from './result.ts'
 import {
   ending, groupLosses, isPassedRun, logLine, lossOf, momentOf, outcome, podNotes, reportOf, saving, spanOf
 } from './words.ts'
@@ -15,9 +16,9 @@ const head = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 /**
  * The result as JUnit XML: a suite for each run, in it a case for the run and for each of its replicas. It has failures
- * where the drill exits with 1.
+ * where the drill exits with 1: another drill, with which it is compared, is a suite without a case.
  */
-export function junitOf ({ record, advice }: DrillReport): string {
+export function junitOf ({ record, advice, compared }: DrillReport): string {
   const suites = record.runs.map((run, index) => suiteOf(run, index, record))
   const all = suites.reduce((sum, { cases }) => sum + cases, 0)
   const failed = suites.reduce((sum, { failures }) => sum + failures, 0)
@@ -26,7 +27,15 @@ export function junitOf ({ record, advice }: DrillReport): string {
   const last = told.length === 0 ? '' : markup`<testsuite name="advice" tests="0" failures="0" errors="0"><system-out>${
     told.join('')}</system-out></testsuite>\n`
   return head + markup`<testsuites name="fastify-graceful drill" tests="${all}" failures="${failed}" errors="0" time="${
-    seconds(time)}">\n${suites.map(({ xml }) => xml)}${last}</testsuites>\n`.text
+    seconds(time)}">\n${suites.map(({ xml }) => xml)}${last}${
+    compared === undefined ? '' : comparisonOf(compared, record)}</testsuites>\n`.text
+}
+
+function comparisonOf (compared: Compared, record: DrillRecord): Markup {
+  const { name, subject, before, now } = compareWith(compared, record)
+  const lines = rowsOf(before, now).map(([what, one, other]) => `${what}: ${one} before, ${other} now\n`)
+  return markup`<testsuite name="compared with ${name}" tests="0" failures="0" errors="0"><system-out>${
+    subject}\n${lines}</system-out></testsuite>\n`
 }
 
 /** What a drill that could not be run is for whoever reads JUnit XML. */

@@ -26,7 +26,7 @@ export const outputOptions: readonly DrillOption[] = [
 export interface OutputPlan {
   /** The paths; `-` is standard output. */
   paths: Partial<Record<Format, string>>
-  /** What the table shows it beside. */
+  /** What it is shown beside. */
   compared?: Compared
   tryAdvice: boolean
 }
@@ -84,7 +84,7 @@ interface File { path: string, descriptor: number, isNew: boolean }
 export class Outputs {
   /** Where lines for people go: standard error where standard output has something else. */
   readonly text: NodeJS.WriteStream
-  /** What the table shows the result beside. */
+  /** What the result is shown beside. */
   readonly compared: Compared | undefined
   readonly #files = new Map<Format, File>()
   readonly #piped: Format | undefined

@@ -9,7 +9,7 @@ export interface DrillReport {
   advice: readonly GivenAdvice[]
   /** The same drill with what was advised; undefined where it was not tried. */
   trial: Trial | undefined
-  /** Another drill, beside which the table shows this one. */
+  /** Another drill, beside which this one is shown. */
   compared?: Compared | undefined
 }
 

@@ -4,6 +4,7 @@ import { printable } from '../../printable.ts'
 import { columns, fit, textWidth } from '../../cells.ts'
 import { line } from '../../status/sections.ts'
 import type { Line } from '../../status/sections.ts'
+import { sideBySide } from './comparison.ts'
 import type { DrillReport, Trial } from './result.ts'
 import {
   ending, groupLosses, isPassed, lossOf, milliseconds, momentOf, outcome, podHeads, podNotes, podRow, reportOf, saving,
@@ -32,7 +33,7 @@ export function tableOf ({ record, advice, trial, compared }: DrillReport, width
       line(''),
       line(`compared with ${compared.name}`, 'strong'),
       line(subject(compared.record), 'dim'),
-      ...sideBySide(['before', compared.record], ['now', record])
+      ...beside(['before', 'now'], sideBySide(compared.record, record))
     ]
   ].map(({ text, tone }) => line(fit(printable(text), width), tone))
 }
@@ -111,27 +112,9 @@ function indented (rows: readonly string[], bad: readonly boolean[] = [], head =
   return rows.map((text, index) => line(`  ${text}`, bad[index - head] === true ? 'bad' : undefined))
 }
 
-type Column = readonly [head: string, record: DrillRecord]
-
-const sum = ({ runs }: DrillRecord, count: (run: RunRecord) => number): string =>
-  `${runs.reduce((total, run) => total + count(run), 0)}`
-
-const most = ({ runs }: DrillRecord, time: (run: RunRecord) => number): string =>
-  milliseconds(Math.max(...runs.map(time)))
-
-/** Two results in columns below their heads. */
-function sideBySide (...[[head, one], [otherHead, other]]: [left: Column, right: Column]): Line[] {
-  const kinds = [...new Set([...one.runs, ...other.runs]
-    .flatMap(({ byKind }) => Object.keys(byKind) as Array<keyof typeof byKind>))]
-  const row = (name: string, text: (record: DrillRecord) => string): string[] => [name, text(one), text(other)]
-  return indented(columns([
-    ['', head, otherHead],
-    row('requests', (record) => sum(record, ({ requests }) => requests)),
-    row('lost', (record) => sum(record, ({ lost }) => lost)),
-    ...kinds.map((kind) => row(`  ${kind}`, (record) => sum(record, ({ byKind }) => byKind[kind] ?? 0))),
-    row('p99 in ms', (record) => most(record, ({ latency }) => latency.p99)),
-    row('longest answer in ms', (record) => most(record, ({ latency }) => latency.max))
-  ]))
+/** Rows below the heads of their columns. */
+function beside (heads: readonly [string, string], rows: ReadonlyArray<readonly string[]>): Line[] {
+  return indented(columns([['', ...heads], ...rows.map((row) => [...row])]))
 }
 
 /** What came of the advice. */
@@ -143,7 +126,7 @@ function trialOf (record: DrillRecord, { variables, untried, failure, record: tr
     ...wrapped('  ', given.join(' ') || 'No variable sets what is advised: nothing was tried.', width),
     ...untried.length === 0 ? [] : wrapped('  ', `Not tried, for no variable sets it: ${untried.join(', ')}.`, width),
     ...failure === undefined ? [] : wrapped('  ', `With it: ${failure}`, width),
-    ...tried === undefined ? [] : sideBySide(['as it is', record], ['with the advice', tried])
+    ...tried === undefined ? [] : beside(['as it is', 'with the advice'], sideBySide(record, tried))
   ]
 }
 
