@@ -1,6 +1,4 @@
 import type { SupervisorSettings } from '../options.ts'
-import type { Child } from './child.ts'
-import type { SupervisorLog } from './terminal.ts'
 
 /** What the kubelet leaves at least after a preStop hook, less a second for our own end, in milliseconds. */
 const shortest = 1000
@@ -76,33 +74,5 @@ export class Deadline {
   get #reserve (): number {
     const { gracePeriod, childGracePeriod, childTimeout } = this.#settings
     return gracePeriod - childGracePeriod - childTimeout
-  }
-}
-
-/** Says once that a service goes by a longer grace period than its supervisor leaves it. */
-export class GraceWarning {
-  readonly #settings: Pick<SupervisorSettings, 'gracePeriod' | 'preStop' | 'childGracePeriod' | 'childTimeout'>
-  readonly #log: SupervisorLog
-  #said = false
-
-  constructor (
-    settings: Pick<SupervisorSettings, 'gracePeriod' | 'preStop' | 'childGracePeriod' | 'childTimeout'>,
-    log: SupervisorLog
-  ) {
-    this.#settings = settings
-    this.#log = log
-  }
-
-  look ({ state: { gracePeriod: own } }: Pick<Child, 'state'>): void {
-    const { gracePeriod, preStop, childGracePeriod, childTimeout } = this.#settings
-    if (this.#said || own === undefined || own <= childGracePeriod) return
-    this.#said = true
-    const killedAfter = childGracePeriod + childTimeout - preStop
-    this.#log.warn(
-      { event: 'graceful.supervisor.gracePeriod', own, gracePeriod, childGracePeriod, killedAfter },
-      `the service's own gracePeriod is ${own} ms, but the supervisor's of ${gracePeriod} ms (--grace) `
-        + `leaves a child ${childGracePeriod} ms. The supervisor's applies: a child that has not ended after `
-        + `${killedAfter} ms is killed. Remove the service's, or raise --grace`
-    )
   }
 }

@@ -105,3 +105,28 @@ export function whyNotReady ({ state, responding }: Child): string {
   if (state.phase === undefined) return 'it has not registered fastify-graceful'
   return 'it does not listen yet, or a readiness check fails'
 }
+
+/** Says once that a service goes by a longer grace period than its supervisor leaves it. */
+export class GraceWarning {
+  readonly #settings: SupervisorSettings
+  readonly #log: SupervisorLog
+  #said = false
+
+  constructor (settings: SupervisorSettings, log: SupervisorLog) {
+    this.#settings = settings
+    this.#log = log
+  }
+
+  look ({ state: { gracePeriod: own } }: Pick<Child, 'state'>): void {
+    const { gracePeriod, preStop, childGracePeriod, childTimeout } = this.#settings
+    if (this.#said || own === undefined || own <= childGracePeriod) return
+    this.#said = true
+    const killedAfter = childGracePeriod + childTimeout - preStop
+    this.#log.warn(
+      { event: 'graceful.supervisor.gracePeriod', own, gracePeriod, childGracePeriod, killedAfter },
+      `the service's own gracePeriod is ${own} ms, but the supervisor's of ${gracePeriod} ms (--grace) `
+        + `leaves a child ${childGracePeriod} ms. The supervisor's applies: a child that has not ended after `
+        + `${killedAfter} ms is killed. Remove the service's, or raise --grace`
+    )
+  }
+}
