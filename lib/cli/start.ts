@@ -8,7 +8,7 @@ import { complain, UsageError } from './usage.ts'
 const commands: Readonly<Record<string, { summary: string, load: () => Promise<Command> }>> = {
   run: {
     summary: 'runs a service in one or more processes, and replaces them without a gap',
-    load: async () => (await import('./run.ts')).run
+    load: async () => (await import('./run/command.ts')).run
   },
   status: {
     summary: 'shows what services say of themselves, once or until they are gone',

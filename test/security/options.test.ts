@@ -1,6 +1,6 @@
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { readConfig, variableOf } from '../../lib/cli/config.ts'
+import { readConfig, variableOf } from '../../lib/cli/run/config.ts'
 import { readSuperviseOptions, readSupervisorOptions } from '../../lib/supervisor/read-options.ts'
 import { supervisorOptions } from '../../lib/supervisor/options.ts'
 import { show } from '../../lib/util/shown.ts'

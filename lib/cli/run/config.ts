@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { errors, hidden, refuseUnknownOptions, typeName } from '../errors.ts'
-import { show } from '../util/shown.ts'
-import { own, readVariable } from '../util/given.ts'
-import { supervisorOptions } from '../supervisor/options.ts'
-import type { SupervisorOption, SupervisorOptions } from '../supervisor/options.ts'
-import { anAmount, aTime, parseBytes, parseTime } from './usage.ts'
+import { errors, hidden, refuseUnknownOptions, typeName } from '../../errors.ts'
+import { show } from '../../util/shown.ts'
+import { own, readVariable } from '../../util/given.ts'
+import { supervisorOptions } from '../../supervisor/options.ts'
+import type { SupervisorOption, SupervisorOptions } from '../../supervisor/options.ts'
+import { anAmount, aTime, parseBytes, parseTime } from '../usage.ts'
 
 /** What of a package file is read. */
 export const packageKey = 'fastify-graceful'

@@ -1,13 +1,13 @@
-import { parseArgs } from '../util/node-util.ts'
-import { supervise } from '../supervisor/index.ts'
-import { readSupervisorOptions } from '../supervisor/read-options.ts'
-import { supervisorOptions } from '../supervisor/options.ts'
-import type { SupervisorOption } from '../supervisor/options.ts'
-import { checkScript } from '../supervisor/parent/script.ts'
-import { shorten } from '../util/text.ts'
+import { parseArgs } from '../../util/node-util.ts'
+import { supervise } from '../../supervisor/index.ts'
+import { readSupervisorOptions } from '../../supervisor/read-options.ts'
+import { supervisorOptions } from '../../supervisor/options.ts'
+import type { SupervisorOption } from '../../supervisor/options.ts'
+import { checkScript } from '../../supervisor/parent/script.ts'
+import { shorten } from '../../util/text.ts'
 import { flagOf, packageKey, readConfig, readPackageKey, variableOf } from './config.ts'
-import type { Command } from './usage.ts'
-import { anAmount, aTime, typed, UsageError } from './usage.ts'
+import type { Command } from '../usage.ts'
+import { anAmount, aTime, typed, UsageError } from '../usage.ts'
 
 const optionLine = (option: SupervisorOption): string =>
   `  --${flagOf(option).padEnd(15)} ${variableOf(option).padEnd(26)} ${option.default.replaceAll('`', '')}`
