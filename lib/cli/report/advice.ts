@@ -21,7 +21,7 @@ interface Value {
   variable: string
   /** The value of the Helm chart, in seconds. */
   chart: string
-  /** Whether it is known to be enough. Who was cut would have taken longer, and nobody knows how long. */
+  /** Whether it is known to be enough. How long a cut request would have taken is unknown. */
   isEnough: boolean
   causes: Cause[]
 }
@@ -175,8 +175,8 @@ function longestOf<T> (items: readonly T[], timeOf: (item: T) => number): T {
 function causesOfMin (late: readonly Facts[]): Cause[] {
   return cause(late.length, () => {
     const { lastArrival, name } = longestOf(late, (facts) => facts.lastArrival ?? 0)
-    return `new connections came until ${duration(lastArrival)} after the announcement (${name}), so that later ones `
-      + 'were refused'
+    return `new connections came until ${duration(lastArrival)} after the announcement (${name}), so later ones were `
+      + 'refused'
   })
 }
 
@@ -184,7 +184,7 @@ function causesOfMax (capped: readonly Facts[]): Cause[] {
   return cause(capped.length, () => {
     const facts = longestOf(capped, announcedFor)
     return `phase 1 was over after ${duration(announcedFor(facts))} while the balancer still sent `
-      + `(${facts.name}): less than the grace period leaves, so that it was set`
+      + `(${facts.name}): announce.max is set to less than the grace period allows`
   })
 }
 
@@ -203,11 +203,11 @@ function causesOfGrace (short: readonly Need[], killed: readonly Unreported[], m
     ...cause(cutConnections.length, () => 'connections were cut while their clients used them'),
     ...cause(stalled.length, () => `no longer waited for when draining: ${namesIn(stalled, 'drainedWithout')}`),
     ...cause(unclosed.length, () => `no longer waited for in phase 4: ${namesIn(unclosed, 'terminatedWithout')}`),
-    ...cause(announced.length, () => `an announcement of ${duration(min)} does not fit into less`),
+    ...cause(announced.length, () => `announce.min of ${duration(min)} does not fit otherwise`),
     ...cause(killed.length, () => {
       const { elapsed, planned, name } = longestOf(killed, (end) => end.planned ?? 0)
-      return `killed ${duration(elapsed)} after the signal, where ${duration(planned)} were planned (${name}): whoever `
-        + 'kills has to give as much'
+      return `killed ${duration(elapsed)} after the signal, but ${duration(planned)} were planned (${name}): `
+        + 'whatever sends SIGKILL must wait as long'
     })
   ]
 }
@@ -236,7 +236,7 @@ function othersOf (reports: readonly Facts[], unreported: readonly Unreported[])
     ...cause(many((facts) => facts.byOthers > 0),
       () => `${counted(byOthers, 'request')} ended by other code of the process: look for closeAllConnections and `
         + 'destroy'),
-    ...cause(ends('watchdog'), () => 'ended by the watchdog: the event loop did not turn'),
-    ...cause(ends('unknown'), () => 'an end that has no report here: it was killed, or the log does not reach so far')
+    ...cause(ends('watchdog'), () => 'ended by the watchdog: the event loop was blocked'),
+    ...cause(ends('unknown'), () => 'a shutdown without a report: the process was killed, or the log ends too early')
   ]
 }

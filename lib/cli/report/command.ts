@@ -119,7 +119,7 @@ function isEmpty ({ reports, unreported, waited, blocked, warnings }: Summary): 
 }
 
 function nothing ({ input: { lines, tooLong, broken } }: Summary): string {
-  const skipped = tooLong + broken === 0 ? '' : ` (${tooLong} too long, ${broken} broken off)`
+  const skipped = tooLong + broken === 0 ? '' : ` (${tooLong} too long, ${broken} incomplete)`
   return `No report of fastify-graceful in ${lines} lines${skipped}. It is the line with "graceful.report" at a `
     + "service's end, at level info."
 }

@@ -60,9 +60,9 @@ function headOf ({ reports, verdicts, pods, input }: Summary, look: Look): Line[
   const kinds = Object.entries(verdicts).map(([verdict, count]) => `${count} ${verdict}`)
   const [first, last] = [pods[0]?.startedAt, pods.at(-1)?.startedAt]
   const skipped = [
-    input.others > 0 ? `${input.others} of others` : '',
+    input.others > 0 ? `${input.others} not from the plugin` : '',
     input.tooLong > 0 ? `${input.tooLong} too long` : '',
-    input.broken > 0 ? `${input.broken} broken off` : '',
+    input.broken > 0 ? `${input.broken} incomplete` : '',
     input.repeated > 0 ? `${input.repeated} repeated` : ''
   ].filter((text) => text !== '')
   const tone = pods.some(({ verdict }) => bad.has(verdict)) ? 'bad' : 'good'
@@ -72,7 +72,7 @@ function headOf ({ reports, verdicts, pods, input }: Summary, look: Look): Line[
     ...sentence(`${counted(reports, 'report')} of ${counted(names, 'pod')}: ${kinds.join(', ')}`, look, tone),
     ...period === '' ? [] : sentence(period, look, 'dim'),
     ...sentence(read, look, 'dim'),
-    ...input.left > 0 ? sentence(`${counted(input.left, 'more report')} found no room`, look, 'bad') : []
+    ...input.left > 0 ? sentence(`${counted(input.left, 'more report')} left out`, look, 'bad') : []
   ]
 }
 
@@ -178,7 +178,7 @@ function adviceOf ({ reports, advice: { values, others } }: Summary, look: Look)
     ? 'advice: no time has to be changed'
     : values.every(({ isEnough }) => isEnough)
       ? `advice: values that would have been enough for ${reports === 1 ? 'the report' : `all ${reports} reports`}`
-      : 'advice: values to begin with; who was cut would have taken longer, and nobody knows how long'
+      : 'advice: values to start with, because how long the cut requests would have taken is unknown'
   const why = ({ text, reports: count }: Cause): Line[] =>
     sentence(`    ${counted(count, 'end')}: ${text}`, look, undefined, '      ')
   return [

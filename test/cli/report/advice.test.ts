@@ -41,7 +41,7 @@ t.test('late connections beyond what the grace period leaves: a longer one, that
 
   const both = adviseOn([factsFor(late(12_000)), factsFor({ gracePeriod: 15_000 })])
   t.same(valuesOf(both), { gracePeriod: 30, 'announce.min': 12 }, 'another pod has a shorter one')
-  t.match(both.values[0]?.causes, [{ reports: 1, text: 'an announcement of 12 s does not fit into less' }])
+  t.match(both.values[0]?.causes, [{ reports: 1, text: 'announce.min of 12 s does not fit otherwise' }])
   t.end()
 })
 
@@ -96,7 +96,7 @@ t.test('what no time helps with is said, and no time is advised for it', (t) => 
   t.same(advice.values, [])
   t.match(advice.others, [
     { reports: 1, text: /^a second signal/ }, { reports: 1, text: /^a crash/ },
-    { reports: 1, text: /^1 request ended by other code/ }, { reports: 1, text: /^an end that has no report/ }
+    { reports: 1, text: /^1 request ended by other code/ }, { reports: 1, text: /^a shutdown without a report/ }
   ])
   t.end()
 })
@@ -106,7 +106,7 @@ t.test('a process that was killed before its time', (t) => {
     name: 'shop-9', pid: 1, how: 'killed', phase: 'draining', reason: 'SIGTERM', elapsed: 9700, planned: 28_000
   }])
   t.same(valuesOf(advice), { gracePeriod: 28 })
-  t.match(advice.values[0]?.causes, [{ reports: 1, text: /killed 9\.7 s after the signal, where 28 s were planned/ }])
+  t.match(advice.values[0]?.causes, [{ reports: 1, text: /killed 9\.7 s after the signal, but 28 s were planned/ }])
   t.end()
 })
 

@@ -31,14 +31,14 @@ t.test('every width from 20 to 250 columns: no line is wider, and nothing is lef
 t.test('what is shown of a rollout', (t) => {
   const text = shown(wholeLog(), 160).join('\n')
   for (const expected of [
-    /^3 reports of 2 pods: 1 clean, 1 cut, 1 failed$/m, /^11 lines read, of these 1 of others$/m,
+    /^3 reports of 2 pods: 1 clean, 1 cut, 1 failed$/m, /^11 lines read, of these 1 not from the plugin$/m,
     /^ {2}shop-1 \(18\) +failed +5\.8 s +5 s +1 ms +800 ms +12 ms +0$/m,
     /^ {2}announcing +5 s +18 s +18 s +shop-7d9f\S+ +1$/m,
     /median 10\.5 s, 90 % 17\.8 s, longest 17\.8 s \(shop-7d9f\S+; none in 1 report$/m,
     /^late connections: 5 in 1 report; others were refused$/m, /^ {2}10\.0\.0\.7 +4 +1 report$/m,
     /^ {2}GET \/orders\/:id +×1 +1 report +5\.3 s +shop-7d9f/m, /^2 streams and 1 upgraded socket cut, which reconnect$/m,
     /^ {2}outbox 発送 +draining +1 report +5 s/m, /^ {2}hash \/app\/a\.js:7:3 +×1 +4\.3 s +shop-1 17$/m,
-    /^advice: values to begin with/m, /^ {2}announce\.min 19 s: GRACEFUL_ANNOUNCE_MIN_SECONDS=19, chart announce\.minSeconds: 19$/m
+    /^advice: values to start with/m, /^ {2}announce\.min 19 s: GRACEFUL_ANNOUNCE_MIN_SECONDS=19, chart announce\.minSeconds: 19$/m
   ]) t.match(text, expected)
   const clean = shown([lineOf()], 80).join('\n')
   t.match(clean, /^1 report of 1 pod: 1 clean$/m)
