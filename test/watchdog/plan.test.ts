@@ -293,9 +293,9 @@ t.test('what holds a blocked event loop', async (t) => {
   t.equal(heldBy({ ...hang, stack: [] }), "inside Node's own code")
   t.match(heldBy({ ...hang, inspect: false }), /without the inspector/)
   t.match(heldBy(native), /waiting for the kernel/)
-  t.match(heldBy(hang), /not known, computing:/)
-  t.match(heldBy({ ...hang, state: { computes: false, waits: true } }), /not known, waiting:/)
-  t.match(heldBy({ ...hang, state: { computes: undefined, waits: false } }), /not known:/)
+  t.match(heldBy(hang), /unknown place, computing:/)
+  t.match(heldBy({ ...hang, state: { computes: false, waits: true } }), /unknown place, waiting:/)
+  t.match(heldBy({ ...hang, state: { computes: undefined, waits: false } }), /unknown place:/)
   const held = { silence: 2100, blockedIn: 'sum (/app/sum.js:7:3)', stack: ['sum (/app/sum.js:7:3)'] }
   t.same(hangFields({ ...hang, stack: [frame] }), held)
   t.same(hangFields(native), { silence: 2100, native: true })
