@@ -106,7 +106,8 @@ function requestsOf (taken: ReadonlyArray<[url: URL, entry: Entry]>): Requests {
     const method = text(entry.request?.method) || 'GET'
     if (!isPath(path)) leave('with a path that cannot be sent')
     else if (stay !== undefined) stays.set(`${stay} ${path}`, { kind: stay, path, headers })
-    else if (status === 0) leave('without an answer')
+    // Recorders say 0 or -1 of a request that was aborted.
+    else if (typeof status === 'number' && status <= 0) leave('without an answer')
     else if (typeof status === 'number' && status >= 500) leave('answered with 500 or more')
     else if (!METHODS.includes(method) || method === 'CONNECT') leave(`of the method ${method.slice(0, 20)}`)
     else {
