@@ -40,8 +40,11 @@ export interface Host {
   readonly mainThread: boolean
   /** Ends the process. */
   exit (code: number): void
-  /** Waits for so many milliseconds, or until nothing that is under way would keep the process any longer. */
-  linger (time: number): Promise<void>
+  /**
+   * Waits for so many milliseconds at most, until something is over, or nothing that is under way would keep the
+   * process any longer.
+   */
+  linger (time: number, over?: Promise<void>): Promise<void>
   /** The number of a signal; undefined where the platform does not know it. */
   signalNumber (signal: string): number | undefined
   /** The name of a signal's number. */
@@ -127,11 +130,12 @@ function describe (handle: unknown): string | undefined {
   return undefined
 }
 
-async function linger (time: number): Promise<void> {
+async function linger (time: number, over?: Promise<void>): Promise<void> {
   let timer: Timer | undefined
   await new Promise<void>((resolve) => {
     timer = setTimeout(resolve, time).unref()
     process.once('beforeExit', () => resolve())
+    void over?.then(resolve)
   })
   clearTimeout(timer)
 }

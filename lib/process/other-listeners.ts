@@ -4,6 +4,7 @@ import type { Released } from '../lifecycle/driver.ts'
 import type { Host } from './host.ts'
 import { nameOf } from './listener-name.ts'
 import { isOwn } from './shared.ts'
+import { StartedWork } from './started-work.ts'
 
 /** A listener of somebody else's. Node's own wrapper of `once`, and ours, tell by `listener` what they stand for. */
 type Foreign = ((...parameters: unknown[]) => unknown) & { listener?: Function }
@@ -35,6 +36,8 @@ export class OtherListeners {
   /** Those that stand for a listener, and which one. */
   readonly #standing = new WeakMap<Function, Foreign>()
   readonly #pending = new Map<string, Pending>()
+  /** What those that were called have started, and did not say when it is over. */
+  readonly work: StartedWork = new StartedWork()
   /** What was called already, each once for all signals of an end. */
   readonly #called = new Set<unknown>()
   #isReleased = false
@@ -96,6 +99,7 @@ export class OtherListeners {
   /** The end is over: the next signal is a first one. */
   reset (): void {
     this.#isReleased = this.#mayExit = false
+    this.work.stop()
     this.#pending.clear()
     this.#called.clear()
   }
@@ -147,7 +151,7 @@ export class OtherListeners {
     const name = `listener of ${signal} ${nameOf(this.#originalOf(listener))}`
     this.#called.add(this.#originalOf(listener))
     try {
-      const settled = context.runInAsyncScope(() =>
+      const settled = this.work.follow(context, () =>
         this.#run(signal, listener, [signal, this.#host.signalNumber(signal)])
       )
       if (isThenable(settled)) return [{ name, settled }]

@@ -193,12 +193,12 @@ export class ProcessRegistry implements SharedRegistry {
   #exitIfLast (): void {
     if (!this.#exitWanted || this.#exiting || [...this.#members].some(isOpen)) return
     this.#exiting = true
-    void this.#end()
+    // One of the others may have led here, as with an `app.close()`: what it has started is waited for, this is not.
+    this.#release.others.work.outside(() => { void this.#end() })
   }
 
   async #end (): Promise<void> {
-    const patience = this.#release.patience(this.#ended)
-    if (patience > 0) await this.#host.linger(patience)
+    await this.#release.linger(this.#ended)
     await endProcess(this.#host, this.#shared, this.#ended, () => this.#code())
   }
 

@@ -8,7 +8,7 @@ import type { Host } from './host.ts'
 import { OtherListeners } from './other-listeners.ts'
 import type { Member } from './types.ts'
 
-/** How long the process stays for one of the others that is written to end it, in milliseconds. */
+/** How long the process stays for one of the others that may end it, or has started something, in milliseconds. */
 const mostPatience = 5000
 
 /** When others hear of a signal: once, when phase 4 has begun for all applications that it ends. */
@@ -39,12 +39,17 @@ export class Release {
     return this.#release()
   }
 
-  /** How long the process waits for one of the others that is about to end it, when its own work is done. */
-  patience (ended: readonly Member[]): number {
-    if (!this.others.mayExit) return 0
+  /**
+   * Waits for one of the others that may be about to end the process, and for what others have started, when the
+   * applications' own work is done: as long as something is open that keeps the process, within its grace period.
+   */
+  async linger (ended: readonly Member[]): Promise<void> {
+    const { mayExit, work } = this.others
+    if (!mayExit && !work.isOpen) return
     const { clock } = this.#host
     const deadlines = ended.flatMap(({ lifecycle }) => lifecycle.deadline ?? [])
-    return Math.max(0, Math.min(mostPatience, ...deadlines.map((deadline) => deadline - clock.epoch())))
+    const most = Math.min(mostPatience, ...deadlines.map((deadline) => deadline - clock.epoch()))
+    if (most > 0) await this.#host.linger(most, mayExit ? undefined : work.over())
   }
 
   /** Nobody ends any more. */

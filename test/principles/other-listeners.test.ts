@@ -145,13 +145,14 @@ t.test('one that ends the process does so with the code of the end, and after th
 })
 
 // Scenario, too: One of the others who listen to a signal…
-t.test('one that waits for the event itself, whose work nobody is told of, has time for it', async (t) => {
-  for (const who of ['awaits', 'awaitsAndExits', 'iterates']) {
+t.test('one that starts work of which it does not tell has time for it', async (t) => {
+  for (const who of ['startsWork', 'startsChain', 'startsChild', 'awaits', 'awaitsAndExits', 'iterates']) {
     t.test(who, async (t) => {
-      const outcome = await end(t, who)
+      const isHeld = who.startsWith('starts')
+      const outcome = await end(t, who, { given: isHeld ? { handle: true } : {} })
       isRight(t, who, outcome, [last(who)])
       t.match(outcome.output, /"event":"graceful\.report"[^]*^flushed$/m)
-      inTime(t, outcome.lingered, [0, 2500], 'gone as soon as nothing is under way, after the report:')
+      inTime(t, outcome.lingered, [0, 2500], 'gone when that is over, after the report:')
     })
   }
 })

@@ -151,7 +151,10 @@ export class FakeProcess {
       clock: this.clock,
       mainThread: true,
       exit: (code) => { this.exits.push(code) },
-      linger: (time) => new Promise((resolve) => { this.clock.after(time, resolve) }),
+      linger: (time, over) => new Promise((resolve) => {
+        this.clock.after(time, resolve)
+        void over?.then(resolve)
+      }),
       signalNumber: (signal) => numbers[signal],
       signalName: (number) => Object.keys(numbers).find((name) => numbers[name] === number),
       terminal: () => this.terminal,
