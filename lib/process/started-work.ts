@@ -9,8 +9,11 @@ const interval = 20
  * Types of Node's async resources that are work with an end. Sockets, servers and ports are none: they stay open
  * without anything to do.
  */
-const finite =
-  /^(?:PROMISE|Timeout|Immediate|TickObject|Microtask|PROCESSWRAP|HTTPCLIENTREQUEST|ZLIB)$|REQ|(?:CONNECT|WRITE|SHUTDOWN|QUERY|SEND)WRAP/
+const finite = new RegExp([
+  '^(?:PROMISE|Timeout|Immediate|TickObject|Microtask|PROCESSWRAP|HTTPCLIENTREQUEST|ZLIB)$',
+  'REQ',
+  '(?:CONNECT|WRITE|SHUTDOWN|QUERY|SEND)WRAP'
+].join('|'))
 
 /**
  * The work that calls have started and did not tell of, as a listener does that calls an async function and returns

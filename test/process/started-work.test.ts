@@ -65,7 +65,7 @@ t.test('what waits for it in its own context is none of it', async (t) => {
   work.stop()
 })
 
-t.test('who waits hears of the stop', async (t) => {
+t.test('who waits hears of the stop', async () => {
   const work = new StartedWork()
   let timer: NodeJS.Timeout | undefined
   work.follow(new AsyncResource('test'), () => { timer = setTimeout(() => {}, 10_000) })
