@@ -26,10 +26,7 @@ const peers = {
   async 'http-terminator' ({ server }) {
     const { createHttpTerminator } = await import('http-terminator')
     const terminator = createHttpTerminator({ server })
-    process.on('SIGTERM', async () => {
-      await terminator.terminate()
-      process.exit(0)
-    })
+    process.on('SIGTERM', () => { void terminator.terminate().then(() => process.exit(0)) })
   },
   async killable ({ server }) {
     const { default: extend } = await import('killable')
