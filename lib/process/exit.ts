@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import { pipesOf } from '../fastify/process-internals.ts'
 import { setImmediate, sleep } from '../util/timers.ts'
-import type { Host } from './host.ts'
+import type { Host, Listener } from './host.ts'
 import type { SharedState } from './shared.ts'
 import type { Member } from './types.ts'
 
@@ -30,9 +30,19 @@ export async function endProcess (
   }
 }
 
-/** Exits at once; the exit is marked as ours. */
+/** Signals by which the processor tells a process of its own fault. */
+const faults = ['SIGSEGV', 'SIGBUS', 'SIGILL', 'SIGFPE']
+
+/**
+ * Exits at once; the exit is marked as ours. Listeners of faults go first, such as close-with-grace adds: what Node
+ * does for one returns to the instruction that failed, so that a fault while the process ends (one of Node 20 was
+ * seen) would be repeated forever, on a whole processor, where nothing but SIGKILL ends it.
+ */
 export function exitProcess (host: Host, shared: SharedState, code: number): void {
   shared.exiting = true
+  for (const name of faults) {
+    for (const listener of host.events.listeners(name)) host.events.off(name, listener as Listener)
+  }
   host.exit(code)
 }
 

@@ -51,6 +51,17 @@ t.test('a crash during a shutdown makes its code 1, and is told where the applic
   }
 })
 
+// Scenario (Signals and exit): A fault of the process while it ends, with a listener for such faults
+t.test('a fault while the process ends does end it, whoever listens for faults', async (t) => {
+  const listener = 'process.on("SIGSEGV", () => {})'
+  const fault = 'process.on("exit", () => process.kill(process.pid, "SIGSEGV"))'
+  const app = fork('app.js', { node: ['--import', `data:text/javascript,${listener};${fault}`] })
+  await listening(app)
+  app.kill('SIGTERM')
+  const [code, signal, output] = await app.result
+  t.same([code, signal], [null, 'SIGSEGV'], output)
+})
+
 // Scenario (Signals and exit): An onClose hook throws synchronously, rejects, or never settles (fastify-traps, exiting)
 t.test('onClose hooks that misbehave', async (t) => {
   for (const how of ['throw', 'reject', 'hang']) {
