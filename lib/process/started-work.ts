@@ -15,6 +15,9 @@ const finite = new RegExp([
   '(?:CONNECT|WRITE|SHUTDOWN|QUERY|SEND)WRAP'
 ].join('|'))
 
+/** Made as the module is loaded: what is made for an application would hold that one's async context. */
+const nowhere = new AsyncResource('fastify-graceful.nowhere')
+
 /**
  * The work that calls have started and did not tell of, as a listener does that calls an async function and returns
  * nothing. Node tells of each promise, timer and request that begins in the context of such a call, or of what came
@@ -25,7 +28,6 @@ export class StartedWork {
   readonly #known = new Set<number>()
   /** What of it is not over. */
   readonly #open = new Map<number, object>()
-  readonly #outside = new AsyncResource('fastify-graceful.outside')
   #hook: AsyncHook | undefined
 
   /** Calls a function in a context, and follows what it starts. */
@@ -50,7 +52,7 @@ export class StartedWork {
 
   /** Calls a function that is none of what is followed, whoever has led to it. */
   outside<T> (call: () => T): T {
-    return this.#outside.runInAsyncScope(call)
+    return nowhere.runInAsyncScope(call)
   }
 
   /** Resolves when nothing is under way any more. */
