@@ -155,6 +155,13 @@ const services: Array<[what: string, seen: Partial<Observation>, ...expected: Ar
     plan: { ...base, stubborn: 2000 }, sent: sent(['SIGTERM', 1000], ['SIGINT', 1100], ['SIGHUP', 1200]),
     end: { code: 0, signal: null, at: 3500 }, lines: hurried(0)
   }, 'exit-code', 'report'],
+  ['two signals that find a process which did not run, the second one handled first', {
+    sent: sent(['SIGHUP', 1000], ['SIGTERM', 1011]), late: 500, end: { code: 1, signal: null, at: 2500 },
+    lines: hurried(1)
+  }],
+  ['the same where it did run', {
+    sent: sent(['SIGHUP', 1000], ['SIGTERM', 1011]), end: { code: 1, signal: null, at: 2500 }, lines: hurried(1)
+  }, 'exit-code', 'report'],
   ['a crash', {
     lines: timed(output({ exitCode: 1, kind: 'crash', verdict: 'failed' }).toSpliced(6, 0, mark('exception 0'))),
     end: { code: 1, signal: null, at: 1500 }

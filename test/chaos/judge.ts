@@ -47,8 +47,9 @@ export function judge (seen: Observation): Problem[] {
   const object = (rule: Problem['rule'], text: string): void => { problems.push({ rule, text }) }
   const delays = delaysOf(seen, told)
   const ofMain = seen.sent.filter(({ target }) => target !== 'child')
-  const slack = seen.late + seen.pause + delays + 100
-  const situation = { plan, told: main, sent: ofMain, end, slack, isStarved: isStarved(seen, main) }
+  const paused = seen.late + seen.pause + delays
+  const slack = paused + 100
+  const situation = { plan, told: main, sent: ofMain, end, slack, paused, isStarved: isStarved(seen, main) }
   const ends = plan.shape === 'tree' ? supervisorEnds(situation) : serviceEnds(situation)
   const fitting = ends.filter(({ code, signal }) => code === end.code && signal === end.signal)
   if (isGivenUp) {

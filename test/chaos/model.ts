@@ -26,6 +26,8 @@ export interface Situation {
   end: End & { at: number }
   /** By how many milliseconds a signal may be handled late: the machine, and what the plan did to the process. */
   slack: number
+  /** For how many of them the process may not have run at all. */
+  paused: number
   /** Whether the machine was so late that draining has run into its cap. */
   isStarved?: boolean
 }
@@ -192,5 +194,18 @@ class Follower {
 
 /** The ends that a service may have which nobody supervises. None means that it has to go on. */
 export function serviceEnds (situation: Situation): PossibleEnd[] {
-  return new Follower(situation).follow()
+  return ordersOf(situation).flatMap((sent) => new Follower({ ...situation, sent }).follow())
+}
+
+/**
+ * The orders in which signals may have come. Of two that find a process that does not run, each goes to any of its
+ * threads, and either may be handled first.
+ */
+function ordersOf ({ sent, paused }: Situation): Array<Situation['sent']> {
+  const swapped = sent.slice(1).flatMap((second, index) => {
+    const first = sent[index]!
+    if (first.name === second.name || second.at - first.at > paused) return []
+    return [sent.with(index, { ...second, at: first.at }).with(index + 1, { ...first, at: second.at })]
+  })
+  return [sent, ...swapped]
 }

@@ -134,7 +134,8 @@ t.test('wrong use is exit code 64', async (t) => {
 // Scenario (The rehearsal of an update): Ctrl-C: exit code 130, and no process is left behind
 t.test('whatever the service has started ends with it, and everything ends with Ctrl-C', async (t) => {
   const { name, left } = mark()
-  const done = await drill(t, [...short, '--front', 'cloud-run', service, 'parent'], [name])
+  // Without the plugin a request may be lost, which is not the question here.
+  const done = await drill(t, [...short, '--front', 'cloud-run', '--max-lost', '20', service, 'parent'], [name])
   t.equal(done.code, 0, 'exit code', { done })
   t.same(left(), [], 'nobody is left after a drill')
 
