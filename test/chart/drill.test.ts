@@ -45,7 +45,7 @@ t.test('the drill of "helm test"', async (t) => {
   const { containers: [container] } = pod!['spec'] as { containers: [{ command: string[], args: string[] }] }
   t.same(container.command, ['node', '-e', script], 'it starts the package as the Job of a drill does')
   t.equal(container.args[2], '--load=http://rel-graceful-service.default:80')
-  t.match((await template({ ...values, probes: { scheme: 'HTTPS' } })).stderr, /drill\.enabled: its load speaks no TLS/)
+  t.match((await template({ ...values, probes: { scheme: 'HTTPS' } })).stderr, /drill\.enabled: its load does not support TLS/)
 
   const folder = mkdtempSync(join(tmpdir(), 'graceful-image-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))

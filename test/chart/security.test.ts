@@ -184,7 +184,7 @@ t.test('the token is mounted as a file, unless it is asked for as a variable', a
   t.notMatch(JSON.stringify(podOf(asked)), /graceful-admin"/, 'and is not there twice')
   t.notMatch(JSON.stringify(podOf(await render())), /TOKEN|graceful-admin/)
   const { stderr } = await template({ extraEnv: [{ name: 'GRACEFUL_ADMIN_TOKEN_FILE', value: '/x' }] })
-  t.match(stderr, 'extraEnv: GRACEFUL_ADMIN_TOKEN_FILE is set by the chart')
+  t.match(stderr, 'extraEnv: the chart sets GRACEFUL_ADMIN_TOKEN_FILE')
 })
 
 /** A rule of the policy: who may reach what. */

@@ -254,5 +254,5 @@ t.test('tsx without watch passes the signal on, and the request in flight is ans
   const [seen, { code, signal }] = await Promise.all([answer, service.exited])
   // It kills a service of which it has not heard within 60 ms that the signal has come.
   const isPassedOn = seen === 'whole' && code === 0 && signal === null
-  unlessLate(t, isPassedOn, `answered: ${seen}, exit code ${code}, signal ${signal}`, watch.stop().late, 30)
+  unlessLate(t, isPassedOn, `answered: ${seen}, exit code ${code}, signal ${signal}`, watch.stop().late, 15)
 })
