@@ -166,6 +166,12 @@ const services: Array<[what: string, seen: Partial<Observation>, ...expected: Ar
     lines: timed(output({ exitCode: 1, kind: 'crash', verdict: 'failed' }).toSpliced(6, 0, mark('exception 0'))),
     end: { code: 1, signal: null, at: 1500 }
   }],
+  ['a crash while the logs are flushed', {
+    lines: timed([
+      ...output().slice(0, -1), mark('exception 0'), log({ msg: 'uncaughtException: on purpose' }), mark('counted 2')
+    ]),
+    end: { code: 1, signal: null, at: 1500 }
+  }],
   ['a crash with the code of an end in order', {
     lines: timed(output().toSpliced(6, 0, mark('exception 0')))
   }, 'exit-code'],

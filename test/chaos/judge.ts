@@ -144,9 +144,11 @@ function judgeProcess (seen: Observation, { told, end, reports, mayHurry, isUnre
     const isCut = (first.report?.cut?.requests.length ?? 0) > 0
     // Likewise a third signal, which ends the process at once, also while the logs are flushed.
     const lastWord = `exiting at once with code ${end?.code}"`
+    // And a crash while the logs are flushed, which makes the exit code 1.
+    const isCrash = (text: string): boolean => /uncaughtException|unhandledRejection/.test(text) && end?.code === 1
     const later = told.log.slice(told.log.indexOf(first) + 1)
       .filter(({ event, n, text }) =>
-        event !== 'graceful.report' && !(isCut && n !== undefined) && !text.includes(lastWord))
+        event !== 'graceful.report' && !(isCut && n !== undefined) && !text.includes(lastWord) && !isCrash(text))
     const after = [...later.map(({ text }) => text), ...strayAfter(seen, told, first.at)]
     for (const text of after) object('last-line', `${name} has said after its report: ${text}`)
     judgeReport(first.report, { end, mayHurry, isCrashed: isCrashed(told) }, name, object)
