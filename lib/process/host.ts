@@ -10,8 +10,8 @@ import type { Clock } from '../clock.ts'
 import { isDeployed, readDeveloper, supervisorVariable } from '../environment.ts'
 import { activeHandles } from '../fastify/process-internals.ts'
 import type { Channel } from '../fastify/process-internals.ts'
+import { deferred } from '../util/promises.ts'
 import { clearTimeout, setTimeout } from '../util/timers.ts'
-import type { Timer } from '../util/timers.ts'
 import type { SharedState } from './shared.ts'
 
 /** Any listener, of whatever event. */
@@ -131,13 +131,14 @@ function describe (handle: unknown): string | undefined {
 }
 
 async function linger (time: number, over?: Promise<void>): Promise<void> {
-  let timer: Timer | undefined
-  await new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, time).unref()
-    process.once('beforeExit', () => resolve())
-    void over?.then(resolve)
-  })
+  const { promise, resolve } = deferred<void>()
+  const stop = (): void => resolve()
+  const timer = setTimeout(stop, time).unref()
+  process.once('beforeExit', stop)
+  void over?.then(stop)
+  await promise
   clearTimeout(timer)
+  process.off('beforeExit', stop)
 }
 
 /** A tick belongs to the context in which it was made, of an `AsyncLocalStorage` as well: this is nobody's. */

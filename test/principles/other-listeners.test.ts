@@ -158,6 +158,13 @@ t.test('one that starts work of which it does not tell has time for it', async (
 })
 
 // Scenario, too: One of the others who listen to a signal…
+t.test('one that starts work without an end delays the exit by five seconds', async (t) => {
+  const outcome = await end(t, 'startsForever')
+  isRight(t, 'startsForever', outcome, [last('startsForever')])
+  inTime(t, outcome.lingered, [4900, 7000], 'gone after the report:')
+})
+
+// Scenario, too: One of the others who listen to a signal…
 t.test('one that fails stops nobody, and is named', async (t) => {
   for (const who of ['throws', 'rejects']) {
     const outcome = await end(t, who)
