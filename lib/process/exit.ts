@@ -34,15 +34,18 @@ export async function endProcess (
 const faults = ['SIGSEGV', 'SIGBUS', 'SIGILL', 'SIGFPE']
 
 /**
- * Exits at once; the exit is marked as ours. Listeners of faults go first, such as close-with-grace adds: what Node
- * does for one returns to the instruction that failed, so that a fault while the process ends (one of Node 20 was
- * seen) would be repeated forever, on a whole processor, where nothing but SIGKILL ends it.
+ * Leaves faults to the system again. Where somebody listens for them, as close-with-grace does, what Node does for one
+ * returns to the instruction that failed: a fault while the process ends (one of Node 20 was seen) would be repeated
+ * forever, on a whole processor, until a SIGKILL.
  */
+function leaveFaults ({ events }: Host): void {
+  for (const name of faults) events.listeners(name).forEach((one) => { events.off(name, one as Listener) })
+}
+
+/** Exits at once; the exit is marked as ours. */
 export function exitProcess (host: Host, shared: SharedState, code: number): void {
   shared.exiting = true
-  for (const name of faults) {
-    for (const listener of host.events.listeners(name)) host.events.off(name, listener as Listener)
-  }
+  leaveFaults(host)
   host.exit(code)
 }
 
@@ -103,6 +106,7 @@ export class ExitWitness {
   ) {
     this.#host = host
     this.#listener = (code) => {
+      leaveFaults(host)
       const own = shared.exiting ? undefined : conclude(code)
       if (own !== undefined) {
         host.events.exitCode = own

@@ -55,11 +55,13 @@ t.test('a crash during a shutdown makes its code 1, and is told where the applic
 t.test('a fault while the process ends does end it, whoever listens for faults', async (t) => {
   const listener = 'process.on("SIGSEGV", () => {})'
   const fault = 'process.on("exit", () => process.kill(process.pid, "SIGSEGV"))'
-  const app = fork('app.js', { node: ['--import', `data:text/javascript,${listener};${fault}`] })
-  await listening(app)
-  app.kill('SIGTERM')
-  const [code, signal, output] = await app.result
-  t.same([code, signal], [null, 'SIGSEGV'], output)
+  for (const other of ['', 'process.on("SIGTERM", () => process.exit(0))']) {
+    const app = fork('app.js', { node: ['--import', `data:text/javascript,${listener};${fault};${other}`] })
+    await listening(app)
+    app.kill('SIGTERM')
+    const [code, signal, output] = await app.result
+    t.same([code, signal], [null, 'SIGSEGV'], output)
+  }
 })
 
 // Scenario (Signals and exit): An onClose hook throws synchronously, rejects, or never settles (fastify-traps, exiting)
